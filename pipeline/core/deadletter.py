@@ -1,0 +1,195 @@
+"""Dead letters (contract §6): the header vocabulary, written and read in this one file.
+
+The value of a dead letter is the refused bytes, untouched; everything that we say about it is in
+its headers. They are replaced when a record fails again, never appended, and stay under 8 KiB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from pipeline.core.contract import Identity
+from pipeline.core.origin import Origin
+from pipeline.core.reasons import Invalid, Violation
+from pipeline.core.record import Headers, Output, Role
+from pipeline.core.timestamps import format_time
+
+VERSION: Final = "1"
+MAX_REASONS: Final = 16
+MAX_DETAIL: Final = 200
+MAX_REASONS_BYTES: Final = 4000
+MAX_FACT: Final = 200
+MAX_FACT_BYTES: Final = 400
+CONNECT_PREFIX: Final = "__connect.errors."
+
+
+class Header(StrEnum):
+    """Every header of a dead letter."""
+
+    VERSION = "dlq.version"
+    REASON = "dlq.reason"
+    REASONS = "dlq.reasons"
+    STAGE = "dlq.stage"
+    SOURCE = "dlq.source"
+    SOURCE_TIMESTAMP = "dlq.source.timestamp"
+    FAILED_AT = "dlq.failed.at"
+    FIRST_FAILED_AT = "dlq.first.failed.at"
+    ATTEMPT = "dlq.attempt"
+    REPLAY = "dlq.replay"
+    GROUP = "dlq.group"
+    APP = "dlq.app"
+    EVENT = "dlq.event"
+    MESSAGE_ID = "dlq.message.id"
+    LIBRARY = "dlq.library"
+    POINTER = "dlq.pointer"
+    CONTRACT = "track.contract"
+
+
+class Letter(NamedTuple):
+    """What is known of a refused event."""
+
+    value: bytes | None
+    key: bytes | None
+    headers: Headers
+    """The sender's own."""
+    partition: int
+    """Of the raw record as read."""
+    origin: Origin
+    invalid: Invalid
+    event: Any = None
+    """The decoded event, as far as it could be decoded."""
+
+
+class LetterWriter:
+    """Turns refusals into outputs; knows who refuses and under which contract."""
+
+    def __init__(self, identity: Identity, contract: str, *, connect_headers: bool) -> None:
+        self._identity = identity
+        self._contract = contract
+        self._connect_headers = connect_headers
+
+    def write(self, letter: Letter, now: int) -> Output:
+        """The dead letter; its Kafka timestamp is `now`, so that retention counts from now."""
+        ours = self._headers(letter, now)
+        headers = [*letter.headers, *((name, text.encode()) for name, text in ours.items())]
+        if self._connect_headers:
+            headers = _with_connect_headers(headers, letter, self._identity)
+        reason = letter.invalid.violations[0].code.value
+        return Output(
+            Role.DEAD_LETTER, letter.value, letter.key, headers, now, letter.partition, reason
+        )
+
+    def _headers(self, letter: Letter, now: int) -> dict[str, str]:
+        origin, failed_at = letter.origin, format_time(now)
+        headers: dict[str, str] = {
+            Header.VERSION: VERSION,
+            Header.REASON: letter.invalid.violations[0].code.value,
+            Header.REASONS: _reasons(letter.invalid.violations),
+            Header.STAGE: letter.invalid.stage.value,
+            Header.SOURCE: origin.source(),
+            Header.FAILED_AT: failed_at,
+            Header.FIRST_FAILED_AT: origin.first_failed_at or failed_at,
+            Header.ATTEMPT: str(origin.attempt),
+            Header.GROUP: _clip(self._identity.group),
+            Header.APP: _clip(self._identity.app),
+            Header.CONTRACT: self._contract,
+        }
+        if origin.timestamp is not None:
+            headers[Header.SOURCE_TIMESTAMP] = str(origin.timestamp)
+        if self._identity.replay:
+            headers[Header.REPLAY] = _clip(self._identity.replay)
+        headers.update(_facts(letter.event))
+        return {name: text for name, text in headers.items() if text}
+
+
+def _reasons(violations: list[Violation]) -> str:
+    """JSON array of `{code, pointer, detail}`; fewer of them rather than too many bytes."""
+    shown = [
+        {"code": v.code.value, "pointer": v.pointer, "detail": one_line(v.detail)[:MAX_DETAIL]}
+        for v in violations[:MAX_REASONS]
+    ]
+    while len(text := json.dumps(shown, ensure_ascii=False)) and len(text.encode()) > (
+        MAX_REASONS_BYTES
+    ):
+        shown.pop()
+    return text
+
+
+def one_line(text: str) -> str:
+    r"""Control and other unprintable characters as \x.. or \u.... escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
+def _facts(event: Any) -> dict[str, str]:  # noqa: ANN401  any JSON value
+    """What helps to find the sender, when it is readable."""
+    if type(event) is not dict:
+        return {}
+    facts: dict[str, str] = {}
+    for header, name in ((Header.EVENT, "event"), (Header.MESSAGE_ID, "messageId")):
+        if type(event.get(name)) is str:
+            facts[header] = _clip(event[name])
+    context = event.get("context")
+    library = context.get("library") if type(context) is dict else None
+    if type(library) is dict:
+        parts = (library.get("name"), library.get("version"))
+        facts[Header.LIBRARY] = _clip("/".join(part for part in parts if type(part) is str))
+    return facts
+
+
+def _clip(text: str) -> str:
+    """At most 200 characters and 400 bytes, cut between characters."""
+    clipped = text[:MAX_FACT].encode()[:MAX_FACT_BYTES]
+    return clipped.decode(errors="ignore")
+
+
+def _with_connect_headers(
+    headers: list[tuple[str, bytes | None]], letter: Letter, identity: Identity
+) -> list[tuple[str, bytes | None]]:
+    """The ten headers of Kafka Connect's dead letters, which existing Kafka UIs read."""
+    origin, violation = letter.origin, letter.invalid.violations[0]
+    values = {
+        "topic": origin.topic,
+        "partition": str(origin.partition),
+        "offset": str(origin.offset),
+        "connector.name": _clip(identity.group or identity.app),
+        "task.id": "0",
+        "stage": letter.invalid.stage.value.upper(),
+        "class.name": "pipeline.core.process.Processor",
+        "exception.class.name": violation.code.value,
+        "exception.message": one_line(violation.detail)[:MAX_DETAIL],
+        "exception.stacktrace": "",
+    }
+    kept = [header for header in headers if not header[0].startswith(CONNECT_PREFIX)]
+    return kept + [(CONNECT_PREFIX + name, text.encode()) for name, text in values.items()]
+
+
+def pointer_to(letter: Output) -> Output:
+    """A small stand-in for a letter that its topic can't take: where the raw record is."""
+    value = letter.value or b""
+    source = read_headers(letter.headers)[Header.SOURCE]
+    pointer = {
+        "dlq.pointer": source,
+        "sha256": hashlib.sha256(value).hexdigest(),
+        "size": len(value),
+    }
+    ours = [header for header in letter.headers if header[0].startswith(("dlq.", "track."))]
+    return letter._replace(
+        value=json.dumps(pointer).encode(), key=None, headers=[*ours, (Header.POINTER, b"1")]
+    )
+
+
+def read_headers(headers: Headers) -> dict[str, str]:
+    """The text of the headers that `LetterWriter` wrote, by name."""
+    names = {header.value for header in Header}
+    return {
+        name: value.decode(errors="replace")
+        for name, value in headers
+        if value is not None and name in names
+    }

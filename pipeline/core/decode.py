@@ -1,0 +1,164 @@
+"""Bytes → object, exactly (contract §1), and the split of batch envelopes (§2).
+
+Numbers keep every digit: integers of any usual length as int, all others as Decimal. The
+decoder is strict and fast; why it refused is found out only afterwards, on the slow path.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, DecimalException
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.core.reasons import Invalid, Reason, Stage, Violation
+
+JSON_WHITESPACE_AND_MORE = b" \t\r\n\v\f"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_POSITION = re.compile(r" \(byte (\d+)\)$")
+
+
+def decode(value: bytes | None, max_depth: int) -> Any | Invalid:  # noqa: ANN401  any JSON value
+    """Decode one JSON document; any JSON value, or why it can't be read."""
+    if not value:
+        return _no_value(value)
+    # Depth d takes at least 2·d bytes, so most records need no counting.
+    if len(value) > 2 * max_depth and _deeper_than(value, max_depth):
+        return refuse(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
+    try:
+        return _decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, DecimalException) as error:
+        return _diagnose(value, max_depth, error)
+
+
+def refuse(code: Reason, detail: str, stage: Stage = Stage.DECODE) -> Invalid:
+    """One violation of the record as a whole."""
+    return Invalid(stage, [Violation(code, "", detail)])
+
+
+def _no_value(value: bytes | None) -> Invalid:
+    if value is None:
+        return refuse(Reason.NULL_VALUE, "the record has no value (a tombstone)")
+    return refuse(Reason.EMPTY_VALUE, "the value has no bytes")
+
+
+def _deeper_than(value: bytes, limit: int) -> bool:
+    if value.count(b"{") + value.count(b"[") <= limit:
+        return False
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(value):
+        match value[token.start()]:
+            case 0x7B | 0x5B:  # { [
+                depth += 1
+                if depth > limit:
+                    return True
+            case 0x7D | 0x5D:  # } ]
+                depth -= 1
+    return False
+
+
+def _diagnose(value: bytes, max_depth: int, error: Exception) -> Any | Invalid:  # noqa: ANN401
+    if not value.strip(JSON_WHITESPACE_AND_MORE):
+        return refuse(Reason.EMPTY_VALUE, "the value is only white space")
+    if value.startswith(BYTE_ORDER_MARK) and not value.startswith(2 * BYTE_ORDER_MARK):
+        rest = decode(value[len(BYTE_ORDER_MARK) :], max_depth)
+        return _shifted(rest, len(BYTE_ORDER_MARK)) if type(rest) is Invalid else rest
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as utf8:
+        return refuse(Reason.INVALID_UTF8, f"not UTF-8 text: {utf8.reason} (byte {utf8.start})")
+    if isinstance(error, RecursionError):
+        return refuse(Reason.TOO_DEEP, "nested deeper than the decoder can follow")
+    if isinstance(error, DecimalException):
+        return refuse(Reason.INVALID_JSON, "a number has an exponent too large to be read")
+    if isinstance(error, msgspec.ValidationError):
+        return refuse(Reason.INVALID_JSON, "an integer has too many digits to be read")
+    if _escapes_lone_surrogate(text):
+        return refuse(Reason.INVALID_UTF8, "a \\u escape is half of a surrogate pair")
+    return refuse(Reason.INVALID_JSON, "not JSON: " + str(error).removeprefix("JSON is malformed: "))
+
+
+def _escapes_lone_surrogate(text: str) -> bool:
+    r"""True when the text is JSON but for a \ud800-like escape that stands alone.
+
+    Pairs, not dicts: the escape may stand in a value that a repeated key overrides.
+    """
+    try:
+        json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+def _shifted(invalid: Invalid, by: int) -> Invalid:
+    """The same refusal with byte positions counted from the record's first byte."""
+
+    def moved(match: re.Match[str]) -> str:
+        return f" (byte {int(match[1]) + by})"
+
+    violations = [v._replace(detail=_POSITION.sub(moved, v.detail)) for v in invalid.violations]
+    return invalid._replace(violations=violations)
+
+
+class _Key:
+    """An object key that equals only itself, so that a dict keeps repeated keys."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _to_key(_type: type, text: str) -> _Key:
+    return _Key(text)
+
+
+_decode_pairs = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=_to_key).decode
+
+
+class Envelope(NamedTuple):
+    """A batch call's body, its parts as raw bytes."""
+
+    items: list[bytes]
+    before: bytes
+    after: bytes
+    """The envelope's other fields, so that before + item + after is the envelope of one item."""
+
+    def around(self, item: bytes) -> bytes:
+        """The envelope with only this item; every value in it has its raw bytes."""
+        return self.before + item + self.after
+
+
+def split(value: bytes, batch: Any) -> Envelope | Invalid:  # noqa: ANN401  any JSON value
+    """Split an envelope; `value` has been decoded without fault, `batch` is what its key held."""
+    pairs = _decode_pairs(value.removeprefix(BYTE_ORDER_MARK))
+    raws = [bytes(raw) for key, raw in pairs.items() if key.text == "batch"]
+    if len(raws) > 1:
+        return refuse(Reason.BATCH_DUPLICATED, "the key batch occurs more than once", Stage.SPLIT)
+    if type(batch) is not list:
+        return refuse(Reason.BATCH_NOT_ARRAY, "batch is not an array", Stage.SPLIT)
+    if not batch:
+        return refuse(Reason.EMPTY_BATCH, "the batch has no items", Stage.SPLIT)
+    fields = [
+        (msgspec.json.encode(key.text) + b":", b"[" if key.text == "batch" else bytes(raw))
+        for key, raw in pairs.items()
+    ]
+    cut = next(i for i, (_, raw) in enumerate(fields) if raw == b"[") + 1
+    before = b"{" + b",".join(name + raw for name, raw in fields[:cut])
+    after = b"".join([b"]", *(b"," + name + raw for name, raw in fields[cut:]), b"}"])
+    return Envelope([bytes(raw) for raw in _decode_items(raws[0])], before, after)
+
+
+def duplicates_batch(value: bytes) -> bool:
+    """True when the top-level object has more than one key `batch`."""
+    pairs = _decode_pairs(value.removeprefix(BYTE_ORDER_MARK))
+    return sum(key.text == "batch" for key in pairs) > 1

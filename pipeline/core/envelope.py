@@ -1,0 +1,30 @@
+"""What a batch envelope gives to each of its items (contract §2)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_MERGED: Final = ("context", "integrations")
+_FILLED: Final = ("sentAt", "receivedAt")
+
+
+def merge(item: Any, envelope: dict[str, Any]) -> Any:  # noqa: ANN401  any JSON value
+    """The item with the envelope's shared fields below its own, one level deep.
+
+    A shared `context` or `integrations` that is no object is handed on as it is, so that the
+    item's validation refuses it instead of losing it.
+    """
+    if type(item) is not dict:
+        return item
+    for name in _MERGED:
+        shared, own = envelope.get(name), item.get(name)
+        if shared is None:
+            continue
+        if own is None or own == [] or not (type(shared) is dict or shared == []):
+            item[name] = shared
+        elif type(own) is dict and type(shared) is dict:
+            item[name] = {**shared, **own}
+    for name in _FILLED:
+        if item.get(name) is None and envelope.get(name) is not None:
+            item[name] = envelope[name]
+    return item

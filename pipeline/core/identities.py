@@ -1,0 +1,58 @@
+"""User ids, anonymous ids and message ids (contract §3 "Ids", §4 `messageId`)."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+NAMESPACE: Final = UUID("6f0c1d52-9f0e-5d7b-8b7c-3b1a52f6f3a1")
+"""Of every id that this program generates. A constant of the contract: never changes."""
+
+MAX_ID_DIGITS = 38
+_TOO_LONG = 10**MAX_ID_DIGITS
+
+
+class Unusable:
+    """An id of a type that identifies nobody."""
+
+
+UNUSABLE: Final = Unusable()
+
+
+def read_id(value: Any) -> str | None | Unusable:  # noqa: ANN401  any JSON value
+    """The id as trimmed text; None when it is not set (absent, null, blank)."""
+    if type(value) is str:
+        return value.strip() or None
+    if value is None:
+        return None
+    if type(value) is int:
+        return str(value) if -_TOO_LONG < value < _TOO_LONG else UNUSABLE
+    if type(value) is Decimal:
+        # Magnitude and exponent first: int(Decimal("1e1000000")) would take half a minute.
+        if value.adjusted() < MAX_ID_DIGITS and _is_integral(value):
+            return str(int(value))
+    return UNUSABLE
+
+
+def _is_integral(value: Decimal) -> bool:
+    """Whether the fraction is zero; looks at digits only, so any exponent is cheap."""
+    _, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        return False
+    return exponent >= 0 or not any(digits[exponent:])
+
+
+def generated_message_id(source: str, original: bytes) -> str:
+    """The id of an event that came without one: the same for every replay of the same record.
+
+    `source` is `topic:partition:offset:index` (index empty outside batches), `original` the
+    event's own bytes as read: a topic that was deleted and created again gives other ids.
+    """
+    return str(uuid5(NAMESPACE, f"{source}:{hashlib.sha256(original).hexdigest()}"))
+
+
+def identify_message_id(track_message_id: str) -> str:
+    """The id of the identify message that a rule makes from a track event."""
+    return str(uuid5(NAMESPACE, track_message_id))

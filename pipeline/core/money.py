@@ -1,0 +1,91 @@
+"""`revenue`, `value` and `currency` (contract §3): exact decimals, never a float, never a guess."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any, Final, NamedTuple, final
+
+COLUMN_DECIMALS = 9
+"""The typed columns are decimal(38, 9)."""
+LIMIT: Final = 10**29
+MIN_EXPONENT = -100
+AMOUNT_PATTERN = r"\$?[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?"
+"""One plain decimal number. Thousands separators and decimal commas are refused, since other
+products corrupt them without a word ("1.234,56" → 1.234)."""
+
+_AMOUNT = re.compile(AMOUNT_PATTERN)
+_NINE_PLACES = Decimal(1).scaleb(-COLUMN_DECIMALS)
+# Widest amount that is still compared: 30 digits before the point, 100 behind it.
+_EXACT = Context(prec=140, rounding=ROUND_HALF_EVEN)
+_CODE_LENGTH = 3
+
+
+class Amount(NamedTuple):
+    """An amount that is usable."""
+
+    number: int | Decimal
+    from_text: bool
+    rounds: bool
+    """More than nine decimals: a decimal(38, 9) column has to round it."""
+
+
+@final
+class BadAmount(NamedTuple):
+    """Why it is not."""
+
+    detail: str
+
+
+def is_set(value: Any) -> bool:  # noqa: ANN401  any JSON value
+    """Absent, null, "" and white space all mean "not set"."""
+    return value is not None and not (type(value) is str and (not value or value.isspace()))
+
+
+def read_amount(value: Any) -> Amount | BadAmount:  # noqa: ANN401  any JSON value
+    """Read a `revenue` or `value` that is set."""
+    if type(value) is int:
+        return Amount(value, False, False) if -LIMIT < value < LIMIT else _TOO_LARGE
+    if type(value) is Decimal:
+        return _from_decimal(value, from_text=False)
+    if type(value) is str:
+        text = value.strip()
+        if not _AMOUNT.fullmatch(text):
+            return _NOT_PLAIN
+        return _from_decimal(Decimal(text.removeprefix("$")), from_text=True)
+    return _NOT_A_NUMBER
+
+
+def _from_decimal(value: Decimal, *, from_text: bool) -> Amount | BadAmount:
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < MIN_EXPONENT:
+        return _TOO_SMALL
+    if value.adjusted() > len(str(LIMIT)) and value:
+        return _TOO_LARGE
+    column = value.quantize(_NINE_PLACES, context=_EXACT) if value else value
+    # abs() would round to the 28 digits of the default context.
+    if column.copy_abs() >= LIMIT:
+        return _TOO_LARGE
+    # Text of an integer becomes an int, so that "-0" reads as the 0 that JSON's -0 becomes.
+    return Amount(int(value) if exponent == 0 else value, from_text, column != value)
+
+
+def read_currency(value: Any, codes: frozenset[str]) -> str | None:  # noqa: ANN401  any JSON value
+    """The upper-case code of a currency that is set; None when it is no known code."""
+    if type(value) is not str:
+        return None
+    text = value.strip()
+    # ASCII before upper-casing: "ı".upper() is "I".
+    if len(text) != _CODE_LENGTH or not text.isascii():
+        return None
+    code = text.upper()
+    return code if code in codes else None
+
+
+_NOT_A_NUMBER = BadAmount("must be a number, or text that holds one plain decimal number")
+_NOT_PLAIN = BadAmount(
+    "is text, but not one plain decimal number such as 19.99 "
+    "(no thousands separators, decimal commas or currency signs but a leading $)"
+)
+_TOO_LARGE = BadAmount("has a magnitude of 10^29 or more")
+_TOO_SMALL = BadAmount("has an exponent below -100")

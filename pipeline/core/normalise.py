@@ -1,0 +1,224 @@
+"""TrackEvent + where and when it was read → the enriched event (contract §4)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pipeline.core.identities import generated_message_id, identify_message_id, read_id
+from pipeline.core.origin import Origin
+from pipeline.core.policy import Policy
+from pipeline.core.reasons import Warning
+from pipeline.core.timestamps import DAY, MAX_MS, MIN_MS, format_time, read_time
+from pipeline.core.validate import TRACK, Findings, JsonObject, TrackEvent
+
+MAX_WARNINGS = 32
+
+OUR_FIELDS: Final = (
+    "type",
+    "event",
+    "messageId",
+    "userId",
+    "anonymousId",
+    "timestamp",
+    "originalTimestamp",
+    "sentAt",
+    "receivedAt",
+    "properties",
+    "traits",
+    "context",
+    "integrations",
+    "enrichment",
+)
+"""Top-level fields of an enriched event in their fixed order; unknown ones follow as sent."""
+
+_NOT_UNKNOWN: Final = frozenset((*OUR_FIELDS, "writeKey"))
+
+
+def normalise(
+    track: TrackEvent,
+    findings: Findings,
+    policy: Policy,
+    origin: Origin,
+    original: bytes,
+) -> JsonObject:
+    """The enriched event, its fields in order.
+
+    `origin` and `original` (the event's own bytes) are what a missing receivedAt and a missing
+    messageId are made from.
+    """
+    raw = track.raw
+    enriched: JsonObject = {"type": TRACK, "event": track.event}
+    message_id = raw.get("messageId")
+    if type(message_id) is not str or not message_id or message_id != message_id.strip():
+        message_id = _message_id(message_id, findings, origin, original)
+    enriched["messageId"] = message_id
+    if track.user_id is not None:
+        enriched["userId"] = track.user_id
+    if track.anonymous_id is not None:
+        enriched["anonymousId"] = track.anonymous_id
+    timestamp_source = _set_times(raw, enriched, findings, origin.timestamp)
+    enriched["properties"] = track.properties
+    _set_traits(track, enriched, findings)
+    enriched["context"] = track.context
+    if track.integrations is not None:
+        enriched["integrations"] = track.integrations
+    enriched["enrichment"] = _enrichment(track, findings, timestamp_source, policy)
+    if not _NOT_UNKNOWN.issuperset(raw) or (policy.keep_write_key and "writeKey" in raw):
+        _copy_unknown(raw, enriched, policy)
+    return enriched
+
+
+def _message_id(
+    sent: Any,  # noqa: ANN401  any JSON value
+    findings: Findings,
+    origin: Origin,
+    original: bytes,
+) -> str:
+    usable = read_id(sent)
+    if type(usable) is not str:
+        findings.warn(Warning.MESSAGE_ID_GENERATED, "/messageId")
+        return generated_message_id(origin.message_id_source(), original)
+    if type(sent) is not str:
+        findings.warn(Warning.ID_STRINGIFIED, "/messageId")
+    return usable
+
+
+def _set_times(
+    raw: JsonObject, enriched: JsonObject, findings: Findings, record_time: int | None
+) -> str | None:
+    """Set the four time fields; what the `timestamp` was made from.
+
+    Segment's formula: timestamp = receivedAt - (sentAt - originalTimestamp), which takes the
+    error of the client's clock out.
+    """
+    given = _time(raw, "timestamp", findings)
+    original = _time(raw, "originalTimestamp", findings)
+    sent = _time(raw, "sentAt", findings)
+    received = _time(raw, "receivedAt", findings)
+    client = given if original is None else original
+    if received is None:
+        received = _received(record_time, sent, client, findings)
+    moment, source = _corrected(given, original, sent, received, findings)
+    if moment is not None:
+        enriched["timestamp"] = format_time(moment)
+        if received is not None and moment - received > DAY:
+            findings.warn(Warning.TIMESTAMP_IN_FUTURE, "/timestamp")
+    if client is not None:
+        enriched["originalTimestamp"] = format_time(client)
+    if sent is not None:
+        enriched["sentAt"] = format_time(sent)
+    if received is not None:
+        enriched["receivedAt"] = format_time(received)
+    return source
+
+
+def _time(raw: JsonObject, name: str, findings: Findings) -> int | None:
+    value = raw.get(name)
+    if value is None:
+        return None
+    time = read_time(value)
+    if time is None:
+        findings.warn(Warning.TIMESTAMP_UNPARSABLE, f"/{name}")
+    return time
+
+
+def _received(
+    record_time: int | None, sent: int | None, client: int | None, findings: Findings
+) -> int | None:
+    """When an event without a usable receivedAt was received; never the wall clock."""
+    if record_time is not None:
+        return record_time
+    if sent is None and client is None:
+        findings.warn(Warning.RECEIVED_AT_UNKNOWN, "/receivedAt")
+    return client if sent is None else sent
+
+
+def _corrected(
+    given: int | None,
+    original: int | None,
+    sent: int | None,
+    received: int | None,
+    findings: Findings,
+) -> tuple[int | None, str | None]:
+    """The event's time and its `timestampSource`."""
+    if given is not None and original is not None:
+        return given, "given"  # corrected upstream
+    client = given if original is None else original
+    if client is None:
+        return received, None if received is None else "received"
+    if sent is None or received is None:
+        return client, "original"
+    if sent < client:
+        findings.warn(Warning.SENT_BEFORE_ORIGINAL, "/sentAt")
+        return received, "received"
+    moment = received - (sent - client)
+    if MIN_MS <= moment <= MAX_MS:
+        return moment, "corrected"
+    findings.warn(Warning.TIMESTAMP_OUT_OF_RANGE, "/timestamp")
+    return received, "received"
+
+
+def has_lifted_traits(track: TrackEvent) -> bool:
+    """Whether the event has user traits that are lifted: a non-empty object."""
+    traits = track.context.get("traits")
+    return type(traits) is dict and bool(traits)
+
+
+def _set_traits(track: TrackEvent, enriched: JsonObject, findings: Findings) -> None:
+    """Lift a non-empty context.traits; a top-level traits lies below it."""
+    below = track.raw.get("traits")
+    lifted: JsonObject = track.context.get("traits") or {}
+    if not has_lifted_traits(track):
+        if below is not None:
+            enriched["traits"] = below
+        return
+    if type(below) is dict:
+        if any(below[name] != value for name, value in lifted.items() if name in below):
+            findings.warn(Warning.TRAITS_CONFLICT, "/traits")
+        lifted = {**below, **lifted}
+    elif below is not None:
+        findings.warn(Warning.TRAITS_CONFLICT, "/traits")
+    enriched["traits"] = lifted
+
+
+def _enrichment(
+    track: TrackEvent, findings: Findings, timestamp_source: str | None, policy: Policy
+) -> JsonObject:
+    enrichment: JsonObject = {}
+    earlier = track.raw.get("enrichment")
+    if earlier is not None:
+        findings.warn(Warning.ENRICHMENT_REPLACED, "/enrichment")
+    if track.currency_defaulted or _was_defaulted(earlier, track.properties, policy):
+        enrichment["currencyDefaulted"] = True
+    if timestamp_source is not None:
+        enrichment["timestampSource"] = timestamp_source
+    if findings.warnings:
+        enrichment["warnings"] = findings.warnings[:MAX_WARNINGS]
+    return enrichment
+
+
+def _was_defaulted(earlier: Any, properties: JsonObject, policy: Policy) -> bool:  # noqa: ANN401
+    """An assumed dollar must not become a stated one on a second pass."""
+    return (
+        type(earlier) is dict
+        and earlier.get("currencyDefaulted") is True
+        and properties.get("currency") == policy.default_currency
+    )
+
+
+def _copy_unknown(raw: JsonObject, enriched: JsonObject, policy: Policy) -> None:
+    for name, value in raw.items():
+        if name not in _NOT_UNKNOWN or (name == "writeKey" and policy.keep_write_key):
+            enriched[name] = value
+
+
+def identify_message(enriched: JsonObject) -> JsonObject:
+    """The identify message of an event whose traits were lifted (Segment, "Sending Traits")."""
+    message: JsonObject = {
+        name: enriched[name]
+        for name in OUR_FIELDS
+        if name in enriched and name not in {"event", "properties", "enrichment"}
+    }
+    message["type"] = "identify"
+    message["messageId"] = identify_message_id(enriched["messageId"])
+    return message

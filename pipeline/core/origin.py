@@ -1,0 +1,102 @@
+"""Where an event comes from: its coordinates, and the headers that may replace or forge them.
+
+`track.*` and `dlq.*` headers of a raw record are removed, whoever wrote them: a client must not
+be able to forge ours. Only with `accept_origin_headers` four of them are believed (a redriven or
+replayed record keeps the identity of the first one), and each only in exactly our own form.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from pipeline.core.record import NO_PARTITION, Headers, Record
+from pipeline.core.timestamps import MAX_MS, read_time
+
+ORIGIN: Final = "track.origin"
+ORIGIN_TIMESTAMP: Final = "track.origin.timestamp"
+OUR_PREFIXES: Final = ("track.", "dlq.")
+MAX_ATTEMPTS: Final = 1_000_000
+
+_ORIGIN = re.compile(
+    rb"([A-Za-z0-9._-]{1,249})/(0|[1-9][0-9]{0,9})/(0|[1-9][0-9]{0,18})(?:/(0|[1-9][0-9]{0,9}))?"
+)
+_NUMBER = re.compile(rb"[1-9][0-9]{0,14}")
+_ISO_MS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+
+
+class Origin(NamedTuple):
+    """The identity of a raw record, kept through redrives."""
+
+    topic: str
+    partition: int
+    offset: int
+    item: int | None = None
+    """Position in a batch envelope; None outside one."""
+    timestamp: int | None = None
+    """Kafka's, epoch milliseconds; None when there is none."""
+    attempt: int = 1
+    """How many times it would have failed, should it fail now."""
+    first_failed_at: str = ""
+    """ISO-8601; empty before the first failure."""
+
+    def source(self) -> str:
+        """`topic/partition/offset[/index]`; of a file `file:line[:index]`."""
+        if self.partition == NO_PARTITION:
+            index = "" if self.item is None else f":{self.item}"
+            return f"{self.topic}:{self.offset}{index}"
+        index = "" if self.item is None else f"/{self.item}"
+        return f"{self.topic}/{self.partition}/{self.offset}{index}"
+
+    def message_id_source(self) -> str:
+        """`topic:partition:offset:index`, index empty outside batches; of a file without partition."""
+        index = "" if self.item is None else self.item
+        if self.partition == NO_PARTITION:
+            return f"{self.topic}:{self.offset}:{index}"
+        return f"{self.topic}:{self.partition}:{self.offset}:{index}"
+
+
+def origin_of(record: Record, *, accept_headers: bool) -> Origin:
+    """The record's coordinates, or those that an accepted `track.origin` header names."""
+    timestamp = record.timestamp
+    own = Origin(
+        record.topic,
+        record.partition,
+        record.offset,
+        None,
+        timestamp if timestamp is not None and 0 < timestamp <= MAX_MS else None,
+    )
+    if not accept_headers or not record.headers:
+        return own
+    # A name that occurs twice: the last one counts, as in Kafka's own lastHeader().
+    return _accepted(own, {name: value for name, value in record.headers if value is not None})
+
+
+def _accepted(own: Origin, headers: dict[str, bytes]) -> Origin:
+    origin = own
+    match = _ORIGIN.fullmatch(headers.get(ORIGIN, b""))
+    if match is not None:
+        topic, partition, offset, index = match.groups()
+        origin = own._replace(
+            topic=topic.decode(),
+            partition=int(partition),
+            offset=int(offset),
+            item=None if index is None else int(index),
+        )
+        timestamp = headers.get(ORIGIN_TIMESTAMP, b"")
+        if _NUMBER.fullmatch(timestamp) and int(timestamp) <= MAX_MS:
+            origin = origin._replace(timestamp=int(timestamp))
+    attempt = headers.get("dlq.attempt", b"")
+    if _NUMBER.fullmatch(attempt) and int(attempt) < MAX_ATTEMPTS:
+        origin = origin._replace(attempt=int(attempt) + 1)
+    first = headers.get("dlq.first.failed.at", b"")
+    if _ISO_MS.fullmatch(first) and read_time(first.decode()) is not None:
+        origin = origin._replace(first_failed_at=first.decode())
+    return origin
+
+
+def without_ours(headers: Headers) -> Headers:
+    """The sender's headers, in order, less all that start with `track.` or `dlq.`."""
+    if not headers:
+        return ()
+    return [header for header in headers if not header[0].startswith(OUR_PREFIXES)]

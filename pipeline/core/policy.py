@@ -1,0 +1,46 @@
+"""`ContractSettings` made ready for the hot path: plain attributes, sets instead of lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.core.contract import ContractSettings, Limits
+from pipeline.core.currencies import ISO_4217
+from pipeline.core.reasons import Reason
+
+ANY_EVENT = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the rules need to know; made once from the settings."""
+
+    warns: frozenset[Reason]
+    """Rules that are set to warn: the event is kept as sent."""
+    codes: frozenset[str]
+    """Currency codes that are known."""
+    default_currency: str
+    default_always: bool
+    drops_other_types: bool
+    keep_write_key: bool
+    identify_events: frozenset[str]
+    limits: Limits
+
+    @classmethod
+    def of(cls, settings: ContractSettings) -> Policy:
+        """The policy of these settings."""
+        rules = settings.rules.model_dump()
+        return cls(
+            warns=frozenset(Reason(code) for code, verdict in rules.items() if verdict == "warn"),
+            codes=ISO_4217 | settings.currency.extra_codes,
+            default_currency=settings.default_currency,
+            default_always=settings.default_currency_when == "always",
+            drops_other_types=settings.on_other_type == "drop",
+            keep_write_key=settings.keep_write_key,
+            identify_events=frozenset(rule.event for rule in settings.identify),
+            limits=settings.limits,
+        )
+
+    def identifies(self, event: str) -> bool:
+        """Whether a rule asks for an identify message of this event."""
+        return event in self.identify_events or ANY_EVENT in self.identify_events

@@ -1,0 +1,164 @@
+"""What happens to an event: the page to read first.
+
+    Record ─► decode ─► split ─► validate ─► normalise ─► encode ─► Enriched
+                └─────────┴─────────┴────────────┴───────────┴───► DeadLetter (or Dropped)
+                                                                    Identify beside, by rule
+
+Every event has exactly one outcome. A refusal is a value (`Invalid`) that travels beside the
+good result; nothing here raises because of what a record holds, and nothing here knows the
+clock, the network or the environment.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.deadletter import Letter, LetterWriter
+from pipeline.core.decode import Envelope, decode, duplicates_batch, refuse, split
+from pipeline.core.encode import encode_json
+from pipeline.core.envelope import merge
+from pipeline.core.normalise import has_lifted_traits, identify_message, normalise
+from pipeline.core.origin import Origin, origin_of, without_ours
+from pipeline.core.policy import Policy
+from pipeline.core.reasons import Invalid, Reason, Stage
+from pipeline.core.record import Headers, Output, Record, Role
+from pipeline.core.timestamps import read_time
+from pipeline.core.validate import Findings, validate
+
+
+class Processor:
+    """The contract under given settings; pure and deterministic."""
+
+    def __init__(self, settings: ContractSettings, identity: Identity) -> None:
+        self.contract = settings.contract()
+        self._policy = Policy.of(settings)
+        self._accept_headers = settings.accept_origin_headers
+        self._letters = LetterWriter(
+            identity, self.contract, connect_headers=settings.dead_letter.connect_headers
+        )
+        self._headers: list[tuple[str, bytes | None]] = [("track.contract", self.contract.encode())]
+        if identity.replay:
+            self._headers.append(("track.replay", identity.replay.encode()))
+
+    def process(self, record: Record, now: int) -> tuple[Output, ...]:
+        """The outputs of one record: one outcome per event, identify messages beside them.
+
+        `now` (epoch ms) is used only for Kafka timestamps and the `failed.at` headers.
+        """
+        value, limits = record.value, self._policy.limits
+        origin = origin_of(record, accept_headers=self._accept_headers)
+        if limits.max_record_bytes is not None and value is not None:
+            if len(value) > limits.max_record_bytes:
+                detail = f"{len(value)} bytes, over limits.max_record_bytes"
+                return (self._refused(record, origin, refuse(Reason.RECORD_TOO_LARGE, detail), now),)
+        decoded = decode(value, limits.max_depth)
+        if type(decoded) is dict and "batch" in decoded:
+            return self._batch(record, origin, decoded, now)
+        return self._event(record, origin, decoded, value or b"", now)
+
+    def crashed(self, record: Record, now: int) -> Output:
+        """The dead letter of a record that `process` raised on: a bug of ours."""
+        origin = origin_of(record, accept_headers=self._accept_headers)
+        detail = "a bug in this program stopped the record; its log has the traceback"
+        return self._refused(
+            record, origin, refuse(Reason.PROCESSING_ERROR, detail, Stage.CRASH), now
+        )
+
+    def _batch(
+        self, record: Record, origin: Origin, decoded: dict[str, Any], now: int
+    ) -> tuple[Output, ...]:
+        """An envelope's items, each an event of its own; or one event that has a field `batch`."""
+        value = record.value or b""
+        if decoded.get("event") is not None and not duplicates_batch(value):
+            return self._event(record, origin, decoded, value, now)
+        envelope = split(value, decoded["batch"])
+        if type(envelope) is Invalid:
+            return (self._refused(record, origin, envelope, now),)
+        return self._items(record, origin, decoded, envelope, now)
+
+    def _items(
+        self,
+        record: Record,
+        origin: Origin,
+        decoded: dict[str, Any],
+        envelope: Envelope,
+        now: int,
+    ) -> tuple[Output, ...]:
+        outputs: list[Output] = []
+        total, limit = 0, self._policy.limits.max_batch_output_bytes
+        # A redriven envelope of one item keeps the item's first index.
+        single = len(envelope.items) == 1
+        for index, (item, raw) in enumerate(zip(decoded["batch"], envelope.items, strict=True)):
+            own = origin if single and origin.item is not None else origin._replace(item=index)
+            alone = record if single else record._replace(value=envelope.around(raw))
+            produced = self._event(alone, own, merge(item, decoded), raw, now)
+            outputs += produced
+            total += sum(len(output.value or b"") for output in produced)
+            if total > limit:
+                detail = "the items together exceed limits.max_batch_output_bytes"
+                invalid = refuse(Reason.BATCH_TOO_LARGE, detail, Stage.SPLIT)
+                return (self._refused(record, origin, invalid, now),)
+        return tuple(outputs)
+
+    def _event(
+        self, record: Record, origin: Origin, decoded: Any, original: bytes, now: int
+    ) -> tuple[Output, ...]:
+        """One event's outcome. `original` is its own bytes, `record.value` what a letter keeps."""
+        if type(decoded) is not dict:
+            invalid = decoded
+            if type(invalid) is not Invalid:
+                invalid = refuse(Reason.NOT_AN_OBJECT, "the JSON value is not an object")
+            return (self._refused(record, origin, invalid, now),)
+        policy = self._policy
+        if len(original) > policy.limits.max_event_bytes:
+            detail = f"{len(original)} bytes, over limits.max_event_bytes"
+            invalid = refuse(Reason.EVENT_TOO_LARGE, detail)
+            return (self._refused(record, origin, invalid, now, decoded),)
+        findings = Findings()
+        track = validate(decoded, findings, policy)
+        if type(track) is Invalid:
+            return (self._refused(record, origin, track, now, decoded),)
+        enriched = normalise(track, findings, policy, origin, original)
+        value = encode_json(enriched)
+        headers = without_ours(record.headers) if record.headers else ()
+        if len(value) + _carried(record.key, headers) > policy.limits.max_output_bytes:
+            detail = f"{len(value)} bytes of enriched event, over limits.max_output_bytes"
+            invalid = refuse(Reason.ENRICHED_TOO_LARGE, detail, Stage.ENCODE)
+            return (self._refused(record, origin, invalid, now, decoded),)
+        time = origin.timestamp or _kafka_time(enriched, now)
+        headers = [*headers, ("track.source", origin.source().encode()), *self._headers]
+        output = Output(Role.ENRICHED, value, record.key, headers, time, record.partition)
+        if policy.identify_events and has_lifted_traits(track) and policy.identifies(track.event):
+            message = encode_json(identify_message(enriched))
+            return output, output._replace(role=Role.IDENTIFY, value=message)
+        return (output,)
+
+    def _refused(
+        self, record: Record, origin: Origin, invalid: Invalid, now: int, event: Any = None
+    ) -> Output:
+        """The dead letter of a refusal; or nothing but a count, where a setting says so."""
+        if self._policy.drops_other_types and any(
+            violation.code is Reason.UNSUPPORTED_TYPE for violation in invalid.violations
+        ):
+            reason = Reason.UNSUPPORTED_TYPE.value
+            return Output(Role.DROPPED, None, None, (), now, record.partition, reason)
+        headers = without_ours(record.headers)
+        letter = Letter(
+            record.value, record.key, headers, record.partition, origin, invalid, event
+        )
+        return self._letters.write(letter, now)
+
+
+def _carried(key: bytes | None, headers: Headers) -> int:
+    """Bytes that travel with an enriched value: the key and the sender's headers."""
+    size = len(key) if key is not None else 0
+    for name, value in headers:
+        size += len(name) + len(value or b"")
+    return size
+
+
+def _kafka_time(enriched: dict[str, Any], now: int) -> int:
+    """The Kafka timestamp of an event that was read without one."""
+    received = read_time(enriched.get("receivedAt"))
+    return received if received is not None and 0 < received <= now else 1

@@ -1,0 +1,51 @@
+"""What goes into the core (`Record`) and what comes out of it (`Output`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+Headers = Sequence[tuple[str, bytes | None]]
+"""Kafka record headers in their order; a name may occur more than once."""
+
+NO_PARTITION = -1
+"""`Record.partition` of a record that was read from a file: `topic` is the file's name, `offset` the line."""
+
+
+class Record(NamedTuple):
+    """One raw record, as read."""
+
+    value: bytes | None
+    key: bytes | None
+    headers: Headers
+    timestamp: int | None
+    """Kafka's record timestamp, epoch milliseconds; None (or ≤ 0) when there is none."""
+    topic: str
+    partition: int
+    offset: int
+
+
+class Role(StrEnum):
+    """Where an output goes; settings map each role to a topic."""
+
+    ENRICHED = "enriched"
+    DEAD_LETTER = "dead_letter"
+    IDENTIFY = "identify"
+    DROPPED = "dropped"
+    """Goes nowhere: refused by a setting that says so. It is only counted."""
+
+
+class Output(NamedTuple):
+    """One record to write. Exactly one of role ENRICHED, DEAD_LETTER or DROPPED exists per event."""
+
+    role: Role
+    value: bytes | None
+    key: bytes | None
+    headers: Headers
+    timestamp: int
+    """Epoch milliseconds, always above 0 (the client takes 0 for "now")."""
+    partition: int
+    """Partition of the source record: the sink maps it (contract §5)."""
+    reason: str = ""
+    """Reason code of a dead letter or a dropped event; else empty."""

@@ -1,0 +1,297 @@
+"""The rules of contract §3: an object → TrackEvent, or every violation of it.
+
+Each rule is one function `rule(raw, findings, policy)`; a good event runs through the few type
+checks at the top of each. Findings collect what was broken (violations) and what was only
+noticed (warnings), in the order of the rules.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from pipeline.core.identities import Unusable, read_id
+from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
+from pipeline.core.policy import Policy
+from pipeline.core.reasons import Invalid, Reason, Stage, Violation, Warning
+from pipeline.core.suggest import near_id_name
+
+JsonObject = dict[str, Any]
+
+TRACK: Final = "track"
+
+CONTEXT_TYPES: Final[dict[str, type]] = {
+    "active": bool,
+    "app": dict,
+    "campaign": dict,
+    "channel": str,
+    "device": dict,
+    "groupId": str,
+    "ip": str,
+    "library": dict,
+    "locale": str,
+    "network": dict,
+    "os": dict,
+    "page": dict,
+    "referrer": dict,
+    "screen": dict,
+    "timezone": str,
+    "userAgent": str,
+    "userAgentData": dict,
+}
+"""Segment's "Spec: Track", table of context fields (`traits` has a rule of its own)."""
+
+_TYPE_NAMES: Final = {
+    bool: "a boolean",
+    dict: "an object",
+    str: "a string",
+    list: "an array",
+    int: "a number",
+    Decimal: "a number",
+    type(None): "null",
+}
+
+AMOUNT_RULES: Final = {"revenue": Reason.REVENUE_INVALID, "value": Reason.VALUE_INVALID}
+RESERVED: Final = ("revenue", "currency", "value")
+_MISSPELLED: Final = {
+    spelling: name for name in RESERVED for spelling in (name.capitalize(), name.upper())
+}
+_MISSPELLED_NAMES: Final = frozenset(_MISSPELLED)
+
+
+class Findings:
+    """What the rules found, in order."""
+
+    __slots__ = ("violations", "warnings")
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+        self.warnings: list[str] = []
+
+    def warn(self, code: Warning, pointer: str) -> None:
+        """Note something that was changed, left out or looks wrong."""
+        self.warnings.append(f"{code.value} {pointer}")
+
+    def refuse(self, code: Reason, pointer: str, detail: str) -> None:
+        """Note a broken rule; the event becomes a dead letter."""
+        self.violations.append(Violation(code, pointer, detail))
+
+    def judge(self, code: Reason, pointer: str, detail: str, policy: Policy) -> None:
+        """Refuse or warn, as `rules.<code>` says."""
+        if code in policy.warns:
+            self.warn(Warning(code.value), pointer)
+        else:
+            self.refuse(code, pointer, detail)
+
+
+class TrackEvent(NamedTuple):
+    """A valid event: every field below holds what its rule promises; `raw` holds the rest."""
+
+    raw: JsonObject
+    event: str
+    user_id: str | None
+    anonymous_id: str | None
+    properties: JsonObject
+    """Reserved properties are normalised in place."""
+    context: JsonObject
+    integrations: JsonObject | None
+    currency_defaulted: bool
+
+
+def validate(raw: JsonObject, findings: Findings, policy: Policy) -> TrackEvent | Invalid:
+    """Apply every rule to a decoded event."""
+    _check_type(raw, findings)
+    event = _check_event(raw, findings)
+    user_id, anonymous_id = _check_ids(raw, findings, policy)
+    properties = raw.get("properties")
+    if type(properties) is not dict:
+        properties = _to_object(raw, "properties", findings) or {}
+    context = raw.get("context")
+    if type(context) is not dict:
+        context = _to_object(raw, "context", findings) or {}
+    integrations = raw.get("integrations")
+    if type(integrations) is not dict:
+        integrations = _to_object(raw, "integrations", findings)
+    _check_context(context, findings, policy)
+    currency_defaulted = _check_reserved(properties, findings, policy)
+    if findings.violations:
+        return Invalid(Stage.VALIDATE, findings.violations)
+    return TrackEvent(
+        raw, event, user_id, anonymous_id, properties, context, integrations, currency_defaulted
+    )
+
+
+def _check_type(raw: JsonObject, findings: Findings) -> None:
+    """`type`, or when it is not set a string `action` (Intilery's older form), must be track."""
+    pointer, kind = "/type", raw.get("type")
+    if kind is None and type(raw.get("action")) is str:
+        pointer, kind = "/action", raw["action"]
+    if kind is not None and kind != TRACK:
+        findings.refuse(
+            Reason.UNSUPPORTED_TYPE,
+            pointer,
+            "only track calls are processed; on_other_type decides what becomes of others",
+        )
+
+
+def _check_event(raw: JsonObject, findings: Findings) -> str:
+    event = raw.get("event")
+    if type(event) is str:
+        if event and not (event[0].isspace() or event[-1].isspace()):
+            return event
+        if event.strip():
+            findings.warn(Warning.EVENT_NAME_PADDED, "/event")
+        else:
+            findings.refuse(Reason.EVENT_BLANK, "/event", "the event name is blank")
+        return event
+    if event is None:
+        findings.refuse(Reason.EVENT_NOT_DEFINED, "/event", "the event name is missing")
+    else:
+        detail = f"the event name is {_TYPE_NAMES[type(event)]}, not a string"
+        findings.refuse(Reason.EVENT_NOT_STRING, "/event", detail)
+    return ""
+
+
+def _check_ids(
+    raw: JsonObject, findings: Findings, policy: Policy
+) -> tuple[str | None, str | None]:
+    user_id = read_id(sent_user := raw.get("userId"))
+    anonymous_id = read_id(sent_anonymous := raw.get("anonymousId"))
+    if type(user_id) is str:
+        if type(sent_user) is not str:
+            findings.warn(Warning.ID_STRINGIFIED, "/userId")
+    elif isinstance(user_id, Unusable):
+        _judge_id("userId", sent_user, findings, policy)
+        user_id = None
+    if type(anonymous_id) is str:
+        if type(sent_anonymous) is not str:
+            findings.warn(Warning.ID_STRINGIFIED, "/anonymousId")
+    elif isinstance(anonymous_id, Unusable):
+        if user_id is None:
+            _judge_id("anonymousId", sent_anonymous, findings, policy)
+        else:
+            findings.warn(Warning.ID_NOT_STRING, "/anonymousId")
+        anonymous_id = None
+    if user_id is None and anonymous_id is None:
+        detail = "neither userId nor anonymousId is usable" + near_id_name(raw)
+        findings.refuse(Reason.NO_USER_ANON_ID, "", detail)
+    return user_id, anonymous_id
+
+
+def _judge_id(name: str, sent: Any, findings: Findings, policy: Policy) -> None:  # noqa: ANN401
+    detail = f"{name} is {_TYPE_NAMES[type(sent)]} that can't be read as an id"
+    findings.judge(Reason.ID_NOT_STRING, f"/{name}", detail, policy)
+
+
+_NOT_OBJECT: Final = {
+    "properties": Reason.PROPERTIES_NOT_OBJECT,
+    "context": Reason.CONTEXT_NOT_OBJECT,
+    "integrations": Reason.INTEGRATIONS_NOT_OBJECT,
+}
+
+
+def _to_object(raw: JsonObject, name: str, findings: Findings) -> JsonObject | None:
+    """What a field that is no object stands for: nothing, an empty object, or a violation."""
+    value = raw.get(name)
+    if value is None:
+        return None
+    if value == []:
+        findings.warn(Warning.EMPTY_ARRAY_FOR_OBJECT, f"/{name}")
+        return {}
+    detail = f"{name} is {_TYPE_NAMES[type(value)]}, not an object"
+    findings.refuse(_NOT_OBJECT[name], f"/{name}", detail)
+    return None
+
+
+def _check_context(context: JsonObject, findings: Findings, policy: Policy) -> None:
+    for name, value in context.items():
+        expected = CONTEXT_TYPES.get(name)
+        if expected is not None and type(value) is not expected and value is not None:
+            detail = f"is {_TYPE_NAMES[type(value)]}, not {_TYPE_NAMES[expected]}"
+            findings.judge(Reason.CONTEXT_FIELD_TYPE, f"/context/{name}", detail, policy)
+    traits = context.get("traits")
+    if traits is not None and type(traits) is not dict:
+        if traits == []:
+            findings.warn(Warning.EMPTY_ARRAY_FOR_OBJECT, "/context/traits")
+        else:
+            detail = f"context.traits is {_TYPE_NAMES[type(traits)]}, not an object"
+            findings.judge(Reason.TRAITS_NOT_OBJECT, "/context/traits", detail, policy)
+
+
+def _check_reserved(properties: JsonObject, findings: Findings, policy: Policy) -> bool:
+    """Normalise revenue, value and currency in place; whether the currency was defaulted."""
+    if not properties.keys().isdisjoint(_MISSPELLED_NAMES):
+        _warn_misspelled(properties, findings)
+    has_revenue = "revenue" in properties and _check_amount(properties, "revenue", findings, policy)
+    if "value" in properties:
+        _check_amount(properties, "value", findings, policy)
+    if "currency" in properties and _check_currency(properties, has_revenue, findings, policy):
+        return False
+    if has_revenue or policy.default_always:
+        properties["currency"] = policy.default_currency
+        _warn_of_product_currency(properties, findings, policy)
+        return True
+    return False
+
+
+def _warn_misspelled(properties: JsonObject, findings: Findings) -> None:
+    for spelling, name in _MISSPELLED.items():
+        if spelling in properties and not is_set(properties.get(name)):
+            findings.warn(Warning.RESERVED_NAME_MISSPELLED, f"/properties/{spelling}")
+
+
+def _removed_as_not_set(properties: JsonObject, name: str, findings: Findings) -> bool:
+    if is_set(properties[name]):
+        return False
+    del properties[name]
+    findings.warn(Warning.EMPTY_RESERVED_PROPERTY, f"/properties/{name}")
+    return True
+
+
+def _check_amount(properties: JsonObject, name: str, findings: Findings, policy: Policy) -> bool:
+    """Normalise one amount; whether it is set."""
+    if _removed_as_not_set(properties, name, findings):
+        return False
+    amount = read_amount(properties[name])
+    pointer = f"/properties/{name}"
+    if type(amount) is BadAmount:
+        findings.judge(AMOUNT_RULES[name], pointer, f"{name} {amount.detail}", policy)
+        return True
+    properties[name] = amount.number
+    if amount.from_text:
+        findings.warn(Warning.NUMBER_FROM_STRING, pointer)
+    if amount.rounds:
+        findings.warn(Warning.MORE_THAN_NINE_DECIMALS, pointer)
+    return True
+
+
+def _check_currency(
+    properties: JsonObject, has_revenue: bool, findings: Findings, policy: Policy
+) -> bool:
+    """Normalise the currency; whether it is set."""
+    if _removed_as_not_set(properties, "currency", findings):
+        return False
+    code = read_currency(properties["currency"], policy.codes)
+    if code is not None:
+        properties["currency"] = code
+    elif has_revenue:
+        detail = "currency is not a code of ISO 4217 (three letters, such as EUR)"
+        findings.judge(Reason.CURRENCY_INVALID, "/properties/currency", detail, policy)
+    else:
+        # A currency with no revenue has no meaning, so a bad one harms nobody.
+        findings.warn(Warning.CURRENCY_INVALID, "/properties/currency")
+    return True
+
+
+def _warn_of_product_currency(
+    properties: JsonObject, findings: Findings, policy: Policy
+) -> None:
+    products = properties.get("products")
+    if type(products) is not list:
+        return
+    for index, product in enumerate(products):
+        sent = product.get("currency") if type(product) is dict else None
+        if is_set(sent) and read_currency(sent, policy.codes) != policy.default_currency:
+            pointer = f"/properties/products/{index}/currency"
+            findings.warn(Warning.CURRENCY_DEFAULT_CONFLICTS, pointer)
+            return
