@@ -1,0 +1,7 @@
+"""Kafka: the only folder that imports confluent_kafka; its errors are translated here."""
+
+from pipeline.edges.kafka.admin import Admin
+from pipeline.edges.kafka.publisher import Publisher
+from pipeline.edges.kafka.session import KafkaBroker, SessionConfig
+
+__all__ = ["Admin", "KafkaBroker", "Publisher", "SessionConfig"]

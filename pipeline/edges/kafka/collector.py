@@ -1,0 +1,248 @@
+"""The consuming half of a session: collects the records of one transaction.
+
+Rebalance callbacks run only inside `consume()`, and no transaction is open there. What has been
+collected of a partition that is taken away meanwhile is thrown away at once: its next owner
+reads it again, from the committed offset.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pipeline.core.record import Record
+from pipeline.edges.kafka.errors import Causes, in_transaction, reason, refusal
+from pipeline.edges.kafka.positions import StartPositions
+from pipeline.ports import (
+    Batch,
+    DataLossError,
+    OutcomeUnknownError,
+    Positions,
+    TransportError,
+)
+
+_LOG: Final = logging.getLogger(__name__)
+_LARGEST_CHUNK: Final = 1000
+_FIRST_CHUNK: Final = 50
+"""Until the size of the records is known: 50 of Kafka's usual largest are 50 MB."""
+_OFFSET_GONE: Final = frozenset(
+    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """A batch is full at the first of these."""
+
+    max_records: int
+    max_bytes: int
+    linger_s: float
+
+
+class Collector:
+    """Reads batches from a group's consumer and knows which partitions it holds."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        topic: str,
+        limits: BatchLimits,
+        start: StartPositions,
+        causes: Causes,
+        *,
+        continue_on_data_loss: bool,
+        timeout_s: float,
+    ) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._limits = limits
+        self._start = start
+        self._causes = causes
+        self._continue_on_data_loss = continue_on_data_loss
+        self._timeout_s = timeout_s
+        self._chunk = _FIRST_CHUNK
+        self._collected: list[Message] = []
+        self._fresh: dict[tuple[str, int], int] = {}
+        self._revoked: set[int] = set()
+        self._failure: Exception | None = None
+        self._awaited: dict[int, int] = {}
+        self.next: dict[int, int] = {}
+        """Partition → offset of the next record, of the partitions that are held."""
+        consumer.subscribe(
+            [topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    def collect(self) -> Batch:
+        """Read until the batch is full by records, bytes or time."""
+        self._collected = []
+        limits, size = self._limits, 0
+        deadline = time.monotonic() + limits.linger_s
+        while size < limits.max_bytes and len(self._collected) < limits.max_records:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            room = min(self._chunk, limits.max_records - len(self._collected))
+            size += self._take(room, left)
+        return self._batch()
+
+    def _take(self, room: int, timeout_s: float) -> int:
+        """Take up to `room` messages; their size in bytes."""
+        self._revoked.clear()
+        messages = self._consumer.consume(room, timeout_s)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        if self._revoked:
+            messages = self._without_revoked(messages)
+        good = [message for message in messages if self._is_record(message)]
+        size = sum(map(len, good))
+        if good:
+            fitting = self._limits.max_bytes * len(good) // max(1, size)
+            self._chunk = max(1, min(_LARGEST_CHUNK, fitting))
+        self._collected += good
+        return size
+
+    def _without_revoked(self, messages: list[Message]) -> list[Message]:
+        """Messages that `consume` had taken before a partition was revoked are its next owner's."""
+        revoked = set(self._revoked)
+        regained = [TopicPartition(self._topic, number) for number in revoked & set(self.next)]
+        if regained and any(message.partition() in revoked for message in messages):
+            # Which of them are from before the loss can't be told: read the partition anew.
+            positions, _ = self._start.of(self._consumer, regained)
+            for place in positions:
+                self._consumer.seek(place)
+        return [message for message in messages if message.partition() not in revoked]
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        if error.code() in _OFFSET_GONE:
+            self._lost_offsets(message)
+            return False
+        known = refusal(error, f"reading topic {self._topic} as group member")
+        if known is not None:
+            raise known
+        if error.fatal():
+            raise OutcomeUnknownError(f"the consumer failed: {reason(error)}")
+        # Everything else the client mends by itself; should it not, the caller's next call says so.
+        self._causes(error)
+        return False
+
+    def _lost_offsets(self, message: Message) -> None:
+        """Offsets that we must continue from are gone: stop, or go on from what is there."""
+        number = message.partition() or 0
+        place = TopicPartition(self._topic, number)
+        low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        wanted = self.next.get(number, -1)
+        what = (
+            f"{self._topic}/{number}: offset {wanted} does not exist, the topic has {low} to {high}"
+        )
+        if not self._continue_on_data_loss:
+            raise DataLossError(
+                f"{what}: records {wanted} to {low - 1} were deleted before they were read "
+                "(or the topic was created anew). Set on_data_loss=continue to go on without them"
+            )
+        _LOG.error("data lost, going on: %s", what)
+        self._consumer.seek(TopicPartition(self._topic, number, low))
+        self.next[number] = low
+
+    def _batch(self) -> Batch:
+        topic, positions = self._topic, self._fresh
+        self._fresh = {}
+        records = []
+        last: dict[int, int] = {}
+        message: Any  # the stubs allow None where a record read from Kafka has none
+        for message in self._collected:
+            number, offset = message.partition(), message.offset()
+            kind, timestamp = message.timestamp()
+            records.append(
+                Record(
+                    message.value(),
+                    message.key(),
+                    message.headers() or (),
+                    timestamp if kind else None,
+                    topic,
+                    number,
+                    offset,
+                )
+            )
+            if number not in last and self._awaited.pop(number, offset) != offset:
+                raise OutcomeUnknownError(f"{topic}/{number}: a seek was lost")
+            last[number] = offset
+        self._collected = []
+        for number, offset in last.items():
+            positions[topic, number] = self.next[number] = offset + 1
+        return Batch(records, positions)
+
+    def rewind(self, batch: Batch) -> None:
+        """Read the batch again: seek each of its partitions that is still held."""
+        firsts: dict[int, int] = {}
+        for record in batch.records:
+            firsts.setdefault(record.partition, record.offset)
+        for number, offset in firsts.items():
+            if number in self.next:
+                try:
+                    self._consumer.seek(TopicPartition(self._topic, number, offset))
+                except KafkaException as error:
+                    raise OutcomeUnknownError(f"could not seek {self._topic}/{number}") from error
+                self._awaited[number] = self.next[number] = offset
+        # Positions of partitions without records were to be committed as they are.
+        self._fresh = {
+            place: offset
+            for place, offset in batch.positions.items()
+            if place[1] in self.next and place[1] not in firsts
+        }
+
+    def lag(self) -> int:
+        """Records not yet read, by the high watermarks that the fetches have told."""
+        behind = 0
+        for number, position in list(self.next.items()):
+            place = TopicPartition(self._topic, number)
+            _low, high = self._consumer.get_watermark_offsets(place, cached=True)
+            behind += max(0, high - position)
+        return behind
+
+    def positions(self) -> Positions:
+        """Where the held partitions will be read next."""
+        return {(self._topic, number): offset for number, offset in self.next.items()}
+
+    # The callbacks run inside consume() and never raise: an exception there would destroy the
+    # messages that consume() has already taken. What went wrong is raised after it.
+
+    def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        try:
+            start, fresh = self._start.of(consumer, partitions) if partitions else ([], [])
+            for place in start:
+                self.next[place.partition] = place.offset
+            for place in fresh:
+                self._fresh[place.topic, place.partition] = place.offset
+            self._assign(consumer, start)
+        except KafkaException as error:
+            self._failure = in_transaction(error, f"reading the offsets of {self._topic}")
+        except TransportError as error:
+            self._failure = error
+        except Exception as error:  # noqa: BLE001  see above
+            self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")
+
+    def _on_revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        try:
+            gone = {place.partition for place in partitions}
+            self._revoked |= gone
+            self._collected = [
+                message for message in self._collected if message.partition() not in gone
+            ]
+            for number in gone:
+                self.next.pop(number, None)
+                self._awaited.pop(number, None)
+                self._fresh.pop((self._topic, number), None)
+        except Exception as error:  # noqa: BLE001  see above
+            self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")
+
+    def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        consumer.incremental_assign(places)

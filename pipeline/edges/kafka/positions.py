@@ -1,0 +1,133 @@
+"""Where a partition is read from when it is assigned.
+
+The committed offset, if there is one. If there is none: a partition whose group has offsets on
+others is new, and is read from its first record. A group without any offset is new too, unless
+the enriched topic already holds events: then the group's offsets have expired
+(`offsets.retention.minutes`), and starting over would enrich everything a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+
+from pipeline.edges.kafka.clients import make_consumer
+from pipeline.edges.kafka.errors import in_transaction
+from pipeline.ports import DataLossError, TransportError
+
+_LATEST: Final = "latest"
+
+
+class StartPositions:
+    """Decides the first position of assigned partitions.
+
+    `initial_offset` (earliest or latest) is for a new group; `start_over` is the operator's word
+    for a group that has lost its offsets.
+    """
+
+    def __init__(
+        self,
+        *,
+        group: str,
+        initial_offset: str,
+        start_over: str | None,
+        holds_events: Callable[[], bool],
+        timeout_s: float,
+    ) -> None:
+        self._group = group
+        self._initial_offset = initial_offset
+        self._start_over = start_over
+        self._holds_events = holds_events
+        self._timeout_s = timeout_s
+
+    def of(
+        self, consumer: Consumer, assigned: Sequence[TopicPartition]
+    ) -> tuple[list[TopicPartition], list[TopicPartition]]:
+        """The partitions with the offset to start from, and those of them with none committed.
+
+        Raises KafkaException when the broker does not answer, DataLossError when starting over
+        would double events.
+        """
+        committed = consumer.committed(list(assigned), timeout=self._timeout_s)
+        missing = [place for place in committed if place.offset < 0]
+        if not missing:
+            return committed, []
+        start = self._start_of_new(consumer, missing)
+        fresh = [
+            TopicPartition(place.topic, place.partition, self._resolve(consumer, place, start))
+            for place in missing
+        ]
+        return [place for place in committed if place.offset >= 0] + fresh, fresh
+
+    def _start_of_new(self, consumer: Consumer, missing: Sequence[TopicPartition]) -> int:
+        topic = missing[0].topic
+        partitions = consumer.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions
+        everywhere = [TopicPartition(topic, number) for number in partitions]
+        known = consumer.committed(everywhere, timeout=self._timeout_s)
+        if any(place.offset >= 0 for place in known):
+            return OFFSET_BEGINNING
+        if self._start_over is None and self._holds_events():
+            raise DataLossError(
+                f"group {self._group} has no committed offsets, but the enriched topic already "
+                "holds events: its offsets have expired, and starting over would double them. "
+                "Say once where to start: --initial-offset earliest or --initial-offset latest"
+            )
+        wanted = self._start_over or self._initial_offset
+        return OFFSET_END if wanted == _LATEST else OFFSET_BEGINNING
+
+    def _resolve(self, consumer: Consumer, place: TopicPartition, start: int) -> int:
+        low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        return int(high if start == OFFSET_END else low)
+
+
+def topic_holds_events(config: dict[str, Any], topic: str, timeout_s: float) -> bool:
+    """Whether a topic holds, or ever held, a committed record (aborted ones do not count)."""
+    consumer = make_consumer(
+        {
+            **config,
+            "group.id": "track-pipeline-look",
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        },
+        lambda _error: None,
+    )
+    try:
+        return _reads_a_record(consumer, topic, timeout_s)
+    finally:
+        consumer.close()
+
+
+def _reads_a_record(consumer: Consumer, topic: str, timeout_s: float) -> bool:
+    numbers = consumer.list_topics(topic, timeout=timeout_s).topics[topic].partitions
+    places = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers]
+    for place in places:
+        low, _high = consumer.get_watermark_offsets(place, timeout=timeout_s)
+        if low > 0:
+            return True
+    consumer.assign(places)
+    open_ends = set(numbers)
+    while open_ends:
+        message = consumer.poll(timeout_s)
+        if message is None:
+            raise TransportError(
+                f"topic {topic} did not answer within {timeout_s:.0f} s: "
+                "is a transaction of another producer still open?"
+            )
+        error = message.error()
+        if error is None:
+            return True
+        if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
+            raise in_transaction(KafkaException(error), f"reading topic {topic}")
+        open_ends.discard(message.partition())
+    return False

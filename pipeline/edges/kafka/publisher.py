@@ -1,0 +1,92 @@
+"""Plain idempotent writing to a topic, for everything that is not the worker."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from pipeline.core.record import Headers
+from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_producer, plain_config
+from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.ports import TransportError
+
+_FLUSH_S: Final = 60.0
+
+
+class Publisher:
+    """A context manager; leaving it in good order waits for every record's acknowledgement."""
+
+    def __init__(self, kafka: LibrdkafkaConfig) -> None:
+        config = {"linger.ms": 20, "compression.type": "lz4", **plain_config(kafka)}
+        self._causes = Causes()
+        self._failed: KafkaError | None = None
+        self._topic = ""
+        self._producer = make_producer(
+            {**config, "enable.idempotence": True, "delivery.report.only.error": True},
+            self._causes,
+            self._on_delivery,
+        )
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.flush()
+        else:
+            self._producer.purge()
+
+    def _on_delivery(self, error: KafkaError | None, _message: Any) -> None:  # noqa: ANN401
+        if error is not None and self._failed is None:
+            self._failed = error
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        timestamp: int = 0,
+        headers: Headers = (),
+    ) -> None:
+        """Queue one record (timestamp in epoch ms, 0 is now); TransportError when one was refused."""
+        self._topic = topic
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, timestamp=timestamp, headers=list(headers) or None
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+                self._raise_if_failed()
+            except KafkaException as error:
+                raise self._sentence(kafka_error(error)) from error
+            else:
+                self._producer.poll(0)
+                return
+
+    def flush(self) -> None:
+        """Wait until the broker has acknowledged everything; TransportError when it does not."""
+        left = self._producer.flush(_FLUSH_S)
+        self._raise_if_failed()
+        if left:
+            raise TransportError(
+                f"{left} records for topic {self._topic} were not acknowledged within "
+                f"{_FLUSH_S:.0f} s{self._causes.sentence()}"
+            )
+
+    def _raise_if_failed(self) -> None:
+        if self._failed is not None:
+            raise self._sentence(self._failed)
+
+    def _sentence(self, error: KafkaError) -> TransportError:
+        what = f"writing to topic {self._topic}"
+        return refusal(error, what) or TransportError(
+            f"{what}: {reason(error)}{self._causes.sentence()}"
+        )

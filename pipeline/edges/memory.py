@@ -1,0 +1,193 @@
+"""A broker in memory, with a diary of everything that a worker asked of it.
+
+The twin of the Kafka edge: the same worker tests run on both, and tests of the worker's decisions
+assert the diary as a whole. Weaker than Kafka in one point: there is one group with one member,
+so partitions are never revoked.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pipeline.core.record import Headers, Output, Record
+from pipeline.ports import Batch, FencedError, Positions, TransportError
+
+
+class Opened(NamedTuple):
+    """A session was opened; an older one is fenced from now on."""
+
+
+class Begun(NamedTuple):
+    """A transaction was begun."""
+
+
+class Sent(NamedTuple):
+    """An output was added to the transaction."""
+
+    output: Output
+
+
+class Committed(NamedTuple):
+    """The outputs since Begun and these positions took effect."""
+
+    positions: Positions
+
+
+class Aborted(NamedTuple):
+    """The outputs since Begun are gone."""
+
+
+class Rewound(NamedTuple):
+    """The session went back to these positions."""
+
+    positions: Positions
+
+
+class Closed(NamedTuple):
+    """A session was closed."""
+
+
+Entry = Opened | Begun | Sent | Committed | Aborted | Rewound | Closed
+
+
+class Fault(NamedTuple):
+    """One call that fails."""
+
+    error: TransportError
+    takes_effect: bool
+    """Whether the call did its work before it failed, as a commit with a lost answer does."""
+
+
+class MemoryBroker:
+    """One raw topic, its outputs and its committed offsets; see `ports.Broker`."""
+
+    def __init__(self, topic: str = "track.raw", partitions: int = 1, batch: int = 100) -> None:
+        self.topic = topic
+        self.raw: list[list[Record]] = [[] for _ in range(partitions)]
+        self.committed: dict[tuple[str, int], int] = {
+            (topic, number): 0 for number in range(partitions)
+        }
+        self.outputs: list[Output] = []
+        """What a read_committed reader sees, in the order of commits."""
+        self.diary: list[Entry] = []
+        self.batch = batch
+        self.epoch = 0
+        self._faults: dict[str, list[Fault]] = defaultdict(list)
+
+    def append(
+        self,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers = (),
+        timestamp: int | None = None,
+        partition: int = 0,
+    ) -> Record:
+        """Write a raw record."""
+        log = self.raw[partition]
+        record = Record(value, key, headers, timestamp, self.topic, partition, len(log))
+        log.append(record)
+        return record
+
+    def fail(self, call: str, error: TransportError, *, takes_effect: bool = False) -> None:
+        """Let the next call of this name fail: open, collect, begin, send, commit, abort, rewind."""
+        self._faults[call].append(Fault(error, takes_effect))
+
+    def fault(self, call: str) -> Fault | None:
+        """The fault of this call, if one was asked for."""
+        return self._faults[call].pop(0) if self._faults[call] else None
+
+    def open(self) -> MemorySession:
+        """See `ports.Broker`."""
+        fault = self.fault("open")
+        if fault is not None:
+            raise fault.error
+        self.epoch += 1
+        self.diary.append(Opened())
+        return MemorySession(self, self.epoch)
+
+
+class MemorySession:
+    """See `ports.Session`."""
+
+    def __init__(self, broker: MemoryBroker, epoch: int) -> None:
+        self._broker = broker
+        self._epoch = epoch
+        self._next = dict(broker.committed)
+        self._pending: list[Output] = []
+
+    def collect(self) -> Batch:
+        """See `ports.Session`."""
+        self._meet("collect")
+        records: list[Record] = []
+        for (_topic, number), start in self._next.items():
+            room = self._broker.batch - len(records)
+            records += self._broker.raw[number][start : start + room]
+        positions = self._after(records)
+        self._next.update(positions)
+        return Batch(records, positions)
+
+    def begin(self) -> None:
+        """See `ports.Session`."""
+        self._meet("begin")
+        self._pending = []
+        self._broker.diary.append(Begun())
+
+    def send(self, output: Output) -> None:
+        """See `ports.Session`."""
+        self._meet("send")
+        self._pending.append(output)
+        self._broker.diary.append(Sent(output))
+
+    def commit(self, positions: Positions) -> None:
+        """See `ports.Session`."""
+        fault = self._broker.fault("commit")
+        if fault is not None and not fault.takes_effect:
+            raise fault.error
+        self._refuse_if_fenced()
+        self._broker.outputs += self._pending
+        self._broker.committed.update(positions)
+        self._broker.diary.append(Committed(dict(positions)))
+        if fault is not None:
+            raise fault.error
+
+    def abort(self) -> None:
+        """See `ports.Session`."""
+        self._meet("abort")
+        self._pending = []
+        self._broker.diary.append(Aborted())
+
+    def rewind(self, batch: Batch) -> None:
+        """See `ports.Session`."""
+        self._meet("rewind")
+        firsts: dict[tuple[str, int], int] = {}
+        for record in batch.records:
+            firsts.setdefault((record.topic, record.partition), record.offset)
+        self._next.update(firsts)
+        self._broker.diary.append(Rewound(firsts))
+
+    def lag(self) -> int:
+        """See `ports.Session`."""
+        return sum(
+            len(self._broker.raw[number]) - position
+            for (_topic, number), position in self._next.items()
+        )
+
+    def close(self) -> None:
+        """See `ports.Session`."""
+        self._broker.diary.append(Closed())
+
+    def _after(self, records: Iterable[Record]) -> dict[tuple[str, int], int]:
+        return {(record.topic, record.partition): record.offset + 1 for record in records}
+
+    def _meet(self, call: str) -> None:
+        fault = self._broker.fault(call)
+        if fault is not None:
+            raise fault.error
+        self._refuse_if_fenced()
+
+    def _refuse_if_fenced(self) -> None:
+        if self._epoch != self._broker.epoch:
+            message = "another live process uses the same transactional id"
+            raise FencedError(message)

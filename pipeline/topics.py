@@ -1,0 +1,119 @@
+"""The topics that a pipeline needs: what to create, and whether what exists will do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from pipeline.core.contract import ContractSettings
+from pipeline.core.record import Role
+from pipeline.ports import TopicFacts, TopicSpec
+
+KIB: Final = 1024
+HEADER_ROOM: Final = 64 * KIB
+"""A dead letter is its raw record plus at most 8 KiB of our headers; the rest is reserve."""
+OUTPUT_ROOM: Final = 4 * KIB
+"""Our headers and Kafka's framing around an enriched event of limits.max_output_bytes."""
+KAFKA_DEFAULT_MAX_BYTES: Final = 1_048_588
+NO_TIME_LIMIT: Final = str(2**63 - 1)
+DAY_MS: Final = 86_400_000
+_TIME_LIMITS: Final = ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms")
+
+
+class TopicNames(NamedTuple):
+    """What the pipeline's topics are called."""
+
+    raw: str
+    enriched: str
+    dead_letter: str
+    identify: str
+
+    def outputs(self, settings: ContractSettings) -> dict[Role, str]:
+        """Role → topic; identify only when a rule makes such messages."""
+        outputs = {Role.ENRICHED: self.enriched, Role.DEAD_LETTER: self.dead_letter}
+        if settings.identify:
+            outputs[Role.IDENTIFY] = self.identify
+        return outputs
+
+
+class CreateOptions(NamedTuple):
+    """What `topics create` can be told."""
+
+    partitions: int
+    replication: int
+    retention_days: float | None
+    """Of raw, enriched and identify; None: the broker's default."""
+    dead_letter_retention_days: float
+
+
+def specs(
+    names: TopicNames, options: CreateOptions, raw: TopicFacts | None
+) -> list[TopicSpec]:
+    """The topics as they should be; an existing raw topic decides partitions and sizes."""
+    partitions = raw.partitions if raw else options.partitions
+    raw_max = raw.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES) if raw else (
+        KAFKA_DEFAULT_MAX_BYTES
+    )
+    usual = {"cleanup.policy": "delete"}
+    if options.retention_days is not None:
+        usual["retention.ms"] = _days(options.retention_days)
+    # Events keep their own time, which may be years ago or, by a wrong clock, ahead.
+    output = {**usual, **dict.fromkeys(_TIME_LIMITS, NO_TIME_LIMIT)}
+    letters = {
+        **output,
+        "retention.ms": _days(options.dead_letter_retention_days),
+        "max.message.bytes": str(raw_max + HEADER_ROOM),
+    }
+    return [
+        TopicSpec(names.raw, partitions, options.replication, usual),
+        TopicSpec(names.enriched, partitions, options.replication, output),
+        TopicSpec(names.dead_letter, partitions, options.replication, letters),
+        TopicSpec(names.identify, partitions, options.replication, output),
+    ]
+
+
+def _days(days: float) -> str:
+    return "-1" if days < 0 else str(int(days * DAY_MS))
+
+
+def problems(
+    names: TopicNames, settings: ContractSettings, facts: Mapping[str, TopicFacts]
+) -> list[str]:
+    """Why the existing topics will not do: a sentence each that says what to change."""
+    outputs = names.outputs(settings)
+    missing = [name for name in (names.raw, *outputs.values()) if name not in facts]
+    if missing:
+        return [f"topics do not exist: {', '.join(missing)}"]
+    raw = facts[names.raw]
+    found = []
+    for role, name in outputs.items():
+        if role is Role.DEAD_LETTER:
+            needs = raw.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES) + HEADER_ROOM
+            why = f"a record of {raw.name} and 64 KiB of headers must fit"
+        else:
+            needs = settings.limits.max_output_bytes + OUTPUT_ROOM
+            why = "limits.max_output_bytes and 4 KiB of headers must fit"
+        found += _problems_of_output(facts[name], raw, needs, why)
+    return found
+
+
+def _problems_of_output(topic: TopicFacts, raw: TopicFacts, needs: int, why: str) -> list[str]:
+    found = []
+    if topic.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES) < needs:
+        found.append(
+            f"topic {topic.name}: max.message.bytes is "
+            f"{topic.config.get('max.message.bytes')}, but {why}: set it to at least {needs}"
+        )
+    if "compact" in topic.config.get("cleanup.policy", "delete"):
+        found.append(
+            f"topic {topic.name}: cleanup.policy is {topic.config['cleanup.policy']}, which "
+            "deletes all but the last event of each key: set it to delete"
+        )
+    for limit in _TIME_LIMITS:
+        no_limit = int(NO_TIME_LIMIT)
+        if topic.number(limit, no_limit) < raw.number(limit, no_limit):
+            found.append(
+                f"topic {topic.name}: {limit} is stricter than that of {raw.name}, so events "
+                f"would be refused: set it to at least {raw.config[limit]}"
+            )
+    return found

@@ -1,0 +1,105 @@
+"""The only place that joins settings, edges and worker."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from pipeline import __version__
+from pipeline.core.contract import Identity
+from pipeline.core.process import Processor
+from pipeline.edges.kafka import Admin, KafkaBroker, SessionConfig
+from pipeline.edges.kafka.clients import consumer_config, producer_config
+from pipeline.edges.kafka.collector import BatchLimits
+from pipeline.ports import RefusedError, TopicFacts
+from pipeline.settings import Settings
+from pipeline.topics import KAFKA_DEFAULT_MAX_BYTES, TopicNames, problems
+
+APP: Final = f"track-pipeline/{__version__}"
+_MAX_POLL_INTERVAL_MS: Final = 300_000
+"""librdkafka's default of max.poll.interval.ms."""
+_DEADLINE_SHARE: Final = 0.8
+
+
+class WallClock:
+    """See `ports.Clock`."""
+
+    def now(self) -> int:
+        """Wall clock, epoch milliseconds."""
+        return time.time_ns() // 1_000_000
+
+
+def topic_names(settings: Settings) -> TopicNames:
+    """The topics that the settings name."""
+    topics = settings.topics
+    return TopicNames(topics.raw, topics.enriched, topics.dead_letter, topics.identify)
+
+
+def admin(settings: Settings) -> Admin:
+    """The cluster that the settings name."""
+    return Admin(settings.kafka, settings.startup_timeout_s)
+
+
+def make_processor(settings: Settings, *, group: str = "") -> Processor:
+    """The contract under these settings."""
+    return Processor(settings, Identity(app=APP, group=group))
+
+
+def checked_topics(settings: Settings) -> dict[str, TopicFacts]:
+    """The pipeline's topics; RefusedError with every reason why they will not do."""
+    cluster = admin(settings)
+    cluster.wait_until_reachable()
+    names = topic_names(settings)
+    facts = cluster.topics(names)
+    found = problems(names, settings, facts)
+    if found:
+        if any(text.startswith("topics do not exist") for text in found):
+            servers = settings.kafka.get("bootstrap.servers", "")
+            found[0] += (
+                f"; create them: track-pipeline topics create --bootstrap-servers {servers}"
+            )
+        raise RefusedError("; ".join(found))
+    return facts
+
+
+def make_broker(
+    settings: Settings, facts: dict[str, TopicFacts], start_over: str | None
+) -> KafkaBroker:
+    """Sessions for the worker, fit for the topics as they are."""
+    names = topic_names(settings)
+    outputs = names.outputs(settings)
+    limits = {
+        name: facts[name].number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES)
+        for name in outputs.values()
+    }
+    producer: dict[str, str | int | float | bool] = {
+        "message.max.bytes": max(limits.values()),
+        **settings.producer,
+    }
+    consumer = consumer_config(
+        settings.kafka, settings.consumer, settings.group, settings.instance_id
+    )
+    max_poll_s = float(consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
+    return KafkaBroker(
+        SessionConfig(
+            consumer=consumer,
+            producer=producer_config(
+                settings.kafka, producer, settings.transactional_id, settings.transaction_timeout_ms
+            ),
+            group=settings.group,
+            raw_topic=names.raw,
+            topics=outputs,
+            partitions={name: topic.partitions for name, topic in facts.items()},
+            batch=BatchLimits(
+                settings.batch.max_records,
+                settings.batch.max_bytes,
+                settings.batch.linger_ms / 1000,
+            ),
+            initial_offset=settings.initial_offset or "earliest",
+            start_over=start_over,
+            continue_on_data_loss=settings.on_data_loss == "continue",
+            deadline_s=_DEADLINE_SHARE
+            * min(settings.transaction_timeout_ms / 1000, max_poll_s / 2),
+            startup_timeout_s=settings.startup_timeout_s,
+        )
+    )
