@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -105,7 +106,7 @@ class LetterWriter:
         return {name: text for name, text in headers.items() if text}
 
 
-def _reasons(violations: list[Violation]) -> str:
+def _reasons(violations: Sequence[Violation]) -> str:
     """JSON array of `{code, pointer, detail}`; fewer of them rather than too many bytes."""
     shown = [
         {"code": v.code.value, "pointer": v.pointer, "detail": one_line(v.detail)[:MAX_DETAIL]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pipeline.core.encode import encode_json
 from pipeline.core.identities import generated_message_id, identify_message_id, read_id
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
@@ -31,6 +32,9 @@ OUR_FIELDS: Final = (
 )
 """Top-level fields of an enriched event in their fixed order; unknown ones follow as sent."""
 
+_Time = tuple[int, str]
+"""Epoch milliseconds and their canonical text."""
+
 _NOT_UNKNOWN: Final = frozenset((*OUR_FIELDS, "writeKey"))
 
 
@@ -46,23 +50,31 @@ def normalise(
     `origin` and `original` (the event's own bytes) are what a missing receivedAt and a missing
     messageId are made from.
     """
-    raw = track.raw
-    enriched: JsonObject = {"type": TRACK, "event": track.event}
+    raw, event, user_id, anonymous_id, properties, context, integrations, defaulted = track
+    enriched: JsonObject = {"type": TRACK, "event": event}
     message_id = raw.get("messageId")
     if type(message_id) is not str or not message_id or message_id != message_id.strip():
         message_id = _message_id(message_id, findings, origin, original)
     enriched["messageId"] = message_id
-    if track.user_id is not None:
-        enriched["userId"] = track.user_id
-    if track.anonymous_id is not None:
-        enriched["anonymousId"] = track.anonymous_id
+    if user_id is not None:
+        enriched["userId"] = user_id
+    if anonymous_id is not None:
+        enriched["anonymousId"] = anonymous_id
     timestamp_source = _set_times(raw, enriched, findings, origin.timestamp)
-    enriched["properties"] = track.properties
-    _set_traits(track, enriched, findings)
-    enriched["context"] = track.context
-    if track.integrations is not None:
-        enriched["integrations"] = track.integrations
-    enriched["enrichment"] = _enrichment(track, findings, timestamp_source, policy)
+    enriched["properties"] = properties
+    if "traits" in context or "traits" in raw:
+        _set_traits(track, enriched, findings)
+    enriched["context"] = context
+    if integrations is not None:
+        enriched["integrations"] = integrations
+    if "enrichment" in raw:
+        defaulted = _replace_enrichment(track, findings, policy) or defaulted
+    enrichment: JsonObject = {"currencyDefaulted": True} if defaulted else {}
+    if timestamp_source is not None:
+        enrichment["timestampSource"] = timestamp_source
+    if findings.warnings:
+        enrichment["warnings"] = findings.warnings[:MAX_WARNINGS]
+    enriched["enrichment"] = enrichment
     if not _NOT_UNKNOWN.issuperset(raw) or (policy.keep_write_key and "writeKey" in raw):
         _copy_unknown(raw, enriched, policy)
     return enriched
@@ -91,55 +103,58 @@ def _set_times(
     Segment's formula: timestamp = receivedAt - (sentAt - originalTimestamp), which takes the
     error of the client's clock out.
     """
-    given = _time(raw, "timestamp", findings)
-    original = _time(raw, "originalTimestamp", findings)
-    sent = _time(raw, "sentAt", findings)
-    received = _time(raw, "receivedAt", findings)
+    get = raw.get
+    given = original = sent = received = None
+    if get("timestamp") is not None:
+        given = _read(raw, "timestamp", findings)
+    if get("originalTimestamp") is not None:
+        original = _read(raw, "originalTimestamp", findings)
+    if get("sentAt") is not None:
+        sent = _read(raw, "sentAt", findings)
+    if get("receivedAt") is not None:
+        received = _read(raw, "receivedAt", findings)
     client = given if original is None else original
     if received is None:
         received = _received(record_time, sent, client, findings)
-    moment, source = _corrected(given, original, sent, received, findings)
+    moment, source = _event_time(given, original, sent, received, findings)
     if moment is not None:
-        enriched["timestamp"] = format_time(moment)
-        if received is not None and moment - received > DAY:
+        enriched["timestamp"] = moment[1]
+        if received is not None and moment[0] - received[0] > DAY:
             findings.warn(Warning.TIMESTAMP_IN_FUTURE, "/timestamp")
     if client is not None:
-        enriched["originalTimestamp"] = format_time(client)
+        enriched["originalTimestamp"] = client[1]
     if sent is not None:
-        enriched["sentAt"] = format_time(sent)
+        enriched["sentAt"] = sent[1]
     if received is not None:
-        enriched["receivedAt"] = format_time(received)
+        enriched["receivedAt"] = received[1]
     return source
 
 
-def _time(raw: JsonObject, name: str, findings: Findings) -> int | None:
-    value = raw.get(name)
-    if value is None:
-        return None
-    time = read_time(value)
+def _read(raw: JsonObject, name: str, findings: Findings) -> _Time | None:
+    time = read_time(raw[name])
     if time is None:
         findings.warn(Warning.TIMESTAMP_UNPARSABLE, f"/{name}")
     return time
 
 
 def _received(
-    record_time: int | None, sent: int | None, client: int | None, findings: Findings
-) -> int | None:
+    record_time: int | None, sent: _Time | None, client: _Time | None, findings: Findings
+) -> _Time | None:
     """When an event without a usable receivedAt was received; never the wall clock."""
     if record_time is not None:
-        return record_time
+        return record_time, format_time(record_time)
     if sent is None and client is None:
         findings.warn(Warning.RECEIVED_AT_UNKNOWN, "/receivedAt")
     return client if sent is None else sent
 
 
-def _corrected(
-    given: int | None,
-    original: int | None,
-    sent: int | None,
-    received: int | None,
+def _event_time(
+    given: _Time | None,
+    original: _Time | None,
+    sent: _Time | None,
+    received: _Time | None,
     findings: Findings,
-) -> tuple[int | None, str | None]:
+) -> tuple[_Time | None, str | None]:
     """The event's time and its `timestampSource`."""
     if given is not None and original is not None:
         return given, "given"  # corrected upstream
@@ -148,12 +163,13 @@ def _corrected(
         return received, None if received is None else "received"
     if sent is None or received is None:
         return client, "original"
-    if sent < client:
+    delay = sent[0] - client[0]
+    if delay < 0:
         findings.warn(Warning.SENT_BEFORE_ORIGINAL, "/sentAt")
         return received, "received"
-    moment = received - (sent - client)
+    moment = received[0] - delay
     if MIN_MS <= moment <= MAX_MS:
-        return moment, "corrected"
+        return (moment, format_time(moment)), "corrected"
     findings.warn(Warning.TIMESTAMP_OUT_OF_RANGE, "/timestamp")
     return received, "received"
 
@@ -173,7 +189,12 @@ def _set_traits(track: TrackEvent, enriched: JsonObject, findings: Findings) -> 
             enriched["traits"] = below
         return
     if type(below) is dict:
-        if any(below[name] != value for name, value in lifted.items() if name in below):
+        # As JSON: to Python, 1 equals true.
+        if any(
+            encode_json(below[name]) != encode_json(value)
+            for name, value in lifted.items()
+            if name in below
+        ):
             findings.warn(Warning.TRAITS_CONFLICT, "/traits")
         lifted = {**below, **lifted}
     elif below is not None:
@@ -181,28 +202,19 @@ def _set_traits(track: TrackEvent, enriched: JsonObject, findings: Findings) -> 
     enriched["traits"] = lifted
 
 
-def _enrichment(
-    track: TrackEvent, findings: Findings, timestamp_source: str | None, policy: Policy
-) -> JsonObject:
-    enrichment: JsonObject = {}
-    earlier = track.raw.get("enrichment")
-    if earlier is not None:
-        findings.warn(Warning.ENRICHMENT_REPLACED, "/enrichment")
-    if track.currency_defaulted or _was_defaulted(earlier, track.properties, policy):
-        enrichment["currencyDefaulted"] = True
-    if timestamp_source is not None:
-        enrichment["timestampSource"] = timestamp_source
-    if findings.warnings:
-        enrichment["warnings"] = findings.warnings[:MAX_WARNINGS]
-    return enrichment
+def _replace_enrichment(track: TrackEvent, findings: Findings, policy: Policy) -> bool:
+    """Whether an enrichment that came in says that the currency was assumed, and still is.
 
-
-def _was_defaulted(earlier: Any, properties: JsonObject, policy: Policy) -> bool:  # noqa: ANN401
-    """An assumed dollar must not become a stated one on a second pass."""
+    An assumed dollar must not become a stated one on a second pass.
+    """
+    earlier = track.raw["enrichment"]
+    if earlier is None:
+        return False
+    findings.warn(Warning.ENRICHMENT_REPLACED, "/enrichment")
     return (
         type(earlier) is dict
         and earlier.get("currencyDefaulted") is True
-        and properties.get("currency") == policy.default_currency
+        and track.properties.get("currency") == policy.default_currency
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from pipeline.core.record import NO_PARTITION, Headers, Record
+from pipeline.core.record import NO_PARTITION, Headers, Record, new_tuple
 from pipeline.core.timestamps import MAX_MS, read_time
 
 ORIGIN: Final = "track.origin"
@@ -58,15 +58,11 @@ class Origin(NamedTuple):
 
 def origin_of(record: Record, *, accept_headers: bool) -> Origin:
     """The record's coordinates, or those that an accepted `track.origin` header names."""
-    timestamp = record.timestamp
-    own = Origin(
-        record.topic,
-        record.partition,
-        record.offset,
-        None,
-        timestamp if timestamp is not None and 0 < timestamp <= MAX_MS else None,
-    )
-    if not accept_headers or not record.headers:
+    _value, _key, headers, timestamp, topic, partition, offset = record
+    if timestamp is not None and not 0 < timestamp <= MAX_MS:
+        timestamp = None
+    own = new_tuple(Origin, (topic, partition, offset, None, timestamp, 1, ""))
+    if not accept_headers or not headers:
         return own
     # A name that occurs twice: the last one counts, as in Kafka's own lastHeader().
     return _accepted(own, {name: value for name, value in record.headers if value is not None})

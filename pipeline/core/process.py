@@ -11,7 +11,7 @@ clock, the network or the environment.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.deadletter import Letter, LetterWriter
@@ -22,9 +22,11 @@ from pipeline.core.normalise import has_lifted_traits, identify_message, normali
 from pipeline.core.origin import Origin, origin_of, without_ours
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage
-from pipeline.core.record import Headers, Output, Record, Role
+from pipeline.core.record import Output, Record, Role, new_tuple
 from pipeline.core.timestamps import read_time
 from pipeline.core.validate import Findings, validate
+
+_ENRICHED: Final = Role.ENRICHED  # a global is found faster than a member of an enum
 
 
 class Processor:
@@ -121,14 +123,18 @@ class Processor:
             return (self._refused(record, origin, track, now, decoded),)
         enriched = normalise(track, findings, policy, origin, original)
         value = encode_json(enriched)
-        headers = without_ours(record.headers) if record.headers else ()
-        if len(value) + _carried(record.key, headers) > policy.limits.max_output_bytes:
+        _value, key, headers, _timestamp, _topic, partition, _offset = record
+        size = len(value) + (len(key) if key else 0)
+        if headers:
+            headers = without_ours(headers)
+            size += sum(len(name) + len(sent or b"") for name, sent in headers)
+        if size > policy.limits.max_output_bytes:
             detail = f"{len(value)} bytes of enriched event, over limits.max_output_bytes"
             invalid = refuse(Reason.ENRICHED_TOO_LARGE, detail, Stage.ENCODE)
             return (self._refused(record, origin, invalid, now, decoded),)
         time = origin.timestamp or _kafka_time(enriched, now)
         headers = [*headers, ("track.source", origin.source().encode()), *self._headers]
-        output = Output(Role.ENRICHED, value, record.key, headers, time, record.partition)
+        output = new_tuple(Output, (_ENRICHED, value, key, headers, time, partition, ""))
         if policy.identify_events and has_lifted_traits(track) and policy.identifies(track.event):
             message = encode_json(identify_message(enriched))
             return output, output._replace(role=Role.IDENTIFY, value=message)
@@ -150,15 +156,7 @@ class Processor:
         return self._letters.write(letter, now)
 
 
-def _carried(key: bytes | None, headers: Headers) -> int:
-    """Bytes that travel with an enriched value: the key and the sender's headers."""
-    size = len(key) if key is not None else 0
-    for name, value in headers:
-        size += len(name) + len(value or b"")
-    return size
-
-
 def _kafka_time(enriched: dict[str, Any], now: int) -> int:
     """The Kafka timestamp of an event that was read without one."""
     received = read_time(enriched.get("receivedAt"))
-    return received if received is not None and 0 < received <= now else 1
+    return received[0] if received is not None and 0 < received[0] <= now else 1

@@ -6,6 +6,7 @@ contract version. Where Segment's own ingest has a drop code for the case, the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple, final
 
@@ -122,4 +123,4 @@ class Invalid(NamedTuple):
     """The refusal of one event: a value beside the good result, never an exception."""
 
     stage: Stage
-    violations: list[Violation]
+    violations: Sequence[Violation]

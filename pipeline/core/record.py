@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
+
+_Tuple = TypeVar("_Tuple", bound=tuple[Any, ...])
+new_tuple: Final[Callable[[type[_Tuple], tuple[Any, ...]], _Tuple]] = tuple.__new__
+"""Makes a NamedTuple from all its fields; its own constructor costs three times as much, which
+counts where it is called for every event."""
 
 Headers = Sequence[tuple[str, bytes | None]]
 """Kafka record headers in their order; a name may occur more than once."""

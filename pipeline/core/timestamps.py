@@ -1,16 +1,16 @@
 """Times as clients send them → epoch milliseconds, and back to one canonical form.
 
 Canonical: ISO-8601, UTC, milliseconds (truncated), `Z`. Almost every time that arrives has that
-form already; two caches of its halves (minute, second) make reading it a matter of two look-ups.
+form already, so reading and writing it is a matter of three look-ups: minute, second, fraction.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final, TypeVar
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE = 60_000
@@ -22,7 +22,6 @@ MAX_MS = 253_402_300_799_999
 
 _CANONICAL_LENGTH = len("2015-12-12T19:11:01.266Z")
 _MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:")
-_SECOND = re.compile(r"([0-5][0-9])\.([0-9]{3})Z")
 _ISO = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?"
@@ -34,18 +33,27 @@ _MAX_OFFSET_HOURS = 23
 _MAX_MINUTE = 59
 
 
-def read_time(value: Any) -> int | None:  # noqa: ANN401  any JSON value
-    """Epoch milliseconds of an ISO-8601 text or an epoch number; None when it can't be read.
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def read_time(value: Any) -> tuple[int, str] | None:  # noqa: ANN401  any JSON value
+    """An ISO-8601 text or an epoch number as (epoch ms, canonical text); None: can't be read.
 
     Never raises: years outside 1-9999 and offsets that leave that range can't be read.
     """
+    if type(value) is str and len(value) == _CANONICAL_LENGTH:
+        try:
+            minute = _MS_OF_MINUTE[value[:17]]
+            return minute + _MS_OF_SECOND[value[17:20]] + _MS_OF_FRACTION[value[20:]], value
+        except KeyError:
+            pass  # it has another form, or is no time
+    ms = _read_other(value)
+    return None if ms is None else (ms, format_time(ms))
+
+
+def _read_other(value: Any) -> int | None:  # noqa: ANN401  any JSON value
     if type(value) is str:
-        if len(value) == _CANONICAL_LENGTH:
-            minute = _minute(value[:17])
-            if minute is not None:
-                second = _second(value[17:])
-                if second is not None:
-                    return minute + second
         return _from_text(value)
     if type(value) is int:
         return _from_epoch(value)
@@ -57,37 +65,46 @@ def read_time(value: Any) -> int | None:  # noqa: ANN401  any JSON value
 
 def format_time(ms: int) -> str:
     """Epoch milliseconds within years 1-9999 in canonical form."""
-    minutes, rest = divmod(ms, MINUTE)
-    return _minute_text(minutes) + _second_text(rest)
+    rest = ms % MINUTE
+    return f"{_TEXT_OF_MINUTE[ms // MINUTE]}{_SECONDS[rest // 1000]}{_FRACTIONS[rest % 1000]}"
 
 
-@lru_cache(maxsize=8192)
-def _minute(text: str) -> int | None:
+class _Memo(dict[_K, _V]):
+    """A bounded memory of a pure function's results; a look-up costs half of an lru_cache's."""
+
+    def __init__(self, function: Callable[[_K], _V], most: int) -> None:
+        self._function = function
+        self._most = most
+
+    def __missing__(self, key: _K) -> _V:
+        if len(self) >= self._most:
+            self.clear()
+        value = self[key] = self._function(key)
+        return value
+
+
+def _parse_minute(text: str) -> int:
+    """Epoch milliseconds of `2015-12-12T19:11:`; KeyError when it is no such minute."""
     if not _MINUTE.fullmatch(text):
-        return None
+        raise KeyError
     try:
-        return (datetime.strptime(text + "+0000", "%Y-%m-%dT%H:%M:%z") - EPOCH) // timedelta(
-            milliseconds=1
-        )
+        moment = datetime.strptime(text + "+0000", "%Y-%m-%dT%H:%M:%z")
     except ValueError:
-        return None
+        raise KeyError from None
+    return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
-@lru_cache(maxsize=65536)
-def _second(text: str) -> int | None:
-    match = _SECOND.fullmatch(text)
-    return int(match[1]) * 1000 + int(match[2]) if match else None
-
-
-@lru_cache(maxsize=8192)
-def _minute_text(minutes: int) -> str:
+def _print_minute(minutes: int) -> str:
     moment = EPOCH + timedelta(minutes=minutes)
     return f"{moment.isoformat(timespec='minutes').removesuffix('+00:00')}:"
 
 
-@lru_cache(maxsize=65536)
-def _second_text(ms: int) -> str:
-    return f"{ms // 1000:02d}.{ms % 1000:03d}Z"
+_MS_OF_MINUTE: Final = _Memo(_parse_minute, 8192)
+_TEXT_OF_MINUTE: Final = _Memo(_print_minute, 8192)
+_SECONDS: Final = [f"{second:02d}." for second in range(60)]
+_FRACTIONS: Final = [f"{ms:03d}Z" for ms in range(1000)]
+_MS_OF_SECOND: Final = {text: second * 1000 for second, text in enumerate(_SECONDS)}
+_MS_OF_FRACTION: Final = {text: ms for ms, text in enumerate(_FRACTIONS)}
 
 
 def _from_text(text: str) -> int | None:
@@ -98,8 +115,11 @@ def _from_text(text: str) -> int | None:
         return None
     date, hours, minutes, seconds, fraction, zone = match.groups()
     offset = _offset(zone)
-    minute = _minute(f"{date}T{hours or '00'}:{minutes or '00'}:")
-    if minute is None or offset is None:
+    if offset is None:
+        return None
+    try:
+        minute = _MS_OF_MINUTE[f"{date}T{hours or '00'}:{minutes or '00'}:"]
+    except KeyError:
         return None
     ms = minute + int(seconds or 0) * 1000 + int((fraction or "0").ljust(3, "0")[:3]) - offset
     return ms if MIN_MS <= ms <= MAX_MS else None

@@ -1,12 +1,12 @@
 """The rules of contract §3: an object → TrackEvent, or every violation of it.
 
-Each rule is one function `rule(raw, findings, policy)`; a good event runs through the few type
-checks at the top of each. Findings collect what was broken (violations) and what was only
+Each rule is one function; `validate` calls it only for what is not plainly good. Findings collect what was broken (violations) and what was only
 noticed (warnings), in the order of the rules.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,7 @@ from pipeline.core.identities import Unusable, read_id
 from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage, Violation, Warning
+from pipeline.core.record import new_tuple
 from pipeline.core.suggest import near_id_name
 
 JsonObject = dict[str, Any]
@@ -36,10 +37,11 @@ CONTEXT_TYPES: Final[dict[str, type]] = {
     "referrer": dict,
     "screen": dict,
     "timezone": str,
+    "traits": dict,
     "userAgent": str,
     "userAgentData": dict,
 }
-"""Segment's "Spec: Track", table of context fields (`traits` has a rule of its own)."""
+"""Segment's "Spec: Track", table of context fields."""
 
 _TYPE_NAMES: Final = {
     bool: "a boolean",
@@ -56,25 +58,22 @@ RESERVED: Final = ("revenue", "currency", "value")
 _MISSPELLED: Final = {
     spelling: name for name in RESERVED for spelling in (name.capitalize(), name.upper())
 }
-_MISSPELLED_NAMES: Final = frozenset(_MISSPELLED)
+_RESERVED_ANYHOW: Final = frozenset((*RESERVED, *_MISSPELLED))
 
 
 class Findings:
-    """What the rules found, in order."""
+    """What the rules found, in order. Most events have nothing, so nothing is made for them."""
 
-    __slots__ = ("violations", "warnings")
-
-    def __init__(self) -> None:
-        self.violations: list[Violation] = []
-        self.warnings: list[str] = []
+    violations: Sequence[Violation] = ()
+    warnings: Sequence[str] = ()
 
     def warn(self, code: Warning, pointer: str) -> None:
         """Note something that was changed, left out or looks wrong."""
-        self.warnings.append(f"{code.value} {pointer}")
+        self.warnings = [*self.warnings, f"{code.value} {pointer}"]
 
     def refuse(self, code: Reason, pointer: str, detail: str) -> None:
         """Note a broken rule; the event becomes a dead letter."""
-        self.violations.append(Violation(code, pointer, detail))
+        self.violations = [*self.violations, Violation(code, pointer, detail)]
 
     def judge(self, code: Reason, pointer: str, detail: str, policy: Policy) -> None:
         """Refuse or warn, as `rules.<code>` says."""
@@ -99,25 +98,42 @@ class TrackEvent(NamedTuple):
 
 
 def validate(raw: JsonObject, findings: Findings, policy: Policy) -> TrackEvent | Invalid:
-    """Apply every rule to a decoded event."""
-    _check_type(raw, findings)
-    event = _check_event(raw, findings)
-    user_id, anonymous_id = _check_ids(raw, findings, policy)
-    properties = raw.get("properties")
+    """Apply every rule to a decoded event.
+
+    The conditions here only tell apart what is plainly good; the rules say the rest.
+    """
+    get = raw.get
+    if get("type") != TRACK:
+        _check_type(raw, findings)
+    event = get("event")
+    if type(event) is not str or not event or event.strip() != event:
+        event = _check_event(event, findings)
+    user_id, anonymous_id = get("userId"), get("anonymousId")
+    if not (
+        type(user_id) is type(anonymous_id) is str
+        and user_id.strip() == user_id != ""
+        and anonymous_id.strip() == anonymous_id != ""
+    ):
+        user_id, anonymous_id = _check_ids(raw, findings, policy)
+    properties, context, integrations = get("properties"), get("context"), get("integrations")
     if type(properties) is not dict:
         properties = _to_object(raw, "properties", findings) or {}
-    context = raw.get("context")
     if type(context) is not dict:
         context = _to_object(raw, "context", findings) or {}
-    integrations = raw.get("integrations")
     if type(integrations) is not dict:
         integrations = _to_object(raw, "integrations", findings)
-    _check_context(context, findings, policy)
-    currency_defaulted = _check_reserved(properties, findings, policy)
+    for name, value in context.items():
+        kind = type(value)
+        if CONTEXT_TYPES.get(name, kind) is not kind and value is not None:
+            _check_context_field(name, value, findings, policy)
+    defaulted = False
+    if policy.default_always or not properties.keys().isdisjoint(_RESERVED_ANYHOW):
+        defaulted = _check_reserved(properties, findings, policy)
     if findings.violations:
         return Invalid(Stage.VALIDATE, findings.violations)
-    return TrackEvent(
-        raw, event, user_id, anonymous_id, properties, context, integrations, currency_defaulted
+    return new_tuple(
+        TrackEvent,
+        (raw, event, user_id, anonymous_id, properties, context, integrations, defaulted),
     )
 
 
@@ -134,11 +150,8 @@ def _check_type(raw: JsonObject, findings: Findings) -> None:
         )
 
 
-def _check_event(raw: JsonObject, findings: Findings) -> str:
-    event = raw.get("event")
+def _check_event(event: Any, findings: Findings) -> str:  # noqa: ANN401  any JSON value
     if type(event) is str:
-        if event and not (event[0].isspace() or event[-1].isspace()):
-            return event
         if event.strip():
             findings.warn(Warning.EVENT_NAME_PADDED, "/event")
         else:
@@ -203,25 +216,26 @@ def _to_object(raw: JsonObject, name: str, findings: Findings) -> JsonObject | N
     return None
 
 
-def _check_context(context: JsonObject, findings: Findings, policy: Policy) -> None:
-    for name, value in context.items():
-        expected = CONTEXT_TYPES.get(name)
-        if expected is not None and type(value) is not expected and value is not None:
-            detail = f"is {_TYPE_NAMES[type(value)]}, not {_TYPE_NAMES[expected]}"
-            findings.judge(Reason.CONTEXT_FIELD_TYPE, f"/context/{name}", detail, policy)
-    traits = context.get("traits")
-    if traits is not None and type(traits) is not dict:
-        if traits == []:
-            findings.warn(Warning.EMPTY_ARRAY_FOR_OBJECT, "/context/traits")
-        else:
-            detail = f"context.traits is {_TYPE_NAMES[type(traits)]}, not an object"
-            findings.judge(Reason.TRAITS_NOT_OBJECT, "/context/traits", detail, policy)
+def _check_context_field(
+    name: str,
+    value: Any,  # noqa: ANN401  any JSON value
+    findings: Findings,
+    policy: Policy,
+) -> None:
+    """A field of context that has another type than specified."""
+    pointer, code = f"/context/{name}", Reason.CONTEXT_FIELD_TYPE
+    if name == "traits":
+        code = Reason.TRAITS_NOT_OBJECT
+        if value == []:
+            findings.warn(Warning.EMPTY_ARRAY_FOR_OBJECT, pointer)
+            return
+    detail = f"context.{name} is {_TYPE_NAMES[type(value)]}, not {_TYPE_NAMES[CONTEXT_TYPES[name]]}"
+    findings.judge(code, pointer, detail, policy)
 
 
 def _check_reserved(properties: JsonObject, findings: Findings, policy: Policy) -> bool:
     """Normalise revenue, value and currency in place; whether the currency was defaulted."""
-    if not properties.keys().isdisjoint(_MISSPELLED_NAMES):
-        _warn_misspelled(properties, findings)
+    _warn_misspelled(properties, findings)
     has_revenue = "revenue" in properties and _check_amount(properties, "revenue", findings, policy)
     if "value" in properties:
         _check_amount(properties, "value", findings, policy)

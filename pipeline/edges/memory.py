@@ -9,43 +9,51 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.core.record import Headers, Output, Record
 from pipeline.ports import Batch, FencedError, Positions, TransportError
 
 
-class Opened(NamedTuple):
+@dataclass(frozen=True)
+class Opened:
     """A session was opened; an older one is fenced from now on."""
 
 
-class Begun(NamedTuple):
+@dataclass(frozen=True)
+class Begun:
     """A transaction was begun."""
 
 
-class Sent(NamedTuple):
+@dataclass(frozen=True)
+class Sent:
     """An output was added to the transaction."""
 
     output: Output
 
 
-class Committed(NamedTuple):
+@dataclass(frozen=True)
+class Committed:
     """The outputs since Begun and these positions took effect."""
 
     positions: Positions
 
 
-class Aborted(NamedTuple):
+@dataclass(frozen=True)
+class Aborted:
     """The outputs since Begun are gone."""
 
 
-class Rewound(NamedTuple):
+@dataclass(frozen=True)
+class Rewound:
     """The session went back to these positions."""
 
     positions: Positions
 
 
-class Closed(NamedTuple):
+@dataclass(frozen=True)
+class Closed:
     """A session was closed."""
 
 

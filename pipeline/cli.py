@@ -1,0 +1,172 @@
+"""The command `track-pipeline`: its subcommands, and how every failure ends.
+
+Commands are imported only when they are called, so that `transform` needs no Kafka client. A
+failure that a user can do something about is one sentence on standard error and an exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+import traceback
+from typing import Any, Final, NamedTuple, NoReturn
+
+import click
+
+from pipeline import __version__
+from pipeline.exits import Exit
+
+PROGRAM: Final = "track-pipeline"
+
+
+class Listed(NamedTuple):
+    """A command of the tree: where it is, and one line about it."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Final = {
+    "demo": Listed("demo", "Show the whole road on a real Kafka that it starts itself."),
+    "transform": Listed("transform", "Enrich files of events, without Kafka."),
+    "explain": Listed("explain", "Show what each rule does to one event."),
+    "generate": Listed("generate", "Make realistic events for tests and benchmarks."),
+    "topics": Listed("topics", "Create the topics."),
+    "check": Listed("check", "Check settings, broker and topics."),
+    "run": Listed("run", "Run the worker: raw topic in, enriched topic out, exactly once."),
+}
+"""In the order in which a newcomer meets them."""
+
+CODES: Final = {
+    "pipeline.settings.SettingsError": Exit.USAGE,
+    "pipeline.lines.UnusableFileError": Exit.USAGE,
+    "pipeline.lines.BrokenInputError": Exit.INPUT_OUTPUT,
+    "pipeline.ports.FencedError": Exit.FENCED,
+    "pipeline.ports.DataLossError": Exit.DATA_LOSS,
+    "pipeline.ports.TransportError": Exit.KAFKA,
+    "pipeline.edges.local_kafka.LocalKafkaError": Exit.KAFKA,
+}
+"""Errors whose text is already the sentence; by name, so that nothing is imported for them."""
+
+
+class CommandTree(click.Group):
+    """Imports commands when they are called and turns failures into a sentence and a code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of COMMANDS."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of this name."""
+        listed = COMMANDS.get(cmd_name)
+        if listed is None:
+            return None
+        try:
+            module = importlib.import_module(f"pipeline.commands.{listed.module}")
+        except Exception as error:
+            raise _failure(error, ctx) from error
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but near names are looked for among commands not imported yet."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise click.exceptions.NoSuchCommand(name, possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, listed.summary) for name, listed in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's
+        """Run a command; whatever it raises ends as Failure."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            raise _failure(error, ctx) from error
+
+
+class Failure(click.ClickException):
+    """A sentence for standard error, and the exit code."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click reads it from the object too
+
+    def show(self, file: Any = None) -> None:  # noqa: ANN401  click's
+        """Print each line of the message behind the program's name."""
+        del file
+        if self.exit_code == Exit.INPUT_OUTPUT:
+            _let_go_of_standard_output()
+        for line in self.message.splitlines():
+            click.echo(f"{PROGRAM}: {line}", err=True)
+
+
+def _failure(error: BaseException, ctx: click.Context) -> Failure:
+    for kind in type(error).__mro__:
+        code = CODES.get(f"{kind.__module__}.{kind.__qualname__}")
+        if code is not None:
+            return Failure(str(error), code)
+    if isinstance(error, KeyboardInterrupt):
+        return Failure("interrupted", Exit.INTERRUPTED)
+    if isinstance(error, BrokenPipeError):
+        return Failure(
+            "the reader of standard output closed it before everything was written",
+            Exit.INPUT_OUTPUT,
+        )
+    if isinstance(error, OSError):
+        return Failure(_system_sentence(error), Exit.INPUT_OUTPUT)
+    return _internal(error, ctx)
+
+
+def _system_sentence(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename is not None else reason
+
+
+def _internal(error: BaseException, ctx: click.Context) -> Failure:
+    """Name a bug of ours; show the traceback only when it was asked for."""
+    if ctx.find_root().params.get("traceback"):
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    text = " ".join(str(error).split())
+    return Failure(
+        f"internal error, {type(error).__name__}: {text}: please report it, with what "
+        f"`{PROGRAM} --traceback …` prints",
+        Exit.INTERNAL,
+    )
+
+
+def _let_go_of_standard_output() -> None:
+    """Keep the interpreter from trying again, when it exits, to write what can't be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(cls=CommandTree, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", prog_name=PROGRAM)
+@click.option("--traceback", is_flag=True, help="Show the traceback of an internal error.")
+def cli(*, traceback: bool) -> None:
+    """Enrich Segment-style track events, exactly once, on Kafka or without it."""
+    del traceback  # read from the context where an error ends
+
+
+def main() -> NoReturn:
+    """Entry point of the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What the terminal's encoding lacks is shown as an escape instead of failing.
+            stream.reconfigure(errors="backslashreplace")
+    cli(prog_name=PROGRAM)
+    raise AssertionError  # click exits

@@ -1,0 +1,199 @@
+"""`track-pipeline transform`: files of events in, enriched events out, without Kafka."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from pipeline.commands.options import offline_processor, received_at_option, with_settings
+from pipeline.core.reasons import Reason
+from pipeline.exits import Exit
+from pipeline.lines import STDIN, Opened, UnusableFileError, open_input, printable, refuse_unusable
+from pipeline.transform import Options, Summary, Target, Transformer
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+_STANDARD_OUTPUT: Final = "standard output"
+
+
+@click.command()
+@click.argument("files", nargs=-1, metavar="[FILE…|-]")
+@click.option(
+    "--dead-letters",
+    metavar="FILE",
+    help="Write refused events here, one JSON object per line (the file is overwritten).",
+)
+@received_at_option
+@click.option("--strict", is_flag=True, help="Exit 1 when an event was refused.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+@with_settings()
+@click.pass_context
+def transform(  # noqa: PLR0913  one for each flag
+    ctx: click.Context,
+    *,
+    files: tuple[str, ...],
+    dead_letters: str | None,
+    received_at: int | None,
+    strict: bool,
+    as_json: bool,
+    settings: Settings,
+) -> None:
+    """Enrich newline-delimited JSON events, as the worker would.
+
+    Reads files (unpacks .gz and .zst) or standard input; blank lines are skipped. Enriched events
+    go to standard output, identify messages too where the settings have rules for them. The
+    summary goes to standard error.
+
+    Exit code 0 also when events were refused, 1 then with --strict.
+    """
+    names = list(files) or [STDIN]
+    refuse_unusable(names)
+    with _dead_letter_file(dead_letters, names) as letters:
+        transformer = Transformer(
+            offline_processor(settings),
+            Target(_STANDARD_OUTPUT, sys.stdout.buffer),
+            letters,
+            Options(received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug),
+        )
+        summary = transformer.summary
+        try:
+            _transform_all(transformer, names, quiet=as_json)
+            summary.complete = True
+        finally:
+            _print_summary(summary, letters, as_json=as_json)
+    ctx.exit(Exit.DIFFERENCE if strict and summary.refused else Exit.OK)
+
+
+def _transform_all(transformer: Transformer, names: list[str], *, quiet: bool) -> None:
+    summary = transformer.summary
+    with _progress(quiet=quiet) as progress:
+        for name in names:
+            with open_input(name) as source:
+                if name == STDIN and sys.stdin.isatty():
+                    click.echo("reading events from the terminal; Ctrl-D ends", err=True)
+                task = progress.add_task(_title(source), total=source.size, counts="")
+
+                def show(position: int, task: TaskID = task) -> None:
+                    counts = f"{summary.enriched:,} enriched, {summary.refused:,} refused"
+                    progress.update(task, completed=position, counts=counts)
+
+                transformer.transform(source.input, show)
+
+
+def _title(source: Opened) -> str:
+    name = "standard input" if source.input.name == STDIN else source.input.name
+    return name if name.isprintable() else ascii(name)
+
+
+def _progress(*, quiet: bool) -> Progress:
+    """A bar where the size is known, else a spinner; only where it disturbs nobody."""
+    seen = sys.stderr.isatty() and not sys.stdout.isatty() and not quiet
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not seen,
+    )
+
+
+@contextmanager
+def _dead_letter_file(name: str | None, inputs: list[str]) -> Iterator[Target | None]:
+    """Open the file before anything is read, so that no letter is refused for want of it."""
+    if name is None:
+        yield None
+        return
+    shown = printable(name)
+    if any(_is_same(name, other) for other in inputs):
+        message = f"--dead-letters {shown}: is also an input, which would be overwritten"
+        raise UnusableFileError(message)
+    try:
+        file: IO[bytes] = open(name, "wb")  # noqa: SIM115, PTH123  closed below; as it was named
+    except OSError as error:
+        message = f"--dead-letters {shown}: can't be written: {error.strerror}"
+        raise UnusableFileError(message) from error
+    with file:
+        yield Target(shown, file)
+
+
+def _is_same(name: str, other: str) -> bool:
+    try:
+        return other != STDIN and Path(name).samefile(other)
+    except OSError:
+        return False
+
+
+def _tell_of_bug(source: str, error: Exception) -> None:
+    click.echo(
+        f"{source}: a bug in this program stopped the line ({type(error).__name__}); it becomes a "
+        "dead letter processing_error; please report it",
+        err=True,
+    )
+
+
+def _print_summary(summary: Summary, letters: Target | None, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(summary.plain()), err=True)
+    elif sys.stderr.isatty():
+        _print_tables(summary, letters)
+    else:
+        for name, count, note in _counts(summary, letters):
+            click.echo(f"{name:<12} {count:>9,}  {note}".rstrip(), err=True)
+        for code, count in summary.dead_letters.most_common():
+            click.echo(f"  {code:<24} {count:>9,}  {Reason(code).meaning}", err=True)
+
+
+def _counts(summary: Summary, letters: Target | None) -> Iterator[tuple[str, int, str]]:
+    yield "lines", summary.lines, f"{summary.blank:,} blank" if summary.blank else ""
+    yield "events", summary.events, ""
+    yield "enriched", summary.enriched, ""
+    if summary.identify:
+        yield "identify", summary.identify, "messages beside the enriched events"
+    if summary.dropped:
+        yield "dropped", summary.dropped.total(), "on_other_type is drop"
+    where = ""
+    if summary.refused:
+        where = f"in {letters.name}" if letters else "only counted; --dead-letters FILE keeps them"
+    yield "dead letters", summary.refused, where
+
+
+def _print_tables(summary: Summary, letters: Target | None) -> None:
+    console = Console(stderr=True, markup=False, highlight=False)
+    counts = Table(box=None, show_header=False)
+    counts.add_column()
+    counts.add_column(justify="right")
+    counts.add_column(style="dim")
+    for name, count, note in _counts(summary, letters):
+        counts.add_row(name, f"{count:,}", note)
+    console.print(counts)
+    if summary.dead_letters:
+        reasons = Table("reason", "events", "meaning", header_style="bold")
+        reasons.columns[1].justify = "right"
+        for code, count in summary.dead_letters.most_common():
+            reasons.add_row(code, f"{count:,}", Reason(code).meaning)
+        console.print(reasons)

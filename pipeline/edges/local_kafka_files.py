@@ -1,0 +1,128 @@
+"""What the embedded Kafka is started with (its files, Java's command line), and why it failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pipeline.edges.local_kafka_jars import Runtime
+
+HOST: Final = "127.0.0.1"
+STARTED: Final = b"Kafka Server started"
+"""Logged when the controller lets the broker serve."""
+
+_PROPERTIES: Final = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    # One broker holds one replica of everything.
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # The internal topics are made at first use: the fewer partitions, the sooner.
+    "offsets.topic.num.partitions": "3",
+    "transaction.state.log.num.partitions": "3",
+    # Tests and demos wait for these.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    # After a kill, the controller takes the broker back only when its old session has ended.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    # Small is enough.
+    "num.network.threads": "1",
+    "num.io.threads": "2",
+    "log.cleaner.dedupe.buffer.size": "2097152",
+}
+_LOGGING: Final = """\
+status = error
+appender.out.type = Console
+appender.out.name = OUT
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d %p %m (%c{1})%n
+rootLogger.level = info
+rootLogger.appenderRef.out.ref = OUT
+# Thousands of lines of settings at each start.
+logger.config.name = org.apache.kafka.common.config
+logger.config.level = warn
+logger.kafkaconfig.name = kafka.server.KafkaConfig
+logger.kafkaconfig.level = warn
+"""
+_CAUSES: Final = (
+    (r"Address already in use", "the port that it is to use is taken by another program"),
+    (
+        r"OutOfMemoryError|insufficient memory|Could not reserve enough space",
+        "there is not enough memory for it (it takes about 500 MB)",
+    ),
+    (r"No space left on device", "the disk is full"),
+    (
+        r"Failed to acquire lock on file \.lock",
+        "another broker uses the same data directory",
+    ),
+)
+_EXCEPTION: Final = re.compile(r"^(?:Caused by: |Exception in .*? )?[\w.$]+(?:Exception|Error): .+")
+_LAUNCHER: Final = re.compile(r"^Error: .+")
+
+
+class Layout:
+    """The files of one broker in its directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.properties = directory / "server.properties"
+        self.logging = directory / "log4j2.properties"
+        self.log = directory / "broker.log"
+        self.data = directory / "data"
+        self.formatted = self.data / "meta.properties"
+        """Is there when the data directory is ready for use."""
+
+    def write(self, port: int, controller_port: int, properties: Mapping[str, str]) -> None:
+        """Write the configuration; `properties` win over ours."""
+        settings = {
+            **_PROPERTIES,
+            "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
+            "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+            "log.dirs": str(self.data),
+            **properties,
+        }
+        lines = [f"{name}={_escaped(value)}\n" for name, value in settings.items()]
+        self.properties.write_text("".join(lines), encoding="utf-8")
+        self.logging.write_text(_LOGGING, encoding="utf-8")
+
+    def java(self, runtime: Runtime, *, jit: bool) -> list[str]:
+        """Command line up to the class; with `jit` the second compiler is on."""
+        return [
+            str(runtime.java),
+            "-Xms256m",
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            *([] if jit else ["-XX:TieredStopAtLevel=1"]),
+            "-Xshare:auto",
+            "-Djava.awt.headless=true",
+            f"-Dlog4j2.configurationFile={self.logging}",
+            "-cp",
+            f"{runtime.jars}/*",
+        ]
+
+
+def _escaped(value: str) -> str:
+    """As Java reads a properties file: a backslash begins an escape, a line ends the value."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def cause_of(log: str) -> str:
+    """Why the broker ended, from what it logged; part of a sentence."""
+    for pattern, cause in _CAUSES:
+        if re.search(pattern, log):
+            return cause
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    telling = [line for line in lines if _EXCEPTION.match(line) or _LAUNCHER.match(line)]
+    last = (telling or lines or ["nothing"])[-1]
+    return f"it says: {last.removeprefix('Caused by: ')}"

@@ -1,0 +1,44 @@
+"""Values and text of events, made safe to look at.
+
+An event may hold control characters that would drive the terminal, or marks that turn the
+direction of what follows. Each is shown as its JSON escape, so that JSON stays the same JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from pipeline.core.encode import encode_json
+
+_FIRST_OF_PAIRS: Final = 0x10000
+
+
+def escaped(text: str) -> str:
+    r"""The text with every unprintable character but line feeds as `\uXXXX`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else _escape(character)
+        for character in text
+    )
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if number < _FIRST_OF_PAIRS:
+        return f"\\u{number:04x}"
+    high, low = divmod(number - _FIRST_OF_PAIRS, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def short_json(value: Any, longest: int) -> str:  # noqa: ANN401  any JSON value
+    """The value as escaped JSON in one line, cut when it is longer than `longest` characters."""
+    text = escaped(encode_json(value).decode())
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def long_json(value: bytes) -> str:
+    """A JSON document as escaped, indented text."""
+    return escaped(msgspec.json.format(value, indent=2).decode())

@@ -1,0 +1,275 @@
+"""All settings, their defaults and what each means; nothing else reads the environment.
+
+Sources, a later one wins: defaults, a TOML file, environment variables `TRACK_…`, flags. Every
+problem of every source is reported at once. Secrets are never printed.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from pipeline.core.contract import ContractSettings
+from pipeline.settings_names import TOPIC_PATTERN, Leaf, allowed, leaves
+from pipeline.settings_properties import Properties, masked
+from pipeline.settings_sources import Assigned, Layers, NamePath
+
+Topic = Annotated[str, StringConstraints(pattern=TOPIC_PATTERN)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Topics(_Group):
+    """Names of the four topics."""
+
+    raw: Topic = Field("track.raw", description="topic that is read")
+    enriched: Topic = Field("track.enriched", description="topic of the enriched events")
+    dead_letter: Topic = Field("track.dead-letter", description="topic of the refused events")
+    identify: Topic = Field("track.identify", description="topic of the identify messages")
+
+    @model_validator(mode="after")
+    def _differ(self) -> Topics:
+        """A worker that reads what it writes would never end."""
+        names = [getattr(self, name) for name in type(self).model_fields]
+        same = sorted({name for name in names if names.count(name) > 1})
+        if same:
+            message = f"the four topics must differ, but {', '.join(same)} is named twice"
+            raise ValueError(message)
+        return self
+
+
+class BatchLimits(_Group):
+    """A transaction covers what was read when the first of these is reached."""
+
+    max_records: int = Field(5000, ge=1, description="most records in one transaction")
+    max_bytes: int = Field(
+        16_777_216, ge=1, description="bytes of raw records at which a transaction is full"
+    )
+    linger_ms: int = Field(
+        100, ge=0, le=60_000, description="longest time to collect one transaction, milliseconds"
+    )
+
+
+class Log(_Group):
+    """What is written to standard error."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="form of log lines; auto: console on a terminal, else json"
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is logged"
+    )
+
+
+class Settings(ContractSettings):
+    """Everything that can be set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    topics: Topics = Topics()
+    group: str = Field("track-pipeline", min_length=1, description="consumer group")
+    instance_id: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "name of this worker within its group: the same after a restart, unique among live "
+            "workers (two with one name fence each other off). Used as group.instance.id and in "
+            "the transactional id. Unset: dynamic membership, and the host name in the "
+            "transactional id"
+        ),
+    )
+    transactional_id_prefix: str = Field(
+        "track",
+        min_length=1,
+        description="first part of the transactional id `<prefix>.<group>.<instance>`",
+    )
+    batch: BatchLimits = BatchLimits()
+    initial_offset: Literal["earliest", "latest"] = Field(
+        "earliest",
+        description=(
+            "where a new group starts. A group that lost its offsets does not start over by "
+            "itself, since that would enrich everything twice; see `run --initial-offset`"
+        ),
+    )
+    on_data_loss: Literal["stop", "continue"] = Field(
+        "stop",
+        description="what to do when records were deleted before they were read",
+    )
+    transaction_timeout_ms: int = Field(
+        60_000,
+        ge=1000,
+        le=900_000,
+        description="time after which the broker aborts an open transaction, milliseconds",
+    )
+    shutdown_grace_s: float = Field(
+        25.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="time to finish the transaction at hand when stopped, seconds",
+    )
+    startup_timeout_s: float = Field(
+        30.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="longest wait for the broker at the start, seconds",
+    )
+    max_resets: int = Field(
+        10, ge=0, description="resets in a row without a commit after which the worker gives up"
+    )
+    stats_interval_s: float = Field(
+        30.0, ge=1, allow_inf_nan=False, description="time between two statistics lines, seconds"
+    )
+    log: Log = Log()
+    kafka: Properties = Field(
+        {}, description="librdkafka properties of every client, such as bootstrap.servers"
+    )
+    consumer: Properties = Field({}, description="librdkafka properties of the consumer only")
+    producer: Properties = Field({}, description="librdkafka properties of the producer only")
+
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def transactional_id(self) -> str:
+        """`<prefix>.<group>.<instance>`; the host name stands for an unset instance."""
+        instance = self.instance_id or socket.gethostname()
+        return f"{self.transactional_id_prefix}.{self.group}.{instance}"
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Dotted name → the file, variable or flag that set it; defaults are not in it."""
+        return self._sources
+
+    def shown(self) -> dict[str, Any]:
+        """The effective settings as plain nested values; secrets are masked."""
+        plain = self.model_dump(mode="json")
+        plain["currency"]["extra_codes"].sort()
+        for leaf in leaves(type(self)):
+            if leaf.is_map:
+                plain[leaf.name] = masked(plain[leaf.name])
+        return plain
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Without secrets: this is what str(), repr() and assertion messages print."""
+        return self.shown().items()
+
+
+class SettingsError(Exception):
+    """The operator's fault: one line for each wrong setting."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def load_settings(
+    config: Path | None, flags: Mapping[str, object], environ: Mapping[str, str]
+) -> Settings:
+    """The effective settings.
+
+    `config` is a TOML file or None; `flags` maps dotted names to values, None meaning not given.
+    Raises SettingsError with all problems of all sources.
+    """
+    layers = Layers(Settings)
+    if config is not None:
+        layers.add_file(config)
+    layers.add_environment(environ)
+    layers.add_flags(flags)
+    problems = list(layers.problems)
+    try:
+        settings = Settings.model_validate(_nested(layers.assigned))
+    except ValidationError as error:
+        problems += _sentences(error, layers.assigned)
+    if problems:
+        raise SettingsError(problems)
+    settings._sources.update({".".join(path): a.source for path, a in layers.assigned.items()})  # noqa: SLF001  our own
+    return settings
+
+
+def _nested(assigned: Mapping[NamePath, Assigned]) -> dict[str, Any]:
+    root: dict[str, Any] = {}
+    for path, (value, _) in assigned.items():
+        table = root
+        for name in path[:-1]:
+            table = table.setdefault(name, {})
+        table[path[-1]] = value
+    return root
+
+
+def _sentences(error: ValidationError, assigned: Mapping[NamePath, Assigned]) -> Iterator[str]:
+    by_path = {leaf.path: leaf for leaf in leaves(Settings)}
+    for details in error.errors(include_url=False, include_input=True):
+        if details["type"] == "extra_forbidden":
+            continue  # told already, with the nearest name
+        yield _sentence(details, by_path, assigned)
+
+
+def _sentence(
+    details: ErrorDetails, by_path: Mapping[NamePath, Leaf], assigned: Mapping[NamePath, Assigned]
+) -> str:
+    place = tuple(str(part) for part in details["loc"] if part != "[key]")
+    prefixes = [place[:length] for length in range(len(place), 0, -1)]
+    sources = sorted({a.source for path, a in assigned.items() if path[: len(place)] == place})
+    source = next((assigned[path].source for path in prefixes if path in assigned), None)
+    source = source or ", ".join(sources)
+    name = ".".join(place)
+    if "ctx" in details and isinstance(cause := details["ctx"].get("error"), ValueError):
+        return f"{source}: {name}: {cause}"
+    leaf = next((by_path[path] for path in prefixes if path in by_path), None)
+    wanted = allowed(leaf.field) if leaf else "a table of settings"
+    if details["type"] == "missing":
+        return f"{source}: {name}: is missing; allowed: {wanted}"
+    shown = _short(details["input"])
+    return f"{source}: {name}: {shown} is refused; allowed: {wanted}"
+
+
+def _short(value: object) -> str:
+    """The value as it was written, in one short line."""
+    longest = 60
+    text = ascii(value)
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def settings_table() -> str:
+    """All settings as a Markdown table, for the README."""
+    rows = ["| setting | environment variable | default | meaning |", "|---|---|---|---|"]
+    for leaf in leaves(Settings):
+        cells = (
+            f"`{leaf.name}`",
+            f"`{leaf.variable}_…`" if leaf.is_map else f"`{leaf.variable}`",
+            _default_cell(leaf),
+            _meaning_cell(leaf),
+        )
+        rows.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default_cell(leaf: Leaf) -> str:
+    default = leaf.default
+    if default is None or default == {}:
+        return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, tuple | frozenset):
+        return "`[]`"
+    return f"`{default}`"
+
+
+def _meaning_cell(leaf: Leaf) -> str:
+    if leaf.is_map:
+        return leaf.field.description or ""
+    return f"{leaf.field.description} ({allowed(leaf.field)})"

@@ -1,0 +1,252 @@
+"""What the worker does when something fails: the whole diary of the broker, call by call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from pipeline.core.process import Processor
+from pipeline.core.record import Output, Record, Role
+from pipeline.edges.memory import (
+    Aborted,
+    Begun,
+    Closed,
+    Committed,
+    Entry,
+    MemoryBroker,
+    MemorySession,
+    Opened,
+    Rewound,
+    Sent,
+)
+from pipeline.ports import (
+    AbortableError,
+    DataLossError,
+    FencedError,
+    OutcomeUnknownError,
+    RefusedError,
+    TooLargeError,
+    TransportError,
+)
+from tests.hostile import EVENT
+from tests.worker.rig import processor, work
+
+TOO_LONG = b"{" * 201
+FIRST = ("track.raw", 0)
+
+
+def _filled(count: int, batch: int = 100) -> MemoryBroker:
+    broker = MemoryBroker(batch=batch)
+    for _ in range(count):
+        broker.append(EVENT, key=b"u1", timestamp=1_700_000_000_000)
+    return broker
+
+
+def _shape(diary: list[Entry]) -> list[str]:
+    """The diary as words; sends are numbered by the offset of their record."""
+    words = []
+    for entry in diary:
+        match entry:
+            case Sent(output):
+                words.append("sent " + _source(output).rsplit("/", 1)[1])
+            case Committed(positions):
+                words.append(f"committed {positions[FIRST]}")
+            case Rewound(positions):
+                words.append(f"rewound {positions[FIRST]}")
+            case _:
+                words.append(type(entry).__name__.lower())
+    return words
+
+
+def _source(output: Output) -> str:
+    headers = dict(output.headers)
+    return (headers.get("track.source") or headers.get("dlq.source") or b"").decode()
+
+
+def test_one_transaction_per_batch() -> None:
+    """Collect, begin, send, commit with the offset behind the last record; then close."""
+    broker = _filled(3, batch=2)
+    work(broker, 3)
+    assert _shape(broker.diary) == [
+        "opened",
+        *["begun", "sent 0", "sent 1", "committed 2"],
+        *["begun", "sent 2", "committed 3"],
+        "closed",
+    ]
+
+
+def test_nothing_to_read_opens_no_transaction() -> None:
+    """An empty topic gives no empty transactions."""
+    broker = _filled(0)
+    work(broker, 0)
+    assert Begun() not in broker.diary
+
+
+@pytest.mark.parametrize("call", ["begin", "send", "commit"])
+def test_soft_reset(call: str) -> None:
+    """A lost transaction is aborted, the batch rewound and written again; nothing is doubled."""
+    broker = _filled(2)
+    broker.fail(call, AbortableError("lost"))
+    meter = work(broker, 2)
+    words = _shape(broker.diary)
+    assert words[words.index("aborted") :] == [
+        *["aborted", "rewound 0"],
+        *["begun", "sent 0", "sent 1", "committed 2", "closed"],
+    ]
+    assert words.count("opened") == 1
+    assert [_source(o) for o in broker.outputs] == ["track.raw/0/0", "track.raw/0/1"]
+    assert meter.recoveries == [("soft reset", "lost")]
+
+
+@pytest.mark.parametrize("takes_effect", [False, True])
+def test_unknown_outcome_of_a_commit(takes_effect: bool) -> None:  # noqa: FBT001  a parameter
+    """After a commit whose answer is lost only the broker's offsets count, whatever they say."""
+    broker = _filled(4, batch=2)
+    broker.fail("commit", OutcomeUnknownError("no answer"), takes_effect=takes_effect)
+    work(broker, 2 if takes_effect else 4)
+    assert [_source(o) for o in broker.outputs] == [f"track.raw/0/{i}" for i in range(4)]
+    assert broker.diary.count(Opened()) == 2
+    assert Aborted() not in broker.diary
+
+
+@pytest.mark.parametrize("call", ["abort", "rewind"])
+def test_a_failed_soft_reset_is_a_hard_one(call: str) -> None:
+    """When aborting or rewinding fails too, the session is dropped and the batch read again."""
+    broker = _filled(2)
+    broker.fail("commit", AbortableError("lost"))
+    broker.fail(call, OutcomeUnknownError("worse"))
+    meter = work(broker, 2)
+    assert [how for how, _ in meter.recoveries] == ["hard reset"]
+    assert len(broker.outputs) == 2
+    assert broker.diary.count(Closed()) == 2
+
+
+def test_gives_up_after_resets_without_a_commit() -> None:
+    """The limit counts resets in a row; the error names the last cause."""
+    broker = _filled(1)
+    for _ in range(4):
+        broker.fail("collect", OutcomeUnknownError("broker down"))
+    with pytest.raises(TransportError, match="3 attempts .* broker down"):
+        work(broker, 1, max_resets=3)
+    assert broker.outputs == []
+
+
+def test_a_commit_forgives_earlier_resets() -> None:
+    """Resets with commits between them never add up."""
+    broker = _filled(6, batch=1)
+    for _ in range(3):
+        broker.fail("collect", OutcomeUnknownError("flaky"))
+        work(broker, 1, max_resets=1)
+    assert len(broker.outputs) == 3
+
+
+@pytest.mark.parametrize("error", [RefusedError, FencedError, DataLossError])
+@pytest.mark.parametrize("call", ["open", "collect", "send", "commit"])
+def test_the_operators_faults_stop_at_once(call: str, error: type[TransportError]) -> None:
+    """What only the operator can mend is raised as it is; nothing is written, nothing retried."""
+    broker = _filled(1)
+    broker.fail(call, error("do this"))
+    with pytest.raises(error, match="do this"):
+        work(broker, 1)
+    assert broker.outputs == []
+    assert broker.committed == {FIRST: 0}
+
+
+def test_an_older_session_is_fenced() -> None:
+    """A second worker with the same transactional id ends the first; no record is doubled."""
+    broker = _filled(2)
+    older = broker.open()
+    batch = older.collect()
+    older.begin()
+    work(broker, 2)
+    with pytest.raises(FencedError):
+        older.commit(batch.positions)
+    assert len(broker.outputs) == 2
+
+
+class _Broken(Processor):
+    """A contract with a bug."""
+
+    def process(self, record: Record, now: int) -> tuple[Output, ...]:
+        """Raise on the second record."""
+        if record.offset == 1:
+            raise ZeroDivisionError
+        return super().process(record, now)
+
+
+def test_a_bug_of_ours_is_a_dead_letter() -> None:
+    """A record on which the contract raises is kept, byte for byte, and does not stop the rest."""
+    broker = _filled(3)
+    whole = processor()
+    broken = _Broken.__new__(_Broken)
+    broken.__dict__.update(whole.__dict__)
+    meter = work(broker, 3, contract=broken)
+    assert [(o.role, o.reason) for o in broker.outputs] == [
+        (Role.ENRICHED, ""),
+        (Role.DEAD_LETTER, "processing_error"),
+        (Role.ENRICHED, ""),
+    ]
+    letter = broker.outputs[1]
+    assert letter.value == EVENT
+    assert dict(letter.headers)["dlq.stage"] == b"crash"
+    assert [record.offset for record in meter.crashes] == [1]
+
+
+class _NarrowSession(MemorySession):
+    """Takes no output over 200 bytes."""
+
+    def send(self, output: Output) -> None:
+        """See `ports.Session`."""
+        if len(output.value or b"") > 200:
+            raise TooLargeError
+        super().send(output)
+
+
+class _NarrowBroker(MemoryBroker):
+    """Its topics take no output over 200 bytes."""
+
+    def open(self) -> MemorySession:
+        """See `ports.Broker`."""
+        super().open()
+        return _NarrowSession(self, self.epoch)
+
+
+def test_a_letter_that_does_not_fit_leaves_a_pointer() -> None:
+    """A dead letter that its topic can't take is replaced by where the raw record is."""
+    broker = _NarrowBroker()
+    broker.append(TOO_LONG)
+    work(broker, 1)
+    (pointer,) = broker.outputs
+    assert json.loads(pointer.value or b"") == {
+        "dlq.pointer": "track.raw/0/0",
+        "sha256": hashlib.sha256(TOO_LONG).hexdigest(),
+        "size": 201,
+    }
+    headers = dict(pointer.headers)
+    assert headers["dlq.pointer"] == b"1"
+    assert headers["dlq.reason"] == b"invalid_json"
+
+
+def test_dropped_events_are_counted_and_committed() -> None:
+    """An event that a setting drops is written nowhere, but counted, and its offset committed."""
+    broker = MemoryBroker()
+    broker.append(b'{"type":"page","userId":"u1"}')
+    meter = work(broker, 1, contract=processor(on_other_type="drop"))
+    assert broker.outputs == []
+    assert meter.total.dropped == {"unsupported_type": 1}
+    assert broker.committed == {FIRST: 1}
+
+
+def test_stop_finishes_the_transaction_at_hand() -> None:
+    """A stop that is asked for while a batch is written leaves no transaction open."""
+    broker = _filled(10, batch=4)
+    work(broker, 1)
+    assert _shape(broker.diary)[-2:] == ["committed 4", "closed"]
+
+
+def test_lag_is_told_on_every_turn() -> None:
+    """The meter hears the records that are not yet read."""
+    broker = _filled(5, batch=2)
+    assert work(broker, 5).lags == [3, 1, 0]
