@@ -1,0 +1,98 @@
+# The daily verbs; `make` lists them. All that is needed is `make` and Python 3.11 to 3.14:
+# the first target that needs packages makes .venv and installs the pinned, hashed ones into it.
+#
+#   make test ARGS="-k money"          ARGS goes to the target's command
+#   make demo PYTHON=python3.12        PYTHON is the interpreter that .venv is made with
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS :=
+
+# The versions that the pinned packages have wheels for.
+IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+HAS_VENV := import ensurepip, venv
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
+PYTHON ?= $(or $(shell for python in $(CANDIDATES); do \
+	"$$python" -c '$(HAS_VENV); $(IS_SUPPORTED)' 2>/dev/null && echo "$$python" && break; \
+	done),python3)
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-python-downloads \
+	--generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(ARGS)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(INSTALLED) ## See it work: a real Kafka, the worker, a few thousand events, in a minute
+	@$(BIN)/track-pipeline demo $(ARGS)
+
+.PHONY: test
+test: $(INSTALLED) ## Run all tests, those against a real Kafka too
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style, types and the Dockerfile
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/hadolint deploy/Dockerfile
+
+.PHONY: format
+format: $(INSTALLED) ## Put the code into the project's format
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure CPU time per event, as ratios to the least possible
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: up
+up: ## Start Kafka and the worker in Docker; ARGS="--profile ui" adds a Kafka UI on port 8080
+	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2;\
+	 without Docker, try: make demo" >&2; exit 1; }
+	docker compose $(ARGS) up --build --detach --wait
+
+.PHONY: down
+down: ## Stop what `make up` started; its data stays (ARGS=--volumes removes it)
+	docker compose --profile ui down $(ARGS)
+
+.PHONY: lock
+lock: $(INSTALLED) ## Pin the packages of pyproject.toml anew; ARGS=--upgrade takes newer ones
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/lock.txt
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) --group build -o requirements/build.txt
+	$(COMPILE) --group lock -o requirements/lock.txt
+	$(COMPILE) pyproject.toml --extra local --group dev -c requirements/runtime.txt \
+		-c requirements/build.txt -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove .venv, caches and built files
+	rm -rf $(VENV) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml requirements/dev.txt | $(BIN)/python
+	@echo "Installing the pinned packages into $(VENV), about 100 MB, this once ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes \
+		-r requirements/dev.txt \
+	&& $(BIN)/python -m pip install --disable-pip-version-check --quiet \
+		--no-deps --no-build-isolation -e . \
+	|| { echo "The packages could not be installed, see above; pip needs to reach a package index\
+	 (behind a proxy or mirror: set it up for pip, then run make again)." >&2; exit 1; }
+	@touch $@
+
+$(BIN)/python:
+	@python='$(PYTHON)'; \
+	"$$python" -c '$(IS_SUPPORTED)' 2>/dev/null || { \
+		echo "Python 3.11 to 3.14 is needed, but $$python is missing or another version: install\
+	 one and name it, as in: make demo PYTHON=python3.12" >&2; exit 1; }; \
+	"$$python" -c '$(HAS_VENV)' 2>/dev/null || { \
+		echo "$$python has no venv module: install it (on Debian and Ubuntu the package\
+	 python3-venv), then run make again" >&2; exit 1; }; \
+	"$$python" -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }

@@ -1,0 +1,1 @@
+"""What surrounds the code: the image, the compose file, the pinned packages, the Makefile."""
