@@ -74,8 +74,12 @@ def _diagnose(value: bytes, max_depth: int, error: Exception) -> Any | Invalid: 
         text = value.decode()
     except UnicodeDecodeError as utf8:
         return refuse(Reason.INVALID_UTF8, f"not UTF-8 text: {utf8.reason} (byte {utf8.start})")
-    if isinstance(error, RecursionError):
-        return refuse(Reason.TOO_DEEP, "nested deeper than the decoder can follow")
+    if value.count(0) * 2 == len(value) or value.count(0) * 4 == len(value) * 3:
+        # ASCII in UTF-16 or UTF-32 is UTF-8 with NULs between, which JSON never has.
+        return refuse(Reason.INVALID_UTF8, "not UTF-8 text: it looks like UTF-16 or UTF-32")
+    if isinstance(error, RecursionError) or _deeper_than(value, max_depth):
+        # Short and never closed: decode() had no need to count.
+        return refuse(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
     if isinstance(error, DecimalException):
         return refuse(Reason.INVALID_JSON, "a number has an exponent too large to be read")
     if isinstance(error, msgspec.ValidationError):

@@ -8,3 +8,6 @@ import msgspec
 
 encode_json: Final = msgspec.json.Encoder(decimal_format="number").encode
 """Compact UTF-8 JSON; keys in the order of the object."""
+
+encode_sorted: Final = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+"""The same with sorted keys, to compare values."""

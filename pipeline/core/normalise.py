@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pipeline.core.encode import encode_json
+from pipeline.core.encode import encode_sorted
 from pipeline.core.identities import generated_message_id, identify_message_id, read_id
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
@@ -105,14 +105,14 @@ def _set_times(
     """
     get = raw.get
     given = original = sent = received = None
-    if get("timestamp") is not None:
-        given = _read(raw, "timestamp", findings)
-    if get("originalTimestamp") is not None:
-        original = _read(raw, "originalTimestamp", findings)
-    if get("sentAt") is not None:
-        sent = _read(raw, "sentAt", findings)
-    if get("receivedAt") is not None:
-        received = _read(raw, "receivedAt", findings)
+    if (value := get("timestamp")) is not None and (given := read_time(value)) is None:
+        findings.warn(Warning.TIMESTAMP_UNPARSABLE, "/timestamp")
+    if (value := get("originalTimestamp")) is not None and (original := read_time(value)) is None:
+        findings.warn(Warning.TIMESTAMP_UNPARSABLE, "/originalTimestamp")
+    if (value := get("sentAt")) is not None and (sent := read_time(value)) is None:
+        findings.warn(Warning.TIMESTAMP_UNPARSABLE, "/sentAt")
+    if (value := get("receivedAt")) is not None and (received := read_time(value)) is None:
+        findings.warn(Warning.TIMESTAMP_UNPARSABLE, "/receivedAt")
     client = given if original is None else original
     if received is None:
         received = _received(record_time, sent, client, findings)
@@ -128,13 +128,6 @@ def _set_times(
     if received is not None:
         enriched["receivedAt"] = received[1]
     return source
-
-
-def _read(raw: JsonObject, name: str, findings: Findings) -> _Time | None:
-    time = read_time(raw[name])
-    if time is None:
-        findings.warn(Warning.TIMESTAMP_UNPARSABLE, f"/{name}")
-    return time
 
 
 def _received(
@@ -189,9 +182,9 @@ def _set_traits(track: TrackEvent, enriched: JsonObject, findings: Findings) -> 
             enriched["traits"] = below
         return
     if type(below) is dict:
-        # As JSON: to Python, 1 equals true.
+        # As JSON, since to Python 1 equals true; the order of members does not matter.
         if any(
-            encode_json(below[name]) != encode_json(value)
+            encode_sorted(below[name]) != encode_sorted(value)
             for name, value in lifted.items()
             if name in below
         ):

@@ -110,9 +110,11 @@ def validate(raw: JsonObject, findings: Findings, policy: Policy) -> TrackEvent 
         event = _check_event(event, findings)
     user_id, anonymous_id = get("userId"), get("anonymousId")
     if not (
-        type(user_id) is type(anonymous_id) is str
-        and user_id.strip() == user_id != ""
-        and anonymous_id.strip() == anonymous_id != ""
+        (user_id is None or (type(user_id) is str and user_id.strip() == user_id))
+        and (anonymous_id is None or (type(anonymous_id) is str and anonymous_id.strip() == anonymous_id))
+        and user_id != ""
+        and anonymous_id != ""
+        and (user_id or anonymous_id)
     ):
         user_id, anonymous_id = _check_ids(raw, findings, policy)
     properties, context, integrations = get("properties"), get("context"), get("integrations")

@@ -1,0 +1,1 @@
+"""Tests of the core: what one raw record becomes, decided by the data contract."""

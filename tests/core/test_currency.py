@@ -1,0 +1,108 @@
+"""The currency default, its settings, and misspelled reserved names (contract §3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support import enrich, good, refuse, warnings
+
+
+def test_currency_defaults_to_us_dollars() -> None:
+    """A revenue without currency is assumed to be in US dollars, and the event says so."""
+    event = enrich(good(properties={"revenue": 5}))
+    assert event["properties"] == {"revenue": 5, "currency": "USD"}
+    assert event["enrichment"]["currencyDefaulted"] is True
+    assert warnings(event) == []
+
+
+@pytest.mark.parametrize("properties", [{}, {"value": 5}, {"revenue": None}, {"total": 5}])
+def test_no_revenue_no_currency(properties: dict[str, Any]) -> None:
+    """Without a revenue no currency is added."""
+    event = enrich(good(properties=properties))
+    assert "currency" not in event["properties"]
+    assert "currencyDefaulted" not in event["enrichment"]
+
+
+def test_a_revenue_of_zero_is_a_revenue() -> None:
+    """Zero is a value: the default applies."""
+    assert enrich(good(properties={"revenue": 0}))["properties"]["currency"] == "USD"
+
+
+def test_given_currency_is_not_defaulted() -> None:
+    """A stated dollar is not an assumed one."""
+    event = enrich(good(properties={"revenue": 5, "currency": "usd"}))
+    assert "currencyDefaulted" not in event["enrichment"]
+
+
+def test_default_currency_can_be_set() -> None:
+    """default_currency names the currency that is assumed."""
+    event = enrich(good(properties={"revenue": 5}), default_currency="EUR")
+    assert event["properties"]["currency"] == "EUR"
+    assert event["enrichment"]["currencyDefaulted"] is True
+
+
+@pytest.mark.parametrize("properties", [{}, {"value": 5}, {"revenue": ""}, {"currency": None}])
+def test_default_currency_always(properties: dict[str, Any]) -> None:
+    """default_currency_when always: events without revenue get it as well, and say so."""
+    event = enrich(good(properties=properties), default_currency_when="always")
+    assert event["properties"]["currency"] == "USD"
+    assert event["enrichment"]["currencyDefaulted"] is True
+
+
+def test_default_always_leaves_a_given_currency() -> None:
+    """A currency that was sent stays, also one that only gets a warning."""
+    for sent, out in (("eur", "EUR"), ("euro", "euro")):
+        event = enrich(good(properties={"currency": sent}), default_currency_when="always")
+        assert event["properties"]["currency"] == out
+        assert "currencyDefaulted" not in event["enrichment"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "conflicts"),
+    [("EUR", 1), ("USD", 0), ("usd", 0), (None, 0), ("", 0)],
+)
+def test_product_currency_against_the_default(sent: object, conflicts: int) -> None:
+    """A product in another currency than the assumed one is pointed out."""
+    products = [{"price": 5}, {"price": 5, "currency": sent}]
+    found = warnings(enrich(good(properties={"revenue": 5, "products": products})))
+    assert [w for w in found if w.startswith("currency_default_conflicts ")] == found
+    assert len(found) == conflicts
+
+
+def test_product_currency_beside_a_stated_one() -> None:
+    """Without an assumption there is no conflict."""
+    properties = {"revenue": 5, "currency": "USD", "products": [{"currency": "EUR"}]}
+    assert warnings(enrich(good(properties=properties))) == []
+
+
+def test_extra_codes() -> None:
+    """currency.extra_codes are accepted as if they were of ISO 4217."""
+    properties = {"revenue": 5, "currency": "btc"}
+    assert refuse(good(properties=properties)).broken == ["currency_invalid /properties/currency"]
+    event = enrich(good(properties=properties), currency={"extra_codes": ["BTC"]})
+    assert event["properties"]["currency"] == "BTC"
+
+
+@pytest.mark.parametrize("name", ["Revenue", "REVENUE", "Currency", "CURRENCY", "Value", "VALUE"])
+def test_misspelled_reserved_names(name: str) -> None:
+    """A reserved property in another case is kept as sent, with a warning."""
+    event = enrich(good(properties={name: "x"}))
+    assert event["properties"] == {name: "x"}
+    assert warnings(event) == [f"reserved_name_misspelled /properties/{name}"]
+
+
+def test_misspelled_beside_the_right_name() -> None:
+    """Beside the right name the other spelling is a free property; beside a blank one it is not."""
+    event = enrich(good(properties={"Revenue": "x", "revenue": 5, "currency": "EUR"}))
+    assert warnings(event) == []
+    assert sorted(warnings(enrich(good(properties={"Value": 1, "value": ""})))) == [
+        "empty_reserved_property /properties/value",
+        "reserved_name_misspelled /properties/Value",
+    ]
+
+
+def test_total_is_no_revenue() -> None:
+    """`total` includes tax and shipping: it never becomes the revenue."""
+    assert enrich(good(properties={"total": 9}))["properties"] == {"total": 9}

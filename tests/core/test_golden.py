@@ -1,0 +1,66 @@
+"""The complete examples of the published specifications, in and out byte for byte."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.contract import ContractSettings
+from pipeline.core.record import Role
+from tests.support import NOW, TIMESTAMP, only, process, raw, refuse
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def _bytes(name: str) -> bytes:
+    return (GOLDEN / f"{name}.json").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["course_clicked", "button_clicked", "clock_corrected"])
+def test_enriched(name: str) -> None:
+    """The example becomes exactly the expected bytes, key and Kafka timestamp as read."""
+    output = only(process(raw(_bytes(f"{name}.raw"))), Role.ENRICHED)
+    assert output.value == _bytes(f"{name}.enriched")
+    assert (output.key, output.timestamp, output.partition) == (b"key", TIMESTAMP, 3)
+
+
+def test_button_clicked_gives_an_identify_message_by_rule() -> None:
+    """With the rule, "Button Clicked" gives the same enriched bytes and the identify message."""
+    outputs = process(raw(_bytes("button_clicked.raw")), identify=[{"event": "Button Clicked"}])
+    assert [output.role for output in outputs] == [Role.ENRICHED, Role.IDENTIFY]
+    assert outputs[0].value == _bytes("button_clicked.enriched")
+    assert outputs[1].value == _bytes("button_clicked.identify")
+    assert outputs[1]._replace(role=Role.ENRICHED, value=b"") == outputs[0]._replace(value=b"")
+
+
+def test_payload_of_a_typical_call() -> None:
+    """The specification's shortened payload, without its common fields, names nobody: refused."""
+    letter = refuse(raw(_bytes("user_registered.raw")))
+    assert letter.output.value == _bytes("user_registered.raw")
+    assert (letter.output.key, letter.output.timestamp, letter.output.partition) == (b"key", NOW, 3)
+    assert letter.broken == ["no_user_anon_id"]
+    assert letter.output.reason == "no_user_anon_id"
+    expected: dict[str, str] = json.loads(_bytes("user_registered.letter"))
+    described = {"dlq.reasons", "track.contract"}
+    assert {
+        name: text for name, text in letter.headers.items() if name not in described
+    } == expected
+    assert letter.headers["track.contract"] == ContractSettings().contract()
+
+
+def test_clock_formula_works_on_kafkas_time_too() -> None:
+    """Without a receivedAt the record's Kafka timestamp takes its place in the formula."""
+    event = json.loads(_bytes("clock_corrected.raw"))
+    del event["receivedAt"]
+    found = json.loads(only(process(raw(event)), Role.ENRICHED).value or b"")
+    assert found["timestamp"] == "2015-12-12T19:11:01.283Z"
+    assert found["receivedAt"] == "2015-12-12T19:11:01.300Z"
+
+
+def test_every_golden_file_is_used() -> None:
+    """No golden file lies there unread."""
+    used = Path(__file__).read_text(encoding="utf-8")
+    stems = {path.name.split(".")[0] for path in GOLDEN.iterdir()}
+    assert [stem for stem in stems if f'"{stem}' not in used] == []

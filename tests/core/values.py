@@ -1,0 +1,501 @@
+"""The table of accepted and refused values: amounts, currencies, ids, event names, types, times.
+
+Each row spells out what is sent (JSON text) and the expected result: the JSON text that stands in
+the enriched event (None: the field is not there) with every warning, or every violation.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final, NamedTuple
+
+
+class Row(NamedTuple):
+    """One value of one field in an otherwise good event."""
+
+    field: str
+    """A key of `FIELDS`."""
+    name: str
+    sent: str
+    out: str | None = None
+    warnings: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    """`code /pointer` of every violation."""
+
+
+class Field(NamedTuple):
+    """Where a value is put, and where its result is looked for."""
+
+    path: tuple[str, ...]
+    others: dict[str, str | None]
+    """Fields that differ from `BASE` (JSON text; None takes one away); `%s` is the value."""
+
+
+BASE: Final[dict[str, str | None]] = {
+    "type": '"track"',
+    "event": '"Order Completed"',
+    "messageId": '"message-1"',
+    "userId": '"user-1"',
+    "timestamp": '"2015-12-12T19:11:01.152Z"',
+    "receivedAt": '"2015-12-12T19:11:01.266Z"',
+}
+RECEIVED: Final = '"2015-12-12T19:11:01.266Z"'
+
+FIELDS: Final[dict[str, Field]] = {
+    "revenue": Field(("properties", "revenue"), {"properties": '{"revenue":%s,"currency":"EUR"}'}),
+    "value": Field(("properties", "value"), {"properties": '{"value":%s}'}),
+    "currency": Field(("properties", "currency"), {"properties": '{"revenue":5,"currency":%s}'}),
+    "lone_currency": Field(("properties", "currency"), {"properties": '{"currency":%s}'}),
+    "userId": Field(("userId",), {"userId": "%s", "anonymousId": '"anonymous-1"'}),
+    "anonymousId": Field(("anonymousId",), {"anonymousId": "%s"}),
+    "only_userId": Field(("userId",), {"userId": "%s"}),
+    "only_anonymousId": Field(("anonymousId",), {"userId": None, "anonymousId": "%s"}),
+    "messageId": Field(("messageId",), {"messageId": "%s"}),
+    "event": Field(("event",), {"event": "%s"}),
+    "type": Field(("type",), {"type": "%s"}),
+    "action": Field(("type",), {"type": None, "action": "%s"}),
+    "timestamp": Field(("timestamp",), {"timestamp": "%s"}),
+    "sentAt": Field(("sentAt",), {"sentAt": "%s"}),
+    "receivedAt": Field(("receivedAt",), {"receivedAt": "%s"}),
+}
+
+
+def event_text(row: Row) -> str:
+    """The JSON text of the event that is sent."""
+    fields = {name: text for name, text in (BASE | FIELDS[row.field].others).items() if text}
+    members = (f'"{name}":{text.replace("%s", row.sent)}' for name, text in fields.items())
+    return "{" + ",".join(members) + "}"
+
+
+def _amounts() -> list[Row]:
+    """Rows that hold for `revenue` and `value` alike."""
+    numbers = {
+        "integer": ("5", "5"),
+        "zero": ("0", "0"),
+        "minus_zero": ("-0", "0"),
+        "minus_zero_exponent": ("-0e0", "0"),
+        "zero_point_zero": ("0.00", "0.00"),
+        "decimal": ("19.99", "19.99"),
+        "trailing_zero_kept": ("1.10", "1.10"),
+        "three_decimals": ("14.985", "14.985"),
+        "negative": ("-5", "-5"),
+        "negative_decimal": ("-19.99", "-19.99"),
+        "exponent": ("1e3", "1E+3"),
+        "capital_exponent": ("1E3", "1E+3"),
+        "negative_exponent": ("5e-2", "0.05"),
+        "nine_decimals": ("0.123456789", "0.123456789"),
+        "twelve_decimals_of_zeros": ("1.500000000000", "1.500000000000"),
+        "large_integer": ("18446744073709551616", "18446744073709551616"),
+        "29_nines": ("9" * 29, "9" * 29),
+        "29_nines_and_nine_decimals": ("9" * 29 + "." + "9" * 9, "9" * 29 + "." + "9" * 9),
+        "minus_29_nines": ("-" + "9" * 29, "-" + "9" * 29),
+        "1e28": ("1e28", "1E+28"),
+        "zero_with_large_exponent": ("0e999", "0E+999"),
+    }
+    rounded = {
+        "ten_decimals": ("0.1234567891", "0.1234567891"),
+        "eighteen_decimals": ("19.990000000000000001", "19.990000000000000001"),
+        "1e-100": ("1e-100", "1E-100"),
+        "29_nines_rounding_down": ("9" * 29 + "." + "9" * 9 + "4", "9" * 29 + "." + "9" * 9 + "4"),
+    }
+    texts = {
+        "decimal": ("19.99", "19.99"),
+        "integer": ("5", "5"),
+        "padded": (" 12 ", "12"),
+        "tab_and_newline": ("\t12\n", "12"),
+        "dollar": ("$19.99", "19.99"),
+        "dollar_padded": (" $5 ", "5"),
+        "dollar_minus": ("$-5", "-5"),
+        "dollar_plus": ("$+5", "5"),
+        "exponent": ("1e3", "1E+3"),
+        "signed_exponent": ("1E-2", "0.01"),
+        "negative": ("-5", "-5"),
+        "plus": ("+5", "5"),
+        "zero": ("0", "0"),
+        "minus_zero": ("-0", "0"),
+        "leading_zeros": ("007", "7"),
+        "leading_zeros_decimal": ("007.50", "7.50"),
+        "trailing_zero": ("1.10", "1.10"),
+        "29_nines": ("9" * 29, "9" * 29),
+    }
+    refused_texts = {
+        "thousands_comma": "1,234.56",
+        "thousands_only": "1,234",
+        "decimal_comma": "19,99",
+        "european": "1.234,56",
+        "thousands_space": "1 234",
+        "thousands_apostrophe": "1'234",
+        "underscore": "1_000",
+        "two_points": "1.2.3",
+        "euro": "€5",
+        "pound": "£19.99",
+        "yen": "¥500",
+        "full_width_dollar": "＄5",
+        "dollar_behind": "5$",
+        "two_dollars": "$$5",
+        "minus_dollar": "-$5",
+        "plus_dollar": "+$5",
+        "dollar_space": "$ 5",
+        "dollar_only": "$",
+        "us_dollar": "US$5",
+        "code_before": "USD 5",
+        "code_behind": "5 USD",
+        "percent": "5%",
+        "hexadecimal": "0x10",
+        "octal": "0o17",
+        "arabic_digits": "١٢",
+        "full_width_digits": "１２",
+        "superscript": "5²",
+        "half": "½",
+        "quotient": "1/2",
+        "minus_sign_of_unicode": "−5",
+        "nan": "NaN",
+        "small_nan": "nan",
+        "signalling_nan": "sNaN",
+        "infinity": "Infinity",
+        "minus_infinity": "-Infinity",
+        "inf": "inf",
+        "word": "free",
+        "true": "true",
+        "null": "null",
+        "two_minuses": "--5",
+        "minus_only": "-",
+        "point_only": ".",
+        "exponent_missing": "1e",
+        "exponent_only": "e5",
+        "exponent_decimal": "1e5.5",
+        "space_before_exponent": "1 e3",
+        "nul_behind": "5\x00",
+        "zero_width_space": "\u200b5",
+        "1e29": "1e29",
+        "30_nines": "9" * 30,
+        "1e-101": "1e-101",
+        "exponent_of_20_digits": "1e99999999999999999999",
+    }
+    refused = {
+        "true": "true",
+        "false": "false",
+        "empty_array": "[]",
+        "array": "[5]",
+        "empty_object": "{}",
+        "object": '{"amount":5}',
+        "1e29": "1e29",
+        "minus_1e29": "-1e29",
+        "30_digits": "1" + "0" * 29,
+        "29_nines_rounding_up": "9" * 29 + "." + "9" * 10,
+        "1e400": "1e400",
+        "1e999": "1e999",
+        "1e-101": "1e-101",
+        "1e-999": "1e-999",
+    }
+    rows: list[Row] = []
+    for field in ("revenue", "value"):
+        at = f" /properties/{field}"
+        text, round_, bad = (
+            f"number_from_string{at}",
+            f"more_than_nine_decimals{at}",
+            f"{field}_invalid{at}",
+        )
+        rows += [Row(field, f"number_{name}", *pair) for name, pair in numbers.items()]
+        rows += [Row(field, f"number_{name}", *pair, (round_,)) for name, pair in rounded.items()]
+        rows += [
+            Row(field, f"text_{name}", json.dumps(sent), out, (text,))
+            for name, (sent, out) in texts.items()
+        ]
+        rows.append(
+            Row(field, "text_ten_decimals", '"0.1234567891"', "0.1234567891", (text, round_))
+        )
+        rows += [Row(field, name, sent, refused=(bad,)) for name, sent in refused.items()]
+        rows += [
+            Row(field, f"text_{name}", json.dumps(sent), refused=(bad,))
+            for name, sent in refused_texts.items()
+        ]
+        for name, sent in {"null": "null", "blank": '""', "spaces": '" \\t "'}.items():
+            rows.append(Row(field, name, sent, None, (f"empty_reserved_property{at}",)))
+    return rows
+
+
+def _currencies() -> list[Row]:
+    good = {
+        "code": ('"EUR"', '"EUR"'),
+        "dollar": ('"USD"', '"USD"'),
+        "lower_case": ('"eur"', '"EUR"'),
+        "mixed_case": ('"Gbp"', '"GBP"'),
+        "padded": ('" eur\\n"', '"EUR"'),
+        "without_minor_unit": ('"JPY"', '"JPY"'),
+        "withdrawn_mark": ('"DEM"', '"DEM"'),
+        "withdrawn_franc": ('"frf"', '"FRF"'),
+        "withdrawn_kuna": ('"HRK"', '"HRK"'),
+        "gold": ('"XAU"', '"XAU"'),
+        "no_currency": ('"XXX"', '"XXX"'),
+    }
+    bad = {
+        "word": '"euro"',
+        "two_letters": '"EU"',
+        "four_letters": '"USDT"',
+        "unknown_code": '"BTC"',
+        "offshore_yuan": '"CNH"',
+        "sign": '"€"',
+        "dollar_sign": '"$"',
+        "us_dollar_sign": '"US$"',
+        "numeric_code_text": '"978"',
+        "numeric_code": "978",
+        "misprint_of_the_standard": '"4127"',
+        "dotless_i": '"ıdr"',
+        "long_s": '"uſd"',
+        "full_width": '"ＥＵＲ"',
+        "combining": '"EUR\\u0301"',
+        "inner_space": '"E R"',
+        "nul": '"EU\\u0000"',
+        "list": '["EUR"]',
+        "empty_list": "[]",
+        "object": '{"code":"EUR"}',
+        "true": "true",
+        "zero": "0",
+    }
+    blank = {"null": "null", "blank": '""', "spaces": '"   "'}
+    at = "/properties/currency"
+    rows: list[Row] = []
+    for field in ("currency", "lone_currency"):
+        rows += [Row(field, name, sent, out) for name, (sent, out) in good.items()]
+    rows += [
+        Row("currency", n, sent, refused=(f"currency_invalid {at}",)) for n, sent in bad.items()
+    ]
+    rows += [
+        Row("lone_currency", name, sent, sent, (f"currency_invalid {at}",))
+        for name, sent in bad.items()
+    ]
+    for name, sent in blank.items():
+        rows.append(Row("currency", name, sent, '"USD"', (f"empty_reserved_property {at}",)))
+        rows.append(Row("lone_currency", name, sent, None, (f"empty_reserved_property {at}",)))
+    return rows
+
+
+def _ids() -> list[Row]:
+    texts = {
+        "text": ('"u1"', '"u1"'),
+        "padded": ('"  u1\\t"', '"u1"'),
+        "inner_space": ('"u 1"', '"u 1"'),
+        "digits": ('"00123"', '"00123"'),
+        "text_null": ('"null"', '"null"'),
+        "unicode": ('"ユーザー"', '"ユーザー"'),
+        "long": ('"' + "u" * 5_000 + '"', '"' + "u" * 5_000 + '"'),
+    }
+    numbers = {
+        "integer": ("12345", '"12345"'),
+        "zero": ("0", '"0"'),
+        "minus_zero": ("-0", '"0"'),
+        "negative": ("-5", '"-5"'),
+        "zero_fraction": ("12345.0", '"12345"'),
+        "long_zero_fraction": ("12345.000000", '"12345"'),
+        "exponent": ("12e3", '"12000"'),
+        "exponent_and_fraction": ("1.2345e4", '"12345"'),
+        "above_64_bits": ("18446744073709551617", '"18446744073709551617"'),
+        "38_digits": ("9" * 38, '"' + "9" * 38 + '"'),
+        "1e37": ("1e37", '"1' + "0" * 37 + '"'),
+    }
+    bad = {
+        "fraction": "12.5",
+        "small_fraction": "12345.000000001",
+        "39_digits": "1" + "0" * 38,
+        "1e38": "1e38",
+        "1e999": "1e999",
+        "1e-999": "1e-999",
+        "true": "true",
+        "false": "false",
+        "object": '{"id":"u1"}',
+        "empty_object": "{}",
+        "list": '["u1"]',
+        "empty_list": "[]",
+    }
+    blank = {"null": "null", "blank": '""', "spaces": '"  "'}
+    rows: list[Row] = []
+    for field in ("userId", "anonymousId", "only_userId", "only_anonymousId", "messageId"):
+        at = "/" + field.removeprefix("only_")
+        rows += [Row(field, name, sent, out) for name, (sent, out) in texts.items()]
+        rows += [
+            Row(field, name, sent, out, (f"id_stringified {at}",))
+            for name, (sent, out) in numbers.items()
+        ]
+    for name, sent in bad.items():
+        no_id = "no_user_anon_id"
+        rows += [
+            Row("userId", name, sent, refused=("id_not_string /userId",)),
+            Row("anonymousId", name, sent, None, ("id_not_string /anonymousId",)),
+            Row("only_userId", name, sent, refused=("id_not_string /userId", no_id)),
+            Row("only_anonymousId", name, sent, refused=("id_not_string /anonymousId", no_id)),
+        ]
+    for name, sent in blank.items():
+        rows += [
+            Row("userId", name, sent),
+            Row("anonymousId", name, sent),
+            Row("only_userId", name, sent, refused=("no_user_anon_id",)),
+            Row("only_anonymousId", name, sent, refused=("no_user_anon_id",)),
+        ]
+    return rows
+
+
+def _names() -> list[Row]:
+    event, padded, blank = "/event", ("event_name_padded /event",), ("event_blank /event",)
+    rows = [
+        Row("event", "text", '"Order Completed"', '"Order Completed"'),
+        Row("event", "one_letter", '"e"', '"e"'),
+        Row("event", "inner_spaces", '"a  b"', '"a  b"'),
+        Row("event", "emoji", '"🛒"', '"🛒"'),
+        Row("event", "space_before", '" Order"', '" Order"', padded),
+        Row("event", "newline_behind", '"Order\\n"', '"Order\\n"', padded),
+        Row("event", "null", "null", refused=(f"event_not_defined {event}",)),
+        Row("event", "blank", '""', refused=blank),
+        Row("event", "spaces", '"   "', refused=blank),
+        Row("event", "tabs", '"\\t\\n"', refused=blank),
+        Row("type", "track", '"track"', '"track"'),
+        Row("type", "null", "null", '"track"'),
+        Row("action", "track", '"track"', '"track"'),
+        Row("action", "null", "null", '"track"'),
+        Row("action", "number", "5", '"track"'),
+        Row("action", "object", "{}", '"track"'),
+    ]
+    for name, sent in {
+        "number": "5",
+        "zero": "0",
+        "true": "true",
+        "list": '["e"]',
+        "object": "{}",
+    }.items():
+        rows.append(Row("event", name, sent, refused=(f"event_not_string {event}",)))
+    for name, sent in {
+        "identify": '"identify"',
+        "page": '"page"',
+        "capital": '"Track"',
+        "padded": '" track"',
+        "blank": '""',
+        "number": "1",
+        "false": "false",
+        "object": "{}",
+        "list": '["track"]',
+    }.items():
+        rows.append(Row("type", name, sent, refused=("unsupported_type /type",)))
+    return rows
+
+
+def _times() -> list[Row]:
+    good = {
+        "canonical": ("2015-12-12T19:11:01.249Z", "2015-12-12T19:11:01.249Z"),
+        "no_fraction": ("2015-12-12T19:11:01Z", "2015-12-12T19:11:01.000Z"),
+        "no_seconds": ("2015-12-12T19:11Z", "2015-12-12T19:11:00.000Z"),
+        "no_seconds_no_zone": ("2015-12-12T19:11", "2015-12-12T19:11:00.000Z"),
+        "date_only": ("2015-12-12", "2015-12-12T00:00:00.000Z"),
+        "space_for_t": ("2015-12-12 19:11:01", "2015-12-12T19:11:01.000Z"),
+        "space_for_t_zone": ("2015-12-12 19:11:01.5+00:00", "2015-12-12T19:11:01.500Z"),
+        "no_zone": ("2015-12-12T19:11:01.249", "2015-12-12T19:11:01.249Z"),
+        "one_digit": ("2015-12-12T19:11:01.2Z", "2015-12-12T19:11:01.200Z"),
+        "two_digits": ("2015-12-12T19:11:01.24Z", "2015-12-12T19:11:01.240Z"),
+        "four_digits": ("2015-12-12T19:11:01.2499Z", "2015-12-12T19:11:01.249Z"),
+        "six_digits": ("2015-12-12T19:11:01.249999Z", "2015-12-12T19:11:01.249Z"),
+        "nine_digits_truncated": ("2015-12-12T19:11:01.999999999Z", "2015-12-12T19:11:01.999Z"),
+        "plus_colon": ("2015-12-12T20:11:01.249+01:00", "2015-12-12T19:11:01.249Z"),
+        "plus_plain": ("2015-12-12T20:11:01.249+0100", "2015-12-12T19:11:01.249Z"),
+        "plus_hours": ("2015-12-12T20:11:01.249+01", "2015-12-12T19:11:01.249Z"),
+        "minus_colon": ("2015-12-12T14:11:01.249-05:00", "2015-12-12T19:11:01.249Z"),
+        "minus_half_hour": ("2015-12-12T15:41:01-0330", "2015-12-12T19:11:01.000Z"),
+        "nepal": ("2015-12-13T00:56:01+05:45", "2015-12-12T19:11:01.000Z"),
+        "offset_over_midnight": ("2015-12-01T01:00:00+14:00", "2015-11-30T11:00:00.000Z"),
+        "minus_zero_offset": ("2015-12-12T19:11:01-00:00", "2015-12-12T19:11:01.000Z"),
+        "leap_day": ("2012-02-29T12:00:00Z", "2012-02-29T12:00:00.000Z"),
+        "before_1970": ("1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.999Z"),
+        "first_moment": ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
+        "first_moment_by_offset": ("0001-01-01T05:00:00+05:00", "0001-01-01T00:00:00.000Z"),
+        "digits_seconds": ("1449947461", "2015-12-12T19:11:01.000Z"),
+        "digits_milliseconds": ("1449947461249", "2015-12-12T19:11:01.249Z"),
+    }
+    bad = {
+        "blank": '""',
+        "spaces": '"  "',
+        "word": '"yesterday"',
+        "now": '"now"',
+        "year_0": '"0000-01-01T00:00:00Z"',
+        "year_10000": '"10000-01-01T00:00:00Z"',
+        "negative_year": '"-0001-01-01T00:00:00Z"',
+        "before_year_1_by_offset": '"0001-01-01T00:00:00+05:00"',
+        "after_year_9999_by_offset": '"9999-12-31T23:59:59-01:00"',
+        "month_13": '"2015-13-01T00:00:00Z"',
+        "month_0": '"2015-00-01T00:00:00Z"',
+        "day_32": '"2015-12-32T00:00:00Z"',
+        "february_29": '"2015-02-29T00:00:00Z"',
+        "hour_25": '"2015-12-12T25:00:00Z"',
+        "minute_60": '"2015-12-12T19:60:00Z"',
+        "ten_fraction_digits": '"2015-12-12T19:11:01.0123456789Z"',
+        "fraction_missing": '"2015-12-12T19:11:01.Z"',
+        "offset_99": '"2015-12-12T19:11:01+99:00"',
+        "zone_name": '"2015-12-12T19:11:01 UTC"',
+        "two_zones": '"2015-12-12T19:11:01Z+01:00"',
+        "rfc_2822": '"Sat, 12 Dec 2015 19:11:01 GMT"',
+        "javascript": '"Sat Dec 12 2015 19:11:01 GMT+0100 (CET)"',
+        "american": '"12/12/2015 19:11"',
+        "two_digit_year": '"15-12-12T19:11:01Z"',
+        "one_digit_month": '"2015-1-12T19:11:01Z"',
+        "full_width_digits": '"２０１５-12-12T19:11:01Z"',
+        "trailing_text": '"2015-12-12T19:11:01.249Zx"',
+        "trailing_newline": '"2015-12-12T19:11:01.249Z\\n"',
+        "nine_digits": "144994746",
+        "nine_digits_text": '"144994746"',
+        "twelve_digits": "144994746124",
+        "sixteen_digits": "1449947461249000",
+        "sixteen_digits_text": '"1449947461249000"',
+        "zero": "0",
+        "negative_number": "-1449947461",
+        "negative_digits": '"-1449947461"',
+        "1e999": "1e999",
+        "1e-999": "1e-999",
+        "true": "true",
+        "false": "false",
+        "list": '["2015-12-12"]',
+        "object": '{"$date":"2015-12-12"}',
+    }
+    numbers = {
+        "seconds": ("1449947461", "2015-12-12T19:11:01.000Z"),
+        "milliseconds": ("1449947461249", "2015-12-12T19:11:01.249Z"),
+        "smallest_seconds": ("1000000000", "2001-09-09T01:46:40.000Z"),
+        "milliseconds_with_exponent": ("1.449947461249e12", "2015-12-12T19:11:01.249Z"),
+        "seconds_zero_fraction": ("1449947461.0", "2015-12-12T19:11:01.000Z"),
+    }
+    # What stands in each field when the sent time can't be read: the Kafka record's own time.
+    instead = {"timestamp": RECEIVED, "sentAt": None, "receivedAt": '"2015-12-12T19:11:01.300Z"'}
+    rows = [
+        Row("timestamp", "null", "null", RECEIVED),
+        Row("sentAt", "null", "null"),
+        Row("receivedAt", "null", "null", instead["receivedAt"]),
+        Row("timestamp", "in_24_hours", '"2015-12-13T19:11:01.266Z"', '"2015-12-13T19:11:01.266Z"'),
+    ]
+    future = ("timestamp_in_future /timestamp",)
+    for name, text in {
+        "in_over_24_hours": "2015-12-13T19:11:01.267Z",
+        "in_9999": "9999-12-31T23:59:59.999Z",
+    }.items():
+        rows.append(Row("timestamp", name, f'"{text}"', f'"{text}"', future))
+    for field, unreadable in instead.items():
+        rows += [
+            Row(field, f"number_{name}", sent, f'"{out}"', _clock(field, out))
+            for name, (sent, out) in numbers.items()
+        ]
+        rows += [
+            Row(field, name, f'"{sent}"', f'"{out}"', _clock(field, out))
+            for name, (sent, out) in good.items()
+        ]
+        rows += [
+            Row(field, name, sent, unreadable, (f"timestamp_unparsable /{field}",))
+            for name, sent in bad.items()
+        ]
+    return rows
+
+
+def _clock(field: str, read: str) -> tuple[str, ...]:
+    """What else follows from a readable time beside the base's timestamp, 19:11:01.152Z."""
+    if field == "sentAt" and read < "2015-12-12T19:11:01.152Z":
+        return ("sent_before_original /sentAt",)
+    if field == "receivedAt" and read < "2015-12-11T19:11:01.152Z":
+        return ("timestamp_in_future /timestamp",)
+    return ()
+
+
+ROWS: Final[tuple[Row, ...]] = (*_amounts(), *_currencies(), *_ids(), *_names(), *_times())
