@@ -4,6 +4,16 @@ dice.py draws; people.py, products.py, pages.py and events.py know who does what
 it the shape of an SDK; faults.py breaks it; stream.py, the file to read first, puts it together.
 """
 
-from pipeline.generate.stream import START, STRICT_SETTINGS, Generated, Generator
+from pipeline.generate.events import EVENT_NAMES
+from pipeline.generate.faults import NOT_IN_LINES, STRICT_SETTINGS
+from pipeline.generate.stream import DEFAULT_INTERVAL_MS, START, Generated, Generator
 
-__all__ = ["START", "STRICT_SETTINGS", "Generated", "Generator"]
+__all__ = [
+    "DEFAULT_INTERVAL_MS",
+    "EVENT_NAMES",
+    "NOT_IN_LINES",
+    "START",
+    "STRICT_SETTINGS",
+    "Generated",
+    "Generator",
+]

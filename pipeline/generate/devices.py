@@ -93,12 +93,9 @@ PAGES: Final = tuple(
 def _phone(system: tuple[str, str], maker: str, model: str, width: int) -> dict[str, Any]:
     name, version = system
     return {
-        "app": _encoded(
-            {"name": "Shop", "version": "4.12.0", "build": "41200", "namespace": "example.shop"}
-        ),
+        "app": _encoded({"name": "Shop", "version": "4.12.0", "build": "41200"}),
         "device": _encoded(
             {
-                "id": "B5372DB0-C21E-11E4-8DFC-AA07A5B093DB",
                 "manufacturer": maker,
                 "model": model,
                 "name": "phone",

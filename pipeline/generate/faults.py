@@ -114,7 +114,7 @@ def _other_type(event: JsonObject, dice: Dice) -> JsonObject:
     kind = dice.pick(_OTHER_TYPES)
     if "action" in event and isinstance(kind, str):
         return event | {"action": kind}
-    if kind in ("identify", "group", "alias"):  # noqa: PLR6201  it may be unhashable
+    if kind in ("identify", "group", "alias"):
         event = _take(event, "event", "properties")
     return event | {"type": kind}
 
@@ -258,3 +258,12 @@ HUGE_FAULTS: Final = (
     RecordFault(Reason.BATCH_TOO_LARGE, _shared_context),
 )
 STRICT_HUGE_FAULTS: Final = (RecordFault(Reason.RECORD_TOO_LARGE, partial(_padded, 2 * _MEBIBYTE)),)
+
+NOT_IN_LINES: Final = tuple(
+    dict.fromkeys(
+        fault.reason
+        for fault in RECORD_FAULTS
+        if not any(other.is_line for other in RECORD_FAULTS if other.reason is fault.reason)
+    )
+)
+"""Reasons that no line of a file can have."""

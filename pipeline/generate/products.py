@@ -76,14 +76,13 @@ def _product(number: int, row: tuple[str, str, str, str, int]) -> Product:
         "brand": brand,
         "variant": variant,
         "url": f"https://shop.example/products/{sku.lower()}",
-        "image_url": f"https://cdn.shop.example/images/{sku.lower()}.jpg",
     }
     decimal, whole = ({**plain, "price": amount(price, whole=w)} for w in (False, True))
     return Product(price, (decimal, whole), (_lines(decimal), _lines(whole)))
 
 
 def _lines(shown: dict[str, Any]) -> tuple[msgspec.Raw, ...]:
-    left_out = {"image_url", "brand", "variant"}
+    left_out = {"url", "variant"}
     base = {name: value for name, value in shown.items() if name not in left_out}
     return tuple(
         msgspec.Raw(msgspec.json.encode({**base, "quantity": quantity}))

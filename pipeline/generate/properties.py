@@ -68,7 +68,7 @@ def product_list(dice: Dice, user: User) -> JsonObject:
     return {
         "list_id": f"list_{dice.below(50)}",
         "category": dice.pick(CATEGORIES),
-        "products": cart(dice, 5, whole=_whole(user)).lines,
+        "products": cart(dice, 4, whole=_whole(user)).lines,
     }
 
 
@@ -116,14 +116,14 @@ def cart_product(dice: Dice, user: User) -> JsonObject:
 
 def whole_cart(dice: Dice, user: User) -> JsonObject:
     """All that is in a cart."""
-    lines = cart(dice, 6, whole=_whole(user)).lines
+    lines = cart(dice, 5, whole=_whole(user)).lines
     return {"cart_id": f"cart_{_hex_id(dice)}", "products": lines}
 
 
 def order(dice: Dice, user: User) -> JsonObject:
     """An order with its amounts and products."""
     whole = _whole(user)
-    bought = cart(dice, 6, whole=whole)
+    bought = cart(dice, 5, whole=whole)
     shipping = dice.pick((0, 0, 495, 990))
     properties: JsonObject = {
         "checkout_id": _hex_id(dice),

@@ -20,7 +20,7 @@ from pipeline.generate.people import User
 from pipeline.generate.properties import JsonObject
 
 _WRITE_KEY: Final = "not-a-real-write-key"
-_SHARE_TRAITS: Final = {"browser": 0.06, "ios": 0.35, "android": 0.35}
+_SHARE_TRAITS: Final = {"browser": 0.06, "ios": 0.25, "android": 0.25}
 """Share of a device's events with context.traits; a clicked button has them half the time."""
 _CLOCK_MOVED: Final = 0.002
 _OFFLINE: Final = 0.08

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pipeline.core.reasons import Reason
-from pipeline.core.timestamps import format_time
+from pipeline.core.timestamps import DAY, format_time
 from pipeline.generate.dice import Deck, Dice
 from pipeline.generate.faults import (
     EVENT_FAULTS,
@@ -22,7 +22,6 @@ from pipeline.generate.faults import (
     RECORD_FAULTS,
     STRICT_EVENT_FAULTS,
     STRICT_HUGE_FAULTS,
-    STRICT_SETTINGS,
     EventFault,
     RecordFault,
 )
@@ -36,13 +35,16 @@ from pipeline.generate.senders import (
     http_api,
 )
 
-__all__ = ["START", "STRICT_SETTINGS", "Generated", "Generator"]
-
 START: Final = 1_735_689_600_000
 """2025-01-01T00:00:00Z in epoch milliseconds."""
+EARLIEST: Final = 31_536_000_000
+"""1971-01-01: no clock error leads before 1970."""
+LATEST: Final = 4_102_444_800_000
+"""2100-01-01"""
+DEFAULT_INTERVAL_MS: Final = 20.0
 FEWEST_ITEMS: Final = 2
 MOST_ITEMS: Final = 20
-_SHARE_SERVERS: Final = 0.3
+_SHARE_SERVERS: Final = 0.4
 _SHARE_SERVERS_BATCH: Final = 0.5
 _SHARE_HUGE: Final = 0.02
 _encode: Final = msgspec.json.Encoder().encode
@@ -67,7 +69,8 @@ class Generated(NamedTuple):
 class Generator:
     """An endless iterable of `Generated`; every iteration starts anew and gives the same.
 
-    ValueError for shares outside 0 to 1, or less than one user.
+    ValueError for shares outside 0 to 1, less than one user, a start before 1971 or after 2099,
+    and an interval of more than a day.
     """
 
     seed: int = 0
@@ -78,12 +81,12 @@ class Generator:
     users: int = 10_000
     start: int = START
     """Epoch milliseconds."""
-    interval_ms: float = 20.0
+    interval_ms: float = DEFAULT_INTERVAL_MS
     """Mean time from one record to the next."""
     lines: bool = False
     """Leave out faults that can't be one line of a text file: a null value, a blank one, UTF-16."""
     strict: bool = False
-    """Also faults that are refused only under STRICT_SETTINGS, which the outcomes then assume."""
+    """Also faults that are refused only under `STRICT_SETTINGS`, which the outcomes then assume."""
     huge: bool = False
     """Also, rarely, records of 0.2 to 2 MB: what breaks a limit."""
 
@@ -92,6 +95,10 @@ class Generator:
             raise ValueError("invalid_share and batch_share must be from 0 to 1")
         if self.users < 1:
             raise ValueError("users must be 1 or more")
+        if not EARLIEST <= self.start < LATEST:
+            raise ValueError("start must be in the years 1971 to 2099")
+        if not 0 <= self.interval_ms <= DAY:
+            raise ValueError("the mean interval between records must be from 0 to a day")
 
     def __iter__(self) -> Iterator[Generated]:
         return _Run(self).records()

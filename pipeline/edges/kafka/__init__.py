@@ -2,6 +2,7 @@
 
 from pipeline.edges.kafka.admin import Admin
 from pipeline.edges.kafka.publisher import Publisher
+from pipeline.edges.kafka.reader import read_committed
 from pipeline.edges.kafka.session import KafkaBroker, SessionConfig
 
-__all__ = ["Admin", "KafkaBroker", "Publisher", "SessionConfig"]
+__all__ = ["Admin", "KafkaBroker", "Publisher", "SessionConfig", "read_committed"]

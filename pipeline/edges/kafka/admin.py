@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
 
-from confluent_kafka import KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
@@ -17,6 +18,13 @@ from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.ports import TopicFacts, TopicSpec, TransportError
 
 _ASK_EVERY_S: Final = 1.0
+
+
+class Progress(NamedTuple):
+    """Offsets that a group has committed, of all that a topic has."""
+
+    committed: int
+    total: int
 
 
 class Admin:
@@ -29,8 +37,11 @@ class Admin:
         config: dict[str, Any] = {**plain_config(kafka), "error_cb": self._causes}
         self._client = AdminClient(config, logger=CLIENT_LOG)
 
-    def wait_until_reachable(self) -> int:
-        """Wait for the cluster to answer; the number of brokers."""
+    def wait_until_reachable(self, on_wait: Callable[[str], None] | None = None) -> int:
+        """Wait for the cluster to answer; the number of brokers.
+
+        `on_wait` hears once, in a sentence, that it does not answer at once.
+        """
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
@@ -42,6 +53,9 @@ class Admin:
                 if time.monotonic() > deadline:
                     raise self._unreachable() from error
                 self._client.poll(0)  # the error callback runs only inside poll
+                if on_wait is not None:
+                    on_wait(f"Kafka does not answer yet at {self._servers}{self._causes.sentence()}")
+                    on_wait = None
 
     def _unreachable(self) -> TransportError:
         return TransportError(
@@ -78,6 +92,28 @@ class Admin:
                 name: entry.value for name, entry in entries.items() if entry.value is not None
             }
         return configs
+
+    def progress(self, group: str, topic: str) -> Progress:
+        """How far a group has committed a topic."""
+        try:
+            numbers = self._client.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions
+            places = [TopicPartition(topic, number) for number in numbers]
+            ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+            begins = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+            asked = ConsumerGroupTopicPartitions(group, places)
+            (future,) = self._client.list_consumer_group_offsets([asked]).values()
+            committed = future.result().topic_partitions
+        except KafkaException as error:
+            raise self._sentence(error, f"asking for the offsets of group {group}") from error
+        done = sum(
+            max(0, place.offset - begins[place.partition]) if place.offset >= 0 else 0
+            for place in committed
+        )
+        return Progress(done, sum(ends.values()) - sum(begins.values()))
+
+    def _offsets(self, places: list[TopicPartition], which: OffsetSpec) -> dict[int, int]:
+        answers = self._client.list_offsets(dict.fromkeys(places, which))
+        return {place.partition: future.result().offset for place, future in answers.items()}
 
     def create(self, topics: Iterable[TopicSpec]) -> None:
         """Create topics; those that exist are left as they are."""

@@ -17,14 +17,17 @@ from pipeline.ports import RefusedError
 LibrdkafkaConfig = Mapping[str, str | int | float | bool]
 
 CLIENT_LOG: Final = logging.getLogger("pipeline.librdkafka")
+# Without a handler Python would print the client's warnings; our sentences tell what matters.
+CLIENT_LOG.addHandler(logging.NullHandler())
 
 _SHARED: Final[dict[str, Any]] = {
     "client.id": "track-pipeline",
     # Say at once when a broker's name or port is wrong, instead of for ever "timed out".
     "socket.connection.setup.timeout.ms": 10_000,
 }
+_STRATEGY: Final = "partition.assignment.strategy"
 _CONSUMER: Final[dict[str, Any]] = {
-    "partition.assignment.strategy": "cooperative-sticky",
+    _STRATEGY: "cooperative-sticky",
     # Bounds memory: what the client has fetched and the worker has not yet taken.
     "queued.max.messages.kbytes": 65_536,
     "fetch.message.max.bytes": 1_048_576,
@@ -57,10 +60,19 @@ def consumer_config(
     config = {**_SHARED, **_CONSUMER, **shared, **own, **_CONSUMER_GUARANTEE, "group.id": group}
     if instance_id:
         config["group.instance.id"] = instance_id
-    if config.get("group.protocol") == "consumer":
-        # The new protocol assigns on the broker and refuses a client-side strategy.
-        config.pop("partition.assignment.strategy")
+    if _is_new_protocol(config):
+        # It assigns on the broker and refuses a client-side strategy.
+        config.pop(_STRATEGY)
     return config
+
+
+def is_cooperative(consumer: Mapping[str, Any]) -> bool:
+    """Whether rebalances take and give single partitions instead of all at once."""
+    return _is_new_protocol(consumer) or "cooperative" in consumer[_STRATEGY]
+
+
+def _is_new_protocol(config: Mapping[str, Any]) -> bool:
+    return config.get("group.protocol") == "consumer"
 
 
 def producer_config(

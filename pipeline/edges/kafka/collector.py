@@ -15,14 +15,13 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline.core.record import Record
 from pipeline.edges.kafka.errors import Causes, in_transaction, reason, refusal
 from pipeline.edges.kafka.positions import StartPositions
+from pipeline.edges.kafka.reader import to_record
 from pipeline.ports import (
     Batch,
     DataLossError,
     OutcomeUnknownError,
-    Positions,
     TransportError,
 )
 
@@ -55,6 +54,7 @@ class Collector:
         start: StartPositions,
         causes: Causes,
         *,
+        cooperative: bool,
         continue_on_data_loss: bool,
         timeout_s: float,
     ) -> None:
@@ -65,6 +65,7 @@ class Collector:
         self._causes = causes
         self._continue_on_data_loss = continue_on_data_loss
         self._timeout_s = timeout_s
+        self._cooperative = cooperative
         self._chunk = _FIRST_CHUNK
         self._collected: list[Message] = []
         self._fresh: dict[tuple[str, int], int] = {}
@@ -160,18 +161,7 @@ class Collector:
         message: Any  # the stubs allow None where a record read from Kafka has none
         for message in self._collected:
             number, offset = message.partition(), message.offset()
-            kind, timestamp = message.timestamp()
-            records.append(
-                Record(
-                    message.value(),
-                    message.key(),
-                    message.headers() or (),
-                    timestamp if kind else None,
-                    topic,
-                    number,
-                    offset,
-                )
-            )
+            records.append(to_record(message))
             if number not in last and self._awaited.pop(number, offset) != offset:
                 raise OutcomeUnknownError(f"{topic}/{number}: a seek was lost")
             last[number] = offset
@@ -208,10 +198,6 @@ class Collector:
             behind += max(0, high - position)
         return behind
 
-    def positions(self) -> Positions:
-        """Where the held partitions will be read next."""
-        return {(self._topic, number): offset for number, offset in self.next.items()}
-
     # The callbacks run inside consume() and never raise: an exception there would destroy the
     # messages that consume() has already taken. What went wrong is raised after it.
 
@@ -222,7 +208,7 @@ class Collector:
                 self.next[place.partition] = place.offset
             for place in fresh:
                 self._fresh[place.topic, place.partition] = place.offset
-            self._assign(consumer, start)
+            (consumer.incremental_assign if self._cooperative else consumer.assign)(start)
         except KafkaException as error:
             self._failure = in_transaction(error, f"reading the offsets of {self._topic}")
         except TransportError as error:
@@ -243,6 +229,3 @@ class Collector:
                 self._fresh.pop((self._topic, number), None)
         except Exception as error:  # noqa: BLE001  see above
             self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")
-
-    def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        consumer.incremental_assign(places)

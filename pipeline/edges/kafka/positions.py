@@ -8,21 +8,19 @@ the enriched topic already holds events: then the group's offsets have expired
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
     Consumer,
-    KafkaError,
-    KafkaException,
     TopicPartition,
 )
 
-from pipeline.edges.kafka.clients import make_consumer
-from pipeline.edges.kafka.errors import in_transaction
-from pipeline.ports import DataLossError, TransportError
+from pipeline.edges.kafka.clients import LibrdkafkaConfig
+from pipeline.edges.kafka.reader import read_committed
+from pipeline.ports import DataLossError
 
 _LATEST: Final = "latest"
 
@@ -40,13 +38,15 @@ class StartPositions:
         group: str,
         initial_offset: str,
         start_over: str | None,
-        holds_events: Callable[[], bool],
+        kafka: LibrdkafkaConfig,
+        enriched_topic: str,
         timeout_s: float,
     ) -> None:
         self._group = group
         self._initial_offset = initial_offset
         self._start_over = start_over
-        self._holds_events = holds_events
+        self._kafka = kafka
+        self._enriched_topic = enriched_topic
         self._timeout_s = timeout_s
 
     def of(
@@ -75,7 +75,7 @@ class StartPositions:
         known = consumer.committed(everywhere, timeout=self._timeout_s)
         if any(place.offset >= 0 for place in known):
             return OFFSET_BEGINNING
-        if self._start_over is None and self._holds_events():
+        if self._start_over is None and self._was_written(consumer):
             raise DataLossError(
                 f"group {self._group} has no committed offsets, but the enriched topic already "
                 "holds events: its offsets have expired, and starting over would double them. "
@@ -84,50 +84,17 @@ class StartPositions:
         wanted = self._start_over or self._initial_offset
         return OFFSET_END if wanted == _LATEST else OFFSET_BEGINNING
 
+    def _was_written(self, consumer: Consumer) -> bool:
+        """Whether the enriched topic holds, or ever held, an event; aborted ones do not count."""
+        topic, timeout_s = self._enriched_topic, self._timeout_s
+        for number in consumer.list_topics(topic, timeout=timeout_s).topics[topic].partitions:
+            low, _ = consumer.get_watermark_offsets(
+                TopicPartition(topic, number), timeout=timeout_s
+            )
+            if low > 0:
+                return True
+        return next(read_committed(self._kafka, topic, timeout_s), None) is not None
+
     def _resolve(self, consumer: Consumer, place: TopicPartition, start: int) -> int:
         low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)
         return int(high if start == OFFSET_END else low)
-
-
-def topic_holds_events(config: dict[str, Any], topic: str, timeout_s: float) -> bool:
-    """Whether a topic holds, or ever held, a committed record (aborted ones do not count)."""
-    consumer = make_consumer(
-        {
-            **config,
-            "group.id": "track-pipeline-look",
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-        },
-        lambda _error: None,
-    )
-    try:
-        return _reads_a_record(consumer, topic, timeout_s)
-    finally:
-        consumer.close()
-
-
-def _reads_a_record(consumer: Consumer, topic: str, timeout_s: float) -> bool:
-    numbers = consumer.list_topics(topic, timeout=timeout_s).topics[topic].partitions
-    places = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers]
-    for place in places:
-        low, _high = consumer.get_watermark_offsets(place, timeout=timeout_s)
-        if low > 0:
-            return True
-    consumer.assign(places)
-    open_ends = set(numbers)
-    while open_ends:
-        message = consumer.poll(timeout_s)
-        if message is None:
-            raise TransportError(
-                f"topic {topic} did not answer within {timeout_s:.0f} s: "
-                "is a transaction of another producer still open?"
-            )
-        error = message.error()
-        if error is None:
-            return True
-        if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
-            raise in_transaction(KafkaException(error), f"reading topic {topic}")
-        open_ends.discard(message.partition())
-    return False

@@ -13,13 +13,19 @@ from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.ports import TransportError
 
 _FLUSH_S: Final = 60.0
+_LARGEST: Final = 64 * 1024 * 1024
 
 
 class Publisher:
     """A context manager; leaving it in good order waits for every record's acknowledgement."""
 
     def __init__(self, kafka: LibrdkafkaConfig) -> None:
-        config = {"linger.ms": 20, "compression.type": "lz4", **plain_config(kafka)}
+        config = {
+            "linger.ms": 20,
+            "compression.type": "lz4",
+            "message.max.bytes": _LARGEST,  # the topic decides what it takes
+            **plain_config(kafka),
+        }
         self._causes = Causes()
         self._failed: KafkaError | None = None
         self._topic = ""

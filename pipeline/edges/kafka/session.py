@@ -15,11 +15,16 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from pipeline.core.record import Output, Role
-from pipeline.edges.kafka.clients import make_consumer, make_producer
+from pipeline.edges.kafka.clients import (
+    LibrdkafkaConfig,
+    is_cooperative,
+    make_consumer,
+    make_producer,
+)
 from pipeline.edges.kafka.collector import BatchLimits, Collector
 from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason, refusal
 from pipeline.edges.kafka.partitioner import PartitionMap
-from pipeline.edges.kafka.positions import StartPositions, topic_holds_events
+from pipeline.edges.kafka.positions import StartPositions
 from pipeline.ports import (
     AbortableError,
     Batch,
@@ -41,6 +46,7 @@ _STEP_S: Final = 5.0
 class SessionConfig:
     """What a session needs to know; made by wiring.py from the settings."""
 
+    shared: LibrdkafkaConfig
     consumer: Mapping[str, Any]
     producer: Mapping[str, Any]
     group: str
@@ -93,6 +99,7 @@ class KafkaSession:
             config.batch,
             self._start_positions(),
             self._causes,
+            cooperative=is_cooperative(config.consumer),
             continue_on_data_loss=config.continue_on_data_loss,
             timeout_s=config.startup_timeout_s,
         )
@@ -104,9 +111,8 @@ class KafkaSession:
             group=config.group,
             initial_offset=config.initial_offset,
             start_over=config.start_over,
-            holds_events=lambda: topic_holds_events(
-                dict(config.consumer), config.topics[Role.ENRICHED], config.startup_timeout_s
-            ),
+            kafka=config.shared,
+            enriched_topic=config.topics[Role.ENRICHED],
             timeout_s=config.startup_timeout_s,
         )
 

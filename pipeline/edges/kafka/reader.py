@@ -1,0 +1,87 @@
+"""Reading a topic to its end, as a read_committed reader sees it; belongs to no group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+
+from pipeline.core.record import Record
+from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
+from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason
+from pipeline.ports import TransportError
+
+_CHUNK: Final = 1000
+
+
+def read_committed(kafka: LibrdkafkaConfig, topic: str, timeout_s: float) -> Iterator[Record]:
+    """Every record of a topic that is committed now, partition by partition in order.
+
+    Raises TransportError when the topic does not exist, or answers nothing for `timeout_s`.
+    """
+    causes = Causes()
+    config = {
+        **plain_config(kafka),
+        "group.id": "track-pipeline-read",  # never joined, nothing is committed to it
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+    }
+    consumer = make_consumer(config, causes)
+    try:
+        yield from _read(consumer, topic, causes, timeout_s)
+    except KafkaException as error:
+        text = f"reading topic {topic}: {reason(kafka_error(error))}{causes.sentence()}"
+        raise TransportError(text) from error
+    finally:
+        consumer.close()
+
+
+def _read(
+    consumer: Consumer, topic: str, causes: Causes, timeout_s: float
+) -> Iterator[Record]:
+    metadata = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
+    if metadata.error is not None:
+        raise in_transaction(KafkaException(metadata.error), f"reading topic {topic}")
+    open_ends = set(metadata.partitions)
+    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in open_ends])
+    deadline = time.monotonic() + timeout_s
+    while open_ends:
+        messages = consumer.consume(_CHUNK, 0.2)
+        if messages:
+            deadline = time.monotonic() + timeout_s
+        elif time.monotonic() > deadline:
+            raise TransportError(
+                f"topic {topic} did not answer for {timeout_s:.0f} s{causes.sentence()}; "
+                "is a transaction still open?"
+            )
+        for message in messages:
+            error = message.error()
+            if error is None:
+                yield to_record(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
+                open_ends.discard(message.partition())
+            else:
+                raise in_transaction(KafkaException(error), f"reading topic {topic}")
+
+
+def to_record(message: Any) -> Record:  # noqa: ANN401  stubs allow None where records have none
+    """A message without error as a Record."""
+    kind, timestamp = message.timestamp()
+    return Record(
+        message.value(),
+        message.key(),
+        message.headers() or (),
+        timestamp if kind else None,
+        message.topic(),
+        message.partition(),
+        message.offset(),
+    )
