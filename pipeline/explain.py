@@ -16,7 +16,6 @@ import msgspec
 from pipeline.core import reasons
 from pipeline.core.deadletter import Header, read_headers
 from pipeline.core.decode import decode
-from pipeline.core.encode import encode_json
 from pipeline.core.envelope import merge
 from pipeline.core.normalise import OUR_FIELDS
 from pipeline.core.process import Processor
@@ -56,7 +55,7 @@ class Effect(msgspec.Struct, frozen=True):
     @property
     def changes(self) -> bool:
         """Whether the value is another one now."""
-        return not _same(self.before, self.after)
+        return bool(self.before != self.after)
 
 
 class Explanation(NamedTuple):
@@ -128,7 +127,7 @@ def _from_envelope(sent: Any, merged: Any) -> Iterator[Effect]:  # noqa: ANN401
         return
     for name, after in merged.items():
         before = sent.get(name, ABSENT)
-        if not _same(before, after):
+        if before != after:
             meaning = "the batch envelope's fields lie below the event's own"
             yield Effect(Kind.CHANGED, "envelope", f"/{name}", meaning, before, after)
 
@@ -176,11 +175,11 @@ def _changes(
         before, after = _at(sent, pointer), _at(enriched, pointer)
         if pointer == "/properties" and type(before) is dict:
             continue  # its reserved properties are told one by one
-        if pointer != "/timestamp" and (pointer in told or _same(before, after)):
+        if pointer != "/timestamp" and (pointer in told or before == after):
             continue
         if after is ABSENT and (before is ABSENT or pointer in told):
             continue
-        kind = Kind.KEPT if _same(before, after) else Kind.CHANGED
+        kind = Kind.KEPT if before == after else Kind.CHANGED
         word, meaning = _why(pointer, before, after, enriched, received)
         if pointer == "/writeKey":
             before = MASK
@@ -255,10 +254,3 @@ def _at(value: Any, pointer: str) -> Any:  # noqa: ANN401  any JSON value
         else:
             return ABSENT
     return value
-
-
-def _same(one: Any, other: Any) -> bool:  # noqa: ANN401  any JSON value
-    """Equal in every digit and in type: 1 is not true, 1.0 is not 1."""
-    if one is ABSENT or other is ABSENT:
-        return one is other
-    return encode_json(one) == encode_json(other)

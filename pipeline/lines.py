@@ -22,8 +22,8 @@ GZIP: Final = ".gz"
 ZSTD: Final = ".zst"
 CHUNK: Final = 262_144
 _PROBE: Final = 8192
-_ZSTD_FEED: Final = 1024
-"""A block of 4 bytes unpacks to 128 KiB at most, so this many bytes give at most 32 MiB."""
+_ZSTD_FEED: Final = 256
+"""A block of 4 bytes unpacks to 128 KiB at most, so this many bytes give at most 8 MiB."""
 
 _MAGIC: Final = (
     (b"\x1f\x8b", "gzip data; unpack it first, or name it in a file that ends in .gz"),
@@ -207,22 +207,26 @@ class _Zstd:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._frame: Any = None
-        self._left = b""
+        self._packed = b""
+        self._text = memoryview(b"")
 
-    def read1(self, _size: int, /) -> bytes:
+    def read1(self, size: int, /) -> bytes:
         """The next unpacked bytes; raises EOFError when the last frame is incomplete."""
-        while True:
-            packed = self._left or self._file.read(_ZSTD_FEED)
-            if not packed:
+        while not self._text:
+            self._packed = self._packed or self._file.read(_ZSTD_FEED)
+            if not self._packed:
                 if self._frame is not None:
                     raise EOFError
                 return b""
-            if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            text: bytes = self._frame.decompress(packed)
-            self._left = b""
-            if self._frame.eof:
-                self._left = self._frame.unused_data
-                self._frame = None
-            if text:
-                return text
+            self._unpack()
+        taken, self._text = bytes(self._text[:size]), self._text[size:]
+        return taken
+
+    def _unpack(self) -> None:
+        if self._frame is None:
+            self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._text = memoryview(self._frame.decompress(self._packed))
+        self._packed = b""
+        if self._frame.eof:
+            self._packed = self._frame.unused_data
+            self._frame = None

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, NamedTuple, Union
 
-from annotated_types import Ge, Le
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -157,10 +156,8 @@ def _range(metadata: Iterable[Any]) -> str:
             return f": {_PATTERNS[pattern]}"
         if getattr(constraint, "min_length", None):
             return ", not empty"
-        if isinstance(constraint, Ge):
-            low = constraint.ge
-        elif isinstance(constraint, Le):
-            high = constraint.le
+        low = getattr(constraint, "ge", low)
+        high = getattr(constraint, "le", high)
     if low is not None and high is not None:
         return f" from {low} to {high}"
     return "" if low is None else f" of at least {low}"

@@ -7,8 +7,8 @@ for its coordinates.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, Final, NamedTuple
 
@@ -70,9 +70,19 @@ class Target(NamedTuple):
 
     def write(self, pieces: list[bytes]) -> None:
         """Write lines and let them be seen; an OSError names the file."""
-        try:
+        with self._named_errors():
             self.file.write(b"".join(pieces))
             self.file.flush()
+
+    def close(self) -> None:
+        """Close the file; some file systems only now say that they could not keep it."""
+        with self._named_errors():
+            self.file.close()
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from pipeline import __version__
@@ -45,10 +46,12 @@ def make_processor(settings: Settings, *, group: str = "") -> Processor:
     return Processor(settings, Identity(app=APP, group=group))
 
 
-def checked_topics(settings: Settings) -> dict[str, TopicFacts]:
+def checked_topics(
+    settings: Settings, on_wait: Callable[[str], None]
+) -> dict[str, TopicFacts]:
     """The pipeline's topics; RefusedError with every reason why they will not do."""
     cluster = admin(settings)
-    cluster.wait_until_reachable()
+    cluster.wait_until_reachable(on_wait)
     names = topic_names(settings)
     facts = cluster.topics(names)
     found = problems(names, settings, facts)
@@ -82,6 +85,7 @@ def make_broker(
     max_poll_s = float(consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
     return KafkaBroker(
         SessionConfig(
+            shared=settings.kafka,
             consumer=consumer,
             producer=producer_config(
                 settings.kafka, producer, settings.transactional_id, settings.transaction_timeout_ms
@@ -95,7 +99,7 @@ def make_broker(
                 settings.batch.max_bytes,
                 settings.batch.linger_ms / 1000,
             ),
-            initial_offset=settings.initial_offset or "earliest",
+            initial_offset=settings.initial_offset,
             start_over=start_over,
             continue_on_data_loss=settings.on_data_loss == "continue",
             deadline_s=_DEADLINE_SHARE

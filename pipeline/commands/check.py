@@ -27,7 +27,7 @@ def check(settings: Settings, *, show_config: bool) -> None:
         click.echo(json.dumps({**shown, "sources": dict(settings.sources)}, indent=2))
         return
     require_kafka(settings)
-    facts = checked_topics(settings)
+    facts = checked_topics(settings, lambda text: click.echo(text, err=True))
     for name, topic in sorted(facts.items()):
         click.echo(
             f"ok  {name}: {topic.partitions} partitions, replication {topic.replication}, "

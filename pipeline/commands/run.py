@@ -38,7 +38,7 @@ def run(settings: Settings, start_over: str | None) -> None:
     log.info(
         "starting", version=__version__, contract=processor.contract, settings=settings.shown()
     )
-    facts = checked_topics(settings)
+    facts = checked_topics(settings, log.warning)
     log.info(
         "topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())}
     )

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -137,8 +137,14 @@ def _dead_letter_file(name: str | None, inputs: list[str]) -> Iterator[Target | 
     except OSError as error:
         message = f"--dead-letters {shown}: can't be written: {error.strerror}"
         raise UnusableFileError(message) from error
-    with file:
-        yield Target(shown, file)
+    target = Target(shown, file)
+    try:
+        yield target
+    except BaseException:
+        with suppress(OSError):  # closing tries once more to write what could not be written
+            file.close()
+        raise
+    target.close()
 
 
 def _is_same(name: str, other: str) -> bool:

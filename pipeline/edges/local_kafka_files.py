@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from pipeline.edges.local_kafka_jars import Runtime
+from pipeline.edges.local_kafka_ports import HOST
 
-HOST: Final = "127.0.0.1"
 STARTED: Final = b"Kafka Server started"
 """Logged when the controller lets the broker serve."""
 
-_PROPERTIES: Final = {
+PROPERTIES: Final = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
@@ -41,6 +43,8 @@ _PROPERTIES: Final = {
     "num.io.threads": "2",
     "log.cleaner.dedupe.buffer.size": "2097152",
 }
+"""Of one broker for tests and demos, wherever it runs; addresses and folders are apart."""
+
 _LOGGING: Final = """\
 status = error
 appender.out.type = Console
@@ -67,8 +71,12 @@ _CAUSES: Final = (
         "another broker uses the same data directory",
     ),
 )
-_EXCEPTION: Final = re.compile(r"^(?:Caused by: |Exception in .*? )?[\w.$]+(?:Exception|Error): .+")
-_LAUNCHER: Final = re.compile(r"^Error: .+")
+_LAST_WORDS: Final = re.compile(
+    r"^(?:Caused by: |Exception in .*? )?(?:[\w$]+\.)*(?P<exception>\w+(?:Exception|Error): .+)"
+    r"|^Error: (?P<launcher>.+)",
+    re.MULTILINE,
+)
+"""What Java prints of an exception, and what its launcher says when it can't start."""
 
 
 class Layout:
@@ -85,7 +93,7 @@ class Layout:
     def write(self, port: int, controller_port: int, properties: Mapping[str, str]) -> None:
         """Write the configuration; `properties` win over ours."""
         settings = {
-            **_PROPERTIES,
+            **PROPERTIES,
             "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
             "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
             "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
@@ -96,8 +104,17 @@ class Layout:
         self.properties.write_text("".join(lines), encoding="utf-8")
         self.logging.write_text(_LOGGING, encoding="utf-8")
 
-    def java(self, runtime: Runtime, *, jit: bool) -> list[str]:
-        """Command line up to the class; with `jit` the second compiler is on."""
+    def format_command(self, runtime: Runtime) -> list[str]:
+        """What makes an empty data directory ready, with a cluster id of its own."""
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster]
+        return [*self._java(runtime, jit=False), *tool, "-c", str(self.properties)]
+
+    def broker_command(self, runtime: Runtime, *, jit: bool) -> list[str]:
+        """What runs the broker; with `jit` Java's second compiler is on."""
+        return [*self._java(runtime, jit=jit), "kafka.Kafka", str(self.properties)]
+
+    def _java(self, runtime: Runtime, *, jit: bool) -> list[str]:
         return [
             str(runtime.java),
             "-Xms256m",
@@ -117,12 +134,12 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n")
 
 
-def cause_of(log: str) -> str:
-    """Why the broker ended, from what it logged; part of a sentence."""
+def cause_of(output: bytes) -> str:
+    """Why the broker ended, from what it wrote; part of a sentence."""
+    log = output.decode(errors="replace")
     for pattern, cause in _CAUSES:
         if re.search(pattern, log):
             return cause
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    telling = [line for line in lines if _EXCEPTION.match(line) or _LAUNCHER.match(line)]
-    last = (telling or lines or ["nothing"])[-1]
-    return f"it says: {last.removeprefix('Caused by: ')}"
+    said = [match["exception"] or match["launcher"] for match in _LAST_WORDS.finditer(log)]
+    said = said or [line for line in log.splitlines() if line.strip()]
+    return f"it says: {said[-1].strip()}" if said else "it says nothing"

@@ -10,6 +10,7 @@ comes when the owner is killed, ends COMMAND and removes the folder LITTER (unle
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -84,7 +85,8 @@ def main(log: str, litter: str, *command: str) -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake)
     child = _spawn(log, list(command))
-    os.write(1, f"{child}\n".encode())
+    with contextlib.suppress(BrokenPipeError):  # the owner is gone already: seen in _watch, too
+        os.write(1, f"{child}\n".encode())
     status, orphaned = _watch(child, woken)
     if orphaned and litter:
         shutil.rmtree(litter, ignore_errors=True)

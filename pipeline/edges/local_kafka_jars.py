@@ -90,7 +90,8 @@ def _parse(listed: str) -> list[_Jar]:
     jars = []
     for line in listed.splitlines():
         name, sha256, size = line.split()
-        jars.append(_Jar(*name.split(":"), sha256=sha256, size=int(size)))
+        group, artifact, version = name.split(":")
+        jars.append(_Jar(group, artifact, version, sha256, int(size)))
     return jars
 
 

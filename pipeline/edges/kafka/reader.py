@@ -20,6 +20,8 @@ from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, rea
 from pipeline.ports import TransportError
 
 _CHUNK: Final = 1000
+_WAIT_S: Final = 0.02
+"""consume() waits so long for a full chunk, which the last one never is."""
 
 
 def read_committed(kafka: LibrdkafkaConfig, topic: str, timeout_s: float) -> Iterator[Record]:
@@ -34,6 +36,7 @@ def read_committed(kafka: LibrdkafkaConfig, topic: str, timeout_s: float) -> Ite
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.partition.eof": True,
+        "fetch.wait.max.ms": 20,  # the end of a topic is told only when a fetch comes back
     }
     consumer = make_consumer(config, causes)
     try:
@@ -55,7 +58,7 @@ def _read(
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in open_ends])
     deadline = time.monotonic() + timeout_s
     while open_ends:
-        messages = consumer.consume(_CHUNK, 0.2)
+        messages = consumer.consume(_CHUNK, _WAIT_S)
         if messages:
             deadline = time.monotonic() + timeout_s
         elif time.monotonic() > deadline:

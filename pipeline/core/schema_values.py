@@ -1,0 +1,187 @@
+"""The values that occur in the published schemas: white space, ids, amounts, currencies, times.
+
+Each type is a name in the `$defs` of a schema, its docstring the description there. Patterns and
+bounds are made from the constants that the rules themselves use. They are written in what
+ECMAScript's and Python's regular expressions have in common.
+"""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, create_model
+
+from pipeline.core.currencies import ISO_4217
+from pipeline.core.identities import MAX_ID_DIGITS
+from pipeline.core.money import AMOUNT_PATTERN, COLUMN_DECIMALS, LIMIT
+from pipeline.core.validate import CONTEXT_TYPES, JsonObject
+
+WHITE: Final = r"[\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""What `str.strip` takes away; `\\s` means something else in each language."""
+NOT_BLANK: Final = WHITE.replace("[", "[^", 1)
+
+_ID_LIMIT: Final = 10**MAX_ID_DIGITS
+_ROUNDS_TO_LIMIT: Final = Context(prec=100).subtract(
+    Decimal(LIMIT), Decimal(5).scaleb(-COLUMN_DECIMALS - 1)
+)
+"""The smallest amount that nine decimals round up to 10^29."""
+_LENGTH_OF_TIME: Final = len("2015-12-12T19:11:01.249Z")
+
+
+def _trimmed(pattern: str) -> str:
+    return f"^{WHITE}*(?:{pattern}){WHITE}*$"
+
+
+def _any_case(code: str) -> str:
+    return "".join(f"[{letter}{letter.lower()}]" for letter in code)
+
+
+class NotSet(RootModel[Annotated[str, Field(pattern=f"^{WHITE}*$")] | None]):
+    """Null, "" and white space all mean "not set", as if the field were absent."""
+
+
+class Text(RootModel[Annotated[str, Field(pattern=NOT_BLANK)]]):
+    """Text that is not blank."""
+
+
+class TrimmedText(
+    RootModel[
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                json_schema_extra={"not": {"pattern": f"^{WHITE}|{WHITE}$"}},
+            ),
+        ]
+    ]
+):
+    """Text without outer white space, never empty."""
+
+
+class NumericId(RootModel[Annotated[int, Field(gt=-_ID_LIMIT, lt=_ID_LIMIT)]]):
+    """An id that was sent as a number: integral (`12345.0` is), at most 38 digits. Becomes text."""
+
+
+class Amount(
+    RootModel[
+        Annotated[
+            Decimal,
+            WithJsonSchema(
+                {
+                    "type": "number",
+                    "exclusiveMinimum": _ROUNDS_TO_LIMIT.copy_negate(),
+                    "exclusiveMaximum": _ROUNDS_TO_LIMIT,
+                }
+            ),
+        ]
+    ]
+):
+    """An exact decimal number, below 10^29 in magnitude when rounded to nine decimals.
+
+    Negative ones are refunds. Not said here: an exponent below -100 is refused.
+    """
+
+
+class AmountText(RootModel[Annotated[str, Field(pattern=_trimmed(AMOUNT_PATTERN))]]):
+    """One plain decimal number as text; becomes a number.
+
+    Outer white space and one leading `$` are accepted; thousands separators, decimal commas and
+    other currency signs are refused, since they are read differently from place to place.
+    Not said here: its magnitude has the limits of a number's.
+    """
+
+
+class CurrencyCode(
+    RootModel[Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(ISO_4217)})]]
+):
+    """A code of ISO 4217, current or withdrawn; the setting `currency.extra_codes` adds others."""
+
+
+class CurrencyText(
+    RootModel[
+        Annotated[str, Field(pattern=_trimmed("|".join(map(_any_case, sorted(ISO_4217)))))]
+    ]
+):
+    """A code of ISO 4217 in any case, outer white space trimmed; becomes upper-case."""
+
+
+class Time(
+    RootModel[
+        Annotated[
+            str,
+            Field(
+                pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+                max_length=_LENGTH_OF_TIME,
+                json_schema_extra={"format": "date-time"},
+                examples=["2015-12-12T19:11:01.249Z"],
+            ),
+        ]
+    ]
+):
+    """A moment in ISO-8601, UTC, with milliseconds and `Z`; years 0001 to 9999."""
+
+
+class SentTime(RootModel[str | float | Any]):
+    """A moment as clients send it.
+
+    Read are ISO-8601 (`Z`, an offset or none, which is UTC; date only; up to nine decimals of a
+    second) and epoch seconds (10 digits) or milliseconds (13 digits), as number or text. A time
+    never rejects an event: what can't be read is left out, with warning `timestamp_unparsable`.
+    """
+
+
+class EmptyArray(
+    RootModel[Annotated[list[Any], Field(max_length=0, json_schema_extra={"items": False})]]
+):
+    """What PHP makes of an empty object; read as `{}`, with warning `empty_array_for_object`."""
+
+
+TimestampSource = Literal["given", "corrected", "original", "received"]
+"""What `timestamp` was made from."""
+
+CONTEXT_FIELDS: Final = {
+    "active": "Whether a user is active.",
+    "app": "The current application: name, version, build.",
+    "campaign": "The campaign that resulted in the call: name, source, medium, term, content, and "
+    "any other custom UTM parameter.",
+    "channel": "Where the request originated from: server, browser or mobile.",
+    "device": "The device: id, advertisingId, manufacturer, model, name, type, version.",
+    "groupId": "Group or account id.",
+    "ip": "Current user's IP address.",
+    "library": "The library that makes the requests: name, version.",
+    "locale": "Locale of the current user, for example en-US.",
+    "network": "The current network connection: bluetooth, carrier, cellular, wifi.",
+    "os": "The operating system: name, version.",
+    "page": "The current page in the browser: path, referrer, search, title, url.",
+    "referrer": "The way the user was referred to the website or app: type, name, url, link.",
+    "screen": "The device's screen: density, height, width.",
+    "timezone": "Time zone of the user as a tzdata name, for example America/New_York.",
+    "traits": "Traits of the current user, filled as in an identify call. A non-empty object is "
+    "lifted to the top-level `traits` of the enriched event.",
+    "userAgent": "User agent of the device that makes the request.",
+    "userAgentData": "User agent data of the device: brands, mobile, platform, and more.",
+}
+"""What each field of `CONTEXT_TYPES` holds, in the words of Segment's "Spec: Track"."""
+
+
+def _context_field(name: str) -> tuple[Any, Any]:
+    """A field whose type is told but not enforced: a wrong one is only warned about."""
+    kind = JsonObject if CONTEXT_TYPES[name] is dict else CONTEXT_TYPES[name]
+    return kind | None | Any, Field(None, description=CONTEXT_FIELDS[name])
+
+
+class Open(BaseModel):
+    """An object that may hold more than is said here."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+_context_fields: dict[str, Any] = {name: _context_field(name) for name in CONTEXT_TYPES}
+ContextObject: type[Open] = create_model(
+    "Context",
+    __base__=Open,
+    __doc__="Extra information that provides useful context about the event. Kept as sent; a "
+    "field of another type than told here is kept too, with warning `context_field_type`.",
+    **_context_fields,
+)

@@ -1,0 +1,292 @@
+"""Which Kafka broker the tests use, and small helpers to fill it and to read it.
+
+The first that there is: the one at TRACK_TEST_BOOTSTRAP_SERVERS; one in Docker, when an engine
+answers and has the images or can pull them; the embedded one. TRACK_TEST_REQUIRE_BROKER=1 makes
+it a failure when there is none, else the tests that need one are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import cache
+from typing import Final, NamedTuple, NoReturn, cast
+
+import docker  # type: ignore[import-untyped]
+import pytest
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+from pipeline.edges.local_kafka import LocalKafka
+from pipeline.edges.local_kafka_files import PROPERTIES
+from pipeline.edges.local_kafka_jars import KAFKA_VERSION
+from pipeline.edges.local_kafka_ports import free_port
+
+ADDRESS_VARIABLE: Final = "TRACK_TEST_BOOTSTRAP_SERVERS"
+REQUIRE_VARIABLE: Final = "TRACK_TEST_REQUIRE_BROKER"
+IMAGE: Final = f"apache/kafka:{KAFKA_VERSION}"
+_ENGINE_ANSWERS_S: Final = 5
+_PULL_S: Final = 120
+_CONTAINER_READY_S: Final = 60
+_CLIENT_S: Final = 30
+"""For anything that is asked of the broker: more means that it hangs."""
+_PULL: Final = "import docker, sys; docker.from_env().images.pull(sys.argv[1])"
+
+
+class Choice(NamedTuple):
+    """The broker that this test run uses."""
+
+    description: str
+    started: Callable[[], AbstractContextManager[str]]
+    """Starts it; gives the bootstrap servers, and stops it in the end."""
+
+
+class KafkaContainer(DockerContainer):
+    """One combined node in Docker, on the same port inside and outside, which it advertises."""
+
+    def __init__(self) -> None:
+        self._port = free_port()
+        super().__init__(IMAGE)
+        addresses = {
+            "listeners": f"PLAINTEXT://:{self._port},CONTROLLER://localhost:9093",
+            "advertised.listeners": f"PLAINTEXT://{self.get_container_host_ip()}:{self._port}",
+            "controller.quorum.voters": "1@localhost:9093",
+        }
+        for name, value in (PROPERTIES | addresses).items():
+            self.with_env("KAFKA_" + name.replace(".", "_").upper(), value)
+        self.with_bind_ports(self._port, self._port)
+        self.waiting_for(
+            LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(_CONTAINER_READY_S)
+        )
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port` for clients on this machine."""
+        return f"{self.get_container_host_ip()}:{self._port}"
+
+
+@contextmanager
+def _in_docker() -> Iterator[str]:
+    with KafkaContainer() as container:
+        yield container.bootstrap_servers
+
+
+@contextmanager
+def _embedded() -> Iterator[str]:
+    with LocalKafka() as kafka:
+        yield kafka.bootstrap_servers
+
+
+@cache
+def choose() -> Choice:
+    """Decide once for each run; pulls images when that is what is left to do."""
+    given = os.environ.get(ADDRESS_VARIABLE)
+    if given:
+        return Choice(f"{given}, from {ADDRESS_VARIABLE}", lambda: nullcontext(given))
+    obstacle = _obstacle_to_docker()
+    if obstacle is None:
+        return Choice(f"{IMAGE} in Docker", _in_docker)
+    return Choice(f"Apache Kafka {KAFKA_VERSION}, embedded ({obstacle})", _embedded)
+
+
+def _obstacle_to_docker() -> str | None:
+    """Why there is no broker in Docker, in a few words; None when there is one to be had."""
+    images = [
+        IMAGE,
+        *([] if testcontainers_config.ryuk_disabled else [testcontainers_config.ryuk_image]),
+    ]
+    try:
+        client = docker.from_env(timeout=_ENGINE_ANSWERS_S)
+    except DockerException:
+        return "no Docker engine"
+    with closing(client):
+        try:
+            client.ping()
+        except (DockerException, OSError):
+            return "the Docker engine does not answer"
+        for image in images:
+            try:
+                client.images.get(image)
+            except ImageNotFound:
+                if not _pulled(image):
+                    return f"{image} can't be pulled"
+    return None
+
+
+def _pulled(image: str) -> bool:
+    """Pull in a process of its own, which can be ended: the client has no limit for a pull."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PULL, image], capture_output=True, timeout=_PULL_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def no_broker(why: str) -> NoReturn:
+    """End a test that needs a broker: skipped, or failed when one is required."""
+    if os.environ.get(REQUIRE_VARIABLE) == "1":
+        pytest.fail(f"{REQUIRE_VARIABLE}=1, but there is no broker: {why}", pytrace=False)
+    pytest.skip(why)
+
+
+class Sent(NamedTuple):
+    """A record to produce."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    timestamp: int = 0
+    """Epoch milliseconds; 0 lets the client take its clock."""
+    partition: int = -1
+    """-1 lets the client choose."""
+
+
+class Stored(NamedTuple):
+    """A record as a reader sees it."""
+
+    value: bytes | None
+    key: bytes | None
+    headers: list[tuple[str, bytes | None]]
+    timestamp: int
+    """Epoch milliseconds."""
+    partition: int
+    offset: int
+
+
+def unique(label: str) -> str:
+    """A name that nobody else uses, for a topic, a group or a transactional id."""
+    return f"test.{label}.{uuid.uuid4().hex[:12]}"
+
+
+def create_topics(
+    servers: str, *names: str, partitions: int = 1, config: Mapping[str, str] | None = None
+) -> None:
+    """Create topics, and wait until they are there."""
+    topics = [NewTopic(name, partitions, 1, config=dict(config or {})) for name in names]
+    admin = AdminClient({"bootstrap.servers": servers})
+    for done in admin.create_topics(topics, operation_timeout=_CLIENT_S).values():
+        done.result(_CLIENT_S)
+
+
+def delete_topics(servers: str, names: Iterable[str]) -> None:
+    """Delete those of the topics that exist."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    known = admin.list_topics(timeout=_CLIENT_S).topics
+    existing = [name for name in names if name in known]
+    if existing:
+        for done in admin.delete_topics(existing, operation_timeout=_CLIENT_S).values():
+            done.result(_CLIENT_S)
+
+
+def produce(
+    servers: str, topic: str, records: Iterable[Sent], *, largest: int = 1_000_000
+) -> None:
+    """Write records (of at most so many bytes) in their order; wait until all are acknowledged."""
+    producer = Producer(
+        {
+            "bootstrap.servers": servers,
+            "enable.idempotence": True,
+            "message.max.bytes": largest,
+        }
+    )
+    failures: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            failures.append(error)
+
+    for sent in records:
+        producer.produce(
+            topic,
+            value=sent.value,
+            key=sent.key,
+            headers=list(sent.headers),
+            timestamp=sent.timestamp,
+            partition=sent.partition,
+            on_delivery=delivered,
+        )
+        producer.poll(0)
+    unsent = producer.flush(_CLIENT_S)
+    assert not unsent, f"{unsent} records were not acknowledged"
+    assert not failures, failures[0].str()
+
+
+def read_topic(servers: str, topic: str, isolation: str = "read_committed") -> list[Stored]:
+    """Everything from the beginning to the end of a topic, by partition and offset.
+
+    With `read_committed` the end is where the first open transaction begins.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": unique("reader"),
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
+            "isolation.level": isolation,
+        }
+    )
+    try:
+        found = consumer.list_topics(topic, timeout=_CLIENT_S).topics[topic]
+        assert found.error is None, found.error.str()
+        consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in found.partitions])
+        return sorted(_to_the_end(consumer, set(found.partitions)), key=_place)
+    finally:
+        consumer.close()
+
+
+def _to_the_end(consumer: Consumer, open_partitions: set[int]) -> Iterator[Stored]:
+    progressed = time.monotonic()
+    while open_partitions:
+        messages = consumer.consume(1000, timeout=0.02)
+        if messages:
+            progressed = time.monotonic()
+        assert time.monotonic() - progressed < _CLIENT_S, f"no end of {open_partitions} in sight"
+        for message in messages:
+            error = message.error()
+            if error is None:
+                yield _stored(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's name
+                open_partitions.discard(_number(message.partition()))
+            else:
+                raise KafkaException(error)
+
+
+def _stored(message: Message) -> Stored:
+    return Stored(
+        value=message.value(),
+        key=message.key(),
+        headers=cast("list[tuple[str, bytes | None]]", message.headers() or []),
+        timestamp=message.timestamp()[1],
+        partition=_number(message.partition()),
+        offset=_number(message.offset()),
+    )
+
+
+def _number(value: int | None) -> int:
+    assert value is not None
+    return value
+
+
+def _place(record: Stored) -> tuple[int, int]:
+    return record.partition, record.offset

@@ -1,0 +1,82 @@
+"""Killed at any moment and started again: readers see every event exactly once."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from itertools import islice
+
+import pytest
+
+from pipeline.edges.kafka import Publisher
+from pipeline.generate import Generator
+from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+EVENTS = 100_000
+KILLS = 20
+LATEST_MOMENT_S = 0.08
+"""A transaction takes about as long, so that every phase of one is hit."""
+
+
+def _fill(pipeline: Pipeline, seed: int) -> int:
+    records = 0
+    events = 0
+    with Publisher({"bootstrap.servers": pipeline.servers}) as publisher:
+        for each in Generator(seed, invalid_share=0.03, batch_share=0.05):
+            publisher.send(pipeline.names.raw, each.value, each.key, 1_760_000_000_000 + records)
+            records += 1
+            events += each.events
+            if events >= EVENTS:
+                return records
+    raise AssertionError
+
+
+def _start(pipeline: Pipeline) -> subprocess.Popen[bytes]:
+    # Small transactions: many of them, and kills in all of their phases.
+    return pipeline.start("w1", batch__max_records="500", batch__linger_ms="20")
+
+
+def test_killed_twenty_times(pipeline: Pipeline) -> None:
+    """20 SIGKILLs while 100,000 events are read: nothing lost, doubled or changed."""
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    records = _fill(pipeline, seed)
+    worker = _start(pipeline)
+    for goal in sorted(dice.randrange(records * 95 // 100) for _ in range(KILLS)):
+        pipeline.wait_for(
+            lambda goal=goal: pipeline.committed() >= goal,  # type: ignore[misc]
+            f"reaching offset {goal}",
+        )
+        moment = time.monotonic() + dice.uniform(0, LATEST_MOMENT_S)
+        while time.monotonic() < moment:
+            pass  # the moment itself is what is random here; nothing is awaited
+        assert worker.poll() is None, pipeline.text()[-3000:]
+        worker.kill()
+        worker.wait(PATIENCE_S)
+        worker = _start(pipeline)
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    committed = pipeline.found()
+    assert committed == pipeline.expected()
+    # The kills were not in vain: some transactions were left open, and aborted by the next start.
+    written = sum(map(len, pipeline.found("read_uncommitted").values()))
+    assert written > sum(map(len, committed.values()))
+
+
+def test_the_comparison_can_fail(pipeline: Pipeline) -> None:
+    """A lost and a doubled event are seen by the comparison that the test above relies on."""
+    with Publisher({"bootstrap.servers": pipeline.servers}) as publisher:
+        for each in islice(Generator(3), 50):
+            publisher.send(pipeline.names.raw, each.value, each.key, each.timestamp)
+    worker = pipeline.start()
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    found = pipeline.found()
+    assert found == pipeline.expected()
+    for role, written in found.items():
+        assert {**found, role: written[1:]} != pipeline.expected()
+        assert {**found, role: [*written, written[-1]]} != pipeline.expected()

@@ -1,0 +1,141 @@
+"""The worker as a process of its own, as it runs in production, and the topics it works on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.process import Processor
+from pipeline.core.record import Record, Role
+from pipeline.edges.kafka import Admin
+from pipeline.topics import CreateOptions, TopicNames, specs
+from tests.brokers import read_topic
+from tests.cli.program import command, environment
+
+PATIENCE_S: Final = 60.0
+"""For a worker to reach a goal: more means that it hangs."""
+
+
+class Pipeline:
+    """Four topics on a broker, and workers that run on them."""
+
+    def __init__(self, servers: str, name: Callable[[str], str], folder: Path) -> None:
+        self.servers = servers
+        self.names = TopicNames(*(name(role) for role in TopicNames._fields))
+        self.admin = Admin({"bootstrap.servers": servers}, PATIENCE_S)
+        self._folder = folder
+        self._workers: list[subprocess.Popen[bytes]] = []
+
+    def create_topics(self, partitions: int = 3) -> None:
+        """As `topics create` does."""
+        self.admin.create(specs(self.names, CreateOptions(partitions, 1, None, 30.0), None))
+
+    def start(self, instance: str = "w1", *flags: str, **settings: str) -> subprocess.Popen[bytes]:
+        """Start a worker; its log goes to `log(instance)`."""
+        variables = {
+            "TRACK_KAFKA_BOOTSTRAP_SERVERS": self.servers,
+            "TRACK_INSTANCE_ID": instance,
+            "TRACK_GROUP": self.names.raw,
+            "TRACK_CONSUMER_SESSION_TIMEOUT_MS": "6000",
+            **{f"TRACK_TOPICS__{n.upper()}": t for n, t in self.names._asdict().items()},
+            **{f"TRACK_{n.upper()}": value for n, value in settings.items()},
+        }
+        with self._log(instance).open("ab") as log:
+            worker = subprocess.Popen(
+                command("run", *flags), env={**environment(), **variables}, stderr=log
+            )
+        self._workers.append(worker)
+        return worker
+
+    def _log(self, instance: str) -> Path:
+        return self._folder / f"{instance}.log"
+
+    def text(self, instance: str = "w1") -> str:
+        """Everything that a worker has logged."""
+        return self._log(instance).read_text()
+
+    def lines(self, event: str, instance: str = "w1") -> list[dict[str, Any]]:
+        """A worker's log lines of one event name."""
+        parsed = [json.loads(line) for line in self.text(instance).splitlines() if line[:1] == "{"]
+        return [line for line in parsed if line["event"] == event]
+
+    def committed(self) -> int:
+        """How many raw offsets the group has committed."""
+        return self.admin.progress(self.names.raw, self.names.raw).committed
+
+    def wait_for(self, reached: Callable[[], bool], what: str) -> None:
+        """Wait until something is so; the logs are shown when it takes too long."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not reached():
+            logs = "\n".join(path.read_text()[-2000:] for path in self._folder.glob("*.log"))
+            assert time.monotonic() < deadline, f"{what} took too long\n{logs}"
+            time.sleep(0.02)
+
+    def wait_until_done(self) -> None:
+        """Wait until the group has committed everything."""
+
+        def done() -> bool:
+            progress = self.admin.progress(self.names.raw, self.names.raw)
+            return progress.committed >= progress.total
+
+        self.wait_for(done, "reading everything")
+
+    def end_all(self) -> None:
+        """Kill what is left."""
+        for worker in self._workers:
+            if worker.poll() is None:
+                worker.kill()
+            worker.wait()
+
+    def expected(self, settings: Mapping[str, Any] | None = None) -> dict[Role, list[Written]]:
+        """What the contract makes of the raw topic."""
+        contract = ContractSettings.model_validate(settings or {})
+        processor = Processor(contract, Identity(app="test", group=self.names.raw))
+        made: dict[Role, list[Written]] = {role: [] for role in Role}
+        for each in read_topic(self.servers, self.names.raw):
+            record = Record(
+                each.value, each.key, each.headers, each.timestamp, self.names.raw, *each[4:]
+            )
+            for output in processor.process(record, 1):
+                made[output.role].append(_written(output.headers, output.value, each.partition))
+        return {role: sorted(written) for role, written in made.items() if written}
+
+    def found(self, isolation: str = "read_committed") -> dict[Role, list[Written]]:
+        """What the output topics hold."""
+        topics = {
+            Role.ENRICHED: self.names.enriched,
+            Role.DEAD_LETTER: self.names.dead_letter,
+            Role.IDENTIFY: self.names.identify,
+        }
+        seen = {
+            role: sorted(
+                _written(each.headers, each.value, each.partition)
+                for each in read_topic(self.servers, topic, isolation)
+            )
+            for role, topic in topics.items()
+        }
+        return {role: written for role, written in seen.items() if written}
+
+
+Written = tuple[str, int, bytes]
+"""Source coordinates, partition, value: what must be there exactly once."""
+
+
+def _written(
+    headers: Iterable[tuple[str, bytes | None]], value: bytes | None, partition: int
+) -> Written:
+    named = dict(headers)
+    source = named.get("track.source") or named["dlq.source"] or b""
+    return source.decode(), partition, b"(null)" if value is None else value
+
+
+def terminate(worker: subprocess.Popen[bytes]) -> int:
+    """SIGTERM; the exit code."""
+    worker.send_signal(signal.SIGTERM)
+    return worker.wait(PATIENCE_S)
