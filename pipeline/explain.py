@@ -18,6 +18,7 @@ from pipeline.core.deadletter import Header, read_headers
 from pipeline.core.decode import decode
 from pipeline.core.envelope import merge
 from pipeline.core.normalise import OUR_FIELDS
+from pipeline.core.origin import Origin, origin_of
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
@@ -62,7 +63,7 @@ class Explanation(NamedTuple):
     """One event's outcome, why, and what is written for it."""
 
     source: str
-    """`file:line[:index]`"""
+    """`file:line[:index]`, of a Kafka record `topic/partition/offset[/index]`."""
     outcome: str
     """enriched, dead_letter or dropped"""
     effects: list[Effect]
@@ -87,14 +88,14 @@ def _plain_record(output: Output) -> dict[str, Any]:
 def explain(processor: Processor, record: Record, now: int) -> list[Explanation]:
     """Every event of the record; a batch envelope has several."""
     decoded = decode(record.value, _DEEPEST)
-    whole = f"{record.topic}:{record.offset}"
+    origin = origin_of(record, accept_headers=False)
     explained: list[Explanation] = []
     for output in processor.process(record, now):
         if output.role is Role.IDENTIFY:
             explained[-1].outputs.append(output)
             continue
-        source = _source(output) or _source_of_dropped(whole, decoded, len(explained))
-        sent, merged = _sent(decoded, source.removeprefix(whole).removeprefix(":"))
+        source = _source(output) or _source_of_dropped(origin, decoded, len(explained))
+        sent, merged = _sent(decoded, source.removeprefix(origin.source()).lstrip(":/"))
         effects = [*_from_envelope(sent, merged), *_effects(output, merged, record.timestamp)]
         outputs = [] if output.role is Role.DROPPED else [output]
         explained.append(Explanation(source, output.role.value, effects, outputs))
@@ -108,10 +109,10 @@ def _source(output: Output) -> str:
     return ""
 
 
-def _source_of_dropped(whole: str, decoded: Any, position: int) -> str:  # noqa: ANN401
+def _source_of_dropped(origin: Origin, decoded: Any, position: int) -> str:  # noqa: ANN401
     """A dropped event is only counted; its place in the batch is its turn."""
     in_batch = type(decoded) is dict and "batch" in decoded and decoded.get("event") is None
-    return f"{whole}:{position}" if in_batch else whole
+    return (origin._replace(item=position) if in_batch else origin).source()
 
 
 def _sent(decoded: Any, index: str) -> tuple[Any, Any]:  # noqa: ANN401  any JSON value
@@ -238,7 +239,10 @@ def _why(
 
 def _why_received(before: Any, after: Any, received: int | None) -> tuple[str, str]:  # noqa: ANN401
     if received is not None and after == format_time(received):
-        return "default", "the time given by --received-at"
+        return (
+            "default",
+            "when the record was received: Kafka's timestamp, or --received-at of a file",
+        )
     if before is not ABSENT and before is not None:
         return "time_format", "in one form: UTC, milliseconds"
     return "default", "nothing tells when it was received: the sender's time stands for it"

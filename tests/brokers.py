@@ -51,6 +51,10 @@ _CLIENT_S: Final = 30
 _PULL: Final = "import docker, sys; docker.from_env().images.pull(sys.argv[1])"
 
 
+RECENT: Final = int(time.time() * 1000) - 3_600_000
+"""A Kafka timestamp that no retention has deleted yet, epoch milliseconds."""
+
+
 class Choice(NamedTuple):
     """The broker that this test run uses."""
 
@@ -198,9 +202,14 @@ def delete_topics(servers: str, names: Iterable[str]) -> None:
             done.result(_CLIENT_S)
 
 
-def produce(
-    servers: str, topic: str, records: Iterable[Sent], *, largest: int = 1_000_000
-) -> None:
+def delete_records(servers: str, topic: str, *, partition: int, before: int) -> None:
+    """Delete the first records of a partition, as retention does."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    for done in admin.delete_records([TopicPartition(topic, partition, before)]).values():
+        done.result(_CLIENT_S)
+
+
+def produce(servers: str, topic: str, records: Iterable[Sent], *, largest: int = 1_000_000) -> None:
     """Write records (of at most so many bytes) in their order; wait until all are acknowledged."""
     producer = Producer(
         {

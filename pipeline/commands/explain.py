@@ -74,15 +74,19 @@ def explain(
 
 
 def _print_all(explained: list[Explanation]) -> None:
-    on_terminal = sys.stdout.isatty()
     console = Console(markup=False, highlight=False)
     for number, explanation in enumerate(explained):
         if number:
             click.echo()
-        if on_terminal:
-            _print_tables(console, explanation)
-        else:
-            _print_plain(explanation)
+        print_explanation(console, explanation)
+
+
+def print_explanation(console: Console, explanation: Explanation) -> None:
+    """Print one event's rules and records: a table on a terminal, else plain text."""
+    if console.is_terminal:
+        _print_tables(console, explanation)
+    else:
+        _print_plain(explanation)
 
 
 def _headline(explanation: Explanation) -> str:

@@ -106,8 +106,7 @@ class Layout:
 
     def format_command(self, runtime: Runtime) -> list[str]:
         """What makes an empty data directory ready, with a cluster id of its own."""
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster]
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", _cluster_id()]
         return [*self._java(runtime, jit=False), *tool, "-c", str(self.properties)]
 
     def broker_command(self, runtime: Runtime, *, jit: bool) -> list[str]:
@@ -127,6 +126,12 @@ class Layout:
             "-cp",
             f"{runtime.jars}/*",
         ]
+
+
+def _cluster_id() -> str:
+    """16 random bytes in url-safe base64; never with a dash in front, which begins an option."""
+    first, *others = uuid.uuid4().bytes
+    return base64.urlsafe_b64encode(bytes([first & 0x7F, *others])).rstrip(b"=").decode()
 
 
 def _escaped(value: str) -> str:

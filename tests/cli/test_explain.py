@@ -187,6 +187,22 @@ def test_unusable_input(tmp_path: Path) -> None:
     )
 
 
+def test_records_of_a_topic_are_explained() -> None:
+    """The events of a Kafka record are found by its coordinates, dropped ones by their turn."""
+    batch = b'{"batch":[{"type":"page"},{"event":"A","userId":5},{"event":"","userId":"u"}]}'
+    record = Record(batch, None, (), 1_449_947_461_266, "raw", 3, 42)
+    settings = Settings(on_other_type="drop")
+    dropped, enriched, refused = explain(offline_processor(settings), record, 1)
+    assert [one.source for one in (dropped, enriched, refused)] == [
+        "raw/3/42/0",
+        "raw/3/42/1",
+        "raw/3/42/2",
+    ]
+    stringified = next(e for e in enriched.effects if e.code == "id_stringified")
+    assert (stringified.before, stringified.after) == (5, "5")
+    assert refused.effects[-1].before == ""
+
+
 @pytest.mark.parametrize("row", HOSTILE, ids=lambda row: row.name)
 def test_hostile_events_are_explained(row: Hostile) -> None:
     """Whatever a record holds, each of its events is explained, and nothing raises."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.edges.local_kafka import LocalKafka
+from tests.brokers import unique
 from tests.kafka.worker_process import Pipeline
 
 
@@ -25,3 +27,12 @@ def pipeline(bare_pipeline: Pipeline) -> Pipeline:
     """A pipeline whose topics exist."""
     bare_pipeline.create_topics()
     return bare_pipeline
+
+
+@pytest.fixture
+def own_pipeline(own_kafka: LocalKafka, tmp_path: Path) -> Iterator[Pipeline]:
+    """A pipeline on a broker of the test's own, which may be killed."""
+    made = Pipeline(own_kafka.bootstrap_servers, unique, tmp_path)
+    made.create_topics()
+    yield made
+    made.end_all()

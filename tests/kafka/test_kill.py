@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.edges.kafka import Publisher
 from pipeline.generate import Generator
+from tests.brokers import RECENT
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -26,7 +27,7 @@ def _fill(pipeline: Pipeline, seed: int) -> int:
     events = 0
     with Publisher({"bootstrap.servers": pipeline.servers}) as publisher:
         for each in Generator(seed, invalid_share=0.03, batch_share=0.05):
-            publisher.send(pipeline.names.raw, each.value, each.key, 1_760_000_000_000 + records)
+            publisher.send(pipeline.names.raw, each.value, each.key, RECENT + records)
             records += 1
             events += each.events
             if events >= EVENTS:
@@ -71,7 +72,7 @@ def test_the_comparison_can_fail(pipeline: Pipeline) -> None:
     """A lost and a doubled event are seen by the comparison that the test above relies on."""
     with Publisher({"bootstrap.servers": pipeline.servers}) as publisher:
         for each in islice(Generator(3), 50):
-            publisher.send(pipeline.names.raw, each.value, each.key, each.timestamp)
+            publisher.send(pipeline.names.raw, each.value, each.key, RECENT)
     worker = pipeline.start()
     pipeline.wait_until_done()
     assert terminate(worker) == 0

@@ -14,12 +14,15 @@ from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.edges.kafka import Admin
+from pipeline.edges.kafka.admin import Progress
+from pipeline.ports import TransportError
 from pipeline.topics import CreateOptions, TopicNames, specs
 from tests.brokers import read_topic
 from tests.cli.program import command, environment
 
 PATIENCE_S: Final = 60.0
 """For a worker to reach a goal: more means that it hangs."""
+_ANSWER_S: Final = 5.0
 
 
 class Pipeline:
@@ -28,7 +31,7 @@ class Pipeline:
     def __init__(self, servers: str, name: Callable[[str], str], folder: Path) -> None:
         self.servers = servers
         self.names = TopicNames(*(name(role) for role in TopicNames._fields))
-        self.admin = Admin({"bootstrap.servers": servers}, PATIENCE_S)
+        self.admin = Admin({"bootstrap.servers": servers}, _ANSWER_S)
         self._folder = folder
         self._workers: list[subprocess.Popen[bytes]] = []
 
@@ -65,9 +68,16 @@ class Pipeline:
         parsed = [json.loads(line) for line in self.text(instance).splitlines() if line[:1] == "{"]
         return [line for line in parsed if line["event"] == event]
 
+    def progress(self, group: str = "") -> Progress:
+        """How far a group is; nothing done of one while the broker does not answer."""
+        try:
+            return self.admin.progress(group or self.names.raw, self.names.raw)
+        except TransportError:
+            return Progress(0, 1)
+
     def committed(self) -> int:
         """How many raw offsets the group has committed."""
-        return self.admin.progress(self.names.raw, self.names.raw).committed
+        return self.progress().committed
 
     def wait_for(self, reached: Callable[[], bool], what: str) -> None:
         """Wait until something is so; the logs are shown when it takes too long."""
@@ -81,7 +91,7 @@ class Pipeline:
         """Wait until the group has committed everything."""
 
         def done() -> bool:
-            progress = self.admin.progress(self.names.raw, self.names.raw)
+            progress = self.progress()
             return progress.committed >= progress.total
 
         self.wait_for(done, "reading everything")

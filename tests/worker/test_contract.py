@@ -7,13 +7,11 @@ from itertools import islice
 
 from pipeline.core.record import Output, Role
 from pipeline.generate import Generator
-from tests.brokers import Sent
+from tests.brokers import RECENT, Sent
 from tests.hostile import EVENT, FORGED, HOSTILE, OK
 from tests.support import header
 from tests.worker.brokers import PARTITIONS, Rig, in_order
 from tests.worker.rig import NOW, processor
-
-TIME = 1_750_000_000_000
 
 
 def _expected(rig: Rig, **settings: object) -> list[Output]:
@@ -35,7 +33,7 @@ def test_hostile_payloads(rig: Rig) -> None:
     """Every hostile record gets the outcome of its row; bytes, headers, key and place are right."""
     rows = list(HOSTILE)
     rig.write(
-        Sent(row.value, f"k{n}".encode(), row.headers, TIME + n, n % PARTITIONS)
+        Sent(row.value, f"k{n}".encode(), row.headers, RECENT + n, n % PARTITIONS)
         for n, row in enumerate(rows)
     )
     meter = rig.work(len(rows))
@@ -50,7 +48,7 @@ def test_generated_events(rig: Rig) -> None:
     """Each event of realistic traffic has exactly one outcome, in the order of its partition."""
     generated = list(islice(Generator(11, invalid_share=0.2, batch_share=0.2), 500))
     rig.write(
-        Sent(each.value, each.key, (), TIME + n, n % PARTITIONS)
+        Sent(each.value, each.key, (), RECENT + n, n % PARTITIONS)
         for n, each in enumerate(generated)
     )
     meter = rig.work(len(generated))
@@ -62,9 +60,9 @@ def test_generated_events(rig: Rig) -> None:
 
 def test_going_on_where_it_stopped(rig: Rig) -> None:
     """A second run begins behind the first one's last commit; nothing is read twice."""
-    rig.write(Sent(EVENT, timestamp=TIME, partition=n % PARTITIONS) for n in range(30))
+    rig.write(Sent(EVENT, timestamp=RECENT, partition=n % PARTITIONS) for n in range(30))
     rig.work(30)
-    rig.write(Sent(b"[]", timestamp=TIME, partition=n % PARTITIONS) for n in range(10))
+    rig.write(Sent(b"[]", timestamp=RECENT, partition=n % PARTITIONS) for n in range(10))
     meter = rig.work(10)
     assert meter.total.dead_letters == {"not_an_object": 10}
     assert _seen(rig) == _expected(rig)
@@ -74,7 +72,7 @@ def test_forged_headers(rig: Rig) -> None:
     """Headers that pretend to be ours reach neither topic; the sender's own do."""
     own = ("trace", b"1")
     for value in (EVENT, b"{"):
-        rig.write([Sent(value, None, [*FORGED, own], TIME, 0)])
+        rig.write([Sent(value, None, [*FORGED, own], RECENT, 0)])
     rig.work(2)
     for output in _seen(rig):
         assert own in output.headers
@@ -85,7 +83,7 @@ def test_forged_headers(rig: Rig) -> None:
 def test_identify_by_rule(rig: Rig) -> None:
     """An event that a rule names gives an identify message beside the enriched event."""
     value = b'{"event":"Button Clicked","userId":"u1","context":{"traits":{"plan":"pro"}}}'
-    rig.write([Sent(value, b"u1", (), TIME, 1), Sent(EVENT, b"u1", (), TIME, 1)])
+    rig.write([Sent(value, b"u1", (), RECENT, 1), Sent(EVENT, b"u1", (), RECENT, 1)])
     rule = {"identify": [{"event": "Button Clicked"}]}
     meter = rig.work(2, **rule)
     assert (meter.total.enriched, meter.total.identify) == (2, 1)
@@ -94,7 +92,7 @@ def test_identify_by_rule(rig: Rig) -> None:
 
 def test_dropped_by_setting(rig: Rig) -> None:
     """Calls of another type go nowhere when a setting says so, and are counted."""
-    rig.write([Sent(b'{"type":"page","userId":"u1"}', None, (), TIME, 0), Sent(EVENT, None, (), TIME, 0)])
+    rig.write([Sent(b'{"type":"page","userId":"u1"}', None, (), RECENT, 0), Sent(EVENT, None, (), RECENT, 0)])
     meter = rig.work(2, on_other_type="drop")
     assert meter.total.dropped == {"unsupported_type": 1}
     assert [output.role for output in _seen(rig)] == [Role.ENRICHED]
@@ -102,5 +100,5 @@ def test_dropped_by_setting(rig: Rig) -> None:
 
 def test_lag_comes_down_to_nothing(rig: Rig) -> None:
     """At the end of the topic nothing is left to read."""
-    rig.write(Sent(EVENT, timestamp=TIME, partition=n % PARTITIONS) for n in range(20))
+    rig.write(Sent(EVENT, timestamp=RECENT, partition=n % PARTITIONS) for n in range(20))
     assert rig.work(20).lags[-1] == 0

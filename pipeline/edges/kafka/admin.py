@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
-from pipeline.edges.kafka.clients import CLIENT_LOG, LibrdkafkaConfig, plain_config
+from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.ports import TopicFacts, TopicSpec, TransportError
 
@@ -34,8 +33,7 @@ class Admin:
         self._timeout_s = timeout_s
         self._servers = str(kafka.get("bootstrap.servers", ""))
         self._causes = Causes()
-        config: dict[str, Any] = {**plain_config(kafka), "error_cb": self._causes}
-        self._client = AdminClient(config, logger=CLIENT_LOG)
+        self._client = make_admin(plain_config(kafka), self._causes)
 
     def wait_until_reachable(self, on_wait: Callable[[str], None] | None = None) -> int:
         """Wait for the cluster to answer; the number of brokers.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from pipeline.ports import RefusedError
 
@@ -117,6 +118,14 @@ def make_producer(
         callbacks["on_delivery"] = on_delivery
     try:
         return Producer({**config, **callbacks}, logger=CLIENT_LOG)
+    except KafkaException as error:
+        raise _bad_config(error) from error
+
+
+def make_admin(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> AdminClient:
+    """An admin client; RefusedError when librdkafka does not take the configuration."""
+    try:
+        return AdminClient({**config, "error_cb": on_error}, logger=CLIENT_LOG)
     except KafkaException as error:
         raise _bad_config(error) from error
 

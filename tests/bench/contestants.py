@@ -1,0 +1,118 @@
+"""One contestant as a process: `worker` or `passthrough`; prints its CPU time per event."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import threading
+import time
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from pipeline.edges.kafka.clients import consumer_config, producer_config
+from pipeline.ports import Record, Session, Tally
+from pipeline.settings import Settings, load_settings
+from pipeline.wiring import WallClock, checked_topics, make_broker, make_processor
+from pipeline.worker import Worker
+
+
+class Stopwatch:
+    """CPU time of this process from the first commit to the last, per record."""
+
+    def __init__(self, enough: int) -> None:
+        self.stop = threading.Event()
+        self._enough = enough
+        self._seen = 0
+        self._first = 0
+        self._cpu = 0.0
+
+    def saw(self, records: int) -> None:
+        """Count committed records."""
+        self._seen += records
+        if not self._first:
+            self._first, self._cpu = self._seen, time.process_time()
+        if self._seen >= self._enough:
+            used = time.process_time() - self._cpu
+            figure = used / (self._seen - self._first) * 1e6
+            print(json.dumps({"cpu_us_per_event": figure}))  # noqa: T201  read by kafka.py
+            self.stop.set()
+
+
+class Meter:
+    """See `ports.Meter`."""
+
+    def __init__(self, watch: Stopwatch) -> None:
+        self._watch = watch
+
+    def committed(self, tally: Tally) -> None:
+        """See `ports.Meter`."""
+        self._watch.saw(tally.records)
+
+    def tick(self, session: Session) -> None:
+        """See `ports.Meter`."""
+
+    def recovering(self, how: str, error: Exception, attempt: int) -> None:
+        """A round with a fault in it measures nothing."""
+        raise SystemExit(f"{how} {attempt}: {error}")
+
+    def crashed(self, record: Record, error: Exception) -> None:
+        """See `recovering`."""
+        raise SystemExit(f"{record.offset}: {error!r}")
+
+
+def run_worker(settings: Settings, watch: Stopwatch) -> None:
+    """The worker as `track-pipeline run` starts it."""
+    broker = make_broker(settings, checked_topics(settings, print), "earliest")
+    processor = make_processor(settings, group=settings.group)
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    Worker(broker, processor, WallClock(), Meter(watch), max_resets=0).run(watch.stop)
+
+
+def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
+    """The least a Python worker can do exactly once: the same bytes, key, time and partition."""
+    consumer = Consumer(
+        {
+            **consumer_config(settings.kafka, {}, settings.group, None),
+            "auto.offset.reset": "earliest",
+        }
+    )
+    producer = Producer(producer_config(settings.kafka, {}, settings.group, 60_000))
+    producer.init_transactions(30)
+    consumer.subscribe(["track.raw"])
+    while not watch.stop.is_set():
+        messages: list[Any] = consumer.consume(settings.batch.max_records, 0.1)
+        if not messages:
+            continue
+        metadata = consumer.consumer_group_metadata()
+        producer.begin_transaction()
+        offsets: dict[int, int] = {}
+        for message in messages:
+            partition = message.partition()
+            producer.produce(
+                "track.enriched",
+                message.value(),
+                message.key(),
+                partition,
+                timestamp=message.timestamp()[1],
+            )
+            offsets[partition] = message.offset() + 1
+        places = [TopicPartition("track.raw", number, at) for number, at in offsets.items()]
+        producer.send_offsets_to_transaction(places, metadata, 30)
+        producer.commit_transaction(30)
+        watch.saw(len(messages))
+    consumer.close()
+
+
+def main() -> None:
+    """Run the contestant that the arguments name."""
+    name, servers, group, events = sys.argv[1:]
+    flags = {"kafka.bootstrap.servers": servers, "group": group}
+    settings = load_settings(None, flags, {})
+    contestant = {"worker": run_worker, "passthrough": run_passthrough}[name]
+    contestant(settings, Stopwatch(int(events)))
+
+
+main()

@@ -1,0 +1,111 @@
+"""The core alone: `process()` against decoding and encoding the same bytes."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+
+from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.decode import decode
+from pipeline.core.encode import encode_json
+from pipeline.core.normalise import normalise
+from pipeline.core.origin import origin_of
+from pipeline.core.policy import Policy
+from pipeline.core.process import Processor
+from pipeline.core.reasons import Invalid
+from pipeline.core.record import Record
+from pipeline.core.validate import Findings, validate
+from pipeline.generate import Generator
+from tests.bench.rounds import Contestant, run_rounds, show
+
+_SETTINGS: Final = ContractSettings()
+_POLICY: Final = Policy.of(_SETTINGS)
+_NOW: Final = 1_900_000_000_000
+
+
+def measure_core(console: Console, rounds: int, events: int) -> None:
+    """Print the two tables of the core."""
+    good = _records(Generator(7, invalid_share=0, batch_share=0), events)
+    size = sum(len(record.value or b"") for record in good) // len(good)
+    process = Processor(_SETTINGS, Identity(app="bench", group="bench")).process
+    decoder = msgspec.json.Decoder(float_hook=Decimal).decode
+
+    def least(record: Record) -> Any:  # noqa: ANN401  not looked at
+        return encode_json(decoder(record.value or b""))
+
+    def until_decode(record: Record) -> Any:  # noqa: ANN401
+        return decode(record.value, 512)
+
+    def until_validate(record: Record) -> Any:  # noqa: ANN401
+        return validate(decode(record.value, 512), Findings(), _POLICY)
+
+    def until_normalise(record: Record) -> Any:  # noqa: ANN401
+        findings = Findings()
+        track = validate(decode(record.value, 512), findings, _POLICY)
+        if isinstance(track, Invalid):
+            raise TypeError(track)
+        origin = origin_of(record, accept_headers=False)
+        return normalise(track, findings, _POLICY, origin, record.value or b"")
+
+    def until_encode(record: Record) -> Any:  # noqa: ANN401
+        return encode_json(until_normalise(record))
+
+    contestants: dict[str, Contestant] = {
+        "decode + encode alone": _timed(least, good),
+        "up to decode": _timed(until_decode, good),
+        "up to validate": _timed(until_validate, good),
+        "up to normalise": _timed(until_normalise, good),
+        "up to encode": _timed(until_encode, good),
+        "process()": _timed(lambda record: process(record, _NOW), good),
+    }
+    title = f"core, {len(good)} single good events of {size} bytes, {rounds} rounds"
+    show(console, title, run_rounds(contestants, rounds), "goal: process() ≤ 3.0×")
+    _measure_mix(console, rounds, events, process)
+
+
+def _measure_mix(console: Console, rounds: int, events: int, process: Any) -> None:  # noqa: ANN401
+    """The usual mix: batches and refused events too, per record."""
+    mix = _records(Generator(7), events)
+    decoder = msgspec.json.Decoder(float_hook=Decimal).decode
+
+    def least(record: Record) -> Any:  # noqa: ANN401  not looked at
+        try:
+            return encode_json(decoder(record.value or b""))
+        except (ValueError, RecursionError, ArithmeticError):
+            return None
+
+    contestants: dict[str, Contestant] = {
+        "decode + encode alone": _timed(least, mix),
+        "process()": _timed(lambda record: process(record, _NOW), mix),
+    }
+    title = "core, per record of the usual mix (5 % batches, 2 % of events refused)"
+    show(console, title, run_rounds(contestants, rounds), "no goal; for comparison")
+
+
+def _records(generator: Generator, count: int) -> list[Record]:
+    return [
+        Record(each.value, each.key, (), each.timestamp, "track.raw", 0, offset)
+        for offset, each in enumerate(islice(generator, count))
+    ]
+
+
+def _timed(function: Callable[[Record], Any], records: Sequence[Record]) -> Contestant:
+    def run() -> float:
+        gc.collect()
+        gc.disable()
+        try:
+            started = time.process_time()
+            for record in records:
+                function(record)
+            return (time.process_time() - started) / len(records) * 1e6
+        finally:
+            gc.enable()
+
+    return run

@@ -1,0 +1,71 @@
+"""End to end on a real Kafka: the worker against a bare pass-through loop.
+
+Each contestant is a process of its own that reads the same raw topic under a group of its own,
+and says what CPU time it used from its first commit on.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import islice
+from typing import Final
+
+from rich.console import Console
+
+from pipeline.edges.kafka import Publisher
+from pipeline.edges.local_kafka import LocalKafka
+from pipeline.generate import Generator
+from pipeline.settings import load_settings
+from pipeline.topics import CreateOptions, specs
+from pipeline.wiring import admin, topic_names
+from tests.bench.rounds import Contestant, run_rounds, show
+
+_PARTITIONS: Final = 4
+_SECONDS: Final = 300
+
+
+def measure_kafka(console: Console, rounds: int, events: int) -> None:
+    """Print the end-to-end table."""
+    with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
+        servers = kafka.bootstrap_servers
+        settings = load_settings(None, {"kafka.bootstrap.servers": servers}, {})
+        cluster = admin(settings)
+        cluster.wait_until_reachable()
+        cluster.create(
+            specs(topic_names(settings), CreateOptions(_PARTITIONS, 1, None, 1.0), None)
+        )
+        with Publisher(settings.kafka) as publisher:
+            for each in islice(Generator(7, invalid_share=0.02, batch_share=0), events):
+                publisher.send("track.raw", each.value, each.key)  # now: retention looks at it
+        console.print(f"· wrote {events} raw records")
+        contestants = {
+            "pass-through, transactions": _contestant("passthrough", servers, events),
+            "worker": _contestant("worker", servers, events),
+        }
+        _warm_up(contestants)
+        title = f"end to end, {events} records, {_PARTITIONS} partitions, {rounds} rounds"
+        show(console, title, run_rounds(contestants, rounds), "goal: worker ≤ 2.0×")
+
+
+def _warm_up(contestants: dict[str, Contestant]) -> None:
+    """The broker's Java compiles for the load, and the page cache fills."""
+    for contestant in contestants.values():
+        contestant()
+
+
+def _contestant(name: str, servers: str, events: int) -> Contestant:
+    numbers = iter(range(1_000_000))
+
+    def run() -> float:
+        group = f"bench-{name}-{next(numbers)}"
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.bench.contestants", name, servers, group, str(events)],
+            check=True,
+            capture_output=True,
+            timeout=_SECONDS,
+        )
+        return float(json.loads(done.stdout.splitlines()[-1])["cpu_us_per_event"])
+
+    return run
