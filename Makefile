@@ -53,6 +53,10 @@ format: $(INSTALLED) ## Put the code into the project's format
 bench: $(INSTALLED) ## Measure CPU time per event, as ratios to the least possible
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+.PHONY: schemas
+schemas: $(INSTALLED) ## Write the JSON Schemas of schemas/ anew from the code
+	$(BIN)/python schemas/publish.py
+
 .PHONY: up
 up: ## Start Kafka and the worker in Docker; ARGS="--profile ui" adds a Kafka UI on port 8080
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2;\

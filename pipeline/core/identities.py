@@ -31,7 +31,7 @@ def read_id(value: Any) -> str | None | Unusable:  # noqa: ANN401  any JSON valu
         return str(value) if -_TOO_LONG < value < _TOO_LONG else UNUSABLE
     if type(value) is Decimal:
         # Magnitude and exponent first: int(Decimal("1e1000000")) would take half a minute.
-        if value.adjusted() < MAX_ID_DIGITS and _is_integral(value):
+        if not value or (value.adjusted() < MAX_ID_DIGITS and _is_integral(value)):
             return str(int(value))
     return UNUSABLE
 

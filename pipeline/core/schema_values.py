@@ -8,9 +8,17 @@ ECMAScript's and Python's regular expressions have in common.
 from __future__ import annotations
 
 from decimal import Context, Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    WithJsonSchema,
+    create_model,
+)
+from pydantic.alias_generators import to_camel
 
 from pipeline.core.currencies import ISO_4217
 from pipeline.core.identities import MAX_ID_DIGITS
@@ -35,6 +43,10 @@ def _trimmed(pattern: str) -> str:
 
 def _any_case(code: str) -> str:
     return "".join(f"[{letter}{letter.lower()}]" for letter in code)
+
+
+class Anything(RootModel[Any]):
+    """Any JSON value. Beside a type it says that another type is no reason to refuse the event."""
 
 
 class NotSet(RootModel[Annotated[str, Field(pattern=f"^{WHITE}*$")] | None]):
@@ -99,9 +111,7 @@ class CurrencyCode(
 
 
 class CurrencyText(
-    RootModel[
-        Annotated[str, Field(pattern=_trimmed("|".join(map(_any_case, sorted(ISO_4217)))))]
-    ]
+    RootModel[Annotated[str, Field(pattern=_trimmed("|".join(map(_any_case, sorted(ISO_4217)))))]]
 ):
     """A code of ISO 4217 in any case, outer white space trimmed; becomes upper-case."""
 
@@ -122,7 +132,7 @@ class Time(
     """A moment in ISO-8601, UTC, with milliseconds and `Z`; years 0001 to 9999."""
 
 
-class SentTime(RootModel[str | float | Any]):
+class SentTime(RootModel[str | float | Anything]):
     """A moment as clients send it.
 
     Read are ISO-8601 (`Z`, an offset or none, which is UTC; date only; up to nine decimals of a
@@ -131,14 +141,32 @@ class SentTime(RootModel[str | float | Any]):
     """
 
 
-class EmptyArray(
-    RootModel[Annotated[list[Any], Field(max_length=0, json_schema_extra={"items": False})]]
-):
+class EmptyArray(RootModel[Annotated[list[Any], WithJsonSchema({"type": "array", "maxItems": 0})]]):
     """What PHP makes of an empty object; read as `{}`, with warning `empty_array_for_object`."""
 
 
-TimestampSource = Literal["given", "corrected", "original", "received"]
-"""What `timestamp` was made from."""
+EVENT: Final = (
+    "Name of the action that a user has performed. Kept as sent, since names are matched exactly."
+)
+PROPERTIES: Final = "Free-form dictionary of properties of the event, like `revenue`."
+REVENUE: Final = (
+    "Amount of revenue the event resulted in: a decimal value, so a shirt worth 19.99 results in "
+    "a revenue of 19.99."
+)
+VALUE: Final = (
+    "An abstract value to associate with the event, where it doesn't generate revenue but has an "
+    "intrinsic value, like newsletter signups."
+)
+USER_ID: Final = "Unique identifier of the user who performed the action."
+ANONYMOUS_ID: Final = (
+    "Any pseudo-unique identifier, for when you don't know who the user is but still want to tie "
+    "them to an event."
+)
+CONTEXT: Final = (
+    "Dictionary of extra information that provides useful context about the event, but is not "
+    "directly related to the call, like ip address or locale."
+)
+INTEGRATIONS: Final = "Which destinations the event is meant for. Kept as sent."
 
 CONTEXT_FIELDS: Final = {
     "active": "Whether a user is active.",
@@ -168,20 +196,36 @@ CONTEXT_FIELDS: Final = {
 def _context_field(name: str) -> tuple[Any, Any]:
     """A field whose type is told but not enforced: a wrong one is only warned about."""
     kind = JsonObject if CONTEXT_TYPES[name] is dict else CONTEXT_TYPES[name]
-    return kind | None | Any, Field(None, description=CONTEXT_FIELDS[name])
+    return kind | Anything, Field(None, description=CONTEXT_FIELDS[name])
 
 
-class Open(BaseModel):
-    """An object that may hold more than is said here."""
+Schema = dict[str, Any]
 
-    model_config = ConfigDict(extra="allow")
+
+class Object(BaseModel):
+    """An object that may hold more than its fields."""
+
+    model_config = ConfigDict(extra="allow", alias_generator=to_camel)
+
+    RULES: ClassVar[Schema] = {}
+    """Keywords beside those of the fields: what holds between them."""
+
+
+def ref(kind: type[BaseModel]) -> Schema:
+    """A rule's reference to a type that a field of the same schema has."""
+    return {"$ref": f"#/$defs/{kind.__name__}"}
+
+
+def has(name: str, schema: Schema) -> Schema:
+    """Keywords: the object has the field, and it is like this."""
+    return {"required": [name], "properties": {name: schema}}
 
 
 _context_fields: dict[str, Any] = {name: _context_field(name) for name in CONTEXT_TYPES}
-ContextObject: type[Open] = create_model(
+ContextObject: type[Object] = create_model(
     "Context",
-    __base__=Open,
-    __doc__="Extra information that provides useful context about the event. Kept as sent; a "
-    "field of another type than told here is kept too, with warning `context_field_type`.",
+    __base__=Object,
+    __doc__="Kept as sent. A field of another type than told here is kept too, with warning "
+    "`context_field_type` (of `traits`, `traits_not_object`).",
     **_context_fields,
 )

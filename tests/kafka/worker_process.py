@@ -31,7 +31,7 @@ class Pipeline:
     def __init__(self, servers: str, name: Callable[[str], str], folder: Path) -> None:
         self.servers = servers
         self.names = TopicNames(*(name(role) for role in TopicNames._fields))
-        self.admin = Admin({"bootstrap.servers": servers}, _ANSWER_S)
+        self.admin = self._new_admin()
         self._folder = folder
         self._workers: list[subprocess.Popen[bytes]] = []
 
@@ -73,7 +73,12 @@ class Pipeline:
         try:
             return self.admin.progress(group or self.names.raw, self.names.raw)
         except TransportError:
+            # A client that has met a restarted broker may never find its coordinator again.
+            self.admin = self._new_admin()
             return Progress(0, 1)
+
+    def _new_admin(self) -> Admin:
+        return Admin({"bootstrap.servers": self.servers}, _ANSWER_S)
 
     def committed(self) -> int:
         """How many raw offsets the group has committed."""

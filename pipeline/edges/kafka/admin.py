@@ -99,7 +99,9 @@ class Admin:
             ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
             begins = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
             asked = ConsumerGroupTopicPartitions(group, places)
-            (future,) = self._client.list_consumer_group_offsets([asked]).values()
+            (future,) = self._client.list_consumer_group_offsets(
+                [asked], request_timeout=self._timeout_s
+            ).values()
             committed = future.result().topic_partitions
         except KafkaException as error:
             raise self._sentence(error, f"asking for the offsets of group {group}") from error
@@ -110,7 +112,9 @@ class Admin:
         return Progress(done, sum(ends.values()) - sum(begins.values()))
 
     def _offsets(self, places: list[TopicPartition], which: OffsetSpec) -> dict[int, int]:
-        answers = self._client.list_offsets(dict.fromkeys(places, which))
+        answers = self._client.list_offsets(
+            dict.fromkeys(places, which), request_timeout=self._timeout_s
+        )
         return {place.partition: future.result().offset for place, future in answers.items()}
 
     def create(self, topics: Iterable[TopicSpec]) -> None:

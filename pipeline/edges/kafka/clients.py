@@ -124,8 +124,9 @@ def make_producer(
 
 def make_admin(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> AdminClient:
     """An admin client; RefusedError when librdkafka does not take the configuration."""
+    callbacks: dict[str, Any] = {"error_cb": on_error}
     try:
-        return AdminClient({**config, "error_cb": on_error}, logger=CLIENT_LOG)
+        return AdminClient({**config, **callbacks}, logger=CLIENT_LOG)
     except KafkaException as error:
         raise _bad_config(error) from error
 

@@ -150,8 +150,19 @@ class Collector:
                 "(or the topic was created anew). Set on_data_loss=continue to go on without them"
             )
         _LOG.error("data lost, going on: %s", what)
-        self._consumer.seek(TopicPartition(self._topic, number, low))
         self.next[number] = low
+        self._assign_again(number)
+
+    def _assign_again(self, number: int) -> None:
+        """A partition whose offset was gone can't be sought, only assigned anew."""
+        place = TopicPartition(self._topic, number, self.next[number])
+        if self._cooperative:
+            self._consumer.incremental_unassign([place])
+            self._consumer.incremental_assign([place])
+        else:
+            self._consumer.assign(
+                [TopicPartition(self._topic, held, at) for held, at in self.next.items()]
+            )
 
     def _batch(self) -> Batch:
         topic, positions = self._topic, self._fresh

@@ -10,11 +10,13 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from pipeline.core.record import Output, Role
+from pipeline.edges.kafka.bounded import BoundedCalls
 from pipeline.edges.kafka.clients import (
     LibrdkafkaConfig,
     is_cooperative,
@@ -40,6 +42,8 @@ _SLOW_S: Final = 2.0
 transaction, so the producer is replaced (a new epoch fences the late request)."""
 _POLL_S: Final = 0.05
 _STEP_S: Final = 5.0
+_STUCK_S: Final = 10.0
+"""A call that outlives its own time-out by so much will never return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class KafkaSession:
         self._causes = Causes()
         self._undelivered: KafkaError | None = None
         self._renew = False
+        self._calls = BoundedCalls()
         self._topics = config.topics
         self._partitions = {
             role: PartitionMap(config.partitions[config.raw_topic], config.partitions[topic])
@@ -243,7 +248,8 @@ class KafkaSession:
         while True:
             left = deadline - time.monotonic()
             try:
-                call(max(0.001, min(_STEP_S, left)))
+                step = max(0.001, min(_STEP_S, left))
+                self._calls.call(partial(call, step), step + _STUCK_S, what)
             except KafkaException as failure:
                 error = kafka_error(failure)
                 if error.retriable() and time.monotonic() < deadline:
@@ -273,5 +279,6 @@ class KafkaSession:
 
     def close(self) -> None:
         """Leave the group. The producer is only dropped: its close() may wait for a broker."""
+        self._calls.end()
         with contextlib.suppress(KafkaException, RuntimeError):
             self._consumer.close()

@@ -1,0 +1,49 @@
+"""Calls into the client that may never return, whatever time-out they were given.
+
+librdkafka's send_offsets_to_transaction() hangs when the group's coordinator was away from the
+cluster's metadata for a moment, as every broker is that was killed and comes back
+(confluentinc/librdkafka issue 5511, open in 2.16). A thread in C can't be interrupted, but it can
+be left behind: the session is given up, and the next one fences whatever the old one still does.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+from pipeline.ports import OutcomeUnknownError
+
+
+class BoundedCalls:
+    """One daemon thread that makes calls for a session, one at a time."""
+
+    def __init__(self) -> None:
+        self._asked: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+        threading.Thread(target=self._serve, name="kafka-calls", daemon=True).start()
+
+    def call(self, function: Callable[[], object], limit_s: float, what: str) -> None:
+        """Call it; raises what it raises, and OutcomeUnknownError when it takes longer."""
+        self._asked.put(function)
+        try:
+            error = self._answers.get(timeout=limit_s)
+        except queue.Empty:
+            raise OutcomeUnknownError(
+                f"{what}: the Kafka client did not come back from a call within {limit_s:.0f} s"
+            ) from None
+        if error is not None:
+            raise error
+
+    def end(self) -> None:
+        """Let the thread end, after the call at hand if it ever returns."""
+        self._asked.put(None)
+
+    def _serve(self) -> None:
+        while (function := self._asked.get()) is not None:
+            try:
+                function()
+            except Exception as error:  # noqa: BLE001  handed to the caller
+                self._answers.put(error)
+            else:
+                self._answers.put(None)

@@ -1,0 +1,20 @@
+"""Write the JSON Schemas of `pipeline.core.schema` into this folder, by contract version."""  # noqa: INP001  a script
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.core.contract import CONTRACT_VERSION
+from pipeline.core.schema import NAMES, document
+
+
+def main() -> None:
+    """Write every schema; nothing else in the folder is touched."""
+    folder = Path(__file__).parent / CONTRACT_VERSION
+    folder.mkdir(exist_ok=True)
+    for name in NAMES:
+        (folder / f"{name}.json").write_bytes(document(name))
+
+
+if __name__ == "__main__":
+    main()
