@@ -162,7 +162,7 @@ def _warnings(sent: Any, enriched: Any) -> Iterator[Effect]:  # noqa: ANN401
     for text in enriched["enrichment"].get("warnings", ()):
         code, _, pointer = text.partition(" ")
         before, after = _at(sent, pointer), _at(enriched, pointer)
-        yield Effect(Kind.WARNED, code, pointer, reasons.Warning(code).meaning, before, after)
+        yield Effect(Kind.WARNED, code, pointer, reasons.WarningCode(code).meaning, before, after)
 
 
 def _changes(

@@ -30,7 +30,7 @@ class OutcomeUnknownError(TransportError):
 
 
 class RefusedError(TransportError):
-    """Kafka refuses for a reason that only the operator can remove (a topic, a right, a setting)."""
+    """Kafka refuses for a reason that only the operator can remove: a topic, a right, a limit."""
 
 
 class FencedError(TransportError):

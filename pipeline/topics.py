@@ -46,13 +46,13 @@ class CreateOptions(NamedTuple):
     dead_letter_retention_days: float
 
 
-def specs(
-    names: TopicNames, options: CreateOptions, raw: TopicFacts | None
-) -> list[TopicSpec]:
+def specs(names: TopicNames, options: CreateOptions, raw: TopicFacts | None) -> list[TopicSpec]:
     """The topics as they should be; an existing raw topic decides partitions and sizes."""
     partitions = raw.partitions if raw else options.partitions
-    raw_max = raw.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES) if raw else (
-        KAFKA_DEFAULT_MAX_BYTES
+    raw_max = (
+        raw.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES)
+        if raw
+        else (KAFKA_DEFAULT_MAX_BYTES)
     )
     usual = {"cleanup.policy": "delete"}
     if options.retention_days is not None:

@@ -46,9 +46,7 @@ def make_processor(settings: Settings, *, group: str = "") -> Processor:
     return Processor(settings, Identity(app=APP, group=group))
 
 
-def checked_topics(
-    settings: Settings, on_wait: Callable[[str], None]
-) -> dict[str, TopicFacts]:
+def checked_topics(settings: Settings, on_wait: Callable[[str], None]) -> dict[str, TopicFacts]:
     """The pipeline's topics; RefusedError with every reason why they will not do."""
     cluster = admin(settings)
     cluster.wait_until_reachable(on_wait)
@@ -58,9 +56,7 @@ def checked_topics(
     if found:
         if any(text.startswith("topics do not exist") for text in found):
             servers = settings.kafka.get("bootstrap.servers", "")
-            found[0] += (
-                f"; create them: track-pipeline topics create --bootstrap-servers {servers}"
-            )
+            found[0] += f"; create them: track-pipeline topics create --bootstrap-servers {servers}"
         raise RefusedError("; ".join(found))
     return facts
 

@@ -14,8 +14,11 @@ from pipeline.wiring import checked_topics
 
 @click.command()
 @with_settings(*FLAGS)
-@click.option("--show-config", is_flag=True,
-              help="Print the effective settings as JSON, secrets masked, and ask no broker.")
+@click.option(
+    "--show-config",
+    is_flag=True,
+    help="Print the effective settings as JSON, secrets masked, and ask no broker.",
+)
 def check(settings: Settings, *, show_config: bool) -> None:
     """Check settings, broker, topics and limits without reading a record.
 

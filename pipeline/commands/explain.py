@@ -81,19 +81,22 @@ def _print_all(explained: list[Explanation]) -> None:
         print_explanation(console, explanation)
 
 
-def print_explanation(console: Console, explanation: Explanation) -> None:
+def print_explanation(
+    console: Console, explanation: Explanation, *, with_records: bool = True
+) -> None:
     """Print one event's rules and records: a table on a terminal, else plain text."""
+    records = _records(explanation) if with_records else []
     if console.is_terminal:
-        _print_tables(console, explanation)
+        _print_tables(console, explanation, records)
     else:
-        _print_plain(explanation)
+        _print_plain(explanation, records)
 
 
 def _headline(explanation: Explanation) -> str:
     return f"{explanation.source}: {explanation.outcome.replace('_', ' ')}"
 
 
-def _print_plain(explanation: Explanation) -> None:
+def _print_plain(explanation: Explanation, records: list[tuple[str, str]]) -> None:
     click.echo(escaped(_headline(explanation)))
     for effect in explanation.effects:
         click.echo(escaped(f"- {effect.kind}: {effect.code} {effect.pointer}".rstrip()))
@@ -103,11 +106,13 @@ def _print_plain(explanation: Explanation) -> None:
             click.echo(f"    {values}")
     if not explanation.effects:
         click.echo("- no rule acted")
-    for title, text in _records(explanation):
+    for title, text in records:
         click.echo(f"{title}:\n{text}")
 
 
-def _print_tables(console: Console, explanation: Explanation) -> None:
+def _print_tables(
+    console: Console, explanation: Explanation, records: list[tuple[str, str]]
+) -> None:
     good = explanation.outcome == Role.ENRICHED
     console.print(Text(escaped(_headline(explanation)), "bold green" if good else "bold red"))
     table = Table(show_header=False, show_lines=True)
@@ -123,7 +128,7 @@ def _print_tables(console: Console, explanation: Explanation) -> None:
         console.print(table)
     else:
         console.print("no rule acted")
-    for title, text in _records(explanation):
+    for title, text in records:
         console.print(Text(title, "bold"))
         console.print(Text(text), soft_wrap=True)
 

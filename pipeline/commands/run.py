@@ -39,18 +39,14 @@ def run(settings: Settings, start_over: str | None) -> None:
         "starting", version=__version__, contract=processor.contract, settings=settings.shown()
     )
     facts = checked_topics(settings, log.warning)
-    log.info(
-        "topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())}
-    )
+    log.info("topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())})
     broker = make_broker(settings, facts, start_over)
     meter = LogMeter(settings.stats_interval_s)
     # What exists now lives as long as the process; what comes later has no cycles to speak of.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     try:
-        Worker(
-            broker, processor, WallClock(), meter, max_resets=settings.max_resets
-        ).run(stop)
+        Worker(broker, processor, WallClock(), meter, max_resets=settings.max_resets).run(stop)
     finally:
         meter.statistics(lag=None)
     log.info("stopped")

@@ -31,17 +31,36 @@ def topics() -> None:
 
 @topics.command()
 @with_settings(*_TOPIC_FLAGS, needs_kafka=True)
-@click.option("--partitions", type=click.IntRange(1), default=6, show_default=True,
-              help="Of every topic; an existing raw topic decides instead.")
-@click.option("--replication-factor", type=click.IntRange(-1), default=-1, show_default=True,
-              help="Copies of each partition; -1 is the broker's default.")
-@click.option("--retention-days", type=float, default=None,
-              help="Of raw, enriched and identify; the broker's default when not given, -1 is for ever.")
-@click.option("--dead-letter-retention-days", type=float, default=30.0, show_default=True,
-              help="Of dead letters, longer than the rest: somebody has to repair them. -1 is for ever.")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1),
+    default=6,
+    show_default=True,
+    help="Of every topic; an existing raw topic decides instead.",
+)
+@click.option(
+    "--replication-factor",
+    type=click.IntRange(-1),
+    default=-1,
+    show_default=True,
+    help="Copies of each partition; -1 is the broker's default.",
+)
+@click.option(
+    "--retention-days",
+    type=float,
+    default=None,
+    help="Of raw, enriched and identify; the broker's default when not given, -1 is for ever.",
+)
+@click.option(
+    "--dead-letter-retention-days",
+    type=float,
+    default=30.0,
+    show_default=True,
+    help="Of dead letters, longer than the rest: somebody has to repair them. -1 is for ever.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan only.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON on standard output.")
-def create(
+def create(  # noqa: PLR0913  one for each option
     settings: Settings,
     partitions: int,
     replication_factor: int,
@@ -81,9 +100,7 @@ def _show(plan: list[TopicSpec], facts: dict[str, TopicFacts], *, as_json: bool)
     for topic in plan:
         shown = "\n".join(f"{name}={value}" for name, value in sorted(topic.config.items()))
         replication = "default" if topic.replication < 0 else str(topic.replication)
-        table.add_row(
-            _action(topic, facts), topic.name, str(topic.partitions), replication, shown
-        )
+        table.add_row(_action(topic, facts), topic.name, str(topic.partitions), replication, shown)
     width = None if sys.stdout.isatty() else 160
     Console(width=width, highlight=False).print(table)
 

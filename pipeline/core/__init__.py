@@ -1,1 +1,1 @@
-"""The event contract, pure: bytes in, values out. No clock, log, environment, client or global state."""
+"""The event contract, pure: bytes in, values out. No clock, log, environment or client."""

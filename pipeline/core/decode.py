@@ -64,7 +64,9 @@ def _deeper_than(value: bytes, limit: int) -> bool:
     return False
 
 
-def _diagnose(value: bytes, max_depth: int, error: Exception) -> Any | Invalid:  # noqa: ANN401
+def _diagnose(  # noqa: PLR0911  one for each fault
+    value: bytes, max_depth: int, error: Exception
+) -> Any | Invalid:  # noqa: ANN401
     if not value.strip(JSON_WHITESPACE_AND_MORE):
         return refuse(Reason.EMPTY_VALUE, "the value is only white space")
     if value.startswith(BYTE_ORDER_MARK) and not value.startswith(2 * BYTE_ORDER_MARK):
@@ -86,7 +88,9 @@ def _diagnose(value: bytes, max_depth: int, error: Exception) -> Any | Invalid: 
         return refuse(Reason.INVALID_JSON, "an integer has too many digits to be read")
     if _escapes_lone_surrogate(text):
         return refuse(Reason.INVALID_UTF8, "a \\u escape is half of a surrogate pair")
-    return refuse(Reason.INVALID_JSON, "not JSON: " + str(error).removeprefix("JSON is malformed: "))
+    return refuse(
+        Reason.INVALID_JSON, "not JSON: " + str(error).removeprefix("JSON is malformed: ")
+    )
 
 
 def _escapes_lone_surrogate(text: str) -> bool:

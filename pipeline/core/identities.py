@@ -21,7 +21,7 @@ class Unusable:
 UNUSABLE: Final = Unusable()
 
 
-def read_id(value: Any) -> str | None | Unusable:  # noqa: ANN401  any JSON value
+def read_id(value: Any) -> str | Unusable | None:  # noqa: ANN401  any JSON value
     """The id as trimmed text; None when it is not set (absent, null, blank)."""
     if type(value) is str:
         return value.strip() or None
@@ -29,16 +29,21 @@ def read_id(value: Any) -> str | None | Unusable:  # noqa: ANN401  any JSON valu
         return None
     if type(value) is int:
         return str(value) if -_TOO_LONG < value < _TOO_LONG else UNUSABLE
-    if type(value) is Decimal:
-        # Magnitude and exponent first: int(Decimal("1e1000000")) would take half a minute.
-        if not value or (value.adjusted() < MAX_ID_DIGITS and _is_integral(value)):
-            return str(int(value))
+    if type(value) is Decimal and _is_short_integer(value):
+        return str(int(value))
     return UNUSABLE
 
 
-def _is_integral(value: Decimal) -> bool:
-    """Whether the fraction is zero; looks at digits only, so any exponent is cheap."""
+def _is_short_integer(value: Decimal) -> bool:
+    """Whether it has no fraction and is short enough; looks at digits only.
+
+    Before any arithmetic: int(Decimal("1e1000000")) would take half a minute.
+    """
+    if not value:
+        return True
     _, digits, exponent = value.as_tuple()
+    if value.adjusted() >= MAX_ID_DIGITS:
+        return False
     if not isinstance(exponent, int):
         return False
     return exponent >= 0 or not any(digits[exponent:])

@@ -45,7 +45,9 @@ def is_set(value: Any) -> bool:  # noqa: ANN401  any JSON value
 def read_amount(value: Any) -> Amount | BadAmount:  # noqa: ANN401  any JSON value
     """Read a `revenue` or `value` that is set."""
     if type(value) is int:
-        return Amount(value, False, False) if -LIMIT < value < LIMIT else _TOO_LARGE
+        if -LIMIT < value < LIMIT:
+            return Amount(value, from_text=False, rounds=False)
+        return _TOO_LARGE
     if type(value) is Decimal:
         return _from_decimal(value, from_text=False)
     if type(value) is str:
@@ -75,7 +77,7 @@ def read_currency(value: Any, codes: frozenset[str]) -> str | None:  # noqa: ANN
     if type(value) is not str:
         return None
     text = value.strip()
-    # ASCII before upper-casing: "ı".upper() is "I".
+    # ASCII before upper-casing: the upper case of a dotless i is "I".
     if len(text) != _CODE_LENGTH or not text.isascii():
         return None
     code = text.upper()

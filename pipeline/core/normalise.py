@@ -8,7 +8,7 @@ from pipeline.core.encode import encode_sorted
 from pipeline.core.identities import generated_message_id, identify_message_id, read_id
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
-from pipeline.core.reasons import Warning
+from pipeline.core.reasons import WarningCode
 from pipeline.core.timestamps import DAY, MAX_MS, MIN_MS, format_time, read_time
 from pipeline.core.validate import TRACK, Findings, JsonObject, TrackEvent
 
@@ -88,14 +88,14 @@ def _message_id(
 ) -> str:
     usable = read_id(sent)
     if type(usable) is not str:
-        findings.warn(Warning.MESSAGE_ID_GENERATED, "/messageId")
+        findings.warn(WarningCode.MESSAGE_ID_GENERATED, "/messageId")
         return generated_message_id(origin.message_id_source(), original)
     if type(sent) is not str:
-        findings.warn(Warning.ID_STRINGIFIED, "/messageId")
+        findings.warn(WarningCode.ID_STRINGIFIED, "/messageId")
     return usable
 
 
-def _set_times(
+def _set_times(  # noqa: C901  four times the same, written out: it runs for every event
     raw: JsonObject, enriched: JsonObject, findings: Findings, record_time: int | None
 ) -> str | None:
     """Set the four time fields; what the `timestamp` was made from.
@@ -106,13 +106,13 @@ def _set_times(
     get = raw.get
     given = original = sent = received = None
     if (value := get("timestamp")) is not None and (given := read_time(value)) is None:
-        findings.warn(Warning.TIMESTAMP_UNPARSABLE, "/timestamp")
+        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, "/timestamp")
     if (value := get("originalTimestamp")) is not None and (original := read_time(value)) is None:
-        findings.warn(Warning.TIMESTAMP_UNPARSABLE, "/originalTimestamp")
+        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, "/originalTimestamp")
     if (value := get("sentAt")) is not None and (sent := read_time(value)) is None:
-        findings.warn(Warning.TIMESTAMP_UNPARSABLE, "/sentAt")
+        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, "/sentAt")
     if (value := get("receivedAt")) is not None and (received := read_time(value)) is None:
-        findings.warn(Warning.TIMESTAMP_UNPARSABLE, "/receivedAt")
+        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, "/receivedAt")
     client = given if original is None else original
     if received is None:
         received = _received(record_time, sent, client, findings)
@@ -120,7 +120,7 @@ def _set_times(
     if moment is not None:
         enriched["timestamp"] = moment[1]
         if received is not None and moment[0] - received[0] > DAY:
-            findings.warn(Warning.TIMESTAMP_IN_FUTURE, "/timestamp")
+            findings.warn(WarningCode.TIMESTAMP_IN_FUTURE, "/timestamp")
     if client is not None:
         enriched["originalTimestamp"] = client[1]
     if sent is not None:
@@ -137,7 +137,7 @@ def _received(
     if record_time is not None:
         return record_time, format_time(record_time)
     if sent is None and client is None:
-        findings.warn(Warning.RECEIVED_AT_UNKNOWN, "/receivedAt")
+        findings.warn(WarningCode.RECEIVED_AT_UNKNOWN, "/receivedAt")
     return client if sent is None else sent
 
 
@@ -158,12 +158,12 @@ def _event_time(
         return client, "original"
     delay = sent[0] - client[0]
     if delay < 0:
-        findings.warn(Warning.SENT_BEFORE_ORIGINAL, "/sentAt")
+        findings.warn(WarningCode.SENT_BEFORE_ORIGINAL, "/sentAt")
         return received, "received"
     moment = received[0] - delay
     if MIN_MS <= moment <= MAX_MS:
         return (moment, format_time(moment)), "corrected"
-    findings.warn(Warning.TIMESTAMP_OUT_OF_RANGE, "/timestamp")
+    findings.warn(WarningCode.TIMESTAMP_OUT_OF_RANGE, "/timestamp")
     return received, "received"
 
 
@@ -188,10 +188,10 @@ def _set_traits(track: TrackEvent, enriched: JsonObject, findings: Findings) -> 
             for name, value in lifted.items()
             if name in below
         ):
-            findings.warn(Warning.TRAITS_CONFLICT, "/traits")
+            findings.warn(WarningCode.TRAITS_CONFLICT, "/traits")
         lifted = {**below, **lifted}
     elif below is not None:
-        findings.warn(Warning.TRAITS_CONFLICT, "/traits")
+        findings.warn(WarningCode.TRAITS_CONFLICT, "/traits")
     enriched["traits"] = lifted
 
 
@@ -203,7 +203,7 @@ def _replace_enrichment(track: TrackEvent, findings: Findings, policy: Policy) -
     earlier = track.raw["enrichment"]
     if earlier is None:
         return False
-    findings.warn(Warning.ENRICHMENT_REPLACED, "/enrichment")
+    findings.warn(WarningCode.ENRICHMENT_REPLACED, "/enrichment")
     return (
         type(earlier) is dict
         and earlier.get("currencyDefaulted") is True

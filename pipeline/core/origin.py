@@ -49,7 +49,7 @@ class Origin(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}{index}"
 
     def message_id_source(self) -> str:
-        """`topic:partition:offset:index`, index empty outside batches; of a file without partition."""
+        """`topic:partition:offset:index`, no index outside batches; no partition of a file."""
         index = "" if self.item is None else self.item
         if self.partition == NO_PARTITION:
             return f"{self.topic}:{self.offset}:{index}"

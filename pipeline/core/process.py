@@ -50,10 +50,13 @@ class Processor:
         """
         value, limits = record.value, self._policy.limits
         origin = origin_of(record, accept_headers=self._accept_headers)
-        if limits.max_record_bytes is not None and value is not None:
-            if len(value) > limits.max_record_bytes:
-                detail = f"{len(value)} bytes, over limits.max_record_bytes"
-                return (self._refused(record, origin, refuse(Reason.RECORD_TOO_LARGE, detail), now),)
+        if limits.max_record_bytes is not None:
+            size = len(value or b"")
+            if size > limits.max_record_bytes:
+                detail = f"{size} bytes, over limits.max_record_bytes"
+                return (
+                    self._refused(record, origin, refuse(Reason.RECORD_TOO_LARGE, detail), now),
+                )
         decoded = decode(value, limits.max_depth)
         if type(decoded) is dict and "batch" in decoded:
             return self._batch(record, origin, decoded, now)
@@ -104,7 +107,12 @@ class Processor:
         return tuple(outputs)
 
     def _event(
-        self, record: Record, origin: Origin, decoded: Any, original: bytes, now: int
+        self,
+        record: Record,
+        origin: Origin,
+        decoded: Any,  # noqa: ANN401  any JSON value
+        original: bytes,
+        now: int,
     ) -> tuple[Output, ...]:
         """One event's outcome. `original` is its own bytes, `record.value` what a letter keeps."""
         if type(decoded) is not dict:
@@ -141,7 +149,12 @@ class Processor:
         return (output,)
 
     def _refused(
-        self, record: Record, origin: Origin, invalid: Invalid, now: int, event: Any = None
+        self,
+        record: Record,
+        origin: Origin,
+        invalid: Invalid,
+        now: int,
+        event: Any = None,  # noqa: ANN401  any JSON value
     ) -> Output:
         """The dead letter of a refusal; or nothing but a count, where a setting says so."""
         if self._policy.drops_other_types and any(
@@ -150,9 +163,7 @@ class Processor:
             reason = Reason.UNSUPPORTED_TYPE.value
             return Output(Role.DROPPED, None, None, (), now, record.partition, reason)
         headers = without_ours(record.headers)
-        letter = Letter(
-            record.value, record.key, headers, record.partition, origin, invalid, event
-        )
+        letter = Letter(record.value, record.key, headers, record.partition, origin, invalid, event)
         return self._letters.write(letter, now)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple, final
+from typing import NamedTuple, Self, final
 
 
 class _Code(StrEnum):
     meaning: str
 
-    def __new__(cls, code: str, meaning: str = "") -> _Code:
+    def __new__(cls, code: str, meaning: str = "") -> Self:
+        """Keep the meaning beside the code."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
@@ -57,7 +58,7 @@ class Reason(_Code):
     PROCESSING_ERROR = "processing_error", "a bug in this program stopped the event; report it"
 
 
-class Warning(_Code):  # noqa: A001  the contract's own word; never used beside the builtin
+class WarningCode(_Code):
     """What was changed or noticed on an event that was kept (`enrichment.warnings`)."""
 
     EMPTY_ARRAY_FOR_OBJECT = "empty_array_for_object", "an empty array was read as {} (PHP senders)"
@@ -87,7 +88,7 @@ class Warning(_Code):  # noqa: A001  the contract's own word; never used beside 
         "sent_before_original",
         "sentAt is before the client's time: its clock moved",
     )
-    TIMESTAMP_OUT_OF_RANGE = "timestamp_out_of_range", "the corrected time is outside years 1–9999"
+    TIMESTAMP_OUT_OF_RANGE = "timestamp_out_of_range", "the corrected time is outside years 1-9999"
     TIMESTAMP_UNPARSABLE = "timestamp_unparsable", "a time could not be read and was left out"
     TIMESTAMP_IN_FUTURE = "timestamp_in_future", "the event is over 24 h later than its receipt"
     REVENUE_INVALID = "revenue_invalid", "rules.revenue_invalid is warn: kept as sent"

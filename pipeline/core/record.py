@@ -15,7 +15,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 """Kafka record headers in their order; a name may occur more than once."""
 
 NO_PARTITION = -1
-"""`Record.partition` of a record that was read from a file: `topic` is the file's name, `offset` the line."""
+"""`Record.partition` of a record from a file: `topic` is its name, `offset` the line."""
 
 
 class Record(NamedTuple):
@@ -42,7 +42,7 @@ class Role(StrEnum):
 
 
 class Output(NamedTuple):
-    """One record to write. Exactly one of role ENRICHED, DEAD_LETTER or DROPPED exists per event."""
+    """One record to write; exactly one of ENRICHED, DEAD_LETTER or DROPPED exists per event."""
 
     role: Role
     value: bytes | None

@@ -7,12 +7,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import ConfigDict, Field
 
 from pipeline.core.normalise import MAX_WARNINGS
-from pipeline.core.reasons import Warning as Noticed
+from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.core.schema_values import (
     ANONYMOUS_ID,
     CONTEXT,
     EVENT,
     INTEGRATIONS,
+    OPTIONAL,
     PROPERTIES,
     REVENUE,
     USER_ID,
@@ -72,14 +73,14 @@ _HAS_TRAITS_TO_LIFT: Final[Schema] = {"properties": {"context": has("traits", _N
 class Properties(Object):
     """The properties of the event. All but the reserved ones are as sent."""
 
-    revenue: Amount = Field(None, description=REVENUE, examples=[19.99])
+    revenue: Amount = Field(OPTIONAL, description=REVENUE, examples=[19.99])
     currency: CurrencyCode | Text | bool | float | list[Any] | JsonObject = Field(
-        None,
+        OPTIONAL,
         description="Currency of the revenue, in ISO 4217 format, upper-case. Without a revenue "
         "it may be anything that is set.",
         examples=["USD"],
     )
-    value: Amount = Field(None, description=VALUE, examples=[1])
+    value: Amount = Field(OPTIONAL, description=VALUE, examples=[1])
 
     RULES: ClassVar[Schema] = {
         # A revenue is never without its currency.
@@ -93,16 +94,16 @@ class Enrichment(Object):
     model_config = ConfigDict(extra="forbid")
 
     currency_defaulted: Literal[True] = Field(
-        None, description="The currency was not set: it is an assumption. Else absent."
+        OPTIONAL, description="The currency was not set: it is an assumption. Else absent."
     )
     timestamp_source: TimestampSource = Field(
-        None,
+        OPTIONAL,
         description="What `timestamp` was made from: `given` (kept, since it was corrected "
         "upstream), `corrected` (receivedAt - (sentAt - originalTimestamp)), `original` (the "
         "client's time as it is), `received` (receivedAt).",
     )
     warnings: list[Annotated[str, Field(pattern=WARNING_PATTERN)]] = Field(
-        None,
+        OPTIONAL,
         min_length=1,
         max_length=MAX_WARNINGS,
         description="What was changed or noticed: a code and the JSON Pointer of its field. "
@@ -121,20 +122,20 @@ class EnrichedEvent(Object):
     type: Literal["track"] = Field(description="The API call.")
     event: Text = Field(description=EVENT, examples=["Order Completed"])
     message_id: MessageId
-    user_id: UserId = Field(None)
-    anonymous_id: AnonymousId = Field(None)
-    timestamp: Timestamp = Field(None)
-    original_timestamp: OriginalTimestamp = Field(None)
-    sent_at: SentAt = Field(None)
-    received_at: ReceivedAt = Field(None)
+    user_id: UserId = Field(OPTIONAL)
+    anonymous_id: AnonymousId = Field(OPTIONAL)
+    timestamp: Timestamp = Field(OPTIONAL)
+    original_timestamp: OriginalTimestamp = Field(OPTIONAL)
+    sent_at: SentAt = Field(OPTIONAL)
+    received_at: ReceivedAt = Field(OPTIONAL)
     properties: Properties = Field(description=PROPERTIES)
     traits: Anything = Field(
-        None,
+        OPTIONAL,
         description="Traits of the user: a non-empty `context.traits`, over a top-level `traits` "
         "that was sent. Without the former, the latter stays as sent, whatever it is.",
     )
     context: ContextObject = Field(description=CONTEXT)
-    integrations: Integrations = Field(None)
+    integrations: Integrations = Field(OPTIONAL)
     enrichment: Enrichment = Field(description="What this program says about the event.")
 
     RULES: ClassVar[Schema] = {
@@ -155,17 +156,17 @@ class IdentifyMessage(Object):
 
     type: Literal["identify"] = Field(description="The API call.")
     message_id: MessageId
-    user_id: UserId = Field(None)
-    anonymous_id: AnonymousId = Field(None)
-    timestamp: Timestamp = Field(None)
-    original_timestamp: OriginalTimestamp = Field(None)
-    sent_at: SentAt = Field(None)
-    received_at: ReceivedAt = Field(None)
+    user_id: UserId = Field(OPTIONAL)
+    anonymous_id: AnonymousId = Field(OPTIONAL)
+    timestamp: Timestamp = Field(OPTIONAL)
+    original_timestamp: OriginalTimestamp = Field(OPTIONAL)
+    sent_at: SentAt = Field(OPTIONAL)
+    received_at: ReceivedAt = Field(OPTIONAL)
     traits: Annotated[JsonObject, Field(min_length=1)] = Field(
         description="Traits of the user, as in the track event."
     )
     context: ContextObject = Field(description=CONTEXT)
-    integrations: Integrations = Field(None)
+    integrations: Integrations = Field(OPTIONAL)
 
     # Somebody is named; the traits are lifted ones.
     RULES: ClassVar[Schema] = {"anyOf": _NAMES_SOMEBODY, "allOf": [_HAS_TRAITS_TO_LIFT]}

@@ -11,6 +11,7 @@ from pipeline.core.schema_values import (
     CONTEXT,
     EVENT,
     INTEGRATIONS,
+    OPTIONAL,
     PROPERTIES,
     REVENUE,
     USER_ID,
@@ -39,16 +40,16 @@ class RawProperties(Object):
     """The properties of an event as sent. All but the reserved ones are kept untouched."""
 
     revenue: Amount | AmountText | NotSet = Field(
-        None, description=REVENUE, examples=[19.99, "$19.99", -5]
+        OPTIONAL, description=REVENUE, examples=[19.99, "$19.99", -5]
     )
     currency: CurrencyText | NotSet | Anything = Field(
-        None,
+        OPTIONAL,
         description="Currency of the revenue, in ISO 4217 format. If this is not set, the revenue "
         "is assumed to be in US dollars. Without a revenue anything else is kept, with warning "
         "`currency_invalid`.",
         examples=["EUR", "usd"],
     )
-    value: Amount | AmountText | NotSet = Field(None, description=VALUE, examples=[1, "0.5"])
+    value: Amount | AmountText | NotSet = Field(OPTIONAL, description=VALUE, examples=[1, "0.5"])
 
     RULES: ClassVar[Schema] = {
         # A revenue that is set asks for a currency that is right, or not set.
@@ -64,50 +65,50 @@ class RawEvent(Object):
     on the depth of its nesting.
     """
 
-    type: Literal["track"] | None = Field(None, description="The API call: only track.")
+    type: Literal["track"] | None = Field(OPTIONAL, description="The API call: only track.")
     action: Anything = Field(
-        None, description="Intilery's older form of `type`, read when `type` is not set."
+        OPTIONAL, description="Intilery's older form of `type`, read when `type` is not set."
     )
     event: Text = Field(description=EVENT, examples=["Order Completed", "User Registered"])
     message_id: str | int | Anything = Field(
-        None,
+        OPTIONAL,
         description="Unique identifier of the message. Generated where it is missing or unusable.",
     )
     user_id: NumericId | str | None = Field(
-        None, description=USER_ID + " Trimmed; blank means not set.", examples=["AiUGstSDIg"]
+        OPTIONAL, description=USER_ID + " Trimmed; blank means not set.", examples=["AiUGstSDIg"]
     )
     anonymous_id: NumericId | str | Anything = Field(
-        None,
+        OPTIONAL,
         description=ANONYMOUS_ID + " An unusable one beside a usable `userId` is left out, with "
         "warning `id_not_string`.",
         examples=["23adfd82-aa0f-45a7-a756-24f2a7a4c895"],
     )
     timestamp: SentTime = Field(
-        None,
+        OPTIONAL,
         description="When the event happened; the client's time, if `originalTimestamp` "
         "isn't there.",
     )
     original_timestamp: SentTime = Field(
-        None, description="When the event happened, by the client's clock."
+        OPTIONAL, description="When the event happened, by the client's clock."
     )
     sent_at: SentTime = Field(
-        None,
+        OPTIONAL,
         description="When the event was sent, by the client's clock; takes the error of that "
         "clock out of `timestamp`.",
     )
     received_at: SentTime = Field(
-        None,
+        OPTIONAL,
         description="When the event was received, by the server's clock; if not set, the time of "
         "the Kafka record.",
     )
-    properties: RawProperties | EmptyArray | None = Field(None, description=PROPERTIES)
+    properties: RawProperties | EmptyArray | None = Field(OPTIONAL, description=PROPERTIES)
     traits: Anything = Field(
-        None, description="Traits of the user; `context.traits` wins per key when it is there."
+        OPTIONAL, description="Traits of the user; `context.traits` wins per key when it is there."
     )
-    context: ContextObject | EmptyArray | None = Field(None, description=CONTEXT)
-    integrations: JsonObject | EmptyArray | None = Field(None, description=INTEGRATIONS)
-    enrichment: Anything = Field(None, description="Ours: one that is sent is replaced.")
-    write_key: Anything = Field(None, description="A credential: removed from the event.")
+    context: ContextObject | EmptyArray | None = Field(OPTIONAL, description=CONTEXT)
+    integrations: JsonObject | EmptyArray | None = Field(OPTIONAL, description=INTEGRATIONS)
+    enrichment: Anything = Field(OPTIONAL, description="Ours: one that is sent is replaced.")
+    write_key: Anything = Field(OPTIONAL, description="A credential: removed from the event.")
 
     RULES: ClassVar[Schema] = {
         # Somebody must be named; without a type, a string `action` tells it.
@@ -127,12 +128,12 @@ class Batch(Object):
     """
 
     batch: list[RawEvent] = Field(min_length=1, description="The events, each one of its own.")
-    event: None = Field(None, description="Not set: a record with an event is no batch.")
+    event: None = Field(OPTIONAL, description="Not set: a record with an event is no batch.")
     context: ContextObject | EmptyArray | None = Field(
-        None, description="Merged below each item's own, one level deep: the item wins."
+        OPTIONAL, description="Merged below each item's own, one level deep: the item wins."
     )
     integrations: JsonObject | EmptyArray | None = Field(
-        None, description="Merged below each item's own, one level deep: the item wins."
+        OPTIONAL, description="Merged below each item's own, one level deep: the item wins."
     )
-    sent_at: SentTime = Field(None, description="Fills the items that have none.")
-    received_at: SentTime = Field(None, description="Fills the items that have none.")
+    sent_at: SentTime = Field(OPTIONAL, description="Fills the items that have none.")
+    received_at: SentTime = Field(OPTIONAL, description="Fills the items that have none.")

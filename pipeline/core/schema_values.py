@@ -25,6 +25,8 @@ from pipeline.core.identities import MAX_ID_DIGITS
 from pipeline.core.money import AMOUNT_PATTERN, COLUMN_DECIMALS, LIMIT
 from pipeline.core.validate import CONTEXT_TYPES, JsonObject
 
+OPTIONAL: Final[Any] = None
+"""Default of a field that may be absent; its type says whether it may be null."""
 WHITE: Final = r"[\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """What `str.strip` takes away; `\\s` means something else in each language."""
 NOT_BLANK: Final = WHITE.replace("[", "[^", 1)

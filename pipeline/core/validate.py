@@ -1,7 +1,7 @@
 """The rules of contract §3: an object → TrackEvent, or every violation of it.
 
-Each rule is one function; `validate` calls it only for what is not plainly good. Findings collect what was broken (violations) and what was only
-noticed (warnings), in the order of the rules.
+Each rule is one function; `validate` calls it only for what is not plainly good. Findings collect
+what was broken (violations) and what was only noticed (warnings), in the order of the rules.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from pipeline.core.identities import Unusable, read_id
 from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
 from pipeline.core.policy import Policy
-from pipeline.core.reasons import Invalid, Reason, Stage, Violation, Warning
+from pipeline.core.reasons import Invalid, Reason, Stage, Violation, WarningCode
 from pipeline.core.record import new_tuple
 from pipeline.core.suggest import near_id_name
 
@@ -67,7 +67,7 @@ class Findings:
     violations: Sequence[Violation] = ()
     warnings: Sequence[str] = ()
 
-    def warn(self, code: Warning, pointer: str) -> None:
+    def warn(self, code: WarningCode, pointer: str) -> None:
         """Note something that was changed, left out or looks wrong."""
         self.warnings = [*self.warnings, f"{code.value} {pointer}"]
 
@@ -78,7 +78,7 @@ class Findings:
     def judge(self, code: Reason, pointer: str, detail: str, policy: Policy) -> None:
         """Refuse or warn, as `rules.<code>` says."""
         if code in policy.warns:
-            self.warn(Warning(code.value), pointer)
+            self.warn(WarningCode(code.value), pointer)
         else:
             self.refuse(code, pointer, detail)
 
@@ -97,7 +97,9 @@ class TrackEvent(NamedTuple):
     currency_defaulted: bool
 
 
-def validate(raw: JsonObject, findings: Findings, policy: Policy) -> TrackEvent | Invalid:
+def validate(  # noqa: C901  a condition for each rule
+    raw: JsonObject, findings: Findings, policy: Policy
+) -> TrackEvent | Invalid:
     """Apply every rule to a decoded event.
 
     The conditions here only tell apart what is plainly good; the rules say the rest.
@@ -111,7 +113,10 @@ def validate(raw: JsonObject, findings: Findings, policy: Policy) -> TrackEvent 
     user_id, anonymous_id = get("userId"), get("anonymousId")
     if not (
         (user_id is None or (type(user_id) is str and user_id.strip() == user_id))
-        and (anonymous_id is None or (type(anonymous_id) is str and anonymous_id.strip() == anonymous_id))
+        and (
+            anonymous_id is None
+            or (type(anonymous_id) is str and anonymous_id.strip() == anonymous_id)
+        )
         and user_id != ""
         and anonymous_id != ""
         and (user_id or anonymous_id)
@@ -155,7 +160,7 @@ def _check_type(raw: JsonObject, findings: Findings) -> None:
 def _check_event(event: Any, findings: Findings) -> str:  # noqa: ANN401  any JSON value
     if type(event) is str:
         if event.strip():
-            findings.warn(Warning.EVENT_NAME_PADDED, "/event")
+            findings.warn(WarningCode.EVENT_NAME_PADDED, "/event")
         else:
             findings.refuse(Reason.EVENT_BLANK, "/event", "the event name is blank")
         return event
@@ -174,18 +179,18 @@ def _check_ids(
     anonymous_id = read_id(sent_anonymous := raw.get("anonymousId"))
     if type(user_id) is str:
         if type(sent_user) is not str:
-            findings.warn(Warning.ID_STRINGIFIED, "/userId")
+            findings.warn(WarningCode.ID_STRINGIFIED, "/userId")
     elif isinstance(user_id, Unusable):
         _judge_id("userId", sent_user, findings, policy)
         user_id = None
     if type(anonymous_id) is str:
         if type(sent_anonymous) is not str:
-            findings.warn(Warning.ID_STRINGIFIED, "/anonymousId")
+            findings.warn(WarningCode.ID_STRINGIFIED, "/anonymousId")
     elif isinstance(anonymous_id, Unusable):
         if user_id is None:
             _judge_id("anonymousId", sent_anonymous, findings, policy)
         else:
-            findings.warn(Warning.ID_NOT_STRING, "/anonymousId")
+            findings.warn(WarningCode.ID_NOT_STRING, "/anonymousId")
         anonymous_id = None
     if user_id is None and anonymous_id is None:
         detail = "neither userId nor anonymousId is usable" + near_id_name(raw)
@@ -211,7 +216,7 @@ def _to_object(raw: JsonObject, name: str, findings: Findings) -> JsonObject | N
     if value is None:
         return None
     if value == []:
-        findings.warn(Warning.EMPTY_ARRAY_FOR_OBJECT, f"/{name}")
+        findings.warn(WarningCode.EMPTY_ARRAY_FOR_OBJECT, f"/{name}")
         return {}
     detail = f"{name} is {_TYPE_NAMES[type(value)]}, not an object"
     findings.refuse(_NOT_OBJECT[name], f"/{name}", detail)
@@ -229,7 +234,7 @@ def _check_context_field(
     if name == "traits":
         code = Reason.TRAITS_NOT_OBJECT
         if value == []:
-            findings.warn(Warning.EMPTY_ARRAY_FOR_OBJECT, pointer)
+            findings.warn(WarningCode.EMPTY_ARRAY_FOR_OBJECT, pointer)
             return
     detail = f"context.{name} is {_TYPE_NAMES[type(value)]}, not {_TYPE_NAMES[CONTEXT_TYPES[name]]}"
     findings.judge(code, pointer, detail, policy)
@@ -241,7 +246,9 @@ def _check_reserved(properties: JsonObject, findings: Findings, policy: Policy) 
     has_revenue = "revenue" in properties and _check_amount(properties, "revenue", findings, policy)
     if "value" in properties:
         _check_amount(properties, "value", findings, policy)
-    if "currency" in properties and _check_currency(properties, has_revenue, findings, policy):
+    if "currency" in properties and _check_currency(
+        properties, findings, policy, has_revenue=has_revenue
+    ):
         return False
     if has_revenue or policy.default_always:
         properties["currency"] = policy.default_currency
@@ -253,14 +260,14 @@ def _check_reserved(properties: JsonObject, findings: Findings, policy: Policy) 
 def _warn_misspelled(properties: JsonObject, findings: Findings) -> None:
     for spelling, name in _MISSPELLED.items():
         if spelling in properties and not is_set(properties.get(name)):
-            findings.warn(Warning.RESERVED_NAME_MISSPELLED, f"/properties/{spelling}")
+            findings.warn(WarningCode.RESERVED_NAME_MISSPELLED, f"/properties/{spelling}")
 
 
 def _removed_as_not_set(properties: JsonObject, name: str, findings: Findings) -> bool:
     if is_set(properties[name]):
         return False
     del properties[name]
-    findings.warn(Warning.EMPTY_RESERVED_PROPERTY, f"/properties/{name}")
+    findings.warn(WarningCode.EMPTY_RESERVED_PROPERTY, f"/properties/{name}")
     return True
 
 
@@ -275,14 +282,14 @@ def _check_amount(properties: JsonObject, name: str, findings: Findings, policy:
         return True
     properties[name] = amount.number
     if amount.from_text:
-        findings.warn(Warning.NUMBER_FROM_STRING, pointer)
+        findings.warn(WarningCode.NUMBER_FROM_STRING, pointer)
     if amount.rounds:
-        findings.warn(Warning.MORE_THAN_NINE_DECIMALS, pointer)
+        findings.warn(WarningCode.MORE_THAN_NINE_DECIMALS, pointer)
     return True
 
 
 def _check_currency(
-    properties: JsonObject, has_revenue: bool, findings: Findings, policy: Policy
+    properties: JsonObject, findings: Findings, policy: Policy, *, has_revenue: bool
 ) -> bool:
     """Normalise the currency; whether it is set."""
     if _removed_as_not_set(properties, "currency", findings):
@@ -295,13 +302,11 @@ def _check_currency(
         findings.judge(Reason.CURRENCY_INVALID, "/properties/currency", detail, policy)
     else:
         # A currency with no revenue has no meaning, so a bad one harms nobody.
-        findings.warn(Warning.CURRENCY_INVALID, "/properties/currency")
+        findings.warn(WarningCode.CURRENCY_INVALID, "/properties/currency")
     return True
 
 
-def _warn_of_product_currency(
-    properties: JsonObject, findings: Findings, policy: Policy
-) -> None:
+def _warn_of_product_currency(properties: JsonObject, findings: Findings, policy: Policy) -> None:
     products = properties.get("products")
     if type(products) is not list:
         return
@@ -309,5 +314,5 @@ def _warn_of_product_currency(
         sent = product.get("currency") if type(product) is dict else None
         if is_set(sent) and read_currency(sent, policy.codes) != policy.default_currency:
             pointer = f"/properties/products/{index}/currency"
-            findings.warn(Warning.CURRENCY_DEFAULT_CONFLICTS, pointer)
+            findings.warn(WarningCode.CURRENCY_DEFAULT_CONFLICTS, pointer)
             return

@@ -99,7 +99,7 @@ class MemoryBroker:
         return record
 
     def fail(self, call: str, error: TransportError, *, takes_effect: bool = False) -> None:
-        """Let the next call of this name fail: open, collect, begin, send, commit, abort, rewind."""
+        """Let the next call of this name fail: open, or a method of `ports.Session`."""
         self._faults[call].append(Fault(error, takes_effect))
 
     def fault(self, call: str) -> Fault | None:

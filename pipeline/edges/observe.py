@@ -61,9 +61,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
 class LogMeter:
     """Counts what the worker does and logs one line per interval; see `ports.Meter`."""
 
-    def __init__(
-        self, interval_s: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = structlog.stdlib.get_logger("pipeline.worker")
         self._interval_s = interval_s
         self._clock = clock

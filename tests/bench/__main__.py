@@ -12,8 +12,13 @@ from tests.bench.kafka import measure_kafka
 @click.command()
 @click.argument("part", type=click.Choice(["all", "core", "kafka"]), default="all")
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
-@click.option("--events", type=click.IntRange(10_000), default=200_000, show_default=True,
-              help="Raw records on Kafka; the core's part takes a tenth.")
+@click.option(
+    "--events",
+    type=click.IntRange(10_000),
+    default=200_000,
+    show_default=True,
+    help="Raw records on Kafka; the core's part takes a tenth.",
+)
 def bench(part: str, rounds: int, events: int) -> None:
     """CPU time per event (process, all threads), medians of interleaved rounds, as ratios."""
     console = Console(highlight=False)

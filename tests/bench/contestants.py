@@ -11,8 +11,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from pipeline.core.record import Record
 from pipeline.edges.kafka.clients import consumer_config, producer_config
-from pipeline.ports import Record, Session, Tally
+from pipeline.ports import Session, Tally
 from pipeline.settings import Settings, load_settings
 from pipeline.wiring import WallClock, checked_topics, make_broker, make_processor
 from pipeline.worker import Worker

@@ -37,24 +37,24 @@ def measure_core(console: Console, rounds: int, events: int) -> None:
     process = Processor(_SETTINGS, Identity(app="bench", group="bench")).process
     decoder = msgspec.json.Decoder(float_hook=Decimal).decode
 
-    def least(record: Record) -> Any:  # noqa: ANN401  not looked at
+    def least(record: Record) -> Any:
         return encode_json(decoder(record.value or b""))
 
-    def until_decode(record: Record) -> Any:  # noqa: ANN401
+    def until_decode(record: Record) -> Any:
         return decode(record.value, 512)
 
-    def until_validate(record: Record) -> Any:  # noqa: ANN401
-        return validate(decode(record.value, 512), Findings(), _POLICY)
+    def until_validate(record: Record) -> Any:
+        return validate(until_decode(record), Findings(), _POLICY)
 
-    def until_normalise(record: Record) -> Any:  # noqa: ANN401
+    def until_normalise(record: Record) -> Any:
         findings = Findings()
-        track = validate(decode(record.value, 512), findings, _POLICY)
+        track = validate(until_decode(record), findings, _POLICY)
         if isinstance(track, Invalid):
             raise TypeError(track)
         origin = origin_of(record, accept_headers=False)
         return normalise(track, findings, _POLICY, origin, record.value or b"")
 
-    def until_encode(record: Record) -> Any:  # noqa: ANN401
+    def until_encode(record: Record) -> Any:
         return encode_json(until_normalise(record))
 
     contestants: dict[str, Contestant] = {
@@ -70,12 +70,12 @@ def measure_core(console: Console, rounds: int, events: int) -> None:
     _measure_mix(console, rounds, events, process)
 
 
-def _measure_mix(console: Console, rounds: int, events: int, process: Any) -> None:  # noqa: ANN401
+def _measure_mix(console: Console, rounds: int, events: int, process: Any) -> None:
     """The usual mix: batches and refused events too, per record."""
     mix = _records(Generator(7), events)
     decoder = msgspec.json.Decoder(float_hook=Decimal).decode
 
-    def least(record: Record) -> Any:  # noqa: ANN401  not looked at
+    def least(record: Record) -> Any:
         try:
             return encode_json(decoder(record.value or b""))
         except (ValueError, RecursionError, ArithmeticError):

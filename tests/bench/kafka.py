@@ -33,9 +33,7 @@ def measure_kafka(console: Console, rounds: int, events: int) -> None:
         settings = load_settings(None, {"kafka.bootstrap.servers": servers}, {})
         cluster = admin(settings)
         cluster.wait_until_reachable()
-        cluster.create(
-            specs(topic_names(settings), CreateOptions(_PARTITIONS, 1, None, 1.0), None)
-        )
+        cluster.create(specs(topic_names(settings), CreateOptions(_PARTITIONS, 1, None, 1.0), None))
         with Publisher(settings.kafka) as publisher:
             for each in islice(Generator(7, invalid_share=0.02, batch_share=0), events):
                 publisher.send("track.raw", each.value, each.key)  # now: retention looks at it

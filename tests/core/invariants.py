@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from pipeline.core.reasons import Reason, Stage
-from pipeline.core.reasons import Warning as Noticed
+from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.core.record import Output, Record, Role
 from tests.support import NOW, is_ours, letter_of, read
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.reasons import Reason
-from pipeline.core.reasons import Warning as Noticed
+from pipeline.core.reasons import WarningCode as Noticed
 from tests.core.values import ROWS
 from tests.hostile import HOSTILE, UNDER_LIMITS
 

@@ -13,13 +13,20 @@ import pytest
 from pipeline.core.record import Role
 from pipeline.edges.local_kafka import LocalKafka
 from pipeline.exits import Exit
-from tests.brokers import RECENT, Sent, create_topics, delete_records, delete_topics, produce, read_topic
+from tests.brokers import (
+    RECENT,
+    Sent,
+    create_topics,
+    delete_records,
+    delete_topics,
+    produce,
+    read_topic,
+)
 from tests.cli.program import run as run_program
 from tests.hostile import EVENT
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 
 pytestmark = pytest.mark.kafka
-
 
 
 def _events(count: int) -> list[Sent]:
@@ -140,9 +147,7 @@ def test_nobody_listens(pipeline: Pipeline) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{taken.getsockname()[1]}"
-    said = _ends(
-        pipeline, Exit.KAFKA, kafka_bootstrap_servers=nobody, startup_timeout_s="2"
-    )
+    said = _ends(pipeline, Exit.KAFKA, kafka_bootstrap_servers=nobody, startup_timeout_s="2")
     assert f"no Kafka broker answers at {nobody} within 2 s" in said
     assert "refused" in said.lower()
 

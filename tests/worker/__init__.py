@@ -1,0 +1,1 @@
+"""The worker: its decisions by the diary in memory, its contract on both brokers."""

@@ -85,9 +85,7 @@ def work(
     """Run a worker until so many records are committed (or `give_up_s`); what it said."""
     stop = NoWait() if give_up_s is None else threading.Event()
     meter = Remembering(stop, records)
-    worker = Worker(
-        broker, contract or processor(), FixedClock(), meter, max_resets=max_resets
-    )
+    worker = Worker(broker, contract or processor(), FixedClock(), meter, max_resets=max_resets)
     watchdog = threading.Timer(give_up_s or 60.0, stop.set)
     watchdog.start()
     try:

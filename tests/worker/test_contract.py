@@ -92,7 +92,12 @@ def test_identify_by_rule(rig: Rig) -> None:
 
 def test_dropped_by_setting(rig: Rig) -> None:
     """Calls of another type go nowhere when a setting says so, and are counted."""
-    rig.write([Sent(b'{"type":"page","userId":"u1"}', None, (), RECENT, 0), Sent(EVENT, None, (), RECENT, 0)])
+    rig.write(
+        [
+            Sent(b'{"type":"page","userId":"u1"}', None, (), RECENT, 0),
+            Sent(EVENT, None, (), RECENT, 0),
+        ]
+    )
     meter = rig.work(2, on_other_type="drop")
     assert meter.total.dropped == {"unsupported_type": 1}
     assert [output.role for output in _seen(rig)] == [Role.ENRICHED]

@@ -128,7 +128,7 @@ def test_gives_up_after_resets_without_a_commit() -> None:
     broker = _filled(1)
     for _ in range(4):
         broker.fail("collect", OutcomeUnknownError("broker down"))
-    with pytest.raises(TransportError, match="3 attempts .* broker down"):
+    with pytest.raises(TransportError, match=r"3 attempts .* broker down"):
         work(broker, 1, max_resets=3)
     assert broker.outputs == []
 

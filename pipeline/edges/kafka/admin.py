@@ -52,7 +52,9 @@ class Admin:
                     raise self._unreachable() from error
                 self._client.poll(0)  # the error callback runs only inside poll
                 if on_wait is not None:
-                    on_wait(f"Kafka does not answer yet at {self._servers}{self._causes.sentence()}")
+                    on_wait(
+                        f"Kafka does not answer yet at {self._servers}{self._causes.sentence()}"
+                    )
                     on_wait = None
 
     def _unreachable(self) -> TransportError:
@@ -94,7 +96,9 @@ class Admin:
     def progress(self, group: str, topic: str) -> Progress:
         """How far a group has committed a topic."""
         try:
-            numbers = self._client.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions
+            numbers = (
+                self._client.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions
+            )
             places = [TopicPartition(topic, number) for number in numbers]
             ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
             begins = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]

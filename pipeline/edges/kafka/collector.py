@@ -46,7 +46,7 @@ class BatchLimits:
 class Collector:
     """Reads batches from a group's consumer and knows which partitions it holds."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  made in one place, by keyword where it could be mixed up
         self,
         consumer: Consumer,
         topic: str,
@@ -227,7 +227,7 @@ class Collector:
         except Exception as error:  # noqa: BLE001  see above
             self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")
 
-    def _on_revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+    def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         try:
             gone = {place.partition for place in partitions}
             self._revoked |= gone

@@ -27,6 +27,7 @@ FENCED: Final = frozenset(
     }
 )
 
+_NO_TOPIC: Final = "the topic does not exist: run `track-pipeline topics create`"
 _REFUSALS: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "the broker does not allow it: grant the topic's ACL",
     KafkaError.GROUP_AUTHORIZATION_FAILED: (
@@ -35,11 +36,9 @@ _REFUSALS: Final = {
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
         "the broker does not allow the transactional id: grant WRITE on it (a prefix will do)"
     ),
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the broker does not allow it: ask for the cluster ACL",
-    KafkaError.UNKNOWN_TOPIC_OR_PART: "the topic does not exist: run `track-pipeline topics create`",
-    KafkaError._UNKNOWN_TOPIC: (  # noqa: SLF001
-        "the topic does not exist: run `track-pipeline topics create`"
-    ),
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the broker does not allow it: grant the cluster ACL",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: _NO_TOPIC,
+    KafkaError._UNKNOWN_TOPIC: _NO_TOPIC,  # noqa: SLF001  as above
     KafkaError.MSG_SIZE_TOO_LARGE: (
         "a record is larger than the topic takes: raise its max.message.bytes "
         "or lower limits.max_output_bytes"

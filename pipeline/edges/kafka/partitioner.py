@@ -30,7 +30,7 @@ class PartitionMap:
 
 
 def murmur2(key: bytes) -> int:
-    """Murmur2 as Kafka's Java client computes it (org.apache.kafka.common.utils.Utils), unsigned."""
+    """Murmur2 as Kafka's Java client computes it (its class `Utils`), unsigned."""
     length = len(key)
     result = _SEED ^ length
     whole = length - length % 4

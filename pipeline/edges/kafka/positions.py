@@ -32,7 +32,7 @@ class StartPositions:
     for a group that has lost its offsets.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all by keyword
         self,
         *,
         group: str,

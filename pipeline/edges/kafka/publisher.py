@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -35,7 +35,7 @@ class Publisher:
             self._on_delivery,
         )
 
-    def __enter__(self) -> Publisher:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -61,7 +61,7 @@ class Publisher:
         timestamp: int = 0,
         headers: Headers = (),
     ) -> None:
-        """Queue one record (timestamp in epoch ms, 0 is now); TransportError when one was refused."""
+        """Queue one record (timestamp in epoch ms, 0: now); TransportError when one was refused."""
         self._topic = topic
         while True:
             try:

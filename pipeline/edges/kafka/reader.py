@@ -48,9 +48,7 @@ def read_committed(kafka: LibrdkafkaConfig, topic: str, timeout_s: float) -> Ite
         consumer.close()
 
 
-def _read(
-    consumer: Consumer, topic: str, causes: Causes, timeout_s: float
-) -> Iterator[Record]:
+def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> Iterator[Record]:
     metadata = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
     if metadata.error is not None:
         raise in_transaction(KafkaException(metadata.error), f"reading topic {topic}")

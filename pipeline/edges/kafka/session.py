@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from pipeline.core.record import Output, Role
 from pipeline.edges.kafka.bounded import BoundedCalls
@@ -180,9 +180,7 @@ class KafkaSession:
         target = self._partitions[role].target(partition, key)
         while True:
             try:
-                self._produce(
-                    topic, value, key, target, timestamp=timestamp, headers=headers
-                )
+                self._produce(topic, value, key, target, timestamp=timestamp, headers=headers)
             except BufferError:
                 self._wait_for_room()
             except KafkaException as error:
@@ -213,8 +211,7 @@ class KafkaSession:
     def commit(self, positions: Positions) -> None:
         """See `ports.Session`."""
         offsets = [
-            TopicPartition(topic, number, offset)
-            for (topic, number), offset in positions.items()
+            TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()
         ]
         started = time.monotonic()
         deadline = started + self._config.deadline_s
@@ -278,7 +275,7 @@ class KafkaSession:
         return self._collector.lag()
 
     def close(self) -> None:
-        """Leave the group. The producer is only dropped: its close() may wait for a broker."""
+        """Leave the group. The producer is only dropped: closing it may wait for a broker."""
         self._calls.end()
         with contextlib.suppress(KafkaException, RuntimeError):
             self._consumer.close()
