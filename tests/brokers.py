@@ -7,11 +7,13 @@ it a failure when there is none, else the tests that need one are skipped.
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import cache
@@ -111,15 +113,26 @@ def choose() -> Choice:
     return Choice(f"Apache Kafka {KAFKA_VERSION}, embedded ({obstacle})", _embedded)
 
 
+def _docker_client() -> docker.DockerClient | None:
+    try:
+        return docker.from_env(timeout=_ENGINE_ANSWERS_S)
+    except DockerException:
+        pass
+    # It leaves its socket open when nobody answers, which would be the next test's warning.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return None
+
+
 def _obstacle_to_docker() -> str | None:
     """Why there is no broker in Docker, in a few words; None when there is one to be had."""
     images = [
         IMAGE,
         *([] if testcontainers_config.ryuk_disabled else [testcontainers_config.ryuk_image]),
     ]
-    try:
-        client = docker.from_env(timeout=_ENGINE_ANSWERS_S)
-    except DockerException:
+    client = _docker_client()
+    if client is None:
         return "no Docker engine"
     with closing(client):
         try:

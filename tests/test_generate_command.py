@@ -76,6 +76,7 @@ def started(*arguments: str) -> subprocess.Popen[bytes]:
         command("generate", "--count", "10000000", *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # what readline() had read ahead, communicate() would miss
         env=environment(),
     )
 
