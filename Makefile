@@ -57,6 +57,10 @@ bench: $(INSTALLED) ## Measure CPU time per event, as ratios to the least possib
 schemas: $(INSTALLED) ## Write the JSON Schemas of schemas/ anew from the code
 	$(BIN)/python schemas/publish.py
 
+.PHONY: docs
+docs: $(INSTALLED) ## Refresh the tables of README.md that are made from the code
+	@$(BIN)/python -m tests.docs
+
 .PHONY: up
 up: ## Start Kafka and the worker in Docker; ARGS="--profile ui" adds a Kafka UI on port 8080
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2;\

@@ -1,0 +1,1 @@
+"""The project's texts say what the code does."""
