@@ -101,8 +101,8 @@ class Session(Protocol):
     def rewind(self, batch: Batch) -> None:
         """Go back to the first record of each partition of a batch that was aborted."""
 
-    def lag(self) -> int:
-        """Records not yet read in the assigned partitions, as last heard from the broker."""
+    def lag(self) -> int | None:
+        """Records not yet read, as last heard from the broker; None without partitions."""
 
     def close(self) -> None:
         """Leave the group and let both clients go; never raises."""

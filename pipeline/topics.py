@@ -10,6 +10,7 @@ from pipeline.core.record import Role
 from pipeline.ports import TopicFacts, TopicSpec
 
 KIB: Final = 1024
+MISSING: Final = "topics do not exist, or may not be seen"
 HEADER_ROOM: Final = 64 * KIB
 """A dead letter is its raw record plus at most 8 KiB of our headers; the rest is reserve."""
 OUTPUT_ROOM: Final = 4 * KIB
@@ -83,7 +84,7 @@ def problems(
     outputs = names.outputs(settings)
     missing = [name for name in (names.raw, *outputs.values()) if name not in facts]
     if missing:
-        return [f"topics do not exist: {', '.join(missing)}"]
+        return [f"{MISSING}: {', '.join(missing)}"]
     raw = facts[names.raw]
     found = []
     for role, name in outputs.items():
@@ -98,7 +99,9 @@ def problems(
 
 
 def _problems_of_output(topic: TopicFacts, raw: TopicFacts, needs: int, why: str) -> list[str]:
-    found = []
+    found: list[str] = []
+    if not topic.config:
+        return found  # unknown, for want of DESCRIBE_CONFIGS: the broker will tell
     if topic.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES) < needs:
         found.append(
             f"topic {topic.name}: max.message.bytes is "

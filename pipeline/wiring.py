@@ -13,8 +13,14 @@ from pipeline.edges.kafka import Admin, KafkaBroker, SessionConfig
 from pipeline.edges.kafka.clients import consumer_config, producer_config
 from pipeline.edges.kafka.collector import BatchLimits
 from pipeline.ports import RefusedError, TopicFacts
-from pipeline.settings import Settings
-from pipeline.topics import KAFKA_DEFAULT_MAX_BYTES, TopicNames, problems
+from pipeline.settings import Settings, Topics
+from pipeline.topics import (
+    HEADER_ROOM,
+    KAFKA_DEFAULT_MAX_BYTES,
+    MISSING,
+    TopicNames,
+    problems,
+)
 
 APP: Final = f"track-pipeline/{__version__}"
 _MAX_POLL_INTERVAL_MS: Final = 300_000
@@ -54,11 +60,23 @@ def checked_topics(settings: Settings, on_wait: Callable[[str], None]) -> dict[s
     facts = cluster.topics(names)
     found = problems(names, settings, facts)
     if found:
-        if any(text.startswith("topics do not exist") for text in found):
-            servers = settings.kafka.get("bootstrap.servers", "")
-            found[0] += f"; create them: track-pipeline topics create --bootstrap-servers {servers}"
+        if found[0].startswith(MISSING):
+            found[0] += f"; create them: {create_command(settings)}"
         raise RefusedError("; ".join(found))
     return facts
+
+
+def create_command(settings: Settings) -> str:
+    """The command that creates the topics which these settings name."""
+    servers = settings.kafka.get("bootstrap.servers", "")
+    flags = [f"--bootstrap-servers {servers}"]
+    usual = Topics()
+    for name in Topics.model_fields:
+        topic = getattr(settings.topics, name)
+        if topic != getattr(usual, name):
+            flags.append(f"--{name.replace('_', '-')}-topic {topic}")
+    command = f"track-pipeline topics create {' '.join(flags)}"
+    return command if len(settings.kafka) == 1 else f"{command} (and the same --config)"
 
 
 def make_broker(
@@ -68,7 +86,7 @@ def make_broker(
     names = topic_names(settings)
     outputs = names.outputs(settings)
     limits = {
-        name: facts[name].number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES)
+        name: facts[name].number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES + HEADER_ROOM)
         for name in outputs.values()
     }
     producer: dict[str, str | int | float | bool] = {

@@ -31,7 +31,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
@@ -213,6 +213,13 @@ def delete_topics(servers: str, names: Iterable[str]) -> None:
     if existing:
         for done in admin.delete_topics(existing, operation_timeout=_CLIENT_S).values():
             done.result(_CLIENT_S)
+
+
+def add_partitions(servers: str, topic: str, total: int) -> None:
+    """Let a topic have more partitions."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    for done in admin.create_partitions([NewPartitions(topic, total)]).values():
+        done.result(_CLIENT_S)
 
 
 def delete_records(servers: str, topic: str, *, partition: int, before: int) -> None:

@@ -178,7 +178,8 @@ def _show(console: Console, settings: Settings, findings: Findings) -> None:
     for reason, count in findings.dead_letters.most_common():
         source, details = findings.examples[reason]
         first = json.loads(details)[0]
-        example = escaped(f"{source} {first['pointer']}: {first['detail']}")
+        where = f"{source} {first['pointer']}".rstrip()
+        example = escaped(f"{where}: {first['detail']}")
         table.add_row(reason, str(count), Reason(reason).meaning, example)
     console.print(table)
     console.rule("does it add up?")

@@ -84,8 +84,8 @@ def create(  # noqa: PLR0913  one for each option
     _show(plan, facts, as_json=as_json)
     new = [topic for topic in plan if topic.name not in facts]
     if new and not dry_run:
-        cluster.create(new)
-        click.echo(f"created {len(new)} of {len(plan)} topics", err=True)
+        created = cluster.create(new)
+        click.echo(f"created {len(created)} of {len(plan)} topics", err=True)
     elif not new:
         click.echo("nothing to do: all topics exist", err=True)
     _warn(names, settings, facts)

@@ -16,6 +16,7 @@ from pipeline.exits import Exit
 from tests.brokers import (
     RECENT,
     Sent,
+    add_partitions,
     create_topics,
     delete_records,
     delete_topics,
@@ -227,6 +228,22 @@ def test_output_topic_deleted_while_running(
     pipeline.wait_until_done()
     assert terminate(worker) == 0
     assert pipeline.found() == pipeline.expected()
+
+
+def test_partitions_added_while_running(pipeline: Pipeline) -> None:
+    """A raw topic that grows stops the worker with the remedy; after a restart nothing is lost."""
+    worker = pipeline.start(consumer_topic_metadata_refresh_interval_ms="500")
+    pipeline.wait_for(lambda: bool(pipeline.lines("topics")), "the start")
+    produce(pipeline.servers, pipeline.names.raw, _events(30))
+    add_partitions(pipeline.servers, pipeline.names.raw, 4)
+    assert worker.wait(PATIENCE_S) == Exit.KAFKA
+    assert "has got more partitions than the 3" in pipeline.text().splitlines()[-1]
+    produce(pipeline.servers, pipeline.names.raw, [Sent(EVENT, b"u1", (), RECENT, 3)])
+    worker = pipeline.start()
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    sources = [source for source, _, _ in pipeline.found()[Role.ENRICHED]]
+    assert sources == [source for source, _, _ in pipeline.expected()[Role.ENRICHED]]
 
 
 def test_bad_client_setting(pipeline: Pipeline) -> None:

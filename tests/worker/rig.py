@@ -29,7 +29,7 @@ class Remembering:
         self.total = Tally()
         self.recoveries: list[tuple[str, str]] = []
         self.crashes: list[Record] = []
-        self.lags: list[int] = []
+        self.lags: list[int | None] = []
         self._stop = stop
         self._enough = enough
         self._end_if_enough()

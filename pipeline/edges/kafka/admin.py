@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
@@ -17,6 +22,19 @@ from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.ports import TopicFacts, TopicSpec, TransportError
 
 _ASK_EVERY_S: Final = 1.0
+_ASK_AGAIN_S: Final = 0.1
+_PASSING: Final = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+    }
+)
+"""What a cluster answers for a moment, after a start or while a leader changes."""
+_Answer = TypeVar("_Answer")
 
 
 class Progress(NamedTuple):
@@ -64,15 +82,27 @@ class Admin:
             "TRACK_KAFKA_BOOTSTRAP_SERVERS), and do security.protocol and credentials fit?"
         )
 
+    def _patiently(self, call: Callable[[], _Answer], what: str) -> _Answer:
+        """Make the call again while the cluster is only not ready yet."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return call()
+            except KafkaException as error:
+                passing = kafka_error(error).code() in _PASSING
+                if not passing or time.monotonic() > deadline:
+                    raise self._sentence(error, what) from error
+                time.sleep(_ASK_AGAIN_S)
+
     def topics(self, names: Iterable[str]) -> dict[str, TopicFacts]:
-        """The facts of those of the topics that exist."""
+        """The facts of those of the topics that exist (and that one may see)."""
         wanted = list(names)
-        try:
-            known = self._client.list_topics(timeout=self._timeout_s).topics
-            found = [name for name in wanted if name in known and known[name].error is None]
-            configs = self._configs(found)
-        except KafkaException as error:
-            raise self._sentence(error, "asking for the topics") from error
+        return self._patiently(lambda: self._facts(wanted), "asking for the topics")
+
+    def _facts(self, wanted: list[str]) -> dict[str, TopicFacts]:
+        known = self._client.list_topics(timeout=self._timeout_s).topics
+        found = [name for name in wanted if name in known and known[name].error is None]
+        configs = self._configs(found)
         facts = {}
         for name in found:
             partitions = known[name].partitions
@@ -87,7 +117,12 @@ class Admin:
         answers = self._client.describe_configs(resources, request_timeout=self._timeout_s)
         configs = {}
         for resource, future in answers.items():
-            entries: dict[str, Any] = future.result()
+            try:
+                entries: dict[str, Any] = future.result()
+            except KafkaException as error:
+                if kafka_error(error).code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    raise
+                continue  # without DESCRIBE_CONFIGS the topic's settings stay unknown
             configs[resource.name] = {
                 name: entry.value for name, entry in entries.items() if entry.value is not None
             }
@@ -95,20 +130,19 @@ class Admin:
 
     def progress(self, group: str, topic: str) -> Progress:
         """How far a group has committed a topic."""
-        try:
-            numbers = (
-                self._client.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions
-            )
-            places = [TopicPartition(topic, number) for number in numbers]
-            ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-            begins = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-            asked = ConsumerGroupTopicPartitions(group, places)
-            (future,) = self._client.list_consumer_group_offsets(
-                [asked], request_timeout=self._timeout_s
-            ).values()
-            committed = future.result().topic_partitions
-        except KafkaException as error:
-            raise self._sentence(error, f"asking for the offsets of group {group}") from error
+        what = f"asking for the offsets of group {group}"
+        return self._patiently(lambda: self._progress(group, topic), what)
+
+    def _progress(self, group: str, topic: str) -> Progress:
+        numbers = self._client.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions
+        places = [TopicPartition(topic, number) for number in numbers]
+        ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        begins = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        asked = ConsumerGroupTopicPartitions(group, places)
+        (future,) = self._client.list_consumer_group_offsets(
+            [asked], request_timeout=self._timeout_s
+        ).values()
+        committed = future.result().topic_partitions
         done = sum(
             max(0, place.offset - begins[place.partition]) if place.offset >= 0 else 0
             for place in committed
@@ -121,8 +155,8 @@ class Admin:
         )
         return {place.partition: future.result().offset for place, future in answers.items()}
 
-    def create(self, topics: Iterable[TopicSpec]) -> None:
-        """Create topics; those that exist are left as they are."""
+    def create(self, topics: Iterable[TopicSpec]) -> list[str]:
+        """Create topics; the names of those that did not exist before."""
         new = [
             NewTopic(
                 topic.name,
@@ -132,14 +166,18 @@ class Admin:
             )
             for topic in topics
         ]
+        created = []
         for name, future in self._client.create_topics(
             new, operation_timeout=self._timeout_s, request_timeout=self._timeout_s
         ).items():
             try:
                 future.result()
             except KafkaException as error:
-                if kafka_error(error).name() != "TOPIC_ALREADY_EXISTS":
+                if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise self._sentence(error, f"creating topic {name}") from error
+            else:
+                created.append(name)
+        return created
 
     def _sentence(self, error: KafkaException, what: str) -> TransportError:
         inner = kafka_error(error)

@@ -22,6 +22,7 @@ from pipeline.ports import (
     Batch,
     DataLossError,
     OutcomeUnknownError,
+    RefusedError,
     TransportError,
 )
 
@@ -54,6 +55,7 @@ class Collector:
         start: StartPositions,
         causes: Causes,
         *,
+        partitions: int,
         cooperative: bool,
         continue_on_data_loss: bool,
         timeout_s: float,
@@ -65,6 +67,7 @@ class Collector:
         self._causes = causes
         self._continue_on_data_loss = continue_on_data_loss
         self._timeout_s = timeout_s
+        self._partitions = partitions
         self._cooperative = cooperative
         self._chunk = _FIRST_CHUNK
         self._collected: list[Message] = []
@@ -200,8 +203,10 @@ class Collector:
             if place[1] in self.next and place[1] not in firsts
         }
 
-    def lag(self) -> int:
+    def lag(self) -> int | None:
         """Records not yet read, by the high watermarks that the fetches have told."""
+        if not self.next:
+            return None
         behind = 0
         for number, position in list(self.next.items()):
             place = TopicPartition(self._topic, number)
@@ -214,6 +219,7 @@ class Collector:
 
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         try:
+            self._refuse_new_partitions(partitions)
             start, fresh = self._start.of(consumer, partitions) if partitions else ([], [])
             for place in start:
                 self.next[place.partition] = place.offset
@@ -226,6 +232,15 @@ class Collector:
             self._failure = error
         except Exception as error:  # noqa: BLE001  see above
             self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")
+
+    def _refuse_new_partitions(self, partitions: Sequence[TopicPartition]) -> None:
+        """Where outputs go was decided for the partitions that there were at the start."""
+        grown = [place.partition for place in partitions if place.partition >= self._partitions]
+        if grown:
+            raise RefusedError(
+                f"topic {self._topic} has got more partitions than the {self._partitions} that it "
+                "had at the start: restart the worker (give the output topics as many first)"
+            )
 
     def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         try:

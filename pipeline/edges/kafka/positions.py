@@ -87,13 +87,17 @@ class StartPositions:
     def _was_written(self, consumer: Consumer) -> bool:
         """Whether the enriched topic holds, or ever held, an event; aborted ones do not count."""
         topic, timeout_s = self._enriched_topic, self._timeout_s
-        for number in consumer.list_topics(topic, timeout=timeout_s).topics[topic].partitions:
-            low, _ = consumer.get_watermark_offsets(
-                TopicPartition(topic, number), timeout=timeout_s
-            )
-            if low > 0:
-                return True
-        return next(read_committed(self._kafka, topic, timeout_s), None) is not None
+        numbers = consumer.list_topics(topic, timeout=timeout_s).topics[topic].partitions
+        marks = [
+            consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=timeout_s)
+            for number in numbers
+        ]
+        if all(high == 0 for _, high in marks):
+            return False
+        if any(low > 0 for low, _ in marks):
+            return True
+        records = read_committed(self._kafka, topic, timeout_s, self._group)
+        return next(records, None) is not None
 
     def _resolve(self, consumer: Consumer, place: TopicPartition, start: int) -> int:
         low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)

@@ -24,15 +24,18 @@ _WAIT_S: Final = 0.02
 """consume() waits so long for a full chunk, which the last one never is."""
 
 
-def read_committed(kafka: LibrdkafkaConfig, topic: str, timeout_s: float) -> Iterator[Record]:
+def read_committed(
+    kafka: LibrdkafkaConfig, topic: str, timeout_s: float, group: str = "track-pipeline-read"
+) -> Iterator[Record]:
     """Every record of a topic that is committed now, partition by partition in order.
 
+    `group` is named only because the client wants one: it is not joined, nothing is committed.
     Raises TransportError when the topic does not exist, or answers nothing for `timeout_s`.
     """
     causes = Causes()
     config = {
         **plain_config(kafka),
-        "group.id": "track-pipeline-read",  # never joined, nothing is committed to it
+        "group.id": group,
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.partition.eof": True,

@@ -104,6 +104,7 @@ class KafkaSession:
             config.batch,
             self._start_positions(),
             self._causes,
+            partitions=config.partitions[config.raw_topic],
             cooperative=is_cooperative(config.consumer),
             continue_on_data_loss=config.continue_on_data_loss,
             timeout_s=config.startup_timeout_s,
@@ -270,7 +271,7 @@ class KafkaSession:
         """See `ports.Session`."""
         self._collector.rewind(batch)
 
-    def lag(self) -> int:
+    def lag(self) -> int | None:
         """See `ports.Session`."""
         return self._collector.lag()
 
