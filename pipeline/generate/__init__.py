@@ -1,7 +1,8 @@
 """Realistic raw track events from a seed: the same seed gives the same bytes everywhere.
 
-dice.py draws; people.py, products.py, properties.py and events.py know who does what; senders.py gives
-it the shape of an SDK; faults.py breaks it; stream.py, the file to read first, puts it together.
+dice.py draws; people.py, products.py, properties.py and events.py know who does what; senders.py
+gives it the shape of an SDK; faults.py breaks it; stream.py, the file to read first, puts it
+together.
 """
 
 from pipeline.generate.events import EVENT_NAMES
