@@ -116,7 +116,10 @@ def _set_times(  # noqa: C901  four times the same, written out: it runs for eve
     client = given if original is None else original
     if received is None:
         received = _received(record_time, sent, client, findings)
-    moment, source = _event_time(given, original, sent, received, findings)
+    moment: _Time | None = given
+    source: str | None = "given"  # when both times are there, it was corrected upstream
+    if given is None or original is None:
+        moment, source = _event_time(client, sent, received, findings)
     if moment is not None:
         enriched["timestamp"] = moment[1]
         if received is not None and moment[0] - received[0] > DAY:
@@ -142,16 +145,9 @@ def _received(
 
 
 def _event_time(
-    given: _Time | None,
-    original: _Time | None,
-    sent: _Time | None,
-    received: _Time | None,
-    findings: Findings,
+    client: _Time | None, sent: _Time | None, received: _Time | None, findings: Findings
 ) -> tuple[_Time | None, str | None]:
-    """The event's time and its `timestampSource`."""
-    if given is not None and original is not None:
-        return given, "given"  # corrected upstream
-    client = given if original is None else original
+    """The time of an event that was not corrected upstream, and its `timestampSource`."""
     if client is None:
         return received, None if received is None else "received"
     if sent is None or received is None:

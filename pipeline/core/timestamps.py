@@ -1,7 +1,7 @@
 """Times as clients send them → epoch milliseconds, and back to one canonical form.
 
 Canonical: ISO-8601, UTC, milliseconds (truncated), `Z`. Almost every time that arrives has that
-form already, so reading and writing it is a matter of three look-ups: minute, second, fraction.
+form already, so reading and writing it is a matter of two look-ups: the second, and its fraction.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ def read_time(value: Any) -> tuple[int, str] | None:  # noqa: ANN401  any JSON v
     """
     if type(value) is str and len(value) == _CANONICAL_LENGTH:
         try:
-            minute = _MS_OF_MINUTE[value[:17]]
-            return minute + _MS_OF_SECOND[value[17:20]] + _MS_OF_FRACTION[value[20:]], value
+            return _MS_OF_SECOND[value[:20]] + _MS_OF_FRACTION[value[20:]], value
         except KeyError:
             pass  # it has another form, or is no time
     ms = _read_other(value)
@@ -65,8 +64,8 @@ def _read_other(value: Any) -> int | None:  # noqa: ANN401  any JSON value
 
 def format_time(ms: int) -> str:
     """Epoch milliseconds within years 1-9999 in canonical form."""
-    rest = ms % MINUTE
-    return f"{_TEXT_OF_MINUTE[ms // MINUTE]}{_SECONDS[rest // 1000]}{_FRACTIONS[rest % 1000]}"
+    seconds, fraction = divmod(ms, 1000)
+    return _TEXT_OF_SECOND[seconds] + _FRACTIONS[fraction]
 
 
 class _Memo(dict[_K, _V]):
@@ -99,11 +98,25 @@ def _print_minute(minutes: int) -> str:
     return f"{moment.isoformat(timespec='minutes').removesuffix('+00:00')}:"
 
 
-_MS_OF_MINUTE: Final = _Memo(_parse_minute, 8192)
-_TEXT_OF_MINUTE: Final = _Memo(_print_minute, 8192)
 _SECONDS: Final = [f"{second:02d}." for second in range(60)]
 _FRACTIONS: Final = [f"{ms:03d}Z" for ms in range(1000)]
-_MS_OF_SECOND: Final = {text: second * 1000 for second, text in enumerate(_SECONDS)}
+_MS_IN_MINUTE: Final = {text: second * 1000 for second, text in enumerate(_SECONDS)}
+_MS_OF_MINUTE: Final = _Memo(_parse_minute, 8192)
+_TEXT_OF_MINUTE: Final = _Memo(_print_minute, 8192)
+
+
+def _parse_second(text: str) -> int:
+    """Epoch milliseconds of `2015-12-12T19:11:01.`; KeyError when it is no such second."""
+    return _MS_OF_MINUTE[text[:17]] + _MS_IN_MINUTE[text[17:]]
+
+
+def _print_second(seconds: int) -> str:
+    return _TEXT_OF_MINUTE[seconds // 60] + _SECONDS[seconds % 60]
+
+
+# Made of the minute's, so that a second that was not met lately costs little too.
+_MS_OF_SECOND: Final = _Memo(_parse_second, 65_536)
+_TEXT_OF_SECOND: Final = _Memo(_print_second, 65_536)
 _MS_OF_FRACTION: Final = {text: ms for ms, text in enumerate(_FRACTIONS)}
 
 
