@@ -61,7 +61,7 @@ class BatchLimits(_Group):
         16_777_216, ge=1, description="bytes of raw records at which a transaction is full"
     )
     linger_ms: int = Field(
-        100, ge=0, le=60_000, description="longest time to collect one transaction, milliseconds"
+        100, ge=1, le=10_000, description="longest time to collect one transaction, milliseconds"
     )
 
 
@@ -118,12 +118,14 @@ class Settings(ContractSettings):
     )
     shutdown_grace_s: float = Field(
         25.0,
+        le=3600,
         ge=1,
         allow_inf_nan=False,
         description="time to finish the transaction at hand when stopped, seconds",
     )
     startup_timeout_s: float = Field(
         30.0,
+        le=3600,
         ge=1,
         allow_inf_nan=False,
         description="longest wait for the broker at the start, seconds",

@@ -30,7 +30,9 @@ OWNED: Final = {
 """librdkafka properties that the delivery guarantee decides, and what to do instead."""
 
 MASK: Final = "********"
-_SECRET = re.compile(r"password|secret|token|key\.pem|oauthbearer\.config", re.IGNORECASE)
+_SECRET = re.compile(
+    r"password|passphrase|secret|token|key\.pem|oauthbearer\.config", re.IGNORECASE
+)
 
 
 def _not_owned(name: str) -> str:

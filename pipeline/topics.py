@@ -55,7 +55,8 @@ def specs(names: TopicNames, options: CreateOptions, raw: TopicFacts | None) -> 
         if raw
         else (KAFKA_DEFAULT_MAX_BYTES)
     )
-    usual = {"cleanup.policy": "delete"}
+    # Said, since a cluster's own default may be another one, and the limits must fit together.
+    usual = {"cleanup.policy": "delete", "max.message.bytes": str(KAFKA_DEFAULT_MAX_BYTES)}
     if options.retention_days is not None:
         usual["retention.ms"] = _days(options.retention_days)
     # Events keep their own time, which may be years ago or, by a wrong clock, ahead.
@@ -114,7 +115,7 @@ def _problems_of_output(topic: TopicFacts, raw: TopicFacts, needs: int, why: str
         )
     for limit in _TIME_LIMITS:
         no_limit = int(NO_TIME_LIMIT)
-        if topic.number(limit, no_limit) < raw.number(limit, no_limit):
+        if raw.config and topic.number(limit, no_limit) < raw.number(limit, no_limit):
             found.append(
                 f"topic {topic.name}: {limit} is stricter than that of {raw.name}, so events "
                 f"would be refused: set it to at least {raw.config[limit]}"

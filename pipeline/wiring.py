@@ -12,7 +12,7 @@ from pipeline.core.process import Processor
 from pipeline.edges.kafka import Admin, KafkaBroker, SessionConfig
 from pipeline.edges.kafka.clients import consumer_config, producer_config
 from pipeline.edges.kafka.collector import BatchLimits
-from pipeline.ports import RefusedError, TopicFacts
+from pipeline.ports import RefusedError, Stop, TopicFacts
 from pipeline.settings import Settings, Topics
 from pipeline.topics import (
     HEADER_ROOM,
@@ -26,6 +26,9 @@ APP: Final = f"track-pipeline/{__version__}"
 _MAX_POLL_INTERVAL_MS: Final = 300_000
 """librdkafka's default of max.poll.interval.ms."""
 _DEADLINE_SHARE: Final = 0.8
+_LIBRDKAFKA_LARGEST: Final = 1_000_000_000
+_LIBRDKAFKA_BATCH: Final = 1_000_000
+"""librdkafka's upper limit of message.max.bytes, and its default of batch.size."""
 
 
 class WallClock:
@@ -52,10 +55,16 @@ def make_processor(settings: Settings, *, group: str = "") -> Processor:
     return Processor(settings, Identity(app=APP, group=group))
 
 
-def checked_topics(settings: Settings, on_wait: Callable[[str], None]) -> dict[str, TopicFacts]:
-    """The pipeline's topics; RefusedError with every reason why they will not do."""
+def checked_topics(
+    settings: Settings, on_wait: Callable[[str], None], stop: Stop | None = None
+) -> dict[str, TopicFacts]:
+    """The pipeline's topics; RefusedError with every reason why they will not do.
+
+    None of them when a stop was asked for while waiting for the cluster.
+    """
     cluster = admin(settings)
-    cluster.wait_until_reachable(on_wait)
+    if not cluster.wait_until_reachable(on_wait, stop):
+        return {}
     names = topic_names(settings)
     facts = cluster.topics(names)
     found = problems(names, settings, facts)
@@ -89,14 +98,19 @@ def make_broker(
         name: facts[name].number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES + HEADER_ROOM)
         for name in outputs.values()
     }
-    producer: dict[str, str | int | float | bool] = {
-        "message.max.bytes": max(limits.values()),
-        **settings.producer,
-    }
     consumer = consumer_config(
         settings.kafka, settings.consumer, settings.group, settings.instance_id
     )
     max_poll_s = float(consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
+    deadline_s = _DEADLINE_SHARE * min(settings.transaction_timeout_ms / 1000, max_poll_s / 2)
+    producer: dict[str, str | int | float | bool] = {
+        "message.max.bytes": min(_LIBRDKAFKA_LARGEST, max(limits.values())),
+        # A batch that its topic does not take would be refused, and is never split.
+        "batch.size": min(_LIBRDKAFKA_BATCH, *limits.values()),
+        # A topic that is gone must be told before the commit's own deadline.
+        "topic.metadata.propagation.max.ms": min(30_000, int(deadline_s * 500)),
+        **settings.producer,
+    }
     return KafkaBroker(
         SessionConfig(
             shared=settings.kafka,
@@ -116,8 +130,7 @@ def make_broker(
             initial_offset=settings.initial_offset,
             start_over=start_over,
             continue_on_data_loss=settings.on_data_loss == "continue",
-            deadline_s=_DEADLINE_SHARE
-            * min(settings.transaction_timeout_ms / 1000, max_poll_s / 2),
+            deadline_s=deadline_s,
             startup_timeout_s=settings.startup_timeout_s,
         )
     )

@@ -113,7 +113,9 @@ def _run(console: Console, settings: Settings, records: int) -> Findings:
 @contextlib.contextmanager
 def _worker(settings: Settings) -> Iterator[Path]:
     """The worker as its own process, as it runs in production; stopped by SIGTERM at the end."""
-    environment = {**os.environ, "TRACK_INSTANCE_ID": "demo"}
+    # None of the user's own settings: the demo's pipeline is one of its own.
+    environment = {name: text for name, text in os.environ.items() if name[:6] != "TRACK_"}
+    environment["TRACK_INSTANCE_ID"] = "demo"
     environment["TRACK_KAFKA_BOOTSTRAP_SERVERS"] = str(settings.kafka["bootstrap.servers"])
     with tempfile.TemporaryDirectory(prefix="track-pipeline-demo-") as folder:
         log = Path(folder) / "worker.log"

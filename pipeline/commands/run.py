@@ -38,7 +38,10 @@ def run(settings: Settings, start_over: str | None) -> None:
     log.info(
         "starting", version=__version__, contract=processor.contract, settings=settings.shown()
     )
-    facts = checked_topics(settings, log.warning)
+    facts = checked_topics(settings, log.warning, stop)
+    if stop.is_set():
+        log.info("stopped")
+        return
     log.info("topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())})
     broker = make_broker(settings, facts, start_over)
     meter = LogMeter(settings.stats_interval_s)

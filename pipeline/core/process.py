@@ -22,7 +22,7 @@ from pipeline.core.normalise import has_lifted_traits, identify_message, normali
 from pipeline.core.origin import Origin, origin_of, without_ours
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage
-from pipeline.core.record import Output, Record, Role, new_tuple
+from pipeline.core.record import INVALID_HEADERS, Output, Record, Role, new_tuple
 from pipeline.core.timestamps import read_time
 from pipeline.core.validate import Findings, validate
 
@@ -50,6 +50,9 @@ class Processor:
         """
         value, limits = record.value, self._policy.limits
         origin = origin_of(record, accept_headers=self._accept_headers)
+        if record.headers is INVALID_HEADERS:
+            invalid = refuse(Reason.INVALID_HEADERS, "a header's name is not UTF-8; none was kept")
+            return (self._refused(record, origin, invalid, now),)
         if limits.max_record_bytes is not None:
             size = len(value or b"")
             if size > limits.max_record_bytes:

@@ -14,6 +14,9 @@ counts where it is called for every event."""
 Headers = Sequence[tuple[str, bytes | None]]
 """Kafka record headers in their order; a name may occur more than once."""
 
+INVALID_HEADERS: Final[Headers] = (("track.headers", None),)
+"""Stands for headers that can't be read, since a name in them is not UTF-8."""
+
 NO_PARTITION = -1
 """`Record.partition` of a record from a file: `topic` is its name, `offset` the line."""
 

@@ -82,7 +82,7 @@ class MemoryBroker:
         self.diary: list[Entry] = []
         self.batch = batch
         self.epoch = 0
-        self._faults: dict[str, list[Fault]] = defaultdict(list)
+        self._faults: dict[str, list[Fault | None]] = defaultdict(list)
 
     def append(
         self,
@@ -101,6 +101,10 @@ class MemoryBroker:
     def fail(self, call: str, error: TransportError, *, takes_effect: bool = False) -> None:
         """Let the next call of this name fail: open, or a method of `ports.Session`."""
         self._faults[call].append(Fault(error, takes_effect))
+
+    def spare(self, call: str) -> None:
+        """Let the next call of this name succeed; the one after it meets the next fault."""
+        self._faults[call].append(None)
 
     def fault(self, call: str) -> Fault | None:
         """The fault of this call, if one was asked for."""

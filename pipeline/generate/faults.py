@@ -2,8 +2,8 @@
 
 A fault spoils a good event (`EVENT_FAULTS`: alone or as the item of a batch) or the bytes of a
 record (`RECORD_FAULTS`, `HUGE_FAULTS`). Under default settings the reason holds for all but those
-in the two STRICT tables, which need `STRICT_SETTINGS`. No record alone can cause
-`processing_error`: that is a bug of the program, not of a sender.
+in the two STRICT tables, which need `STRICT_SETTINGS`. No value can cause
+`processing_error` (a bug of the program) and `invalid_headers` (not of the value).
 """
 
 from __future__ import annotations

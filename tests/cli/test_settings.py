@@ -179,7 +179,7 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
         "shutdown_grace_s = inf",
         {},
         {},
-        "FILE: shutdown_grace_s: inf is refused; allowed: a number of at least 1",
+        "FILE: shutdown_grace_s: inf is refused; allowed: a number from 1 to 3600",
     ),
     (
         "default_currency = 'usd'",

@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.deadletter import pointer_to
 from pipeline.core.process import Processor
-from pipeline.core.record import Role
+from pipeline.core.record import INVALID_HEADERS, Role
 from tests.core.invariants import check_letter
 from tests.core.test_objects import CONTEXT_TYPES
 from tests.support import (
@@ -22,6 +22,7 @@ from tests.support import (
     TIMESTAMP,
     good,
     header,
+    is_ours,
     letter_of,
     only,
     process,
@@ -297,3 +298,12 @@ def test_connect_headers() -> None:
 def test_no_connect_headers_by_default() -> None:
     """Without the setting there is none of them."""
     assert not [n for n, _ in refuse(b"{}").output.headers if n.startswith("__connect")]
+
+
+def test_headers_that_cannot_be_read() -> None:
+    """A record with an unreadable header name is a dead letter that keeps its value and key."""
+    record = raw(good(), INVALID_HEADERS)
+    letter = refuse(record)
+    assert letter.broken == ["invalid_headers"]
+    assert (letter.output.value, letter.output.key) == (record.value, b"key")
+    assert all(is_ours(name) for name, _ in letter.output.headers)

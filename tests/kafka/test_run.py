@@ -127,7 +127,7 @@ def test_same_instance_twice(pipeline: Pipeline) -> None:
     pipeline.wait_for(lambda: bool(pipeline.lines("topics", "w2")), "the second start")
     produce(pipeline.servers, pipeline.names.raw, _events(10))
     assert older.wait(PATIENCE_S) == Exit.FENCED
-    assert "another live process uses the same transactional id" in pipeline.text("w1")
+    assert "another live process uses the same instance id" in pipeline.text("w1")
     assert "instance_id" in pipeline.text("w1").splitlines()[-1]
     pipeline.wait_until_done()
     assert terminate(newer) == 0
@@ -222,7 +222,8 @@ def test_output_topic_deleted_while_running(
     delete_topics(servers, [names.enriched])
     produce(servers, names.raw, _events(30))
     assert worker.wait(PATIENCE_S) == Exit.KAFKA
-    assert "the topic does not exist" in pipeline.text().splitlines()[-1]
+    said = pipeline.text().splitlines()[-1]
+    assert f"writing to topic {names.enriched}: the topic does not exist" in said
     pipeline.create_topics()
     worker = pipeline.start()
     pipeline.wait_until_done()

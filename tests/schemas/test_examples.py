@@ -23,7 +23,12 @@ UNSAYABLE: Final = {
     *(Reason.NULL_VALUE, Reason.EMPTY_VALUE, Reason.INVALID_UTF8, Reason.INVALID_JSON),
     *(Reason.TOO_DEEP, Reason.RECORD_TOO_LARGE, Reason.EVENT_TOO_LARGE),
     *(Reason.BATCH_DUPLICATED, Reason.BATCH_TOO_LARGE, Reason.ENRICHED_TOO_LARGE),
-    *(Reason.CONTEXT_FIELD_TYPE, Reason.TRAITS_NOT_OBJECT, Reason.PROCESSING_ERROR),
+    *(
+        Reason.CONTEXT_FIELD_TYPE,
+        Reason.TRAITS_NOT_OBJECT,
+        Reason.PROCESSING_ERROR,
+        Reason.INVALID_HEADERS,
+    ),
 }
 """Reasons that no example can have: no JSON, limits, rules that only warn, a bug of ours."""
 

@@ -24,6 +24,7 @@ from pipeline.edges.memory import (
 from pipeline.ports import (
     AbortableError,
     DataLossError,
+    EpochFencedError,
     FencedError,
     OutcomeUnknownError,
     RefusedError,
@@ -137,9 +138,11 @@ def test_a_commit_forgives_earlier_resets() -> None:
     """Resets with commits between them never add up."""
     broker = _filled(6, batch=1)
     for _ in range(3):
-        broker.fail("collect", OutcomeUnknownError("flaky"))
-        work(broker, 1, max_resets=1)
+        broker.fail("begin", OutcomeUnknownError("flaky"))
+        broker.spare("begin")
+    meter = work(broker, 3, max_resets=1)
     assert len(broker.outputs) == 3
+    assert len(meter.recoveries) == 3
 
 
 @pytest.mark.parametrize("error", [RefusedError, FencedError, DataLossError])
@@ -152,6 +155,25 @@ def test_the_operators_faults_stop_at_once(call: str, error: type[TransportError
         work(broker, 1)
     assert broker.outputs == []
     assert broker.committed == {FIRST: 0}
+
+
+def test_fenced_once_is_a_hard_reset() -> None:
+    """A pause longer than the transaction's time-out fences a lone worker too: it goes on."""
+    broker = _filled(2)
+    broker.fail("commit", EpochFencedError("fenced"))
+    meter = work(broker, 2)
+    assert meter.recoveries == [("hard reset", "fenced")]
+    assert len(broker.outputs) == 2
+
+
+def test_fenced_twice_is_another_worker() -> None:
+    """Fenced again within two minutes: two live workers share an id, and this one gives way."""
+    broker = _filled(2)
+    for _ in range(2):
+        broker.fail("commit", EpochFencedError("same id"))
+    with pytest.raises(FencedError, match="same id"):
+        work(broker, 2)
+    assert broker.outputs == []
 
 
 def test_an_older_session_is_fenced() -> None:

@@ -19,7 +19,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
-from pipeline.ports import TopicFacts, TopicSpec, TransportError
+from pipeline.ports import Stop, TopicFacts, TopicSpec, TransportError
 
 _ASK_EVERY_S: Final = 1.0
 _ASK_AGAIN_S: Final = 0.1
@@ -53,8 +53,10 @@ class Admin:
         self._causes = Causes()
         self._client = make_admin(plain_config(kafka), self._causes)
 
-    def wait_until_reachable(self, on_wait: Callable[[str], None] | None = None) -> int:
-        """Wait for the cluster to answer; the number of brokers.
+    def wait_until_reachable(
+        self, on_wait: Callable[[str], None] | None = None, stop: Stop | None = None
+    ) -> int:
+        """Wait for the cluster to answer; the number of brokers, 0 after a stop was asked for.
 
         `on_wait` hears once, in a sentence, that it does not answer at once.
         """
@@ -66,6 +68,8 @@ class Admin:
                 known = refusal(kafka_error(error), "asking the cluster")
                 if known is not None:
                     raise known from error
+                if stop is not None and stop.is_set():
+                    return 0
                 if time.monotonic() > deadline:
                     raise self._unreachable() from error
                 self._client.poll(0)  # the error callback runs only inside poll

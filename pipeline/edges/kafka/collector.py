@@ -86,12 +86,11 @@ class Collector:
         self._collected = []
         limits, size = self._limits, 0
         deadline = time.monotonic() + limits.linger_s
-        while size < limits.max_bytes and len(self._collected) < limits.max_records:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
+        left = limits.linger_s
+        while left > 0 and size < limits.max_bytes and len(self._collected) < limits.max_records:
             room = min(self._chunk, limits.max_records - len(self._collected))
             size += self._take(room, left)
+            left = deadline - time.monotonic()
         return self._batch()
 
     def _take(self, room: int, timeout_s: float) -> int:
@@ -143,14 +142,20 @@ class Collector:
         number = message.partition() or 0
         place = TopicPartition(self._topic, number)
         low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
-        wanted = self.next.get(number, -1)
+        taken = [each.offset() or 0 for each in self._collected if each.partition() == number]
+        wanted = max(taken) + 1 if taken else self.next.get(number, -1)
         what = (
             f"{self._topic}/{number}: offset {wanted} does not exist, the topic has {low} to {high}"
         )
+        if wanted > high:
+            raise DataLossError(
+                f"{what}: it was truncated or created anew. Where to go on is yours to say: set "
+                "the group's offsets with Kafka's kafka-consumer-groups --reset-offsets"
+            )
         if not self._continue_on_data_loss:
             raise DataLossError(
                 f"{what}: records {wanted} to {low - 1} were deleted before they were read "
-                "(or the topic was created anew). Set on_data_loss=continue to go on without them"
+                "(retention). Set on_data_loss=continue to go on without them"
             )
         _LOG.error("data lost, going on: %s", what)
         self.next[number] = low

@@ -12,18 +12,18 @@ from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.ports import (
     AbortableError,
+    EpochFencedError,
     FencedError,
     OutcomeUnknownError,
     RefusedError,
     TransportError,
 )
 
-FENCED: Final = frozenset(
+_EPOCH_FENCED: Final = frozenset(
     {
         KafkaError._FENCED,  # noqa: SLF001  the client's own name for a local code
         KafkaError.PRODUCER_FENCED,
         KafkaError.INVALID_PRODUCER_EPOCH,
-        KafkaError.FENCED_INSTANCE_ID,
     }
 )
 
@@ -82,11 +82,16 @@ def kafka_error(exception: KafkaException) -> KafkaError:
 
 
 def refusal(error: KafkaError, what: str) -> TransportError | None:
-    """FencedError or RefusedError when only the operator can help; else None."""
-    if error.code() in FENCED:
+    """What an error is whose meaning does not depend on the call: fenced, or refused; else None."""
+    if error.code() == KafkaError.FENCED_INSTANCE_ID:
         return FencedError(
-            f"{what}: another live process uses the same transactional id or instance id; "
+            f"{what}: another live process uses the same instance id; "
             "this older one stops. Give each worker an instance_id of its own"
+        )
+    if error.code() in _EPOCH_FENCED:
+        return EpochFencedError(
+            f"{what}: another live process uses the same transactional id, or a transaction took "
+            "longer than transaction_timeout_ms. Give each worker an instance_id of its own"
         )
     remedy = _REFUSALS.get(error.code())
     return RefusedError(f"{what}: {remedy} ({error.name()})") if remedy else None

@@ -73,7 +73,7 @@ class StartPositions:
         partitions = consumer.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions
         everywhere = [TopicPartition(topic, number) for number in partitions]
         known = consumer.committed(everywhere, timeout=self._timeout_s)
-        if any(place.offset >= 0 for place in known):
+        if self._start_over is None and any(place.offset >= 0 for place in known):
             return OFFSET_BEGINNING
         if self._start_over is None and self._was_written(consumer):
             raise DataLossError(

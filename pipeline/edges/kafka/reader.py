@@ -14,7 +14,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from pipeline.core.record import Record
+from pipeline.core.record import INVALID_HEADERS, Record
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
 from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason
 from pipeline.ports import TransportError
@@ -80,10 +80,15 @@ def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> I
 def to_record(message: Any) -> Record:  # noqa: ANN401  stubs allow None where records have none
     """A message without error as a Record."""
     kind, timestamp = message.timestamp()
+    try:
+        headers = message.headers() or ()
+    except (SystemError, UnicodeError):
+        # The client can't give a name that is not UTF-8; other clients can write one.
+        headers = INVALID_HEADERS
     return Record(
         message.value(),
         message.key(),
-        message.headers() or (),
+        headers,
         timestamp if kind else None,
         message.topic(),
         message.partition(),

@@ -86,6 +86,7 @@ class KafkaSession:
         self._config = config
         self._causes = Causes()
         self._undelivered: KafkaError | None = None
+        self._undelivered_topic = ""
         self._renew = False
         self._calls = BoundedCalls()
         self._topics = config.topics
@@ -95,7 +96,11 @@ class KafkaSession:
         }
         # First the producer: it aborts our own dangling transaction, so that the committed
         # offsets that the consumer starts from are final.
-        self._producer = self._new_producer()
+        try:
+            self._producer = self._new_producer()
+        except TransportError:
+            self._calls.end()
+            raise
         self._produce: Any = self._producer.produce
         self._consumer = make_consumer(dict(config.consumer), self._causes)
         self._collector = Collector(
@@ -142,12 +147,13 @@ class KafkaSession:
             else:
                 return producer
 
-    def _on_delivery(self, error: KafkaError | None, _message: Any) -> None:  # noqa: ANN401
+    def _on_delivery(self, error: KafkaError | None, message: Any) -> None:  # noqa: ANN401
         """Only failures are reported. The first one is the cause; later ones follow from it."""
         if error is not None and self._undelivered is None:
             purged = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
             if error.code() not in purged:
                 self._undelivered = error
+                self._undelivered_topic = message.topic()
 
     def collect(self) -> Batch:
         """See `ports.Session`."""
@@ -156,6 +162,9 @@ class KafkaSession:
             if batch.positions:
                 # Right after consume: the generation that owns these records.
                 self._group_metadata = self._consumer.consumer_group_metadata()
+                if not self._consumer.memberid():
+                    # A commit without a member would be accepted over a live group's.
+                    raise OutcomeUnknownError("the consumer is not a member of its group")
         except KafkaException as error:
             raise in_transaction(error, f"reading topic {self._config.raw_topic}") from error
         self._producer.poll(0)
@@ -199,15 +208,23 @@ class KafkaSession:
                 f"an event is larger than topic {topic} takes: "
                 "lower limits.max_output_bytes or raise the topic's max.message.bytes"
             )
-        return in_transaction(exception, f"writing to topic {topic}")
+        self._producer.poll(0)
+        return self._not_delivered(AbortableError) or in_transaction(
+            exception, f"writing to topic {topic}"
+        )
+
+    def _not_delivered(self, otherwise: type[TransportError]) -> TransportError | None:
+        """What the first output that was not delivered means; its report tells the true code."""
+        if self._undelivered is None:
+            return None
+        what = f"writing to topic {self._undelivered_topic}"
+        return refusal(self._undelivered, what) or otherwise(f"{what}: {reason(self._undelivered)}")
 
     def _wait_for_room(self) -> None:
         self._producer.poll(_POLL_S)
-        if self._undelivered is not None:
-            what = "writing the outputs"
-            raise refusal(self._undelivered, what) or AbortableError(
-                f"{what}: {reason(self._undelivered)}"
-            )
+        lost = self._not_delivered(AbortableError)
+        if lost is not None:
+            raise lost
 
     def commit(self, positions: Positions) -> None:
         """See `ports.Session`."""
@@ -234,12 +251,7 @@ class KafkaSession:
     def _uncommitted(self, error: AbortableError) -> TransportError:
         """Why a commit failed: an output that was not delivered tells the true code."""
         self._producer.poll(0)
-        if self._undelivered is None:
-            return OutcomeUnknownError(str(error))
-        what = "writing the outputs"
-        return refusal(self._undelivered, what) or OutcomeUnknownError(
-            f"{what}: {reason(self._undelivered)}"
-        )
+        return self._not_delivered(OutcomeUnknownError) or OutcomeUnknownError(str(error))
 
     def _retrying(self, call: Callable[[float], Any], deadline: float, what: str) -> None:
         """Make the call again, with the same arguments, while the client says that it may be."""
@@ -280,3 +292,6 @@ class KafkaSession:
         self._calls.end()
         with contextlib.suppress(KafkaException, RuntimeError):
             self._consumer.close()
+        # The producer's callback refers to this session: without this, the two would keep each
+        # other, threads and buffers included, until the garbage collector comes by.
+        del self._producer, self._produce
