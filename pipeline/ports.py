@@ -37,10 +37,6 @@ class FencedError(TransportError):
     """Another live process uses our transactional id or instance id."""
 
 
-class EpochFencedError(OutcomeUnknownError):
-    """Our producer was fenced: by another process, or because its transaction took too long."""
-
-
 class DataLossError(TransportError):
     """Offsets that we must continue from do not exist (any more)."""
 

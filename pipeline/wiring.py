@@ -130,6 +130,7 @@ def make_broker(
             initial_offset=settings.initial_offset,
             start_over=start_over,
             continue_on_data_loss=settings.on_data_loss == "continue",
+            transaction_timeout_s=settings.transaction_timeout_ms / 1000,
             deadline_s=deadline_s,
             startup_timeout_s=settings.startup_timeout_s,
         )

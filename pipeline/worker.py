@@ -24,7 +24,6 @@ from pipeline.ports import (
     Broker,
     Clock,
     DataLossError,
-    EpochFencedError,
     FencedError,
     Meter,
     RefusedError,
@@ -37,7 +36,6 @@ from pipeline.ports import (
 
 _FOR_THE_OPERATOR: Final = (RefusedError, FencedError, DataLossError)
 _LONGEST_PAUSE_S: Final = 30.0
-_FENCING_WINDOW_MS: Final = 120_000
 
 
 class Worker:
@@ -58,7 +56,6 @@ class Worker:
         self._meter = meter
         self._max_resets = max_resets
         self._resets = 0
-        self._fenced_at: int | None = None
 
     def run(self, stop: Stop) -> None:
         """Work until `stop`; the transaction at hand is finished first.
@@ -79,18 +76,9 @@ class Worker:
             except _FOR_THE_OPERATOR:
                 raise
             except TransportError as error:
-                self._refuse_second_fencing(error)
                 self._pause("hard reset", error, stop)
             finally:
                 session.close()
-
-    def _refuse_second_fencing(self, error: TransportError) -> None:
-        """Once may be a pause of this machine; twice in a short time is another live worker."""
-        if isinstance(error, EpochFencedError):
-            now = self._clock.now()
-            if self._fenced_at is not None and now - self._fenced_at < _FENCING_WINDOW_MS:
-                raise FencedError(str(error)) from error
-            self._fenced_at = now
 
     def _run_session(self, session: Session, stop: Stop) -> None:
         while not stop.is_set():

@@ -24,7 +24,6 @@ from pipeline.edges.memory import (
 from pipeline.ports import (
     AbortableError,
     DataLossError,
-    EpochFencedError,
     FencedError,
     OutcomeUnknownError,
     RefusedError,
@@ -155,25 +154,6 @@ def test_the_operators_faults_stop_at_once(call: str, error: type[TransportError
         work(broker, 1)
     assert broker.outputs == []
     assert broker.committed == {FIRST: 0}
-
-
-def test_fenced_once_is_a_hard_reset() -> None:
-    """A pause longer than the transaction's time-out fences a lone worker too: it goes on."""
-    broker = _filled(2)
-    broker.fail("commit", EpochFencedError("fenced"))
-    meter = work(broker, 2)
-    assert meter.recoveries == [("hard reset", "fenced")]
-    assert len(broker.outputs) == 2
-
-
-def test_fenced_twice_is_another_worker() -> None:
-    """Fenced again within two minutes: two live workers share an id, and this one gives way."""
-    broker = _filled(2)
-    for _ in range(2):
-        broker.fail("commit", EpochFencedError("same id"))
-    with pytest.raises(FencedError, match="same id"):
-        work(broker, 2)
-    assert broker.outputs == []
 
 
 def test_an_older_session_is_fenced() -> None:

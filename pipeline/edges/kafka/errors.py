@@ -12,7 +12,6 @@ from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.ports import (
     AbortableError,
-    EpochFencedError,
     FencedError,
     OutcomeUnknownError,
     RefusedError,
@@ -53,6 +52,10 @@ _REFUSALS: Final = {
 }
 
 
+class EpochFencedError(FencedError):
+    """The producer was fenced: by another process, or by the broker for a transaction too long."""
+
+
 class Causes:
     """The last thing the clients' error callbacks said. Callbacks never raise."""
 
@@ -90,8 +93,8 @@ def refusal(error: KafkaError, what: str) -> TransportError | None:
         )
     if error.code() in _EPOCH_FENCED:
         return EpochFencedError(
-            f"{what}: another live process uses the same transactional id, or a transaction took "
-            "longer than transaction_timeout_ms. Give each worker an instance_id of its own"
+            f"{what}: another live process uses the same transactional id; "
+            "this older one stops. Give each worker an instance_id of its own"
         )
     remedy = _REFUSALS.get(error.code())
     return RefusedError(f"{what}: {remedy} ({error.name()})") if remedy else None

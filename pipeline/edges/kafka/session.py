@@ -24,7 +24,14 @@ from pipeline.edges.kafka.clients import (
     make_producer,
 )
 from pipeline.edges.kafka.collector import BatchLimits, Collector
-from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason, refusal
+from pipeline.edges.kafka.errors import (
+    Causes,
+    EpochFencedError,
+    in_transaction,
+    kafka_error,
+    reason,
+    refusal,
+)
 from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.ports import (
@@ -63,6 +70,7 @@ class SessionConfig:
     initial_offset: str
     start_over: str | None
     continue_on_data_loss: bool
+    transaction_timeout_s: float
     deadline_s: float
     """For one commit, below the transaction's and the group's own time-outs."""
     startup_timeout_s: float
@@ -88,6 +96,7 @@ class KafkaSession:
         self._undelivered: KafkaError | None = None
         self._undelivered_topic = ""
         self._renew = False
+        self._begun = (time.monotonic(), time.time())
         self._calls = BoundedCalls()
         self._topics = config.topics
         self._partitions = {
@@ -178,10 +187,12 @@ class KafkaSession:
             self._produce = self._producer.produce
             self._renew = False
         self._undelivered = None
+        # The wall clock too: the other one stands still while a machine sleeps.
+        self._begun = (time.monotonic(), time.time())
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
-            raise in_transaction(error, "beginning a transaction") from error
+            raise self._explained(error, "beginning a transaction") from error
 
     def send(self, output: Output) -> None:
         """See `ports.Session`."""
@@ -209,7 +220,7 @@ class KafkaSession:
                 "lower limits.max_output_bytes or raise the topic's max.message.bytes"
             )
         self._producer.poll(0)
-        return self._not_delivered(AbortableError) or in_transaction(
+        return self._not_delivered(AbortableError) or self._explained(
             exception, f"writing to topic {topic}"
         )
 
@@ -264,9 +275,20 @@ class KafkaSession:
                 error = kafka_error(failure)
                 if error.retriable() and time.monotonic() < deadline:
                     continue
-                raise in_transaction(failure, what) from failure
+                raise self._explained(failure, what) from failure
             else:
                 return
+
+    def _explained(self, failure: KafkaException, what: str) -> TransportError:
+        """What an error in a transaction means; fenced by our own delay is no other process."""
+        error = in_transaction(failure, what)
+        open_s = max(time.monotonic() - self._begun[0], time.time() - self._begun[1])
+        if isinstance(error, EpochFencedError) and open_s >= self._config.transaction_timeout_s:
+            return OutcomeUnknownError(
+                f"{what}: the broker ended the transaction, which was open for {open_s:.0f} s, "
+                "longer than transaction_timeout_ms; was this machine paused?"
+            )
+        return error
 
     def abort(self) -> None:
         """See `ports.Session`."""
