@@ -22,11 +22,13 @@ MAX_MS = 253_402_300_799_999
 
 _CANONICAL_LENGTH = len("2015-12-12T19:11:01.266Z")
 _MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:")
+_ZONE = r"[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?"
 _ISO = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?"
-    r"([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+    r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?(" + _ZONE + r")?)?"
 )
+_OPTIONAL_ZONE = re.compile(f"(?:{_ZONE})?")
+_MAX_FRACTION_DIGITS = 9
 _SECONDS_DIGITS = 10
 _MILLISECONDS_DIGITS = 13
 _MAX_OFFSET_HOURS = 23
@@ -64,8 +66,7 @@ def _read_other(value: Any) -> int | None:  # noqa: ANN401  any JSON value
 
 def format_time(ms: int) -> str:
     """Epoch milliseconds within years 1-9999 in canonical form."""
-    seconds, fraction = divmod(ms, 1000)
-    return _TEXT_OF_SECOND[seconds] + _FRACTIONS[fraction]
+    return _TEXT_OF_SECOND[ms // 1000] + _FRACTIONS[ms % 1000]
 
 
 class _Memo(dict[_K, _V]):
@@ -121,31 +122,55 @@ _MS_OF_FRACTION: Final = {text: ms for ms, text in enumerate(_FRACTIONS)}
 
 
 def _from_text(text: str) -> int | None:
+    ms: int | None
+    try:
+        ms = _from_usual_text(text)
+    except KeyError:
+        ms = _from_unusual_text(text)
+    return ms if ms is not None and MIN_MS <= ms <= MAX_MS else None
+
+
+def _from_usual_text(text: str) -> int:
+    """Epoch milliseconds of `2015-12-12T19:11:01[.266[123]][+00:00]`, by look-ups too.
+
+    The form that servers' libraries send. KeyError when it has another one, or is no time.
+    """
+    ms, zone = _MS_OF_SECOND[text[:19] + "."], text[19:]
+    if zone[:1] == ".":
+        ms += _MS_OF_FRACTION[zone[1:4] + "Z"]
+        digits = len(zone) - len(zone := zone[1:].lstrip("0123456789")) - 1
+        if digits > _MAX_FRACTION_DIGITS:
+            raise KeyError
+    return ms - _OFFSET[zone]
+
+
+def _from_unusual_text(text: str) -> int | None:
     if text.isascii() and text.isdigit():
         return _from_epoch(int(text)) if len(text) <= _MILLISECONDS_DIGITS else None
     match = _ISO.fullmatch(text)
     if match is None:
         return None
     date, hours, minutes, seconds, fraction, zone = match.groups()
-    offset = _offset(zone)
-    if offset is None:
-        return None
     try:
-        minute = _MS_OF_MINUTE[f"{date}T{hours or '00'}:{minutes or '00'}:"]
+        ms = _MS_OF_MINUTE[f"{date}T{hours or '00'}:{minutes or '00'}:"] - _OFFSET[zone or ""]
     except KeyError:
         return None
-    ms = minute + int(seconds or 0) * 1000 + int((fraction or "0").ljust(3, "0")[:3]) - offset
-    return ms if MIN_MS <= ms <= MAX_MS else None
+    return ms + int(seconds or 0) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
 
 
-def _offset(zone: str | None) -> int | None:
-    """Milliseconds east of UTC of `Z`, `±hh`, `±hhmm`, `±hh:mm` or nothing (UTC)."""
-    if zone is None or zone in "Zz":
+def _parse_zone(zone: str) -> int:
+    """Milliseconds east of UTC of `Z`, `±hh`, `±hhmm`, `±hh:mm` or nothing (UTC); or KeyError."""
+    if not _OPTIONAL_ZONE.fullmatch(zone):
+        raise KeyError
+    if zone in "Zz":
         return 0
     hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > len("+hh") else 0
     if hours > _MAX_OFFSET_HOURS or minutes > _MAX_MINUTE:
-        return None
+        raise KeyError
     return (hours * 60 + minutes) * MINUTE * (-1 if zone[0] == "-" else 1)
+
+
+_OFFSET: Final = _Memo(_parse_zone, 8192)
 
 
 def _from_epoch(number: int) -> int | None:
