@@ -9,9 +9,8 @@ from typing import Final
 from pipeline import __version__
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
-from pipeline.edges.kafka import Admin, KafkaBroker, SessionConfig
+from pipeline.edges.kafka import Admin, BatchLimits, KafkaBroker, SessionConfig
 from pipeline.edges.kafka.clients import consumer_config, producer_config
-from pipeline.edges.kafka.collector import BatchLimits
 from pipeline.ports import RefusedError, Stop, TopicFacts
 from pipeline.settings import Settings, Topics
 from pipeline.topics import (

@@ -1,8 +1,9 @@
 """Kafka: the only folder that imports confluent_kafka; its errors are translated here."""
 
 from pipeline.edges.kafka.admin import Admin
+from pipeline.edges.kafka.config import BatchLimits, SessionConfig
 from pipeline.edges.kafka.publisher import Publisher
 from pipeline.edges.kafka.reader import read_committed
-from pipeline.edges.kafka.session import KafkaBroker, SessionConfig
+from pipeline.edges.kafka.session import KafkaBroker
 
-__all__ = ["Admin", "KafkaBroker", "Publisher", "SessionConfig", "read_committed"]
+__all__ = ["Admin", "BatchLimits", "KafkaBroker", "Publisher", "SessionConfig", "read_committed"]

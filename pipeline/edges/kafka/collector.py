@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from pipeline.edges.kafka.config import BatchLimits
 from pipeline.edges.kafka.errors import Causes, in_transaction, reason, refusal
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.reader import to_record
@@ -33,15 +33,6 @@ _FIRST_CHUNK: Final = 50
 _OFFSET_GONE: Final = frozenset(
     {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
 )
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """A batch is full at the first of these."""
-
-    max_records: int
-    max_bytes: int
-    linger_s: float
 
 
 class Collector:

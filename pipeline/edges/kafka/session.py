@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -18,12 +17,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from pipeline.core.record import Output, Role
 from pipeline.edges.kafka.bounded import BoundedCalls
 from pipeline.edges.kafka.clients import (
-    LibrdkafkaConfig,
     is_cooperative,
     make_consumer,
     make_producer,
 )
-from pipeline.edges.kafka.collector import BatchLimits, Collector
+from pipeline.edges.kafka.collector import Collector
+from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import (
     Causes,
     EpochFencedError,
@@ -53,29 +52,6 @@ _STUCK_S: Final = 10.0
 """A call that outlives its own time-out by so much will never return."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionConfig:
-    """What a session needs to know; made by wiring.py from the settings."""
-
-    shared: LibrdkafkaConfig
-    consumer: Mapping[str, Any]
-    producer: Mapping[str, Any]
-    group: str
-    raw_topic: str
-    topics: Mapping[Role, str]
-    """Where each role is written; DROPPED has none."""
-    partitions: Mapping[str, int]
-    """Number of partitions of the raw and the output topics, fixed at start."""
-    batch: BatchLimits
-    initial_offset: str
-    start_over: str | None
-    continue_on_data_loss: bool
-    transaction_timeout_s: float
-    deadline_s: float
-    """For one commit, below the transaction's and the group's own time-outs."""
-    startup_timeout_s: float
-
-
 class KafkaBroker:
     """Opens sessions on a cluster."""
 
@@ -96,7 +72,7 @@ class KafkaSession:
         self._undelivered: KafkaError | None = None
         self._undelivered_topic = ""
         self._renew = False
-        self._begun = (time.monotonic(), time.time())
+        self._begun: tuple[float, float] | None = None
         self._calls = BoundedCalls()
         self._topics = config.topics
         self._partitions = {
@@ -176,7 +152,7 @@ class KafkaSession:
                     raise OutcomeUnknownError("the consumer is not a member of its group")
         except KafkaException as error:
             raise in_transaction(error, f"reading topic {self._config.raw_topic}") from error
-        self._producer.poll(0)
+        self._poll(0)
         return batch
 
     def begin(self) -> None:
@@ -187,12 +163,12 @@ class KafkaSession:
             self._produce = self._producer.produce
             self._renew = False
         self._undelivered = None
-        # The wall clock too: the other one stands still while a machine sleeps.
-        self._begun = (time.monotonic(), time.time())
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
-            raise self._explained(error, "beginning a transaction") from error
+            raise self._meaning(error, "beginning a transaction") from error
+        # The wall clock too: the other one stands still while a machine sleeps.
+        self._begun = (time.monotonic(), time.time())
 
     def send(self, output: Output) -> None:
         """See `ports.Session`."""
@@ -219,23 +195,52 @@ class KafkaSession:
                 f"an event is larger than topic {topic} takes: "
                 "lower limits.max_output_bytes or raise the topic's max.message.bytes"
             )
-        self._producer.poll(0)
-        return self._not_delivered(AbortableError) or self._explained(
-            exception, f"writing to topic {topic}"
-        )
-
-    def _not_delivered(self, otherwise: type[TransportError]) -> TransportError | None:
-        """What the first output that was not delivered means; its report tells the true code."""
-        if self._undelivered is None:
-            return None
-        what = f"writing to topic {self._undelivered_topic}"
-        return refusal(self._undelivered, what) or otherwise(f"{what}: {reason(self._undelivered)}")
+        return self._meaning(exception, f"writing to topic {topic}")
 
     def _wait_for_room(self) -> None:
-        self._producer.poll(_POLL_S)
-        lost = self._not_delivered(AbortableError)
-        if lost is not None:
-            raise lost
+        self._poll(_POLL_S)
+        if self._undelivered is not None:
+            raise self._meaning(KafkaException(self._undelivered), "writing")
+
+    def _poll(self, timeout_s: float) -> None:
+        """Serve the producer's callbacks; a fatal error of its background work is raised here."""
+        try:
+            self._producer.poll(timeout_s)
+        except KafkaException as error:
+            raise self._meaning(error, "writing in the background") from error
+
+    def _meaning(self, exception: KafkaException, what: str) -> TransportError:
+        """What is to be done about a failed call.
+
+        The call's own error says whether the transaction can be aborted; why it failed is told
+        by the first output that was not delivered, if there is one.
+        """
+        error = kafka_error(exception)
+        try:
+            self._producer.poll(0)
+        except KafkaException as fatal:  # what a call that came later only names _FATAL
+            error = kafka_error(fatal)
+        cause = self._undelivered
+        if cause is not None:
+            what = f"writing to topic {self._undelivered_topic}"
+        known = refusal(cause or error, what) or refusal(error, what)
+        if isinstance(known, EpochFencedError):
+            return self._own_delay(what) or known
+        text = f"{what}: {reason(cause or error)}"
+        usual = AbortableError if error.txn_requires_abort() else OutcomeUnknownError
+        return known or usual(text)
+
+    def _own_delay(self, what: str) -> OutcomeUnknownError | None:
+        """Fenced by the broker for a transaction that took too long: no other process is meant."""
+        if self._begun is None:
+            return None
+        open_s = max(time.monotonic() - self._begun[0], time.time() - self._begun[1])
+        if open_s < self._config.transaction_timeout_s:
+            return None
+        return OutcomeUnknownError(
+            f"{what}: the broker ended the transaction, which was open for {open_s:.0f} s, "
+            "longer than transaction_timeout_ms; was this machine paused?"
+        )
 
     def commit(self, positions: Positions) -> None:
         """See `ports.Session`."""
@@ -256,13 +261,14 @@ class KafkaSession:
             # transaction.timeout.ms, and a commit that timed out can't be aborted.
             self._retrying(self._producer.commit_transaction, deadline, "committing")
         except AbortableError as error:
-            raise self._uncommitted(error) from error
-        self._renew = time.monotonic() - started > _SLOW_S
+            # Raised by the commit itself, it does not tell that nothing was committed.
+            raise OutcomeUnknownError(str(error)) from error
+        self._ended(started)
 
-    def _uncommitted(self, error: AbortableError) -> TransportError:
-        """Why a commit failed: an output that was not delivered tells the true code."""
-        self._producer.poll(0)
-        return self._not_delivered(OutcomeUnknownError) or OutcomeUnknownError(str(error))
+    def _ended(self, started: float) -> None:
+        """The transaction is over; ending it began at `started`."""
+        self._begun = None
+        self._renew = time.monotonic() - started > _SLOW_S
 
     def _retrying(self, call: Callable[[float], Any], deadline: float, what: str) -> None:
         """Make the call again, with the same arguments, while the client says that it may be."""
@@ -275,20 +281,9 @@ class KafkaSession:
                 error = kafka_error(failure)
                 if error.retriable() and time.monotonic() < deadline:
                     continue
-                raise self._explained(failure, what) from failure
+                raise self._meaning(failure, what) from failure
             else:
                 return
-
-    def _explained(self, failure: KafkaException, what: str) -> TransportError:
-        """What an error in a transaction means; fenced by our own delay is no other process."""
-        error = in_transaction(failure, what)
-        open_s = max(time.monotonic() - self._begun[0], time.time() - self._begun[1])
-        if isinstance(error, EpochFencedError) and open_s >= self._config.transaction_timeout_s:
-            return OutcomeUnknownError(
-                f"{what}: the broker ended the transaction, which was open for {open_s:.0f} s, "
-                "longer than transaction_timeout_ms; was this machine paused?"
-            )
-        return error
 
     def abort(self) -> None:
         """See `ports.Session`."""
@@ -299,7 +294,7 @@ class KafkaSession:
             )
         except AbortableError as error:
             raise OutcomeUnknownError(str(error)) from error
-        self._renew = time.monotonic() - started > _SLOW_S
+        self._ended(started)
 
     def rewind(self, batch: Batch) -> None:
         """See `ports.Session`."""

@@ -1,0 +1,42 @@
+"""What a session needs to know; wiring.py makes it of the settings and the topics as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.core.record import Role
+from pipeline.edges.kafka.clients import LibrdkafkaConfig
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """A batch is full at the first of these."""
+
+    max_records: int
+    max_bytes: int
+    linger_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """Of one session; times in seconds."""
+
+    shared: LibrdkafkaConfig
+    consumer: Mapping[str, Any]
+    producer: Mapping[str, Any]
+    group: str
+    raw_topic: str
+    topics: Mapping[Role, str]
+    """Where each role is written; DROPPED has none."""
+    partitions: Mapping[str, int]
+    """Number of partitions of the raw and the output topics, fixed at start."""
+    batch: BatchLimits
+    initial_offset: str
+    start_over: str | None
+    continue_on_data_loss: bool
+    transaction_timeout_s: float
+    deadline_s: float
+    """For one commit, below the transaction's and the group's own time-outs."""
+    startup_timeout_s: float
