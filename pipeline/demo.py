@@ -36,8 +36,8 @@ class Findings(NamedTuple):
 def examine(events: int, enriched: Iterable[Record], letters: Iterable[Record]) -> Findings:
     """Hold the outputs against the number of events that were generated.
 
-    Each output names its source (`topic/partition/offset[/index]`), so that none can stand in
-    for another.
+    Each output names its source (`topic/partition/offset[/index]`), so that a doubled one can't
+    stand in for a lost one.
     """
     seen: Counter[str] = Counter()
     reasons: Counter[str] = Counter()

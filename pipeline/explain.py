@@ -22,8 +22,8 @@ from pipeline.core.origin import Origin, origin_of
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
+from pipeline.core.reserved import RESERVED
 from pipeline.core.timestamps import format_time
-from pipeline.core.validate import RESERVED
 from pipeline.settings_properties import MASK
 from pipeline.transform import dead_letter_line
 

@@ -10,7 +10,6 @@ from pipeline.core.record import Role
 from pipeline.ports import TopicFacts, TopicSpec
 
 KIB: Final = 1024
-MISSING: Final = "topics do not exist, or may not be seen"
 HEADER_ROOM: Final = 64 * KIB
 """A dead letter is its raw record plus at most 8 KiB of our headers; the rest is reserve."""
 OUTPUT_ROOM: Final = 4 * KIB
@@ -78,14 +77,19 @@ def _days(days: float) -> str:
     return "-1" if days < 0 else str(int(days * DAY_MS))
 
 
+def missing(
+    names: TopicNames, settings: ContractSettings, facts: Mapping[str, TopicFacts]
+) -> list[str]:
+    """The topics that are needed and do not exist."""
+    needed = (names.raw, *names.outputs(settings).values())
+    return [name for name in needed if name not in facts]
+
+
 def problems(
     names: TopicNames, settings: ContractSettings, facts: Mapping[str, TopicFacts]
 ) -> list[str]:
-    """Why the existing topics will not do: a sentence each that says what to change."""
+    """Why the topics, all of which exist, will not do: a sentence each with what to change."""
     outputs = names.outputs(settings)
-    missing = [name for name in (names.raw, *outputs.values()) if name not in facts]
-    if missing:
-        return [f"{MISSING}: {', '.join(missing)}"]
     raw = facts[names.raw]
     found = []
     for role, name in outputs.items():

@@ -101,8 +101,8 @@ def _run(console: Console, settings: Settings, records: int) -> Findings:
             publisher.send(names.raw, event.value, event.key, event.timestamp)
             written += event.events
     console.print(f"[dim]·[/] wrote {records} raw records to {names.raw}, {written} events")
-    with _worker(settings) as log:
-        _watch(console, settings, log)
+    with _worker(settings) as (process, log):
+        _watch(console, settings, process, log)
     enriched = read_committed(settings.kafka, names.enriched, _TIMEOUT_S)
     letters = read_committed(settings.kafka, names.dead_letter, _TIMEOUT_S)
     findings = examine(written, enriched, letters)
@@ -111,7 +111,7 @@ def _run(console: Console, settings: Settings, records: int) -> Findings:
 
 
 @contextlib.contextmanager
-def _worker(settings: Settings) -> Iterator[Path]:
+def _worker(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """The worker as its own process, as it runs in production; stopped by SIGTERM at the end."""
     # None of the user's own settings: the demo's pipeline is one of its own.
     environment = {name: text for name, text in os.environ.items() if name[:6] != "TRACK_"}
@@ -128,7 +128,7 @@ def _worker(settings: Settings) -> Iterator[Path]:
                 start_new_session=True,  # Ctrl-C is ours; the worker is stopped in order
             )
             try:
-                yield log
+                yield process, log
                 _stop(process, log)
             finally:
                 if process.poll() is None:
@@ -146,7 +146,9 @@ def _end_of(log: Path) -> str:
     return "\n".join(log.read_text().splitlines()[-5:])
 
 
-def _watch(console: Console, settings: Settings, log: Path) -> None:
+def _watch(
+    console: Console, settings: Settings, process: subprocess.Popen[bytes], log: Path
+) -> None:
     """Show the worker's progress until it has committed everything."""
     cluster, raw = admin(settings), settings.topics.raw
     columns = (TextColumn("  worker"), BarColumn(), MofNCompleteColumn(), TextColumn("records"))
@@ -159,7 +161,7 @@ def _watch(console: Console, settings: Settings, log: Path) -> None:
             bar.update(task, total=progress.total, completed=progress.committed)
             if progress.committed >= progress.total:
                 break
-            if time.monotonic() > deadline:
+            if process.poll() is not None or time.monotonic() > deadline:
                 raise TransportError(f"the worker does not advance; its log ends:\n{_end_of(log)}")
             time.sleep(_POLL_S)
     seconds = time.monotonic() - started

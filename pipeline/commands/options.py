@@ -97,10 +97,6 @@ def _help(leaf: Leaf) -> str:
     return f"{text[:1].upper()}{text[1:]}.{default}"
 
 
-settings_options: Final = with_settings(*FLAGS, needs_kafka=True)
-"""Decorates a command that talks to Kafka: every flag, and a broker must be named."""
-
-
 class _Time(click.ParamType[int]):
     """A time as events may have it, as epoch milliseconds after 1970."""
 

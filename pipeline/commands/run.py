@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 import click
 import structlog
 
@@ -13,7 +11,13 @@ from pipeline.edges.observe import LogMeter, configure_logging
 from pipeline.edges.signals import stop_on_signals
 from pipeline.settings import Settings
 from pipeline.settings_names import FLAGS
-from pipeline.wiring import WallClock, checked_topics, make_broker, make_processor
+from pipeline.wiring import (
+    WallClock,
+    checked_topics,
+    make_broker,
+    make_processor,
+    tune_garbage_collector,
+)
 from pipeline.worker import Worker
 
 
@@ -45,9 +49,7 @@ def run(settings: Settings, start_over: str | None) -> None:
     log.info("topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())})
     broker = make_broker(settings, facts, start_over)
     meter = LogMeter(settings.stats_interval_s)
-    # What exists now lives as long as the process; what comes later has no cycles to speak of.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    tune_garbage_collector()
     try:
         Worker(broker, processor, WallClock(), meter, max_resets=settings.max_resets).run(stop)
     finally:

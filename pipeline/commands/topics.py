@@ -12,7 +12,7 @@ from rich.table import Table
 from pipeline.commands.options import with_settings
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.settings import Settings
-from pipeline.topics import CreateOptions, TopicNames, problems, specs
+from pipeline.topics import CreateOptions, TopicNames, missing, problems, specs
 from pipeline.wiring import admin, topic_names
 
 _TOPIC_FLAGS = (
@@ -111,6 +111,6 @@ def _action(topic: TopicSpec, facts: dict[str, TopicFacts]) -> str:
 
 def _warn(names: TopicNames, settings: Settings, facts: dict[str, TopicFacts]) -> None:
     """Say what is wrong with topics that existed before; they are never changed."""
-    if all(name in facts for name in (names.raw, *names.outputs(settings).values())):
+    if not missing(names, settings, facts):
         for problem in problems(names, settings, facts):
             click.echo(f"warning: {problem}", err=True)

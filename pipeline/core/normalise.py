@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.core.encode import encode_sorted
+from pipeline.core.findings import Findings, JsonObject
 from pipeline.core.identities import generated_message_id, identify_message_id, read_id
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import WarningCode
 from pipeline.core.timestamps import DAY, MAX_MS, MIN_MS, format_time, read_time
-from pipeline.core.validate import TRACK, Findings, JsonObject, TrackEvent
+from pipeline.core.validate import TRACK, TrackEvent
 
 MAX_WARNINGS = 32
 

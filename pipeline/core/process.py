@@ -18,13 +18,14 @@ from pipeline.core.deadletter import Letter, LetterWriter
 from pipeline.core.decode import Envelope, decode, duplicates_batch, refuse, split
 from pipeline.core.encode import encode_json
 from pipeline.core.envelope import merge
+from pipeline.core.findings import Findings
 from pipeline.core.normalise import has_lifted_traits, identify_message, normalise
 from pipeline.core.origin import Origin, origin_of, without_ours
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage
 from pipeline.core.record import INVALID_HEADERS, Output, Record, Role, new_tuple
 from pipeline.core.timestamps import read_time
-from pipeline.core.validate import Findings, validate
+from pipeline.core.validate import validate
 
 _ENRICHED: Final = Role.ENRICHED  # a global is found faster than a member of an enum
 

@@ -78,7 +78,7 @@ class WarningCode(_Code):
         "the default currency was assumed, but a product names another one",
     )
     ID_STRINGIFIED = "id_stringified", "a numeric id is now text"
-    ID_NOT_STRING = "id_not_string", "an unusable id was left out, or kept as sent by a rule"
+    ID_NOT_STRING = "id_not_string", "an unusable id was left out"
     EVENT_NAME_PADDED = "event_name_padded", "event has outer white space; it was kept"
     MESSAGE_ID_GENERATED = "message_id_generated", "messageId was made from the coordinates"
     TRAITS_CONFLICT = "traits_conflict", "context.traits won over a different top-level traits"

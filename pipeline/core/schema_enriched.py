@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
+from pipeline.core.findings import JsonObject
 from pipeline.core.normalise import MAX_WARNINGS
 from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.core.schema_values import (
@@ -30,7 +31,6 @@ from pipeline.core.schema_values import (
     has,
     ref,
 )
-from pipeline.core.validate import JsonObject
 
 WARNING_PATTERN: Final = f"^(?:{'|'.join(code.value for code in Noticed)}) /"
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
+from pipeline.core.findings import JsonObject
 from pipeline.core.schema_values import (
     ANONYMOUS_ID,
     CONTEXT,
@@ -31,7 +32,7 @@ from pipeline.core.schema_values import (
     has,
     ref,
 )
-from pipeline.core.validate import TRACK, JsonObject
+from pipeline.core.validate import TRACK
 
 _USABLE_ID: Final[Schema] = {"anyOf": [ref(Text), ref(NumericId)]}
 

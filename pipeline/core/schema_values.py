@@ -21,9 +21,10 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from pipeline.core.currencies import ISO_4217
+from pipeline.core.findings import JsonObject
 from pipeline.core.identities import MAX_ID_DIGITS
 from pipeline.core.money import AMOUNT_PATTERN, COLUMN_DECIMALS, LIMIT
-from pipeline.core.validate import CONTEXT_TYPES, JsonObject
+from pipeline.core.validate import CONTEXT_TYPES
 
 OPTIONAL: Final[Any] = None
 """Default of a field that may be absent; its type says whether it may be null."""

@@ -1,23 +1,22 @@
 """The rules of contract §3: an object → TrackEvent, or every violation of it.
 
 Each rule is one function; `validate` calls it only for what is not plainly good. Findings collect
-what was broken (violations) and what was only noticed (warnings), in the order of the rules.
+what was broken (violations) and what was only noticed (warnings), in the order of the rules. The
+rules of the reserved properties (revenue, value, currency) are in reserved.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from pipeline.core.findings import Findings, JsonObject
 from pipeline.core.identities import Unusable, read_id
-from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
 from pipeline.core.policy import Policy
-from pipeline.core.reasons import Invalid, Reason, Stage, Violation, WarningCode
+from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import new_tuple
+from pipeline.core.reserved import RESERVED_ANYHOW, check_reserved
 from pipeline.core.suggest import near_id_name
-
-JsonObject = dict[str, Any]
 
 TRACK: Final = "track"
 
@@ -52,35 +51,6 @@ _TYPE_NAMES: Final = {
     Decimal: "a number",
     type(None): "null",
 }
-
-AMOUNT_RULES: Final = {"revenue": Reason.REVENUE_INVALID, "value": Reason.VALUE_INVALID}
-RESERVED: Final = ("revenue", "currency", "value")
-_MISSPELLED: Final = {
-    spelling: name for name in RESERVED for spelling in (name.capitalize(), name.upper())
-}
-_RESERVED_ANYHOW: Final = frozenset((*RESERVED, *_MISSPELLED))
-
-
-class Findings:
-    """What the rules found, in order. Most events have nothing, so nothing is made for them."""
-
-    violations: Sequence[Violation] = ()
-    warnings: Sequence[str] = ()
-
-    def warn(self, code: WarningCode, pointer: str) -> None:
-        """Note something that was changed, left out or looks wrong."""
-        self.warnings = [*self.warnings, f"{code.value} {pointer}"]
-
-    def refuse(self, code: Reason, pointer: str, detail: str) -> None:
-        """Note a broken rule; the event becomes a dead letter."""
-        self.violations = [*self.violations, Violation(code, pointer, detail)]
-
-    def judge(self, code: Reason, pointer: str, detail: str, policy: Policy) -> None:
-        """Refuse or warn, as `rules.<code>` says."""
-        if code in policy.warns:
-            self.warn(WarningCode(code.value), pointer)
-        else:
-            self.refuse(code, pointer, detail)
 
 
 class TrackEvent(NamedTuple):
@@ -134,8 +104,8 @@ def validate(  # noqa: C901  a condition for each rule
         if CONTEXT_TYPES.get(name, kind) is not kind and value is not None:
             _check_context_field(name, value, findings, policy)
     defaulted = False
-    if policy.default_always or not properties.keys().isdisjoint(_RESERVED_ANYHOW):
-        defaulted = _check_reserved(properties, findings, policy)
+    if policy.default_always or not properties.keys().isdisjoint(RESERVED_ANYHOW):
+        defaulted = check_reserved(properties, findings, policy)
     if findings.violations:
         return Invalid(Stage.VALIDATE, findings.violations)
     return new_tuple(
@@ -238,81 +208,3 @@ def _check_context_field(
             return
     detail = f"context.{name} is {_TYPE_NAMES[type(value)]}, not {_TYPE_NAMES[CONTEXT_TYPES[name]]}"
     findings.judge(code, pointer, detail, policy)
-
-
-def _check_reserved(properties: JsonObject, findings: Findings, policy: Policy) -> bool:
-    """Normalise revenue, value and currency in place; whether the currency was defaulted."""
-    _warn_misspelled(properties, findings)
-    has_revenue = "revenue" in properties and _check_amount(properties, "revenue", findings, policy)
-    if "value" in properties:
-        _check_amount(properties, "value", findings, policy)
-    if "currency" in properties and _check_currency(
-        properties, findings, policy, has_revenue=has_revenue
-    ):
-        return False
-    if has_revenue or policy.default_always:
-        properties["currency"] = policy.default_currency
-        _warn_of_product_currency(properties, findings, policy)
-        return True
-    return False
-
-
-def _warn_misspelled(properties: JsonObject, findings: Findings) -> None:
-    for spelling, name in _MISSPELLED.items():
-        if spelling in properties and not is_set(properties.get(name)):
-            findings.warn(WarningCode.RESERVED_NAME_MISSPELLED, f"/properties/{spelling}")
-
-
-def _removed_as_not_set(properties: JsonObject, name: str, findings: Findings) -> bool:
-    if is_set(properties[name]):
-        return False
-    del properties[name]
-    findings.warn(WarningCode.EMPTY_RESERVED_PROPERTY, f"/properties/{name}")
-    return True
-
-
-def _check_amount(properties: JsonObject, name: str, findings: Findings, policy: Policy) -> bool:
-    """Normalise one amount; whether it is set."""
-    if _removed_as_not_set(properties, name, findings):
-        return False
-    amount = read_amount(properties[name])
-    pointer = f"/properties/{name}"
-    if type(amount) is BadAmount:
-        findings.judge(AMOUNT_RULES[name], pointer, f"{name} {amount.detail}", policy)
-        return True
-    properties[name] = amount.number
-    if amount.from_text:
-        findings.warn(WarningCode.NUMBER_FROM_STRING, pointer)
-    if amount.rounds:
-        findings.warn(WarningCode.MORE_THAN_NINE_DECIMALS, pointer)
-    return True
-
-
-def _check_currency(
-    properties: JsonObject, findings: Findings, policy: Policy, *, has_revenue: bool
-) -> bool:
-    """Normalise the currency; whether it is set."""
-    if _removed_as_not_set(properties, "currency", findings):
-        return False
-    code = read_currency(properties["currency"], policy.codes)
-    if code is not None:
-        properties["currency"] = code
-    elif has_revenue:
-        detail = "currency is not a code of ISO 4217 (three letters, such as EUR)"
-        findings.judge(Reason.CURRENCY_INVALID, "/properties/currency", detail, policy)
-    else:
-        # A currency with no revenue has no meaning, so a bad one harms nobody.
-        findings.warn(WarningCode.CURRENCY_INVALID, "/properties/currency")
-    return True
-
-
-def _warn_of_product_currency(properties: JsonObject, findings: Findings, policy: Policy) -> None:
-    products = properties.get("products")
-    if type(products) is not list:
-        return
-    for index, product in enumerate(products):
-        sent = product.get("currency") if type(product) is dict else None
-        if is_set(sent) and read_currency(sent, policy.codes) != policy.default_currency:
-            pointer = f"/properties/products/{index}/currency"
-            findings.warn(WarningCode.CURRENCY_DEFAULT_CONFLICTS, pointer)
-            return

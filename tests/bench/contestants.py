@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import threading
@@ -15,7 +14,13 @@ from pipeline.core.record import Record
 from pipeline.edges.kafka.clients import consumer_config, producer_config
 from pipeline.ports import Session, Tally
 from pipeline.settings import Settings, load_settings
-from pipeline.wiring import WallClock, checked_topics, make_broker, make_processor
+from pipeline.wiring import (
+    WallClock,
+    checked_topics,
+    make_broker,
+    make_processor,
+    tune_garbage_collector,
+)
 from pipeline.worker import Worker
 
 
@@ -67,8 +72,7 @@ def run_worker(settings: Settings, watch: Stopwatch) -> None:
     """The worker as `track-pipeline run` starts it."""
     broker = make_broker(settings, checked_topics(settings, print), "earliest")
     processor = make_processor(settings, group=settings.group)
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    tune_garbage_collector()
     Worker(broker, processor, WallClock(), Meter(watch), max_resets=0).run(watch.stop)
 
 

@@ -15,13 +15,14 @@ from rich.console import Console
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
+from pipeline.core.findings import Findings
 from pipeline.core.normalise import normalise
 from pipeline.core.origin import origin_of
 from pipeline.core.policy import Policy
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Record
-from pipeline.core.validate import Findings, validate
+from pipeline.core.validate import validate
 from pipeline.generate import Generator
 from tests.bench.rounds import Contestant, run_rounds, show
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
@@ -82,15 +83,20 @@ def test_stopped_while_working(pipeline: Pipeline, number: signal.Signals) -> No
 
 
 def test_second_signal_ends_at_once(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
-    """With the broker gone in mid-work, a stop waits for it; a second signal does not."""
-    produce(own_pipeline.servers, own_pipeline.names.raw, _events(10))
-    worker = own_pipeline.start(shutdown_grace_s="600")
-    own_pipeline.wait_until_done()
-    own_kafka.kill()
-    worker.send_signal(signal.SIGTERM)
-    time.sleep(0.5)  # signals closer together than that count as one
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(PATIENCE_S) in {0, 128 + signal.SIGTERM}
+    """With a commit that is not answered a stop waits for it; a second signal does not."""
+    produce(own_pipeline.servers, own_pipeline.names.raw, _events(30_000))
+    worker = own_pipeline.start(batch__max_records="100", shutdown_grace_s="600")
+    own_pipeline.wait_for(lambda: own_pipeline.committed() > 0, "the first commit")
+    assert own_kafka.pid is not None
+    os.kill(own_kafka.pid, signal.SIGSTOP)
+    try:
+        time.sleep(0.5)  # answers that were under way arrive; the next commit gets none
+        worker.send_signal(signal.SIGTERM)
+        time.sleep(0.5)  # signals closer together than that count as one
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(PATIENCE_S) == 128 + signal.SIGTERM
+    finally:
+        os.kill(own_kafka.pid, signal.SIGCONT)
 
 
 def test_broker_killed_and_restarted(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:

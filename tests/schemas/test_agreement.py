@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.money import AMOUNT_PATTERN, MIN_EXPONENT
 from pipeline.core.record import Output, Role
-from pipeline.core.validate import AMOUNT_RULES
+from pipeline.core.reserved import AMOUNT_RULES
 from tests.core import strategies as some
 from tests.core.values import ROWS, Row, event_text
 from tests.schemas.published import accepts, faults, load

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 
 import pytest
 
+from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
 from pipeline.edges.memory import (
@@ -30,8 +32,9 @@ from pipeline.ports import (
     TooLargeError,
     TransportError,
 )
+from pipeline.worker import Worker
 from tests.hostile import EVENT
-from tests.worker.rig import processor, work
+from tests.worker.rig import FixedClock, NoWait, Remembering, processor, work
 
 TOO_LONG = b"{" * 201
 FIRST = ("track.raw", 0)
@@ -241,11 +244,25 @@ def test_dropped_events_are_counted_and_committed() -> None:
     assert broker.committed == {FIRST: 1}
 
 
+class _StopsInMidBatch(Processor):
+    """Asks for a stop while the first record is processed."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__(ContractSettings(), Identity(app="track-pipeline/test", group="g"))
+        self._asked = stop
+
+    def process(self, record: Record, now: int) -> tuple[Output, ...]:
+        self._asked.set()
+        return super().process(record, now)
+
+
 def test_stop_finishes_the_transaction_at_hand() -> None:
-    """A stop that is asked for while a batch is written leaves no transaction open."""
-    broker = _filled(10, batch=4)
-    work(broker, 1)
-    assert _shape(broker.diary)[-2:] == ["committed 4", "closed"]
+    """A stop that is asked for while a batch is written: the batch is committed, no other begun."""
+    broker, stop = _filled(10, batch=4), NoWait()
+    meter = Remembering(stop, enough=10)
+    Worker(broker, _StopsInMidBatch(stop), FixedClock(), meter, max_resets=0).run(stop)
+    sent = [f"sent {offset}" for offset in range(4)]
+    assert _shape(broker.diary) == ["opened", "begun", *sent, "committed 4", "closed"]
 
 
 def test_lag_is_told_on_every_turn() -> None:

@@ -1,0 +1,99 @@
+"""The rules of the reserved properties: `revenue`, `value`, `currency` (contract §3).
+
+money.py reads a value; here is what is done about it, in place, and when a currency is assumed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.core.findings import Findings, JsonObject
+from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
+from pipeline.core.policy import Policy
+from pipeline.core.reasons import Reason, WarningCode
+
+AMOUNT_RULES: Final = {"revenue": Reason.REVENUE_INVALID, "value": Reason.VALUE_INVALID}
+RESERVED: Final = ("revenue", "currency", "value")
+_MISSPELLED: Final = {
+    spelling: name for name in RESERVED for spelling in (name.capitalize(), name.upper())
+}
+RESERVED_ANYHOW: Final = frozenset((*RESERVED, *_MISSPELLED))
+"""In any spelling: an event with none of them needs none of these rules."""
+
+
+def check_reserved(properties: JsonObject, findings: Findings, policy: Policy) -> bool:
+    """Normalise revenue, value and currency in place; whether the currency was defaulted."""
+    _warn_misspelled(properties, findings)
+    has_revenue = "revenue" in properties and _check_amount(properties, "revenue", findings, policy)
+    if "value" in properties:
+        _check_amount(properties, "value", findings, policy)
+    if "currency" in properties and _check_currency(
+        properties, findings, policy, has_revenue=has_revenue
+    ):
+        return False
+    if has_revenue or policy.default_always:
+        properties["currency"] = policy.default_currency
+        _warn_of_product_currency(properties, findings, policy)
+        return True
+    return False
+
+
+def _warn_misspelled(properties: JsonObject, findings: Findings) -> None:
+    for spelling, name in _MISSPELLED.items():
+        if spelling in properties and not is_set(properties.get(name)):
+            findings.warn(WarningCode.RESERVED_NAME_MISSPELLED, f"/properties/{spelling}")
+
+
+def _removed_as_not_set(properties: JsonObject, name: str, findings: Findings) -> bool:
+    if is_set(properties[name]):
+        return False
+    del properties[name]
+    findings.warn(WarningCode.EMPTY_RESERVED_PROPERTY, f"/properties/{name}")
+    return True
+
+
+def _check_amount(properties: JsonObject, name: str, findings: Findings, policy: Policy) -> bool:
+    """Normalise one amount; whether it is set."""
+    if _removed_as_not_set(properties, name, findings):
+        return False
+    amount = read_amount(properties[name])
+    pointer = f"/properties/{name}"
+    if type(amount) is BadAmount:
+        findings.judge(AMOUNT_RULES[name], pointer, f"{name} {amount.detail}", policy)
+        return True
+    properties[name] = amount.number
+    if amount.from_text:
+        findings.warn(WarningCode.NUMBER_FROM_STRING, pointer)
+    if amount.rounds:
+        findings.warn(WarningCode.MORE_THAN_NINE_DECIMALS, pointer)
+    return True
+
+
+def _check_currency(
+    properties: JsonObject, findings: Findings, policy: Policy, *, has_revenue: bool
+) -> bool:
+    """Normalise the currency; whether it is set."""
+    if _removed_as_not_set(properties, "currency", findings):
+        return False
+    code = read_currency(properties["currency"], policy.codes)
+    if code is not None:
+        properties["currency"] = code
+    elif has_revenue:
+        detail = "currency is not a code of ISO 4217 (three letters, such as EUR)"
+        findings.judge(Reason.CURRENCY_INVALID, "/properties/currency", detail, policy)
+    else:
+        # A currency with no revenue has no meaning, so a bad one harms nobody.
+        findings.warn(WarningCode.CURRENCY_INVALID, "/properties/currency")
+    return True
+
+
+def _warn_of_product_currency(properties: JsonObject, findings: Findings, policy: Policy) -> None:
+    products = properties.get("products")
+    if type(products) is not list:
+        return
+    for index, product in enumerate(products):
+        sent = product.get("currency") if type(product) is dict else None
+        if is_set(sent) and read_currency(sent, policy.codes) != policy.default_currency:
+            pointer = f"/properties/products/{index}/currency"
+            findings.warn(WarningCode.CURRENCY_DEFAULT_CONFLICTS, pointer)
+            return
