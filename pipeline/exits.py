@@ -24,7 +24,7 @@ class Exit(IntEnum):
     FENCED = 3, "another live worker uses the same transactional id or instance id; do not restart"
     DATA_LOSS = 4, "the offsets to continue from do not exist any more"
     KAFKA = 5, "Kafka can't be reached, or refuses"
-    BREAKER = 6, "reserved for the breaker"
+    BREAKER = 6, "stopped while the breaker held the worker back: undo the change or accept it"
     INTERNAL = 70, "a bug of this program"
     INPUT_OUTPUT = 74, "a file or stream failed after the work began"
     INTERRUPTED = 130, "interrupted from the keyboard"

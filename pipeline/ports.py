@@ -7,14 +7,47 @@ the text of each is one sentence for the operator.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from pipeline.core.record import Output, Record
+from pipeline.core.commitnote import CommitNote
+from pipeline.core.reasons import Reason
+from pipeline.core.record import Output, Record, Role
 
 Positions = Mapping[tuple[str, int], int]
 """(topic, partition) → offset of the next record to read."""
+
+
+class Trip(NamedTuple):
+    """Why the breaker holds the worker back: a change was followed by far more refusals."""
+
+    contract: str
+    """Of the rules that run; setting `breaker.accept` to its hash releases it."""
+    before: str
+    """Of the rules before; empty when unknown."""
+    invalid: int
+    watched: int
+    base: float
+    """Share that was usual, 0 to 1."""
+    reasons: Mapping[str, int]
+    """Reason code → number, of the refused events that were watched."""
+
+    def sentence(self) -> str:
+        """What happened, and what to do about it."""
+        reasons = ", ".join(f"{code} {number}" for code, number in self.top())
+        change = f"{self.before} → {self.contract}" if self.before else self.contract
+        return (
+            f"the breaker is open: {self.invalid} of {self.watched} events would be refused "
+            f"({self.invalid / self.watched:.1%}, usual are {self.base:.1%}) after a change of "
+            f"the contract or its settings ({change}): {reasons}. Nothing of this was written. "
+            "Undo the change, or set breaker.accept="
+            f"{self.contract.partition(';')[2]} to go on with it"
+        )
+
+    def top(self) -> list[tuple[str, int]]:
+        """The most frequent reasons, at most five."""
+        return Counter(self.reasons).most_common(5)
 
 
 class TransportError(Exception):
@@ -41,6 +74,27 @@ class DataLossError(TransportError):
     """Offsets that we must continue from do not exist (any more)."""
 
 
+class RecordRefusedError(TransportError):
+    """The broker refuses one of the outputs; the transaction is lost.
+
+    `reason` is what the raw record is dead-lettered for, once it is found; `role` says which
+    topic refused; `nth` is the number of the output in its transaction, from 0, when it is known.
+    """
+
+    def __init__(self, message: str, reason: Reason, role: Role, nth: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.role = role
+        self.nth = nth
+
+
+class BreakerOpenError(TransportError):
+    """The breaker held the worker back until it was stopped."""
+
+    def __init__(self, trip: Trip) -> None:
+        super().__init__(trip.sentence())
+
+
 class TooLargeError(Exception):
     """One output exceeds what its topic takes; the transaction is unharmed."""
 
@@ -51,6 +105,19 @@ class Batch(NamedTuple):
     records: list[Record]
     positions: Positions
     """Where to go on after it: last offset + 1 of each partition."""
+    inherited: Sequence[CommitNote] = ()
+    """Notes beside the committed offsets of partitions that were assigned since the last batch."""
+    lost: int = 0
+    """Records that were deleted before they were read, since the last batch."""
+
+
+class Span(NamedTuple):
+    """A range of records of one partition; both ends belong to it."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
 
 
 class TopicSpec(NamedTuple):
@@ -92,14 +159,17 @@ class Session(Protocol):
     def send(self, output: Output) -> None:
         """Add one output to the transaction; TooLargeError leaves the transaction as it was."""
 
-    def commit(self, positions: Positions) -> None:
-        """Commit the outputs and the positions, both or neither."""
+    def commit(self, positions: Positions, note: CommitNote) -> None:
+        """Commit the outputs and the positions, both or neither; the note goes beside them."""
 
     def abort(self) -> None:
         """Abort the transaction."""
 
     def rewind(self, batch: Batch) -> None:
         """Go back to the first record of each partition of a batch that was aborted."""
+
+    def hold(self, seconds: float) -> None:
+        """Stay in the group for that long without reading; after it the session can only close."""
 
     def lag(self) -> int | None:
         """Records not yet read, as last heard from the broker; None without partitions."""
@@ -132,6 +202,25 @@ class Stop(Protocol):
         """Wait that many seconds at most, less when asked to stop."""
 
 
+class CrashGuard(Protocol):
+    """Remembers, outside this process, what it works on: a record may kill it. Never raises.
+
+    Without a supervisor nobody remembers; then there are no suspects.
+    """
+
+    def entering(self, spans: Sequence[Span]) -> None:
+        """These records are worked on from now on."""
+
+    def left(self) -> None:
+        """Nothing is worked on."""
+
+    def suspects(self) -> Sequence[Span]:
+        """Records among which one has killed a process: each span is worked on in halves."""
+
+    def condemned(self) -> Sequence[Span]:
+        """Records that kill a process, or that the operator named: dead-lettered unread."""
+
+
 @dataclass(slots=True)
 class Tally:
     """What became of the records of one transaction, or of many."""
@@ -143,6 +232,18 @@ class Tally:
     """By reason code."""
     dropped: Counter[str] = field(default_factory=Counter)
     """By reason code."""
+
+    def count(self, output: Output) -> None:
+        """Count one output."""
+        match output.role:
+            case Role.ENRICHED:
+                self.enriched += 1
+            case Role.IDENTIFY:
+                self.identify += 1
+            case Role.DEAD_LETTER:
+                self.dead_letters[output.reason] += 1
+            case Role.DROPPED:
+                self.dropped[output.reason] += 1
 
     def add(self, other: Tally) -> None:
         """Count the other's on top."""
@@ -167,3 +268,15 @@ class Meter(Protocol):
 
     def crashed(self, record: Record, error: Exception) -> None:
         """`process` raised, which is a bug of ours; the record is dead-lettered."""
+
+    def isolated(self, record: Record, cause: str) -> None:
+        """One record was found that the broker refuses or that kills processes; dead-lettered."""
+
+    def narrowing(self, records: int, cause: str) -> None:
+        """One of so many records is refused by the broker; it is being searched for."""
+
+    def lost(self, records: int) -> None:
+        """So many records were deleted before they were read (`on_data_loss=continue`)."""
+
+    def tripped(self, trip: Trip) -> None:
+        """The breaker holds the worker back."""

@@ -8,11 +8,17 @@ from collections.abc import Callable
 from typing import Final
 
 from pipeline import __version__
+from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
 from pipeline.edges.kafka import Admin, BatchLimits, KafkaBroker, SessionConfig
-from pipeline.edges.kafka.clients import consumer_config, producer_config
-from pipeline.ports import RefusedError, Stop, TopicFacts
+from pipeline.edges.kafka.clients import (
+    acknowledged_config,
+    consumer_config,
+    producer_config,
+    transactional_config,
+)
+from pipeline.ports import Broker, CrashGuard, Meter, RefusedError, Stop, TopicFacts
 from pipeline.settings import Settings, Topics
 from pipeline.topics import (
     HEADER_ROOM,
@@ -21,6 +27,7 @@ from pipeline.topics import (
     missing,
     problems,
 )
+from pipeline.worker import Worker
 
 APP: Final = f"track-pipeline/{__version__}"
 _MAX_POLL_INTERVAL_MS: Final = 300_000
@@ -121,17 +128,21 @@ def make_broker(
         "topic.metadata.propagation.max.ms": min(30_000, int(deadline_s * 500)),
         **settings.producer,
     }
+    exactly_once = settings.delivery == "exactly-once"
+    delivery = (
+        transactional_config(settings.transactional_id, settings.transaction_timeout_ms)
+        if exactly_once
+        else acknowledged_config(deadline_s)
+    )
     return KafkaBroker(
         SessionConfig(
             shared=settings.kafka,
             consumer=consumer,
-            producer=producer_config(
-                settings.kafka, producer, settings.transactional_id, settings.transaction_timeout_ms
-            ),
+            producer=producer_config(settings.kafka, producer, delivery),
             group=settings.group,
             raw_topic=names.raw,
             topics=outputs,
-            partitions={name: topic.partitions for name, topic in facts.items()},
+            exactly_once=exactly_once,
             batch=BatchLimits(
                 settings.batch.max_records,
                 settings.batch.max_bytes,
@@ -144,4 +155,25 @@ def make_broker(
             deadline_s=deadline_s,
             startup_timeout_s=settings.startup_timeout_s,
         )
+    )
+
+
+def make_worker(
+    settings: Settings, broker: Broker, processor: Processor, meter: Meter, guard: CrashGuard
+) -> Worker:
+    """The loop over these edges."""
+    rules = settings.breaker
+    breaker = Breaker(
+        BreakerRules(rules.mode, rules.window, rules.max_rise, rules.accept),
+        processor.contract,
+        origin=settings.accept_origin_headers,
+    )
+    return Worker(
+        broker,
+        processor,
+        WallClock(),
+        meter,
+        max_resets=settings.max_resets,
+        breaker=breaker,
+        guard=guard,
     )

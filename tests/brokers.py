@@ -30,7 +30,13 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]
 from testcontainers.core.config import testcontainers_config
@@ -219,6 +225,15 @@ def add_partitions(servers: str, topic: str, total: int) -> None:
     """Let a topic have more partitions."""
     admin = AdminClient({"bootstrap.servers": servers})
     for done in admin.create_partitions([NewPartitions(topic, total)]).values():
+        done.result(_CLIENT_S)
+
+
+def set_topic_config(servers: str, topic: str, name: str, value: str) -> None:
+    """Change one setting of a topic, as an operator does while a worker runs."""
+    change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
+    admin = AdminClient({"bootstrap.servers": servers})
+    for done in admin.incremental_alter_configs([resource]).values():
         done.result(_CLIENT_S)
 
 

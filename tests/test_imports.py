@@ -14,6 +14,8 @@ PACKAGE: Final = "pipeline"
 CLIENT: Final = "confluent_kafka"
 KAFKA_EDGE: Final = f"{PACKAGE}.edges.kafka"
 EDGES: Final = f"{PACKAGE}.edges"
+LOOP: Final = ("pipeline.breaker", "pipeline.narrowing")
+"""What the worker's loop is made of, besides core and ports."""
 JOINERS: Final = ("pipeline.commands", "pipeline.wiring")
 """May import everything, edges too."""
 
@@ -56,7 +58,7 @@ def _may_import(name: str, imported: str) -> bool:
     if name == "pipeline.ports":
         return core
     if name == "pipeline.worker":
-        return core or ports
+        return core or ports or imported in LOOP
     if _within(name, EDGES):
         return core or ports or (_within(imported, EDGES) and _adapter(name) == _adapter(imported))
     if any(_within(name, joiner) for joiner in JOINERS):

@@ -7,18 +7,18 @@ import structlog
 
 from pipeline import __version__
 from pipeline.commands.options import with_settings
+from pipeline.edges.crash_guard import LoneGuard
 from pipeline.edges.observe import LogMeter, configure_logging
 from pipeline.edges.signals import stop_on_signals
 from pipeline.settings import Settings
 from pipeline.settings_names import FLAGS
 from pipeline.wiring import (
-    WallClock,
     checked_topics,
     make_broker,
     make_processor,
+    make_worker,
     tune_garbage_collector,
 )
-from pipeline.worker import Worker
 
 
 @click.command()
@@ -51,7 +51,7 @@ def run(settings: Settings, start_over: str | None) -> None:
     meter = LogMeter(settings.stats_interval_s)
     tune_garbage_collector()
     try:
-        Worker(broker, processor, WallClock(), meter, max_resets=settings.max_resets).run(stop)
+        make_worker(settings, broker, processor, meter, LoneGuard()).run(stop)
     finally:
         meter.statistics(lag=None)
     log.info("stopped")

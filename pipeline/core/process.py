@@ -68,11 +68,15 @@ class Processor:
 
     def crashed(self, record: Record, now: int) -> Output:
         """The dead letter of a record that `process` raised on: a bug of ours."""
-        origin = origin_of(record, accept_headers=self._accept_headers)
         detail = "a bug in this program stopped the record; its log has the traceback"
-        return self._refused(
-            record, origin, refuse(Reason.PROCESSING_ERROR, detail, Stage.CRASH), now
-        )
+        return self.set_aside(record, now, Reason.PROCESSING_ERROR, Stage.CRASH, detail)
+
+    def set_aside(
+        self, record: Record, now: int, reason: Reason, stage: Stage, detail: str
+    ) -> Output:
+        """The dead letter of a whole record for a reason outside its rules; it is not decoded."""
+        origin = origin_of(record, accept_headers=self._accept_headers)
+        return self._refused(record, origin, refuse(reason, detail, stage), now)
 
     def _batch(
         self, record: Record, origin: Origin, decoded: dict[str, Any], now: int

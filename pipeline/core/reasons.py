@@ -56,6 +56,7 @@ class Reason(_Code):
     CURRENCY_INVALID = "currency_invalid", "properties.currency is not an ISO 4217 code"
     CONTEXT_FIELD_TYPE = "context_field_type", "a field of context has another type than specified"
     ENRICHED_TOO_LARGE = "enriched_too_large", "the result exceeds limits.max_output_bytes"
+    TIMESTAMP_REFUSED = "timestamp_refused", "the broker refuses the record's Kafka timestamp"
     PROCESSING_ERROR = "processing_error", "a bug in this program stopped the event; report it"
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Headers, Output, Record
 from pipeline.ports import Batch, FencedError, Positions, TransportError
 
@@ -38,6 +39,7 @@ class Committed:
     """The outputs since Begun and these positions took effect."""
 
     positions: Positions
+    note: CommitNote = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,12 @@ class Closed:
     """A session was closed."""
 
 
-Entry = Opened | Begun | Sent | Committed | Aborted | Rewound | Closed
+@dataclass(frozen=True)
+class Held:
+    """The session stayed in the group without reading."""
+
+
+Entry = Opened | Begun | Sent | Committed | Aborted | Rewound | Held | Closed
 
 
 class Fault(NamedTuple):
@@ -77,6 +84,8 @@ class MemoryBroker:
         self.committed: dict[tuple[str, int], int] = {
             (topic, number): 0 for number in range(partitions)
         }
+        self.notes: dict[tuple[str, int], CommitNote] = {}
+        """Beside the committed offsets."""
         self.outputs: list[Output] = []
         """What a read_committed reader sees, in the order of commits."""
         self.diary: list[Entry] = []
@@ -128,6 +137,7 @@ class MemorySession:
         self._epoch = epoch
         self._next = dict(broker.committed)
         self._pending: list[Output] = []
+        self._inherited = list(broker.notes.values())
 
     def collect(self) -> Batch:
         """See `ports.Session`."""
@@ -138,7 +148,8 @@ class MemorySession:
             records += self._broker.raw[number][start : start + room]
         positions = self._after(records)
         self._next.update(positions)
-        return Batch(records, positions)
+        inherited, self._inherited = self._inherited, []
+        return Batch(records, positions, inherited)
 
     def begin(self) -> None:
         """See `ports.Session`."""
@@ -152,7 +163,7 @@ class MemorySession:
         self._pending.append(output)
         self._broker.diary.append(Sent(output))
 
-    def commit(self, positions: Positions) -> None:
+    def commit(self, positions: Positions, note: CommitNote) -> None:
         """See `ports.Session`."""
         fault = self._broker.fault("commit")
         if fault is not None and not fault.takes_effect:
@@ -160,7 +171,8 @@ class MemorySession:
         self._refuse_if_fenced()
         self._broker.outputs += self._pending
         self._broker.committed.update(positions)
-        self._broker.diary.append(Committed(dict(positions)))
+        self._broker.notes.update(dict.fromkeys(positions, note))
+        self._broker.diary.append(Committed(dict(positions), note))
         if fault is not None:
             raise fault.error
 
@@ -178,6 +190,12 @@ class MemorySession:
             firsts.setdefault((record.topic, record.partition), record.offset)
         self._next.update(firsts)
         self._broker.diary.append(Rewound(firsts))
+
+    def hold(self, seconds: float) -> None:
+        """See `ports.Session`; no time passes in memory."""
+        del seconds
+        self._meet("hold")
+        self._broker.diary.append(Held())
 
     def lag(self) -> int:
         """See `ports.Session`."""

@@ -11,17 +11,21 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.core.record import Record
-from pipeline.edges.kafka.clients import consumer_config, producer_config
-from pipeline.ports import Session, Tally
+from pipeline.edges.crash_guard import LoneGuard
+from pipeline.edges.kafka.clients import (
+    consumer_config,
+    producer_config,
+    transactional_config,
+)
+from pipeline.ports import Session, Tally, Trip
 from pipeline.settings import Settings, load_settings
 from pipeline.wiring import (
-    WallClock,
     checked_topics,
     make_broker,
     make_processor,
+    make_worker,
     tune_garbage_collector,
 )
-from pipeline.worker import Worker
 
 
 class Stopwatch:
@@ -67,13 +71,29 @@ class Meter:
         """See `recovering`."""
         raise SystemExit(f"{record.offset}: {error!r}")
 
+    def isolated(self, record: Record, cause: str) -> None:
+        """See `recovering`."""
+        raise SystemExit(f"{record.offset}: {cause}")
+
+    def narrowing(self, records: int, cause: str) -> None:
+        """See `recovering`."""
+        raise SystemExit(f"{records}: {cause}")
+
+    def lost(self, records: int) -> None:
+        """See `recovering`."""
+        raise SystemExit(f"{records} lost")
+
+    def tripped(self, trip: Trip) -> None:
+        """See `recovering`."""
+        raise SystemExit(trip.sentence())
+
 
 def run_worker(settings: Settings, watch: Stopwatch) -> None:
     """The worker as `track-pipeline run` starts it."""
     broker = make_broker(settings, checked_topics(settings, print), "earliest")
     processor = make_processor(settings, group=settings.group)
     tune_garbage_collector()
-    Worker(broker, processor, WallClock(), Meter(watch), max_resets=0).run(watch.stop)
+    make_worker(settings, broker, processor, Meter(watch), LoneGuard()).run(watch.stop)
 
 
 def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
@@ -84,7 +104,9 @@ def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
             "auto.offset.reset": "earliest",
         }
     )
-    producer = Producer(producer_config(settings.kafka, {}, settings.group, 60_000))
+    producer = Producer(
+        producer_config(settings.kafka, {}, transactional_config(settings.group, 60_000))
+    )
     producer.init_transactions(30)
     consumer.subscribe(["track.raw"])
     while not watch.stop.is_set():

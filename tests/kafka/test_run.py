@@ -244,7 +244,7 @@ def test_output_topic_deleted_while_running(
     produce(servers, names.raw, _events(30))
     assert worker.wait(PATIENCE_S) == Exit.KAFKA
     said = pipeline.text().splitlines()[-1]
-    assert f"writing to topic {names.enriched}: the topic does not exist" in said
+    assert f"topic {names.enriched}: the topic does not exist" in said
     pipeline.create_topics()
     worker = pipeline.start()
     pipeline.wait_until_done()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Output, Role
 from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch, FencedError, OutcomeUnknownError
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.kafka
 
 MORE = 20_000
 """Sends; long before that the client has heard that it is fenced."""
+NOTE = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 OUTPUT = Output(Role.ENRICHED, b"{}", None, [("track.source", b"t/0/0")], RECENT, 0)
 
 
@@ -64,7 +66,7 @@ def _go_on(session: KafkaSession, batch: Batch, sends: int) -> None:
     """The rest of a transaction."""
     for _ in range(sends):
         session.send(OUTPUT)
-    session.commit(batch.positions)
+    session.commit(batch.positions, NOTE)
 
 
 def _end(pipeline: Pipeline) -> int:

@@ -70,8 +70,9 @@ class MemoryRig:
 class KafkaRig:
     """See `Rig`."""
 
-    def __init__(self, servers: str, name: Callable[[str], str]) -> None:
+    def __init__(self, servers: str, name: Callable[[str], str], delivery: str) -> None:
         self._servers = servers
+        self._delivery = delivery
         self._topics = {role: name(role) for role in Role if role is not Role.DROPPED}
         self._raw = name("raw")
         size = {"max.message.bytes": str(LARGEST), "message.timestamp.after.max.ms": str(2**62)}
@@ -97,6 +98,7 @@ class KafkaRig:
             **names,
             "topics.raw": self._raw,
             "group": self._raw,
+            "delivery": self._delivery,
             "kafka.bootstrap.servers": self._servers,
         }
         settings = load_settings(None, {**flags, **contract}, {})

@@ -7,10 +7,16 @@ import pytest
 from tests.worker.brokers import KafkaRig, MemoryRig, Rig
 
 
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("exactly-once", marks=pytest.mark.kafka),
+        pytest.param("at-least-once", marks=pytest.mark.kafka),
+    ]
+)
 def rig(request: pytest.FixtureRequest) -> Rig:
-    """A broker, empty."""
+    """A broker, empty: in memory, or a real one with this delivery."""
     if request.param == "memory":
         return MemoryRig()
     servers = request.getfixturevalue("bootstrap_servers")
-    return KafkaRig(servers, request.getfixturevalue("topic_name"))
+    return KafkaRig(servers, request.getfixturevalue("topic_name"), request.param)

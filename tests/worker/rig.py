@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
+from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Record
-from pipeline.ports import Broker, Session, Tally
+from pipeline.ports import Broker, CrashGuard, Session, Span, Tally, Trip
 from pipeline.worker import Worker
 
 NOW = 1_800_000_000_000
+NO_BREAKER = BreakerRules("off", 10_000, 0.1, None)
 
 
 class FixedClock:
@@ -30,13 +33,17 @@ class Remembering:
         self.recoveries: list[tuple[str, str]] = []
         self.crashes: list[Record] = []
         self.lags: list[int | None] = []
-        self._stop = stop
+        self.isolations: list[tuple[Record, str]] = []
+        self.narrowings: list[int] = []
+        self.losses: list[int] = []
+        self.trips: list[Trip] = []
+        self.stop = stop
         self._enough = enough
         self._end_if_enough()
 
     def _end_if_enough(self) -> None:
         if self.total.records >= self._enough:
-            self._stop.set()
+            self.stop.set()
 
     def committed(self, tally: Tally) -> None:
         """See `ports.Meter`."""
@@ -57,6 +64,50 @@ class Remembering:
         del error
         self.crashes.append(record)
 
+    def isolated(self, record: Record, cause: str) -> None:
+        """See `ports.Meter`."""
+        self.isolations.append((record, cause))
+
+    def narrowing(self, records: int, cause: str) -> None:
+        """See `ports.Meter`."""
+        del cause
+        self.narrowings.append(records)
+
+    def lost(self, records: int) -> None:
+        """See `ports.Meter`."""
+        self.losses.append(records)
+
+    def tripped(self, trip: Trip) -> None:
+        """See `ports.Meter`."""
+        self.trips.append(trip)
+
+
+class Guard:
+    """A crash guard with a diary, whose suspects and condemned spans a test sets."""
+
+    def __init__(self, suspects: Sequence[Span] = (), condemned: Sequence[Span] = ()) -> None:
+        self.entered: list[list[Span]] = []
+        self.working_on: list[Span] = []
+        self._suspects = suspects
+        self._condemned = condemned
+
+    def entering(self, spans: Sequence[Span]) -> None:
+        """See `ports.CrashGuard`."""
+        self.working_on = list(spans)
+        self.entered.append(list(spans))
+
+    def left(self) -> None:
+        """See `ports.CrashGuard`."""
+        self.working_on = []
+
+    def suspects(self) -> Sequence[Span]:
+        """See `ports.CrashGuard`."""
+        return self._suspects
+
+    def condemned(self) -> Sequence[Span]:
+        """See `ports.CrashGuard`."""
+        return self._condemned
+
 
 class NoWait(threading.Event):
     """A stop flag whose waits end at once: pauses between resets are not what is tested."""
@@ -74,6 +125,27 @@ def processor(**settings: Any) -> Processor:
     )
 
 
+def make_worker(
+    broker: Broker,
+    contract: Processor,
+    meter: Remembering,
+    *,
+    max_resets: int = 3,
+    guard: CrashGuard | None = None,
+    rules: BreakerRules = NO_BREAKER,
+) -> Worker:
+    """A worker at a standing clock."""
+    return Worker(
+        broker,
+        contract,
+        FixedClock(),
+        meter,
+        max_resets=max_resets,
+        breaker=Breaker(rules, contract.contract, origin=False),
+        guard=guard or Guard(),
+    )
+
+
 def work(
     broker: Broker,
     records: int,
@@ -81,11 +153,15 @@ def work(
     contract: Processor | None = None,
     max_resets: int = 3,
     give_up_s: float | None = None,
+    guard: CrashGuard | None = None,
+    rules: BreakerRules = NO_BREAKER,
 ) -> Remembering:
     """Run a worker until so many records are committed (or `give_up_s`); what it said."""
     stop = NoWait() if give_up_s is None else threading.Event()
     meter = Remembering(stop, records)
-    worker = Worker(broker, contract or processor(), FixedClock(), meter, max_resets=max_resets)
+    worker = make_worker(
+        broker, contract or processor(), meter, max_resets=max_resets, guard=guard, rules=rules
+    )
     watchdog = threading.Timer(give_up_s or 60.0, stop.set)
     watchdog.start()
     try:

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from pipeline.core.commitnote import CommitNote
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
@@ -32,12 +33,12 @@ from pipeline.ports import (
     TooLargeError,
     TransportError,
 )
-from pipeline.worker import Worker
 from tests.hostile import EVENT
-from tests.worker.rig import FixedClock, NoWait, Remembering, processor, work
+from tests.worker.rig import NoWait, Remembering, make_worker, processor, work
 
 TOO_LONG = b"{" * 201
 FIRST = ("track.raw", 0)
+NOTE = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 
 
 def _filled(count: int, batch: int = 100) -> MemoryBroker:
@@ -54,7 +55,7 @@ def _shape(diary: list[Entry]) -> list[str]:
         match entry:
             case Sent(output):
                 words.append("sent " + _source(output).rsplit("/", 1)[1])
-            case Committed(positions):
+            case Committed(positions, _):
                 words.append(f"committed {positions[FIRST]}")
             case Rewound(positions):
                 words.append(f"rewound {positions[FIRST]}")
@@ -167,7 +168,7 @@ def test_an_older_session_is_fenced() -> None:
     older.begin()
     work(broker, 2)
     with pytest.raises(FencedError):
-        older.commit(batch.positions)
+        older.commit(batch.positions, NOTE)
     assert len(broker.outputs) == 2
 
 
@@ -260,7 +261,7 @@ def test_stop_finishes_the_transaction_at_hand() -> None:
     """A stop that is asked for while a batch is written: the batch is committed, no other begun."""
     broker, stop = _filled(10, batch=4), NoWait()
     meter = Remembering(stop, enough=10)
-    Worker(broker, _StopsInMidBatch(stop), FixedClock(), meter, max_resets=0).run(stop)
+    make_worker(broker, _StopsInMidBatch(stop), meter).run(stop)
     sent = [f"sent {offset}" for offset in range(4)]
     assert _shape(broker.diary) == ["opened", "begun", *sent, "committed 4", "closed"]
 

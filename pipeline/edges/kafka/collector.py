@@ -14,17 +14,14 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline.edges.kafka.config import BatchLimits
+from pipeline.core.commitnote import CommitNote
+from pipeline.edges.kafka.clients import is_cooperative
+from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import Causes, in_transaction, reason, refusal
-from pipeline.edges.kafka.positions import StartPositions
+from pipeline.edges.kafka.positions import Start, StartPositions, created_anew
 from pipeline.edges.kafka.reader import to_record
-from pipeline.ports import (
-    Batch,
-    DataLossError,
-    OutcomeUnknownError,
-    RefusedError,
-    TransportError,
-)
+from pipeline.edges.kafka.topic_ids import TopicIds
+from pipeline.ports import Batch, DataLossError, OutcomeUnknownError, TransportError
 
 _LOG: Final = logging.getLogger(__name__)
 _LARGEST_CHUNK: Final = 1000
@@ -38,42 +35,49 @@ _OFFSET_GONE: Final = frozenset(
 class Collector:
     """Reads batches from a group's consumer and knows which partitions it holds."""
 
-    def __init__(  # noqa: PLR0913  made in one place, by keyword where it could be mixed up
+    def __init__(  # noqa: PLR0913  made in one place
         self,
         consumer: Consumer,
-        topic: str,
-        limits: BatchLimits,
+        config: SessionConfig,
         start: StartPositions,
+        topic_ids: TopicIds,
         causes: Causes,
         *,
         partitions: int,
-        cooperative: bool,
-        continue_on_data_loss: bool,
-        timeout_s: float,
     ) -> None:
         self._consumer = consumer
-        self._topic = topic
-        self._limits = limits
+        self._topic = config.raw_topic
+        self._limits = config.batch
         self._start = start
+        self._topic_ids = topic_ids
+        self.topic_id = topic_ids.now()
+        """Of the raw topic when this session began; empty when unknown."""
         self._causes = causes
-        self._continue_on_data_loss = continue_on_data_loss
-        self._timeout_s = timeout_s
+        self._continue_on_data_loss = config.continue_on_data_loss
+        self._timeout_s = config.startup_timeout_s
         self._partitions = partitions
-        self._cooperative = cooperative
+        self._cooperative = is_cooperative(config.consumer)
         self._chunk = _FIRST_CHUNK
         self._collected: list[Message] = []
         self._fresh: dict[tuple[str, int], int] = {}
         self._revoked: set[int] = set()
         self._failure: Exception | None = None
         self._awaited: dict[int, int] = {}
+        self._inherited: list[CommitNote] = []
+        self._lost = 0
         self.next: dict[int, int] = {}
         """Partition → offset of the next record, of the partitions that are held."""
         consumer.subscribe(
-            [topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            [self._topic],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
         )
 
     def collect(self) -> Batch:
         """Read until the batch is full by records, bytes or time."""
+        if self._topic_ids.changed_from(self.topic_id):
+            raise created_anew(self._topic, self._start.group)
         self._collected = []
         limits, size = self._limits, 0
         deadline = time.monotonic() + limits.linger_s
@@ -107,8 +111,7 @@ class Collector:
         regained = [TopicPartition(self._topic, number) for number in revoked & set(self.next)]
         if regained and any(message.partition() in revoked for message in messages):
             # Which of them are from before the loss can't be told: read the partition anew.
-            positions, _ = self._start.of(self._consumer, regained)
-            for place in positions:
+            for place in self._start_of(regained).places:
                 self._consumer.seek(place)
         return [message for message in messages if message.partition() not in revoked]
 
@@ -149,6 +152,7 @@ class Collector:
                 "(retention). Set on_data_loss=continue to go on without them"
             )
         _LOG.error("data lost, going on: %s", what)
+        self._lost += low - wanted
         self.next[number] = low
         self._assign_again(number)
 
@@ -178,7 +182,9 @@ class Collector:
         self._collected = []
         for number, offset in last.items():
             positions[topic, number] = self.next[number] = offset + 1
-        return Batch(records, positions)
+        inherited, self._inherited = self._inherited, []
+        lost, self._lost = self._lost, 0
+        return Batch(records, positions, inherited, lost)
 
     def rewind(self, batch: Batch) -> None:
         """Read the batch again: seek each of its partitions that is still held."""
@@ -199,6 +205,14 @@ class Collector:
             if place[1] in self.next and place[1] not in firsts
         }
 
+    def hold(self, seconds: float) -> None:
+        """Keep the membership; what arrives is thrown away, since nothing of it is committed."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._consumer.pause(self._consumer.assignment())
+            self._take(1, left)
+            self._collected.clear()
+
     def lag(self) -> int | None:
         """Records not yet read, by the high watermarks that the fetches have told."""
         if not self.next:
@@ -216,12 +230,14 @@ class Collector:
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         try:
             self._refuse_new_partitions(partitions)
-            start, fresh = self._start.of(consumer, partitions) if partitions else ([], [])
-            for place in start:
+            start = self._start_of(partitions) if partitions else Start([], [], [])
+            for place in start.places:
                 self.next[place.partition] = place.offset
-            for place in fresh:
+            for place in start.fresh:
                 self._fresh[place.topic, place.partition] = place.offset
-            (consumer.incremental_assign if self._cooperative else consumer.assign)(start)
+            self._inherited += start.notes
+            assign = consumer.incremental_assign if self._cooperative else consumer.assign
+            assign(start.places)
         except KafkaException as error:
             self._failure = in_transaction(error, f"reading the offsets of {self._topic}")
         except TransportError as error:
@@ -233,10 +249,13 @@ class Collector:
         """Where outputs go was decided for the partitions that there were at the start."""
         grown = [place.partition for place in partitions if place.partition >= self._partitions]
         if grown:
-            raise RefusedError(
+            raise OutcomeUnknownError(
                 f"topic {self._topic} has got more partitions than the {self._partitions} that it "
-                "had at the start: restart the worker (give the output topics as many first)"
+                "had: starting again, so that outputs go where they belong now"
             )
+
+    def _start_of(self, partitions: Sequence[TopicPartition]) -> Start:
+        return self._start.of(self._consumer, partitions, self.topic_id)
 
     def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         try:

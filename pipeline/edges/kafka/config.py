@@ -30,8 +30,8 @@ class SessionConfig:
     raw_topic: str
     topics: Mapping[Role, str]
     """Where each role is written; DROPPED has none."""
-    partitions: Mapping[str, int]
-    """Number of partitions of the raw and the output topics, fixed at start."""
+    exactly_once: bool
+    """In transactions; else every output is acknowledged before the offsets are committed."""
     batch: BatchLimits
     initial_offset: str
     start_over: str | None

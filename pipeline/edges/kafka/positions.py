@@ -9,7 +9,7 @@ the enriched topic already holds events: then the group's offsets have expired
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -18,11 +18,23 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from pipeline.edges.kafka.clients import LibrdkafkaConfig
+from pipeline.core.commitnote import CommitNote, read_note
+from pipeline.core.record import Role
+from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.reader import read_committed
 from pipeline.ports import DataLossError
 
 _LATEST: Final = "latest"
+
+
+class Start(NamedTuple):
+    """Where assigned partitions are read from."""
+
+    places: list[TopicPartition]
+    fresh: list[TopicPartition]
+    """Those of them that have no committed offset."""
+    notes: list[CommitNote]
+    """Beside the committed offsets."""
 
 
 class StartPositions:
@@ -32,41 +44,34 @@ class StartPositions:
     for a group that has lost its offsets.
     """
 
-    def __init__(  # noqa: PLR0913  all by keyword
-        self,
-        *,
-        group: str,
-        initial_offset: str,
-        start_over: str | None,
-        kafka: LibrdkafkaConfig,
-        enriched_topic: str,
-        timeout_s: float,
-    ) -> None:
-        self._group = group
-        self._initial_offset = initial_offset
-        self._start_over = start_over
-        self._kafka = kafka
-        self._enriched_topic = enriched_topic
-        self._timeout_s = timeout_s
+    def __init__(self, config: SessionConfig) -> None:
+        self.group = config.group
+        self._initial_offset = config.initial_offset
+        self._start_over = config.start_over
+        self._kafka = config.shared
+        self._enriched_topic = config.topics[Role.ENRICHED]
+        self._timeout_s = config.startup_timeout_s
 
-    def of(
-        self, consumer: Consumer, assigned: Sequence[TopicPartition]
-    ) -> tuple[list[TopicPartition], list[TopicPartition]]:
-        """The partitions with the offset to start from, and those of them with none committed.
+    def of(self, consumer: Consumer, assigned: Sequence[TopicPartition], topic_id: str) -> Start:
+        """Where to start; `topic_id` is the topic's now, empty when unknown.
 
         Raises KafkaException when the broker does not answer, DataLossError when starting over
-        would double events.
+        would double events, or when the offsets are those of another topic of the same name.
         """
         committed = consumer.committed(list(assigned), timeout=self._timeout_s)
+        notes = [note for place in committed if (note := read_note(place.metadata))]
+        if topic_id and any(note.topic_id not in {"", topic_id} for note in notes):
+            raise created_anew(committed[0].topic, self.group)
         missing = [place for place in committed if place.offset < 0]
         if not missing:
-            return committed, []
+            return Start(committed, [], notes)
         start = self._start_of_new(consumer, missing)
         fresh = [
             TopicPartition(place.topic, place.partition, self._resolve(consumer, place, start))
             for place in missing
         ]
-        return [place for place in committed if place.offset >= 0] + fresh, fresh
+        known = [place for place in committed if place.offset >= 0]
+        return Start(known + fresh, fresh, notes)
 
     def _start_of_new(self, consumer: Consumer, missing: Sequence[TopicPartition]) -> int:
         topic = missing[0].topic
@@ -77,7 +82,7 @@ class StartPositions:
             return OFFSET_BEGINNING
         if self._start_over is None and self._was_written(consumer):
             raise DataLossError(
-                f"group {self._group} has no committed offsets, but the enriched topic already "
+                f"group {self.group} has no committed offsets, but the enriched topic already "
                 "holds events: its offsets have expired, and starting over would double them. "
                 "Say once where to start: --initial-offset earliest or --initial-offset latest"
             )
@@ -96,9 +101,18 @@ class StartPositions:
             return False
         if any(low > 0 for low, _ in marks):
             return True
-        records = read_committed(self._kafka, topic, timeout_s, self._group)
+        records = read_committed(self._kafka, topic, timeout_s, self.group)
         return next(records, None) is not None
 
     def _resolve(self, consumer: Consumer, place: TopicPartition, start: int) -> int:
         low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)
         return int(high if start == OFFSET_END else low)
+
+
+def created_anew(topic: str, group: str) -> DataLossError:
+    """The sentence for offsets that belong to a topic which is gone."""
+    return DataLossError(
+        f"topic {topic} was deleted and created anew: the offsets of group {group} are those of "
+        "the old one, and mean nothing in the new one. Where to go on is yours to say: stop all "
+        "workers and set the group's offsets with Kafka's kafka-consumer-groups --reset-offsets"
+    )

@@ -1,0 +1,63 @@
+"""Whether a topic is still the one that it was.
+
+A topic that is deleted and created again within moments has the old name, and new records at the
+old offsets: librdkafka reads on at its old position and skips all before it without a word. Only
+Kafka's topic id tells.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from typing import Any, Final
+
+from confluent_kafka import KafkaException, TopicCollection
+
+from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
+from pipeline.edges.kafka.errors import Causes
+
+_EVERY_S: Final = 10.0
+_NONE: Final = "A" * 22
+"""What a cluster that has no topic ids answers."""
+
+
+class TopicIds:
+    """Asks for the id of one topic; an id that can't be had is the empty text."""
+
+    def __init__(self, kafka: LibrdkafkaConfig, topic: str, timeout_s: float) -> None:
+        self._topic = topic
+        self._timeout_s = timeout_s
+        self._client = make_admin(plain_config(kafka), Causes())
+        self._asked: Future[Any] | None = None
+        self._next = 0.0
+
+    def now(self) -> str:
+        """The id, as the cluster says it now."""
+        return self._read(self._ask())
+
+    def changed_from(self, known: str) -> bool:
+        """Whether the id is another one; asked in the background, every few seconds."""
+        if not known:
+            return False
+        if self._asked is None:
+            if time.monotonic() < self._next:
+                return False
+            self._asked = self._ask()
+        if not self._asked.done():
+            return False
+        answer, self._asked = self._read(self._asked), None
+        self._next = time.monotonic() + _EVERY_S
+        return bool(answer) and answer != known
+
+    def _ask(self) -> Future[Any]:
+        asked = self._client.describe_topics(
+            TopicCollection([self._topic]), request_timeout=self._timeout_s
+        )
+        return asked[self._topic]
+
+    def _read(self, asked: Future[Any]) -> str:
+        try:
+            answer = str(asked.result(self._timeout_s).topic_id)
+        except (KafkaException, TimeoutError):
+            return ""
+        return "" if answer == _NONE else answer

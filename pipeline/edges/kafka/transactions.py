@@ -1,0 +1,110 @@
+"""Writing exactly once: the outputs and the offsets in one transaction.
+
+Facts about librdkafka that the code below relies on stand beside it; the failure table is in
+ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from pipeline.edges.kafka.config import SessionConfig
+from pipeline.edges.kafka.errors import Causes, EpochFencedError, kafka_error, reason, refusal
+from pipeline.edges.kafka.writer import STEP_S, Writer
+from pipeline.ports import AbortableError, OutcomeUnknownError, TransportError
+
+_SLOW_S: Final = 2.0
+"""librdkafka has no KIP-890: a late retry of an EndTxn that took longer can touch the next
+transaction, so the producer is replaced (a new epoch fences the late request)."""
+
+
+class TransactionalWriter(Writer):
+    """Making one fences an older one with the same transactional id."""
+
+    def __init__(self, config: SessionConfig, causes: Causes) -> None:
+        self._begun: tuple[float, float] | None = None
+        super().__init__(config, causes)
+
+    def new_producer(self) -> Producer:
+        """It aborts a transaction that an earlier one left open."""
+        producer = self.make_producer()
+        deadline = time.monotonic() + self.config.startup_timeout_s
+        while True:
+            producer.poll(0)  # the error callback runs only inside poll
+            try:
+                producer.init_transactions(min(STEP_S, self.config.startup_timeout_s))
+            except KafkaException as failure:
+                error = kafka_error(failure)
+                known = refusal(error, "starting transactions")
+                if known is not None:
+                    raise known from failure
+                producer.poll(0)
+                if error.fatal() or not error.retriable() or time.monotonic() > deadline:
+                    raise OutcomeUnknownError(
+                        f"starting transactions: {reason(error)}{self.causes.sentence()}"
+                    ) from failure
+            else:
+                return producer
+
+    def begin(self) -> None:
+        """See `ports.Session`."""
+        super().begin()
+        try:
+            self.producer.begin_transaction()
+        except KafkaException as error:
+            raise self.failed(error, "beginning a transaction") from error
+        # The wall clock too: the other one stands still while a machine sleeps.
+        self._begun = (time.monotonic(), time.time())
+
+    def commit(self, offsets: list[TopicPartition], consumer: Consumer, generation: Any) -> None:  # noqa: ANN401  the client's opaque group metadata
+        """See `ports.Session`."""
+        del consumer
+        started = time.monotonic()
+        deadline = started + self.config.deadline_s
+        self.retrying(
+            lambda left: self.producer.send_offsets_to_transaction(offsets, generation, left),
+            deadline,
+            "committing the offsets",
+        )
+        try:
+            # A finite time-out, and after it the same call again: -1 is not bounded by
+            # transaction.timeout.ms, and a commit that timed out can't be aborted.
+            self.retrying(self.producer.commit_transaction, deadline, "committing")
+        except AbortableError as error:
+            # Raised by the commit itself, it does not tell that nothing was committed.
+            raise OutcomeUnknownError(str(error)) from error
+        self._ended(started)
+
+    def abort(self) -> None:
+        """See `ports.Session`."""
+        started = time.monotonic()
+        deadline = started + self.config.deadline_s
+        try:
+            self.retrying(self.producer.abort_transaction, deadline, "aborting")
+        except TransportError as error:
+            raise OutcomeUnknownError(str(error)) from error
+        self._ended(started)
+
+    def _ended(self, started: float) -> None:
+        """The transaction is over; ending it began at `started`."""
+        self._begun = None
+        self.renew |= time.monotonic() - started > _SLOW_S
+
+    def can_abort(self, error: KafkaError) -> bool:
+        """See `Writer`."""
+        return error.txn_requires_abort()
+
+    def explained(self, known: TransportError, what: str) -> TransportError:
+        """Fenced by the broker for a transaction that took too long: no other process is meant."""
+        if not isinstance(known, EpochFencedError) or self._begun is None:
+            return known
+        open_s = max(time.monotonic() - self._begun[0], time.time() - self._begun[1])
+        if open_s < self.config.transaction_timeout_s:
+            return known
+        return OutcomeUnknownError(
+            f"{what}: the broker ended the transaction, which was open for {open_s:.0f} s, "
+            "longer than transaction_timeout_ms; was this machine paused?"
+        )

@@ -1,0 +1,251 @@
+"""The producing half of a session: what both guarantees have in common.
+
+`transactions.py` writes exactly once, `acknowledged.py` at least once.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from pipeline.core.reasons import Reason
+from pipeline.core.record import Output, Role
+from pipeline.edges.kafka.bounded import BoundedCalls
+from pipeline.edges.kafka.clients import make_producer
+from pipeline.edges.kafka.config import SessionConfig
+from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.edges.kafka.partitioner import PartitionMap
+from pipeline.ports import (
+    AbortableError,
+    OutcomeUnknownError,
+    RecordRefusedError,
+    TooLargeError,
+    TransportError,
+)
+
+STEP_S: Final = 5.0
+"""Longest wait of one call; it is made again until the deadline."""
+_POLL_S: Final = 0.05
+_STUCK_S: Final = 10.0
+"""A call that outlives its own time-out by so much will never return."""
+_PURGED: Final = frozenset(
+    {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001  the client's own names
+)
+_OF_THE_RECORD: Final = {
+    KafkaError.MSG_SIZE_TOO_LARGE: Reason.ENRICHED_TOO_LARGE,
+    KafkaError.INVALID_TIMESTAMP: Reason.TIMESTAMP_REFUSED,
+}
+"""Refusals of one record: the broker names no culprit, the worker finds it."""
+
+
+class Undelivered:
+    """The first output that was not delivered: it is the cause, later ones follow from it."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """For the next batch."""
+        self.error: KafkaError | None = None
+        self.topic = ""
+        self.nth: int | None = None
+        """Its number in the batch, when outputs are sent one by one."""
+
+    def __call__(self, error: KafkaError | None, message: Any, nth: int | None = None) -> None:  # noqa: ANN401  the client's
+        """The delivery callback; it hears of failures only, and never raises."""
+        if error is not None and self.error is None and error.code() not in _PURGED:
+            self.error, self.topic, self.nth = error, message.topic(), nth
+
+
+class Writer(ABC):
+    """Outputs to their topics, then the positions; see `ports.Session` for the methods.
+
+    Positions and group generation of `commit` are of the session's consumer.
+    """
+
+    def __init__(self, config: SessionConfig, causes: Causes) -> None:
+        self.config = config
+        self.causes = causes
+        self.undelivered = Undelivered()
+        self.calls = BoundedCalls()
+        self._one_by_one = False
+        self._sent = 0
+        self.renew = False
+        """Whether the next batch needs a new producer."""
+        try:
+            self.use(self.new_producer())
+            self._partitions = self._partition_maps()
+        except TransportError:
+            self.calls.end()
+            raise
+
+    def use(self, producer: Producer) -> None:
+        """Go on with this producer. An old one is dropped, never closed: that may wait for ever."""
+        self.producer = producer
+        self._produce: Any = self._produce_numbered if self._one_by_one else producer.produce
+
+    @abstractmethod
+    def new_producer(self) -> Producer:
+        """A producer that is ready for `begin`."""
+
+    def make_producer(self) -> Producer:
+        """A producer of this session's configuration."""
+        config = dict(self.config.producer)
+        if self._one_by_one:
+            config["batch.num.messages"] = 1
+        return make_producer(config, self.causes, self.undelivered)
+
+    def begin(self) -> None:
+        """Begin a batch."""
+        if self.renew:
+            self.use(self.new_producer())
+            self.renew = False
+        self.undelivered.forget()
+        self._sent = 0
+
+    @abstractmethod
+    def commit(self, offsets: list[TopicPartition], consumer: Consumer, generation: Any) -> None:  # noqa: ANN401  the client's opaque group metadata
+        """Make the outputs and the offsets durable."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Give the batch up."""
+
+    def count_partitions(self, topic: str) -> int:
+        """Partitions of a topic as they are now; RefusedError when there is no such topic."""
+        try:
+            found = self.producer.list_topics(topic, self.config.startup_timeout_s).topics[topic]
+        except KafkaException as error:
+            text = f"asking for topic {topic}: {reason(kafka_error(error))}"
+            raise OutcomeUnknownError(f"{text}{self.causes.sentence()}") from error
+        if found.error is not None:
+            what = f"asking for topic {topic}"
+            known = refusal(found.error, what)
+            raise known or OutcomeUnknownError(f"{what}: {reason(found.error)}")
+        return len(found.partitions)
+
+    def _partition_maps(self) -> dict[Role, PartitionMap]:
+        self.raw_partitions = self.count_partitions(self.config.raw_topic)
+        return {
+            role: PartitionMap(self.raw_partitions, self.count_partitions(topic))
+            for role, topic in self.config.topics.items()
+        }
+
+    def send(self, output: Output) -> None:
+        """See `ports.Session`."""
+        role, value, key, headers, timestamp, partition, _ = output
+        topic = self.config.topics[role]
+        target = self._partitions[role].target(partition, key)
+        while True:
+            try:
+                self._produce(topic, value, key, target, timestamp=timestamp, headers=headers)
+            except BufferError:
+                self._wait_for_room()
+            except KafkaException as error:
+                raise self._not_produced(error, role) from error
+            else:
+                return
+
+    def _produce_numbered(self, *output: Any, **rest: Any) -> None:  # noqa: ANN401  the client's
+        """As the client's produce(), but a failure tells which output of the batch it was."""
+        report: Any = partial(self.undelivered, nth=self._sent)
+        self.producer.produce(*output, on_delivery=report, **rest)
+        self._sent += 1
+
+    def _not_produced(self, exception: KafkaException, role: Role) -> Exception:
+        topic = self.config.topics[role]
+        if kafka_error(exception).code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            # Found by the client, before anything was sent.
+            if role is Role.DEAD_LETTER:
+                return TooLargeError()
+            text = f"topic {topic} does not take an output that large"
+            return RecordRefusedError(text, Reason.ENRICHED_TOO_LARGE, role)
+        return self.failed(exception, f"writing to topic {topic}")
+
+    def _wait_for_room(self) -> None:
+        self.poll(_POLL_S)
+        if self.undelivered.error is not None:
+            raise self.failed(KafkaException(self.undelivered.error), "writing")
+
+    def poll(self, timeout_s: float) -> None:
+        """Serve the producer's callbacks; a fatal error of its background work is raised here."""
+        try:
+            self.producer.poll(timeout_s)
+        except KafkaException as error:
+            raise self.failed(error, "writing in the background") from error
+
+    def failed(self, exception: KafkaException, what: str) -> TransportError:
+        """What is to be done about a failed call.
+
+        The call's own error says whether the batch can be given up; why it failed is told by the
+        first output that was not delivered, if there is one.
+        """
+        error = kafka_error(exception)
+        try:
+            self.producer.poll(0)
+        except KafkaException as fatal:  # what a call that came later only names _FATAL
+            error = kafka_error(fatal)
+        cause = self.undelivered.error
+        if cause is not None:
+            what = f"writing to topic {self.undelivered.topic}"
+            if cause.code() in _OF_THE_RECORD and not error.fatal():
+                return self._record_refused(cause, what)
+        known = refusal(cause or error, what) or refusal(error, what)
+        if known is not None:
+            return self.explained(known, what)
+        text = f"{what}: {reason(cause or error)}"
+        return AbortableError(text) if self.can_abort(error) else OutcomeUnknownError(text)
+
+    @abstractmethod
+    def can_abort(self, error: KafkaError) -> bool:
+        """Whether after this error of a call the batch can be given up and tried again."""
+
+    def explained(self, known: TransportError, what: str) -> TransportError:
+        """A refusal, or what this writer knows to be behind it."""
+        del what
+        return known
+
+    def _record_refused(self, cause: KafkaError, what: str) -> RecordRefusedError:
+        # The broker judges whole batches of the client's. From now on, for as long as this
+        # session lives, they hold one output each, so that the report names the culprit.
+        # The producer is replaced each time: after a failed delivery it stalls for seconds.
+        self._one_by_one = self.renew = True
+        roles = {topic: role for role, topic in self.config.topics.items()}
+        sentence = refusal(cause, what)
+        return RecordRefusedError(
+            str(sentence),
+            _OF_THE_RECORD[cause.code()],
+            roles[self.undelivered.topic],
+            self.undelivered.nth,
+        )
+
+    def retrying(self, call: Callable[[float], Any], deadline: float, what: str) -> None:
+        """Make the call again, with the same arguments, while the client says that it may be."""
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                step = max(0.001, min(STEP_S, left))
+                self.bounded(partial(call, step), step, what)
+            except KafkaException as failure:
+                error = kafka_error(failure)
+                if error.retriable() and time.monotonic() < deadline:
+                    continue
+                raise self.failed(failure, what) from failure
+            else:
+                return
+
+    def bounded(self, call: Callable[[], Any], timeout_s: float, what: str) -> None:
+        """Make a call that ends by itself after `timeout_s`, unless it hangs."""
+        self.calls.call(call, timeout_s + _STUCK_S, what)
+
+    def drop(self) -> None:
+        """Let the producer go; never raises."""
+        self.calls.end()
+        # The producer's callback refers to this object: without this, the two would keep each
+        # other, threads and buffers included, until the garbage collector comes by.
+        del self.producer, self._produce

@@ -1,0 +1,128 @@
+"""A batch in pieces: to find the one record that a broker refuses, or that kills the process.
+
+Every piece is a transaction of its own, in the order of the batch, so that what is committed is
+always a beginning of each partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pipeline.core.reasons import Reason, Stage
+from pipeline.core.record import Record
+from pipeline.ports import Batch, Positions, Span
+
+
+class Verdict(NamedTuple):
+    """Why a record is dead-lettered whatever `process` makes of it."""
+
+    reason: Reason
+    stage: Stage
+    detail: str
+
+
+CONDEMNED = Verdict(
+    Reason.PROCESSING_ERROR, Stage.CRASH, "it is quarantined: this program was killed over it"
+)
+
+
+class Piece(NamedTuple):
+    """Part of a batch that is committed by itself."""
+
+    batch: Batch
+    verdict: Verdict | None = None
+    """Of every record in it."""
+    pointers: bool = False
+    """Dead letters are replaced by pointers, since their topic refused them."""
+
+
+def spans(records: Iterable[Record]) -> list[Span]:
+    """The smallest span of each partition that holds the records."""
+    ends: dict[tuple[str, int], tuple[int, int]] = {}
+    for record in records:
+        place = record.topic, record.partition
+        first, _ = ends.get(place, (record.offset, 0))
+        ends[place] = first, record.offset
+    return [Span(*place, first, last) for place, (first, last) in ends.items()]
+
+
+def pieces(batch: Batch, suspects: Sequence[Span], condemned: Sequence[Span]) -> list[Piece]:
+    """The batch, cut so that condemned records are alone and suspects are in halves.
+
+    Without either, which is the rule, the batch is one piece.
+    """
+    if not suspects and not condemned:
+        return [Piece(batch)]
+    groups: list[tuple[object, list[Record]]] = []
+    for record in batch.records:
+        kind = _kind(record, suspects, condemned)
+        if groups and groups[-1][0] == kind and kind != CONDEMNED:
+            groups[-1][1].append(record)
+        else:
+            groups.append((kind, [record]))
+    if not groups:
+        return [Piece(batch)]
+    return _covering(
+        batch,
+        [
+            Piece(Batch(part, {}), CONDEMNED if kind == CONDEMNED else None)
+            for kind, records in groups
+            for part in (_half(records) if isinstance(kind, Span) else [records])
+        ],
+    )
+
+
+def halves(piece: Piece) -> list[Piece]:
+    """A piece of at least two records as two pieces."""
+    return _covering(
+        piece.batch, [piece._replace(batch=Batch(part, {})) for part in _half(piece.batch.records)]
+    )
+
+
+def around(piece: Piece, number: int) -> list[Piece]:
+    """A piece as up to three: what is before its record of this number, the record, the rest."""
+    records = piece.batch.records
+    parts = (records[:number], records[number : number + 1], records[number + 1 :])
+    return _covering(piece.batch, [piece._replace(batch=Batch(part, {})) for part in parts if part])
+
+
+def rest(queue: Sequence[Piece]) -> Batch:
+    """What is still to be done, as one batch."""
+    positions: dict[tuple[str, int], int] = {}
+    for piece in queue:
+        positions.update(piece.batch.positions)
+    return Batch([record for piece in queue for record in piece.batch.records], positions)
+
+
+def _kind(record: Record, suspects: Sequence[Span], condemned: Sequence[Span]) -> object:
+    if any(_holds(span, record) for span in condemned):
+        return CONDEMNED
+    return next((span for span in suspects if _holds(span, record)), None)
+
+
+def _holds(span: Span, record: Record) -> bool:
+    return (
+        span.first <= record.offset <= span.last
+        and span.partition == record.partition
+        and span.topic == record.topic
+    )
+
+
+def _half(records: list[Record]) -> list[list[Record]]:
+    middle = len(records) // 2
+    return [part for part in (records[:middle], records[middle:]) if part]
+
+
+def _covering(batch: Batch, parts: list[Piece]) -> list[Piece]:
+    """The parts with their positions; those of partitions without records go with the first."""
+    read = {(record.topic, record.partition) for record in batch.records}
+    unread = {place: at for place, at in batch.positions.items() if place not in read}
+    covered = []
+    for number, part in enumerate(parts):
+        positions: Positions = {
+            **({} if number else unread),
+            **{(span.topic, span.partition): span.last + 1 for span in spans(part.batch.records)},
+        }
+        covered.append(part._replace(batch=part.batch._replace(positions=positions)))
+    return covered
