@@ -1,4 +1,4 @@
-"""`make bench`: core and end to end; `ARGS=core` or `ARGS=kafka` for one of them."""
+"""`make bench`: core and end to end; `ARGS=core` (or `kafka`, `soak`) for one part."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from rich.console import Console
 
 from tests.bench.core import measure_core
 from tests.bench.kafka import measure_kafka
+from tests.bench.soak import soak
 
 
 @click.command()
-@click.argument("part", type=click.Choice(["all", "core", "kafka"]), default="all")
+@click.argument("part", type=click.Choice(["all", "core", "kafka", "soak"]), default="all")
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
 @click.option(
     "--events",
@@ -19,13 +20,17 @@ from tests.bench.kafka import measure_kafka
     show_default=True,
     help="Raw records on Kafka; the core's part takes a tenth.",
 )
-def bench(part: str, rounds: int, events: int) -> None:
+@click.option("--minutes", type=float, default=20.0, show_default=True, help="Of soak.")
+@click.option("--rate", type=int, default=1500, show_default=True, help="Records a second, soak.")
+def bench(part: str, rounds: int, events: int, minutes: float, rate: int) -> None:
     """CPU time per event (process, all threads), medians of interleaved rounds, as ratios."""
     console = Console(highlight=False)
     if part in {"all", "core"}:
         measure_core(console, rounds, events // 10)
     if part in {"all", "kafka"}:
         measure_kafka(console, rounds, events)
+    if part == "soak":
+        soak(console, minutes, rate)
 
 
 bench()

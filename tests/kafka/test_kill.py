@@ -16,13 +16,12 @@ from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-EVENTS = 100_000
-KILLS = 20
 LATEST_MOMENT_S = 0.08
 """A transaction takes about as long, so that every phase of one is hit."""
 
 
-def _fill(pipeline: Pipeline, seed: int) -> int:
+def _fill(pipeline: Pipeline, seed: int, enough: int) -> int:
+    """Write so many events; the number of records that they are in."""
     records = 0
     events = 0
     with Publisher({"bootstrap.servers": pipeline.servers}) as publisher:
@@ -30,24 +29,25 @@ def _fill(pipeline: Pipeline, seed: int) -> int:
             publisher.send(pipeline.names.raw, each.value, each.key, RECENT + records)
             records += 1
             events += each.events
-            if events >= EVENTS:
+            if events >= enough:
                 return records
     raise AssertionError
 
 
-def _start(pipeline: Pipeline) -> subprocess.Popen[bytes]:
-    # Small transactions: many of them, and kills in all of their phases.
-    return pipeline.start("w1", batch__max_records="500", batch__linger_ms="20")
-
-
-def test_killed_twenty_times(pipeline: Pipeline) -> None:
-    """20 SIGKILLs while 100,000 events are read: nothing lost, doubled or changed."""
+def _kill_at_random(pipeline: Pipeline, events: int, kills: int, **settings: str) -> None:
+    """Kill the worker so many times while it reads so many events, and let it finish."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")  # noqa: T201  to repeat a failure
     dice = random.Random(seed)  # noqa: S311  moments, not secrets
-    records = _fill(pipeline, seed)
-    worker = _start(pipeline)
-    for goal in sorted(dice.randrange(records * 95 // 100) for _ in range(KILLS)):
+    records = _fill(pipeline, seed, events)
+
+    def start() -> subprocess.Popen[bytes]:
+        # Small transactions: many of them, and kills in all of their phases.
+        small = {"batch__max_records": "500", "batch__linger_ms": "20"}
+        return pipeline.start("w1", **small, **settings)
+
+    worker, started = start(), 0
+    for goal in sorted(dice.randrange(records * 95 // 100) for _ in range(kills)):
         pipeline.wait_for(
             lambda goal=goal: pipeline.committed() >= goal,  # type: ignore[misc]
             f"reaching offset {goal}",
@@ -58,14 +58,32 @@ def test_killed_twenty_times(pipeline: Pipeline) -> None:
         assert worker.poll() is None, pipeline.text()[-3000:]
         worker.kill()
         worker.wait(PATIENCE_S)
-        worker = _start(pipeline)
+        started = len(pipeline.lines("topics"))
+        worker = start()
     pipeline.wait_until_done()
+    # The last one may have nothing left to do, and be terminated before it listens.
+    pipeline.wait_for(lambda: len(pipeline.lines("topics")) > started, "the last start")
     assert terminate(worker) == 0
+
+
+def test_killed_twenty_times(pipeline: Pipeline) -> None:
+    """20 SIGKILLs while 100,000 events are read: nothing lost, doubled or changed."""
+    _kill_at_random(pipeline, 100_000, 20)
     committed = pipeline.found()
     assert committed == pipeline.expected()
     # The kills were not in vain: some transactions were left open, and aborted by the next start.
     written = sum(map(len, pipeline.found("read_uncommitted").values()))
     assert written > sum(map(len, committed.values()))
+
+
+def test_killed_with_at_least_once(pipeline: Pipeline) -> None:
+    """Without transactions a kill doubles events, but loses and changes none."""
+    _kill_at_random(pipeline, 20_000, 8, delivery="at-least-once")
+    found, expected = pipeline.found(), pipeline.expected()
+    assert {role: set(written) for role, written in found.items()} == {
+        role: set(written) for role, written in expected.items()
+    }
+    assert sum(map(len, found.values())) > sum(map(len, expected.values()))
 
 
 def test_the_comparison_can_fail(pipeline: Pipeline) -> None:

@@ -1,0 +1,113 @@
+"""A worker that runs for a while: does its memory stay flat?
+
+Events of every kind at a steady rate, a worker with the default settings, and its memory every ten
+seconds. Old records are deleted meanwhile, so that the disk stays small however long it takes.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.edges.local_kafka import LocalKafka
+from pipeline.settings import load_settings
+from pipeline.topics import CreateOptions, specs
+from pipeline.wiring import admin, topic_names
+from tests.brokers import set_topic_config
+
+_PARTITIONS: Final = 6
+_EVERY_S: Final = 10.0
+_TOPIC_BYTES: Final = str(64 * 1024 * 1024)
+_PARTS: Final = 5
+"""The table shows the run in so many parts."""
+
+
+def soak(console: Console, minutes: float, rate: int) -> None:
+    """Print resident memory over time, and its slope after the first fifth."""
+    with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
+        servers = kafka.bootstrap_servers
+        _make_topics(servers)
+        flags = ["--bootstrap-servers", servers]
+        with (
+            tempfile.TemporaryFile() as log,
+            _program("run", *flags, log=log) as worker,
+            _program(
+                "generate", *flags, "--topic", "track.raw", "--rate", str(rate),
+                "--count", "1000000000", "--invalid-share", "0.05", log=log,
+            ),
+        ):  # fmt: skip
+            samples = list(_sample(console, worker, minutes * 60))
+            worker.terminate()
+            worker.wait()
+            log.seek(0)
+            consumed = _consumed(log.read())
+    console.print(f"· {consumed} records were consumed")
+    _report(console, samples, rate)
+
+
+def _consumed(log: bytes) -> int:
+    """As the worker's last statistics line says it."""
+    lines = [json.loads(line) for line in log.splitlines() if line[:1] == b"{"]
+    return next(int(line["total_consumed"]) for line in lines[::-1] if "total_consumed" in line)
+
+
+def _make_topics(servers: str) -> None:
+    settings = load_settings(None, {"kafka.bootstrap.servers": servers}, {})
+    cluster = admin(settings)
+    cluster.wait_until_reachable()
+    made = specs(topic_names(settings), CreateOptions(_PARTITIONS, 1, None, 1.0), None)
+    cluster.create(made)
+    for spec in made:
+        for name in ("segment.bytes", "retention.bytes"):
+            set_topic_config(servers, spec.name, name, _TOPIC_BYTES)
+
+
+@contextmanager
+def _program(*arguments: str, log: object) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    process = subprocess.Popen(command, stdout=log, stderr=log)  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _sample(
+    console: Console, worker: subprocess.Popen[bytes], seconds: float
+) -> Iterator[tuple[float, float]]:
+    """(seconds since the start, MB), every ten seconds."""
+    begun = time.monotonic()
+    while (now := time.monotonic() - begun) < seconds:
+        time.sleep(_EVERY_S)
+        if worker.poll() is not None:
+            raise SystemExit(f"the worker ended with {worker.returncode} after {now:.0f} s")
+        statm = Path(f"/proc/{worker.pid}/statm").read_text(encoding="ascii")
+        megabytes = int(statm.split()[1]) * 4096 / 1e6
+        yield now, megabytes
+        console.print(f"· {now:5.0f} s  {megabytes:6.1f} MB")
+
+
+def _report(console: Console, samples: list[tuple[float, float]], rate: int) -> None:
+    table = Table("from", "median MB", "highest MB", title=f"a worker at {rate} records/s")
+    size = max(1, len(samples) // _PARTS)
+    for start in range(0, len(samples), size):
+        part = [megabytes for _, megabytes in samples[start : start + size]]
+        moment = f"{samples[start][0] / 60:.1f} min"
+        table.add_row(moment, f"{statistics.median(part):.1f}", f"{max(part):.1f}")
+    console.print(table)
+    settled = samples[size:]
+    if len(settled) > 1:
+        slope = statistics.linear_regression(*zip(*settled, strict=True)).slope
+        console.print(f"slope after the first fifth: {slope * 3600:+.1f} MB an hour")
