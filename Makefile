@@ -53,6 +53,10 @@ format: $(INSTALLED) ## Put the code into the project's format
 bench: $(INSTALLED) ## Measure CPU time per event, as ratios to the least possible
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+.PHONY: chaos
+chaos: $(INSTALLED) ## Kill, cut and starve everything for 5 minutes; is any event lost or doubled?
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 .PHONY: schemas
 schemas: $(INSTALLED) ## Write the JSON Schemas of schemas/ anew from the code
 	$(BIN)/python schemas/publish.py

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import click
 
 from pipeline import __version__
+from pipeline.core.readable import escaped
 from pipeline.exits import Exit
 
 PROGRAM: Final = "track-pipeline"
@@ -36,6 +37,7 @@ COMMANDS: Final = {
     "topics": Listed("topics", "Create the topics."),
     "check": Listed("check", "Check settings, broker and topics."),
     "run": Listed("run", "Run the worker: raw topic in, enriched topic out, exactly once."),
+    "audit": Listed("audit", "Prove that every raw event has exactly its outcome."),
 }
 """In the order in which a newcomer meets them."""
 
@@ -45,6 +47,7 @@ CODES: Final = {
     "pipeline.lines.BrokenInputError": Exit.INPUT_OUTPUT,
     "pipeline.ports.FencedError": Exit.FENCED,
     "pipeline.ports.DataLossError": Exit.DATA_LOSS,
+    "pipeline.ports.BreakerOpenError": Exit.BREAKER,
     "pipeline.ports.TransportError": Exit.KAFKA,
     "pipeline.edges.local_kafka.LocalKafkaError": Exit.KAFKA,
 }
@@ -108,7 +111,8 @@ class Failure(click.ClickException):
         del file
         if self.exit_code == Exit.INPUT_OUTPUT:
             _let_go_of_standard_output()
-        for line in self.message.splitlines():
+        # Only our own line feeds divide it: splitlines() knows others, which a topic may hold.
+        for line in escaped(self.message).split("\n"):
             click.echo(f"{PROGRAM}: {line}", err=True)
 
 
@@ -137,7 +141,7 @@ def _system_sentence(error: OSError) -> str:
 def _internal(error: BaseException, ctx: click.Context) -> Failure:
     """Name a bug of ours; show the traceback only when it was asked for."""
     if ctx.find_root().params.get("traceback"):
-        click.echo("".join(traceback.format_exception(error)), err=True)
+        click.echo(escaped("".join(traceback.format_exception(error))), err=True)
     text = " ".join(str(error).split())
     return Failure(
         f"internal error, {type(error).__name__}: {text}: please report it, with what "

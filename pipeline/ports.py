@@ -138,6 +138,13 @@ class TopicFacts(NamedTuple):
     replication: int
     config: Mapping[str, str]
     """Effective settings of the topic, such as `max.message.bytes`; all values are text."""
+    operations: frozenset[str] | None = None
+    """What we may do with it, by Kafka's names such as READ; None when the broker does not say.
+    Nothing at all: it is hidden from us, and may not even exist."""
+
+    def allows(self, operation: str) -> bool:
+        """Whether we may do this, as far as the broker says."""
+        return self.operations is None or operation in self.operations
 
     def number(self, setting: str, default: int) -> int:
         """A numeric setting."""

@@ -65,6 +65,31 @@ class BatchLimits(_Group):
     )
 
 
+class Breaker(_Group):
+    """Holds the worker back when a change is followed by far more refusals."""
+
+    mode: Literal["after-change", "always", "off"] = Field(
+        "after-change",
+        description=(
+            "when events are watched: after a change of the contract or its settings, or always "
+            "(then anyone who can send events can stop the worker)"
+        ),
+    )
+    window: int = Field(10_000, ge=500, le=100_000_000, description="events watched after a change")
+    max_rise: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="how far the share of invalid events may exceed the usual share",
+    )
+    accept: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{12}$",
+        description="hash of the contract that may run whatever its share of invalid events is",
+    )
+
+
 class Log(_Group):
     """What is written to standard error."""
 
@@ -93,10 +118,26 @@ class Settings(ContractSettings):
             "transactional id"
         ),
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=128,
+        description=(
+            "processes that share the work. With more than one a supervisor starts them again "
+            "when they end; each adds `-<number>` to the instance"
+        ),
+    )
     transactional_id_prefix: str = Field(
         "track",
         min_length=1,
         description="first part of the transactional id `<prefix>.<group>.<instance>`",
+    )
+    delivery: Literal["exactly-once", "at-least-once"] = Field(
+        "exactly-once",
+        description=(
+            "exactly-once: outputs and offsets in one transaction. at-least-once, for clusters "
+            "without transactions: after a crash the last events are written a second time"
+        ),
     )
     batch: BatchLimits = BatchLimits()
     initial_offset: Literal["earliest", "latest"] = Field(
@@ -136,7 +177,15 @@ class Settings(ContractSettings):
     stats_interval_s: float = Field(
         30.0, ge=1, allow_inf_nan=False, description="time between two statistics lines, seconds"
     )
+    breaker: Breaker = Breaker()
     log: Log = Log()
+    allow_unverified_tls: bool = Field(
+        False,
+        description=(
+            "accept client properties that turn the verification of the broker's certificate off; "
+            "logs a warning at each start"
+        ),
+    )
     kafka: Properties = Field(
         {}, description="librdkafka properties of every client, such as bootstrap.servers"
     )
@@ -144,12 +193,20 @@ class Settings(ContractSettings):
     producer: Properties = Field({}, description="librdkafka properties of the producer only")
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+    _slot: int | None = PrivateAttr(None)
 
     @property
     def transactional_id(self) -> str:
         """`<prefix>.<group>.<instance>`; the host name stands for an unset instance."""
-        instance = self.instance_id or socket.gethostname()
+        instance = self.instance_id or _numbered(socket.gethostname(), self._slot)
         return f"{self.transactional_id_prefix}.{self.group}.{instance}"
+
+    def of_worker(self, slot: int) -> Settings:
+        """Those of one of several workers: names that no other of them has, now or later."""
+        instance = self.instance_id and _numbered(self.instance_id, slot)
+        own = self.model_copy(update={"instance_id": instance})
+        own._slot = slot  # noqa: SLF001  our own
+        return own
 
     @property
     def sources(self) -> Mapping[str, str]:
@@ -168,6 +225,10 @@ class Settings(ContractSettings):
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Without secrets: this is what str(), repr() and assertion messages print."""
         return self.shown().items()
+
+
+def _numbered(instance: str, slot: int | None) -> str:
+    return instance if slot is None else f"{instance}-{slot}"
 
 
 class SettingsError(Exception):

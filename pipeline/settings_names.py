@@ -22,6 +22,7 @@ FLAGS: Final = {
     "--bootstrap-servers": "kafka.bootstrap.servers",
     "--group": "group",
     "--instance-id": "instance_id",
+    "--workers": "workers",
     "--raw-topic": "topics.raw",
     "--enriched-topic": "topics.enriched",
     "--dead-letter-topic": "topics.dead_letter",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails
 
 _FIXED: Final = "exactly-once delivery depends on it, so it is fixed"
 OWNED: Final = {
@@ -30,9 +32,65 @@ OWNED: Final = {
 """librdkafka properties that the delivery guarantee decides, and what to do instead."""
 
 MASK: Final = "********"
-_SECRET = re.compile(
-    r"password|passphrase|secret|token|key\.pem|oauthbearer\.config", re.IGNORECASE
+_SECRET = re.compile(r"^sasl\b|^ssl\b|pass|secret|token|credential|key\.pem", re.IGNORECASE)
+_IN_URL = re.compile(r"//[^/@]*@")
+"""Name and password before a host."""
+_NO_SECRETS: Final = frozenset(
+    {
+        "enable.sasl.oauthbearer.unsecure.jwt",
+        "enable.ssl.certificate.verification",
+        "sasl.kerberos.keytab",
+        "sasl.kerberos.min.time.before.relogin",
+        "sasl.kerberos.principal",
+        "sasl.kerberos.service.name",
+        "sasl.mechanism",
+        "sasl.mechanisms",
+        "sasl.oauthbearer.assertion.algorithm",
+        "sasl.oauthbearer.assertion.claim.aud",
+        "sasl.oauthbearer.assertion.claim.exp.seconds",
+        "sasl.oauthbearer.assertion.claim.iss",
+        "sasl.oauthbearer.assertion.claim.jti.include",
+        "sasl.oauthbearer.assertion.claim.nbf.seconds",
+        "sasl.oauthbearer.assertion.claim.sub",
+        "sasl.oauthbearer.assertion.file",
+        "sasl.oauthbearer.assertion.jwt.template.file",
+        "sasl.oauthbearer.assertion.private.key.file",
+        "sasl.oauthbearer.client.credentials.client.id",
+        "sasl.oauthbearer.client.id",
+        "sasl.oauthbearer.extensions",
+        "sasl.oauthbearer.grant.type",
+        "sasl.oauthbearer.metadata.authentication.type",
+        "sasl.oauthbearer.method",
+        "sasl.oauthbearer.scope",
+        "sasl.oauthbearer.sub.claim.name",
+        "sasl.oauthbearer.token.endpoint.url",
+        "sasl.username",
+        "ssl.ca.certificate.stores",
+        "ssl.ca.location",
+        "ssl.ca.pem",
+        "ssl.certificate.location",
+        "ssl.certificate.pem",
+        "ssl.cipher.suites",
+        "ssl.crl.location",
+        "ssl.curves.list",
+        "ssl.endpoint.identification.algorithm",
+        "ssl.engine.id",
+        "ssl.engine.location",
+        "ssl.key.location",
+        "ssl.keystore.location",
+        "ssl.providers",
+        "ssl.sigalgs.list",
+    }
 )
+"""Properties of TLS and logins that may be shown. All others may not: a password whose property
+is misspelled is a password too."""
+
+ALLOW_UNVERIFIED_TLS: Final = "allow_unverified_tls"
+_VERIFICATION: Final = {
+    "enable.ssl.certificate.verification": frozenset({"true", "t", "1"}),
+    "ssl.endpoint.identification.algorithm": frozenset({"https"}),
+}
+"""Property → the values with which the broker's certificate and its name are checked."""
 
 
 def _not_owned(name: str) -> str:
@@ -51,12 +109,82 @@ def _as_text(value: object) -> str:
     raise ValueError(message)
 
 
-Properties = dict[
-    Annotated[str, AfterValidator(_not_owned)], Annotated[str, BeforeValidator(_as_text)]
+def _verified(properties: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    """Refuse what turns TLS verification off, unless it was said to be meant."""
+    off = [] if info.data.get(ALLOW_UNVERIFIED_TLS) else list(_unverified(properties))
+    if off:
+        cause = ValueError(
+            "turns the verification of the broker's certificate off, so that anyone could pose as "
+            f"the broker: remove it, or say that it is meant with {ALLOW_UNVERIFIED_TLS} = true"
+        )
+        raise ValidationError.from_exception_data(
+            "Properties",
+            [
+                InitErrorDetails(type="value_error", loc=(name,), input=None, ctx={"error": cause})
+                for name in off
+            ],
+        )
+    return properties
+
+
+def _unverified(properties: Mapping[str, str]) -> Iterator[str]:
+    for name, values in _VERIFICATION.items():
+        if name in properties and properties[name].strip().lower() not in values:
+            yield name
+
+
+Properties = Annotated[
+    dict[Annotated[str, AfterValidator(_not_owned)], Annotated[str, BeforeValidator(_as_text)]],
+    AfterValidator(_verified),
 ]
 """librdkafka properties by their own dotted names."""
 
 
+def is_secret(name: str) -> bool:
+    """Whether the value of a property must not be shown."""
+    return name not in _NO_SECRETS and bool(_SECRET.search(name))
+
+
 def masked(properties: Mapping[str, str]) -> dict[str, str]:
     """The properties with each secret value replaced."""
-    return {name: MASK if _SECRET.search(name) else value for name, value in properties.items()}
+    return {
+        name: MASK if is_secret(name) else _IN_URL.sub(f"//{MASK}@", value)
+        for name, value in properties.items()
+    }
+
+
+def weaknesses(shared: Mapping[str, str], *own: Mapping[str, str]) -> list[str]:
+    """A sentence for each property that weakens a connection, to warn of at the start.
+
+    `shared` are the properties of every client, `own` those of single ones, which win.
+    """
+    clients = [shared, *({**shared, **properties} for properties in own)]
+    found = {
+        f"{name} is {client[name]}: who the broker is, is not verified; anyone on the way can "
+        "pose as it"
+        for client in clients
+        for name in _unverified(client)
+    }
+    found |= {
+        f"the login to {server} is not encrypted (security.protocol is SASL_PLAINTEXT): events, "
+        "and what the login sends, can be read on the way; SASL_SSL encrypts them"
+        for client in clients
+        for server in _sent_in_clear(client)
+    }
+    return sorted(found)
+
+
+def _sent_in_clear(client: Mapping[str, str]) -> Iterator[str]:
+    """Servers to which a login goes unencrypted over a network."""
+    if client.get("security.protocol", "").lower() == "sasl_plaintext":
+        servers = client.get("bootstrap.servers", "").split(",")
+        yield from (server for server in map(str.strip, servers) if not _is_here(server))
+
+
+def _is_here(server: str) -> bool:
+    host = server.rpartition("://")[2]
+    host = (host.rpartition(":")[0] or host).strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in {"", "localhost"}

@@ -30,8 +30,9 @@ from pipeline.settings_names import (
 NOT_OURS: Final = "TRACK_TEST_"
 """Variables of the tests, which are no settings."""
 FILE_SUFFIX: Final = "_FILE"
-_ENDS_IN_FILE: Final = frozenset(
+ENDS_IN_FILE: Final = frozenset(
     {
+        "sasl.oauthbearer.assertion.file",
         "sasl.oauthbearer.assertion.private.key.file",
         "sasl.oauthbearer.assertion.jwt.template.file",
     }
@@ -142,7 +143,7 @@ class Layers:
                 return True
             if leaf.is_map and variable.startswith(f"{leaf.variable}_"):
                 name = variable.removeprefix(leaf.variable).strip("_").lower().replace("_", ".")
-                if variable.endswith(FILE_SUFFIX) and name not in _ENDS_IN_FILE:
+                if variable.endswith(FILE_SUFFIX) and name not in ENDS_IN_FILE:
                     return False
                 self._assign(leaf, (*leaf.path, name), text, source)
                 return True
@@ -166,13 +167,16 @@ class Layers:
         except UnicodeDecodeError:
             self.problems.append(f"{variable}: {file}: not UTF-8 text")
         else:
-            self._add_variable(plain, text, f"{variable} ({file})")
+            if text:
+                self._add_variable(plain, text, f"{variable} ({file})")
+            else:
+                self.problems.append(f"{variable}: {file}: is empty")
 
     def _is_known(self, variable: str) -> bool:
-        return any(
-            variable == leaf.variable or (leaf.is_map and variable.startswith(f"{leaf.variable}_"))
-            for leaf in self._leaves.values()
-        )
+        known = self._leaves.values()
+        names = {leaf.variable for leaf in known} | set(map(variable_of, self._model.model_fields))
+        maps = tuple(f"{leaf.variable}_" for leaf in known if leaf.is_map)
+        return variable in names or variable.startswith(maps)
 
     def _variables(self) -> list[str]:
         names = [leaf.variable for leaf in self._leaves.values()]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from pipeline.core.contract import ContractSettings
 from pipeline.core.record import Role
-from pipeline.ports import TopicFacts, TopicSpec
+from pipeline.ports import RefusedError, TopicFacts, TopicSpec
 
 KIB: Final = 1024
 HEADER_ROOM: Final = 64 * KIB
@@ -88,10 +88,11 @@ def missing(
 def problems(
     names: TopicNames, settings: ContractSettings, facts: Mapping[str, TopicFacts]
 ) -> list[str]:
-    """Why the topics, all of which exist, will not do: a sentence each with what to change."""
+    """Why the topics, none of which is missing, will not do: a sentence each with what to do."""
     outputs = names.outputs(settings)
     raw = facts[names.raw]
-    found = []
+    found = _forbidden([raw], "READ")
+    found += _forbidden([facts[name] for name in outputs.values()], "WRITE")
     for role, name in outputs.items():
         if role is Role.DEAD_LETTER:
             needs = raw.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES) + HEADER_ROOM
@@ -101,6 +102,22 @@ def problems(
             why = "limits.max_output_bytes and 4 KiB of headers must fit"
         found += _problems_of_output(facts[name], raw, needs, why)
     return found
+
+
+def refuse_forbidden(topics: Iterable[TopicFacts], operation: str) -> None:
+    """Raise RefusedError for topics on which the broker does not allow us the operation."""
+    found = _forbidden(topics, operation)
+    if found:
+        raise RefusedError("; ".join(found))
+
+
+def _forbidden(topics: Iterable[TopicFacts], operation: str) -> list[str]:
+    return [
+        f"topic {topic.name}: the broker does not allow this user to {operation.lower()} it: "
+        f"grant this user {operation} on the topic"
+        for topic in topics
+        if not topic.allows(operation)
+    ]
 
 
 def _problems_of_output(topic: TopicFacts, raw: TopicFacts, needs: int, why: str) -> list[str]:

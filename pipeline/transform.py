@@ -17,9 +17,9 @@ import msgspec
 from pipeline.core.deadletter import Header, read_headers
 from pipeline.core.encode import encode_json
 from pipeline.core.process import Processor
+from pipeline.core.readable import escaped
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.lines import Input, Line
-from pipeline.readable import escaped
 
 
 @dataclass(slots=True)

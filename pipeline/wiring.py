@@ -20,6 +20,7 @@ from pipeline.edges.kafka.clients import (
 )
 from pipeline.ports import Broker, CrashGuard, Meter, RefusedError, Stop, TopicFacts
 from pipeline.settings import Settings, Topics
+from pipeline.settings_properties import weaknesses
 from pipeline.topics import (
     HEADER_ROOM,
     KAFKA_DEFAULT_MAX_BYTES,
@@ -69,27 +70,28 @@ def make_processor(settings: Settings, *, group: str = "") -> Processor:
 
 
 def checked_topics(
-    settings: Settings, on_wait: Callable[[str], None], stop: Stop | None = None
+    settings: Settings, warn: Callable[[str], None], stop: Stop | None = None
 ) -> dict[str, TopicFacts]:
     """The pipeline's topics; RefusedError with every reason why they will not do.
 
     None of them when a stop was asked for while waiting for the cluster.
     """
+    for sentence in weaknesses(settings.kafka, settings.consumer, settings.producer):
+        warn(sentence)
     cluster = admin(settings)
-    if not cluster.wait_until_reachable(on_wait, stop):
+    if not cluster.wait_until_reachable(warn, stop):
         return {}
     names = topic_names(settings)
     facts = cluster.topics(names)
     absent = missing(names, settings, facts)
     if absent:
         raise RefusedError(
-            f"topics do not exist, or may not be seen: {', '.join(absent)}; "
-            f"create them: {create_command(settings)}"
+            f"topics do not exist: {', '.join(absent)}; create them: {create_command(settings)}"
         )
     found = problems(names, settings, facts)
     if found:
         raise RefusedError("; ".join(found))
-    return facts
+    return {name: topic for name, topic in facts.items() if topic.partitions}
 
 
 def create_command(settings: Settings) -> str:

@@ -7,6 +7,7 @@ import json
 import click
 
 from pipeline.commands.options import require_kafka, with_settings
+from pipeline.core.readable import escaped
 from pipeline.settings import Settings
 from pipeline.settings_names import FLAGS
 from pipeline.wiring import checked_topics
@@ -30,7 +31,7 @@ def check(settings: Settings, *, show_config: bool) -> None:
         click.echo(json.dumps({**shown, "sources": dict(settings.sources)}, indent=2))
         return
     require_kafka(settings)
-    facts = checked_topics(settings, lambda text: click.echo(text, err=True))
+    facts = checked_topics(settings, lambda text: click.echo(escaped(text), err=True))
     for name, topic in sorted(facts.items()):
         click.echo(
             f"ok  {name}: {topic.partitions} partitions, replication {topic.replication}, "

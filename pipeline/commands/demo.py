@@ -19,8 +19,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.commands.explain import print_explanation
+from pipeline.core.readable import one_line
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Role
 from pipeline.demo import Findings, examine, telling
@@ -31,7 +33,6 @@ from pipeline.exits import Exit
 from pipeline.explain import explain
 from pipeline.generate import DEFAULT_INTERVAL_MS, Generator
 from pipeline.ports import TransportError
-from pipeline.readable import escaped
 from pipeline.settings import Settings, load_settings
 from pipeline.topics import CreateOptions, specs
 from pipeline.wiring import WallClock, admin, make_processor, topic_names
@@ -183,8 +184,8 @@ def _show(console: Console, settings: Settings, findings: Findings) -> None:
         source, details = findings.examples[reason]
         first = json.loads(details)[0]
         where = f"{source} {first['pointer']}".rstrip()
-        example = escaped(f"{where}: {first['detail']}")
-        table.add_row(reason, str(count), Reason(reason).meaning, example)
+        example = one_line(f"{where}: {first['detail']}")
+        table.add_row(reason, str(count), Reason(reason).meaning, Text(example))
     console.print(table)
     console.rule("does it add up?")
     letters = findings.dead_letters.total()

@@ -14,13 +14,13 @@ from rich.text import Text
 from pipeline.commands.options import offline_processor, received_at_option, with_settings
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
+from pipeline.core.readable import escaped, long_json, one_line, short_json
 from pipeline.core.reasons import Reason
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.exits import Exit
 from pipeline.explain import ABSENT, Effect, Explanation, Kind
 from pipeline.explain import explain as explain_record
 from pipeline.lines import STDIN, open_input
-from pipeline.readable import escaped, long_json, short_json
 from pipeline.transform import dead_letter_line
 
 if TYPE_CHECKING:
@@ -93,14 +93,14 @@ def print_explanation(
 
 
 def _headline(explanation: Explanation) -> str:
-    return f"{explanation.source}: {explanation.outcome.replace('_', ' ')}"
+    return one_line(f"{explanation.source}: {explanation.outcome.replace('_', ' ')}")
 
 
 def _print_plain(explanation: Explanation, records: list[tuple[str, str]]) -> None:
-    click.echo(escaped(_headline(explanation)))
+    click.echo(_headline(explanation))
     for effect in explanation.effects:
-        click.echo(escaped(f"- {effect.kind}: {effect.code} {effect.pointer}".rstrip()))
-        click.echo(f"    {escaped(effect.meaning)}")
+        click.echo(one_line(f"- {effect.kind}: {effect.code} {effect.pointer}".rstrip()))
+        click.echo(f"    {one_line(effect.meaning)}")
         values = _values(effect)
         if values:
             click.echo(f"    {values}")
@@ -114,14 +114,14 @@ def _print_tables(
     console: Console, explanation: Explanation, records: list[tuple[str, str]]
 ) -> None:
     good = explanation.outcome == Role.ENRICHED
-    console.print(Text(escaped(_headline(explanation)), "bold green" if good else "bold red"))
+    console.print(Text(_headline(explanation), "bold green" if good else "bold red"))
     table = Table(show_header=False, show_lines=True)
     for effect in explanation.effects:
         # Two narrow columns instead of four: codes and values stay whole in 80 columns.
-        rule = Text(escaped(effect.code), _STYLES[effect.kind])
-        rule.append(f"\n{escaped(effect.pointer)}", "dim")
+        rule = Text(one_line(effect.code), _STYLES[effect.kind])
+        rule.append(f"\n{one_line(effect.pointer)}", "dim")
         values = Text(_values(effect))
-        values.append(f"{chr(10) if values else ''}{escaped(effect.meaning)}", "dim")
+        values.append(f"{chr(10) if values else ''}{one_line(effect.meaning)}", "dim")
         rule.overflow = values.overflow = "fold"
         table.add_row(rule, values)
     if explanation.effects:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.commands.options import BOOTSTRAP_SERVERS, require_kafka, with_settings
+from pipeline.core.readable import one_line
 from pipeline.core.timestamps import EPOCH
 from pipeline.exits import Exit
 from pipeline.generate import DEFAULT_INTERVAL_MS, NOT_IN_LINES, START, Generated, Generator
@@ -276,4 +277,4 @@ def _progress(count: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
 
 def _tell(tally: Tally, where: str) -> None:
     prefix = "interrupted: " if tally.interrupted else ""
-    click.echo(f"{prefix}{tally}, written to {where}", err=True)
+    click.echo(one_line(f"{prefix}{tally}, written to {where}"), err=True)

@@ -88,6 +88,8 @@ def _flag_option(flag: str) -> Callable[[_Function], _Function]:
 
 def _metavar(leaf: Leaf) -> str:
     choices = allowed(leaf.field)
+    if "number" in choices:
+        return "N"
     return choices.replace(", ", "|").replace(" or ", "|") if "text" not in choices else "NAME"
 
 

@@ -1,17 +1,29 @@
-"""`track-pipeline run`: the worker, as a service."""
+"""`track-pipeline run`: the worker, or several under a supervisor, as a service."""
 
 from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from threading import Event
+from typing import Final
 
 import click
 import structlog
 
 from pipeline import __version__
+from pipeline.cli import Failure
 from pipeline.commands.options import with_settings
-from pipeline.edges.crash_guard import LoneGuard
-from pipeline.edges.observe import LogMeter, configure_logging
+from pipeline.edges.crash_guard import CrashBoard, LoneGuard, SharedGuard, SharedMemory
+from pipeline.edges.observe import FleetStatistics, LogMeter, SlotMeter, configure_logging
+from pipeline.edges.processes import Place, WorkerProcesses, follow, inherited_place
 from pipeline.edges.signals import stop_on_signals
-from pipeline.settings import Settings
+from pipeline.endings import Pauses
+from pipeline.exits import Exit
+from pipeline.ports import CrashGuard, Span, TransportError
+from pipeline.settings import Settings, SettingsError
 from pipeline.settings_names import FLAGS
+from pipeline.supervisor import Supervisor
 from pipeline.wiring import (
     checked_topics,
     make_broker,
@@ -19,6 +31,25 @@ from pipeline.wiring import (
     make_worker,
     tune_garbage_collector,
 )
+
+_RECORD: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
+
+
+class _Record(click.ParamType[Span]):
+    """The coordinates of one raw record."""
+
+    name = "record"
+
+    def convert(  # click gives flags as text
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Span:
+        match = _RECORD.fullmatch(value)
+        if match is None:
+            self.fail(
+                f"{value!r} is not topic/partition/offset, such as track.raw/3/1042", param, ctx
+            )
+        offset = int(match["offset"])
+        return Span(match["topic"], int(match["partition"]), offset, offset)
 
 
 @click.command()
@@ -29,29 +60,115 @@ from pipeline.wiring import (
     type=click.Choice(["earliest", "latest"]),
     help="Where to start although the group's offsets are gone; give it once, not in a unit file.",
 )
-def run(settings: Settings, start_over: str | None) -> None:
+@click.option(
+    "--quarantine",
+    "quarantined",
+    type=_Record(),
+    metavar="TOPIC/PARTITION/OFFSET",
+    multiple=True,
+    help="A raw record that kills the worker: dead-lettered unread. May be given several times.",
+)
+def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...]) -> None:
     """Read raw track events, write enriched events and dead letters, exactly once.
 
     Runs until SIGTERM or SIGINT: the transaction at hand is finished, then it exits 0. A second
     signal exits at once; nothing is lost then either.
     """
+    _check(settings, quarantined)
     configure_logging(settings.log.format, settings.log.level)
+    place = inherited_place(os.environ)
+    if place is not None:
+        _run_one_of_several(settings, start_over, quarantined, place)
+    elif settings.workers > 1:
+        _supervise(settings)
+    else:
+        _run_alone(settings, start_over, quarantined)
+
+
+def _check(settings: Settings, quarantined: Sequence[Span]) -> None:
+    raw = settings.topics.raw
+    others = sorted({span.topic for span in quarantined} - {raw})
+    if others:
+        raise SettingsError(
+            [f"--quarantine: {', '.join(others)} is not the raw topic, which is {raw}"]
+        )
+
+
+def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence[Span]) -> None:
+    _work(
+        settings,
+        start_over,
+        stop_on_signals(settings.shutdown_grace_s),
+        lambda: LogMeter(settings.stats_interval_s),
+        LoneGuard(quarantined),
+        {"settings": settings.shown()},
+    )
+
+
+def _run_one_of_several(
+    settings: Settings, start_over: str | None, quarantined: Sequence[Span], place: Place
+) -> None:
+    structlog.contextvars.bind_contextvars(worker=place.slot)
     stop = stop_on_signals(settings.shutdown_grace_s)
+    follow(place.lifeline, stop)
+    memory = SharedMemory(place.memory)
+    figures = memory.figures(place.slot)
+    own = settings.of_worker(place.slot)
+    try:
+        _work(
+            own,
+            start_over,
+            stop,
+            lambda: SlotMeter(figures, settings.stats_interval_s),
+            SharedGuard(memory, place.slot, quarantined),
+            {"instance": own.instance_id},
+        )
+    except TransportError as error:
+        error.args = (f"worker {place.slot}: {error}",)
+        raise
+
+
+def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of several differ
+    settings: Settings,
+    start_over: str | None,
+    stop: Event,
+    make_meter: Callable[[], LogMeter],
+    guard: CrashGuard,
+    about: Mapping[str, object],
+) -> None:
     log = structlog.stdlib.get_logger("pipeline.worker")
     processor = make_processor(settings, group=settings.group)
-    log.info(
-        "starting", version=__version__, contract=processor.contract, settings=settings.shown()
-    )
+    log.info("starting", version=__version__, contract=processor.contract, **about)
     facts = checked_topics(settings, log.warning, stop)
     if stop.is_set():
         log.info("stopped")
         return
     log.info("topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())})
     broker = make_broker(settings, facts, start_over)
-    meter = LogMeter(settings.stats_interval_s)
+    meter = make_meter()
     tune_garbage_collector()
     try:
-        make_worker(settings, broker, processor, meter, LoneGuard()).run(stop)
+        make_worker(settings, broker, processor, meter, guard).run(stop)
     finally:
         meter.statistics(lag=None)
     log.info("stopped")
+
+
+def _supervise(settings: Settings) -> None:
+    log = structlog.stdlib.get_logger("pipeline.supervisor")
+    log.info("starting", version=__version__, workers=settings.workers, settings=settings.shown())
+    memory = SharedMemory.created(settings.workers)
+    slots = range(settings.workers)
+    outcome = Supervisor(
+        settings.workers,
+        WorkerProcesses(memory.descriptor),
+        CrashBoard(memory),
+        FleetStatistics([memory.figures(slot) for slot in slots], settings.stats_interval_s),
+        pauses=Pauses(give_up=settings.max_resets),
+        grace_s=settings.shutdown_grace_s,
+    ).run()
+    if outcome.sentence:
+        raise Failure(outcome.sentence, next(code for code in Exit if code == outcome.code))
+    log.info("stopped")
+    if outcome.code:
+        raise click.exceptions.Exit(outcome.code)

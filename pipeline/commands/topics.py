@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.commands.options import with_settings
+from pipeline.core.readable import escaped
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.settings import Settings
-from pipeline.topics import CreateOptions, TopicNames, missing, problems, specs
+from pipeline.topics import CreateOptions, TopicNames, missing, problems, refuse_forbidden, specs
 from pipeline.wiring import admin, topic_names
 
 _TOPIC_FLAGS = (
@@ -77,6 +78,7 @@ def create(  # noqa: PLR0913  one for each option
     cluster, names = admin(settings), topic_names(settings)
     cluster.wait_until_reachable()
     facts = cluster.topics(names)
+    refuse_forbidden(facts.values(), "DESCRIBE")
     options = CreateOptions(
         partitions, replication_factor, retention_days, dead_letter_retention_days
     )
@@ -113,4 +115,4 @@ def _warn(names: TopicNames, settings: Settings, facts: dict[str, TopicFacts]) -
     """Say what is wrong with topics that existed before; they are never changed."""
     if not missing(names, settings, facts):
         for problem in problems(names, settings, facts):
-            click.echo(f"warning: {problem}", err=True)
+            click.echo(escaped(f"warning: {problem}"), err=True)

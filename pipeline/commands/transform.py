@@ -25,6 +25,7 @@ from rich.progress import (
 from rich.table import Table
 
 from pipeline.commands.options import offline_processor, received_at_option, with_settings
+from pipeline.core.readable import one_line
 from pipeline.core.reasons import Reason
 from pipeline.exits import Exit
 from pipeline.lines import STDIN, Opened, UnusableFileError, open_input, printable, refuse_unusable
@@ -102,7 +103,7 @@ def _transform_all(transformer: Transformer, names: list[str], *, quiet: bool) -
 
 def _title(source: Opened) -> str:
     name = "standard input" if source.input.name == STDIN else source.input.name
-    return name if name.isprintable() else ascii(name)
+    return one_line(name)
 
 
 def _progress(*, quiet: bool) -> Progress:
@@ -156,8 +157,8 @@ def _is_same(name: str, other: str) -> bool:
 
 def _tell_of_bug(source: str, error: Exception) -> None:
     click.echo(
-        f"{source}: a bug in this program stopped the line ({type(error).__name__}); it becomes a "
-        "dead letter processing_error; please report it",
+        f"{one_line(source)}: a bug in this program stopped the line ({type(error).__name__}); it "
+        "becomes a dead letter processing_error; please report it",
         err=True,
     )
 
@@ -184,7 +185,11 @@ def _counts(summary: Summary, letters: Target | None) -> Iterator[tuple[str, int
         yield "dropped", summary.dropped.total(), "on_other_type is drop"
     where = ""
     if summary.refused:
-        where = f"in {letters.name}" if letters else "only counted; --dead-letters FILE keeps them"
+        where = (
+            f"in {one_line(letters.name)}"
+            if letters
+            else "only counted; --dead-letters FILE keeps them"
+        )
     yield "dead letters", summary.refused, where
 
 

@@ -43,6 +43,8 @@ class LocalKafka:
         on_progress: Is called with one line at a time about what is going on.
         start_timeout_s: How long the broker may take from its start until it is ready; downloading
             is not counted.
+        layout: Makes what knows the node's files and command lines; tests of several nodes have
+            one of their own.
     """
 
     def __init__(  # noqa: PLR0913  all but one by keyword
@@ -54,6 +56,7 @@ class LocalKafka:
         properties: Mapping[str, str] | None = None,
         on_progress: Callable[[str], None] | None = None,
         start_timeout_s: float = 60.0,
+        layout: Callable[[Path], Layout] = Layout,
     ) -> None:
         self._given_directory = directory
         self._directory: Path | None = None
@@ -62,6 +65,7 @@ class LocalKafka:
         self._properties = dict(properties or {})
         self._progress = on_progress or (lambda _: None)
         self._start_timeout_s = start_timeout_s
+        self._make_layout = layout
         self._process: GuardedProcess | None = None
 
     @property
@@ -152,7 +156,7 @@ class LocalKafka:
             raise JarsError("the embedded Kafka runs on Linux and macOS only")
         began = time.monotonic()
         runtime = find_runtime(self._progress)
-        layout = Layout(self._make_directory())
+        layout = self._make_layout(self._make_directory())
         port = self._port = self._usable_port()
         layout.write(port, free_port(but=port), self._properties)
         if not layout.formatted.exists():
@@ -160,7 +164,7 @@ class LocalKafka:
             self._await_formatted(self._run(layout.format_command(runtime), layout.log))
         self._progress(f"starting Apache Kafka on {self.bootstrap_servers}")
         command = layout.broker_command(runtime, jit=self._jit)
-        self._await_ready(self._run(command, layout.log), port)
+        self._await_ready(self._run(command, layout.log), port if layout.has_clients else None)
         took = time.monotonic() - began
         self._progress(f"ready: Apache Kafka on {self.bootstrap_servers} after {took:.1f} s")
 
@@ -195,9 +199,9 @@ class LocalKafka:
             raise _not_started(cause_of(process.output))
         self._end()
 
-    def _await_ready(self, process: GuardedProcess, port: int) -> None:
+    def _await_ready(self, process: GuardedProcess, port: int | None) -> None:
         deadline = time.monotonic() + self._start_timeout_s
-        while not (STARTED in process.output and serves(port)):
+        while not (STARTED in process.output and (port is None or serves(port))):
             if process.ended_within(_POLL_S):
                 raise _not_started(cause_of(process.output))
             if time.monotonic() > deadline:

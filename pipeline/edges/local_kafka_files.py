@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,11 @@ PROPERTIES: Final = {
     # Tests and demos wait for these.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.min.heartbeat.interval.ms": "500",
+    "group.consumer.heartbeat.interval.ms": "1000",
+    "log.cleaner.backoff.ms": "500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     # After a kill, the controller takes the broker back only when its old session has ended.
     "broker.session.timeout.ms": "3000",
@@ -82,6 +87,12 @@ _LAST_WORDS: Final = re.compile(
 class Layout:
     """The files of one broker in its directory."""
 
+    heap = ("-Xms256m", "-Xmx512m")
+    format_flags: Sequence[str] = ("--standalone",)
+    """The node is a cluster of its own."""
+    has_clients = True
+    """A node that is only a controller answers no client."""
+
     def __init__(self, directory: Path) -> None:
         self.properties = directory / "server.properties"
         self.logging = directory / "log4j2.properties"
@@ -106,8 +117,13 @@ class Layout:
 
     def format_command(self, runtime: Runtime) -> list[str]:
         """What makes an empty data directory ready, with a cluster id of its own."""
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", _cluster_id()]
+        tool = ["kafka.tools.StorageTool", "format", *self.format_flags, "-t", self.cluster_id()]
         return [*self._java(runtime, jit=False), *tool, "-c", str(self.properties)]
+
+    def cluster_id(self) -> str:
+        """16 random bytes in url-safe base64; no dash in front, which begins an option."""
+        first, *others = uuid.uuid4().bytes
+        return base64.urlsafe_b64encode(bytes([first & 0x7F, *others])).rstrip(b"=").decode()
 
     def broker_command(self, runtime: Runtime, *, jit: bool) -> list[str]:
         """What runs the broker; with `jit` Java's second compiler is on."""
@@ -116,8 +132,7 @@ class Layout:
     def _java(self, runtime: Runtime, *, jit: bool) -> list[str]:
         return [
             str(runtime.java),
-            "-Xms256m",
-            "-Xmx512m",
+            *self.heap,
             "-XX:+UseSerialGC",
             *([] if jit else ["-XX:TieredStopAtLevel=1"]),
             "-Xshare:auto",
@@ -126,12 +141,6 @@ class Layout:
             "-cp",
             f"{runtime.jars}/*",
         ]
-
-
-def _cluster_id() -> str:
-    """16 random bytes in url-safe base64; never with a dash in front, which begins an option."""
-    first, *others = uuid.uuid4().bytes
-    return base64.urlsafe_b64encode(bytes([first & 0x7F, *others])).rstrip(b"=").decode()
 
 
 def _escaped(value: str) -> str:

@@ -1,4 +1,4 @@
-"""`make bench`: core and end to end; `ARGS=core` (or `kafka`, `soak`) for one part."""
+"""`make bench`: core and end to end; `ARGS=core` (or `kafka`, `workers`, `soak`) for one part."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from rich.console import Console
 from tests.bench.core import measure_core
 from tests.bench.kafka import measure_kafka
 from tests.bench.soak import soak
+from tests.bench.workers import measure_workers
 
 
 @click.command()
-@click.argument("part", type=click.Choice(["all", "core", "kafka", "soak"]), default="all")
+@click.argument(
+    "part", type=click.Choice(["all", "core", "kafka", "workers", "soak"]), default="all"
+)
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
 @click.option(
     "--events",
@@ -29,6 +32,8 @@ def bench(part: str, rounds: int, events: int, minutes: float, rate: int) -> Non
         measure_core(console, rounds, events // 10)
     if part in {"all", "kafka"}:
         measure_kafka(console, rounds, events)
+    if part == "workers":
+        measure_workers(console, rounds, events)
     if part == "soak":
         soak(console, minutes, rate)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Final
 
@@ -22,29 +24,35 @@ from pipeline.topics import CreateOptions, specs
 from pipeline.wiring import admin, topic_names
 from tests.bench.rounds import Contestant, run_rounds, show
 
-_PARTITIONS: Final = 4
+PARTITIONS: Final = 4
 _SECONDS: Final = 300
 
 
 def measure_kafka(console: Console, rounds: int, events: int) -> None:
     """Print the end-to-end table."""
-    with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
-        servers = kafka.bootstrap_servers
-        settings = load_settings(None, {"kafka.bootstrap.servers": servers}, {})
-        cluster = admin(settings)
-        cluster.wait_until_reachable()
-        cluster.create(specs(topic_names(settings), CreateOptions(_PARTITIONS, 1, None, 1.0), None))
-        with Publisher(settings.kafka) as publisher:
-            for each in islice(Generator(7, invalid_share=0.02, batch_share=0), events):
-                publisher.send("track.raw", each.value, each.key)  # now: retention looks at it
-        console.print(f"· wrote {events} raw records")
+    with filled_kafka(console, events) as servers:
         contestants = {
             "pass-through, transactions": _contestant("passthrough", servers, events),
             "worker": _contestant("worker", servers, events),
         }
         _warm_up(contestants)
-        title = f"end to end, {events} records, {_PARTITIONS} partitions, {rounds} rounds"
+        title = f"end to end, {events} records, {PARTITIONS} partitions, {rounds} rounds"
         show(console, title, run_rounds(contestants, rounds), "goal: worker ≤ 2.0×")
+
+
+@contextmanager
+def filled_kafka(console: Console, events: int) -> Iterator[str]:
+    """A broker with the topics, and so many records in the raw one; its address."""
+    with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
+        settings = load_settings(None, {"kafka.bootstrap.servers": kafka.bootstrap_servers}, {})
+        cluster = admin(settings)
+        cluster.wait_until_reachable()
+        cluster.create(specs(topic_names(settings), CreateOptions(PARTITIONS, 1, None, 1.0), None))
+        with Publisher(settings.kafka) as publisher:
+            for each in islice(Generator(7, invalid_share=0.02, batch_share=0), events):
+                publisher.send("track.raw", each.value, each.key)  # now: retention looks at it
+        console.print(f"· wrote {events} raw records")
+        yield kafka.bootstrap_servers
 
 
 def _warm_up(contestants: dict[str, Contestant]) -> None:

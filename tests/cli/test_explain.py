@@ -14,10 +14,10 @@ import pytest
 
 from pipeline.commands.options import offline_processor
 from pipeline.core.encode import encode_json
+from pipeline.core.readable import escaped
 from pipeline.core.record import NO_PARTITION, Record
 from pipeline.exits import Exit
 from pipeline.explain import explain
-from pipeline.readable import escaped
 from pipeline.settings import Settings
 from tests.cli.program import TIMEOUT_S, command, environment, read_terminal, run
 from tests.hostile import HOSTILE, Hostile

@@ -12,16 +12,24 @@ import pytest
 from pipeline.core.contract import ContractSettings
 from pipeline.settings import Settings, SettingsError, load_settings, settings_table
 from pipeline.settings_names import FLAGS, leaves
-from pipeline.settings_properties import MASK, OWNED
+from pipeline.settings_properties import MASK, OWNED, weaknesses
+from pipeline.settings_sources import ENDS_IN_FILE
 
 SECRETS = (
     "sasl.password",
     "ssl.key.password",
     "ssl.key.pem",
     "ssl.keystore.password",
+    "sasl.kerberos.kinit.cmd",
     "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.client.credentials.client.secret",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
     "sasl.oauthbearer.config",
 )
+"""Every one that librdkafka has."""
+MISSPELLED = ("sasl.pasword", "sals.password", "ssl.key.pwd", "sasl.oauthbearer.clientsecret")
+"""The client refuses them, but only after the settings have been shown."""
 
 
 def problems(
@@ -124,11 +132,134 @@ def test_secret_in_a_file(tmp_path: Path) -> None:
     assert settings.sources == {"kafka.sasl.password": f"TRACK_KAFKA_SASL_PASSWORD_FILE ({file})"}
 
 
-def test_property_whose_own_name_ends_in_file() -> None:
-    """The path of an assertion's key is that property itself, not a file with its value."""
-    name = "TRACK_KAFKA_SASL_OAUTHBEARER_ASSERTION_PRIVATE_KEY_FILE"
-    settings = load_settings(None, {}, {name: "/key.pem"})
-    assert settings.kafka == {"sasl.oauthbearer.assertion.private.key.file": "/key.pem"}
+def test_any_setting_in_a_file(tmp_path: Path) -> None:
+    """The properties of each client, a group, a list and a plain setting may be in files."""
+    contents = {
+        "TRACK_KAFKA_SSL_KEY_PEM": "-----BEGIN-----\nabc\n-----END-----\n",
+        "TRACK_CONSUMER_SASL_PASSWORD": "reader\r\n",
+        "TRACK_PRODUCER_SASL_PASSWORD": " with spaces \n",
+        "TRACK_BATCH__MAX_RECORDS": "7\n",
+        "TRACK_TOPICS": '{"raw": "other"}\n',
+        "TRACK_IDENTIFY": '[{"event": "Signed Up"}]\n',
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content.encode())
+    files = {f"{name}_FILE": str(tmp_path / name) for name in contents}
+    settings = load_settings(None, {}, files)
+    assert settings.kafka == {"ssl.key.pem": "-----BEGIN-----\nabc\n-----END-----"}
+    assert settings.consumer == {"sasl.password": "reader"}
+    assert settings.producer == {"sasl.password": " with spaces "}
+    assert settings.batch.max_records == 7
+    assert settings.topics.raw == "other"
+    assert settings.identify[0].event == "Signed Up"
+
+
+def test_file_that_holds_no_value(tmp_path: Path) -> None:
+    """A file that is missing, empty, a folder or no text is a problem of its own, each told."""
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    files = {
+        "TRACK_KAFKA_SASL_PASSWORD_FILE": "empty",
+        "TRACK_KAFKA_SSL_KEY_PASSWORD_FILE": "binary",
+        "TRACK_CONSUMER_SASL_PASSWORD_FILE": "missing",
+        "TRACK_PRODUCER_SASL_PASSWORD_FILE": ".",
+    }
+    found = problems(tmp_path, env={name: str(tmp_path / file) for name, file in files.items()})
+    assert [line.replace(f"{tmp_path}", "FOLDER") for line in found] == [
+        (
+            "TRACK_CONSUMER_SASL_PASSWORD_FILE: FOLDER/missing: can't be read: "
+            "No such file or directory"
+        ),
+        "TRACK_KAFKA_SASL_PASSWORD_FILE: FOLDER/empty: is empty",
+        "TRACK_KAFKA_SSL_KEY_PASSWORD_FILE: FOLDER/binary: not UTF-8 text",
+        "TRACK_PRODUCER_SASL_PASSWORD_FILE: FOLDER: can't be read: Is a directory",
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(ENDS_IN_FILE))
+def test_property_whose_own_name_ends_in_file(name: str) -> None:
+    """The path of an assertion is that property itself, not a file with its value."""
+    variable = f"TRACK_KAFKA_{name.replace('.', '_').upper()}"
+    assert load_settings(None, {}, {variable: "/key.pem"}).kafka == {name: "/key.pem"}
+
+
+OIDC = {
+    "security.protocol": "SASL_SSL",
+    "sasl.mechanism": "OAUTHBEARER",
+    "sasl.oauthbearer.method": "oidc",
+    "sasl.oauthbearer.client.id": "track",
+    "sasl.oauthbearer.client.secret": "hunter2",
+    "sasl.oauthbearer.scope": "kafka",
+    "sasl.oauthbearer.token.endpoint.url": "https://" + "id:hunter2@identity.example.com/token",
+}
+
+
+def test_oidc_properties() -> None:
+    """All that a login by OIDC needs goes through; only what is no secret is shown."""
+    variables = {
+        f"TRACK_KAFKA_{name.replace('.', '_').upper()}": text for name, text in OIDC.items()
+    }
+    settings = load_settings(None, {}, variables)
+    assert settings.kafka == OIDC
+    assert settings.shown()["kafka"] == OIDC | {
+        "sasl.oauthbearer.client.secret": MASK,
+        "sasl.oauthbearer.token.endpoint.url": f"https://{MASK}@identity.example.com/token",
+    }
+
+
+@pytest.mark.parametrize("side", ["kafka", "consumer", "producer"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("enable.ssl.certificate.verification", "false"),
+        ("enable.ssl.certificate.verification", "F"),
+        ("enable.ssl.certificate.verification", "0"),
+        ("ssl.endpoint.identification.algorithm", "none"),
+        ("ssl.endpoint.identification.algorithm", "None"),
+    ],
+)
+def test_verification_is_not_turned_off_by_accident(
+    tmp_path: Path, side: str, name: str, value: str
+) -> None:
+    """Of any client it is refused, until a setting of its own says that it is meant."""
+    toml = f'[{side}]\n"{name}" = "{value}"\n'
+    (line,) = problems(tmp_path, toml)
+    assert line.startswith(f"FILE: {side}.{name}: turns the verification of the broker's")
+    assert line.endswith("allow_unverified_tls = true")
+    settings = from_toml(tmp_path, f"allow_unverified_tls = true\n{toml}")
+    (warning,) = weaknesses(settings.kafka, settings.consumer, settings.producer)
+    assert warning.startswith(f"{name} is {value}: ")
+
+
+def test_verification_that_is_on(tmp_path: Path) -> None:
+    """Saying what is the default anyway is fine, and so is the permission without a use of it."""
+    lines = (
+        "allow_unverified_tls = true",
+        "[kafka]",
+        "enable.ssl.certificate.verification = true",
+        '"ssl.endpoint.identification.algorithm" = "HTTPS"',
+    )
+    settings = from_toml(tmp_path, "\n".join(lines))
+    assert weaknesses(settings.kafka, settings.consumer, settings.producer) == []
+
+
+@pytest.mark.parametrize(
+    ("servers", "warned"),
+    [
+        ("localhost:9092,127.0.0.1:1,127.9.9.9,[::1]:9092,SASL_PLAINTEXT://localhost:1", []),
+        ("kafka-1:9092, 10.0.0.7:9092", ["10.0.0.7:9092", "kafka-1:9092"]),
+        ("[2001:db8::1]:9092,localhost.example.com", ["[2001:db8::1]:9092", "localhost.example"]),
+    ],
+)
+def test_login_in_clear_text(servers: str, warned: list[str]) -> None:
+    """A login that goes unencrypted over a network is warned of; on this machine it is fine."""
+    kafka = {"bootstrap.servers": servers, "security.protocol": "sasl_plaintext"}
+    found = weaknesses(kafka, {}, {})
+    assert len(found) == len(warned)
+    for sentence, server in zip(found, warned, strict=True):
+        assert sentence.startswith(f"the login to {server}")
+    assert weaknesses(kafka, {"security.protocol": "SASL_SSL"}) == found
+    assert weaknesses({**kafka, "security.protocol": "SASL_SSL"}, {}, {}) == []
 
 
 TOPIC = "allowed: text: 1 to 249 of the characters A-Z a-z 0-9 . _ -"
@@ -348,7 +479,7 @@ def test_file_that_can_not_be_read(tmp_path: Path) -> None:
         assert second.startswith("TRACK_NONSENSE_: ")
 
 
-@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("name", [*SECRETS, *MISSPELLED])
 def test_secrets_are_never_shown(name: str) -> None:
     """Neither shown(), str() nor repr() holds a secret's value."""
     variable = f"TRACK_PRODUCER_{name.replace('.', '_').upper()}"
@@ -382,7 +513,7 @@ def test_every_setting_has_a_variable() -> None:
 
 def test_every_flag_sets_a_setting() -> None:
     """Each flag's setting exists, and its value reaches the settings."""
-    values = {name: "debug" if name == "log.level" else "json" for name in FLAGS.values()}
+    values = dict.fromkeys(FLAGS.values(), "json") | {"log.level": "debug", "workers": "2"}
     values |= {name: f"topic-{name}" for name in values if name.startswith("topics.")}
     settings = load_settings(None, values, {})
     assert settings.sources == {name: flag for flag, name in FLAGS.items()}

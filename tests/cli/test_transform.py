@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.process import Processor
+from pipeline.core.readable import escaped
 from pipeline.core.record import Output, Record
 from pipeline.exits import Exit
-from pipeline.readable import escaped
 from tests.cli.program import TIMEOUT_S, Ran, command, environment, read_terminal, run
 from tests.hostile import HOSTILE, Hostile
 from tests.support import read

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.deadletter import pointer_to
+from pipeline.core.deadletter import pointer_to, read_headers
 from pipeline.core.process import Processor
-from pipeline.core.record import INVALID_HEADERS, Role
+from pipeline.core.reasons import Reason, Stage
+from pipeline.core.record import INVALID_HEADERS, Record, Role
 from tests.core.invariants import check_letter
 from tests.core.test_objects import CONTEXT_TYPES
 from tests.support import (
@@ -307,3 +308,15 @@ def test_headers_that_cannot_be_read() -> None:
     assert letter.broken == ["invalid_headers"]
     assert (letter.output.value, letter.output.key) == (record.value, b"key")
     assert all(is_ours(name) for name, _ in letter.output.headers)
+
+
+def test_set_aside_for_a_reason_outside_the_rules() -> None:
+    """What the broker refuses is one letter for the whole record, byte for byte and undecoded."""
+    value = b'{"batch":[{"event":"A","userId":"u"},{"event":"B","userId":"u"}]}'
+    record = Record(value, b"k", [("own", b"1")], 5, "raw", 2, 7)
+    contract = Processor(ContractSettings(), Identity(app="a/1"))
+    letter = contract.set_aside(record, 9, Reason.TIMESTAMP_REFUSED, Stage.PRODUCE, "too late")
+    headers = read_headers(letter.headers)
+    assert (letter.role, letter.value, letter.key) == (Role.DEAD_LETTER, value, b"k")
+    assert (headers["dlq.reason"], headers["dlq.stage"]) == ("timestamp_refused", "produce")
+    assert headers["dlq.source"] == "raw/2/7"

@@ -25,7 +25,7 @@ from tests.docs.texts import NAMES, Block, blocks, matches, spans
 BLOCKS: Final = blocks("README.md", "sh")
 OFFLINE: Final = [b for b in BLOCKS if all(c.needs_no_kafka for c in commands(b.text))]
 KAFKA: Final = [b for b in BLOCKS if b.section == "Your own Kafka" and b not in OFFLINE]
-_COMMANDS: Final = ("run", "check", "transform", "explain", "generate", "topics", "demo")
+_COMMANDS: Final = ("run", "check", "transform", "explain", "generate", "topics", "demo", "audit")
 _GENERATED: Final = 1000
 """Records that the README's command writes."""
 

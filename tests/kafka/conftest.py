@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.edges.local_kafka import LocalKafka
-from tests.brokers import unique
+from pipeline.edges.local_kafka import LocalKafka, LocalKafkaError
+from tests.brokers import no_broker, unique
+from tests.kafka.secure import SecureKafka
 from tests.kafka.worker_process import Pipeline
 
 
@@ -33,6 +34,28 @@ def pipeline(bare_pipeline: Pipeline) -> Pipeline:
 def own_pipeline(own_kafka: LocalKafka, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline on a broker of the test's own, which may be killed."""
     made = Pipeline(own_kafka.bootstrap_servers, unique, tmp_path)
+    made.create_topics()
+    yield made
+    made.end_all()
+
+
+@pytest.fixture(scope="module")
+def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """A broker with TLS, logins and ACLs; what one test grants, the next takes away."""
+    kafka = SecureKafka(tmp_path_factory.mktemp("secure"))
+    try:
+        kafka.start()
+    except LocalKafkaError as error:
+        no_broker(str(error))
+    yield kafka
+    kafka.stop()
+
+
+@pytest.fixture
+def secure_pipeline(secure_kafka: SecureKafka, tmp_path: Path) -> Iterator[Pipeline]:
+    """A pipeline whose topics exist, on the broker with ACLs; its workers have no rights yet."""
+    secure_kafka.allow_only([])
+    made = Pipeline(secure_kafka.servers, unique, tmp_path)
     made.create_topics()
     yield made
     made.end_all()

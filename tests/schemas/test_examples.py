@@ -28,9 +28,11 @@ UNSAYABLE: Final = {
         Reason.TRAITS_NOT_OBJECT,
         Reason.PROCESSING_ERROR,
         Reason.INVALID_HEADERS,
+        Reason.TIMESTAMP_REFUSED,
     ),
 }
-"""Reasons that no example can have: no JSON, limits, rules that only warn, a bug of ours."""
+"""Reasons that no example can have: no JSON, limits, rules that only warn, a bug of ours, what
+only a broker refuses."""
 
 
 def _examples(kind: str) -> pytest.MarkDecorator:

@@ -44,7 +44,8 @@ class AcknowledgedWriter(Writer):
                 if waits and time.monotonic() < deadline:
                     time.sleep(0.1)  # the client joins the new generation in the background
                     continue
-                raise in_transaction(failure, "committing the offsets") from failure
+                what = f"committing the offsets of topic {self.config.raw_topic}"
+                raise in_transaction(failure, what, group=self.config.group) from failure
             else:
                 return
 

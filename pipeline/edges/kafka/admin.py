@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin._config import ConfigResource
@@ -18,11 +18,14 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
+from pipeline.edges.kafka.committed import CommittedOffsets
+from pipeline.edges.kafka.diagnosis import diagnosis
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.ports import Stop, TopicFacts, TopicSpec, TransportError
 
 _ASK_EVERY_S: Final = 1.0
 _ASK_AGAIN_S: Final = 0.1
+_LAST_WORD_S: Final = 3.0
 _PASSING: Final = frozenset(
     {
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -44,13 +47,23 @@ class Progress(NamedTuple):
     total: int
 
 
+def _facts_of(topic: Any) -> TopicFacts:  # noqa: ANN401  the client's, whose stubs are wrong
+    """Without the topic's settings."""
+    replicas = min((len(each.replicas) for each in topic.partitions), default=0)
+    allowed = topic.authorized_operations
+    operations = None if allowed is None else frozenset(each.name for each in allowed)
+    return TopicFacts(topic.name, len(topic.partitions), replicas, {}, operations)
+
+
 class Admin:
     """Asks and changes a cluster; every method raises TransportError with a sentence."""
 
     def __init__(self, kafka: LibrdkafkaConfig, timeout_s: float) -> None:
         self._timeout_s = timeout_s
+        self._kafka = kafka
         self._servers = str(kafka.get("bootstrap.servers", ""))
         self._causes = Causes()
+        self._offsets_of: dict[str, CommittedOffsets] = {}
         self._client = make_admin(plain_config(kafka), self._causes)
 
     def wait_until_reachable(
@@ -68,22 +81,27 @@ class Admin:
                 known = refusal(kafka_error(error), "asking the cluster")
                 if known is not None:
                     raise known from error
+                self._client.poll(0)  # the error callback runs only inside poll
                 if stop is not None and stop.is_set():
                     return 0
                 if time.monotonic() > deadline:
                     raise self._unreachable() from error
-                self._client.poll(0)  # the error callback runs only inside poll
                 if on_wait is not None:
                     on_wait(
-                        f"Kafka does not answer yet at {self._servers}{self._causes.sentence()}"
+                        f"Kafka does not answer yet at {self._servers}"
+                        f"{diagnosis(self._kafka, self._causes)}"
                     )
                     on_wait = None
 
     def _unreachable(self) -> TransportError:
+        if self._causes.last is None:
+            self._client.poll(_LAST_WORD_S)  # a login that was slow may fail just now
+        why = diagnosis(self._kafka, self._causes) or (
+            ": is the address right (kafka.bootstrap.servers, TRACK_KAFKA_BOOTSTRAP_SERVERS), and "
+            "do security.protocol and credentials fit?"
+        )
         return TransportError(
-            f"no Kafka broker answers at {self._servers} within {self._timeout_s:.0f} s"
-            f"{self._causes.sentence()}. Is the address right (kafka.bootstrap.servers, "
-            "TRACK_KAFKA_BOOTSTRAP_SERVERS), and do security.protocol and credentials fit?"
+            f"no Kafka broker answers at {self._servers} within {self._timeout_s:.0f} s{why}"
         )
 
     def _patiently(self, call: Callable[[], _Answer], what: str) -> _Answer:
@@ -99,20 +117,28 @@ class Admin:
                 time.sleep(_ASK_AGAIN_S)
 
     def topics(self, names: Iterable[str]) -> dict[str, TopicFacts]:
-        """The facts of those of the topics that exist (and that one may see)."""
+        """The facts of those of the topics that exist, or that one may not see."""
         wanted = list(names)
         return self._patiently(lambda: self._facts(wanted), "asking for the topics")
 
     def _facts(self, wanted: list[str]) -> dict[str, TopicFacts]:
-        known = self._client.list_topics(timeout=self._timeout_s).topics
-        found = [name for name in wanted if name in known and known[name].error is None]
-        configs = self._configs(found)
         facts = {}
-        for name in found:
-            partitions = known[name].partitions
-            replicas = min((len(p.replicas) for p in partitions.values()), default=0)
-            facts[name] = TopicFacts(name, len(partitions), replicas, configs.get(name, {}))
-        return facts
+        answers = self._client.describe_topics(
+            TopicCollection(wanted),
+            include_authorized_operations=True,
+            request_timeout=self._timeout_s,
+        )
+        for name, future in answers.items():
+            try:
+                facts[name] = _facts_of(future.result())
+            except KafkaException as error:
+                code = kafka_error(error).code()
+                if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    facts[name] = TopicFacts(name, 0, 0, {}, frozenset())
+                elif code != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
+        configs = self._configs([name for name, topic in facts.items() if topic.partitions])
+        return {name: topic._replace(config=configs.get(name, {})) for name, topic in facts.items()}
 
     def _configs(self, names: list[str]) -> dict[str, dict[str, str]]:
         if not names:
@@ -138,26 +164,60 @@ class Admin:
         return self._patiently(lambda: self._progress(group, topic), what)
 
     def _progress(self, group: str, topic: str) -> Progress:
-        numbers = self._client.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions
-        places = [TopicPartition(topic, number) for number in numbers]
-        ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-        begins = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-        asked = ConsumerGroupTopicPartitions(group, places)
-        (future,) = self._client.list_consumer_group_offsets(
-            [asked], request_timeout=self._timeout_s
-        ).values()
-        committed = future.result().topic_partitions
-        done = sum(
-            max(0, place.offset - begins[place.partition]) if place.offset >= 0 else 0
-            for place in committed
-        )
+        begins, ends = self._begins(topic), self._ends(topic)
+        committed = self._committed(group, topic)
+        done = sum(max(0, offset - begins[number]) for number, offset in committed.items())
         return Progress(done, sum(ends.values()) - sum(begins.values()))
 
-    def _offsets(self, places: list[TopicPartition], which: OffsetSpec) -> dict[int, int]:
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """Partition → committed offset, of the partitions of which the group has one."""
+        what = f"asking for the offsets of group {group}"
+        return self._patiently(lambda: self._committed(group, topic), what)
+
+    def _committed(self, group: str, topic: str) -> dict[int, int]:
+        if group not in self._offsets_of:
+            self._offsets_of[group] = CommittedOffsets(self._kafka, group, self._causes)
+        return self._offsets_of[group].of(self._places(topic), self._timeout_s)
+
+    def extents(self, topic: str) -> dict[int, tuple[int, int]]:
+        """Partition → the first offset that is left, and the one after the last.
+
+        Records of transactions that are still open are among them.
+        """
+
+        def ask() -> dict[int, tuple[int, int]]:
+            begins, ends = self._begins(topic), self._ends(topic)
+            return {number: (begin, ends[number]) for number, begin in begins.items()}
+
+        return self._patiently(ask, f"asking for the offsets of topic {topic}")
+
+    def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:
+        """Partition → the first offset with this timestamp (epoch milliseconds) or a later one.
+
+        A partition without one is left out. Records before it are all older.
+        """
+
+        def ask() -> dict[int, int]:
+            found = self._offsets(topic, OffsetSpec.for_timestamp(time_ms))
+            return {number: offset for number, offset in found.items() if offset >= 0}
+
+        return self._patiently(ask, f"asking for the times of topic {topic}")
+
+    def _begins(self, topic: str) -> dict[int, int]:
+        return self._offsets(topic, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def _ends(self, topic: str) -> dict[int, int]:
+        return self._offsets(topic, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def _offsets(self, topic: str, which: OffsetSpec) -> dict[int, int]:
         answers = self._client.list_offsets(
-            dict.fromkeys(places, which), request_timeout=self._timeout_s
+            dict.fromkeys(self._places(topic), which), request_timeout=self._timeout_s
         )
         return {place.partition: future.result().offset for place, future in answers.items()}
+
+    def _places(self, topic: str) -> list[TopicPartition]:
+        known = self._client.list_topics(topic, timeout=self._timeout_s).topics[topic]
+        return [TopicPartition(topic, number) for number in known.partitions]
 
     def create(self, topics: Iterable[TopicSpec]) -> list[str]:
         """Create topics; the names of those that did not exist before."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from pipeline.edges.kafka.errors import reason
 from pipeline.ports import RefusedError
 
 LibrdkafkaConfig = Mapping[str, str | int | float | bool]
@@ -33,6 +35,12 @@ _CONSUMER: Final[dict[str, Any]] = {
     "queued.max.messages.kbytes": 65_536,
     "fetch.message.max.bytes": 1_048_576,
 }
+_STATIC: Final[dict[str, Any]] = {
+    # A cooperative rebalance has two parts. A static member that comes back between them gets its
+    # old assignment without the second, and what was revoked in the first belongs to nobody until
+    # the membership changes. In one part nothing is lost, and restarts cause none at all.
+    _STRATEGY: "range",
+}
 _CONSUMER_GUARANTEE: Final[dict[str, Any]] = {
     "isolation.level": "read_committed",
     "enable.auto.commit": False,
@@ -49,16 +57,28 @@ _PRODUCER: Final[dict[str, Any]] = {
 _PRODUCER_GUARANTEE: Final[dict[str, Any]] = {
     "enable.idempotence": True,
     "acks": "all",
-    # In a transaction a success is told by the commit; a callback per record would cost 0.7 µs.
+    # The commit, or the flush before it, tells that all went well; a callback for each record
+    # would cost 0.7 µs.
     "delivery.report.only.error": True,
 }
+_BAD_CONFIG: Final = (KafkaException, TypeError, ValueError)
+"""What the client raises for a property that it does not take, or not with this value."""
 
 
 def consumer_config(
     shared: LibrdkafkaConfig, own: LibrdkafkaConfig, group: str, instance_id: str | None
 ) -> dict[str, Any]:
     """librdkafka properties of the group's consumer."""
-    config = {**_SHARED, **_CONSUMER, **shared, **own, **_CONSUMER_GUARANTEE, "group.id": group}
+    static = _STATIC if instance_id else {}
+    config = {
+        **_SHARED,
+        **_CONSUMER,
+        **static,
+        **shared,
+        **own,
+        **_CONSUMER_GUARANTEE,
+        "group.id": group,
+    }
     if instance_id:
         config["group.instance.id"] = instance_id
     if _is_new_protocol(config):
@@ -77,21 +97,20 @@ def _is_new_protocol(config: Mapping[str, Any]) -> bool:
 
 
 def producer_config(
-    shared: LibrdkafkaConfig,
-    own: LibrdkafkaConfig,
-    transactional_id: str,
-    transaction_timeout_ms: int,
+    shared: LibrdkafkaConfig, own: LibrdkafkaConfig, delivery: LibrdkafkaConfig
 ) -> dict[str, Any]:
-    """librdkafka properties of a transactional producer."""
-    return {
-        **_SHARED,
-        **_PRODUCER,
-        **shared,
-        **own,
-        **_PRODUCER_GUARANTEE,
-        "transactional.id": transactional_id,
-        "transaction.timeout.ms": transaction_timeout_ms,
-    }
+    """librdkafka properties of a session's producer; `delivery` is one of the two below."""
+    return {**_SHARED, **_PRODUCER, **shared, **own, **_PRODUCER_GUARANTEE, **delivery}
+
+
+def transactional_config(transactional_id: str, timeout_ms: int) -> LibrdkafkaConfig:
+    """For exactly-once."""
+    return {"transactional.id": transactional_id, "transaction.timeout.ms": timeout_ms}
+
+
+def acknowledged_config(deadline_s: float) -> LibrdkafkaConfig:
+    """For at-least-once: what is not acknowledged by the deadline is reported as failed."""
+    return {"message.timeout.ms": int(deadline_s * 1000)}
 
 
 def plain_config(shared: LibrdkafkaConfig) -> dict[str, Any]:
@@ -103,8 +122,8 @@ def make_consumer(config: dict[str, Any], on_error: Callable[[KafkaError], None]
     """A consumer; RefusedError when librdkafka does not take the configuration."""
     try:
         return Consumer({**config, "error_cb": on_error}, logger=CLIENT_LOG)
-    except KafkaException as error:
-        raise _bad_config(error) from error
+    except _BAD_CONFIG as error:
+        raise _bad_config(error, config) from error
 
 
 def make_producer(
@@ -118,8 +137,8 @@ def make_producer(
         callbacks["on_delivery"] = on_delivery
     try:
         return Producer({**config, **callbacks}, logger=CLIENT_LOG)
-    except KafkaException as error:
-        raise _bad_config(error) from error
+    except _BAD_CONFIG as error:
+        raise _bad_config(error, config) from error
 
 
 def make_admin(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> AdminClient:
@@ -127,11 +146,26 @@ def make_admin(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -
     callbacks: dict[str, Any] = {"error_cb": on_error}
     try:
         return AdminClient({**config, **callbacks}, logger=CLIENT_LOG)
-    except KafkaException as error:
-        raise _bad_config(error) from error
+    except _BAD_CONFIG as error:
+        raise _bad_config(error, config) from error
 
 
-def _bad_config(error: KafkaException) -> RefusedError:
+def _bad_config(error: Exception, config: Mapping[str, Any]) -> RefusedError:
     detail = error.args[0]
-    text = detail.str() if isinstance(detail, KafkaError) else str(detail)
+    text = reason(detail) if isinstance(detail, KafkaError) else str(detail)
+    for name, value in config.items():
+        # OpenSSL's own words for a file that can't be read are "BIO lib".
+        if name.endswith((".location", ".file")) and (why := _unreadable(str(value))):
+            text = f"{name}: {value} can't be read, {why}"
     return RefusedError(f"librdkafka refuses its configuration ({text}): correct the setting")
+
+
+def _unreadable(path: str) -> str | None:
+    """Why a file can't be read; None when it can, or is a folder."""
+    try:
+        Path(path).open("rb").close()
+    except (FileNotFoundError, PermissionError) as error:
+        return error.strerror
+    except OSError:
+        pass
+    return None

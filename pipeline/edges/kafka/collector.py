@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pipeline.core.commitnote import CommitNote
 from pipeline.edges.kafka.clients import is_cooperative
 from pipeline.edges.kafka.config import SessionConfig
-from pipeline.edges.kafka.errors import Causes, in_transaction, reason, refusal
+from pipeline.edges.kafka.errors import Causes, in_transaction, is_fatal, reason, refusal
 from pipeline.edges.kafka.positions import Start, StartPositions, created_anew
 from pipeline.edges.kafka.reader import to_record
 from pipeline.edges.kafka.topic_ids import TopicIds
@@ -64,6 +64,8 @@ class Collector:
         self._failure: Exception | None = None
         self._awaited: dict[int, int] = {}
         self._inherited: list[CommitNote] = []
+        self.closing = False
+        """Partitions that are still given are not taken: asking for their offsets may wait long."""
         self._lost = 0
         self.next: dict[int, int] = {}
         """Partition → offset of the next record, of the partitions that are held."""
@@ -95,6 +97,8 @@ class Collector:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
+        if self._causes.fatal is not None:
+            raise self._broken(self._causes.fatal)
         if self._revoked:
             messages = self._without_revoked(messages)
         good = [message for message in messages if self._is_record(message)]
@@ -122,14 +126,20 @@ class Collector:
         if error.code() in _OFFSET_GONE:
             self._lost_offsets(message)
             return False
-        known = refusal(error, f"reading topic {self._topic} as group member")
+        known = self._refusal(error)
         if known is not None:
             raise known
-        if error.fatal():
-            raise OutcomeUnknownError(f"the consumer failed: {reason(error)}")
+        if is_fatal(error):
+            raise self._broken(error)
         # Everything else the client mends by itself; should it not, the caller's next call says so.
         self._causes(error)
         return False
+
+    def _refusal(self, error: KafkaError) -> TransportError | None:
+        return refusal(error, f"reading topic {self._topic}", group=self._start.group)
+
+    def _broken(self, error: KafkaError) -> TransportError:
+        return self._refusal(error) or OutcomeUnknownError(f"the consumer failed: {reason(error)}")
 
     def _lost_offsets(self, message: Message) -> None:
         """Offsets that we must continue from are gone: stop, or go on from what is there."""
@@ -146,6 +156,8 @@ class Collector:
                 f"{what}: it was truncated or created anew. Where to go on is yours to say: set "
                 "the group's offsets with Kafka's kafka-consumer-groups --reset-offsets"
             )
+        if wanted >= low:
+            raise OutcomeUnknownError(f"{self._topic}/{number}: offset {wanted} was not served")
         if not self._continue_on_data_loss:
             raise DataLossError(
                 f"{what}: records {wanted} to {low - 1} were deleted before they were read "
@@ -228,6 +240,8 @@ class Collector:
     # messages that consume() has already taken. What went wrong is raised after it.
 
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        if self.closing:
+            return
         try:
             self._refuse_new_partitions(partitions)
             start = self._start_of(partitions) if partitions else Start([], [], [])
@@ -239,7 +253,8 @@ class Collector:
             assign = consumer.incremental_assign if self._cooperative else consumer.assign
             assign(start.places)
         except KafkaException as error:
-            self._failure = in_transaction(error, f"reading the offsets of {self._topic}")
+            what = f"reading the offsets of topic {self._topic}"
+            self._failure = in_transaction(error, what, group=self._start.group)
         except TransportError as error:
             self._failure = error
         except Exception as error:  # noqa: BLE001  see above

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.core.record import Role
@@ -23,9 +23,10 @@ class BatchLimits:
 class SessionConfig:
     """Of one session; times in seconds."""
 
-    shared: LibrdkafkaConfig
-    consumer: Mapping[str, Any]
-    producer: Mapping[str, Any]
+    # Their values may be secret, and the text of an object ends up anywhere.
+    shared: LibrdkafkaConfig = field(repr=False)
+    consumer: Mapping[str, Any] = field(repr=False)
+    producer: Mapping[str, Any] = field(repr=False)
     group: str
     raw_topic: str
     topics: Mapping[Role, str]

@@ -20,7 +20,10 @@ from confluent_kafka import (
 
 from pipeline.core.commitnote import CommitNote, read_note
 from pipeline.core.record import Role
+from pipeline.edges.kafka.clients import make_admin, plain_config
+from pipeline.edges.kafka.committed import committed
 from pipeline.edges.kafka.config import SessionConfig
+from pipeline.edges.kafka.errors import Causes
 from pipeline.edges.kafka.reader import read_committed
 from pipeline.ports import DataLossError
 
@@ -58,44 +61,54 @@ class StartPositions:
         Raises KafkaException when the broker does not answer, DataLossError when starting over
         would double events, or when the offsets are those of another topic of the same name.
         """
-        committed = consumer.committed(list(assigned), timeout=self._timeout_s)
-        notes = [note for place in committed if (note := read_note(place.metadata))]
+        places = committed(consumer, assigned, self._timeout_s)
+        notes = [note for place in places if (note := read_note(place.metadata))]
         if topic_id and any(note.topic_id not in {"", topic_id} for note in notes):
-            raise created_anew(committed[0].topic, self.group)
-        missing = [place for place in committed if place.offset < 0]
+            raise created_anew(places[0].topic, self.group)
+        missing = [place for place in places if place.offset < 0]
         if not missing:
-            return Start(committed, [], notes)
+            return Start(places, [], notes)
         start = self._start_of_new(consumer, missing)
         fresh = [
             TopicPartition(place.topic, place.partition, self._resolve(consumer, place, start))
             for place in missing
         ]
-        known = [place for place in committed if place.offset >= 0]
+        known = [place for place in places if place.offset >= 0]
         return Start(known + fresh, fresh, notes)
 
     def _start_of_new(self, consumer: Consumer, missing: Sequence[TopicPartition]) -> int:
         topic = missing[0].topic
-        partitions = consumer.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions
-        everywhere = [TopicPartition(topic, number) for number in partitions]
-        known = consumer.committed(everywhere, timeout=self._timeout_s)
-        if self._start_over is None and any(place.offset >= 0 for place in known):
-            return OFFSET_BEGINNING
-        if self._start_over is None and self._was_written(consumer):
-            raise DataLossError(
-                f"group {self.group} has no committed offsets, but the enriched topic already "
-                "holds events: its offsets have expired, and starting over would double them. "
-                "Say once where to start: --initial-offset earliest or --initial-offset latest"
-            )
+        everywhere = [TopicPartition(topic, number) for number in self._partitions(topic)]
+
+        def is_known() -> bool:
+            places = committed(consumer, everywhere, self._timeout_s)
+            return any(place.offset >= 0 for place in places)
+
+        if self._start_over is None:
+            known = is_known()
+            if not known and self._was_written(consumer):
+                # Asked again: what is written may be another worker's of this group, as new as we.
+                known = is_known()
+                if not known:
+                    raise self._expired()
+            if known:
+                return OFFSET_BEGINNING
         wanted = self._start_over or self._initial_offset
         return OFFSET_END if wanted == _LATEST else OFFSET_BEGINNING
+
+    def _expired(self) -> DataLossError:
+        return DataLossError(
+            f"group {self.group} has no committed offsets, but the enriched topic already "
+            "holds events: its offsets have expired, and starting over would double them. "
+            "Say once where to start: --initial-offset earliest or --initial-offset latest"
+        )
 
     def _was_written(self, consumer: Consumer) -> bool:
         """Whether the enriched topic holds, or ever held, an event; aborted ones do not count."""
         topic, timeout_s = self._enriched_topic, self._timeout_s
-        numbers = consumer.list_topics(topic, timeout=timeout_s).topics[topic].partitions
         marks = [
             consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=timeout_s)
-            for number in numbers
+            for number in self._partitions(topic)
         ]
         if all(high == 0 for _, high in marks):
             return False
@@ -103,6 +116,15 @@ class StartPositions:
             return True
         records = read_committed(self._kafka, topic, timeout_s, self.group)
         return next(records, None) is not None
+
+    def _partitions(self, topic: str) -> list[int]:
+        """Asked by a client of its own.
+
+        Asked of the consumer, inside its rebalance callback, it would make the consumer's next
+        callback abort the whole process (confluent-kafka 2.16).
+        """
+        client = make_admin(plain_config(self._kafka), Causes())
+        return list(client.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions)
 
     def _resolve(self, consumer: Consumer, place: TopicPartition, start: int) -> int:
         low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)

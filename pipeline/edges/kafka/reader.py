@@ -1,4 +1,4 @@
-"""Reading a topic to its end, as a read_committed reader sees it; belongs to no group."""
+"""Reading as a read_committed reader sees a topic; belongs to no group, commits nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
+    Message,
     TopicPartition,
 )
 
@@ -22,26 +23,19 @@ from pipeline.ports import TransportError
 _CHUNK: Final = 1000
 _WAIT_S: Final = 0.02
 """consume() waits so long for a full chunk, which the last one never is."""
+_GROUP: Final = "track-pipeline-read"
+"""The client wants the name of a group; it is not joined."""
 
 
 def read_committed(
-    kafka: LibrdkafkaConfig, topic: str, timeout_s: float, group: str = "track-pipeline-read"
+    kafka: LibrdkafkaConfig, topic: str, timeout_s: float, group: str = _GROUP
 ) -> Iterator[Record]:
     """Every record of a topic that is committed now, partition by partition in order.
 
-    `group` is named only because the client wants one: it is not joined, nothing is committed.
     Raises TransportError when the topic does not exist, or answers nothing for `timeout_s`.
     """
     causes = Causes()
-    config = {
-        **plain_config(kafka),
-        "group.id": group,
-        "isolation.level": "read_committed",
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
-        "fetch.wait.max.ms": 20,  # the end of a topic is told only when a fetch comes back
-    }
-    consumer = make_consumer(config, causes)
+    consumer = make_reader(kafka, causes, group)
     try:
         yield from _read(consumer, topic, causes, timeout_s)
     except KafkaException as error:
@@ -49,6 +43,24 @@ def read_committed(
         raise TransportError(text) from error
     finally:
         consumer.close()
+
+
+def make_reader(kafka: LibrdkafkaConfig, causes: Causes, group: str = _GROUP) -> Consumer:
+    """A consumer that is assigned its partitions and tells when it has reached an end."""
+    config = {
+        **plain_config(kafka),
+        "group.id": group,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",  # never skip what was deleted without saying so
+        # Bounds memory; a queue that is full is looked at again soon, not after a second.
+        "queued.max.messages.kbytes": 16_384,
+        "fetch.max.bytes": 4_194_304,
+        "fetch.queue.backoff.ms": 20,
+        "fetch.wait.max.ms": 20,  # the end of a topic is told only when a fetch comes back
+    }
+    return make_consumer(config, causes)
 
 
 def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> Iterator[Record]:
@@ -59,7 +71,7 @@ def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> I
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in open_ends])
     deadline = time.monotonic() + timeout_s
     while open_ends:
-        messages = consumer.consume(_CHUNK, _WAIT_S)
+        messages = taken(consumer)
         if messages:
             deadline = time.monotonic() + timeout_s
         elif time.monotonic() > deadline:
@@ -75,6 +87,20 @@ def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> I
                 open_ends.discard(message.partition())
             else:
                 raise in_transaction(KafkaException(error), f"reading topic {topic}")
+
+
+def taken(consumer: Consumer) -> list[Message]:
+    """What a reader has got: records, ends and errors.
+
+    The client also looks for its group's coordinator. That this is forbidden, as it may well be,
+    is of no interest to a reader that joins no group.
+    """
+    return [
+        message
+        for message in consumer.consume(_CHUNK, _WAIT_S)
+        if (error := message.error()) is None
+        or error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED
+    ]
 
 
 def to_record(message: Any) -> Record:  # noqa: ANN401  stubs allow None where records have none

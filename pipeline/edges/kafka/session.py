@@ -14,7 +14,7 @@ from pipeline.edges.kafka.acknowledged import AcknowledgedWriter
 from pipeline.edges.kafka.clients import make_consumer
 from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import SessionConfig
-from pipeline.edges.kafka.errors import Causes, in_transaction
+from pipeline.edges.kafka.errors import Causes, InstanceFencedError, in_transaction
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
@@ -39,17 +39,17 @@ class KafkaSession:
 
     def __init__(self, config: SessionConfig, topic_ids: TopicIds) -> None:
         self._config = config
-        causes = Causes()
+        self._causes = Causes()  # of the consumer alone: the writer's are told by its calls
         # First the writer: it aborts our own dangling transaction, so that the committed
         # offsets that the consumer starts from are final.
-        self._writer = _writer(config, causes)
-        self._consumer = make_consumer(dict(config.consumer), causes)
+        self._writer = _writer(config, Causes())
+        self._consumer = make_consumer(dict(config.consumer), self._causes)
         self._collector = Collector(
             self._consumer,
             config,
             StartPositions(config),
             topic_ids,
-            causes,
+            self._causes,
             partitions=self._writer.raw_partitions,
         )
         self._generation: Any = None
@@ -66,9 +66,11 @@ class KafkaSession:
                 if not self._consumer.memberid():
                     # A commit without a member would be accepted over a live group's.
                     raise OutcomeUnknownError("the consumer is not a member of its group")
+        except InstanceFencedError as error:
+            raise self._writer.fenced(error, self._consumer.consumer_group_metadata()) from error
         except KafkaException as error:
             what = f"reading topic {self._config.raw_topic}"
-            raise in_transaction(error, what) from error
+            raise in_transaction(error, what, group=self._config.group) from error
         self._writer.poll(0)
         return batch
 
@@ -103,6 +105,7 @@ class KafkaSession:
 
     def close(self) -> None:
         """Leave the group; never raises."""
+        self._collector.closing = True
         with contextlib.suppress(KafkaException, RuntimeError):
             self._consumer.close()
         del self.send

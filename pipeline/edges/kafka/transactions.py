@@ -7,14 +7,15 @@ ARCHITECTURE.md.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from pipeline.edges.kafka.config import SessionConfig
-from pipeline.edges.kafka.errors import Causes, EpochFencedError, kafka_error, reason, refusal
+from pipeline.edges.kafka.errors import Causes, EpochFencedError, kafka_error, reason
 from pipeline.edges.kafka.writer import STEP_S, Writer
-from pipeline.ports import AbortableError, OutcomeUnknownError, TransportError
+from pipeline.ports import AbortableError, FencedError, OutcomeUnknownError, TransportError
 
 _SLOW_S: Final = 2.0
 """librdkafka has no KIP-890: a late retry of an EndTxn that took longer can touch the next
@@ -38,7 +39,7 @@ class TransactionalWriter(Writer):
                 producer.init_transactions(min(STEP_S, self.config.startup_timeout_s))
             except KafkaException as failure:
                 error = kafka_error(failure)
-                known = refusal(error, "starting transactions")
+                known = self.refusal(error, "starting transactions")
                 if known is not None:
                     raise known from failure
                 producer.poll(0)
@@ -67,7 +68,7 @@ class TransactionalWriter(Writer):
         self.retrying(
             lambda left: self.producer.send_offsets_to_transaction(offsets, generation, left),
             deadline,
-            "committing the offsets",
+            f"committing the offsets of topic {self.config.raw_topic}",
         )
         try:
             # A finite time-out, and after it the same call again: -1 is not bounded by
@@ -92,6 +93,32 @@ class TransactionalWriter(Writer):
         """The transaction is over; ending it began at `started`."""
         self._begun = None
         self.renew |= time.monotonic() - started > _SLOW_S
+
+    def stored_error(self) -> KafkaError | None:
+        """The transaction has failed in the background; ending it tells why, and ends nothing."""
+        try:
+            self.bounded(partial(self.producer.commit_transaction, STEP_S), STEP_S, "committing")
+        except KafkaException as failure:
+            return kafka_error(failure)
+        return None
+
+    def fenced(self, error: FencedError, generation: Any) -> TransportError:  # noqa: ANN401  the client's opaque group metadata
+        """The transactional id tells whether there is another process.
+
+        librdkafka lets a coordinator that has just moved fence every static member at once, by a
+        heartbeat without a member id. A process that really has our name has our transactional id
+        too, and then the first request of a transaction is refused. Nothing is committed here.
+        """
+        self.begin()
+        place = TopicPartition(self.config.raw_topic, 0, 0)
+        call = partial(self.producer.send_offsets_to_transaction, [place], generation, STEP_S)
+        try:
+            self.bounded(call, STEP_S, "asking who has the transactional id")
+        except KafkaException as failure:
+            known = self.refusal(kafka_error(failure), "asking who has the transactional id")
+            if isinstance(known, EpochFencedError):
+                return known
+        return OutcomeUnknownError(f"the coordinator lost track of this member ({error})")
 
     def can_abort(self, error: KafkaError) -> bool:
         """See `Writer`."""

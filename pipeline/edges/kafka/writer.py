@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Role
+from pipeline.edges.kafka.admin import Admin
 from pipeline.edges.kafka.bounded import BoundedCalls
 from pipeline.edges.kafka.clients import make_producer
 from pipeline.edges.kafka.config import SessionConfig
@@ -22,6 +23,7 @@ from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.ports import (
     AbortableError,
+    FencedError,
     OutcomeUnknownError,
     RecordRefusedError,
     TooLargeError,
@@ -153,8 +155,8 @@ class Writer(ABC):
 
     def _produce_numbered(self, *output: Any, **rest: Any) -> None:  # noqa: ANN401  the client's
         """As the client's produce(), but a failure tells which output of the batch it was."""
-        report: Any = partial(self.undelivered, nth=self._sent)
-        self.producer.produce(*output, on_delivery=report, **rest)
+        rest["on_delivery"] = partial(self.undelivered, nth=self._sent)
+        self.producer.produce(*output, **rest)
         self._sent += 1
 
     def _not_produced(self, exception: KafkaException, role: Role) -> Exception:
@@ -186,6 +188,8 @@ class Writer(ABC):
         first output that was not delivered, if there is one.
         """
         error = kafka_error(exception)
+        if error.code() == KafkaError._STATE:  # noqa: SLF001  the client's own name
+            error = self.stored_error() or error
         try:
             self.producer.poll(0)
         except KafkaException as fatal:  # what a call that came later only names _FATAL
@@ -195,11 +199,46 @@ class Writer(ABC):
             what = f"writing to topic {self.undelivered.topic}"
             if cause.code() in _OF_THE_RECORD and not error.fatal():
                 return self._record_refused(cause, what)
-        known = refusal(cause or error, what) or refusal(error, what)
+        known = self.refusal(cause or error, what) or self.refusal(error, what)
         if known is not None:
             return self.explained(known, what)
         text = f"{what}: {reason(cause or error)}"
         return AbortableError(text) if self.can_abort(error) else OutcomeUnknownError(text)
+
+    def stored_error(self) -> KafkaError | None:
+        """Why the client is in a state in which it takes no calls; None when it does not say."""
+        return None
+
+    def refusal(self, error: KafkaError, what: str) -> TransportError | None:
+        """See `errors.refusal`, with the names of this session."""
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and not self.undelivered.topic:
+            # A transaction that is not allowed a topic does not say which one.
+            topics = " or ".join(sorted(set(self.config.topics.values())))
+            what = self._forbidden() or f"writing to topic {topics}"
+        return refusal(
+            error,
+            what,
+            group=self.config.group,
+            transactional_id=str(self.config.producer.get("transactional.id", "")),
+        )
+
+    def _forbidden(self) -> str | None:
+        """What is not allowed, as the cluster says it now; None when it says nothing."""
+        needed = {self.config.raw_topic: ("reading", "READ")}
+        needed |= dict.fromkeys(self.config.topics.values(), ("writing to", "WRITE"))
+        try:
+            facts = Admin(self.config.shared, STEP_S).topics(needed)
+        except TransportError:
+            return None
+        for name, (verb, operation) in needed.items():
+            if name in facts and not facts[name].allows(operation):
+                return f"{verb} topic {name}"
+        return None
+
+    def fenced(self, error: FencedError, generation: Any) -> TransportError:  # noqa: ANN401  the client's opaque group metadata
+        """What is behind a consumer that was fenced; another process, unless a writer can tell."""
+        del generation
+        return error
 
     @abstractmethod
     def can_abort(self, error: KafkaError) -> bool:

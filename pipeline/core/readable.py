@@ -1,7 +1,8 @@
-"""Values and text of events, made safe to look at.
+"""Values and text of events, made safe to look at, on terminals and in logs.
 
-An event may hold control characters that would drive the terminal, or marks that turn the
-direction of what follows. Each is shown as its JSON escape, so that JSON stays the same JSON.
+An event may hold control characters that would drive the terminal, marks that turn the direction
+of what follows, or line ends that would forge a line. Each is shown as its JSON escape, so that
+JSON stays the same JSON.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ def escaped(text: str) -> str:
         character if character.isprintable() or character == "\n" else _escape(character)
         for character in text
     )
+
+
+def one_line(text: str) -> str:
+    r"""As `escaped`, line feeds too: what stands in one line of a log stays in it."""
+    return escaped(text).replace("\n", "\\n")
 
 
 def _escape(character: str) -> str:

@@ -1,0 +1,139 @@
+"""The output topics → rows in the store, and a count of what is not compared."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.audit.found import (
+    Found,
+    Reading,
+    Source,
+    key_hash,
+    parse_source,
+    print_of,
+    read_output,
+)
+from pipeline.audit.judge import Standing
+from pipeline.audit.money import Purse
+from pipeline.audit.plan import Gauge, OnProgress, Plan, Reader
+from pipeline.audit.result import AuditResult, Kind, Offence
+from pipeline.audit.store import Store
+from pipeline.core.deadletter import Header
+from pipeline.core.record import Record, Role
+
+_ROWS: Final = 1000
+_NO_TIME: Final = -1
+
+
+class Collector:
+    """Reads outputs, and puts them where the judge finds them."""
+
+    def __init__(  # noqa: PLR0913  made in one place
+        self,
+        plan: Plan,
+        store: Store,
+        result: AuditResult,
+        purse: Purse | None,
+        *,
+        keeps_outside: bool,
+        show: int,
+    ) -> None:
+        self._plan = plan
+        self._store = store
+        self._result = result
+        self._purse = purse
+        self._keeps_outside = keeps_outside
+        self._show = show
+        self._roles = {topic: role for role, topic in plan.topics.items()}
+        self._contract = result.contract.encode()
+        self._rows: list[Found] = []
+        self._outside: list[Found] = []
+        self.first_left: dict[tuple[int, str, int], int] = {}
+        """Raw partition, role and output partition that retention has cut → the first raw offset
+        whose output is still there."""
+
+    def collect(self, reader: Reader, on_progress: OnProgress | None) -> None:
+        """Take every output."""
+        ranges = self._plan.output_ranges()
+        gauge = Gauge("reading the outputs", ranges, on_progress)
+        for record in reader.read(ranges):
+            gauge.passed(record)
+            self._take(record)
+            if len(self._rows) >= _ROWS:
+                self._flush()
+        self._flush()
+        gauge.finished()
+
+    def _flush(self) -> None:
+        self._store.add(self._rows)
+        self._rows.clear()
+        self._store.set_aside(self._outside, Standing.OUTSIDE)
+        self._outside.clear()
+
+    def _take(self, record: Record) -> None:
+        role = self._roles[record.topic]
+        reading = read_output(record, role, self._contract)
+        if reading.apart:
+            self._result.apart[reading.apart] += 1
+            return
+        source = parse_source(reading.source)
+        if source is None:
+            self._without_source(record, role)
+            return
+        plan = self._plan
+        part = None
+        if source.topic == plan.raw_topic:
+            part = plan.raw.get(source.partition)
+            self._note_first(record, role, source)
+        if part is not None and part.first <= source.offset < part.end:
+            self._rows.append(self._row(record, role, reading, source))
+        elif source.topic == plan.raw_topic and (part is None or source.offset >= part.last):
+            self._invented(record, source.text(), "there is no such raw record")
+        else:
+            word = "before" if part is not None and source.offset < part.first else "outside"
+            self._result.apart[word] += 1
+            if self._keeps_outside:
+                self._outside.append(self._row(record, role, reading, source))
+
+    def _row(self, record: Record, role: Role, reading: Reading, source: Source) -> Found:
+        value, key, headers, timestamp, _topic, partition, offset = record
+        if role is Role.DEAD_LETTER or role in self._plan.stamped_by_broker:
+            time = 0
+        else:
+            time = timestamp or _NO_TIME
+        made = print_of(role, value, key, headers)
+        cash = self._cash(record, role)
+        return Found(
+            *source, role, partition, offset, made, time, key_hash(key), reading.marks, cash
+        )
+
+    def _cash(self, record: Record, role: Role) -> str | None:
+        if self._purse is None or role is Role.IDENTIFY:
+            return None
+        if role is Role.ENRICHED:
+            return self._purse.of_enriched(record.value)
+        if any(name == Header.POINTER for name, _ in record.headers):
+            return None
+        times = (value for name, value in record.headers if name == Header.SOURCE_TIMESTAMP)
+        time = next(times, None) or b""
+        return self._purse.of_letter(record.value, int(time) if time.isdigit() else None)
+
+    def _note_first(self, record: Record, role: Role, source: Source) -> None:
+        if self._plan.outputs[record.topic, record.partition].is_cut:
+            stream = source.partition, role.value, record.partition
+            self.first_left[stream] = min(source.offset, self.first_left.get(stream, source.offset))
+
+    def _without_source(self, record: Record, role: Role) -> None:
+        """An output that names no raw record; a letter may be another program's."""
+        ours = any(name == Header.VERSION for name, _ in record.headers)
+        if role is Role.DEAD_LETTER and not ours:
+            self._result.apart["foreign"] += 1
+            return
+        self._invented(record, "", "its header names no raw record")
+
+    def _invented(self, record: Record, source: str, detail: str) -> None:
+        money, role = self._result.money, self._roles[record.topic]
+        if money is not None:
+            money.of(role).add(self._cash(record, role))
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        self._result.accuse(Offence(Kind.INVENTED, source, place, detail), self._show)

@@ -1,0 +1,129 @@
+"""What an audit looks at: ranges of offsets, captured once before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from pipeline.audit.window import EVER, Window
+from pipeline.core.record import Record, Role
+
+Ranges = Mapping[tuple[str, int], tuple[int, int]]
+"""(topic, partition) → first offset and the one after the last."""
+Target = Callable[[Role, int, bytes | None], int]
+"""Role, raw partition and key → the output partition that the worker chooses."""
+
+
+class Reader(Protocol):
+    """Reads ranges of topics as a read_committed reader sees them."""
+
+    def read(self, ranges: Ranges) -> Iterator[Record]:
+        """Every record in the ranges, each partition in order; partitions may alternate.
+
+        Waits for transactions that are open within a range. Raises TransportError.
+        """
+
+
+class RawPartition(NamedTuple):
+    """One partition of the raw topic."""
+
+    begin: int
+    """The first offset that retention has left."""
+    first: int
+    """Where the audit begins."""
+    end: int
+    """Where it ends: the group's committed offset, or less when a time bounds the window."""
+    last: int
+    """The topic's end, captured after the ends of the outputs."""
+
+
+class OutputPartition(NamedTuple):
+    """One partition of an output topic."""
+
+    begin: int
+    """The first offset that retention has left."""
+    first: int
+    """Where reading begins."""
+    end: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether outputs that would be read may have been deleted."""
+        return 0 < self.begin == self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is read. Committed offsets are captured first, then the ends of the outputs.
+
+    So the outputs of everything below the committed offsets are within the ranges, also while the
+    group is running.
+    """
+
+    group: str
+    raw_topic: str
+    topics: Mapping[Role, str]
+    """Role → output topic."""
+    raw: Mapping[int, RawPartition]
+    outputs: Mapping[tuple[str, int], OutputPartition]
+    """(topic, partition) →"""
+    window: Window = EVER
+    stamped_by_broker: frozenset[Role] = frozenset()
+    """Roles whose topics replace timestamps (`message.timestamp.type=LogAppendTime`)."""
+    raw_is_compacted: bool = False
+    """Then a raw record may be gone although its outputs are there."""
+
+    def raw_ranges(self, *, to_last: bool) -> dict[tuple[str, int], tuple[int, int]]:
+        """What is read of the raw topic; `to_last` goes on behind the window."""
+        return {
+            (self.raw_topic, number): (part.first, part.last if to_last else part.end)
+            for number, part in self.raw.items()
+        }
+
+    def output_ranges(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """What is read of the output topics."""
+        return {place: (part.first, part.end) for place, part in self.outputs.items()}
+
+
+class Progress(NamedTuple):
+    """How far an audit is."""
+
+    what: str
+    done: int
+    """Offsets."""
+    total: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Gauge:
+    """Tells progress in offsets, which may have gaps."""
+
+    _EVERY = 2000
+
+    def __init__(self, what: str, ranges: Ranges, on_progress: OnProgress | None) -> None:
+        self._what = what
+        self._tell = on_progress
+        self._next = {place: first for place, (first, _) in ranges.items()}
+        self._done = self._told = 0
+        self._total = sum(max(0, end - first) for first, end in ranges.values())
+
+    def passed(self, record: Record) -> None:
+        """A record was read."""
+        place = record.topic, record.partition
+        self._done += record.offset + 1 - self._next[place]
+        self._next[place] = record.offset + 1
+        if self._done - self._told >= self._EVERY:
+            self._say()
+
+    def finished(self) -> None:
+        """Everything was read; what is left are offsets without a record."""
+        self._done = self._total
+        self._say()
+
+    def _say(self) -> None:
+        self._told = self._done
+        if self._tell is not None:
+            self._tell(Progress(self._what, self._done, self._total))

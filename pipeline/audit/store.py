@@ -1,0 +1,144 @@
+"""The outputs of an audit, in a temporary SQLite file: as many as there are, in little memory.
+
+SQLite keeps pages in a cache of fixed size and writes to the file only what does not fit in it.
+The file is sorted by source, so that the outputs of a raw partition are read back in the order of
+its offsets, whatever their order in the output topics was.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from pipeline.audit.found import Found, Source
+
+CACHE_KIB: Final = 64 * 1024
+_SOURCE: Final = "topic, partition, offset, item"
+_PLACE: Final = "role, out_partition, out_offset"
+_REST: Final = "print, timestamp, key, marks, cash"
+_COLUMNS: Final = f"{_SOURCE}, {_PLACE}, {_REST}"
+_FIELDS: Final = len(Found._fields)
+_PAGE_ROWS: Final = 500
+
+_BY_KEY: Final = "topic, partition, role, out_partition, key, offset, item, out_offset"
+_SCHEMA: Final = f"""
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA locking_mode = EXCLUSIVE;
+CREATE TABLE found ({_COLUMNS}, PRIMARY KEY ({_SOURCE}, {_PLACE})) WITHOUT ROWID;
+CREATE TABLE extra ({_COLUMNS}, standing, PRIMARY KEY ({_SOURCE}, {_PLACE})) WITHOUT ROWID;
+CREATE TABLE deferred (number INTEGER PRIMARY KEY, expected BLOB);
+CREATE TABLE by_key ({_BY_KEY}, PRIMARY KEY ({_BY_KEY})) WITHOUT ROWID;
+BEGIN;
+"""
+_FILL_BY_KEY: Final = f"INSERT INTO by_key SELECT {_BY_KEY} FROM found WHERE key IS NOT NULL"  # noqa: S608
+_LAST_OF_KEY: Final = """
+SELECT max(out_offset) FROM by_key AS earlier
+WHERE topic = ? AND partition = ? AND role = ? AND out_partition = ? AND key = ?
+  AND (offset, item) < (?, ?)
+  AND NOT EXISTS (
+    SELECT 1 FROM extra WHERE topic = earlier.topic AND partition = earlier.partition
+      AND offset = earlier.offset AND item = earlier.item AND role = earlier.role
+      AND out_partition = earlier.out_partition AND out_offset = earlier.out_offset
+  )
+"""
+
+
+class Store:
+    """Rows by source; a context manager that removes its file.
+
+    `folder` is where the file is made (None: the system's folder for temporary files), `cache_kib`
+    how much of it is kept in memory.
+    """
+
+    def __init__(self, folder: Path | None = None, cache_kib: int = CACHE_KIB) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="track-pipeline-audit-", dir=folder)
+        path = Path(self._folder.name) / "outputs.sqlite"
+        self._database = sqlite3.connect(path, isolation_level=None, cached_statements=64)
+        self._database.execute(f"PRAGMA cache_size = -{cache_kib}")
+        self._database.executescript(_SCHEMA)
+        self._indexed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._database.close()
+        self._folder.cleanup()
+
+    def add(self, rows: Iterable[Found]) -> None:
+        """Keep outputs; a place that is added again replaces itself."""
+        self._database.executemany(_insert("found", _FIELDS), rows)
+
+    def of_partition(self, topic: str, partition: int) -> Iterator[Found]:
+        """The outputs of a raw partition, in the order of its offsets; others may be added."""
+        query = (
+            f"SELECT {_COLUMNS} FROM found WHERE topic = ? AND partition = ? "  # noqa: S608
+            f"ORDER BY {_SOURCE}, {_PLACE}"
+        )
+        with closing(self._database.execute(query, (topic, partition))) as cursor:
+            yield from map(Found._make, cursor)
+
+    def set_aside(self, rows: Iterable[Found], standing: str) -> None:
+        """Keep outputs that no event has claimed yet, and why."""
+        values = ((*row, standing) for row in rows)
+        self._database.executemany(_insert("extra", _FIELDS + 1), values)
+
+    def unclaimed_of(self, source: Source) -> list[Found]:
+        """Outputs that were set aside, of one raw record (all of its items)."""
+        query = (
+            f"SELECT {_COLUMNS} FROM extra "  # noqa: S608  names of ours
+            f"WHERE topic = ? AND partition = ? AND offset = ? ORDER BY {_SOURCE}, {_PLACE}"
+        )
+        return [Found._make(row) for row in self._database.execute(query, source[:3])]
+
+    def claim(self, rows: Sequence[Found]) -> None:
+        """Forget outputs that were set aside."""
+        query = "DELETE FROM extra WHERE (topic, partition, offset, item) = (?, ?, ?, ?) "
+        query += "AND (role, out_partition, out_offset) = (?, ?, ?)"
+        self._database.executemany(query, [row[:7] for row in rows])
+
+    def unclaimed(self) -> Iterator[tuple[Found, str]]:
+        """Everything that is still set aside, by source, and why it was."""
+        query = f"SELECT * FROM extra ORDER BY {_SOURCE}, {_PLACE}"  # noqa: S608  names of ours
+        for *row, standing in self._database.execute(query):
+            yield Found._make(row), standing
+
+    def defer(self, expected: bytes) -> None:
+        """Keep what is expected of a record until all outputs have been looked at."""
+        self._database.execute("INSERT INTO deferred (expected) VALUES (?)", (expected,))
+
+    def deferred(self) -> Iterator[bytes]:
+        """What was deferred, in order; `claim` may be called meanwhile."""
+        number = 0
+        query = "SELECT number, expected FROM deferred WHERE number > ? ORDER BY number LIMIT ?"
+        while page := self._database.execute(query, (number, _PAGE_ROWS)).fetchall():
+            for number, expected in page:  # noqa: B007  the last one is where the next page begins
+                yield expected
+
+    def last_of_key(self, row: Found) -> int | None:
+        """Where the last earlier event of the same key stands in the same output partition."""
+        if not self._indexed:
+            # Only needed when something is out of order, which is rare.
+            self._database.execute(_FILL_BY_KEY)
+            self._indexed = True
+        wanted: tuple[Any, ...] = (
+            row.topic, row.partition, row.role, row.out_partition, row.key, row.offset, row.item
+        )  # fmt: skip
+        (last,) = self._database.execute(_LAST_OF_KEY, wanted).fetchone()
+        return None if last is None else int(last)
+
+
+def _insert(table: str, fields: int) -> str:
+    marks = ", ".join("?" * fields)
+    return f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608  names of ours

@@ -1,0 +1,207 @@
+"""`track-pipeline audit`: does every raw event have exactly its outcome?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+
+from pipeline.audit import USUAL, AuditOptions, AuditResult
+from pipeline.audit import audit as audit_topics
+from pipeline.audit.plan import OnProgress
+from pipeline.audit.plan import Progress as Step
+from pipeline.audit.view import print_result
+from pipeline.audit.window import EVER, FORMS, Window, read_moment
+from pipeline.commands.audit_capture import capture, notes, target_of
+from pipeline.commands.options import with_settings
+from pipeline.core.readable import escaped
+from pipeline.edges.kafka import RangeReader
+from pipeline.exits import Exit
+from pipeline.ports import RefusedError
+from pipeline.settings import Settings
+from pipeline.topics import missing, refuse_forbidden
+from pipeline.wiring import (
+    WallClock,
+    admin,
+    create_command,
+    make_processor,
+    topic_names,
+    tune_garbage_collector,
+)
+
+_FLAGS: Final = (
+    "--bootstrap-servers",
+    "--group",
+    "--raw-topic",
+    "--enriched-topic",
+    "--dead-letter-topic",
+    "--identify-topic",
+)
+_TENTH: Final = 10
+
+
+class _Moment(click.ParamType[int | None]):
+    """A bound of the window; the word says that there is none."""
+
+    name = "time"
+
+    def __init__(self, unbounded: str) -> None:
+        self._unbounded = unbounded
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        if value == self._unbounded:
+            return None
+        try:
+            return read_moment(value, WallClock().now())
+        except ValueError as error:
+            self.fail(f"{error}; {self._unbounded} is no bound", param, ctx)
+
+
+@click.command()
+@with_settings(*_FLAGS, needs_kafka=True)
+@click.option(
+    "--from",
+    "start",
+    type=_Moment("earliest"),
+    default="earliest",
+    metavar="TIME",
+    show_default=True,
+    help=f"Only raw records with this Kafka timestamp or a later one: {FORMS}.",
+)
+@click.option(
+    "--to",
+    "end",
+    type=_Moment("latest"),
+    default="latest",
+    metavar="TIME",
+    show_default=True,
+    help="Only raw records with an earlier Kafka timestamp than this.",
+)
+@click.option("--money", is_flag=True, help="Also add up the revenue by day and currency.")
+@click.option(
+    "--show",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="How many offences of each kind to name.",
+)
+@click.option(
+    "--spill-dir",
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Folder of the temporary file, about 80 bytes for each output.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.pass_context
+def audit(  # noqa: PLR0913  one for each option
+    ctx: click.Context,
+    settings: Settings,
+    *,
+    start: int | None,
+    end: int | None,
+    show: int,
+    spill_dir: Path | None,
+    money: bool,
+    as_json: bool,
+) -> None:
+    """Check that every raw event has exactly its outcome in the output topics.
+
+    Reads the topics as they are now and changes nothing; workers may run meanwhile. Everything
+    below the group's committed offsets is processed again with the settings given here, which must
+    be those of the worker.
+
+    Exit code 0 when all adds up, 1 when anything is lost, doubled, invented, different or out of
+    order, or when money is missing.
+    """
+    if start is not None and end is not None and start >= end:
+        raise click.UsageError("--from must be earlier than --to")
+    tune_garbage_collector()
+    with shown_progress(Console(stderr=True)) as on_progress:
+        options = AuditOptions(money=money, show=show, spill_dir=spill_dir)
+        result = run_audit(settings, Window(start, end), options, on_progress)
+    if as_json:
+        click.echo(escaped(json.dumps(result.plain(), ensure_ascii=False)))
+    else:
+        print_result(result)
+    ctx.exit(Exit.OK if result.ok else Exit.DIFFERENCE)
+
+
+def run_audit(
+    settings: Settings,
+    window: Window = EVER,
+    options: AuditOptions = USUAL,
+    on_progress: OnProgress | None = None,
+) -> AuditResult:
+    """Audit the topics that the settings name, as far as the group has committed.
+
+    Raises SettingsError when the group has committed nothing, RefusedError when a topic is
+    missing, DataLossError when the committed offsets do not fit the raw topic, and TransportError
+    when Kafka does not answer.
+    """
+    cluster, names = admin(settings), topic_names(settings)
+    cluster.wait_until_reachable()
+    facts = cluster.topics(names)
+    absent = missing(names, settings, facts)
+    if absent:
+        raise RefusedError(
+            f"topics do not exist: {', '.join(absent)}; are the names right? "
+            f"Otherwise create them: {create_command(settings)}"
+        )
+    needed = (names.raw, *names.outputs(settings).values())
+    refuse_forbidden([facts[name] for name in needed], "READ")
+    plan = capture(settings, cluster, names, facts, window)
+    result = audit_topics(
+        # The broker itself ends a transaction that nobody ends, after the time-out of it.
+        RangeReader(
+            settings.kafka, settings.startup_timeout_s + settings.transaction_timeout_ms / 1000
+        ),
+        plan,
+        make_processor(settings, group=settings.group),
+        target_of(plan, facts),
+        accept_origin=settings.accept_origin_headers,
+        now=WallClock().now(),
+        options=options,
+        on_progress=on_progress,
+    )
+    result.notes += notes(plan)
+    return result
+
+
+@contextmanager
+def shown_progress(console: Console) -> Iterator[OnProgress]:
+    """A bar for each part of the work on a terminal; elsewhere a line for each tenth of it."""
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(step: Step) -> None:
+            if step.what not in tasks:
+                tasks[step.what] = bar.add_task(step.what)
+            bar.update(tasks[step.what], completed=step.done, total=step.total)
+
+        yield show
+
+
+class _Lines:
+    """Says each tenth of each part once, on standard error."""
+
+    def __init__(self) -> None:
+        self._said = ("", 0)
+
+    def __call__(self, step: Step) -> None:
+        tenth = step.done * _TENTH // step.total if step.total else _TENTH
+        if (step.what, tenth) != self._said:
+            self._said = (step.what, tenth)
+            click.echo(f"{step.what}: {tenth * _TENTH} % of {step.total} offsets", err=True)

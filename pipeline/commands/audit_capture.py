@@ -1,0 +1,144 @@
+"""What an audit looks at, captured from a cluster: committed offsets first, then all ends."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.audit.plan import OutputPartition, Plan, RawPartition, Target
+from pipeline.audit.window import Window
+from pipeline.core.record import Role
+from pipeline.core.timestamps import DAY
+from pipeline.edges.kafka import Admin
+from pipeline.edges.kafka.partitioner import PartitionMap
+from pipeline.ports import DataLossError, TopicFacts
+from pipeline.settings import Settings, SettingsError
+from pipeline.topics import TopicNames
+
+_EARLY_MS: Final = DAY
+"""Raw records may be so much out of order in time, and are still found by `--to`."""
+_TIME_TYPE: Final = "message.timestamp.type"
+_NAMED: Final = 3
+
+
+def capture(
+    settings: Settings,
+    cluster: Admin,
+    names: TopicNames,
+    facts: dict[str, TopicFacts],
+    window: Window,
+) -> Plan:
+    """Capture all offsets. Everything below the committed ones is in what is asked for later.
+
+    Raises SettingsError when the group has committed nothing, DataLossError when what it has
+    committed does not fit the raw topic, and TransportError.
+    """
+    committed = cluster.committed(settings.group, names.raw)
+    if not committed:
+        raise SettingsError([_nothing(settings.group, names.raw)])
+    topics = names.outputs(settings)
+    outputs = {
+        (topic, number): part
+        for role, topic in topics.items()
+        for number, part in _outputs(
+            cluster, topic, _first_time(settings, facts[topic], role, window)
+        ).items()
+    }
+    return Plan(
+        group=settings.group,
+        raw_topic=names.raw,
+        topics=topics,
+        outputs=outputs,
+        raw=_raw(cluster, names.raw, committed, window),
+        window=window,
+        stamped_by_broker=frozenset(
+            role
+            for role, topic in topics.items()
+            if facts[topic].config.get(_TIME_TYPE) == "LogAppendTime"
+        ),
+        raw_is_compacted="compact" in facts[names.raw].config.get("cleanup.policy", "delete"),
+    )
+
+
+def _nothing(group: str, topic: str) -> str:
+    return (
+        f"group: {group} has committed no offsets of topic {topic}, so there is nothing to audit: "
+        "is it the worker's group (--group), and has a worker run?"
+    )
+
+
+def _first_time(settings: Settings, topic: TopicFacts, role: Role, window: Window) -> int | None:
+    """From when on an output topic must be read; None: from its first record.
+
+    Enriched events have the timestamp of their raw record, so that nothing of the window is before
+    its start. Letters have their own time; copies have their origin's.
+    """
+    if role is Role.DEAD_LETTER or settings.accept_origin_headers:
+        return None
+    return window.start if topic.config.get(_TIME_TYPE) == "CreateTime" else None
+
+
+def _outputs(cluster: Admin, topic: str, first_time: int | None) -> dict[int, OutputPartition]:
+    extents = cluster.extents(topic)
+    if first_time is None:
+        return {
+            number: OutputPartition(begin, begin, end) for number, (begin, end) in extents.items()
+        }
+    first = cluster.offsets_at(topic, first_time)
+    return {
+        number: OutputPartition(begin, min(end, first.get(number, end)), end)
+        for number, (begin, end) in extents.items()
+    }
+
+
+def _raw(
+    cluster: Admin, topic: str, committed: dict[int, int], window: Window
+) -> dict[int, RawPartition]:
+    extents = cluster.extents(topic)
+    firsts = {} if window.start is None else cluster.offsets_at(topic, window.start)
+    ends = {} if window.end is None else cluster.offsets_at(topic, window.end + _EARLY_MS)
+    parts = {}
+    for number, (begin, last) in extents.items():
+        done = committed.get(number, begin)
+        if done > last:
+            raise DataLossError(
+                f"{topic}/{number} ends at offset {last}, but the group has committed {done}: the "
+                "topic was deleted and created again, or truncated; its outputs can't be audited"
+            )
+        first = begin if window.start is None else firsts.get(number, done)
+        end = min(done, ends.get(number, done))
+        parts[number] = RawPartition(begin, max(begin, min(first, done)), max(begin, end), last)
+    return parts
+
+
+def target_of(plan: Plan, facts: dict[str, TopicFacts]) -> Target:
+    """Where the worker puts an output."""
+    raw = facts[plan.raw_topic].partitions
+    maps = {role: PartitionMap(raw, facts[topic].partitions) for role, topic in plan.topics.items()}
+    return lambda role, partition, key: maps[role].target(partition, key)
+
+
+def notes(plan: Plan) -> list[str]:
+    """What the audit can't see, a sentence each."""
+    said = []
+    cut = {number: part.begin for number, part in plan.raw.items() if part.begin}
+    if cut and plan.window.start is None:
+        said.append(
+            f"retention has deleted the first raw records ({_places(plan.raw_topic, cut)}): "
+            "their events can't be audited"
+        )
+    ahead = sum(part.last - part.end for part in plan.raw.values())
+    if ahead and plan.window.end is None:
+        said.append(
+            f"the group has not committed the last {ahead} raw offsets: what was written for them "
+            "is not judged"
+        )
+    if plan.stamped_by_broker:
+        topics = ", ".join(sorted(plan.topics[role] for role in plan.stamped_by_broker))
+        said.append(f"timestamps were not compared in {topics}: the broker sets them")
+    return said
+
+
+def _places(topic: str, offsets: dict[int, int]) -> str:
+    named = [f"{topic}/{number} before {offset}" for number, offset in sorted(offsets.items())]
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return ", ".join(named[:_NAMED]) + more

@@ -1,0 +1,105 @@
+"""Reading ranges of partitions: from one offset to another, once, as they were captured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pipeline.core.record import Record
+from pipeline.edges.kafka.clients import LibrdkafkaConfig
+from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason
+from pipeline.edges.kafka.reader import make_reader, taken, to_record
+from pipeline.ports import DataLossError, TransportError
+
+_OUT_OF_RANGE: Final = frozenset(
+    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001  the client's
+)
+
+
+class RangeReader:
+    """Reads ranges with a consumer that has partitions assigned: no group, no commits.
+
+    Within a range it waits for transactions that are still open, at most `timeout_s` without any
+    progress: their records may belong to what is asked for.
+    """
+
+    def __init__(self, kafka: LibrdkafkaConfig, timeout_s: float) -> None:
+        self._kafka = kafka
+        self._timeout_s = timeout_s
+
+    def read(self, ranges: Mapping[tuple[str, int], tuple[int, int]]) -> Iterator[Record]:
+        """The records from the first offset to the one before the last, of each partition.
+
+        `ranges` maps (topic, partition) to (first offset, end). Each partition is in order;
+        partitions alternate. Raises DataLossError when a range was deleted before it was read,
+        and TransportError when nothing comes any more.
+        """
+        wanted = {place: ends for place, ends in ranges.items() if ends[0] < ends[1]}
+        if not wanted:
+            return
+        causes = Causes()
+        consumer = make_reader(self._kafka, causes)
+        try:
+            consumer.assign([TopicPartition(*place, first) for place, (first, _) in wanted.items()])
+            yield from self._read(consumer, {p: end for p, (_, end) in wanted.items()}, causes)
+        except KafkaException as error:
+            text = f"reading {_names(wanted)}: {reason(kafka_error(error))}{causes.sentence()}"
+            raise TransportError(text) from error
+        finally:
+            consumer.close()
+
+    def _read(
+        self, consumer: Consumer, ends: dict[tuple[str, int], int], causes: Causes
+    ) -> Iterator[Record]:
+        deadline = time.monotonic() + self._timeout_s
+        while ends:
+            messages = taken(consumer)
+            if messages:
+                deadline = time.monotonic() + self._timeout_s
+            elif time.monotonic() > deadline:
+                raise TransportError(
+                    f"{_names(ends)} did not go on for {self._timeout_s:.0f} s"
+                    f"{causes.sentence()}; is a transaction still open?"
+                )
+            for message in messages:
+                place = _place(message)
+                error, end = message.error(), ends.get(place)
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    raise _failure(error, place)
+                if end is None:
+                    continue  # fetched before it was told to pause
+                offset = message.offset() or 0
+                if error is None and offset < end:
+                    yield to_record(message)
+                # The last offset of a range need not have a record. What comes behind it, or the
+                # end of what is committed, tells that the range is over.
+                if offset + (error is None) >= end:
+                    del ends[place]
+                    consumer.pause([TopicPartition(*place)])
+
+
+def _place(message: Message) -> tuple[str, int]:
+    topic, partition = message.topic(), message.partition()
+    if topic is None or partition is None:
+        raise _failure(message.error() or KafkaError(KafkaError._FAIL), ("a topic", -1))  # noqa: SLF001
+    return topic, partition
+
+
+def _failure(error: KafkaError, place: tuple[str, int]) -> TransportError:
+    topic, partition = place
+    what = f"reading {topic}/{partition}"
+    if error.code() in _OUT_OF_RANGE:
+        return DataLossError(
+            f"{what}: records were deleted before they could be read; start again for what is left"
+        )
+    return in_transaction(KafkaException(error), what)
+
+
+def _names(places: Mapping[tuple[str, int], object]) -> str:
+    """Some of the places, for a sentence."""
+    names = [f"{topic}/{partition}" for topic, partition in sorted(places)]
+    few = 3
+    return ", ".join(names[:few]) + (f" and {len(names) - few} more" if len(names) > few else "")

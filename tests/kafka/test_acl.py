@@ -1,0 +1,239 @@
+"""The least rights: enough for everything, and each that is missing is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import pytest
+from confluent_kafka.admin._acl import AclOperation
+from confluent_kafka.admin._resource import ResourceType
+
+from pipeline.core.record import Role
+from pipeline.exits import Exit
+from pipeline.settings import Settings
+from pipeline.wiring import topic_names
+from tests.brokers import RECENT, Sent, delete_topics, produce
+from tests.cli.program import Ran
+from tests.cli.program import run as run_program
+from tests.docs.shell import commands
+from tests.docs.texts import blocks, text
+from tests.kafka.acls import AUDIT, CREATE, TOPIC, WORKER, Right, grants, resource, table
+from tests.kafka.secure import Grant, SecureKafka, variables
+from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+
+pytestmark = pytest.mark.kafka
+
+RULES: Final = {"identify": [{"event": "Signed Up"}]}
+WITH_RULES: Final = {"identify": '[{"event": "Signed Up"}]'}
+SIGNED_UP: Final = b'{"event":"Signed Up","userId":"u1","context":{"traits":{"plan":"pro"}}}'
+
+
+def _fill(pipeline: Pipeline) -> None:
+    """Raw records of every outcome."""
+    events = [Sent(SIGNED_UP, b"u1", (), RECENT + n, n % 3) for n in range(30)]
+    produce(pipeline.servers, pipeline.names.raw, [*events, Sent(b"{", None, (), RECENT, 0)])
+
+
+def _allow(kafka: SecureKafka, pipeline: Pipeline, rights: Iterable[Right]) -> None:
+    kafka.allow_only(grants(rights, pipeline.names, pipeline.names.raw))
+
+
+def _ends(kafka: SecureKafka, pipeline: Pipeline, **settings: str) -> str:
+    """Start a worker that must end by itself; the one sentence that it says."""
+    settings = kafka.login() | WITH_RULES | settings
+    worker = pipeline.start(**settings)
+    assert worker.wait(PATIENCE_S) == Exit.KAFKA, pipeline.text()
+    return _sentence(pipeline)
+
+
+def _sentence(pipeline: Pipeline) -> str:
+    """The last line, which is the only one that is no log line."""
+    *log, said = pipeline.text().splitlines()
+    assert all(line.startswith("{") for line in log), pipeline.text()
+    return said.removeprefix("track-pipeline: ")
+
+
+def _run(kafka: SecureKafka, pipeline: Pipeline, *arguments: str) -> Ran:
+    """Another command, under the worker's user and settings."""
+    topics = {f"topics__{role}": name for role, name in pipeline.names._asdict().items()}
+    settings = kafka.login() | WITH_RULES | topics | {"group": pipeline.names.raw}
+    return run_program(*arguments, env=variables(settings))
+
+
+def test_listed_rights_are_enough(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+    """Over TLS and SCRAM, with the listed rights alone, every outcome is written exactly once."""
+    _allow(secure_kafka, secure_pipeline, WORKER)
+    _fill(secure_pipeline)
+    worker = secure_pipeline.start(**secure_kafka.login(), **WITH_RULES)
+    secure_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    found = secure_pipeline.found()
+    assert found == secure_pipeline.expected(RULES)
+    assert {role: len(written) for role, written in found.items()} == {
+        Role.ENRICHED: 30,
+        Role.IDENTIFY: 30,
+        Role.DEAD_LETTER: 1,
+    }
+    assert not secure_pipeline.lines("recovering")
+
+
+@pytest.mark.parametrize(
+    ("without", "settings"),
+    [
+        ("identify", {"identify": "[]"}),
+        ("transactional id", {**WITH_RULES, "delivery": "at-least-once"}),
+    ],
+)
+def test_rights_that_depend_on_settings(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline, without: str, settings: dict[str, str]
+) -> None:
+    """Two of the rights are needed only under the settings that are named beside them."""
+    rights = [right for right in WORKER if right.of != without]
+    _allow(secure_kafka, secure_pipeline, rights)
+    _fill(secure_pipeline)
+    worker = secure_pipeline.start(**secure_kafka.login(), **settings)
+    secure_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    assert len(secure_pipeline.found()[Role.ENRICHED]) == 30
+
+
+@pytest.mark.parametrize("missing", WORKER, ids=str)
+def test_missing_right(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline, missing: Right
+) -> None:
+    """Each single right that is missing is named with its resource, and nothing is done."""
+    _allow(secure_kafka, secure_pipeline, [right for right in WORKER if right != missing])
+    _fill(secure_pipeline)
+    said = _ends(secure_kafka, secure_pipeline)
+    assert "the broker does not allow" in said
+    assert f"grant this user {missing.operation} on the {missing.kind}" in said
+    assert resource(missing, secure_pipeline.names, secure_pipeline.names.raw) in said
+    assert secure_pipeline.committed() == 0
+    assert secure_pipeline.found() == {}
+
+
+@pytest.mark.parametrize("missing", [right for right in WORKER if right.kind == TOPIC], ids=str)
+def test_topic_that_may_only_be_seen(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline, missing: Right
+) -> None:
+    """DESCRIBE in place of the right is told by `check` already, without a record at hand."""
+    seen = missing._replace(operation="DESCRIBE")
+    _allow(secure_kafka, secure_pipeline, [seen if each == missing else each for each in WORKER])
+    ran = _run(secure_kafka, secure_pipeline, "check")
+    assert ran.code == Exit.KAFKA
+    name = resource(missing, secure_pipeline.names, "")
+    assert f"topic {name}: the broker does not allow this user to" in ran.err
+    assert f"grant this user {missing.operation} on the topic" in ran.err
+
+
+@pytest.mark.parametrize(
+    "taken",
+    # The other outputs are refused in the same way as the first.
+    [right for right in WORKER if right.of not in {"dead_letter", "identify"}],
+    ids=str,
+)
+def test_right_taken_and_given_back(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline, taken: Right
+) -> None:
+    """A right that is taken while the worker works stops it; given back, nothing is lost."""
+    _allow(secure_kafka, secure_pipeline, WORKER)
+    _fill(secure_pipeline)
+    worker = secure_pipeline.start(**secure_kafka.login(), **WITH_RULES)
+    secure_pipeline.wait_until_done()
+    _allow(secure_kafka, secure_pipeline, [right for right in WORKER if right != taken])
+    _fill(secure_pipeline)
+    assert worker.wait(PATIENCE_S) == Exit.KAFKA, secure_pipeline.text()
+    said = _sentence(secure_pipeline)
+    assert f"grant this user {taken.operation} on the {taken.kind}" in said
+    assert resource(taken, secure_pipeline.names, secure_pipeline.names.raw) in said
+    _allow(secure_kafka, secure_pipeline, WORKER)
+    worker = secure_pipeline.start(**secure_kafka.login(), **WITH_RULES)
+    secure_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    assert secure_pipeline.found() == secure_pipeline.expected(RULES)
+
+
+def test_look_into_enriched(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+    """A new group beside events that are there must read them once, or be told where to start."""
+    _allow(secure_kafka, secure_pipeline, WORKER)
+    _fill(secure_pipeline)
+    produce(secure_pipeline.servers, secure_pipeline.names.enriched, [Sent(b"{}")])
+    said = _ends(secure_kafka, secure_pipeline)
+    assert said.startswith(f"reading topic {secure_pipeline.names.enriched}: ")
+    assert "grant this user READ on the topic" in said
+    worker = secure_pipeline.start(
+        "w2", "--initial-offset", "earliest", **secure_kafka.login(), **WITH_RULES
+    )
+    secure_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+
+
+def test_topics_create(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+    """`topics create` needs CREATE and DESCRIBE; the one that is missing is named."""
+    names = secure_pipeline.names
+    delete_topics(secure_pipeline.servers, names)
+    for operation in ("CREATE", "DESCRIBE"):
+        rights = [right for right in CREATE if right.operation != operation]
+        _allow(secure_kafka, secure_pipeline, rights)
+        ran = _run(secure_kafka, secure_pipeline, "topics", "create")
+        assert ran.code == Exit.KAFKA
+        assert f"topic {names.raw}" in ran.err
+        assert f"grant this user {operation} on the topic" in ran.err
+        assert secure_pipeline.admin.topics(names) == {}
+    _allow(secure_kafka, secure_pipeline, CREATE)
+    assert _run(secure_kafka, secure_pipeline, "topics", "create").code == 0
+    assert set(secure_pipeline.admin.topics(names)) == set(names)
+
+
+def test_audit(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+    """`audit` needs READ on all topics and DESCRIBE on the group; what is missing is named."""
+    _allow(secure_kafka, secure_pipeline, WORKER)
+    _fill(secure_pipeline)
+    worker = secure_pipeline.start(**secure_kafka.login(), **WITH_RULES)
+    secure_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    for missing in AUDIT:
+        _allow(secure_kafka, secure_pipeline, [right for right in AUDIT if right != missing])
+        ran = _run(secure_kafka, secure_pipeline, "audit")
+        assert ran.code == Exit.KAFKA
+        assert f"grant this user {missing.operation} on the {missing.kind}" in ran.err
+        assert resource(missing, secure_pipeline.names, secure_pipeline.names.raw) in ran.err
+    _allow(secure_kafka, secure_pipeline, AUDIT)
+    assert _run(secure_kafka, secure_pipeline, "audit").code == 0
+
+
+@pytest.mark.parametrize("page", ["docs/security.md"])
+def test_texts_list_what_is_granted(page: str) -> None:
+    """The table of rights is that of the rights that these tests grant."""
+    assert table() in text(page)
+
+
+def test_commands_grant_what_is_listed() -> None:
+    """The commands of the page on security give exactly the listed rights, under usual names."""
+    settings = Settings()
+    found = []
+    for block in blocks("docs/security.md", "sh"):
+        for command in commands(block.text):
+            if command.words[0] == "kafka-acls":
+                options = dict(_options(command.words[1:], {"--add"}))
+                found.append(_granted(options))
+    assert found == grants(WORKER, topic_names(settings), settings.group)
+
+
+def _options(words: list[str], flags: set[str]) -> Iterator[tuple[str, str]]:
+    """Each option with its value; flags have none."""
+    rest = iter(words)
+    for word in rest:
+        yield word, "" if word in flags else next(rest)
+
+
+def _granted(options: Mapping[str, str]) -> Grant:
+    kinds = {"--topic", "--group", "--transactional-id"}
+    (option,) = kinds & set(options)
+    return Grant(
+        ResourceType[option.removeprefix("--").replace("-", "_").upper()],
+        options[option],
+        AclOperation[options["--operation"]],
+        prefixed=options.get("--resource-pattern-type") == "prefixed",
+    )

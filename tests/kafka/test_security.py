@@ -1,0 +1,255 @@
+"""TLS and logins: what works, and the one sentence for each way in which a connection fails."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from confluent_kafka import KafkaError
+
+from pipeline.edges.kafka.diagnosis import diagnosis
+from pipeline.edges.kafka.errors import Causes
+from pipeline.exits import Exit
+from pipeline.settings import load_settings
+from tests.brokers import RECENT, Sent, produce
+from tests.cli.program import Ran
+from tests.cli.program import run as run_program
+from tests.docs.texts import blocks, table
+from tests.hostile import EVENT
+from tests.kafka.acls import WORKER, grants
+from tests.kafka.secure import OAUTH_USER, PASSWORD, USER, SecureKafka, variables
+from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+
+pytestmark = pytest.mark.kafka
+
+_SECRET: Final = "hunter2"  # noqa: S105
+_TOKEN: Final[dict[str, str | None]] = {
+    "sasl_mechanism": "OAUTHBEARER",
+    "sasl_username": None,
+    "sasl_password": None,
+    "enable_sasl_oauthbearer_unsecure_jwt": "true",
+    "sasl_oauthbearer_config": f"principal={OAUTH_USER} extension_note={_SECRET}",
+}
+
+
+def _check(settings: dict[str, str]) -> Ran:
+    """`check` with little patience."""
+    return run_program("check", env=variables(settings | {"startup_timeout_s": "1"}))
+
+
+def _fails(settings: dict[str, str]) -> str:
+    """The one sentence with which `check` ends."""
+    ran = _check(settings)
+    assert ran.code == Exit.KAFKA, ran
+    assert PASSWORD not in ran.err
+    assert _SECRET not in ran.err
+    *_, said = ran.err.splitlines()
+    assert said.startswith("track-pipeline: ")
+    return said
+
+
+Change = Callable[[SecureKafka], dict[str, str]]
+
+FAULTS: Final[dict[str, tuple[Change, str]]] = {
+    "wrong_password": (
+        lambda kafka: kafka.login(sasl_password=_SECRET),
+        rf"the broker refuses the login of user {USER} \(.*invalid credentials.*\): correct sasl",
+    ),
+    "unknown_user": (
+        lambda kafka: kafka.login(sasl_username="nobody"),
+        "the broker refuses the login of user nobody ",
+    ),
+    "unsupported_mechanism": (
+        lambda kafka: kafka.login(sasl_mechanism="PLAIN"),
+        "does not take logins by PLAIN: set sasl.mechanism to SCRAM-SHA-512 or OAUTHBEARER",
+    ),
+    "broken_token": (
+        lambda kafka: kafka.login(changed=_TOKEN | {"sasl_oauthbearer_config": f"{_SECRET}=x"}),
+        r"the login fails \(.*sasl\.oauthbearer\.config can't be used\): correct the properties",
+    ),
+    "unknown_authority": (
+        lambda kafka: kafka.login(ssl_ca_location=str(kafka.other_ca)),
+        "{address} shows a certificate of an authority that is not trusted: set ssl.ca.location",
+    ),
+    "no_authority_named": (
+        lambda kafka: kafka.login(ssl_ca_location=None),
+        "{address} shows a certificate of an authority that is not trusted: set ssl.ca.location",
+    ),
+    "expired_certificate": (
+        lambda kafka: kafka.login("EXPIRED"),
+        "{address} shows a certificate that expired on Mar  4 00:00:00 2021 GMT: the broker needs",
+    ),
+    "certificate_of_tomorrow": (
+        lambda kafka: kafka.login("EARLY"),
+        "{address} shows a certificate that is not valid before .* GMT: is this machine's clock",
+    ),
+    "certificate_of_another_host": (
+        lambda kafka: kafka.login("ELSEWHERE"),
+        "{address} shows a certificate for kafka.example.com, not for 127.0.0.1: connect by a name",
+    ),
+    "no_client_certificate": (
+        lambda kafka: kafka.login("MUTUAL"),
+        r"{address} refuses the TLS connection \(.*\): if it wants a client certificate, set ssl.",
+    ),
+    "plaintext_to_tls": (
+        lambda kafka: kafka.login(security_protocol="PLAINTEXT"),
+        "{address} speaks TLS only: set security.protocol to SSL or SASL_SSL",
+    ),
+    "login_in_clear_to_tls": (
+        lambda kafka: kafka.login(security_protocol="SASL_PLAINTEXT"),
+        "{address} speaks TLS only: set security.protocol to SSL or SASL_SSL",
+    ),
+    "tls_to_plaintext": (
+        lambda kafka: kafka.login("LOGIN", security_protocol="SASL_SSL"),
+        "{address} does not speak TLS: connect to the broker's TLS port",
+    ),
+    "tls_without_login": (
+        lambda kafka: kafka.login(security_protocol="SSL"),
+        "{address} wants a login: set security.protocol to SASL_SSL, and sasl.mechanism",
+    ),
+    "no_login_in_clear": (
+        lambda kafka: kafka.login("LOGIN", security_protocol="PLAINTEXT"),
+        "{address} wants a login: set security.protocol to SASL_PLAINTEXT, and sasl.mechanism",
+    ),
+    "login_where_there_is_none": (
+        lambda kafka: kafka.login("TLS", security_protocol="SASL_SSL"),
+        "{address} takes no login: set security.protocol to SSL, or use another port",
+    ),
+    "unknown_name": (
+        lambda kafka: kafka.login(bootstrap_servers="kafka.invalid:9093"),
+        r"the name kafka.invalid is not known \(.*\): is it spelled right\?",
+    ),
+}
+"""Client properties → the end of the sentence, as a pattern; {address} is the broker's."""
+
+
+PHRASES: Final = [
+    row[0].split("…")[0].strip() or row[0].split("…")[1].strip()
+    for row in table("docs/security.md", "the last line has")
+]
+"""The unchanging words of each failure, as the page on security has them."""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_connection_fault(secure_kafka: SecureKafka, fault: str) -> None:
+    """One sentence says what is wrong, with which broker, and what to do."""
+    change, pattern = FAULTS[fault]
+    settings = change(secure_kafka)
+    address = settings["kafka_bootstrap_servers"]
+    said = _fails(settings)
+    assert said.startswith(f"track-pipeline: no Kafka broker answers at {address} within 1 s: ")
+    assert re.search(pattern.replace("{address}", re.escape(address)), said), said
+    assert any(phrase in said for phrase in PHRASES), "it is not on the page"
+
+
+def test_fault_of_a_worker(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+    """The worker warns early with the cause, ends with it, and never shows a password."""
+    settings = secure_kafka.login(sasl_password=_SECRET)
+    worker = secure_pipeline.start(**settings, startup_timeout_s="2")
+    assert worker.wait(PATIENCE_S) == Exit.KAFKA
+    first, *_, last = secure_pipeline.text().splitlines()[1:]
+    assert "Kafka does not answer yet at" in first
+    for line in (first, last):
+        assert f"refuses the login of user {USER}" in line
+    assert "Traceback" not in secure_pipeline.text()
+    assert _SECRET not in secure_pipeline.text()
+
+
+def test_nobody_listens() -> None:
+    """A port without a server, and one that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        kafka = {"bootstrap.servers": f"127.0.0.1:{port}", "security.protocol": "ssl"}
+        assert diagnosis(kafka, Causes()) == (
+            f": 127.0.0.1:{port} takes connections, but does not answer a TLS handshake within 2 s"
+        )
+        assert diagnosis({"bootstrap.servers": f"127.0.0.1:{port}"}, Causes()) == ""
+    assert f": nothing listens at 127.0.0.1:{port}" in diagnosis(kafka, Causes())
+
+
+@pytest.mark.parametrize("servers", ["", ",", "a..b:1", "[::1", "127.0.0.1:99999999", "\0:1"])
+def test_address_that_is_none(servers: str) -> None:
+    """An address that can't be one is the client's to refuse; looking at it does no harm."""
+    causes = Causes()
+    causes(KafkaError(KafkaError._RESOLVE, "no such host"))  # noqa: SLF001  the client's own name
+    assert diagnosis({"bootstrap.servers": servers}, causes) != ""
+
+
+def test_examples_are_settings(tmp_path: Path) -> None:
+    """The TOML of the page on security is accepted, all of it."""
+    examples = blocks("docs/security.md", "toml")
+    assert len(examples) == 3
+    for number, block in enumerate(examples):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(block.text, "utf-8")
+        assert load_settings(file, {}, {}).kafka["bootstrap.servers"]
+
+
+def _allow_worker(kafka: SecureKafka, pipeline: Pipeline, user: str) -> None:
+    kafka.allow_only(grants(WORKER, pipeline.names, pipeline.names.raw), user)
+
+
+def test_login_by_token(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+    """OAUTHBEARER properties reach the client; nothing of a token's configuration is logged."""
+    _allow_worker(secure_kafka, secure_pipeline, OAUTH_USER)
+    events = [Sent(EVENT, b"u", (), RECENT + n, n % 3) for n in range(30)]
+    produce(secure_pipeline.servers, secure_pipeline.names.raw, events)
+    debug = {"kafka_debug": "security,broker,conf", "log__level": "debug"}
+    worker = secure_pipeline.start(**secure_kafka.login(changed=_TOKEN), **debug)
+    secure_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    assert secure_pipeline.found() == secure_pipeline.expected()
+    assert "librdkafka" in secure_pipeline.text()
+    assert _SECRET not in secure_pipeline.text()
+
+
+def test_password_from_a_file(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    """A worker whose password is in a file logs in, and shows neither password nor token."""
+    _allow_worker(secure_kafka, secure_pipeline, USER)
+    file = tmp_path / "password"
+    file.write_text(f"{PASSWORD}\n")
+    settings = secure_kafka.login(sasl_password=None, sasl_password_file=str(file))
+    debug = {"kafka_debug": "security,broker,conf", "log__level": "debug"}
+    worker = secure_pipeline.start(**settings, **debug)
+    secure_pipeline.wait_for(lambda: bool(secure_pipeline.lines("topics")), "the start")
+    assert terminate(worker) == 0
+    (start,) = secure_pipeline.lines("starting")
+    assert start["settings"]["kafka"]["sasl.password"] == "********"
+    assert PASSWORD not in secure_pipeline.text()
+
+
+def test_client_certificate(secure_kafka: SecureKafka) -> None:
+    """A broker that wants a client certificate is satisfied with one; what follows are rights."""
+    own: dict[str, str | None] = {
+        "ssl_certificate_location": str(secure_kafka.client),
+        "ssl_key_location": str(secure_kafka.client),
+    }
+    said = _fails(secure_kafka.login("MUTUAL", changed=own))
+    assert "grant this user READ on the topic" in said
+
+
+@pytest.mark.parametrize(
+    ("listener", "property_"),
+    [
+        ("ELSEWHERE", {"kafka_ssl_endpoint_identification_algorithm": "none"}),
+        ("EXPIRED", {"kafka_enable_ssl_certificate_verification": "false"}),
+    ],
+)
+def test_verification_turned_off(
+    secure_kafka: SecureKafka, listener: str, property_: dict[str, str]
+) -> None:
+    """Verification can't be off by accident; where it is meant, each start warns of it."""
+    settings = secure_kafka.login(listener) | property_
+    refused = _check(settings)
+    assert refused.code == Exit.USAGE
+    assert "allow_unverified_tls = true" in refused.err
+    connected = _check(settings | {"allow_unverified_tls": "true"})
+    warning, said = connected.err.splitlines()
+    assert "who the broker is, is not verified" in warning
+    assert "grant this user READ on the topic" in said

@@ -1,0 +1,494 @@
+"""Each error that Kafka can answer, at each request: what the worker does about it.
+
+On librdkafka's mock cluster, which gives any answer that it is asked for. It stores no offsets of
+transactions and removes nothing that is aborted, so "at least once" is what can be seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple, TypeVar
+
+import pytest
+from confluent_kafka import KafkaError as K
+
+from pipeline.ports import FencedError, RefusedError, TransportError
+from tests.kafka.mock_cluster import Api, MockCluster
+from tests.kafka.mock_rig import GROUP, NAMES, RECORDS, Interrupted, MockRig
+
+ALL: Final = list(range(RECORDS))
+DISCONNECTED: Final = K._TRANSPORT  # noqa: SLF001  the connection is closed instead of an answer
+EXACTLY_ONCE: Final = "exactly-once"
+AT_LEAST_ONCE: Final = "at-least-once"
+
+T = TypeVar("T")
+Codes = Mapping[Api, Sequence[int]]
+_AT_ONCE: Final = 16
+
+COORDINATOR_AWAY: Final = (
+    K.NOT_COORDINATOR,
+    K.COORDINATOR_NOT_AVAILABLE,
+    K.COORDINATOR_LOAD_IN_PROGRESS,
+)
+PARTITION_AWAY: Final = (
+    K.NOT_LEADER_FOR_PARTITION,
+    K.LEADER_NOT_AVAILABLE,
+    K.REQUEST_TIMED_OUT,
+    K.NOT_ENOUGH_REPLICAS,
+    K.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    K.KAFKA_STORAGE_ERROR,
+    K.UNKNOWN_TOPIC_OR_PART,
+)
+
+RETRIED: Final[Codes] = {
+    Api.METADATA: (K.LEADER_NOT_AVAILABLE, K.UNKNOWN_TOPIC_OR_PART, DISCONNECTED),
+    Api.FIND_COORDINATOR: (K.COORDINATOR_NOT_AVAILABLE, DISCONNECTED),
+    Api.INIT_PRODUCER_ID: (*COORDINATOR_AWAY, K.CONCURRENT_TRANSACTIONS, DISCONNECTED),
+    Api.JOIN_GROUP: (K.COORDINATOR_LOAD_IN_PROGRESS, DISCONNECTED),
+    Api.SYNC_GROUP: (K.NOT_COORDINATOR, K.REBALANCE_IN_PROGRESS, DISCONNECTED),
+    Api.HEARTBEAT: (*COORDINATOR_AWAY, DISCONNECTED),
+    Api.OFFSET_FETCH: (K.COORDINATOR_LOAD_IN_PROGRESS, K.UNSTABLE_OFFSET_COMMIT, DISCONNECTED),
+    Api.FETCH: (
+        K.NOT_LEADER_FOR_PARTITION,
+        K.FENCED_LEADER_EPOCH,
+        K.KAFKA_STORAGE_ERROR,
+        K.UNKNOWN,
+        DISCONNECTED,
+    ),
+    Api.ADD_PARTITIONS_TO_TXN: (
+        *COORDINATOR_AWAY,
+        K.CONCURRENT_TRANSACTIONS,
+        K.UNKNOWN_TOPIC_OR_PART,
+        DISCONNECTED,
+    ),
+    Api.PRODUCE: (*PARTITION_AWAY, DISCONNECTED),
+    Api.ADD_OFFSETS_TO_TXN: (*COORDINATOR_AWAY, K.CONCURRENT_TRANSACTIONS, DISCONNECTED),
+    Api.TXN_OFFSET_COMMIT: (*COORDINATOR_AWAY, K.UNKNOWN_TOPIC_OR_PART, DISCONNECTED),
+    Api.END_TXN: (*COORDINATOR_AWAY, K.CONCURRENT_TRANSACTIONS, DISCONNECTED),
+}
+"""The same call again; the worker does not even notice."""
+
+SOFT: Final[Codes] = {
+    Api.ADD_OFFSETS_TO_TXN: (K.INVALID_PRODUCER_ID_MAPPING, K.UNKNOWN),
+    Api.TXN_OFFSET_COMMIT: (
+        K.ILLEGAL_GENERATION,
+        K.UNKNOWN_MEMBER_ID,
+        K.REBALANCE_IN_PROGRESS,
+        K.OFFSET_METADATA_TOO_LARGE,
+        K.UNKNOWN,
+    ),
+}
+"""The offsets are refused before the commit: the transaction is aborted, the same batch again."""
+
+HARD: Final[Codes] = {
+    Api.OFFSET_FETCH: (K.UNKNOWN,),
+    Api.ADD_PARTITIONS_TO_TXN: (K.INVALID_TXN_STATE,),
+    Api.PRODUCE: (K.OUT_OF_ORDER_SEQUENCE_NUMBER,),
+    Api.ADD_OFFSETS_TO_TXN: (K.INVALID_TXN_STATE,),
+    Api.TXN_OFFSET_COMMIT: (K.UNSUPPORTED_FOR_MESSAGE_FORMAT,),
+    Api.END_TXN: (
+        K.INVALID_TXN_STATE,
+        K.INVALID_PRODUCER_ID_MAPPING,
+        K.KAFKA_STORAGE_ERROR,
+        K.REQUEST_TIMED_OUT,
+        K.UNKNOWN,
+    ),
+}
+"""Raised by the commit, or fatal: what was committed is not known, a new session asks."""
+
+BACKGROUND: Final[Codes] = {
+    Api.ADD_PARTITIONS_TO_TXN: (
+        K.INVALID_PRODUCER_ID_MAPPING,
+        K.OPERATION_NOT_ATTEMPTED,
+        K.UNKNOWN,
+    ),
+    Api.PRODUCE: (K.UNKNOWN_PRODUCER_ID, K.INVALID_RECORD, K.POLICY_VIOLATION, K.UNKNOWN),
+}
+"""Told by whichever call comes next: an abort when that is not the commit, else a new session."""
+
+ACKNOWLEDGED_RETRIED: Final[Codes] = {
+    Api.PRODUCE: (K.NOT_LEADER_FOR_PARTITION, K.NOT_ENOUGH_REPLICAS, DISCONNECTED),
+    Api.OFFSET_COMMIT: (
+        *COORDINATOR_AWAY,
+        K.REQUEST_TIMED_OUT,
+        K.REBALANCE_IN_PROGRESS,
+        DISCONNECTED,
+    ),
+}
+"""At least once, the same call again."""
+
+ACKNOWLEDGED_HARD: Final[Codes] = {
+    Api.OFFSET_COMMIT: (K.ILLEGAL_GENERATION, K.OFFSET_METADATA_TOO_LARGE, K.UNKNOWN),
+}
+"""At least once, a commit that failed."""
+
+
+class Row(NamedTuple):
+    """The answer to the first request of a kind."""
+
+    api: Api
+    code: int
+
+
+class Stops(NamedTuple):
+    """An answer that ends the worker, and what its sentence must name."""
+
+    api: Api
+    code: int
+    error: type[TransportError]
+    says: str
+    delivery: str = EXACTLY_ONCE
+
+
+_SHARED_ID: Final = "same transactional id.*instance_id of its own"
+_READ_GROUP: Final = f"grant this user READ on the group {GROUP} "
+_WRITE_ID: Final = f"grant this user WRITE on the transactional id track.{GROUP}."
+
+STOPS: Final = (
+    Stops(Api.FIND_COORDINATOR, K.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RefusedError, _WRITE_ID),
+    Stops(Api.INIT_PRODUCER_ID, K.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RefusedError, _WRITE_ID),
+    Stops(
+        Api.INIT_PRODUCER_ID,
+        K.INVALID_TRANSACTION_TIMEOUT,
+        RefusedError,
+        "transaction_timeout_ms exceeds the broker's",
+    ),
+    Stops(Api.INIT_PRODUCER_ID, K.PRODUCER_FENCED, FencedError, _SHARED_ID),
+    Stops(Api.JOIN_GROUP, K.GROUP_AUTHORIZATION_FAILED, RefusedError, _READ_GROUP),
+    Stops(Api.OFFSET_FETCH, K.GROUP_AUTHORIZATION_FAILED, RefusedError, _READ_GROUP),
+    Stops(
+        Api.FETCH, K.TOPIC_AUTHORIZATION_FAILED, RefusedError, f"topic {NAMES.raw}: .*grant.* READ"
+    ),
+    Stops(
+        Api.ADD_PARTITIONS_TO_TXN, K.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RefusedError, _WRITE_ID
+    ),
+    Stops(Api.ADD_PARTITIONS_TO_TXN, K.PRODUCER_FENCED, FencedError, _SHARED_ID),
+    Stops(Api.ADD_PARTITIONS_TO_TXN, K.INVALID_PRODUCER_EPOCH, FencedError, _SHARED_ID),
+    Stops(
+        Api.PRODUCE,
+        K.TOPIC_AUTHORIZATION_FAILED,
+        RefusedError,
+        f"topic {NAMES.enriched}: .*grant.* WRITE on the topic",
+    ),
+    Stops(Api.PRODUCE, K.PRODUCER_FENCED, FencedError, _SHARED_ID),
+    Stops(Api.PRODUCE, K.INVALID_PRODUCER_EPOCH, FencedError, _SHARED_ID),
+    Stops(Api.ADD_OFFSETS_TO_TXN, K.GROUP_AUTHORIZATION_FAILED, RefusedError, _READ_GROUP),
+    Stops(Api.ADD_OFFSETS_TO_TXN, K.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RefusedError, _WRITE_ID),
+    Stops(Api.ADD_OFFSETS_TO_TXN, K.PRODUCER_FENCED, FencedError, _SHARED_ID),
+    Stops(Api.TXN_OFFSET_COMMIT, K.GROUP_AUTHORIZATION_FAILED, RefusedError, _READ_GROUP),
+    Stops(Api.TXN_OFFSET_COMMIT, K.FENCED_INSTANCE_ID, FencedError, "same instance id"),
+    Stops(Api.TXN_OFFSET_COMMIT, K.PRODUCER_FENCED, FencedError, _SHARED_ID),
+    Stops(Api.END_TXN, K.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RefusedError, _WRITE_ID),
+    Stops(Api.END_TXN, K.PRODUCER_FENCED, FencedError, _SHARED_ID),
+    Stops(Api.END_TXN, K.INVALID_PRODUCER_EPOCH, FencedError, _SHARED_ID),
+    Stops(
+        Api.OFFSET_COMMIT, K.GROUP_AUTHORIZATION_FAILED, RefusedError, _READ_GROUP, AT_LEAST_ONCE
+    ),
+    Stops(Api.OFFSET_COMMIT, K.FENCED_INSTANCE_ID, FencedError, "same instance id", AT_LEAST_ONCE),
+    Stops(
+        Api.PRODUCE,
+        K.TOPIC_AUTHORIZATION_FAILED,
+        RefusedError,
+        f"topic {NAMES.enriched}: .*grant.* WRITE on the topic",
+        AT_LEAST_ONCE,
+    ),
+)
+"""What only the operator can mend."""
+
+
+def _name(value: object) -> str:
+    """A row's name."""
+    if isinstance(value, Api):
+        return value.name
+    if isinstance(value, Row | Stops):
+        return f"{value.api.name} {K(value.code).name()}"
+    return K(value).name() if isinstance(value, int) else str(value)
+
+
+def _each(test: Callable[[T], None], rows: Sequence[T]) -> None:
+    """Test all rows at once, since they do little but wait; a failure names its row."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        running = [(row, pool.submit(test, row)) for row in rows]
+    for row, done in running:
+        error = done.exception()
+        if error is not None:
+            error.add_note(f"row: {_name(row)}")
+            raise error
+
+
+def _rows(codes: Codes) -> list[Row]:
+    return [Row(api, code) for api, each in codes.items() for code in each]
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    """A mock cluster of one broker."""
+    with MockCluster() as made:
+        yield made
+
+
+def _contract(cluster: MockCluster, api: Api) -> Interrupted | None:
+    """Heartbeats are sent in the background: wait until the answer to one was given."""
+    return Interrupted(lambda: cluster.wait_until_given(api)) if api is Api.HEARTBEAT else None
+
+
+@pytest.mark.parametrize(
+    ("delivery", "codes"),
+    [(EXACTLY_ONCE, RETRIED), (AT_LEAST_ONCE, ACKNOWLEDGED_RETRIED)],
+    ids=[EXACTLY_ONCE, AT_LEAST_ONCE],
+)
+def test_retried(delivery: str, codes: Codes) -> None:
+    """The call is made again; one session, one batch, no reset, each event once."""
+
+    def check(row: Row) -> None:
+        api, code = row
+        with MockCluster() as cluster:
+            rig = MockRig(cluster, delivery=delivery)
+            cluster.push(api, [code])
+            meter = rig.work(_contract(cluster, api))
+            assert cluster.left(api) == 0
+            assert meter.recoveries == []
+            assert rig.broker.diary.count("open") == 1
+            assert "abort" not in rig.broker.diary
+            assert rig.sources() == ALL
+
+    _each(check, _rows(codes))
+
+
+def test_soft_reset() -> None:
+    """The transaction is aborted and the batch read again, by the same session."""
+
+    def check(row: Row) -> None:
+        api, code = row
+        with MockCluster() as cluster:
+            rig = MockRig(cluster)
+            cluster.push(api, [code])
+            meter = rig.work()
+            assert [how for how, _ in meter.recoveries] == ["soft reset"]
+            assert K(code).name() in meter.recoveries[0][1]
+            assert rig.broker.diary == ["open", "begin", "commit", "abort", "begin", "commit"]
+            assert set(rig.sources()) == set(ALL)
+
+    _each(check, _rows(SOFT))
+
+
+@pytest.mark.parametrize(
+    ("delivery", "codes"),
+    [(EXACTLY_ONCE, HARD), (AT_LEAST_ONCE, ACKNOWLEDGED_HARD)],
+    ids=[EXACTLY_ONCE, AT_LEAST_ONCE],
+)
+def test_hard_reset(delivery: str, codes: Codes) -> None:
+    """The session is dropped, never aborted; a new one goes on from the committed offsets."""
+
+    def check(row: Row) -> None:
+        api, code = row
+        with MockCluster() as cluster:
+            rig = MockRig(cluster, delivery=delivery)
+            cluster.push(api, [code])
+            meter = rig.work()
+            assert [how for how, _ in meter.recoveries] == ["hard reset"]
+            assert K(code).name() in meter.recoveries[0][1]
+            assert rig.broker.diary.count("open") == 2
+            assert "abort" not in rig.broker.diary
+            assert set(rig.sources()) == set(ALL)
+
+    _each(check, _rows(codes))
+
+
+def test_failed_in_the_background() -> None:
+    """Aborted only when the commit was not yet asked for; the batch is written again."""
+
+    def check(row: Row) -> None:
+        with MockCluster() as cluster:
+            rig = MockRig(cluster)
+            cluster.push(row.api, [row.code])
+            meter = rig.work()
+            (how, _), *_ = meter.recoveries
+            assert (how == "soft reset") == ("abort" in rig.broker.diary)
+            assert set(rig.sources()) == set(ALL)
+
+    _each(check, _rows(BACKGROUND))
+
+
+def test_stops() -> None:
+    """One sentence says what to do, nothing is tried again; in the end nothing is missing."""
+
+    def check(stops: Stops) -> None:
+        with MockCluster() as cluster:
+            # No broker says so to a member without one, and librdkafka would never close.
+            static: dict[str, Any] = {}
+            if stops.code == K.FENCED_INSTANCE_ID:
+                static["instance_id"] = "w1"
+            rig = MockRig(cluster, delivery=stops.delivery, **static)
+            cluster.push(stops.api, [stops.code])
+            with pytest.raises(stops.error, match=stops.says):
+                rig.work()
+            assert rig.broker.diary.count("open") == 1
+            assert rig.broker.diary.count("begin") <= 1
+            rig.work()
+            assert set(rig.sources()) == set(ALL)
+
+    _each(check, STOPS)
+
+
+def test_fenced_instance_while_reading() -> None:
+    """Fenced by the group alone, the worker asks who has its transactional id; it is still ours."""
+
+    def check(api: Api) -> None:
+        with MockCluster() as cluster:
+            rig = MockRig(cluster, instance_id="w1")
+            cluster.push(api, [K.FENCED_INSTANCE_ID])
+            meter = rig.work()
+            assert meter.recoveries[0][0] == "hard reset"
+            assert "lost track of this member" in meter.recoveries[0][1]
+            assert set(rig.sources()) == set(ALL)
+
+    _each(check, [Api.JOIN_GROUP, Api.SYNC_GROUP, Api.HEARTBEAT])
+
+
+def test_fenced_instance_without_transactions(cluster: MockCluster) -> None:
+    """At least once there is nobody to ask: the worker stops, though it has nothing to commit."""
+    rig = MockRig(cluster, instance_id="w1", delivery=AT_LEAST_ONCE)
+    cluster.push(Api.JOIN_GROUP, [K.FENCED_INSTANCE_ID])
+    with pytest.raises(FencedError, match="same instance id"):
+        rig.work(give_up_s=10.0)
+
+
+def test_offset_out_of_range_that_is_there(cluster: MockCluster) -> None:
+    """A replica that is behind denies an offset that exists: nothing is lost, it is read again."""
+    rig = MockRig(cluster, batch__linger_ms="500")
+    cluster.push(Api.FETCH, [K.OFFSET_OUT_OF_RANGE])
+    meter = rig.work()
+    assert [how for how, _ in meter.recoveries] in ([], ["hard reset"])
+    assert set(rig.sources()) == set(ALL)
+
+
+@pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
+def test_idempotent_write(cluster: MockCluster, delivery: str) -> None:
+    """Older brokers want a right of their own for idempotent producers; it is named."""
+    rig = MockRig(cluster, delivery=delivery)
+    cluster.push(Api.INIT_PRODUCER_ID, [K.CLUSTER_AUTHORIZATION_FAILED])
+    with pytest.raises(RefusedError, match="IDEMPOTENT_WRITE on the cluster"):
+        rig.work(give_up_s=3.0)
+
+
+def test_transaction_not_allowed_a_topic(cluster: MockCluster) -> None:
+    """A topic that may not be written is named, also when the cluster does not tell which."""
+    rig = MockRig(cluster)
+    cluster.push(Api.ADD_PARTITIONS_TO_TXN, [K.TOPIC_AUTHORIZATION_FAILED])
+    with pytest.raises(RefusedError, match=f"{NAMES.enriched}.*WRITE"):
+        rig.work()
+
+
+@pytest.mark.parametrize("topic", [NAMES.raw, NAMES.enriched])
+def test_topic_missing_or_hidden(topic: str) -> None:
+    """A topic that can't be had when a session begins is named, with what to do."""
+    remedies = {
+        K.UNKNOWN_TOPIC_OR_PART: "topics create",
+        K.TOPIC_AUTHORIZATION_FAILED: "grant this user",
+    }
+
+    def check(code: int) -> None:
+        with MockCluster() as cluster:
+            rig = MockRig(cluster)
+            cluster.fail_topic(topic, code)
+            with pytest.raises(RefusedError, match=f"topic {topic}: .*{remedies[code]}"):
+                rig.work()
+
+    _each(check, list(remedies))
+
+
+@pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
+def test_record_refused(delivery: str) -> None:
+    """A refusal of one record has it searched for; a record that is refused alone is a letter."""
+    reasons = {
+        K.MSG_SIZE_TOO_LARGE: "enriched_too_large",
+        K.INVALID_TIMESTAMP: "timestamp_refused",
+    }
+
+    def check(code: int) -> None:
+        with MockCluster() as cluster:
+            rig = MockRig(cluster, delivery=delivery)
+            cluster.push(Api.PRODUCE, [code, code])
+            meter = rig.work()
+            assert meter.narrowings[0] == RECORDS
+            assert meter.recoveries == []
+            assert set(meter.total.dead_letters) <= {reasons[code]}
+            assert set(rig.sources()) == set(ALL)
+
+    _each(check, list(reasons))
+
+
+def test_gives_up(cluster: MockCluster) -> None:
+    """What does not get better ends the worker after so many resets, with the last cause."""
+    rig = MockRig(cluster)
+    cluster.push(Api.END_TXN, [K.UNKNOWN] * 3)
+    with pytest.raises(TransportError, match=r"gave up after 2 attempts.*UNKNOWN"):
+        rig.work(max_resets=2)
+    assert rig.broker.diary.count("open") == 3
+
+
+def test_slow_commit(cluster: MockCluster) -> None:
+    """After a commit that took over two seconds the next transaction has a new producer."""
+    rig = MockRig(cluster, batch=RECORDS // 2)
+    cluster.push(Api.END_TXN, [K.NO_ERROR], delay_ms=2500)
+    meter = rig.work()
+    assert meter.recoveries == []
+    assert rig.broker.diary == ["open", "begin", "commit", "begin", "commit"]
+    assert cluster.requests()[Api.INIT_PRODUCER_ID] == 2
+    assert rig.sources() == ALL
+
+
+def test_quick_commits(cluster: MockCluster) -> None:
+    """One producer is enough for commits that are quick."""
+    rig = MockRig(cluster, batch=RECORDS // 2)
+    rig.work()
+    assert rig.broker.diary == ["open", "begin", "commit", "begin", "commit"]
+    assert cluster.requests()[Api.INIT_PRODUCER_ID] == 1
+
+
+def test_commit_not_answered_in_time(cluster: MockCluster) -> None:
+    """A commit without an answer by the deadline has an unknown outcome; it is never aborted."""
+    rig = MockRig(cluster, transaction_timeout_ms="1000")
+    cluster.push(Api.END_TXN, [K.NO_ERROR], delay_ms=3000)
+    meter = rig.work()
+    assert [how for how, _ in meter.recoveries] == ["hard reset"]
+    assert rig.broker.diary == ["open", "begin", "commit"] * 2
+    assert set(rig.sources()) == set(ALL)
+
+
+@pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
+def test_broker_away_for_a_moment(delivery: str) -> None:
+    """Whatever the worker is at, it goes on when the broker is back, and nothing is missing."""
+
+    def check(step: str) -> None:
+        with MockCluster() as cluster:
+            rig = MockRig(cluster, delivery=delivery)
+            if step == "open":
+                rig.outage()
+            rig.broker.before[step] = rig.outage
+            rig.work(Interrupted(rig.outage) if step == "process" else None)
+            assert set(rig.sources()) == set(ALL)
+
+    _each(check, ["open", "collect", "begin", "process", "commit"])
+
+
+def test_coordinators_move() -> None:
+    """Group and transaction get another coordinator; the worker does not even notice."""
+
+    def check(step: str) -> None:
+        with MockCluster(brokers=2) as cluster:
+            rig = MockRig(cluster)
+
+            def move(broker: int = 2) -> None:
+                cluster.move_coordinator("group", GROUP, broker)
+                cluster.move_coordinator("transaction", rig.settings.transactional_id, broker)
+
+            move(1)
+            rig.broker.before[step] = move
+            meter = rig.work(Interrupted(move) if step == "process" else None)
+            assert meter.recoveries == []
+            assert set(rig.sources()) == set(ALL)
+
+    _each(check, ["collect", "begin", "process", "commit"])
