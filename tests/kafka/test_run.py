@@ -17,7 +17,6 @@ from pipeline.exits import Exit
 from tests.brokers import (
     RECENT,
     Sent,
-    add_partitions,
     create_topics,
     delete_records,
     delete_topics,
@@ -213,7 +212,8 @@ def test_expired_offsets(pipeline: Pipeline) -> None:
     assert len(pipeline.found()[Role.ENRICHED]) == 9
 
 
-def test_deleted_records(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("strategy", ["range", "cooperative-sticky"])
+def test_deleted_records(pipeline: Pipeline, strategy: str) -> None:
     """Records that were deleted before they were read are data loss: stop, and name the range."""
     names, servers = pipeline.names, pipeline.servers
     produce(servers, names.raw, _events(9))
@@ -225,7 +225,9 @@ def test_deleted_records(pipeline: Pipeline) -> None:
     said = _ends(pipeline, Exit.DATA_LOSS)
     assert f"{names.raw}/0: offset 3 does not exist" in said
     assert "records 3 to 4 were deleted" in said
-    worker = pipeline.start(on_data_loss="continue")
+    worker = pipeline.start(
+        on_data_loss="continue", consumer_partition_assignment_strategy=strategy
+    )
     pipeline.wait_until_done()
     assert terminate(worker) == 0
     sources = [source for source, _, _ in pipeline.found()[Role.ENRICHED]]
@@ -250,22 +252,6 @@ def test_output_topic_deleted_while_running(
     pipeline.wait_until_done()
     assert terminate(worker) == 0
     assert pipeline.found() == pipeline.expected()
-
-
-def test_partitions_added_while_running(pipeline: Pipeline) -> None:
-    """A raw topic that grows stops the worker with the remedy; after a restart nothing is lost."""
-    worker = pipeline.start(consumer_topic_metadata_refresh_interval_ms="500")
-    pipeline.wait_for(lambda: bool(pipeline.lines("topics")), "the start")
-    produce(pipeline.servers, pipeline.names.raw, _events(30))
-    add_partitions(pipeline.servers, pipeline.names.raw, 4)
-    assert worker.wait(PATIENCE_S) == Exit.KAFKA
-    assert "has got more partitions than the 3" in pipeline.text().splitlines()[-1]
-    produce(pipeline.servers, pipeline.names.raw, [Sent(EVENT, b"u1", (), RECENT, 3)])
-    worker = pipeline.start()
-    pipeline.wait_until_done()
-    assert terminate(worker) == 0
-    sources = [source for source, _, _ in pipeline.found()[Role.ENRICHED]]
-    assert sources == [source for source, _, _ in pipeline.expected()[Role.ENRICHED]]
 
 
 def test_bad_client_setting(pipeline: Pipeline) -> None:

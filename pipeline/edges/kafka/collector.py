@@ -67,6 +67,8 @@ class Collector:
         self.closing = False
         """Partitions that are still given are not taken: asking for their offsets may wait long."""
         self._lost = 0
+        self._gone: dict[int, int] = {}
+        """Partition → where to go on, of those whose next offset was deleted."""
         self.next: dict[int, int] = {}
         """Partition → offset of the next record, of the partitions that are held."""
         consumer.subscribe(
@@ -165,15 +167,20 @@ class Collector:
             )
         _LOG.error("data lost, going on: %s", what)
         self._lost += low - wanted
-        self.next[number] = low
-        self._assign_again(number)
+        self._gone[number] = low
 
-    def _assign_again(self, number: int) -> None:
-        """A partition whose offset was gone can't be sought, only assigned anew."""
-        place = TopicPartition(self._topic, number, self.next[number])
+    def _assign_again(self) -> None:
+        """A partition whose offset was gone can't be sought, only assigned anew.
+
+        An eager assignment is made as a whole, so this waits until everything that was collected
+        is counted in `next`: else it would be read twice.
+        """
+        gone, self._gone = self._gone, {}
+        self.next.update(gone)
+        places = [TopicPartition(self._topic, number, at) for number, at in gone.items()]
         if self._cooperative:
-            self._consumer.incremental_unassign([place])
-            self._consumer.incremental_assign([place])
+            self._consumer.incremental_unassign(places)
+            self._consumer.incremental_assign(places)
         else:
             self._consumer.assign(
                 [TopicPartition(self._topic, held, at) for held, at in self.next.items()]
@@ -194,6 +201,8 @@ class Collector:
         self._collected = []
         for number, offset in last.items():
             positions[topic, number] = self.next[number] = offset + 1
+        if self._gone:
+            self._assign_again()
         inherited, self._inherited = self._inherited, []
         lost, self._lost = self._lost, 0
         return Batch(records, positions, inherited, lost)
@@ -281,6 +290,7 @@ class Collector:
             ]
             for number in gone:
                 self.next.pop(number, None)
+                self._gone.pop(number, None)
                 self._awaited.pop(number, None)
                 self._fresh.pop((self._topic, number), None)
         except Exception as error:  # noqa: BLE001  see above
