@@ -61,6 +61,12 @@ class _Duration(click.ParamType[float]):
     multiple=True,
     help="Only this fault; may be given more than once.",
 )
+@click.option(
+    "--static/--dynamic",
+    default=False,
+    show_default=True,
+    help="Whether the workers have instance ids: some faults need one, some the other.",
+)
 @click.option("--rate", type=click.IntRange(10), default=1500, show_default=True, help="Events/s.")
 @click.option("--partitions", type=click.IntRange(3), default=6, show_default=True)
 @click.option(
@@ -73,6 +79,7 @@ def chaos(  # noqa: PLR0917  one for each option
     seed: int | None,
     nodes: str,
     faults: tuple[str, ...],
+    static: bool,  # noqa: FBT001  click gives it by name
     rate: int,
     partitions: int,
     sabotage: str | None,
@@ -84,7 +91,14 @@ def chaos(  # noqa: PLR0917  one for each option
     seed = secrets.randbelow(2**32) if seed is None else seed
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(f"seed {seed}")
-    plan = Plan(seed, faults or faults_for(int(nodes)), duration, rate=rate, partitions=partitions)
+    plan = Plan(
+        seed,
+        faults or faults_for(int(nodes), static=static),
+        duration,
+        rate=rate,
+        partitions=partitions,
+        static=static,
+    )
     folder = Path(tempfile.mkdtemp(prefix="track-pipeline-chaos-"))
     tell = _telling(console)
     with Cluster(folder, int(nodes), lambda _: None) as cluster:

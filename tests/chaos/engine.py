@@ -33,9 +33,16 @@ _FINE: Final = frozenset(
 Tell = Callable[[str], None]
 
 
-def faults_for(brokers: int) -> tuple[str, ...]:
-    """All faults that differ on so many brokers."""
-    return tuple(FAULTS) if brokers > 1 else (*WORKER_FAULTS, *ONE_NODE_FAULTS)
+_STATIC_ONLY: Final = frozenset({"evicted while collecting"})
+_DYNAMIC_ONLY: Final = frozenset({"slow transaction", "seek lost"})
+"""Members of an eager group hold up its rebalance, so that their offsets are not refused."""
+
+
+def faults_for(brokers: int, *, static: bool) -> tuple[str, ...]:
+    """All faults that differ on so many brokers and can happen to such members."""
+    faults = tuple(FAULTS) if brokers > 1 else (*WORKER_FAULTS, *ONE_NODE_FAULTS)
+    impossible = _DYNAMIC_ONLY if static else _STATIC_ONLY
+    return tuple(fault for fault in faults if fault not in impossible)
 
 
 @dataclass(slots=True)

@@ -45,14 +45,17 @@ class Ended(NamedTuple):
 class Slot:
     """One worker by name; a zombie and its successor are two processes of one slot."""
 
-    def __init__(self, name: str, folder: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, folder: Path, variables: Mapping[str, str], *, static: bool
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self.orders = folder / f"{name}.order"
         self._environment = {
             **environment(),
             **variables,
-            "TRACK_INSTANCE_ID": name,
+            # One transactional id for each slot, whatever the membership.
+            "TRACK_INSTANCE_ID" if static else "TRACK_TRANSACTIONAL_ID_PREFIX": name,
             ORDERS_VARIABLE: str(self.orders),
         }
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -123,8 +126,11 @@ class Slot:
 class Fleet:
     """All slots, watched by a thread."""
 
-    def __init__(self, folder: Path, variables: Mapping[str, str], sabotage: str | None) -> None:
+    def __init__(
+        self, folder: Path, variables: Mapping[str, str], sabotage: str | None, *, static: bool
+    ) -> None:
         self._folder = folder
+        self._static = static
         self._variables = dict(variables)
         if sabotage is not None:
             self._variables[SABOTAGE_VARIABLE] = sabotage
@@ -138,8 +144,10 @@ class Fleet:
     def add(self, name: str) -> Slot:
         """A slot, and its first process."""
         with self._lock:
-            slot = self.slots.get(name) or Slot(name, self._folder, self._variables)
-            self.slots[name] = slot
+            slot = self.slots.get(name)
+            if slot is None:
+                slot = Slot(name, self._folder, self._variables, static=self._static)
+                self.slots[name] = slot
             slot.held = False
             slot.start()
         return slot

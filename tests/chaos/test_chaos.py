@@ -17,7 +17,8 @@ from tests.chaos.world import Plan
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-FAULTS = ("kill during commit", "seek lost", "network cut", "kill leader of raw")
+FAULTS = ("kill during commit", "seek lost", "network cut", "kill at random")
+"""No kill of the broker: on a single one that meets a bug of Kafka's own (docs/operating.md)."""
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,8 @@ class Plan:
     patience_s: float = 90.0
     """For the group to get over everything: more means that it hangs."""
     sabotage: str | None = None
+    static: bool = False
+    """Static membership: the workers have instance ids; else each has a transactional id only."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """More TRACK_ variables for the workers."""
 
@@ -67,7 +69,7 @@ class World:
         self.progress = Progress(self.operator, self.group, self.names.raw)
         ledger = Ledger(folder / "ledger.txt")
         self.load = Load(cluster.servers, self.names.raw, plan.seed, plan.rate, ledger)
-        self.fleet = Fleet(folder, self.variables, plan.sabotage)
+        self.fleet = Fleet(folder, self.variables, plan.sabotage, static=plan.static)
         self.complaints: list[str] = []
         """Behaviour that is wrong, whatever the topics hold."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -114,11 +114,11 @@ class Collector:
     def _without_revoked(self, messages: list[Message]) -> list[Message]:
         """Messages that `consume` had taken before a partition was revoked are its next owner's."""
         revoked = set(self._revoked)
-        regained = [TopicPartition(self._topic, number) for number in revoked & set(self.next)]
+        regained = revoked & set(self.next)
         if regained and any(message.partition() in revoked for message in messages):
-            # Which of them are from before the loss can't be told: read the partition anew.
-            for place in self._start_of(regained).places:
-                self._consumer.seek(place)
+            # Which of them are from before the loss can't be told: read the partitions anew, from
+            # where they were assigned. Not by a seek: a lost one could not be noticed here.
+            self._assign_again({number: self.next[number] for number in regained})
         return [message for message in messages if message.partition() not in revoked]
 
     def _is_record(self, message: Message) -> bool:
@@ -169,15 +169,14 @@ class Collector:
         self._lost += low - wanted
         self._gone[number] = low
 
-    def _assign_again(self) -> None:
-        """A partition whose offset was gone can't be sought, only assigned anew.
+    def _assign_again(self, offsets: Mapping[int, int]) -> None:
+        """Read these partitions from these offsets.
 
-        An eager assignment is made as a whole, so this waits until everything that was collected
-        is counted in `next`: else it would be read twice.
+        An eager assignment is made as a whole: everything that was collected of other partitions
+        must be counted in `next`, else it would be read twice.
         """
-        gone, self._gone = self._gone, {}
-        self.next.update(gone)
-        places = [TopicPartition(self._topic, number, at) for number, at in gone.items()]
+        self.next.update(offsets)
+        places = [TopicPartition(self._topic, number, at) for number, at in offsets.items()]
         if self._cooperative:
             self._consumer.incremental_unassign(places)
             self._consumer.incremental_assign(places)
@@ -202,7 +201,9 @@ class Collector:
         for number, offset in last.items():
             positions[topic, number] = self.next[number] = offset + 1
         if self._gone:
-            self._assign_again()
+            # A partition whose offset was gone can't be sought, only assigned anew.
+            self._assign_again(self._gone)
+            self._gone = {}
         inherited, self._inherited = self._inherited, []
         lost, self._lost = self._lost, 0
         return Batch(records, positions, inherited, lost)
