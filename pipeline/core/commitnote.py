@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 _NOTE: Final = re.compile(
     r"(?P<contract>[^;]+;[^;=]+);base=(?P<base>[01]\.[0-9]{6});left=(?P<left>[0-9]{1,9})"
-    r";bad=(?P<bad>[0-9]{1,9});at=(?P<at>[0-9]{1,15});origin=(?P<origin>[01]);topic=(?P<topic>[A-Za-z0-9_-]*)"
+    r";bad=(?P<bad>[0-9]{1,9});at=(?P<at>[0-9]{1,15});origin=(?P<origin>[01]);topic=(?P<topic>[^;]*)"
 )
 
 

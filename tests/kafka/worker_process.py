@@ -88,8 +88,7 @@ class Pipeline:
         """Wait until something is so; the logs are shown when it takes too long."""
         deadline = time.monotonic() + PATIENCE_S
         while not reached():
-            logs = "\n".join(path.read_text()[-2000:] for path in self._folder.glob("*.log"))
-            assert time.monotonic() < deadline, f"{what} took too long\n{logs}"
+            assert time.monotonic() < deadline, f"{what} took too long\n{self._logs()}"
             time.sleep(0.02)
 
     def wait_until_done(self) -> None:
@@ -102,11 +101,15 @@ class Pipeline:
         self.wait_for(done, "reading everything")
 
     def end_all(self) -> None:
-        """Kill what is left."""
+        """Kill what is left; pytest shows the end of the logs when the test has failed."""
         for worker in self._workers:
             if worker.poll() is None:
                 worker.kill()
             worker.wait()
+        print(self._logs())
+
+    def _logs(self) -> str:
+        return "\n".join(path.read_text()[-4000:] for path in sorted(self._folder.glob("*.log")))
 
     def expected(self, settings: Mapping[str, Any] | None = None) -> dict[Role, list[Written]]:
         """What the contract makes of the raw topic."""

@@ -136,7 +136,7 @@ def test_always_watches_once_it_knows_what_is_usual() -> None:
     "note",
     [
         _note(NEW),
-        _note("2;0123456789ab", 1.0, 10_000, 1_800_000_000_000, "A-_9" * 5 + "xy")._replace(
+        _note("2;0123456789ab", 1.0, 10_000, 1_800_000_000_000, "A-_+/9" * 3 + "wxyz")._replace(
             bad=77, origin=True
         ),
     ],

@@ -90,17 +90,18 @@ class StartPositions:
                 # Asked again: what is written may be another worker's of this group, as new as we.
                 known = is_known()
                 if not known:
-                    raise self._expired()
+                    raise self._gone(topic)
             if known:
                 return OFFSET_BEGINNING
         wanted = self._start_over or self._initial_offset
         return OFFSET_END if wanted == _LATEST else OFFSET_BEGINNING
 
-    def _expired(self) -> DataLossError:
+    def _gone(self, topic: str) -> DataLossError:
         return DataLossError(
-            f"group {self.group} has no committed offsets, but the enriched topic already "
-            "holds events: its offsets have expired, and starting over would double them. "
-            "Say once where to start: --initial-offset earliest or --initial-offset latest"
+            f"group {self.group} has no committed offsets for topic {topic}, but the enriched "
+            "topic already holds events: the offsets have expired, or were deleted together with "
+            "the raw topic, and starting over would double what was enriched. Say once where to "
+            "start: --initial-offset earliest or --initial-offset latest"
         )
 
     def _was_written(self, consumer: Consumer) -> bool:

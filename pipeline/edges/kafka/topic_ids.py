@@ -19,6 +19,8 @@ from pipeline.edges.kafka.errors import Causes
 _EVERY_S: Final = 10.0
 _NONE: Final = "A" * 22
 """What a cluster that has no topic ids answers."""
+_AS_KAFKA_WRITES: Final = str.maketrans("+/", "-_")
+"""Kafka's own tools show ids in base64's alphabet for URLs; librdkafka takes the other one."""
 
 
 class TopicIds:
@@ -60,4 +62,4 @@ class TopicIds:
             answer = str(asked.result(self._timeout_s).topic_id)
         except (KafkaException, TimeoutError):
             return ""
-        return "" if answer == _NONE else answer
+        return "" if answer == _NONE else answer.translate(_AS_KAFKA_WRITES)
