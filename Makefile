@@ -35,7 +35,7 @@ demo: $(INSTALLED) ## See it work: a real Kafka, the worker, a few thousand even
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests, those against a real Kafka too
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the Dockerfile

@@ -20,6 +20,11 @@ def pytest_report_collectionfinish(items: list[pytest.Item]) -> str | None:
     return f"kafka broker: {choose().description}" if used else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need a broker first: they take long, and the fast ones fill what is left."""
+    items.sort(key=lambda item: item.get_closest_marker("kafka") is None)
+
+
 @pytest.fixture(scope="session")
 def bootstrap_servers() -> Iterator[str]:
     """Address of the broker that all tests share: it is neither stopped nor reconfigured."""

@@ -203,7 +203,7 @@ def test_audit(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
     assert _run(secure_kafka, secure_pipeline, "audit").code == 0
 
 
-@pytest.mark.parametrize("page", ["docs/security.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/security.md"])
 def test_texts_list_what_is_granted(page: str) -> None:
     """The table of rights is that of the rights that these tests grant."""
     assert table() in text(page)
