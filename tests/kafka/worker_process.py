@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -106,7 +107,7 @@ class Pipeline:
             if worker.poll() is None:
                 worker.kill()
             worker.wait()
-        print(self._logs())
+        sys.stdout.write(self._logs())
 
     def _logs(self) -> str:
         return "\n".join(path.read_text()[-4000:] for path in sorted(self._folder.glob("*.log")))
