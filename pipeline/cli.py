@@ -6,38 +6,38 @@ failure that a user can do something about is one sentence on standard error and
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
 import traceback
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from pipeline import __version__
+from pipeline.command_tree import CommandTree, Listed
 from pipeline.core.readable import escaped
 from pipeline.exits import Exit
 
 PROGRAM: Final = "track-pipeline"
 
 
-class Listed(NamedTuple):
-    """A command of the tree: where it is, and one line about it."""
-
-    module: str
-    summary: str
-
-
 COMMANDS: Final = {
-    "demo": Listed("demo", "Show the whole road on a real Kafka that it starts itself."),
-    "transform": Listed("transform", "Enrich files of events, without Kafka."),
-    "explain": Listed("explain", "Show what each rule does to one event."),
-    "generate": Listed("generate", "Make realistic events for tests and benchmarks."),
-    "topics": Listed("topics", "Create the topics."),
-    "check": Listed("check", "Check settings, broker and topics."),
-    "run": Listed("run", "Run the worker: raw topic in, enriched topic out, exactly once."),
-    "audit": Listed("audit", "Prove that every raw event has exactly its outcome."),
+    "demo": Listed(
+        "pipeline.commands.demo", "Show the whole road on a real Kafka that it starts itself."
+    ),
+    "transform": Listed("pipeline.commands.transform", "Enrich files of events, without Kafka."),
+    "explain": Listed("pipeline.commands.explain", "Show what each rule does to one event."),
+    "generate": Listed(
+        "pipeline.commands.generate", "Make realistic events for tests and benchmarks."
+    ),
+    "topics": Listed("pipeline.commands.topics", "Create the topics."),
+    "check": Listed("pipeline.commands.check", "Check settings, broker and topics."),
+    "run": Listed(
+        "pipeline.commands.run", "Run the worker: raw topic in, enriched topic out, exactly once."
+    ),
+    "audit": Listed("pipeline.commands.audit", "Prove that every raw event has its one outcome."),
+    "dlq": Listed("pipeline.commands.dlq", "Look into dead letters, and send them again."),
 }
 """In the order in which a newcomer meets them."""
 
@@ -54,40 +54,15 @@ CODES: Final = {
 """Errors whose text is already the sentence; by name, so that nothing is imported for them."""
 
 
-class CommandTree(click.Group):
-    """Imports commands when they are called and turns failures into a sentence and a code."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command, in the order of COMMANDS."""
-        del ctx
-        return list(COMMANDS)
+class Program(CommandTree):
+    """Turns every failure into a sentence and a code."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None when there is none of this name."""
-        listed = COMMANDS.get(cmd_name)
-        if listed is None:
-            return None
         try:
-            module = importlib.import_module(f"pipeline.commands.{listed.module}")
+            return super().get_command(ctx, cmd_name)
         except Exception as error:
             raise _failure(error, ctx) from error
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but near names are looked for among commands not imported yet."""
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            raise click.exceptions.NoSuchCommand(name, possibilities=COMMANDS, ctx=ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, listed.summary) for name, listed in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's
         """Run a command; whatever it raises ends as Failure."""
@@ -158,7 +133,7 @@ def _let_go_of_standard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@click.group(cls=CommandTree, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, listed=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "--version", prog_name=PROGRAM)
 @click.option("--traceback", is_flag=True, help="Show the traceback of an internal error.")
 def cli(*, traceback: bool) -> None:

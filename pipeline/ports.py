@@ -7,7 +7,7 @@ the text of each is one sentence for the operator.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -141,6 +141,8 @@ class TopicFacts(NamedTuple):
     operations: frozenset[str] | None = None
     """What we may do with it, by Kafka's names such as READ; None when the broker does not say.
     Nothing at all: it is hidden from us, and may not even exist."""
+    id: str = ""
+    """Kafka's id: a topic created anew has another one. Empty when the cluster has no ids."""
 
     def allows(self, operation: str) -> bool:
         """Whether we may do this, as far as the broker says."""
@@ -190,6 +192,20 @@ class Broker(Protocol):
 
     def open(self) -> Session:
         """A new session; an older one with the same transactional id is fenced off."""
+
+
+Ranges = Mapping[tuple[str, int], tuple[int, int]]
+"""(topic, partition) → first offset and the one after the last."""
+
+
+class Reader(Protocol):
+    """Reads ranges of topics as a read_committed reader sees them; in no group, commits nothing."""
+
+    def read(self, ranges: Ranges) -> Iterator[Record]:
+        """Every record in the ranges, each partition in order; partitions may alternate.
+
+        Waits for transactions that are open within a range. Raises TransportError.
+        """
 
 
 class Clock(Protocol):

@@ -11,7 +11,7 @@ from pipeline import __version__
 from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
-from pipeline.edges.kafka import Admin, BatchLimits, KafkaBroker, SessionConfig
+from pipeline.edges.kafka import Admin, BatchLimits, KafkaBroker, RangeReader, SessionConfig
 from pipeline.edges.kafka.clients import (
     acknowledged_config,
     consumer_config,
@@ -62,6 +62,13 @@ def topic_names(settings: Settings) -> TopicNames:
 def admin(settings: Settings) -> Admin:
     """The cluster that the settings name."""
     return Admin(settings.kafka, settings.startup_timeout_s)
+
+
+def range_reader(settings: Settings) -> RangeReader:
+    """Reads topics; waits for open transactions as long as the broker lets them be open."""
+    return RangeReader(
+        settings.kafka, settings.startup_timeout_s + settings.transaction_timeout_ms / 1000
+    )
 
 
 def make_processor(settings: Settings, *, group: str = "") -> Processor:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.audit import USUAL, AuditOptions, AuditResult, audit
-from pipeline.audit.plan import OnProgress, OutputPartition, Plan, Ranges, RawPartition
-from pipeline.audit.window import EVER, Window
+from pipeline.audit.plan import OutputPartition, Plan, RawPartition
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Headers, Output, Record, Role
+from pipeline.ports import Ranges
+from pipeline.progress import OnProgress
 from pipeline.topics import TopicNames
+from pipeline.window import EVER, Window
 
 NAMES: Final = TopicNames("raw", "enriched", "letters", "identify")
 TIME: Final = 1_760_000_000_000
@@ -103,7 +105,7 @@ class Forged:
         self._next[place] = self._next.get(place, 0) + 1
 
     def read(self, ranges: Ranges) -> Iterator[Record]:
-        """See `audit_plan.Reader`."""
+        """See `ports.Reader`."""
         for place, (first, end) in ranges.items():
             yield from (r for r in self.topics.get(place, ()) if first <= r.offset < end)
 

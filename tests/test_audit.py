@@ -10,14 +10,15 @@ from typing import Any, Final
 import pytest
 
 from pipeline.audit import APART, AuditOptions, AuditResult, Kind
-from pipeline.audit.plan import OutputPartition, Progress
-from pipeline.audit.window import Window
+from pipeline.audit.plan import OutputPartition
 from pipeline.core.contract import Identity
 from pipeline.core.deadletter import pointer_to
 from pipeline.core.origin import ORIGIN, ORIGIN_TIMESTAMP
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Record, Role
+from pipeline.progress import Progress
+from pipeline.window import Window
 from tests.forged import NAMES, TIME, Forged, event
 
 ENRICHED, LETTER, IDENTIFY = Role.ENRICHED, Role.DEAD_LETTER, Role.IDENTIFY

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from pipeline.audit import AuditOptions, AuditResult
-from pipeline.audit.plan import Progress
 from pipeline.audit.view import closing_sentence, print_result
-from pipeline.commands.audit import shown_progress
+from pipeline.commands.progress import shown_progress
+from pipeline.progress import Progress
 from tests.forged import Forged, event
 from tests.test_audit import ENRICHED
 

@@ -21,15 +21,18 @@ from pipeline.audit.books import Books
 from pipeline.audit.collect import Collector
 from pipeline.audit.detail import difference
 from pipeline.audit.expect import Expected, Expecter, decode_expected, encode_expected
-from pipeline.audit.found import POINTER, SET_ASIDE, Found, Source
+from pipeline.audit.found import POINTER, SET_ASIDE, Found
 from pipeline.audit.judge import CONTENTS, Claim, Standing, judge
 from pipeline.audit.money import Money, Purse
-from pipeline.audit.plan import Gauge, OnProgress, Plan, Reader, Target
+from pipeline.audit.plan import Plan, Target
 from pipeline.audit.result import APART, AuditResult, Kind, Offence
 from pipeline.audit.store import CACHE_KIB, Store
+from pipeline.core.coordinates import Source
 from pipeline.core.origin import Origin
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
+from pipeline.ports import Reader
+from pipeline.progress import Gauge, OnProgress
 
 __all__ = ["APART", "USUAL", "AuditOptions", "AuditResult", "Kind", "Offence", "audit"]
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Final
 
 from pipeline.audit.expect import Expected, Wanted
-from pipeline.audit.found import NO_ITEM, OTHER_RULES, POINTER, SET_ASIDE, Found, Source
+from pipeline.audit.found import OTHER_RULES, POINTER, SET_ASIDE, Found
 from pipeline.audit.judge import CONTENTS, WORDS, Claim, Standing, Verdict
 from pipeline.audit.money import joined, same
 from pipeline.audit.order import KeyOrder
 from pipeline.audit.plan import Plan
 from pipeline.audit.result import AuditResult, Kind, Offence
 from pipeline.audit.store import Store
+from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.record import Role
 
 Look = Callable[[Claim], str]

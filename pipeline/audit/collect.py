@@ -7,19 +7,20 @@ from typing import Final
 from pipeline.audit.found import (
     Found,
     Reading,
-    Source,
     key_hash,
-    parse_source,
     print_of,
     read_output,
 )
 from pipeline.audit.judge import Standing
 from pipeline.audit.money import Purse
-from pipeline.audit.plan import Gauge, OnProgress, Plan, Reader
+from pipeline.audit.plan import Plan
 from pipeline.audit.result import AuditResult, Kind, Offence
 from pipeline.audit.store import Store
+from pipeline.core.coordinates import Source, parse_source
 from pipeline.core.deadletter import Header
 from pipeline.core.record import Record, Role
+from pipeline.ports import Reader
+from pipeline.progress import Gauge, OnProgress
 
 _ROWS: Final = 1000
 _NO_TIME: Final = -1

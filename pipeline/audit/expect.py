@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
-from pipeline.audit.found import NO_ITEM, SOURCE, print_of
+from pipeline.audit.found import SOURCE, print_of
 from pipeline.audit.money import Purse
 from pipeline.audit.plan import Target
+from pipeline.core.coordinates import NO_ITEM
 from pipeline.core.deadletter import Header, pointer_to
 from pipeline.core.origin import Origin, origin_of
 from pipeline.core.process import Processor

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from pipeline.core.coordinates import Source
 from pipeline.core.deadletter import CONNECT_PREFIX, Header
 from pipeline.core.reasons import Stage
 from pipeline.core.record import Headers, Record, Role
@@ -19,12 +20,7 @@ SOURCE: Final = "track.source"
 CONTRACT: Final = Header.CONTRACT.value
 REPLAY: Final = "track.replay"
 REDRIVE: Final = "track.redrive"
-NO_ITEM: Final = -1
-"""Stands for the missing index of an event outside batches."""
 _PRINT_BYTES: Final = 16
-_LARGEST: Final = 2**63
-_DIGITS: Final = 19
-_PARTS: Final = 3
 
 WHEN_AND_WHO: Final = frozenset(
     {Header.FAILED_AT, Header.FIRST_FAILED_AT, Header.ATTEMPT, Header.GROUP, Header.APP}
@@ -39,21 +35,6 @@ SET_ASIDE: Final = 2
 """Of a letter for a reason outside the rules: the broker refused, or the program crashed."""
 POINTER: Final = 4
 """Of a letter that only points to the raw record."""
-
-
-class Source(NamedTuple):
-    """Whose output it is."""
-
-    topic: str
-    partition: int
-    offset: int
-    item: int
-    """Index in a batch; NO_ITEM outside one."""
-
-    def text(self) -> str:
-        """As headers have it."""
-        index = "" if self.item == NO_ITEM else f"/{self.item}"
-        return f"{self.topic}/{self.partition}/{self.offset}{index}"
 
 
 class Found(NamedTuple):
@@ -116,22 +97,6 @@ def read_output(record: Record, role: Role, contract: bytes) -> Reading:
     if rules != contract:
         marks |= OTHER_RULES
     return Reading(source, rules, apart, marks)
-
-
-def parse_source(text: bytes) -> Source | None:
-    """Coordinates in a header; None when they are none."""
-    parts = text.split(b"/")
-    numbers = parts[1:]
-    if len(numbers) not in {_PARTS - 1, _PARTS} or not all(map(_is_number, numbers)):
-        return None
-    values = [int(number) for number in numbers]
-    item = values[2] if len(values) == _PARTS else NO_ITEM
-    return Source(parts[0].decode(errors="replace"), values[0], values[1], item)
-
-
-def _is_number(text: bytes) -> bool:
-    """Whether it is a number that the store can hold."""
-    return text.isdigit() and len(text) <= _DIGITS and int(text) < _LARGEST
 
 
 def print_of(role: Role, value: bytes | None, key: bytes | None, headers: Headers) -> bytes:

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pipeline.audit.expect import Expected, Wanted
-from pipeline.audit.found import NO_ITEM, OTHER_RULES, POINTER, SET_ASIDE, Found
+from pipeline.audit.found import OTHER_RULES, POINTER, SET_ASIDE, Found
+from pipeline.core.coordinates import NO_ITEM
 from pipeline.core.record import Role
 
 

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from pipeline.audit.window import EVER, Window
-from pipeline.core.record import Record, Role
+from pipeline.core.record import Role
+from pipeline.window import EVER, Window
 
-Ranges = Mapping[tuple[str, int], tuple[int, int]]
-"""(topic, partition) → first offset and the one after the last."""
 Target = Callable[[Role, int, bytes | None], int]
 """Role, raw partition and key → the output partition that the worker chooses."""
-
-
-class Reader(Protocol):
-    """Reads ranges of topics as a read_committed reader sees them."""
-
-    def read(self, ranges: Ranges) -> Iterator[Record]:
-        """Every record in the ranges, each partition in order; partitions may alternate.
-
-        Waits for transactions that are open within a range. Raises TransportError.
-        """
 
 
 class RawPartition(NamedTuple):
@@ -84,46 +72,3 @@ class Plan:
     def output_ranges(self) -> dict[tuple[str, int], tuple[int, int]]:
         """What is read of the output topics."""
         return {place: (part.first, part.end) for place, part in self.outputs.items()}
-
-
-class Progress(NamedTuple):
-    """How far an audit is."""
-
-    what: str
-    done: int
-    """Offsets."""
-    total: int
-
-
-OnProgress = Callable[[Progress], None]
-
-
-class Gauge:
-    """Tells progress in offsets, which may have gaps."""
-
-    _EVERY = 2000
-
-    def __init__(self, what: str, ranges: Ranges, on_progress: OnProgress | None) -> None:
-        self._what = what
-        self._tell = on_progress
-        self._next = {place: first for place, (first, _) in ranges.items()}
-        self._done = self._told = 0
-        self._total = sum(max(0, end - first) for first, end in ranges.values())
-
-    def passed(self, record: Record) -> None:
-        """A record was read."""
-        place = record.topic, record.partition
-        self._done += record.offset + 1 - self._next[place]
-        self._next[place] = record.offset + 1
-        if self._done - self._told >= self._EVERY:
-            self._say()
-
-    def finished(self) -> None:
-        """Everything was read; what is left are offsets without a record."""
-        self._done = self._total
-        self._say()
-
-    def _say(self) -> None:
-        self._told = self._done
-        if self._tell is not None:
-            self._tell(Progress(self._what, self._done, self._total))

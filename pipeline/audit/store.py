@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from pipeline.audit.found import Found, Source
+from pipeline.audit.found import Found
+from pipeline.core.coordinates import Source
 
 CACHE_KIB: Final = 64 * 1024
 _SOURCE: Final = "topic, partition, offset, item"

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from pipeline.audit import USUAL, AuditOptions, AuditResult
 from pipeline.audit import audit as audit_topics
-from pipeline.audit.plan import OnProgress
-from pipeline.audit.plan import Progress as Step
 from pipeline.audit.view import print_result
-from pipeline.audit.window import EVER, FORMS, Window, read_moment
 from pipeline.commands.audit_capture import capture, notes, target_of
+from pipeline.commands.moment import Moment
 from pipeline.commands.options import with_settings
+from pipeline.commands.progress import shown_progress
 from pipeline.core.readable import escaped
-from pipeline.edges.kafka import RangeReader
 from pipeline.exits import Exit
 from pipeline.ports import RefusedError
+from pipeline.progress import OnProgress
 from pipeline.settings import Settings
 from pipeline.topics import missing, refuse_forbidden
+from pipeline.window import EVER, FORMS, Window
 from pipeline.wiring import (
     WallClock,
     admin,
     create_command,
     make_processor,
+    range_reader,
     topic_names,
     tune_garbage_collector,
 )
@@ -43,26 +41,6 @@ _FLAGS: Final = (
     "--dead-letter-topic",
     "--identify-topic",
 )
-_TENTH: Final = 10
-
-
-class _Moment(click.ParamType[int | None]):
-    """A bound of the window; the word says that there is none."""
-
-    name = "time"
-
-    def __init__(self, unbounded: str) -> None:
-        self._unbounded = unbounded
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | None:
-        if value == self._unbounded:
-            return None
-        try:
-            return read_moment(value, WallClock().now())
-        except ValueError as error:
-            self.fail(f"{error}; {self._unbounded} is no bound", param, ctx)
 
 
 @click.command()
@@ -70,7 +48,7 @@ class _Moment(click.ParamType[int | None]):
 @click.option(
     "--from",
     "start",
-    type=_Moment("earliest"),
+    type=Moment("earliest"),
     default="earliest",
     metavar="TIME",
     show_default=True,
@@ -79,7 +57,7 @@ class _Moment(click.ParamType[int | None]):
 @click.option(
     "--to",
     "end",
-    type=_Moment("latest"),
+    type=Moment("latest"),
     default="latest",
     metavar="TIME",
     show_default=True,
@@ -160,10 +138,7 @@ def run_audit(
     refuse_forbidden([facts[name] for name in needed], "READ")
     plan = capture(settings, cluster, names, facts, window)
     result = audit_topics(
-        # The broker itself ends a transaction that nobody ends, after the time-out of it.
-        RangeReader(
-            settings.kafka, settings.startup_timeout_s + settings.transaction_timeout_ms / 1000
-        ),
+        range_reader(settings),
         plan,
         make_processor(settings, group=settings.group),
         target_of(plan, facts),
@@ -174,34 +149,3 @@ def run_audit(
     )
     result.notes += notes(plan)
     return result
-
-
-@contextmanager
-def shown_progress(console: Console) -> Iterator[OnProgress]:
-    """A bar for each part of the work on a terminal; elsewhere a line for each tenth of it."""
-    if not console.is_terminal:
-        yield _Lines()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(step: Step) -> None:
-            if step.what not in tasks:
-                tasks[step.what] = bar.add_task(step.what)
-            bar.update(tasks[step.what], completed=step.done, total=step.total)
-
-        yield show
-
-
-class _Lines:
-    """Says each tenth of each part once, on standard error."""
-
-    def __init__(self) -> None:
-        self._said = ("", 0)
-
-    def __call__(self, step: Step) -> None:
-        tenth = step.done * _TENTH // step.total if step.total else _TENTH
-        if (step.what, tenth) != self._said:
-            self._said = (step.what, tenth)
-            click.echo(f"{step.what}: {tenth * _TENTH} % of {step.total} offsets", err=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.audit.plan import OutputPartition, Plan, RawPartition, Target
-from pipeline.audit.window import Window
 from pipeline.core.record import Role
 from pipeline.core.timestamps import DAY
 from pipeline.edges.kafka import Admin
@@ -13,6 +12,7 @@ from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.ports import DataLossError, TopicFacts
 from pipeline.settings import Settings, SettingsError
 from pipeline.topics import TopicNames
+from pipeline.window import Window
 
 _EARLY_MS: Final = DAY
 """Raw records may be so much out of order in time, and are still found by `--to`."""

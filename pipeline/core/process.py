@@ -31,12 +31,18 @@ _ENRICHED: Final = Role.ENRICHED  # a global is found faster than a member of an
 
 
 class Processor:
-    """The contract under given settings; pure and deterministic."""
+    """The contract under given settings; pure and deterministic.
 
-    def __init__(self, settings: ContractSettings, identity: Identity) -> None:
+    `trust_origin` believes origin headers whatever the settings say: for records whose headers
+    this program has made itself.
+    """
+
+    def __init__(
+        self, settings: ContractSettings, identity: Identity, *, trust_origin: bool = False
+    ) -> None:
         self.contract = settings.contract()
         self._policy = Policy.of(settings)
-        self._accept_headers = settings.accept_origin_headers
+        self._accept_headers = trust_origin or settings.accept_origin_headers
         self._letters = LetterWriter(
             identity, self.contract, connect_headers=settings.dead_letter.connect_headers
         )

@@ -11,10 +11,10 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.audit import AuditOptions, AuditResult
-from pipeline.audit.window import EVER, Window
 from pipeline.commands.audit import run_audit
 from pipeline.exits import Exit
 from pipeline.settings import Settings, load_settings
+from pipeline.window import EVER, Window
 from tests.brokers import (
     RECENT,
     Sent,

@@ -21,6 +21,7 @@ from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_admin, plain_con
 from pipeline.edges.kafka.committed import CommittedOffsets
 from pipeline.edges.kafka.diagnosis import diagnosis
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.edges.kafka.topic_ids import topic_id
 from pipeline.ports import Stop, TopicFacts, TopicSpec, TransportError
 
 _ASK_EVERY_S: Final = 1.0
@@ -52,7 +53,7 @@ def _facts_of(topic: Any) -> TopicFacts:  # noqa: ANN401  the client's, whose st
     replicas = min((len(each.replicas) for each in topic.partitions), default=0)
     allowed = topic.authorized_operations
     operations = None if allowed is None else frozenset(each.name for each in allowed)
-    return TopicFacts(topic.name, len(topic.partitions), replicas, {}, operations)
+    return TopicFacts(topic.name, len(topic.partitions), replicas, {}, operations, topic_id(topic))
 
 
 class Admin:

@@ -59,7 +59,12 @@ class TopicIds:
 
     def _read(self, asked: Future[Any]) -> str:
         try:
-            answer = str(asked.result(self._timeout_s).topic_id)
+            return topic_id(asked.result(self._timeout_s))
         except (KafkaException, TimeoutError):
             return ""
-        return "" if answer == _NONE else answer.translate(_AS_KAFKA_WRITES)
+
+
+def topic_id(described: Any) -> str:  # noqa: ANN401  the client's
+    """Kafka's id of a topic that was described; empty when the cluster has no ids."""
+    answer = str(described.topic_id)
+    return "" if answer == _NONE else answer.translate(_AS_KAFKA_WRITES)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.audit.window import EVER, Window, read_moment
 from pipeline.core.timestamps import read_time
+from pipeline.window import EVER, Window, read_moment
 
 NOW = 1_760_000_000_000
 

@@ -1,0 +1,23 @@
+"""`track-pipeline dlq …`: the desk for dead letters."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from pipeline.command_tree import CommandTree, Listed
+
+_PACKAGE: Final = "pipeline.commands.dlq"
+_LISTED: Final = {
+    "list": Listed(f"{_PACKAGE}.list", "List letters, one line each.", "list_letters"),
+}
+
+
+@click.group(cls=CommandTree, listed=_LISTED)
+def dlq() -> None:
+    """Look into dead letters, check what would happen now, and send them again.
+
+    Everything but redrive, discard and import only reads: in no consumer group, and up to the end
+    that the topic has at the start.
+    """

@@ -1,0 +1,47 @@
+"""Opens a desk: what the topic and its ledger hold now."""
+
+from __future__ import annotations
+
+from pipeline.deadletters.desk import Captured, Desk
+from pipeline.deadletters.ledger import SUFFIX, Ledger, read_entry
+from pipeline.deadletters.selection import Selection
+from pipeline.edges.kafka import Admin
+from pipeline.ports import RefusedError
+from pipeline.settings import Settings
+from pipeline.topics import refuse_forbidden
+from pipeline.wiring import admin, range_reader
+
+
+def open_desk(settings: Settings, topic: str, selection: Selection) -> Desk:
+    """The desk for a dead-letter topic, which sees what is there now.
+
+    Raises RefusedError when the topic does not exist or may not be read, and TransportError.
+    """
+    cluster = admin(settings)
+    cluster.wait_until_reachable()
+    ledger_topic = topic + SUFFIX
+    facts = cluster.topics([topic, ledger_topic])
+    if topic not in facts:
+        raise RefusedError(
+            f"topic {topic} does not exist: is the name right (--topic, topics.dead_letter)?"
+        )
+    refuse_forbidden(facts.values(), "READ")
+    reader = range_reader(settings)
+    ledger = Ledger(facts[topic].id)
+    if ledger_topic in facts:
+        extents = cluster.extents(ledger_topic)
+        for record in reader.read({(ledger_topic, n): ends for n, ends in extents.items()}):
+            entry = read_entry(record)
+            if entry is not None:
+                ledger.add(entry)
+    return Desk(reader, _captured(cluster, topic, facts[topic].id, selection), ledger)
+
+
+def _captured(cluster: Admin, topic: str, topic_id: str, selection: Selection) -> Captured:
+    since = selection.failed.start
+    extents = cluster.extents(topic)
+    starts: dict[int, int] = {}
+    if since is not None:
+        found = cluster.offsets_at(topic, since)
+        starts = {number: found.get(number, end) for number, (_, end) in extents.items()}
+    return Captured(topic, topic_id, extents, starts)

@@ -1,0 +1,47 @@
+"""How far long work is: a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+
+from pipeline.progress import OnProgress
+from pipeline.progress import Progress as Step
+
+_TENTH: Final = 10
+
+
+@contextmanager
+def shown_progress(console: Console) -> Iterator[OnProgress]:
+    """A bar for each part of the work on a terminal; elsewhere a line for each tenth of it."""
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(step: Step) -> None:
+            if step.what not in tasks:
+                tasks[step.what] = bar.add_task(step.what)
+            bar.update(tasks[step.what], completed=step.done, total=step.total)
+
+        yield show
+
+
+class _Lines:
+    """Says each tenth of each part once, on standard error."""
+
+    def __init__(self) -> None:
+        self._said = ("", 0)
+
+    def __call__(self, step: Step) -> None:
+        tenth = step.done * _TENTH // step.total if step.total else _TENTH
+        if (step.what, tenth) != self._said:
+            self._said = (step.what, tenth)
+            click.echo(f"{step.what}: {tenth * _TENTH} % of {step.total} offsets", err=True)

@@ -1,0 +1,42 @@
+"""Coordinates of a raw event, `topic/partition/offset[/index]`, as headers carry them."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+NO_ITEM: Final = -1
+"""Stands for the missing index of an event outside batches."""
+_LARGEST: Final = 2**63
+_DIGITS: Final = 19
+_PARTS: Final = 3
+
+
+class Source(NamedTuple):
+    """Which raw event something is about."""
+
+    topic: str
+    partition: int
+    offset: int
+    item: int = NO_ITEM
+    """Index in a batch; NO_ITEM outside one."""
+
+    def text(self) -> str:
+        """As headers have it."""
+        index = "" if self.item == NO_ITEM else f"/{self.item}"
+        return f"{self.topic}/{self.partition}/{self.offset}{index}"
+
+
+def parse_source(text: bytes) -> Source | None:
+    """Coordinates in a header; None when they are none."""
+    parts = text.split(b"/")
+    numbers = parts[1:]
+    if len(numbers) not in {_PARTS - 1, _PARTS} or not all(map(_is_number, numbers)):
+        return None
+    values = [int(number) for number in numbers]
+    item = values[2] if len(values) == _PARTS else NO_ITEM
+    return Source(parts[0].decode(errors="replace"), values[0], values[1], item)
+
+
+def _is_number(text: bytes) -> bool:
+    """Whether it is a number that can be stored in 64 bits."""
+    return text.isdigit() and len(text) <= _DIGITS and int(text) < _LARGEST

@@ -1,0 +1,80 @@
+"""A dead-letter topic, read as it was at one moment, without touching anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from pipeline.deadletters.dialects import read_letter
+from pipeline.deadletters.ledger import Action, Ledger
+from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.selection import EVERYTHING, Selection
+from pipeline.ports import Ranges, Reader
+from pipeline.progress import Gauge, OnProgress
+
+Extents = Mapping[int, tuple[int, int]]
+"""Partition → first offset and the one after the last."""
+
+
+class Captured(NamedTuple):
+    """What there was when the desk was opened."""
+
+    topic: str
+    topic_id: str
+    extents: Extents
+    starts: Mapping[int, int]
+    """Partition → the first offset that a selection by time of failure can mean."""
+
+
+class Desk:
+    """Gives the letters that a selection means.
+
+    Letters with which something was done are left out, and counted, unless they are asked for.
+    """
+
+    def __init__(self, reader: Reader, captured: Captured, ledger: Ledger) -> None:
+        self.captured = captured
+        self.ledger = ledger
+        self.done: Counter[Action] = Counter()
+        """Letters that were left out since something was done with them."""
+        self._reader = reader
+
+    def letters(
+        self,
+        selection: Selection = EVERYTHING,
+        *,
+        done_too: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[DeadLetter]:
+        """The letters, each partition in order; TransportError when Kafka fails."""
+        self.done.clear()
+        left = selection.limit
+        ranges = self._ranges(selection)
+        gauge = Gauge("reading letters", ranges, on_progress)
+        for record in self._reader.read(ranges):
+            gauge.passed(record)
+            letter = read_letter(record)
+            if not selection.holds(letter):
+                continue
+            action = self.ledger.action(record.partition, record.offset)
+            if action is not None and not done_too:
+                self.done[action] += 1
+                continue
+            yield letter
+            if left is not None:
+                left -= 1
+                if left == 0:
+                    return
+        gauge.finished()
+
+    def _ranges(self, selection: Selection) -> Ranges:
+        topic, _, extents, starts = self.captured
+        ranges = {}
+        for number, (begin, end) in extents.items():
+            if selection.offsets and number not in selection.offsets:
+                continue
+            first, last = selection.offsets.get(number, (begin, end))
+            first = max(begin, first, starts.get(number, begin))
+            ranges[topic, number] = (first, max(first, min(end, last)))
+        return ranges

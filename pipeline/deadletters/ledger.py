@@ -1,0 +1,126 @@
+"""What was done with dead letters: the records of the ledger topic, and what they say together.
+
+A dead-letter topic only grows, so what was sent again or put aside is noted in a compacted topic
+beside it, in the same transaction as the deed. Key: the dead-letter topic's id and the letter's
+coordinates, since a topic created anew repeats coordinates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from pipeline.core.record import Record
+
+SUFFIX: Final = ".ledger"
+"""The ledger of topic `x` is `x.ledger`."""
+_CHUNK_BITS: Final = 12
+_PER_BYTE: Final = 4
+
+
+class Action(StrEnum):
+    """What was done with a letter."""
+
+    REDRIVEN = "redriven"
+    """Sent to the enriched or the raw topic."""
+    REINSERTED = "reinserted"
+    """It failed again, and a new letter with one attempt more was written in its place."""
+    DISCARDED = "discarded"
+    """Dealt with otherwise, or not worth it."""
+
+
+_CODES: Final = {action: number for number, action in enumerate(Action, 1)}
+_ACTIONS: Final = {number: action for action, number in _CODES.items()}
+
+
+class Entry(NamedTuple):
+    """One record of the ledger."""
+
+    topic_id: str
+    """Kafka's id of the dead-letter topic."""
+    partition: int
+    offset: int
+    """Of the letter."""
+    action: str
+    """A value of `Action`."""
+    source: str
+    """The letter's `dlq.source`; empty when it has none."""
+    source_timestamp: int | None
+    """Epoch milliseconds; tells a raw topic from another one of the same name."""
+    who: str
+    """`user@host`."""
+    at: int
+    """Epoch milliseconds."""
+    id: str
+    """Of the redrive or discard; one for all letters of one command."""
+    target: str = ""
+    """Topic that it was sent to; empty of a discard."""
+    repair: str = ""
+    """What was applied to it before, with the hash of a file; empty for none."""
+    because: str = ""
+    """Of a discard: why."""
+
+    def key(self) -> bytes:
+        """Of the ledger's record."""
+        return f"{self.topic_id}/{self.partition}/{self.offset}".encode()
+
+    def value(self) -> bytes:
+        """Of the ledger's record, JSON."""
+        return msgspec.json.encode(self._asdict())
+
+
+def read_entry(record: Record) -> Entry | None:
+    """An entry; None for any other record."""
+    try:
+        return msgspec.convert(msgspec.json.decode(record.value or b""), Entry)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+class Ledger:
+    """What was done with the letters of one dead-letter topic; two bits of memory a letter."""
+
+    def __init__(self, topic_id: str) -> None:
+        self._topic_id = topic_id
+        self._actions: dict[tuple[int, int], bytearray] = {}
+        self._sent: set[bytes] = set()
+
+    def add(self, entry: Entry) -> None:
+        """Count an entry in; of an older topic of this name only its source counts."""
+        if entry.action == Action.REDRIVEN:
+            self._sent.add(_deed(entry.source, entry.source_timestamp, entry.target))
+        code = _CODES.get(Action(entry.action)) if entry.action in set(Action) else None
+        if code is None or entry.topic_id != self._topic_id:
+            return
+        chunk, byte, shift = _where(entry.partition, entry.offset)
+        bits = self._actions.setdefault(chunk, bytearray((1 << _CHUNK_BITS) // _PER_BYTE))
+        bits[byte] = bits[byte] & ~(3 << shift) | code << shift
+
+    def action(self, partition: int, offset: int) -> Action | None:
+        """What was done with a letter; None: nothing."""
+        chunk, byte, shift = _where(partition, offset)
+        bits = self._actions.get(chunk)
+        return None if bits is None else _ACTIONS.get(bits[byte] >> shift & 3)
+
+    def was_sent(self, source: str, source_timestamp: int | None, target: str) -> bool:
+        """Whether an event was sent there before, by this letter or by another one of it."""
+        return bool(source) and _deed(source, source_timestamp, target) in self._sent
+
+
+def _where(partition: int, offset: int) -> tuple[tuple[int, int], int, int]:
+    """Chunk, byte in it, and shift in the byte, of a letter's two bits."""
+    within = offset & (1 << _CHUNK_BITS) - 1
+    return (
+        (partition, offset >> _CHUNK_BITS),
+        within // _PER_BYTE,
+        2 * (within % _PER_BYTE),
+    )
+
+
+def _deed(source: str, source_timestamp: int | None, target: str) -> bytes:
+    return hashlib.blake2b(
+        f"{source}\n{source_timestamp}\n{target}".encode(), digest_size=12
+    ).digest()
