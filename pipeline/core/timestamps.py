@@ -116,8 +116,8 @@ def _print_second(seconds: int) -> str:
 
 
 # Made of the minute's, so that a second that was not met lately costs little too.
-_MS_OF_SECOND: Final = _Memo(_parse_second, 65_536)
-_TEXT_OF_SECOND: Final = _Memo(_print_second, 65_536)
+_MS_OF_SECOND: Final = _Memo(_parse_second, 8192)
+_TEXT_OF_SECOND: Final = _Memo(_print_second, 8192)
 _MS_OF_FRACTION: Final = {text: ms for ms, text in enumerate(_FRACTIONS)}
 
 

@@ -420,6 +420,17 @@ def test_record_refused(delivery: str) -> None:
     _each(check, list(reasons))
 
 
+def test_search_ends_with_its_batch(cluster: MockCluster) -> None:
+    """Behind a batch with a refused record the client sends many outputs at once again."""
+    rig = MockRig(cluster, batch=RECORDS // 2)
+    cluster.push(Api.PRODUCE, [K.MSG_SIZE_TOO_LARGE])
+    meter = rig.work()
+    assert meter.narrowings == [RECORDS // 2]
+    # One producer for the start, one that searches, and one for all that comes behind.
+    assert cluster.requests()[Api.INIT_PRODUCER_ID] == 3
+    assert rig.sources() == ALL
+
+
 def test_gives_up(cluster: MockCluster) -> None:
     """What does not get better ends the worker after so many resets, with the last cause."""
     rig = MockRig(cluster)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from logging import Logger
 from typing import Any, Final
 
 import pytest
@@ -65,10 +66,8 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
     """The calls of all producers from now on, with their time-outs."""
     given: list[tuple[str, float]] = []
 
-    def make(config: dict[str, Any], on_error: Any, on_delivery: Any) -> Producer:
-        producer = _Timed(
-            {**config, "error_cb": on_error, "on_delivery": on_delivery}, logger=CLIENT_LOG
-        )
+    def make(config: dict[str, Any], on_error: Any, on_delivery: Any, log: Logger) -> Producer:
+        producer = _Timed({**config, "error_cb": on_error, "on_delivery": on_delivery}, logger=log)
         producer.given = given
         return producer
 
@@ -187,6 +186,19 @@ def test_late_answer_costs_the_producer(
     assert [how for how, _ in meter.recoveries] == ["soft reset"]
     calls = [call for call, _ in timed]
     assert calls == ["init", "offsets", "abort", "init", "offsets", "commit"]
+
+
+def test_lost_connection_costs_the_producer(
+    cluster: MockCluster, timed: list[tuple[str, float]]
+) -> None:
+    """Trap 9: a commit whose connection broke goes through; the next one has a new producer."""
+    cluster.push(Api.END_TXN, [K._TRANSPORT])  # noqa: SLF001  the client's name
+    rig = MockRig(cluster, batch=RECORDS // 2)
+    meter = rig.work()
+    assert meter.recoveries == []
+    assert rig.sources() == ALL
+    calls = [call for call, _ in timed]
+    assert calls == ["init", "offsets", "commit", "init", "offsets", "commit"]
 
 
 class _Outsider(Consumer):

@@ -23,6 +23,24 @@ CLIENT_LOG: Final = logging.getLogger("pipeline.librdkafka")
 # Without a handler Python would print the client's warnings; our sentences tell what matters.
 CLIENT_LOG.addHandler(logging.NullHandler())
 
+
+class ConnectionLog(logging.Logger):
+    """A client's log, which counts the connections that were lost.
+
+    The client tells its error callback only of connections that can't be made again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(f"{CLIENT_LOG.name}.producer")
+        self.parent = CLIENT_LOG
+        self.lost = 0
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:  # noqa: ANN401  logging's
+        """Count and hand on; the client calls it inside `poll`, with its kind of message first."""
+        self.lost += args[:1] == ("FAIL",)
+        super().log(level, msg, *args, **kwargs)
+
+
 _SHARED: Final[dict[str, Any]] = {
     "client.id": "track-pipeline",
     # Say at once when a broker's name or port is wrong, instead of for ever "timed out".
@@ -130,13 +148,14 @@ def make_producer(
     config: dict[str, Any],
     on_error: Callable[[KafkaError], None],
     on_delivery: Callable[[KafkaError | None, Any], None] | None = None,
+    log: logging.Logger = CLIENT_LOG,
 ) -> Producer:
     """A producer; RefusedError when librdkafka does not take the configuration."""
     callbacks: dict[str, Any] = {"error_cb": on_error}
     if on_delivery is not None:
         callbacks["on_delivery"] = on_delivery
     try:
-        return Producer({**config, **callbacks}, logger=CLIENT_LOG)
+        return Producer({**config, **callbacks}, logger=log)
     except _BAD_CONFIG as error:
         raise _bad_config(error, config) from error
 

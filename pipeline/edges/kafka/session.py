@@ -72,6 +72,7 @@ class KafkaSession:
             what = f"reading topic {self._config.raw_topic}"
             raise in_transaction(error, what, group=self._config.group) from error
         self._writer.poll(0)
+        self._writer.start_batch()
         return batch
 
     def begin(self) -> None:

@@ -18,8 +18,8 @@ from pipeline.edges.kafka.writer import STEP_S, Writer
 from pipeline.ports import AbortableError, FencedError, OutcomeUnknownError, TransportError
 
 _SLOW_S: Final = 2.0
-"""librdkafka has no KIP-890: a late retry of an EndTxn that took longer can touch the next
-transaction, so the producer is replaced (a new epoch fences the late request)."""
+"""librdkafka has no KIP-890: a late retry of an EndTxn that took longer, or whose connection was
+lost, can touch the next transaction. So the producer is replaced: a new epoch fences it."""
 
 
 class TransactionalWriter(Writer):
@@ -27,6 +27,7 @@ class TransactionalWriter(Writer):
 
     def __init__(self, config: SessionConfig, causes: Causes) -> None:
         self._begun: tuple[float, float] | None = None
+        self._lost = 0
         super().__init__(config, causes)
 
     def new_producer(self) -> Producer:
@@ -59,6 +60,7 @@ class TransactionalWriter(Writer):
             raise self.failed(error, "beginning a transaction") from error
         # The wall clock too: the other one stands still while a machine sleeps.
         self._begun = (time.monotonic(), time.time())
+        self._lost = self.connections.lost
 
     def commit(self, offsets: list[TopicPartition], consumer: Consumer, generation: Any) -> None:  # noqa: ANN401  the client's opaque group metadata
         """See `ports.Session`."""
@@ -92,7 +94,9 @@ class TransactionalWriter(Writer):
     def _ended(self, started: float) -> None:
         """The transaction is over; ending it began at `started`."""
         self._begun = None
+        self.producer.poll(0)  # the client's log comes only inside poll
         self.renew |= time.monotonic() - started > _SLOW_S
+        self.renew |= self.connections.lost > self._lost
 
     def stored_error(self) -> KafkaError | None:
         """The transaction has failed in the background; ending it tells why, and ends nothing."""

@@ -17,7 +17,7 @@ from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Role
 from pipeline.edges.kafka.admin import Admin
 from pipeline.edges.kafka.bounded import BoundedCalls
-from pipeline.edges.kafka.clients import make_producer
+from pipeline.edges.kafka.clients import ConnectionLog, make_producer
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.edges.kafka.partitioner import PartitionMap
@@ -75,6 +75,7 @@ class Writer(ABC):
         self.causes = causes
         self.undelivered = Undelivered()
         self.calls = BoundedCalls()
+        self.connections = ConnectionLog()
         self._one_by_one = False
         self._sent = 0
         self.renew = False
@@ -100,10 +101,18 @@ class Writer(ABC):
         config = dict(self.config.producer)
         if self._one_by_one:
             config["batch.num.messages"] = 1
-        return make_producer(config, self.causes, self.undelivered)
+        return make_producer(config, self.causes, self.undelivered, self.connections)
+
+    def start_batch(self) -> None:
+        """New records were collected: a search for a refused one is over, if there was one.
+
+        One output a request is many times slower than what the client does by itself.
+        """
+        self.renew |= self._one_by_one
+        self._one_by_one = False
 
     def begin(self) -> None:
-        """Begin a batch."""
+        """Begin a transaction."""
         if self.renew:
             self.use(self.new_producer())
             self.renew = False
@@ -250,8 +259,8 @@ class Writer(ABC):
         return known
 
     def _record_refused(self, cause: KafkaError, what: str) -> RecordRefusedError:
-        # The broker judges whole batches of the client's. From now on, for as long as this
-        # session lives, they hold one output each, so that the report names the culprit.
+        # The broker judges whole batches of the client's. Until this batch of the worker's is
+        # done they hold one output each, so that the report names the culprit.
         # The producer is replaced each time: after a failed delivery it stalls for seconds.
         self._one_by_one = self.renew = True
         roles = {topic: role for role, topic in self.config.topics.items()}
