@@ -119,6 +119,8 @@ class Collector:
             # Which of them are from before the loss can't be told: read the partitions anew, from
             # where they were assigned. Not by a seek: a lost one could not be noticed here.
             self._assign_again({number: self.next[number] for number in regained})
+            if not self._cooperative:
+                return []  # The assignment was made anew as a whole: all of them come again.
         return [message for message in messages if message.partition() not in revoked]
 
     def _is_record(self, message: Message) -> bool:
