@@ -15,7 +15,7 @@ _SHOWN = 30
 
 
 def print_result(console: Console, result: Result) -> None:
-    """Faults and recoveries, evidence, verdicts, and what is wrong."""
+    """Faults and recoveries, evidence, verdicts, notes, and what is wrong."""
     console.print(_faults(result))
     console.print(_verdicts(result))
     if result.evidence is not None:
@@ -23,6 +23,8 @@ def print_result(console: Console, result: Result) -> None:
         console.print("not vacuous: " + ", ".join(seen))
     for line in result.vacuous:
         console.print(f"too tame: {line}", style="yellow", markup=False)
+    for line in result.notes:
+        console.print(f"note: {line}", style="yellow", markup=False)
     for line in result.wrong()[:_SHOWN]:
         console.print(f"wrong: {line}", style="red", markup=False)
 
