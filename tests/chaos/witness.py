@@ -40,9 +40,14 @@ class Witness:
         self._seen: dict[tuple[str, int], list[Seen]] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._consumer = Consumer(
+        self._consumer = self._new_consumer()
+        self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
+        self._thread.start()
+
+    def _new_consumer(self) -> Consumer:
+        return Consumer(
             {
-                "bootstrap.servers": servers,
+                "bootstrap.servers": self._servers,
                 "group.id": "chaos.witness",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
@@ -50,8 +55,6 @@ class Witness:
                 **QUIET,
             }
         )
-        self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
-        self._thread.start()
 
     def follow(self, topic: str, partitions: int) -> None:
         """Read a topic from now on, from its beginning."""
@@ -70,6 +73,9 @@ class Witness:
             TopicPartition(topic, number, seen[-1].offset + 1 if seen else 0)
             for (topic, number), seen in self._seen.items()
         ]
+        # One that knew a topic which was deleted meanwhile may ask for it by its old id for minutes.
+        self._consumer.close()
+        self._consumer = self._new_consumer()
         self._consumer.assign(places)
 
     def _run(self) -> None:
