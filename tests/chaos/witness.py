@@ -73,7 +73,7 @@ class Witness:
             TopicPartition(topic, number, seen[-1].offset + 1 if seen else 0)
             for (topic, number), seen in self._seen.items()
         ]
-        # One that knew a topic which was deleted meanwhile may ask for it by its old id for minutes.
+        # One that knew a topic which was deleted may ask for it by its old id for minutes.
         self._consumer.close()
         self._consumer = self._new_consumer()
         self._consumer.assign(places)
