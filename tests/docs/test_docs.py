@@ -80,7 +80,7 @@ def _settings() -> set[str]:
 
 
 def _statistics_fields() -> set[str]:
-    tree = ast.parse(text("pipeline/edges/observe.py"))
+    tree = ast.parse(text("pipeline/edges/observe/statistics.py"))
     (call,) = [
         node
         for node in ast.walk(tree)

@@ -1,0 +1,11 @@
+"""Logs for people and machines: one start line, one statistics line per interval, no payloads.
+
+JSON where nobody looks, readable on a terminal. Never a line per event: what an event was
+refused for is in its dead letter's headers.
+"""
+
+from pipeline.edges.observe.fleet import FleetStatistics, SlotMeter
+from pipeline.edges.observe.logs import LogFormat, configure_logging
+from pipeline.edges.observe.meter import LogMeter
+
+__all__ = ["FleetStatistics", "LogFormat", "LogMeter", "SlotMeter", "configure_logging"]

@@ -1,0 +1,125 @@
+"""Several workers' figures in one line."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from pipeline.edges.observe.meter import LogMeter
+from pipeline.edges.observe.statistics import Figures, StatisticsLog
+from pipeline.ports import Session, Tally
+
+_LAG_EVERY_S: Final = 1.0
+_decode_figures: Final = msgspec.json.Decoder(tuple[dict[str, int], int | None]).decode
+
+
+class Store(Protocol):
+    """Bytes that outlive the process which writes them."""
+
+    def write(self, payload: bytes) -> None:
+        """Replace what is there."""
+
+    def read(self) -> bytes | None:
+        """What is there; None when it can't be told."""
+
+
+class SlotMeter(LogMeter):
+    """One of several workers': its figures go to the supervisor, which logs them for all."""
+
+    def __init__(
+        self, store: Store, interval_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(interval_s, clock)
+        self._clock = clock
+        self._store = store
+        self._lag: int | None = None
+        self._looked = clock()
+        self._tell()
+
+    def committed(self, tally: Tally) -> None:
+        """See `ports.Meter`. Told at once: the process may be killed at any moment."""
+        super().committed(tally)
+        self._tell()
+
+    def tick(self, session: Session) -> None:
+        """See `ports.Meter`."""
+        if self._lag is None or self._clock() - self._looked >= _LAG_EVERY_S:
+            self._looked = self._clock()
+            self._lag = session.lag()
+            self._tell()
+        super().tick(session)
+
+    def statistics(self, lag: int | None) -> None:
+        """Tell the supervisor, and begin the next interval."""
+        self._crashes, self._lag = 0, lag
+        self._statistics.restart()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._store.write(msgspec.json.encode(self.figures(self._lag)))
+
+
+class FleetStatistics:
+    """The figures of several workers, dead ones too, in one line per interval."""
+
+    def __init__(
+        self,
+        stores: Sequence[Store],
+        interval_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._line = StatisticsLog(interval_s, clock)
+        self._stores = stores
+        self._before: Counter[str] = Counter()
+        """Of the workers that have ended."""
+        self._now: list[Figures | None] = [None] * len(stores)
+
+    def began(self) -> bool:
+        """Whether any worker has ever found Kafka and the topics as they should be."""
+        self._read()
+        return bool(self._before) or any(self._now)
+
+    def consumed(self) -> int:
+        """Records committed since the start, by all workers."""
+        return self._total().counts["consumed"]
+
+    def ended(self, slot: int) -> int:
+        """Close the account of a worker that ended: how many records it has committed."""
+        self._read()
+        figures, self._now[slot] = self._now[slot], None
+        self._stores[slot].write(b"")
+        if figures is None:
+            return 0
+        self._before += figures.counts
+        return figures.counts["consumed"]
+
+    def tick(self, workers: int) -> None:
+        """Log the line of the interval, when it is due; `workers` are alive."""
+        if self._line.is_due():
+            self.log(workers)
+
+    def log(self, workers: int) -> None:
+        """Log the line now."""
+        total, lags = self._total(), self._lags()
+        self._line.write(total, workers=workers, workers_reading=len(lags))
+
+    def _total(self) -> Figures:
+        self._read()
+        counts = sum((figures.counts for figures in self._now if figures), self._before)
+        lags = self._lags()
+        return Figures(counts, sum(lags) if lags else None)
+
+    def _lags(self) -> list[int]:
+        """Of the workers that hold partitions."""
+        return [each.lag for each in self._now if each and each.lag is not None]
+
+    def _read(self) -> None:
+        """What can't be read at this moment stays as it was."""
+        for slot, store in enumerate(self._stores):
+            if payload := store.read():
+                counts, lag = _decode_figures(payload)
+                self._now[slot] = Figures(Counter(counts), lag)

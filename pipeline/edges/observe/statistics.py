@@ -1,0 +1,74 @@
+"""The statistics line."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+import structlog
+
+
+class Figures(NamedTuple):
+    """What a worker, or several, have done since their start."""
+
+    counts: Counter[str]
+    """`consumed`, `enriched`, `identify`, `lost`, `resets`, `cpu_us` (CPU time of the processes);
+    by reason code `dead_lettered.…` and `dropped.…`."""
+    lag: int | None
+    """Raw records not read yet, in the partitions that are held; None while none is."""
+
+    @property
+    def events(self) -> int:
+        """What has become of them is known."""
+        parts = (self.by_reason("dead_lettered"), self.by_reason("dropped"))
+        return self.counts["enriched"] + sum(part.total() for part in parts)
+
+    def by_reason(self, kind: str) -> Counter[str]:
+        """`dead_lettered` or `dropped`: reason code → number."""
+        start = f"{kind}."
+        found = {name: number for name, number in self.counts.items() if name.startswith(start)}
+        return Counter({name.removeprefix(start): number for name, number in found.items()})
+
+
+class StatisticsLog:
+    """Writes one line per interval: what was done since the line before."""
+
+    def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = structlog.stdlib.get_logger("pipeline.worker")
+        self._interval_s = interval_s
+        self._clock = clock
+        self._since = clock()
+        self._last: Counter[str] = Counter()
+
+    def is_due(self) -> bool:
+        """Whether the interval is over."""
+        return self._clock() - self._since >= self._interval_s
+
+    def write(self, total: Figures, **more: int) -> None:
+        """Log the interval's line and begin the next interval."""
+        now = self._clock()
+        done = Figures(total.counts - self._last, total.lag)
+        counts, events = done.counts, done.events
+        self._log.info(
+            "statistics",
+            seconds=round(now - self._since, 1),
+            consumed=counts["consumed"],
+            enriched=counts["enriched"],
+            identify=counts["identify"],
+            dead_lettered=dict(done.by_reason("dead_lettered").most_common()),
+            dropped=dict(done.by_reason("dropped").most_common()),
+            lag=done.lag,
+            cpu_us_per_event=round(counts["cpu_us"] / events, 1) if events else None,
+            lost=counts["lost"],
+            resets=counts["resets"],
+            total_consumed=total.counts["consumed"],
+            **more,
+        )
+        self._last = total.counts
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the next interval without a line."""
+        self._since = self._clock()
