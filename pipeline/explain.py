@@ -24,11 +24,10 @@ from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
 from pipeline.core.reserved import RESERVED
 from pipeline.core.timestamps import format_time
+from pipeline.pointers import ABSENT, find
 from pipeline.settings_properties import MASK
 from pipeline.transform import dead_letter_line
 
-ABSENT: Final = msgspec.UNSET
-"""There is nothing at the place; left out where this is encoded."""
 _DEEPEST: Final = 512
 
 
@@ -139,7 +138,7 @@ def _effects(output: Output, sent: Any, received: int | None) -> list[Effect]:  
     if output.role is Role.DROPPED:
         code, pointer = Reason(output.reason), "/type" if sent.get("type") else "/action"
         meaning = f"{code.meaning}; on_other_type is drop"
-        return [Effect(Kind.REFUSED, code, pointer, meaning, _at(sent, pointer))]
+        return [Effect(Kind.REFUSED, code, pointer, meaning, find(sent, pointer))]
     enriched = decode(output.value, _DEEPEST)
     if type(enriched) is not dict:
         message = "an enriched event is always an object"
@@ -152,7 +151,7 @@ def _effects(output: Output, sent: Any, received: int | None) -> list[Effect]:  
 def _refusals(letter: Output, sent: Any) -> Iterator[Effect]:  # noqa: ANN401
     for reason in msgspec.json.decode(read_headers(letter.headers)[Header.REASONS]):
         code, pointer = Reason(reason["code"]), reason["pointer"]
-        before = _at(sent, pointer) if pointer else ABSENT
+        before = find(sent, pointer) if pointer else ABSENT
         detail = reason["detail"]
         meaning = detail if code.meaning in detail else f"{code.meaning}: {detail}"
         yield Effect(Kind.REFUSED, code.value, pointer, meaning, before)
@@ -161,7 +160,7 @@ def _refusals(letter: Output, sent: Any) -> Iterator[Effect]:  # noqa: ANN401
 def _warnings(sent: Any, enriched: Any) -> Iterator[Effect]:  # noqa: ANN401
     for text in enriched["enrichment"].get("warnings", ()):
         code, _, pointer = text.partition(" ")
-        before, after = _at(sent, pointer), _at(enriched, pointer)
+        before, after = find(sent, pointer), find(enriched, pointer)
         yield Effect(Kind.WARNED, code, pointer, reasons.WarningCode(code).meaning, before, after)
 
 
@@ -173,7 +172,7 @@ def _changes(
     names += [name for name in sent if name not in OUR_FIELDS]
     pointers = [f"/{name}" for name in names] + [f"/properties/{name}" for name in RESERVED]
     for pointer in pointers:
-        before, after = _at(sent, pointer), _at(enriched, pointer)
+        before, after = find(sent, pointer), find(enriched, pointer)
         if pointer == "/properties" and type(before) is dict:
             continue  # its reserved properties are told one by one
         if pointer != "/timestamp" and (pointer in told or before == after):
@@ -246,15 +245,3 @@ def _why_received(before: Any, after: Any, received: int | None) -> tuple[str, s
     if before is not ABSENT and before is not None:
         return "time_format", "in one form: UTC, milliseconds"
     return "default", "nothing tells when it was received: the sender's time stands for it"
-
-
-def _at(value: Any, pointer: str) -> Any:  # noqa: ANN401  any JSON value
-    """The value at a JSON Pointer, or ABSENT."""
-    for part in pointer.split("/")[1:]:
-        if type(value) is dict and part in value:
-            value = value[part]
-        elif type(value) is list and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return ABSENT
-    return value

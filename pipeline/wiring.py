@@ -11,6 +11,7 @@ from pipeline import __version__
 from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
+from pipeline.deadletters.again import Again
 from pipeline.edges.kafka import Admin, BatchLimits, KafkaBroker, RangeReader, SessionConfig
 from pipeline.edges.kafka.clients import (
     acknowledged_config,
@@ -74,6 +75,11 @@ def range_reader(settings: Settings) -> RangeReader:
 def make_processor(settings: Settings, *, group: str = "") -> Processor:
     """The contract under these settings."""
     return Processor(settings, Identity(app=APP, group=group))
+
+
+def make_again(settings: Settings) -> Again:
+    """The contract under these settings, for dead letters."""
+    return Again(settings, Identity(app=APP, group=settings.group))
 
 
 def checked_topics(

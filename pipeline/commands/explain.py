@@ -18,9 +18,10 @@ from pipeline.core.readable import escaped, long_json, one_line, short_json
 from pipeline.core.reasons import Reason
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.exits import Exit
-from pipeline.explain import ABSENT, Effect, Explanation, Kind
+from pipeline.explain import Effect, Explanation, Kind
 from pipeline.explain import explain as explain_record
 from pipeline.lines import STDIN, open_input
+from pipeline.pointers import ABSENT
 from pipeline.transform import dead_letter_line
 
 if TYPE_CHECKING:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from pipeline.commands.console import output_console
 from pipeline.commands.options import with_settings
 from pipeline.core.readable import escaped
 from pipeline.ports import TopicFacts, TopicSpec
@@ -103,8 +102,7 @@ def _show(plan: list[TopicSpec], facts: dict[str, TopicFacts], *, as_json: bool)
         shown = "\n".join(f"{name}={value}" for name, value in sorted(topic.config.items()))
         replication = "default" if topic.replication < 0 else str(topic.replication)
         table.add_row(_action(topic, facts), topic.name, str(topic.partitions), replication, shown)
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False).print(table)
+    output_console().print(table)
 
 
 def _action(topic: TopicSpec, facts: dict[str, TopicFacts]) -> str:

@@ -25,6 +25,8 @@ MAX_REASONS_BYTES: Final = 4000
 MAX_FACT: Final = 200
 MAX_FACT_BYTES: Final = 400
 CONNECT_PREFIX: Final = "__connect.errors."
+CONNECT_CLASS: Final = "pipeline.core.process.Processor"
+"""What our letters name as the class that failed, which tells them from Kafka Connect's own."""
 
 
 class Header(StrEnum):
@@ -162,7 +164,7 @@ def _with_connect_headers(
         "connector.name": _clip(identity.group or identity.app),
         "task.id": "0",
         "stage": letter.invalid.stage.value.upper(),
-        "class.name": "pipeline.core.process.Processor",
+        "class.name": CONNECT_CLASS,
         "exception.class.name": violation.code.value,
         "exception.message": one_line(violation.detail)[:MAX_DETAIL],
         "exception.stacktrace": "",

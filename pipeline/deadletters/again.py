@@ -15,6 +15,8 @@ class Again:
     """Processes letters under given settings, as the worker would have at their first time."""
 
     def __init__(self, settings: ContractSettings, identity: Identity) -> None:
+        self.settings = settings
+        self.identity = identity
         self._processor = Processor(settings, identity, trust_origin=True)
 
     @property

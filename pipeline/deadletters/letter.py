@@ -14,12 +14,15 @@ from pipeline.core.envelope import merge
 from pipeline.core.origin import OUR_PREFIXES
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers, Record
+from pipeline.core.timestamps import MAX_MS
 
 TRACK: Final = "track"
 """The dialect of our own letters."""
 UNKNOWN: Final = "unknown"
 """The dialect of records whose headers no dialect knows, and the reason of letters without one."""
 _MAX_DEPTH: Final = 512
+_MAX_DIGITS: Final = 19
+"""Of a number of 64 bits."""
 
 
 class Problem(NamedTuple):
@@ -39,7 +42,7 @@ class DeadLetter:
     the reason must not cost the decoding of the value.
     """
 
-    __slots__ = ("_added", "_decoded", "_said", "dialect", "record")
+    __slots__ = ("_added", "_added_names", "_decoded", "_said", "dialect", "record")
 
     def __init__(
         self,
@@ -47,19 +50,26 @@ class DeadLetter:
         dialect: str,
         said: Mapping[str, bytes | None],
         added: tuple[str, ...] = (),
+        added_names: frozenset[str] = frozenset(),
     ) -> None:
+        """`added` are prefixes of headers that its writer has added, `added_names` whole names."""
         self.record = record
         self.dialect = dialect
         """Who wrote it: `track`, another system's name, or `unknown`."""
         self._said = said
-        self._added = (*OUR_PREFIXES, *added)
+        self._added = added
+        self._added_names = added_names
         self._decoded: Any = None
 
     @property
     def headers(self) -> Headers:
         """The sender's own, in order: less ours, and less those that another system has added."""
-        added = self._added
-        return [header for header in self.record.headers if not header[0].startswith(added)]
+        prefixes, names = (*OUR_PREFIXES, *self._added), self._added_names
+        return [
+            header
+            for header in self.record.headers
+            if not header[0].startswith(prefixes) and header[0] not in names
+        ]
 
     def said(self, header: Header) -> str:
         """The text of one of our headers; empty when it is not there."""
@@ -97,7 +107,7 @@ class DeadLetter:
         try:
             listed = msgspec.json.decode(self._said.get(Header.REASONS) or b"[]")
             found = [Problem(str(p["code"]), str(p["pointer"]), str(p["detail"])) for p in listed]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             found = []
         return found or [Problem(self.reason, "", "")]
 
@@ -114,19 +124,19 @@ class DeadLetter:
     @property
     def source_timestamp(self) -> int | None:
         """The raw record's Kafka timestamp, epoch milliseconds."""
-        text = self.said(Header.SOURCE_TIMESTAMP)
-        return int(text) if text.isascii() and text.isdigit() else None
+        timestamp = read_number(self.said(Header.SOURCE_TIMESTAMP))
+        return timestamp if timestamp is not None and 0 < timestamp <= MAX_MS else None
 
     @property
     def failed_at(self) -> int:
         """The letter's own Kafka timestamp, epoch milliseconds; 0 when it has none."""
-        return self.record.timestamp or 0
+        timestamp = self.record.timestamp
+        return timestamp if timestamp is not None and 0 < timestamp <= MAX_MS else 0
 
     @property
     def attempt(self) -> int:
         """How many times it has failed."""
-        text = self.said(Header.ATTEMPT)
-        return int(text) if text.isascii() and text.isdigit() else 1
+        return read_number(self.said(Header.ATTEMPT)) or 1
 
     @property
     def is_pointer(self) -> bool:
@@ -181,3 +191,8 @@ class DeadLetter:
             return self.said(header)
         found = (self.event_object or {}).get(name)
         return found if type(found) is str else ""
+
+
+def read_number(text: str) -> int | None:
+    """A decimal number of at most 19 digits; None for any other text."""
+    return int(text) if len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit() else None

@@ -10,6 +10,8 @@ from pipeline.command_tree import CommandTree, Listed
 
 _PACKAGE: Final = "pipeline.commands.dlq"
 _LISTED: Final = {
+    "check": Listed(f"{_PACKAGE}.check", "What would become of the letters now?"),
+    "show": Listed(f"{_PACKAGE}.show", "Show everything about single letters."),
     "list": Listed(f"{_PACKAGE}.list", "List letters, one line each.", "list_letters"),
 }
 

@@ -1,0 +1,100 @@
+"""The options of a repair: a Python file, or ready-made fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from pipeline.deadletters.fixes import (
+    Fix,
+    default_value,
+    delete_member,
+    repair_of,
+    replace_text,
+    set_value,
+)
+from pipeline.deadletters.repair import Repair, load_transform, no_repair
+
+_Function = Callable[..., Any]
+
+
+class _FixType(click.ParamType[Fix]):
+    name = "fix"
+
+    def __init__(self, read: Callable[[str], Fix]) -> None:
+        self._read = read
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401  click's
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Fix:
+        """A fix, as its option writes it."""
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _fix(flag: str, metavar: str, read: Callable[[str], Fix], help_text: str) -> Any:  # noqa: ANN401  click's
+    return click.option(
+        flag,
+        f"fixes_{flag.removeprefix('--')}",
+        type=_FixType(read),
+        multiple=True,
+        metavar=metavar,
+        help=help_text,
+    )
+
+
+_OPTIONS: Final = (
+    click.option(
+        "--transform",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Python file with transform(event, letter) or transform_bytes(value, letter): gives "
+        "what to try, or None to leave the letter out.",
+    ),
+    _fix(
+        "--set",
+        "POINTER=VALUE",
+        set_value,
+        "Set a member, such as /properties/currency=EUR, of letters with a violation there.",
+    ),
+    _fix("--delete", "POINTER", delete_member, "Remove a member."),
+    _fix("--default", "POINTER=VALUE", default_value, "Set a member where nothing or null is."),
+    _fix("--replace", "POINTER=REGEX=TEXT", replace_text, "Replace in a text."),
+    click.option(
+        "--everywhere",
+        is_flag=True,
+        help="Apply --set, --delete, --default and --replace also to letters without a violation "
+        "at that place.",
+    ),
+)
+_FIXES: Final = ("fixes_set", "fixes_delete", "fixes_default", "fixes_replace")
+
+
+def with_repair(function: _Function) -> _Function:
+    """Decorate a command: adds the options and passes `repair`; UnusableFileError for the file."""
+
+    @wraps(function)
+    def call(*args: Any, transform: Path | None, everywhere: bool, **given: Any) -> Any:  # noqa: ANN401  click's
+        fixes = [fix for name in _FIXES for fix in given.pop(name)]
+        if transform is not None and fixes:
+            raise click.UsageError("--transform and ready-made fixes exclude each other")
+        repair: Repair = no_repair()
+        if transform is not None:
+            repair = load_transform(transform)
+        elif fixes:
+            repair = repair_of(fixes, everywhere=everywhere)
+        return function(*args, repair=repair, **given)
+
+    command: _Function = call
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,64 @@
+"""Who wrote a dead letter, and what its headers say in our words.
+
+Each system's headers are one entry of `table`, which translates them into those of
+`core.deadletter.Header`, so that everything behind it knows one vocabulary only.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.core.deadletter import CONNECT_CLASS, CONNECT_PREFIX, Header
+from pipeline.core.origin import OUR_PREFIXES
+from pipeline.core.record import INVALID_HEADERS, Record
+from pipeline.deadletters.dialects.dialect import Dialect, Named
+from pipeline.deadletters.dialects.table import CONNECT, CONNECT_CLASS_NAME, FOREIGN
+from pipeline.deadletters.letter import TRACK, UNKNOWN, DeadLetter
+
+__all__ = ["read_letter"]
+
+_BY_HEADER: Final = {name: dialect for dialect in FOREIGN for name in dialect.names}
+_OUR_CLASS: Final = CONNECT_CLASS.encode()
+
+
+def read_letter(record: Record) -> DeadLetter:
+    """A record of a dead-letter topic as a letter; whatever its headers hold, it is one."""
+    headers = record.headers
+    if not headers:
+        return DeadLetter(record._replace(headers=()), UNKNOWN, {})
+    if headers is INVALID_HEADERS:
+        return DeadLetter(record, UNKNOWN, {})
+    # Of a name that occurs twice the last one counts, as in Kafka's own lastHeader().
+    named = dict(headers)
+    if headers[-1][0].startswith(OUR_PREFIXES) and Header.REASON in named:
+        return _ours(record, named)
+    return _by_last_writer(record, named)
+
+
+def _by_last_writer(record: Record, named: Named) -> DeadLetter:
+    """The letter of the system whose headers are nearest to the end, since each appends its own.
+
+    The record may have been through several systems, and its sender may write any header: what
+    looks like ours, but stands before another system's headers, says nothing about this failure.
+    """
+    for name, _ in reversed(record.headers):
+        dialect = _BY_HEADER.get(name)
+        if _is_ours(name, dialect, named):
+            return _ours(record, named)
+        if dialect is not None and dialect.needed <= named.keys():
+            said = dialect.said(named, record.timestamp)
+            return DeadLetter(record, dialect.name, said, dialect.prefixes, dialect.names)
+    return DeadLetter(record, UNKNOWN, {})
+
+
+def _is_ours(name: str, dialect: Dialect | None, named: Named) -> bool:
+    if Header.REASON not in named:
+        return False
+    if dialect is CONNECT:
+        return named.get(CONNECT_CLASS_NAME) == _OUR_CLASS
+    return name.startswith(OUR_PREFIXES)
+
+
+def _ours(record: Record, named: Named) -> DeadLetter:
+    # With dead_letter.connect_headers our letters have Kafka Connect's headers too.
+    return DeadLetter(record, TRACK, named, (CONNECT_PREFIX,))

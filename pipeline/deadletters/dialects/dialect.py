@@ -1,0 +1,152 @@
+"""How the headers of one system are read.
+
+What they hold is not trusted: whatever is no text, or no sensible number, is as if it were absent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import msgspec
+
+from pipeline.core.coordinates import Source
+from pipeline.core.deadletter import Header, one_line
+from pipeline.core.origin import MAX_ATTEMPTS
+from pipeline.core.timestamps import MAX_MS
+from pipeline.deadletters.letter import UNKNOWN, read_number
+
+Named = Mapping[str, bytes | None]
+"""Header values by name."""
+_LONGEST_NAME: Final = 200
+_LONGEST_DETAIL: Final = 1000
+"""Characters that are kept of a message; some put a whole stack trace into it."""
+_INT: Final = 4
+_LONG: Final = 8
+_LARGEST_INT: Final = 2**31 - 1
+_LARGEST_LONG: Final = 2**63 - 1
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+def decimal(value: bytes, _size: int) -> int | None:
+    """A number in decimal digits; None for anything else."""
+    return read_number(value.decode("ascii", errors="replace"))
+
+
+def big_endian(value: bytes, size: int) -> int | None:
+    """A Java int or long of exactly `size` bytes; None for any other length."""
+    return int.from_bytes(value, "big", signed=True) if len(value) == size else None
+
+
+@dataclass(frozen=True, eq=False)
+class Dialect:
+    """The headers of one system; where several are named, the first that can be read counts."""
+
+    name: str
+    coordinates: tuple[str, str, str] | None = None
+    """Topic, partition and offset of the original record."""
+    timestamp: tuple[str, ...] = ()
+    """Kafka timestamp of the original record, epoch milliseconds."""
+    keeps_timestamp: bool = False
+    """Whether the letter itself has the original record's Kafka timestamp."""
+    exception: tuple[str, ...] = ()
+    """An exception's class: its simple name is the reason."""
+    reason: tuple[str, ...] = ()
+    """Any other text that is the reason."""
+    detail: tuple[str, ...] = ()
+    stage: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+    attempt: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    """What it adds besides, and nobody here reads."""
+    prefixes: tuple[str, ...] = ()
+    """What all names that it adds begin with; none when that could be anybody's."""
+    needed: frozenset[str] = frozenset()
+    """Without these the headers are somebody else's."""
+    number: Callable[[bytes, int], int | None] = decimal
+    """Reads a number; a Java int has 4 bytes, a long 8."""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every header that it is known by."""
+        read = (self.timestamp, self.exception, self.reason, self.detail)
+        more = (self.stage, self.group, self.attempt, self.others, self.coordinates or ())
+        return frozenset(name for names in (*read, *more) for name in names)
+
+    def said(self, named: Named, timestamp: int | None) -> dict[str, bytes]:
+        """What the headers say, under our names; `timestamp` is the letter's own, epoch ms."""
+        code = self._reason(named) or UNKNOWN
+        detail = one_line(_text(named, self.detail)[:_LONGEST_DETAIL])
+        said: dict[str, str] = {
+            Header.REASON: code,
+            Header.STAGE: _name(_text(named, self.stage)),
+            Header.GROUP: _name(_text(named, self.group)),
+            Header.SOURCE: self._source(named),
+            Header.SOURCE_TIMESTAMP: self._source_timestamp(named, timestamp),
+            Header.ATTEMPT: _within(1, self._number(named, self.attempt, _INT), MAX_ATTEMPTS),
+        }
+        encoded = {name: text.encode() for name, text in said.items() if text}
+        problem = {"code": code, "pointer": "", "detail": detail}
+        encoded[Header.REASONS] = msgspec.json.encode([problem])
+        return encoded
+
+    def _reason(self, named: Named) -> str:
+        exception = _text(named, self.exception)
+        return _name(_simple_name(exception) if exception else _text(named, self.reason))
+
+    def _source(self, named: Named) -> str:
+        """`topic/partition/offset`; empty when a part is missing."""
+        if self.coordinates is None:
+            return ""
+        topic_name, partition_name, offset_name = self.coordinates
+        topic = _text(named, (topic_name,))
+        partition = self._number(named, (partition_name,), _INT)
+        offset = self._number(named, (offset_name,), _LONG)
+        known = _within(0, partition, _LARGEST_INT) and _within(0, offset, _LARGEST_LONG)
+        if not known or partition is None or offset is None or not _TOPIC.fullmatch(topic):
+            return ""
+        return Source(topic, partition, offset).text()
+
+    def _source_timestamp(self, named: Named, own: int | None) -> str:
+        found = own if self.keeps_timestamp else self._number(named, self.timestamp, _LONG)
+        return _within(1, found, MAX_MS)
+
+    def _number(self, named: Named, names: tuple[str, ...], size: int) -> int | None:
+        for name in names:
+            value = named.get(name)
+            number = self.number(value, size) if value else None
+            if number is not None:
+                return number
+        return None
+
+
+def _text(named: Named, names: tuple[str, ...]) -> str:
+    """The first that is text; empty when none is."""
+    for name in names:
+        value = named.get(name)
+        if value:
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                continue
+    return ""
+
+
+def _simple_name(text: str) -> str:
+    """`a.b.Outer$Inner`, also with `: message` behind it, as `Inner`."""
+    written = text.partition(":")[0].strip()
+    parts = written.rpartition(".")[2].split("$")
+    names = [part for part in parts if part.isidentifier()]
+    return names[-1] if names else written
+
+
+def _name(text: str) -> str:
+    return one_line(text[:_LONGEST_NAME])
+
+
+def _within(least: int, number: int | None, most: int) -> str:
+    """The number as text; empty when it is absent or out of bounds."""
+    return str(number) if number is not None and least <= number <= most else ""

@@ -1,0 +1,145 @@
+"""Repairs: what is changed in a letter's event before it is tried again.
+
+A repair works on the parsed event with exact numbers; of a batch letter, on the item. What a repair
+does not touch stays byte for byte.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from pipeline.core.coordinates import NO_ITEM
+from pipeline.core.decode import split
+from pipeline.core.encode import encode_json
+from pipeline.core.reasons import Invalid
+from pipeline.deadletters.letter import DeadLetter
+from pipeline.lines import UnusableFileError
+
+_HASH_DIGITS: Final = 12
+_EVENT: Final = "transform"
+_BYTES: Final = "transform_bytes"
+
+
+class RepairError(Exception):
+    """A repair failed on one letter; the text is a sentence that names it."""
+
+
+class Repair(Protocol):
+    """Changes a letter's value."""
+
+    @property
+    def name(self) -> str:
+        """What the ledger notes of it; empty when nothing is changed."""
+
+    def apply(self, letter: DeadLetter) -> bytes | None:
+        """The value to try; None to leave the letter out. Raises RepairError."""
+
+
+class _None:
+    """No repair: a letter without a value is tried as the empty one that it is."""
+
+    name = ""
+
+    def apply(self, letter: DeadLetter) -> bytes | None:
+        """The letter's own value."""
+        return letter.value or b""
+
+
+def no_repair() -> Repair:
+    """Letters are tried as they are."""
+    return _None()
+
+
+Change = Callable[[dict[str, Any], DeadLetter], Any]
+"""Gets an event of its own; gives the event to try, or None."""
+
+
+class EventRepair:
+    """A repair by a function of the event, and by one of the bytes of what does not parse."""
+
+    def __init__(
+        self,
+        name: str,
+        change: Change | None,
+        change_bytes: Callable[[bytes, DeadLetter], Any] | None = None,
+    ) -> None:
+        self.name = name
+        self._change = change
+        self._change_bytes = change_bytes
+
+    def apply(self, letter: DeadLetter) -> bytes | None:
+        """See `Repair`."""
+        value, decoded = letter.value or b"", letter.decoded
+        if type(decoded) is dict:
+            return value if self._change is None else self._by_event(self._change, letter, value)
+        if self._change_bytes is None:
+            return value
+        changed: bytes | None = self._call(self._change_bytes, value, letter)
+        return changed
+
+    def _by_event(self, change: Change, letter: DeadLetter, value: bytes) -> bytes | None:
+        decoded: Any = letter.decoded
+        batch, source = decoded.get("batch"), letter.source
+        in_batch = source is not None and source.item != NO_ITEM and type(batch) is list
+        event = batch[0] if in_batch and len(batch) == 1 else decoded
+        if type(event) is not dict:
+            return value
+        changed = self._call(change, copy.deepcopy(event), letter)
+        if changed is None:
+            return None
+        new = self._encoded(changed, letter)
+        if new == encode_json(event):
+            return value
+        envelope = None if event is decoded else split(value, batch)
+        return new if envelope is None or type(envelope) is Invalid else envelope.around(new)
+
+    def _call(self, function: Callable[..., Any], given: Any, letter: DeadLetter) -> Any:  # noqa: ANN401  the user's
+        """What the function gives: another one of what it was given, or None."""
+        try:
+            changed = function(given, letter)
+        except Exception as error:  # whatever the user's code raises concerns this letter only
+            last = traceback.format_exception_only(error)[-1].strip()
+            frames = traceback.extract_tb(error.__traceback__)
+            line = f", line {frames[-1].lineno}" if len(frames) > 1 else ""
+            raise RepairError(f"{letter.place}: {self.name} failed: {last}{line}") from error
+        if changed is None or type(changed) is type(given):
+            return changed
+        was, wanted = type(changed).__name__, type(given).__name__
+        raise RepairError(f"{letter.place}: {self.name} gave {was}, not {wanted} or None")
+
+    def _encoded(self, changed: Any, letter: DeadLetter) -> bytes:  # noqa: ANN401  the user's
+        try:
+            return encode_json(changed)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise RepairError(
+                f"{letter.place}: {self.name} gave what is no JSON: {error}"
+            ) from error
+
+
+def load_transform(path: Path) -> EventRepair:
+    """The repair in a Python file: `transform(event, letter)`, `transform_bytes(value, letter)`.
+
+    Raises UnusableFileError when the file can't be read, does not run, or has neither.
+    """
+    try:
+        source = path.read_bytes()
+        code = compile(source, str(path), "exec")
+        names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+        exec(code, names)  # noqa: S102  the operator's own file, given by name
+    except OSError as error:
+        raise UnusableFileError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:
+        last = traceback.format_exception_only(error)[-1].strip()
+        raise UnusableFileError(f"{path} does not run: {last}") from error
+    functions = [names.get(name) for name in (_EVENT, _BYTES)]
+    if not any(map(callable, functions)):
+        raise UnusableFileError(
+            f"{path} has neither a function {_EVENT}(event, letter) nor {_BYTES}(value, letter)"
+        )
+    digest = hashlib.sha256(source).hexdigest()[:_HASH_DIGITS]
+    return EventRepair(f"{path.name} sha256:{digest}", *functions)

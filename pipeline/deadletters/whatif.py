@@ -1,0 +1,144 @@
+"""What would happen now: a letter under the current rules, repaired or not; nothing is written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from pipeline.core.record import Output, Role
+from pipeline.deadletters.again import Again
+from pipeline.deadletters.isolated import Isolated
+from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.repair import Repair, RepairError
+
+_SAMPLES: Final = 3
+CRASH: Final = "crash"
+"""The stage of letters that killed a process, or met a bug."""
+
+
+class Kind(StrEnum):
+    """What would become of a letter."""
+
+    PASSES = "passes"
+    SAME = "same reason"
+    OTHER = "other reason"
+    DROPPED = "dropped"
+    """A setting drops such calls now; they are neither enriched nor dead letters."""
+    LEFT_OUT = "left out"
+    """The repair gave None."""
+    REPAIR_FAILED = "repair failed"
+    POINTER = "pointer only"
+    """The letter does not have the raw record, only where it is."""
+    CRASHES = "crashes"
+
+
+FAILING: Final = frozenset({Kind.SAME, Kind.OTHER, Kind.REPAIR_FAILED, Kind.POINTER, Kind.CRASHES})
+"""What still stands in the way."""
+
+
+class Verdict(NamedTuple):
+    """What would become of one letter."""
+
+    kind: Kind
+    outputs: tuple[Output, ...] = ()
+    """What would be written: enriched event and identify message, or the new dead letter."""
+    value: bytes | None = None
+    """What was tried: the letter's value, repaired or not."""
+    detail: str = ""
+    """Reason code now, or a sentence about what went wrong."""
+
+
+class Examiner:
+    """Examines letters; those of stage `crash` in a process of their own, which `end` ends."""
+
+    def __init__(self, again: Again, repair: Repair) -> None:
+        self._again = again
+        self._isolated = Isolated(again.settings, again.identity)
+        self._repair = repair
+
+    def end(self) -> None:
+        """Let go of the process, if there is one."""
+        self._isolated.end()
+
+    def examine(self, letter: DeadLetter, now: int) -> Verdict:
+        """The verdict at this time, epoch milliseconds; never raises for what a letter holds."""
+        if letter.is_pointer:
+            where = letter.source.text() if letter.source else "unknown"
+            return Verdict(Kind.POINTER, detail=f"the raw record is {where}")
+        try:
+            value = self._repair.apply(letter)
+        except RepairError as error:
+            return Verdict(Kind.REPAIR_FAILED, detail=str(error))
+        if value is None:
+            return Verdict(Kind.LEFT_OUT)
+        # An absent value is another one than an empty one.
+        tried = None if letter.value is None and not value else value
+        rules = self._isolated if letter.stage == CRASH else self._again
+        try:
+            outputs = rules.outputs(letter, now, tried)
+        except Exception as error:  # noqa: BLE001  a bug of the rules concerns this letter only
+            return Verdict(Kind.CRASHES, value=tried, detail=f"{letter.place}: {error!r}")
+        return _verdict(letter, outputs, tried)
+
+
+def _verdict(letter: DeadLetter, outputs: tuple[Output, ...], value: bytes | None) -> Verdict:
+    refused = [output for output in outputs if output.role is Role.DEAD_LETTER]
+    if refused:
+        reason = refused[0].reason
+        kind = Kind.SAME if reason == letter.reason else Kind.OTHER
+        return Verdict(kind, outputs, value, reason)
+    if all(output.role is Role.DROPPED for output in outputs):
+        return Verdict(Kind.DROPPED, outputs, value)
+    return Verdict(Kind.PASSES, outputs, value)
+
+
+class Sample(NamedTuple):
+    """One letter, for a report."""
+
+    place: str
+    """`partition/offset` in the dead-letter topic."""
+    source: str
+    detail: str
+    before: bytes | None = None
+    """The letter's value, of a sample that a repair has changed."""
+    after: bytes | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Of the letters with one old reason that would share one fate."""
+
+    count: int = 0
+    samples: list[Sample] = field(default_factory=list)
+
+
+class Report:
+    """Verdicts by old reason and kind."""
+
+    def __init__(self) -> None:
+        self.outcomes: defaultdict[tuple[str, Kind, str], Outcome] = defaultdict(Outcome)
+        """(old reason, kind, new reason or empty) → how many, and some of them."""
+
+    def add(self, letter: DeadLetter, verdict: Verdict) -> None:
+        """Count one in."""
+        new = verdict.detail if verdict.kind is Kind.OTHER else ""
+        outcome = self.outcomes[letter.reason, verdict.kind, new]
+        outcome.count += 1
+        if len(outcome.samples) < _SAMPLES:
+            source = letter.source.text() if letter.source else ""
+            changed = verdict.value is not None and verdict.value != letter.value
+            values = (letter.value, verdict.value) if changed else (None, None)
+            outcome.samples.append(Sample(letter.place, source, verdict.detail, *values))
+
+    def total(self, kind: Kind | None = None) -> int:
+        """Letters of a kind, or all."""
+        return sum(
+            outcome.count for (_, each, _), outcome in self.outcomes.items() if kind in {None, each}
+        )
+
+    @property
+    def failing(self) -> int:
+        """Letters that something still stands in the way of."""
+        return sum(self.total(kind) for kind in FAILING)

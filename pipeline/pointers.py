@@ -1,0 +1,78 @@
+"""JSON Pointers (RFC 6901) into decoded events: look up, set, delete."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+ABSENT: Final = msgspec.UNSET
+"""There is nothing at the place."""
+
+
+def tokens(pointer: str) -> list[str]:
+    """The steps of a pointer; ValueError when it is none."""
+    if not pointer.startswith("/"):
+        raise ValueError(f"{pointer!r} is no JSON Pointer, such as /properties/currency")
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
+
+
+def find(document: Any, pointer: str) -> Any:  # noqa: ANN401  any JSON value
+    """What is at the place, or ABSENT."""
+    found = document
+    for step in tokens(pointer):
+        if type(found) is dict:
+            found = found.get(step, ABSENT)
+        else:
+            number = _index(found, step)
+            found = ABSENT if number is None else found[number]
+        if found is ABSENT:
+            return ABSENT
+    return found
+
+
+def put(document: Any, pointer: str, value: Any) -> bool:  # noqa: ANN401  any JSON values
+    """Set a member or an item that exists; objects that are missing on the way are made.
+
+    False when something on the way is neither object nor array.
+    """
+    *way, last = tokens(pointer)
+    holder = document
+    for step in way:
+        if type(holder) is dict:
+            holder = holder.setdefault(step, {})
+        else:
+            number = _index(holder, step)
+            if number is None:
+                return False
+            holder = holder[number]
+    if type(holder) is dict:
+        holder[last] = value
+        return True
+    number = _index(holder, last)
+    if number is None:
+        return False
+    holder[number] = value
+    return True
+
+
+def delete(document: Any, pointer: str) -> bool:  # noqa: ANN401  any JSON value
+    """Remove a member or an item; False when it is not there."""
+    above, _, last = pointer.rpartition("/")
+    holder = find(document, above) if above else document
+    (step,) = tokens(f"/{last}")
+    if type(holder) is dict and step in holder:
+        del holder[step]
+        return True
+    number = _index(holder, step)
+    if number is None:
+        return False
+    del holder[number]
+    return True
+
+
+def _index(value: Any, step: str) -> int | None:  # noqa: ANN401  any JSON value
+    """Which item of an array a step means."""
+    if type(value) is not list or not (step.isascii() and step.isdigit()):
+        return None
+    return int(step) if int(step) < len(value) else None

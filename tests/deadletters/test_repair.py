@@ -1,0 +1,188 @@
+"""Repairs change what they are told to, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.deadletters.fixes import (
+    Fix,
+    default_value,
+    delete_member,
+    repair_of,
+    replace_text,
+    set_value,
+)
+from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.repair import EventRepair, RepairError, load_transform, no_repair
+from pipeline.lines import UnusableFileError
+from tests.deadletters.letters import event, letter_of, letters_of, raw
+
+BAD_CURRENCY = (
+    b'{"event":"Order","userId":"u","n":1.10,"properties":{"revenue":5,"currency":"euro"}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("fix", "expected"),
+    [
+        (
+            set_value("/properties/currency=EUR"),
+            b'{"event":"Order","userId":"u","n":1.10,"properties":{"revenue":5,"currency":"EUR"}}',
+        ),
+        (
+            delete_member("/properties/currency"),
+            b'{"event":"Order","userId":"u","n":1.10,"properties":{"revenue":5}}',
+        ),
+        (
+            replace_text("/properties/currency=^eu=EU"),
+            b'{"event":"Order","userId":"u","n":1.10,"properties":{"revenue":5,"currency":"EUro"}}',
+        ),
+    ],
+    ids=["set", "delete", "replace"],
+)
+def test_fixes(fix: Fix, expected: bytes) -> None:
+    """A fix changes its place; numbers keep their digits."""
+    assert repair_of([fix], everywhere=False).apply(letter_of(BAD_CURRENCY)) == expected
+
+
+def test_default() -> None:
+    """A default is for what is absent or null, and for nothing else."""
+    repair = repair_of([default_value("/properties/currency=EUR")], everywhere=True)
+    absent = letter_of({"event": "Order", "properties": {"revenue": 5}})
+    assert repair.apply(absent) == (
+        b'{"event":"Order","properties":{"revenue":5,"currency":"EUR"}}'
+    )
+    assert repair.apply(letter_of(BAD_CURRENCY)) == BAD_CURRENCY
+
+
+def test_fix_needs_a_violation_there() -> None:
+    """Good dollars are not relabelled, unless it is meant everywhere."""
+    value = b'{"event":"Order","properties":{"revenue":5,"currency":"USD"}}'
+    letter = letter_of(value)
+    fix = set_value("/properties/currency=EUR")
+    assert repair_of([fix], everywhere=False).apply(letter) == value
+    assert repair_of([fix], everywhere=True).apply(letter) == value.replace(b"USD", b"EUR")
+
+
+@pytest.mark.parametrize("value", [5, True, None, "a=b", {"a": [1]}])
+def test_values_are_json(value: Any) -> None:
+    """What parses as JSON is JSON; the rest is text, `=` too."""
+    texts = {True: "true", None: "null", "a=b": "a=b", 5: "5"}
+    text = '{"a": [1]}' if isinstance(value, dict) else texts[value]
+    event_: dict[str, Any] = {}
+    set_value(f"/x/y={text}").act(event_)
+    assert event_ == {"x": {"y": value}}
+
+
+@pytest.mark.parametrize("text", ["currency=EUR", "/x", "=", ""])
+def test_wrong_fixes(text: str) -> None:
+    """What is no POINTER=VALUE is told."""
+    with pytest.raises(ValueError, match=r"is not|is no"):
+        set_value(text)
+
+
+def test_wrong_patterns() -> None:
+    """A regular expression that can't be used is told before anything is read."""
+    for text in ("/x=(=y", r"/x=a=\1"):
+        with pytest.raises(ValueError, match=r"group|\)"):
+            replace_text(text)
+
+
+def test_item_of_a_batch() -> None:
+    """A repair sees the item; the envelope keeps its bytes."""
+    seen: list[dict[str, Any]] = []
+
+    def change(item: dict[str, Any], _letter: DeadLetter) -> dict[str, Any]:
+        seen.append(dict(item))
+        return {**item, "userId": "u9"}
+
+    envelope = (
+        b'{"sentAt":"2026-01-01T00:00:00Z", "x" : 1.0 ,"batch":[{"event":"A"},{"event":"B"}]}'
+    )
+    first, second = letters_of(raw(envelope))
+    repair = EventRepair("r", change)
+    assert repair.apply(second) == (
+        b'{"sentAt":"2026-01-01T00:00:00Z","x":1.0,"batch":[{"event":"B","userId":"u9"}]}'
+    )
+    assert seen == [{"event": "B"}]
+    assert repair.apply(first) is not None
+
+
+def test_what_is_not_changed_keeps_its_bytes() -> None:
+    """Spaces, order and escapes stay when a repair changes nothing."""
+    value = b'{ "event" : "Order", "a": "\\u0041", "n": 1e3 }'
+    assert EventRepair("r", lambda event, _: event).apply(letter_of(value)) == value
+
+
+def test_changing_in_place_and_giving_none() -> None:
+    """A transform may change the event that it gets, or leave the letter out."""
+    letter = letter_of(event(userId=None))
+    assert EventRepair("r", lambda _event, _letter: None).apply(letter) is None
+    assert letter.event_object == event(userId=None)
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "fix.py"
+    path.write_text(text)
+    return path
+
+
+def test_file(tmp_path: Path) -> None:
+    """Both functions of a file; its name and hash are noted."""
+    repair = load_transform(
+        _file(
+            tmp_path,
+            "def transform(event, letter):\n"
+            "    return {**event, 'userId': letter.source.text()}\n"
+            "def transform_bytes(value, letter):\n"
+            "    return value.replace(b'\\'', b'\"')\n",
+        )
+    )
+    assert repair.apply(letter_of({"event": "A"})) == b'{"event":"A","userId":"raw/2/7"}'
+    assert repair.apply(letter_of(b"{'event': 'A'}")) == b'{"event": "A"}'
+    assert repair.name.startswith("fix.py sha256:")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def transform(event, letter)\n  pass", "SyntaxError"),
+        ("1/0", "ZeroDivisionError"),
+        ("x = 1", "neither a function transform"),
+        ("transform = 5", "neither a function transform"),
+    ],
+)
+def test_files_that_will_not_do(tmp_path: Path, text: str, said: str) -> None:
+    """A file that does not run is told in a sentence that names it."""
+    with pytest.raises(UnusableFileError, match=rf"fix.py.*{said}"):
+        load_transform(_file(tmp_path, text))
+
+
+def test_file_that_is_missing(tmp_path: Path) -> None:
+    """A missing file is named."""
+    with pytest.raises(UnusableFileError, match=r"none.py: No such file"):
+        load_transform(tmp_path / "none.py")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("event['none']", r"0/0: fix.py sha256:\w+ failed: KeyError: 'none', line 2"),
+        ("5", "gave int, not dict or None"),
+        ("{'x': object()}", "gave what is no JSON"),
+    ],
+)
+def test_transform_that_fails(tmp_path: Path, body: str, said: str) -> None:
+    """What a transform does wrong is told with the letter's place and the last line."""
+    text = f"def transform(event, letter):\n    return {body}\n"
+    with pytest.raises(RepairError, match=said):
+        load_transform(_file(tmp_path, text)).apply(letter_of({"event": "A"}))
+
+
+def test_no_repair() -> None:
+    """Without a repair a letter is tried as it is."""
+    assert no_repair().apply(letter_of(b"{ }")) == b"{ }"
+    assert no_repair().name == ""
