@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.edges.local_kafka import LocalKafka, LocalKafkaError
-from tests.brokers import no_broker, unique
+from tests.brokers import delete_topics, no_broker, unique
 from tests.kafka.secure import SecureKafka
 from tests.kafka.worker_process import Pipeline
 
@@ -28,6 +28,18 @@ def pipeline(bare_pipeline: Pipeline) -> Pipeline:
     """A pipeline whose topics exist."""
     bare_pipeline.create_topics()
     return bare_pipeline
+
+
+@pytest.fixture(scope="module")
+def module_pipeline(
+    bootstrap_servers: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pipeline]:
+    """One for all tests of a module."""
+    made = Pipeline(bootstrap_servers, unique, tmp_path_factory.mktemp("pipeline"))
+    made.create_topics()
+    yield made
+    made.end_all()
+    delete_topics(bootstrap_servers, made.names)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pipeline.edges.kafka.admin import Progress
 from pipeline.ports import TransportError
 from pipeline.topics import CreateOptions, TopicNames, specs
 from tests.brokers import read_topic
-from tests.cli.program import command, environment
+from tests.cli.program import Ran, command, environment, run
 
 PATIENCE_S: Final = 60.0
 """For a worker to reach a goal: more means that it hangs."""
@@ -43,11 +43,9 @@ class Pipeline:
     def start(self, instance: str = "w1", *flags: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker; its log goes to `log(instance)`."""
         variables = {
-            "TRACK_KAFKA_BOOTSTRAP_SERVERS": self.servers,
+            **self._variables,
             "TRACK_INSTANCE_ID": instance,
-            "TRACK_GROUP": self.names.raw,
             "TRACK_CONSUMER_SESSION_TIMEOUT_MS": "6000",
-            **{f"TRACK_TOPICS__{n.upper()}": t for n, t in self.names._asdict().items()},
             **{f"TRACK_{n.upper()}": value for n, value in settings.items()},
         }
         with self._log(instance).open("ab") as log:
@@ -56,6 +54,18 @@ class Pipeline:
             )
         self._workers.append(worker)
         return worker
+
+    def run(self, *arguments: str | Path) -> Ran:
+        """Run a command of the program on these topics, in this process."""
+        return run(*arguments, env=self._variables)
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        return {
+            "TRACK_KAFKA_BOOTSTRAP_SERVERS": self.servers,
+            "TRACK_GROUP": self.names.raw,
+            **{f"TRACK_TOPICS__{n.upper()}": t for n, t in self.names._asdict().items()},
+        }
 
     def _log(self, instance: str) -> Path:
         return self._folder / f"{instance}.log"
