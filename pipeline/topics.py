@@ -15,6 +15,8 @@ HEADER_ROOM: Final = 64 * KIB
 OUTPUT_ROOM: Final = 4 * KIB
 """Our headers and Kafka's framing around an enriched event of limits.max_output_bytes."""
 KAFKA_DEFAULT_MAX_BYTES: Final = 1_048_588
+LEDGER_SUFFIX: Final = ".ledger"
+"""The ledger of dead-letter topic `x` is `x.ledger`."""
 NO_TIME_LIMIT: Final = str(2**63 - 1)
 DAY_MS: Final = 86_400_000
 _TIME_LIMITS: Final = ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms")
@@ -71,6 +73,17 @@ def specs(names: TopicNames, options: CreateOptions, raw: TopicFacts | None) -> 
         TopicSpec(names.dead_letter, partitions, options.replication, letters),
         TopicSpec(names.identify, partitions, options.replication, output),
     ]
+
+
+def ledger_spec(
+    names: TopicNames, options: CreateOptions, dead_letter: TopicFacts | None
+) -> TopicSpec:
+    """The ledger of the dead-letter desk: compacted, and kept at least as long as the letters."""
+    retention = _days(options.dead_letter_retention_days)
+    if dead_letter is not None:
+        retention = dead_letter.config.get("retention.ms", retention)
+    config = {"cleanup.policy": "compact,delete", "retention.ms": retention}
+    return TopicSpec(names.dead_letter + LEDGER_SUFFIX, 1, options.replication, config)
 
 
 def _days(days: float) -> str:

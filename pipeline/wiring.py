@@ -5,14 +5,23 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from pipeline import __version__
 from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
+from pipeline.core.record import Role
 from pipeline.deadletters.again import Again
-from pipeline.edges.kafka import Admin, BatchLimits, KafkaBroker, RangeReader, SessionConfig
+from pipeline.edges.kafka import (
+    Admin,
+    BatchLimits,
+    DeskWriter,
+    KafkaBroker,
+    RangeReader,
+    SessionConfig,
+)
 from pipeline.edges.kafka.clients import (
     acknowledged_config,
     consumer_config,
@@ -25,6 +34,7 @@ from pipeline.settings_properties import weaknesses
 from pipeline.topics import (
     HEADER_ROOM,
     KAFKA_DEFAULT_MAX_BYTES,
+    LEDGER_SUFFIX,
     TopicNames,
     missing,
     problems,
@@ -124,8 +134,37 @@ def make_broker(
     settings: Settings, facts: dict[str, TopicFacts], start_over: str | None
 ) -> KafkaBroker:
     """Sessions for the worker, fit for the topics as they are."""
-    names = topic_names(settings)
-    outputs = names.outputs(settings)
+    outputs = topic_names(settings).outputs(settings)
+    return KafkaBroker(_session_config(settings, outputs, facts, start_over))
+
+
+def make_desk_writer(
+    settings: Settings, topic: str, outputs: dict[Role, str], facts: dict[str, TopicFacts]
+) -> DeskWriter:
+    """The one writer of the desk for a dead-letter topic; an older one is fenced off."""
+    config = _session_config(settings, outputs, facts, None)
+    exactly_once = transactional_config(
+        desk_transactional_id(settings, topic), settings.transaction_timeout_ms
+    )
+    # Without a raw topic of ours, partitions are the enriched topic's.
+    raw = config.raw_topic if config.raw_topic in facts else outputs[Role.ENRICHED]
+    return DeskWriter(
+        replace(config, raw_topic=raw, producer={**config.producer, **exactly_once}),
+        topic + LEDGER_SUFFIX,
+    )
+
+
+def desk_transactional_id(settings: Settings, topic: str) -> str:
+    """One for each dead-letter topic."""
+    return f"{settings.transactional_id_prefix}.dlq.{topic}"
+
+
+def _session_config(
+    settings: Settings,
+    outputs: dict[Role, str],
+    facts: dict[str, TopicFacts],
+    start_over: str | None,
+) -> SessionConfig:
     limits = {
         name: facts[name].number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES + HEADER_ROOM)
         for name in outputs.values()
@@ -149,27 +188,25 @@ def make_broker(
         if exactly_once
         else acknowledged_config(deadline_s)
     )
-    return KafkaBroker(
-        SessionConfig(
-            shared=settings.kafka,
-            consumer=consumer,
-            producer=producer_config(settings.kafka, producer, delivery),
-            group=settings.group,
-            raw_topic=names.raw,
-            topics=outputs,
-            exactly_once=exactly_once,
-            batch=BatchLimits(
-                settings.batch.max_records,
-                settings.batch.max_bytes,
-                settings.batch.linger_ms / 1000,
-            ),
-            initial_offset=settings.initial_offset,
-            start_over=start_over,
-            continue_on_data_loss=settings.on_data_loss == "continue",
-            transaction_timeout_s=settings.transaction_timeout_ms / 1000,
-            deadline_s=deadline_s,
-            startup_timeout_s=settings.startup_timeout_s,
-        )
+    return SessionConfig(
+        shared=settings.kafka,
+        consumer=consumer,
+        producer=producer_config(settings.kafka, producer, delivery),
+        group=settings.group,
+        raw_topic=settings.topics.raw,
+        topics=outputs,
+        exactly_once=exactly_once,
+        batch=BatchLimits(
+            settings.batch.max_records,
+            settings.batch.max_bytes,
+            settings.batch.linger_ms / 1000,
+        ),
+        initial_offset=settings.initial_offset,
+        start_over=start_over,
+        continue_on_data_loss=settings.on_data_loss == "continue",
+        transaction_timeout_s=settings.transaction_timeout_ms / 1000,
+        deadline_s=deadline_s,
+        startup_timeout_s=settings.startup_timeout_s,
     )
 
 

@@ -12,7 +12,16 @@ from pipeline.commands.options import with_settings
 from pipeline.core.readable import escaped
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.settings import Settings
-from pipeline.topics import CreateOptions, TopicNames, missing, problems, refuse_forbidden, specs
+from pipeline.topics import (
+    LEDGER_SUFFIX,
+    CreateOptions,
+    TopicNames,
+    ledger_spec,
+    missing,
+    problems,
+    refuse_forbidden,
+    specs,
+)
 from pipeline.wiring import admin, topic_names
 
 _TOPIC_FLAGS = (
@@ -58,6 +67,11 @@ def topics() -> None:
     show_default=True,
     help="Of dead letters, longer than the rest: somebody has to repair them. -1 is for ever.",
 )
+@click.option(
+    "--ledger",
+    is_flag=True,
+    help="Also the ledger in which dlq redrive and dlq discard note what was done.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan only.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON on standard output.")
 def create(  # noqa: PLR0913  one for each option
@@ -67,6 +81,7 @@ def create(  # noqa: PLR0913  one for each option
     retention_days: float | None,
     dead_letter_retention_days: float,
     *,
+    ledger: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -76,12 +91,14 @@ def create(  # noqa: PLR0913  one for each option
     """
     cluster, names = admin(settings), topic_names(settings)
     cluster.wait_until_reachable()
-    facts = cluster.topics(names)
+    facts = cluster.topics([*names, *([names.dead_letter + LEDGER_SUFFIX] if ledger else [])])
     refuse_forbidden(facts.values(), "DESCRIBE")
     options = CreateOptions(
         partitions, replication_factor, retention_days, dead_letter_retention_days
     )
     plan = specs(names, options, facts.get(names.raw))
+    if ledger:
+        plan.append(ledger_spec(names, options, facts.get(names.dead_letter)))
     _show(plan, facts, as_json=as_json)
     new = [topic for topic in plan if topic.name not in facts]
     if new and not dry_run:

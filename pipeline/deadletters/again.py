@@ -7,7 +7,7 @@ from pipeline.core.coordinates import Source
 from pipeline.core.deadletter import Header
 from pipeline.core.origin import ORIGIN, ORIGIN_TIMESTAMP
 from pipeline.core.process import Processor
-from pipeline.core.record import Output, Record
+from pipeline.core.record import INVALID_HEADERS, Headers, Output, Record
 from pipeline.deadletters.letter import DeadLetter
 
 
@@ -42,7 +42,9 @@ def as_raw(letter: DeadLetter) -> Record:
     if source is None:
         source = Source(record.topic, record.partition, record.offset)
     timestamp = letter.source_timestamp
-    headers = [*letter.headers, *origin_headers(letter, source, timestamp)]
+    headers: Headers = INVALID_HEADERS
+    if record.headers is not INVALID_HEADERS:  # which are refused again
+        headers = [*letter.headers, *origin_headers(letter, source, timestamp)]
     return Record(
         record.value,
         record.key,

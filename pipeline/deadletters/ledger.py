@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from pipeline.core.record import Record
 
-SUFFIX: Final = ".ledger"
-"""The ledger of topic `x` is `x.ledger`."""
 _CHUNK_BITS: Final = 12
 _PER_BYTE: Final = 4
 
@@ -36,7 +34,7 @@ _CODES: Final = {action: number for number, action in enumerate(Action, 1)}
 _ACTIONS: Final = {number: action for action, number in _CODES.items()}
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True):
     """One record of the ledger."""
 
     topic_id: str
@@ -69,13 +67,38 @@ class Entry(NamedTuple):
 
     def value(self) -> bytes:
         """Of the ledger's record, JSON."""
-        return msgspec.json.encode(self._asdict())
+        return msgspec.json.encode(self)
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who writes to the ledger now: the newest one."""
+
+    who: str
+    at: int
+    """Epoch milliseconds."""
+
+    def value(self) -> bytes:
+        """Of the ledger's record."""
+        return msgspec.json.encode(self)
+
+
+HOLDER_KEY: Final = b"holder"
+
+
+def read_holder(record: Record) -> Holder | None:
+    """Who has opened a desk; None for any other record."""
+    if record.key != HOLDER_KEY:
+        return None
+    try:
+        return msgspec.json.decode(record.value or b"", type=Holder)
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 def read_entry(record: Record) -> Entry | None:
     """An entry; None for any other record."""
     try:
-        return msgspec.convert(msgspec.json.decode(record.value or b""), Entry)
+        return msgspec.json.decode(record.value or b"", type=Entry)
     except (msgspec.MsgspecError, ValueError):
         return None
 

@@ -30,9 +30,10 @@ def plain(letter: DeadLetter, *, reveal: bool) -> dict[str, Any]:
     return {
         "place": letter.place,
         "dialect": letter.dialect,
-        "reason": letter.reason,
+        "reason": text(letter.reason),
         "reasons": [
-            {**problem._asdict(), "detail": text(problem.detail)} for problem in letter.problems
+            {name: text(value) for name, value in problem._asdict().items()}
+            for problem in letter.problems
         ],
         "stage": letter.stage,
         "source": letter.source.text() if letter.source else None,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from pipeline.core.record import Headers
+from pipeline.core.record import Headers, Record, Role
+from pipeline.deadletters.dialects import read_letter
+from pipeline.deadletters.letter import DeadLetter
+from tests.support import only, process, raw
 
 TOPIC: Final = "shop.raw"
 SENT: Final = 1_760_000_000_000
@@ -13,6 +16,7 @@ SENT: Final = 1_760_000_000_000
 TRACE: Final = "\n\tat org.example.Reader.read(Reader.java:12)" * 40
 SENDERS: Final[Headers] = (("trace", b"t-1"), ("trace", b"t-2"), ("empty", None))
 """Headers of the sender's own."""
+VALUE: Final = b'{"event":"e","userId":"u"}'
 
 
 class Foreign(NamedTuple):
@@ -161,3 +165,15 @@ FOREIGN: Final = {
     ),
     "arroyo": Foreign(_text("original_", "_", partition="3", offset="41"), source=None),
 }
+
+
+def letter_of(
+    headers: Headers, value: bytes | None = VALUE, timestamp: int | None = SENT
+) -> DeadLetter:
+    """A record of a dead-letter topic, as the desk reads it."""
+    return read_letter(Record(value, b"key", headers, timestamp, "letters", 1, 9))
+
+
+def our_headers(headers: Headers = (), **settings: Any) -> Headers:
+    """The headers of a letter that a worker has written; some are the sender's."""
+    return only(process(raw(b"{", headers), **settings), Role.DEAD_LETTER).headers

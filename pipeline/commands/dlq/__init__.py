@@ -12,6 +12,9 @@ _PACKAGE: Final = "pipeline.commands.dlq"
 _LISTED: Final = {
     "check": Listed(f"{_PACKAGE}.check", "What would become of the letters now?"),
     "show": Listed(f"{_PACKAGE}.show", "Show everything about single letters."),
+    "redrive": Listed(f"{_PACKAGE}.redrive", "Send letters again, never twice."),
+    "discard": Listed(f"{_PACKAGE}.discard", "Mark letters as dealt with."),
+    "history": Listed(f"{_PACKAGE}.history", "List redrives and discards."),
     "list": Listed(f"{_PACKAGE}.list", "List letters, one line each.", "list_letters"),
 }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pipeline.deadletters.desk import Captured, Desk
-from pipeline.deadletters.ledger import SUFFIX, Ledger, read_entry
+from pipeline.deadletters.ledger import Ledger, read_entry
 from pipeline.deadletters.selection import Selection
 from pipeline.edges.kafka import Admin
 from pipeline.ports import RefusedError
 from pipeline.settings import Settings
-from pipeline.topics import refuse_forbidden
+from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
 from pipeline.wiring import admin, range_reader
 
 
@@ -19,7 +19,7 @@ def open_desk(settings: Settings, topic: str, selection: Selection) -> Desk:
     """
     cluster = admin(settings)
     cluster.wait_until_reachable()
-    ledger_topic = topic + SUFFIX
+    ledger_topic = topic + LEDGER_SUFFIX
     facts = cluster.topics([topic, ledger_topic])
     if topic not in facts:
         raise RefusedError(

@@ -10,7 +10,7 @@ from typing import Final
 
 from pipeline.core.deadletter import CONNECT_CLASS, CONNECT_PREFIX, Header
 from pipeline.core.origin import OUR_PREFIXES
-from pipeline.core.record import INVALID_HEADERS, Record
+from pipeline.core.record import Record
 from pipeline.deadletters.dialects.dialect import Dialect, Named
 from pipeline.deadletters.dialects.table import CONNECT, CONNECT_CLASS_NAME, FOREIGN
 from pipeline.deadletters.letter import TRACK, UNKNOWN, DeadLetter
@@ -26,8 +26,6 @@ def read_letter(record: Record) -> DeadLetter:
     headers = record.headers
     if not headers:
         return DeadLetter(record._replace(headers=()), UNKNOWN, {})
-    if headers is INVALID_HEADERS:
-        return DeadLetter(record, UNKNOWN, {})
     # Of a name that occurs twice the last one counts, as in Kafka's own lastHeader().
     named = dict(headers)
     if headers[-1][0].startswith(OUR_PREFIXES) and Header.REASON in named:

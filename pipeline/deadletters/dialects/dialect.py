@@ -1,6 +1,7 @@
 """How the headers of one system are read.
 
-What they hold is not trusted: whatever is no text, or no sensible number, is as if it were absent.
+What they hold is not trusted: whatever is no text, or no number, is as if it were absent. Whether
+a number makes sense, `DeadLetter` asks of every letter.
 """
 
 from __future__ import annotations
@@ -13,10 +14,7 @@ from typing import Final
 
 import msgspec
 
-from pipeline.core.coordinates import Source
 from pipeline.core.deadletter import Header, one_line
-from pipeline.core.origin import MAX_ATTEMPTS
-from pipeline.core.timestamps import MAX_MS
 from pipeline.deadletters.letter import UNKNOWN, read_number
 
 Named = Mapping[str, bytes | None]
@@ -26,8 +24,6 @@ _LONGEST_DETAIL: Final = 1000
 """Characters that are kept of a message; some put a whole stack trace into it."""
 _INT: Final = 4
 _LONG: Final = 8
-_LARGEST_INT: Final = 2**31 - 1
-_LARGEST_LONG: Final = 2**63 - 1
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -80,13 +76,17 @@ class Dialect:
         """What the headers say, under our names; `timestamp` is the letter's own, epoch ms."""
         code = self._reason(named) or UNKNOWN
         detail = one_line(_text(named, self.detail)[:_LONGEST_DETAIL])
+        if not self.keeps_timestamp:
+            time = self._number(named, self.timestamp, _LONG)
+        else:
+            time = "" if timestamp is None else str(timestamp)
         said: dict[str, str] = {
             Header.REASON: code,
             Header.STAGE: _name(_text(named, self.stage)),
             Header.GROUP: _name(_text(named, self.group)),
             Header.SOURCE: self._source(named),
-            Header.SOURCE_TIMESTAMP: self._source_timestamp(named, timestamp),
-            Header.ATTEMPT: _within(1, self._number(named, self.attempt, _INT), MAX_ATTEMPTS),
+            Header.SOURCE_TIMESTAMP: time,
+            Header.ATTEMPT: self._number(named, self.attempt, _INT),
         }
         encoded = {name: text.encode() for name, text in said.items() if text}
         problem = {"code": code, "pointer": "", "detail": detail}
@@ -98,29 +98,23 @@ class Dialect:
         return _name(_simple_name(exception) if exception else _text(named, self.reason))
 
     def _source(self, named: Named) -> str:
-        """`topic/partition/offset`; empty when a part is missing."""
+        """`topic/partition/offset`; no coordinates when any of them can't be read."""
         if self.coordinates is None:
             return ""
         topic_name, partition_name, offset_name = self.coordinates
         topic = _text(named, (topic_name,))
         partition = self._number(named, (partition_name,), _INT)
         offset = self._number(named, (offset_name,), _LONG)
-        known = _within(0, partition, _LARGEST_INT) and _within(0, offset, _LARGEST_LONG)
-        if not known or partition is None or offset is None or not _TOPIC.fullmatch(topic):
-            return ""
-        return Source(topic, partition, offset).text()
+        return f"{topic}/{partition}/{offset}" if _TOPIC.fullmatch(topic) else ""
 
-    def _source_timestamp(self, named: Named, own: int | None) -> str:
-        found = own if self.keeps_timestamp else self._number(named, self.timestamp, _LONG)
-        return _within(1, found, MAX_MS)
-
-    def _number(self, named: Named, names: tuple[str, ...], size: int) -> int | None:
+    def _number(self, named: Named, names: tuple[str, ...], size: int) -> str:
+        """The first number in decimal digits, of any sign; empty when there is none."""
         for name in names:
             value = named.get(name)
             number = self.number(value, size) if value else None
             if number is not None:
-                return number
-        return None
+                return str(number)
+        return ""
 
 
 def _text(named: Named, names: tuple[str, ...]) -> str:
@@ -145,8 +139,3 @@ def _simple_name(text: str) -> str:
 
 def _name(text: str) -> str:
     return one_line(text[:_LONGEST_NAME])
-
-
-def _within(least: int, number: int | None, most: int) -> str:
-    """The number as text; empty when it is absent or out of bounds."""
-    return str(number) if number is not None and least <= number <= most else ""

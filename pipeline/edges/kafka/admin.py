@@ -167,15 +167,22 @@ class Admin:
     def _progress(self, group: str, topic: str) -> Progress:
         begins, ends = self._begins(topic), self._ends(topic)
         committed = self._committed(group, topic)
-        done = sum(max(0, offset - begins[number]) for number, offset in committed.items())
+        done = sum(max(0, offset - begins[number]) for number, (offset, _) in committed.items())
         return Progress(done, sum(ends.values()) - sum(begins.values()))
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Partition → committed offset, of the partitions of which the group has one."""
+        return {number: offset for number, (offset, _) in self._ask_for(group, topic).items()}
+
+    def commit_notes(self, group: str, topic: str) -> list[str]:
+        """The metadata beside the committed offsets, of the partitions that have some."""
+        return [text for _, text in self._ask_for(group, topic).values() if text]
+
+    def _ask_for(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
         what = f"asking for the offsets of group {group}"
         return self._patiently(lambda: self._committed(group, topic), what)
 
-    def _committed(self, group: str, topic: str) -> dict[int, int]:
+    def _committed(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
         if group not in self._offsets_of:
             self._offsets_of[group] = CommittedOffsets(self._kafka, group, self._causes)
         return self._offsets_of[group].of(self._places(topic), self._timeout_s)

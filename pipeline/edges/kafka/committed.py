@@ -34,8 +34,8 @@ class CommittedOffsets:
         }
         self._consumer = make_consumer(config, causes)
 
-    def of(self, places: Sequence[TopicPartition], timeout_s: float) -> dict[int, int]:
-        """Partition → committed offset, of those that have one; KafkaException."""
+    def of(self, places: Sequence[TopicPartition], timeout_s: float) -> dict[int, tuple[int, str]]:
+        """Partition → committed offset and its metadata, of those that have one; KafkaException."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
@@ -46,7 +46,11 @@ class CommittedOffsets:
                 if not timed_out or time.monotonic() > deadline:
                     raise
             else:
-                return {place.partition: place.offset for place in found if place.offset >= 0}
+                return {
+                    place.partition: (place.offset, place.metadata or "")
+                    for place in found
+                    if place.offset >= 0
+                }
 
     def _raise_what_was_told(self) -> None:
         """Why there is no answer, such as a right that is missing, comes as a message."""

@@ -268,7 +268,7 @@ class Writer(ABC):
         return RecordRefusedError(
             str(sentence),
             _OF_THE_RECORD[cause.code()],
-            roles[self.undelivered.topic],
+            roles.get(self.undelivered.topic, Role.DEAD_LETTER),
             self.undelivered.nth,
         )
 

@@ -1,0 +1,40 @@
+"""Whether the live worker runs the rules that the desk would send letters under."""
+
+from __future__ import annotations
+
+from pipeline.commands.dlq.options import Asked
+from pipeline.core.timestamps import format_time
+from pipeline.deadletters.live import newest_note
+from pipeline.ports import TransportError
+from pipeline.settings import SettingsError
+from pipeline.wiring import admin, make_again
+
+
+def check_live_rules(asked: Asked, *, force: bool, raw: bool) -> str:
+    """A note for the plan; SettingsError when a fix must be deployed first.
+
+    `raw`: letters go through the worker once more, which must believe their origin headers.
+    """
+    settings = asked.settings
+    try:
+        notes = admin(settings).commit_notes(settings.group, settings.topics.raw)
+    except TransportError:
+        notes = []
+    live = newest_note(notes)
+    if live is None:
+        return f"group {settings.group} has committed nothing, so its rules are not known"
+    here = make_again(settings).contract
+    if raw and not live.origin:
+        problem = (
+            "--to raw: the live worker does not accept origin headers, so these events would be "
+            "new ones: set accept_origin_headers there, or use --to enriched"
+        )
+        raise SettingsError([problem])
+    if live.contract == here:
+        return ""
+    since = format_time(live.at)
+    said = f"the live worker runs {live.contract} (committed {since}), here is {here}"
+    if not force:
+        problem = f"{said}: deploy the same version and settings first, or say --force"
+        raise SettingsError([problem])
+    return said

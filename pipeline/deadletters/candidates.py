@@ -1,0 +1,145 @@
+"""Which letters are sent again, and why others are not; the same for the plan and for the deed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from pipeline.audit.money import Purse, Sums
+from pipeline.core.deadletter import Header
+from pipeline.core.record import Output, Role
+from pipeline.deadletters.ledger import Ledger
+from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.whatif import CRASH, Examiner, Kind, Verdict
+
+_SAMPLES: Final = 3
+
+
+class Rules(NamedTuple):
+    """What may be sent."""
+
+    target: str
+    """Topic of the enriched events, or the raw topic."""
+    replay: str = ""
+    """Id of the replay that the letters must be of; empty: of none."""
+    max_attempts: int | None = None
+    """Letters that have failed so often, or more often, are left alone."""
+    crashes: bool = False
+    """Also letters that killed a process or met a bug."""
+
+
+class Candidate(NamedTuple):
+    """One letter, and what is to be done with it."""
+
+    letter: DeadLetter
+    verdict: Verdict
+    why_not: str
+    """Why it is not sent; empty when it is."""
+
+    @property
+    def source(self) -> str:
+        """The raw event; empty when the letter does not say."""
+        source = self.letter.source
+        return source.text() if source else ""
+
+
+class Chooser:
+    """Decides letter by letter; what it has chosen once for a source it does not choose again."""
+
+    def __init__(self, examiner: Examiner, rules: Rules, ledger: Ledger) -> None:
+        self._examiner = examiner
+        self._rules = rules
+        self._ledger = ledger
+        self._chosen: set[tuple[str, int | None]] = set()
+
+    def choose(self, letters: Iterable[DeadLetter], now: int) -> Iterator[Candidate]:
+        """Each letter with the decision; `now` is in epoch milliseconds."""
+        for letter in letters:
+            why_not = self._before(letter)
+            if why_not:
+                yield Candidate(letter, Verdict(Kind.LEFT_OUT), why_not)
+                continue
+            verdict = self._examiner.examine(letter, now)
+            candidate = Candidate(letter, verdict, _after(verdict))
+            if not candidate.why_not and candidate.source:
+                self._chosen.add((candidate.source, letter.source_timestamp))
+            yield candidate
+
+    def _before(self, letter: DeadLetter) -> str:
+        rules = self._rules
+        if letter.said(Header.REPLAY) != rules.replay:
+            return "of a replay" if letter.said(Header.REPLAY) else "not of this replay"
+        if letter.stage == CRASH and not rules.crashes:
+            return "stage crash, which --stage crash names"
+        if rules.max_attempts is not None and letter.attempt >= rules.max_attempts:
+            return f"failed {rules.max_attempts} times or more"
+        source, timestamp = letter.source, letter.source_timestamp
+        if source is not None and (
+            (source.text(), timestamp) in self._chosen
+            or self._ledger.was_sent(source.text(), timestamp, rules.target)
+        ):
+            return "already sent by another letter of the event"
+        return ""
+
+
+def _after(verdict: Verdict) -> str:
+    if verdict.kind is Kind.PASSES:
+        return ""
+    if verdict.kind in {Kind.SAME, Kind.OTHER}:
+        return f"still fails: {verdict.detail}"
+    return verdict.kind.value
+
+
+@dataclass
+class Plan:
+    """What a redrive would do."""
+
+    send: int = 0
+    """Letters."""
+    outputs: Counter[Role] = field(default_factory=Counter)
+    """Records that would be written for them, by kind."""
+    not_sent: Counter[str] = field(default_factory=Counter)
+    """Why → letters."""
+    failing: int = 0
+    """Of those not sent: letters that fail again, which can be reinserted."""
+    money: Sums = field(default_factory=Sums)
+    """Revenue of the events that would be sent."""
+    samples: list[Candidate] = field(default_factory=list)
+
+    def add(self, candidate: Candidate, purse: Purse) -> None:
+        """Count one in."""
+        if candidate.why_not:
+            self.not_sent[candidate.why_not] += 1
+            self.failing += fails_again(candidate)
+            return
+        self.send += 1
+        for output in candidate.verdict.outputs:
+            self.outputs[output.role] += 1
+            if output.role is Role.ENRICHED:
+                self.money.add(purse.of_enriched(output.value))
+        if len(self.samples) < _SAMPLES:
+            self.samples.append(candidate)
+
+
+def fails_again(candidate: Candidate) -> bool:
+    """Whether the rules refuse it, so that there is a new letter for it."""
+    return candidate.verdict.kind in {Kind.SAME, Kind.OTHER}
+
+
+def as_raw_output(
+    candidate: Candidate, record_headers: Iterable[tuple[str, bytes | None]]
+) -> Output:
+    """For the raw topic: the raw record again, with the headers that name its origin."""
+    letter, value = candidate.letter, candidate.verdict.value
+    source = letter.source
+    partition = source.partition if source else letter.partition
+    return Output(
+        Role.ENRICHED,
+        value,
+        letter.record.key,
+        list(record_headers),
+        candidate.verdict.outputs[0].timestamp,
+        partition,
+    )

@@ -1,0 +1,50 @@
+"""The writing half of the desk for dead letters: one for each dead-letter topic at a time.
+
+Its transactional id is made of the topic's name, so that opening one fences an older one off,
+wherever it runs.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from confluent_kafka import KafkaException
+
+from pipeline.edges.kafka.config import SessionConfig
+from pipeline.edges.kafka.errors import Causes
+from pipeline.edges.kafka.transactions import TransactionalWriter
+from pipeline.ports import AbortableError, OutcomeUnknownError
+
+_POLL_S: Final = 0.1
+
+
+class DeskWriter(TransactionalWriter):
+    """Outputs and entries of the ledger in one transaction."""
+
+    def __init__(self, config: SessionConfig, ledger_topic: str) -> None:
+        self._ledger_topic = ledger_topic
+        super().__init__(config, Causes())
+
+    def note(self, key: bytes, value: bytes) -> None:
+        """Add a record of the ledger. Raises as `send`."""
+        while True:
+            try:
+                self.producer.produce(self._ledger_topic, value, key)
+            except BufferError:
+                self.poll(_POLL_S)
+            except KafkaException as error:
+                raise self.failed(error, f"writing to topic {self._ledger_topic}") from error
+            else:
+                return
+
+    def commit_outputs(self) -> None:
+        """Commit all of it, or nothing; no offsets are involved. Raises as `commit`."""
+        started = time.monotonic()
+        try:
+            self.retrying(
+                self.producer.commit_transaction, started + self.config.deadline_s, "committing"
+            )
+        except AbortableError as error:
+            raise OutcomeUnknownError(str(error)) from error
+        self._ended(started)

@@ -1,0 +1,105 @@
+"""`dlq list` over dead letters that other systems wrote, on a real broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import pytest
+
+from pipeline.core.timestamps import format_time
+from pipeline.deadletters.letter import UNKNOWN
+from tests.brokers import RECENT, Sent, create_topics, produce
+from tests.cli.program import Ran, run
+from tests.deadletters.foreign import FOREIGN, SENDERS, SENT, TOPIC
+
+pytestmark = pytest.mark.kafka
+EVENT: Final = b'{"event": "Order Completed", "userId": "u-1"}'
+NOBODYS: Final = (
+    Sent(EVENT),
+    Sent(None, headers=SENDERS),
+    Sent(b"\xff\x00 not JSON", headers=[("traceparent", b"\xff"), ("", None)]),
+    Sent(b"{}", headers=[("dlq.event", b"\xff"), ("dlq.attempt", b"9" * 5000)]),
+)
+"""Records without headers of ours, or with what can't be read in them."""
+
+
+def _list(servers: str, topic: str, *flags: str) -> Ran:
+    ran = run(
+        "dlq", "list", "--topic", topic, *flags, env={"TRACK_KAFKA_BOOTSTRAP_SERVERS": servers}
+    )
+    assert "Traceback" not in ran.err
+    assert ran.code == 0, ran.err
+    return ran
+
+
+def _documents(servers: str, topic: str, *flags: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _list(servers, topic, "--json", *flags).out.splitlines()]
+
+
+@pytest.fixture
+def letters(bootstrap_servers: str, topic_name: Callable[[str], str]) -> Callable[..., str]:
+    """Makes a topic that holds these records."""
+
+    def make(*sent: Sent) -> str:
+        topic = topic_name("foreign")
+        create_topics(bootstrap_servers, topic)
+        produce(bootstrap_servers, topic, sent)
+        return topic
+
+    return make
+
+
+def test_letters_of_each_dialect(bootstrap_servers: str, letters: Callable[..., str]) -> None:
+    """Who wrote each letter, and its reason, message, stage, attempts, coordinates and time."""
+    topic = letters(*(Sent(EVENT, b"k", [*SENDERS, *f.added], RECENT) for f in FOREIGN.values()))
+    listed = _documents(bootstrap_servers, topic)
+    assert [document["dialect"] for document in listed] == list(FOREIGN)
+    # Connect and Streams keep the record's own time; Spring alone writes it in a header.
+    times = {"connect": RECENT, "streams": RECENT, "spring": SENT}
+    for document, (name, foreign) in zip(listed, FOREIGN.items(), strict=True):
+        assert document["reason"] == foreign.reason
+        assert [p["code"] for p in document["reasons"]] == [foreign.reason]
+        assert document["reasons"][0]["detail"] == foreign.detail
+        assert (document["stage"], document["attempt"]) == (foreign.stage, foreign.attempt)
+        assert document["source"] == foreign.source
+        time = times.get(name)
+        assert document["source_timestamp"] == (time and format_time(time))
+        assert document["failed_at"] == format_time(RECENT)
+        assert document["event"] == "Order Completed"
+
+
+@pytest.mark.parametrize(
+    ("flags", "dialects"),
+    [
+        (("--reason", "DataException"), ["connect"]),
+        (("--stage", "VALUE_CONVERTER", "--stage", "WRITE"), ["connect", "schema-registry"]),
+        (("--attempt", "4", "--attempt", "5"), ["spring", "share-group"]),
+        (("--detail-regex", "KABOOM|none left"), ["spring", "streams"]),
+        (("--source-until", format_time(SENT + 1)), ["spring"]),
+        (("--source", f"{TOPIC}/3/41", "--limit", "2"), ["connect", "spring"]),
+        (("--user", "u-1", "--event", "Order Completed", "--limit", "1"), ["connect"]),
+    ],
+)
+def test_filters_mean_foreign_letters_too(
+    bootstrap_servers: str,
+    letters: Callable[..., str],
+    flags: Sequence[str],
+    dialects: Sequence[str],
+) -> None:
+    """Each filter looks at what the other system said, in our words."""
+    topic = letters(*(Sent(EVENT, headers=f.added, timestamp=RECENT) for f in FOREIGN.values()))
+    found = [document["dialect"] for document in _documents(bootstrap_servers, topic, *flags)]
+    assert found == list(dialects)
+
+
+def test_letters_of_nobody(bootstrap_servers: str, letters: Callable[..., str]) -> None:
+    """Records with none of the known headers are listed, with what their values tell."""
+    topic = letters(*NOBODYS)
+    listed = _documents(bootstrap_servers, topic)
+    assert [(each["dialect"], each["reason"]) for each in listed] == [(UNKNOWN, UNKNOWN)] * 4
+    assert [each["source"] for each in listed] == [None] * 4
+    assert [each["event"] for each in listed] == ["Order Completed", "", "", ""]
+    lines = _list(bootstrap_servers, topic).out.decode().splitlines()
+    assert [line.split()[0] for line in lines] == ["0/0", "0/1", "0/2", "0/3"]
