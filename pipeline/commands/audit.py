@@ -30,7 +30,7 @@ from pipeline.wiring import (
     make_processor,
     range_reader,
     topic_names,
-    tune_garbage_collector,
+    tune_memory,
 )
 
 _FLAGS: Final = (
@@ -102,7 +102,7 @@ def audit(  # noqa: PLR0913  one for each option
     """
     if start is not None and end is not None and start >= end:
         raise click.UsageError("--from must be earlier than --to")
-    tune_garbage_collector()
+    tune_memory()
     with shown_progress(Console(stderr=True)) as on_progress:
         options = AuditOptions(money=money, show=show, spill_dir=spill_dir)
         result = run_audit(settings, Window(start, end), options, on_progress)

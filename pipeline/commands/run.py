@@ -29,7 +29,7 @@ from pipeline.wiring import (
     make_broker,
     make_processor,
     make_worker,
-    tune_garbage_collector,
+    tune_memory,
 )
 
 _RECORD: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
@@ -146,7 +146,7 @@ def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of severa
     log.info("topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())})
     broker = make_broker(settings, facts, start_over)
     meter = make_meter()
-    tune_garbage_collector()
+    tune_memory()
     try:
         make_worker(settings, broker, processor, meter, guard).run(stop)
     finally:

@@ -24,7 +24,7 @@ from pipeline.wiring import (
     make_broker,
     make_processor,
     make_worker,
-    tune_garbage_collector,
+    tune_memory,
 )
 
 
@@ -92,7 +92,7 @@ def run_worker(settings: Settings, watch: Stopwatch) -> None:
     """The worker as `track-pipeline run` starts it."""
     broker = make_broker(settings, checked_topics(settings, print), "earliest")
     processor = make_processor(settings, group=settings.group)
-    tune_garbage_collector()
+    tune_memory()
     make_worker(settings, broker, processor, Meter(watch), LoneGuard()).run(watch.stop)
 
 

@@ -6,10 +6,11 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from logging import Logger
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import KafkaError as K
 from confluent_kafka.admin import AdminClient
 
@@ -19,7 +20,7 @@ from pipeline.edges.kafka.clients import CLIENT_LOG
 from pipeline.edges.kafka.errors import Causes
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.writer import Undelivered
-from pipeline.ports import RefusedError
+from pipeline.ports import OutcomeUnknownError, RefusedError
 from pipeline.settings import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
@@ -170,6 +171,20 @@ def test_only_failures_are_reported(
     rig.work()
     assert rig.sources() == ALL
     assert heard == []
+
+
+def test_refused_record_and_broken_client(cluster: MockCluster) -> None:
+    """A refusal that breaks the client costs the session, not the worker: it is told by no exit."""
+    session = MockRig(cluster).broker.open()
+    try:
+        report = SimpleNamespace(topic=lambda: NAMES.enriched)
+        session._writer.undelivered(K(K.INVALID_TIMESTAMP), report)  # noqa: SLF001
+        fatal = KafkaException(K(K._FATAL, "broken", fatal=True))  # noqa: SLF001  the client's
+        failed = session._writer.failed(fatal, "committing")  # noqa: SLF001
+        assert type(failed) is OutcomeUnknownError
+        assert "INVALID_TIMESTAMP" in str(failed)
+    finally:
+        session.close()
 
 
 def test_late_answer_costs_the_producer(

@@ -206,7 +206,10 @@ class Writer(ABC):
         cause = self.undelivered.error
         if cause is not None:
             what = f"writing to topic {self.undelivered.topic}"
-            if cause.code() in _OF_THE_RECORD and not error.fatal():
+            if cause.code() in _OF_THE_RECORD:
+                if error.fatal():
+                    # This client can't search for the record any more; the next one will.
+                    return OutcomeUnknownError(f"{what}: {reason(cause)}")
                 return self._record_refused(cause, what)
         known = self.refusal(cause or error, what) or self.refusal(error, what)
         if known is not None:
