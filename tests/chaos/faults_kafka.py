@@ -287,5 +287,8 @@ ONE_NODE_FAULTS: Final = tuple(
     if not name.startswith("kill leader") or name == "kill leader of raw"
 )
 """Where one broker leads everything, one kill is like the other."""
-SOLO: Final = frozenset({"dead-letter topic deleted", "offsets deleted", "kill while narrowing"})
-"""Nothing else may happen to workers meanwhile: these tell them one by one what to do."""
+SOLO: Final = frozenset(
+    {"dead-letter topic deleted", "offsets deleted", "kill while narrowing", "future record"}
+)
+"""Nothing else may happen to workers meanwhile: these tell them one by one what to do, or a worker
+that starts meanwhile refuses to."""
