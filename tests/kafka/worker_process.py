@@ -55,9 +55,20 @@ class Pipeline:
         self._workers.append(worker)
         return worker
 
-    def run(self, *arguments: str | Path) -> Ran:
+    def run(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> Ran:
         """Run a command of the program on these topics, in this process."""
-        return run(*arguments, env=self._variables)
+        return run(*arguments, env={**self._variables, **(env or {})})
+
+    def start_command(
+        self, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a command; what it says goes to `log("command-<n>")`, the first being 1."""
+        variables = {**environment(), **self._variables, **(env or {})}
+        name = f"command-{1 + len(list(self._folder.glob('command-*')))}"
+        with self._log(name).open("ab") as log:
+            started = subprocess.Popen(command(*arguments), env=variables, stdout=log, stderr=log)
+        self._workers.append(started)
+        return started
 
     @property
     def _variables(self) -> dict[str, str]:

@@ -1,0 +1,239 @@
+"""Redrives on a real broker: once each, killed at any moment, raced, beside a running worker."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+import pytest
+
+from pipeline.core.record import Role
+from pipeline.exits import Exit
+from tests.brokers import RECENT, Sent, Stored, produce, read_topic, set_topic_config
+from tests.cli.program import Ran
+from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+
+pytestmark = pytest.mark.kafka
+
+LENIENT: Final = {"TRACK_RULES__REVENUE_INVALID": "warn"}
+"""A rule that was relaxed after the letters were written."""
+MANY: Final = 1500
+
+
+def _bad(number: int) -> Sent:
+    event = {"event": "Order", "userId": f"u{number}", "properties": {"revenue": "x"}}
+    value = json.dumps(event, separators=(",", ":")).encode()
+    return Sent(value, b"k%d" % number, (("trace", b"1"),), RECENT + number, number % 3)
+
+
+@pytest.fixture
+def refused(pipeline: Pipeline) -> Pipeline:
+    """Three letters, one in each partition, and a ledger."""
+    return _refused(pipeline, range(3))
+
+
+def _refused(pipeline: Pipeline, numbers: Iterable[int]) -> Pipeline:
+    produce(pipeline.servers, pipeline.names.raw, map(_bad, numbers))
+    worker = pipeline.start()
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    assert pipeline.run("topics", "create", "--ledger").code == 0
+    return pipeline
+
+
+def _redrive(pipeline: Pipeline, *flags: str, act: bool = True) -> Ran:
+    executing = ("--execute",) if act else ()
+    return pipeline.run("dlq", "redrive", "--json", *executing, *flags, env=LENIENT)
+
+
+def _documents(ran: Ran) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ran.out.splitlines()]
+
+
+def _sources(records: Iterable[Stored]) -> Counter[bytes | None]:
+    return Counter(dict(each.headers).get("track.source") for each in records)
+
+
+def _enriched(pipeline: Pipeline) -> list[Stored]:
+    return read_topic(pipeline.servers, pipeline.names.enriched)
+
+
+def test_as_the_worker_would_have(refused: Pipeline) -> None:
+    """What is sent is what a worker with these rules would have written, plus where it is from."""
+    plan = _redrive(refused, "--force", act=False)
+    assert plan.code == 0
+    (document,) = _documents(plan)
+    assert document["send"] == 3
+    assert _enriched(refused) == []
+    assert _redrive(refused, "--force").code == 0
+    found = _enriched(refused)
+    expected = refused.expected({"rules": {"revenue_invalid": "warn"}})
+    assert refused.found()[Role.ENRICHED] == expected[Role.ENRICHED]
+    for each in found:
+        headers = dict(each.headers)
+        assert headers["trace"] == b"1"
+        assert (headers["track.redrive"] or b"").startswith(b"redrive-")
+        assert (
+            headers["track.redrive.letter"]
+            == f"{refused.names.dead_letter}/{each.partition}/0".encode()
+        )
+        assert each.timestamp == RECENT + each.partition
+
+
+def test_never_twice(refused: Pipeline) -> None:
+    """A second redrive sends nothing; what was done is left out, and shown by --all."""
+    assert _redrive(refused, "--force").code == 0
+    (plan, *rest) = _documents(_redrive(refused, "--force"))
+    assert (plan["send"], rest) == (0, [])
+    assert set(_sources(_enriched(refused)).values()) == {1}
+    assert "left out: 3 redriven" in refused.run("dlq", "list").err
+    assert len(refused.run("dlq", "list", "--all").out.splitlines()) == 3
+    (run,) = _documents(refused.run("dlq", "history", "--json"))
+    assert (run["action"], run["letters"], run["target"]) == (
+        "redriven",
+        3,
+        refused.names.enriched,
+    )
+
+
+def test_other_rules_than_the_live_ones(refused: Pipeline) -> None:
+    """A fix must be deployed before its letters are redriven."""
+    ran = _redrive(refused)
+    assert ran.code == Exit.USAGE
+    assert "deploy the same version and settings first" in ran.err
+    assert _enriched(refused) == []
+
+
+def test_letters_that_fail_again(refused: Pipeline) -> None:
+    """They are counted and stay; reinserted, they are new letters with one attempt more."""
+    ran = refused.run("dlq", "redrive", "--json", "--execute", "--reinsert-failing")
+    assert ran.code == Exit.DIFFERENCE
+    plan, done = _documents(ran)
+    assert plan["not_sent"] == {"still fails: revenue_invalid": 3}
+    assert done["done"] == 3
+    again = _documents(refused.run("dlq", "list", "--json"))
+    assert [each["attempt"] for each in again] == [2, 2, 2]
+    limited = refused.run("dlq", "redrive", "--json", "--max-attempts", "2")
+    assert _documents(limited)[0]["not_sent"] == {"failed 2 times or more": 3}
+
+
+def test_discard(refused: Pipeline) -> None:
+    """Discarded letters are shown no more, and never sent."""
+    assert refused.run("dlq", "discard", "--because", "test data").code == 0
+    assert len(refused.run("dlq", "list").out.splitlines()) == 3
+    ran = refused.run("dlq", "discard", "--because", "test data", "--execute")
+    assert ran.code == 0
+    assert "left out: 3 discarded" in refused.run("dlq", "list").err
+    assert _documents(_redrive(refused, "--force", "--all"))[-1]["done"] == 0
+    assert _enriched(refused) == []
+    assert "test data" in refused.run("dlq", "history").out.decode()
+
+
+def test_more_than_was_said(refused: Pipeline) -> None:
+    """More letters than --max are not sent."""
+    ran = _redrive(refused, "--force", "--max", "2")
+    assert ran.code == Exit.USAGE
+    assert "say --max 3" in ran.err
+    assert _enriched(refused) == []
+
+
+def test_without_a_ledger(pipeline: Pipeline) -> None:
+    """Reading works without the ledger; writing says how to create it."""
+    assert pipeline.run("dlq", "list").code == 0
+    ran = pipeline.run("dlq", "redrive")
+    assert ran.code == Exit.KAFKA
+    assert "track-pipeline topics create --ledger" in ran.err
+
+
+def test_to_itself(refused: Pipeline) -> None:
+    """Letters are not sent to where they are read from."""
+    ran = refused.run("dlq", "redrive", "--topic", refused.names.enriched)
+    assert ran.code == Exit.USAGE
+    assert "is where letters would be sent to" in ran.err
+
+
+def test_refused_by_the_broker(refused: Pipeline) -> None:
+    """One that its topic does not take is counted, and the others are sent."""
+    names = refused.names
+    noise = random.Random(1).randbytes(4000).hex()  # noqa: S311  what does not compress well
+    big = {"event": "Order", "userId": "big", "properties": {"revenue": "x", "a": noise}}
+    produce(refused.servers, names.raw, [Sent(json.dumps(big).encode(), b"k", (), RECENT, 0)])
+    worker = refused.start()
+    refused.wait_until_done()
+    assert terminate(worker) == 0
+    set_topic_config(refused.servers, names.enriched, "max.message.bytes", "3000")
+    ran = _redrive(refused, "--force")
+    assert ran.code == Exit.DIFFERENCE
+    done = _documents(ran)[-1]
+    assert (done["done"], sum(done["refused"].values())) == (3, 1)
+    assert len(_enriched(refused)) == 3
+
+
+def test_through_the_raw_topic(refused: Pipeline) -> None:
+    """Refused while the worker takes origins for forgeries; else the worker enriches them."""
+    ran = _redrive(refused, "--force", "--to", "raw")
+    assert ran.code == Exit.USAGE
+    assert "accept_origin_headers" in ran.err
+    lenient = {"accept_origin_headers": "true", "rules__revenue_invalid": "warn"}
+    worker = refused.start(**lenient)
+    produce(refused.servers, refused.names.raw, [_bad(9)])
+    refused.wait_until_done()
+    env = {**LENIENT, "TRACK_ACCEPT_ORIGIN_HEADERS": "true"}
+    ran = refused.run("dlq", "redrive", "--execute", "--to", "raw", env=env)
+    assert ran.code == 0, ran.err
+    refused.wait_for(lambda: len(_enriched(refused)) >= 4, "enriching what was sent")
+    assert terminate(worker) == 0
+    raw = refused.names.raw
+    expected = {f"{raw}/{partition}/0".encode() for partition in range(3)}
+    assert {*_sources(_enriched(refused))} == {*expected, f"{raw}/0/1".encode()}
+
+
+def _start(pipeline: Pipeline, *flags: str) -> subprocess.Popen[bytes]:
+    return pipeline.start_command(
+        "dlq", "redrive", "--execute", "--force", "--json", *flags, env=LENIENT
+    )
+
+
+def _exactly_once(pipeline: Pipeline) -> None:
+    raw = pipeline.names.raw
+    expected = {f"{raw}/{n % 3}/{n // 3}".encode() for n in range(MANY)}
+    assert _sources(_enriched(pipeline)) == Counter(dict.fromkeys(expected, 1))
+
+
+def test_killed_again_and_again(pipeline: Pipeline) -> None:
+    """SIGKILL at random moments, and started again: every event is there once."""
+    _refused(pipeline, range(MANY))
+    dice = random.Random(5)  # noqa: S311  no secret
+    killed = 0
+    for _ in range(6):
+        desk = _start(pipeline, "--rate", "600")
+        goal = len(_enriched(pipeline)) + 1
+        deadline = time.monotonic() + PATIENCE_S
+        while desk.poll() is None and len(_enriched(pipeline)) < goal:
+            assert time.monotonic() < deadline
+        desk.wait(0) if desk.poll() is not None else time.sleep(dice.uniform(0, 0.3))
+        killed += desk.poll() is None
+        desk.kill()
+        desk.wait()
+    assert killed, "it was always done before it could be killed"
+    assert _redrive(pipeline, "--force").code == 0
+    _exactly_once(pipeline)
+    runs = _documents(pipeline.run("dlq", "history", "--json"))
+    assert sum(run["letters"] for run in runs) == MANY
+
+
+def test_two_desks(pipeline: Pipeline) -> None:
+    """Two at once: the older one is told who has taken over; every event is there once."""
+    _refused(pipeline, range(MANY))
+    older = _start(pipeline, "--rate", "300")
+    pipeline.wait_for(lambda: bool(_enriched(pipeline)), "the first desk's first transaction")
+    newer = _start(pipeline)
+    assert older.wait(PATIENCE_S) == Exit.FENCED
+    assert newer.wait(PATIENCE_S) == 0
+    _exactly_once(pipeline)
+    assert "another desk has taken over" in pipeline.text("command-1")
