@@ -6,6 +6,7 @@ problem of every source is reported at once. Secrets are never printed.
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -328,7 +329,7 @@ def _default_cell(leaf: Leaf) -> str:
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, tuple | frozenset):
-        return "`[]`"
+        return f"`{json.dumps(sorted(default))}`"
     return f"`{default}`"
 
 

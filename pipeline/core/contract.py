@@ -75,6 +75,21 @@ class DeadLetters(_Group):
     connect_headers: bool = Field(
         False, description="also write Kafka Connect's __connect.errors.* headers"
     )
+    redrive_drop_headers: frozenset[str] = Field(
+        frozenset(
+            {
+                "traceparent",
+                "tracestate",
+                "b3",
+                "x-b3-*",
+                "uber-trace-id",
+                "x-datadog-*",
+                "__replicator*",
+            }
+        ),
+        description="names of headers that a redrive leaves out, since they belong to the first "
+        "sending: traces, replication; * at the end stands for any rest",
+    )
 
 
 class IdentifyRule(_Group):

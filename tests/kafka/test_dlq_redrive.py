@@ -28,7 +28,7 @@ MANY: Final = 1500
 def _bad(number: int) -> Sent:
     event = {"event": "Order", "userId": f"u{number}", "properties": {"revenue": "x"}}
     value = json.dumps(event, separators=(",", ":")).encode()
-    return Sent(value, b"k%d" % number, (("trace", b"1"),), RECENT + number, number % 3)
+    return Sent(value, b"k%d" % number, (("own", b"1"), ("traceparent", b"0")), RECENT + number, number % 3)
 
 
 @pytest.fixture
@@ -76,7 +76,8 @@ def test_as_the_worker_would_have(refused: Pipeline) -> None:
     assert refused.found()[Role.ENRICHED] == expected[Role.ENRICHED]
     for each in found:
         headers = dict(each.headers)
-        assert headers["trace"] == b"1"
+        assert headers["own"] == b"1"
+        assert "traceparent" not in headers
         assert (headers["track.redrive"] or b"").startswith(b"redrive-")
         assert (
             headers["track.redrive.letter"]

@@ -22,7 +22,7 @@ from pipeline.commands.dlq.repair_options import with_repair
 from pipeline.commands.dlq.sending import Place, new_id, place, whoami
 from pipeline.core.origin import ORIGIN
 from pipeline.core.readable import escaped
-from pipeline.core.record import Output, Role
+from pipeline.core.record import Headers, Output, Role
 from pipeline.deadletters.again import as_raw
 from pipeline.deadletters.candidates import (
     Candidate,
@@ -78,7 +78,7 @@ class Job:
 
     def _outputs(self, candidate: Candidate) -> list[Output]:
         if self.to == RAW:
-            return [as_raw_output(candidate, as_raw(candidate.letter).headers)]
+            return [as_raw_output(candidate, self._kept(as_raw(candidate.letter).headers))]
         return self._linked(candidate)
 
     def _linked(self, candidate: Candidate) -> list[Output]:
@@ -86,8 +86,19 @@ class Job:
         letter = f"{self.where.topic}/{candidate.letter.place}"
         links = [(REDRIVE, self.id.encode()), (_LETTER, letter.encode())]
         return [
-            output._replace(headers=[*output.headers, *links])
+            output._replace(headers=[*self._kept(output.headers), *links])
             for output in candidate.verdict.outputs
+        ]
+
+    def _kept(self, headers: Headers) -> Headers:
+        """Less those that belong to the first sending."""
+        dropped = self.asked.settings.dead_letter.redrive_drop_headers
+        names = {name.lower() for name in dropped if not name.endswith("*")}
+        starts = tuple(name[:-1].lower() for name in dropped if name.endswith("*"))
+        return [
+            header
+            for header in headers
+            if header[0].lower() not in names and not header[0].lower().startswith(starts)
         ]
 
     def _entry(self, candidate: Candidate, action: Action) -> Entry:
