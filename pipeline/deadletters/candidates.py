@@ -69,6 +69,9 @@ class Chooser:
 
     def _before(self, letter: DeadLetter) -> str:
         rules = self._rules
+        done = self._ledger.action(letter.partition, letter.offset)
+        if done is not None:
+            return f"already {done}"
         if letter.said(Header.REPLAY) != rules.replay:
             return "of a replay" if letter.said(Header.REPLAY) else "not of this replay"
         if letter.stage == CRASH and not rules.crashes:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pipeline.core.decode import decode
-from pipeline.core.reasons import Invalid
-from pipeline.deadletters.letter import DeadLetter
+from pipeline.core.reasons import Invalid, Reason
+from pipeline.deadletters.letter import DeadLetter, Problem
 from pipeline.deadletters.repair import EventRepair
 from pipeline.pointers import ABSENT, delete, find, put, tokens
+
+_IDS: Final = ("/userId", "/anonymousId")
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def repair_of(fixes: Iterable[Fix], *, everywhere: bool) -> EventRepair:
     wanted = list(fixes)
 
     def change(event: dict[str, Any], letter: DeadLetter) -> dict[str, Any]:
-        violated = {problem.pointer for problem in letter.problems}
+        violated = {place for problem in letter.problems for place in _places(problem)}
         for fix in wanted:
             if everywhere or fix.pointer in violated:
                 fix.act(event)
@@ -84,6 +86,11 @@ def repair_of(fixes: Iterable[Fix], *, everywhere: bool) -> EventRepair:
 
     name = " ".join(fix.said for fix in wanted)
     return EventRepair(f"{name} --everywhere" if everywhere else name, change)
+
+
+def _places(problem: Problem) -> tuple[str, ...]:
+    """Where a violation is: what is missing altogether is a violation of the whole event."""
+    return _IDS if problem.code == Reason.NO_USER_ANON_ID else (problem.pointer,)
 
 
 def _parts(text: str, number: int) -> list[str]:

@@ -76,6 +76,10 @@ class DeadLetter:
         value = self._said.get(header)
         return value.decode(errors="replace") if value else ""
 
+    def raw(self, header: Header) -> bytes | None:
+        """The bytes of one of our headers; None when it is not there."""
+        return self._said.get(header)
+
     @property
     def partition(self) -> int:
         """Of the dead-letter topic."""

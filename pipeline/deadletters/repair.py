@@ -13,16 +13,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from pipeline.core.coordinates import NO_ITEM
-from pipeline.core.decode import split
+from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
-from pipeline.core.reasons import Invalid
+from pipeline.core.identities import generated_message_id, read_id
+from pipeline.core.origin import origin_of
+from pipeline.deadletters.again import as_raw
 from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.located import locate
 from pipeline.lines import UnusableFileError
 
 _HASH_DIGITS: Final = 12
 _EVENT: Final = "transform"
 _BYTES: Final = "transform_bytes"
+_MESSAGE_ID: Final = "messageId"
+_DEEPEST: Final = 512
 
 
 class RepairError(Exception):
@@ -83,20 +87,14 @@ class EventRepair:
         return changed
 
     def _by_event(self, change: Change, letter: DeadLetter, value: bytes) -> bytes | None:
-        decoded: Any = letter.decoded
-        batch, source = decoded.get("batch"), letter.source
-        in_batch = source is not None and source.item != NO_ITEM and type(batch) is list
-        event = batch[0] if in_batch and len(batch) == 1 else decoded
-        if type(event) is not dict:
+        located = locate(value, letter.decoded, letter.source)
+        if located is None:
             return value
-        changed = self._call(change, copy.deepcopy(event), letter)
+        changed = self._call(change, copy.deepcopy(located.event), letter)
         if changed is None:
             return None
         new = self._encoded(changed, letter)
-        if new == encode_json(event):
-            return value
-        envelope = None if event is decoded else split(value, batch)
-        return new if envelope is None or type(envelope) is Invalid else envelope.around(new)
+        return value if new == encode_json(located.event) else located.around(new)
 
     def _call(self, function: Callable[..., Any], given: Any, letter: DeadLetter) -> Any:  # noqa: ANN401  the user's
         """What the function gives: another one of what it was given, or None."""
@@ -119,6 +117,35 @@ class EventRepair:
             raise RepairError(
                 f"{letter.place}: {self.name} gave what is no JSON: {error}"
             ) from error
+
+
+def generated_id(letter: DeadLetter) -> str:
+    """The message id that the rules generate for the letter's event, as it is.
+
+    It is made from the event's bytes. Were it made from repaired ones, a replay of the raw record
+    and the repaired letter would be two events to everybody.
+    """
+    value = letter.value or b""
+    located = locate(value, letter.decoded, letter.source)
+    origin = origin_of(as_raw(letter), accept_headers=True)
+    return generated_message_id(
+        origin.message_id_source(), value if located is None else located.raw
+    )
+
+
+def with_message_id(letter: DeadLetter, value: bytes, message_id: str) -> bytes:
+    """A repaired value of a letter; its event gets the id, unless it has one of its own."""
+    located = locate(value, decode(value, _DEEPEST), letter.source)
+    if located is None or has_message_id(located.event):
+        return value
+    if located.envelope is None and "batch" in located.event:
+        return value
+    return located.around(encode_json({**located.event, _MESSAGE_ID: message_id}))
+
+
+def has_message_id(event: dict[str, Any]) -> bool:
+    """Whether an event has a usable id of its own."""
+    return type(read_id(event.get(_MESSAGE_ID))) is str
 
 
 def load_transform(path: Path) -> EventRepair:

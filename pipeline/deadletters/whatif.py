@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+import msgspec
+
+from pipeline.core.deadletter import Header, read_headers
 from pipeline.core.record import Output, Role
 from pipeline.deadletters.again import Again
-from pipeline.deadletters.isolated import Isolated
-from pipeline.deadletters.letter import DeadLetter
-from pipeline.deadletters.repair import Repair, RepairError
+from pipeline.deadletters.isolated import Isolated, KilledError
+from pipeline.deadletters.letter import DeadLetter, Problem
+from pipeline.deadletters.repair import Repair, RepairError, generated_id, with_message_id
 
 _SAMPLES: Final = 3
+_POINTER: Final = "the value was too large for this topic; the raw record is"
 CRASH: Final = "crash"
 """The stage of letters that killed a process, or met a bug."""
 
@@ -49,6 +53,16 @@ class Verdict(NamedTuple):
     detail: str = ""
     """Reason code now, or a sentence about what went wrong."""
 
+    @property
+    def problems(self) -> list[Problem]:
+        """Why the rules refuse it now; of a batch that was repaired into one, of every event."""
+        return [
+            Problem(**each)
+            for output in self.outputs
+            if output.role is Role.DEAD_LETTER
+            for each in msgspec.json.decode(read_headers(output.headers)[Header.REASONS])
+        ]
+
 
 class Examiner:
     """Examines letters; those of stage `crash` in a process of their own, which `end` ends."""
@@ -66,21 +80,32 @@ class Examiner:
         """The verdict at this time, epoch milliseconds; never raises for what a letter holds."""
         if letter.is_pointer:
             where = letter.source.text() if letter.source else "unknown"
-            return Verdict(Kind.POINTER, detail=f"the raw record is {where}")
+            return Verdict(Kind.POINTER, detail=f"{letter.place}: {_POINTER} {where}")
         try:
-            value = self._repair.apply(letter)
+            value = self._repaired(letter, now)
+            if value is None:
+                return Verdict(Kind.LEFT_OUT)
+            # An absent value is another one than an empty one.
+            tried = None if letter.value is None and not value else value
+            rules = self._isolated if letter.stage == CRASH else self._again
+            outputs = rules.outputs(letter, now, tried)
         except RepairError as error:
             return Verdict(Kind.REPAIR_FAILED, detail=str(error))
-        if value is None:
-            return Verdict(Kind.LEFT_OUT)
-        # An absent value is another one than an empty one.
-        tried = None if letter.value is None and not value else value
-        rules = self._isolated if letter.stage == CRASH else self._again
-        try:
-            outputs = rules.outputs(letter, now, tried)
+        except KilledError as error:
+            return Verdict(Kind.CRASHES, detail=f"{letter.place}: {error}")
         except Exception as error:  # noqa: BLE001  a bug of the rules concerns this letter only
-            return Verdict(Kind.CRASHES, value=tried, detail=f"{letter.place}: {error!r}")
+            return Verdict(Kind.CRASHES, detail=f"{letter.place}: {error!r}")
         return _verdict(letter, outputs, tried)
+
+    def _repaired(self, letter: DeadLetter, now: int) -> bytes | None:
+        """What is to be tried; None to leave the letter out."""
+        if self._repair.name and letter.stage == CRASH:
+            # A repair decodes here what may have killed a process by being decoded.
+            self._isolated.probe(letter, now)
+        value = self._repair.apply(letter)
+        if value is None or value == (letter.value or b""):
+            return value
+        return with_message_id(letter, value, generated_id(letter))
 
 
 def _verdict(letter: DeadLetter, outputs: tuple[Output, ...], value: bytes | None) -> Verdict:
@@ -112,6 +137,16 @@ class Outcome:
 
     count: int = 0
     samples: list[Sample] = field(default_factory=list)
+    """The first ones, and before all others those that the repair has changed."""
+
+    def keep(self, sample: Sample) -> None:
+        """Keep it while there is room for it."""
+        if len(self.samples) == _SAMPLES:
+            same = [number for number, each in enumerate(self.samples) if each.after is None]
+            if not same:
+                return
+            del self.samples[same[-1]]
+        self.samples.append(sample)
 
 
 class Report:
@@ -120,17 +155,20 @@ class Report:
     def __init__(self) -> None:
         self.outcomes: defaultdict[tuple[str, Kind, str], Outcome] = defaultdict(Outcome)
         """(old reason, kind, new reason or empty) → how many, and some of them."""
+        self.changed = 0
+        """Letters that the repair has changed."""
 
     def add(self, letter: DeadLetter, verdict: Verdict) -> None:
         """Count one in."""
         new = verdict.detail if verdict.kind is Kind.OTHER else ""
         outcome = self.outcomes[letter.reason, verdict.kind, new]
         outcome.count += 1
-        if len(outcome.samples) < _SAMPLES:
+        changed = verdict.value is not None and verdict.value != letter.value
+        self.changed += changed
+        if changed or len(outcome.samples) < _SAMPLES:
             source = letter.source.text() if letter.source else ""
-            changed = verdict.value is not None and verdict.value != letter.value
             values = (letter.value, verdict.value) if changed else (None, None)
-            outcome.samples.append(Sample(letter.place, source, verdict.detail, *values))
+            outcome.keep(Sample(letter.place, source, verdict.detail, *values))
 
     def total(self, kind: Kind | None = None) -> int:
         """Letters of a kind, or all."""

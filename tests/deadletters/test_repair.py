@@ -67,6 +67,14 @@ def test_fix_needs_a_violation_there() -> None:
     assert repair_of([fix], everywhere=True).apply(letter) == value.replace(b"USD", b"EUR")
 
 
+def test_fix_of_an_id_that_is_missing_altogether() -> None:
+    """An event of nobody is a violation at both ids, though it stands for the whole event."""
+    repair = repair_of([default_value("/userId=u")], everywhere=False)
+    assert repair.apply(letter_of({"event": "A"})) == b'{"event":"A","userId":"u"}'
+    other = b'{"anonymousId":"a","properties":{"revenue":"x"},"event":"A"}'
+    assert repair.apply(letter_of(other)) == other
+
+
 @pytest.mark.parametrize("value", [5, True, None, "a=b", {"a": [1]}])
 def test_values_are_json(value: Any) -> None:
     """What parses as JSON is JSON; the rest is text, `=` too."""

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.record import Record
+from pipeline.deadletters.export import read_letters
 from pipeline.exits import Exit
-from tests.brokers import RECENT, Sent, produce
+from pipeline.lines import open_input
+from tests.brokers import RECENT, Sent, produce, read_topic
 from tests.cli.program import Ran
 from tests.kafka.worker_process import Pipeline, terminate
 
@@ -123,7 +126,7 @@ def test_show(refused: Pipeline) -> None:
     shown = _dlq(refused, "show", "0/2").out.decode()
     assert "◄ revenue_invalid" in shown
     assert "ann@example.com" not in shown
-    assert "same reason revenue_invalid" in shown
+    assert "same reason: revenue_invalid" in shown
     assert "ann@example.com" in _dlq(refused, "show", "0/2", "--reveal").out.decode()
     traits = _dlq(refused, "show", f"{refused.names.raw}/0/4").out.decode()
     assert "Ann" not in traits
@@ -143,6 +146,33 @@ def test_show_newest(refused: Pipeline) -> None:
     several = _documents(_dlq(refused, "show", "--json", "-n", "3"))
     assert [each["place"] for each in several] == ["0/1", "0/2", "0/3"]
     assert _dlq(refused, "show", "0/99").code == Exit.DIFFERENCE
+
+
+def test_export(refused: Pipeline, tmp_path: Path) -> None:
+    """Exported letters come back as they are in the topic; no file is overwritten."""
+    path = tmp_path / "letters.ndjson"
+    ran = _dlq(refused, "export", "--reveal", "--output", path)
+    assert (ran.code, ran.out) == (0, b"")
+    assert "4 letters written" in ran.err
+    with open_input(str(path)) as source:
+        exported = list(read_letters(source.input))
+    stored = read_topic(refused.servers, refused.names.dead_letter)
+    assert [each.letter.record for each in exported] == [
+        Record(each.value, each.key, each.headers, each.timestamp, refused.names.dead_letter, 0, n)
+        for n, each in enumerate(stored)
+    ]
+    again = _dlq(refused, "export", "--output", path)
+    assert again.code == Exit.USAGE
+    assert "letters.ndjson: can't be written: File exists" in again.err
+
+
+def test_export_is_masked(refused: Pipeline) -> None:
+    """Personal data stays here unless it is asked for, and that is said."""
+    ran = _dlq(refused, "export")
+    assert b"example.com" not in ran.out
+    assert b"Ann" not in ran.out
+    assert all(document["masked"] for document in _documents(ran))
+    assert "masked" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -28,7 +29,9 @@ MANY: Final = 1500
 def _bad(number: int) -> Sent:
     event = {"event": "Order", "userId": f"u{number}", "properties": {"revenue": "x"}}
     value = json.dumps(event, separators=(",", ":")).encode()
-    return Sent(value, b"k%d" % number, (("own", b"1"), ("traceparent", b"0")), RECENT + number, number % 3)
+    return Sent(
+        value, b"k%d" % number, (("own", b"1"), ("traceparent", b"0")), RECENT + number, number % 3
+    )
 
 
 @pytest.fixture
@@ -130,7 +133,8 @@ def test_discard(refused: Pipeline) -> None:
     ran = refused.run("dlq", "discard", "--because", "test data", "--execute")
     assert ran.code == 0
     assert "left out: 3 discarded" in refused.run("dlq", "list").err
-    assert _documents(_redrive(refused, "--force", "--all"))[-1]["done"] == 0
+    (plan,) = _documents(_redrive(refused, "--force", "--all"))
+    assert plan["not_sent"] == {"already discarded": 3}
     assert _enriched(refused) == []
     assert "test data" in refused.run("dlq", "history").out.decode()
 
@@ -192,6 +196,27 @@ def test_through_the_raw_topic(refused: Pipeline) -> None:
     raw = refused.names.raw
     expected = {f"{raw}/{partition}/0".encode() for partition in range(3)}
     assert {*_sources(_enriched(refused))} == {*expected, f"{raw}/0/1".encode()}
+
+
+def test_export_and_import(refused: Pipeline, tmp_path: Path) -> None:
+    """An edited export is sent once; a masked one, or one of another topic, is refused."""
+    masked = refused.run("dlq", "export")
+    path = tmp_path / "letters.ndjson"
+    path.write_bytes(masked.out)
+    ran = refused.run("dlq", "import", path)
+    assert ran.code == Exit.USAGE
+    assert "export with --reveal" in ran.err
+    revealed = refused.run("dlq", "export", "--reveal").out
+    path.write_bytes(revealed.replace(b'"revenue":"x"', b'"revenue":7.50'))
+    for sent in (3, 0):
+        ran = refused.run("dlq", "import", path, "--json", "--execute")
+        assert _documents(ran)[0]["send"] == sent
+    found = _enriched(refused)
+    assert [b'"revenue":7.50' in (each.value or b"") for each in found] == [True] * 3
+    (run,) = _documents(refused.run("dlq", "history", "--json"))
+    assert run["repair"].startswith("import letters.ndjson sha256:")
+    path.write_bytes(path.read_bytes().replace(b'"topic_id":"', b'"topic_id":"other'))
+    assert "is of another topic" in refused.run("dlq", "import", path).err
 
 
 def _start(pipeline: Pipeline, *flags: str) -> subprocess.Popen[bytes]:

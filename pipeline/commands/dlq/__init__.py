@@ -10,11 +10,14 @@ from pipeline.command_tree import CommandTree, Listed
 
 _PACKAGE: Final = "pipeline.commands.dlq"
 _LISTED: Final = {
+    "summary": Listed(f"{_PACKAGE}.summary", "Count letters: what is wrong, and since when?"),
     "check": Listed(f"{_PACKAGE}.check", "What would become of the letters now?"),
     "show": Listed(f"{_PACKAGE}.show", "Show everything about single letters."),
     "redrive": Listed(f"{_PACKAGE}.redrive", "Send letters again, never twice."),
+    "import": Listed(f"{_PACKAGE}.import_", "Send an edited export.", "import_letters"),
     "discard": Listed(f"{_PACKAGE}.discard", "Mark letters as dealt with."),
     "history": Listed(f"{_PACKAGE}.history", "List redrives and discards."),
+    "export": Listed(f"{_PACKAGE}.export", "Write letters as NDJSON.", "export_letters"),
     "list": Listed(f"{_PACKAGE}.list", "List letters, one line each.", "list_letters"),
 }
 

@@ -75,14 +75,13 @@ def _print(console: Console, report: Report, repair: Repair, *, reveal: bool) ->
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("letters", justify="right")
-    for name in ("reason then", "now", "for example"):
+    for name in ("reason then", "now", "such as letters"):
         table.add_column(name)
     for reason, kind, new, outcome in _rows(report):
         fate = f"{kind}: {new}" if new else kind.value
-        sample = outcome.samples[0]
-        example = f"{sample.place} ({sample.source})" if sample.source else sample.place
+        places = ", ".join(sample.place for sample in outcome.samples)
         now = Text(escaped(fate), _STYLES.get(kind, "red"))
-        table.add_row(f"{outcome.count:,}", Text(escaped(reason)), now, Text(escaped(example)))
+        table.add_row(f"{outcome.count:,}", Text(escaped(reason)), now, Text(places))
     console.print(table)
     for sample in _said(report):
         console.print(Text(one_line(sample.detail if reveal else mask(sample.detail))))
@@ -102,9 +101,11 @@ def _said(report: Report) -> Iterator[Sample]:
 def _closing(report: Report) -> str:
     total, passing = report.total(), report.total(Kind.PASSES)
     text = f"{passing:,} of {total:,} letters would pass now"
-    if passing == total:
-        return f"{text}: `track-pipeline dlq redrive` with the same filters shows the plan"
-    return text if passing else f"{text}: fix the cause, or try a repair (--transform, --set, …)"
+    if not passing and report.failing:
+        return f"{text}: fix the cause, or try a repair (--transform, --set, …)"
+    rest = f", {total - passing:,} would not" if passing < total else ""
+    plan = ": `track-pipeline dlq redrive` with the same options shows the plan" if passing else ""
+    return f"{text}{rest}{plan}"
 
 
 def _print_changes(console: Console, report: Report, repair: Repair, *, reveal: bool) -> None:
@@ -114,8 +115,8 @@ def _print_changes(console: Console, report: Report, repair: Repair, *, reveal: 
         for sample in outcome.samples
         if sample.after is not None
     ]
-    if not changed:
-        console.print(Text(f"{repair.name} changes nothing", "yellow"))
+    said = f"{report.changed:,} of {report.total():,} letters" if changed else "nothing"
+    console.print(Text(escaped(f"{repair.name} changes {said}"), "" if changed else "yellow"))
     for sample in changed[:_DIFFS_SHOWN]:
         console.print(Text(f"── {sample.place}", "bold"))
         for line in _difference(sample, reveal=reveal):
@@ -133,7 +134,8 @@ def _difference(sample: Sample, *, reveal: bool) -> Iterator[str]:
 def _lines(value: bytes | None, *, reveal: bool) -> list[str]:
     shown = (value if reveal else masked_value(value)) or b""
     if type(decode(shown, _DEEPEST)) is not Invalid:
-        return long_json(shown).splitlines()
+        # Without commas, which come and go with the member behind.
+        return [line.removesuffix(",") for line in long_json(shown).split("\n")]
     return shown.decode(errors="backslashreplace").splitlines()
 
 
@@ -150,6 +152,7 @@ def _plain(report: Report, repair: Repair, *, reveal: bool) -> dict[str, Any]:
         "letters": report.total(),
         "passing": report.total(Kind.PASSES),
         "failing": report.failing,
+        "changed": report.changed,
         "repair": repair.name,
         "masked": not reveal,
         "outcomes": [

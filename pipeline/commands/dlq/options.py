@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
@@ -47,9 +49,13 @@ class Asked:
     """Whether personal data may be shown."""
     as_json: bool
 
-    def letters(self) -> Iterator[DeadLetter]:
-        """The letters that are meant; progress is shown on standard error."""
-        with shown_progress(Console(stderr=True)) as on_progress:
+    def letters(self, *, printed: bool = False) -> Iterator[DeadLetter]:
+        """The letters that are meant; progress is shown on standard error.
+
+        `printed`: they are printed as they come, so that on one terminal a bar would be in the way.
+        """
+        quiet = printed and sys.stdout.isatty()
+        with nullcontext() if quiet else shown_progress(Console(stderr=True)) as on_progress:
             yield from self.desk.letters(
                 self.selection, done_too=self.done_too, on_progress=on_progress
             )

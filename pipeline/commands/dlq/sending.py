@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,37 +78,55 @@ def place(settings: Settings, topic: str, topic_id: str, outputs: dict[Role, str
 
 
 class DeskSender:
-    """See `redrive.Sender`."""
+    """See `redrive.Sender`. A FencedError names who has taken over."""
 
     def __init__(self, writer: DeskWriter, opener: DeskOpener) -> None:
         self._writer = writer
         self._opener = opener
-        self.begin = writer.begin
-        self.abort = writer.abort
         self.close = writer.drop
+
+    @contextmanager
+    def _fenced_by(self) -> Iterator[None]:
+        try:
+            yield
+        except FencedError as error:
+            raise FencedError(self._opener.taken_over()) from error
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        with self._fenced_by():
+            self._writer.begin()
 
     def send(self, output: Output) -> None:
         """To the partition of its source, as the worker does it."""
         count = self._writer.raw_partitions
         if output.partition >= count:  # of a topic with more partitions
             output = output._replace(partition=output.partition % count)
-        self._writer.send(output)
+        with self._fenced_by():
+            self._writer.send(output)
 
     def note(self, entry: Entry) -> None:
         """Add an entry of the ledger."""
-        self._writer.note(entry.key(), entry.value())
+        self._note(entry.key(), entry.value())
 
     def note_holder(self, holder: Holder) -> None:
         """Say who writes from now on."""
-        self._writer.note(HOLDER_KEY, holder.value())
+        self._note(HOLDER_KEY, holder.value())
+
+    def _note(self, key: bytes, value: bytes) -> None:
+        with self._fenced_by():
+            self._writer.note(key, value)
 
     def commit(self) -> None:
-        """Raises FencedError that names who has taken over."""
-        try:
+        """Commit all of it, or nothing."""
+        with self._fenced_by():
             self._writer.commit_outputs()
-        except FencedError as error:
-            raise FencedError(self._opener.taken_over()) from error
         self._writer.start_batch()
+
+    def abort(self) -> None:
+        """Give it up."""
+        with self._fenced_by():
+            self._writer.abort()
 
 
 class DeskOpener:

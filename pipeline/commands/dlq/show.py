@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,20 +14,23 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.commands.console import output_console
+from pipeline.commands.dlq.closing import say_what_was_left_out
 from pipeline.commands.dlq.options import Asked, desk_command
+from pipeline.commands.progress import shown_progress
+from pipeline.core.deadletter import Header
 from pipeline.core.readable import escaped, one_line
-from pipeline.deadletters.letter import DeadLetter
-from pipeline.deadletters.masking import mask
+from pipeline.deadletters.letter import TRACK, DeadLetter
+from pipeline.deadletters.marked import marked_value
+from pipeline.deadletters.masking import mask, masked_text
+from pipeline.deadletters.newest import newest
 from pipeline.deadletters.repair import no_repair
 from pipeline.deadletters.selection import read_source_filter
-from pipeline.deadletters.shown import moment, plain, readable_value
+from pipeline.deadletters.shown import masked_problem, moment, plain
 from pipeline.deadletters.whatif import Examiner, Kind, Verdict
 from pipeline.exits import Exit
-from pipeline.pointers import ABSENT, find
 from pipeline.wiring import WallClock, make_again
 
 _PLACE: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
-_NOTHING: Final = "no such letter; `dlq list` shows what there is"
 
 
 @click.command()
@@ -46,26 +49,13 @@ def show(
 
     Exit code 1 when there is none.
     """
-    letters = _letters(_narrowed(asked, which), last, which)
-    if not letters:
-        click.echo(_NOTHING, err=True)
+    asked = _narrowed(asked, which)
+    named = which is not None and last is None
+    letters = asked.letters(printed=True) if named else iter(_newest(asked, last or 1))
+    count = _write_raw(letters) if raw else _show_all(letters, asked)
+    if not count:
+        say_what_was_left_out(asked, 0)
         ctx.exit(Exit.DIFFERENCE)
-    if raw:
-        _write_raw(letters)
-        return
-    examiner, now = Examiner(make_again(asked.settings), no_repair()), WallClock().now()
-    console = output_console()
-    try:
-        for letter in letters:
-            verdict = examiner.examine(letter, now)
-            if asked.as_json:
-                document = {**plain(letter, reveal=asked.reveal), **_now(verdict, asked.reveal)}
-                document["headers"] = _headers(letter, reveal=asked.reveal)
-                click.echo(escaped(json.dumps(document, ensure_ascii=False)))
-            else:
-                _print(console, letter, verdict, reveal=asked.reveal)
-    finally:
-        examiner.end()
 
 
 def _narrowed(asked: Asked, which: str | None) -> Asked:
@@ -84,69 +74,108 @@ def _narrowed(asked: Asked, which: str | None) -> Asked:
     return replace(asked, selection=selection, done_too=True)
 
 
-def _letters(asked: Asked, last: int | None, which: str | None) -> list[DeadLetter]:
-    """In the order of their failures."""
-    most = last or (None if which else 1)
-    found = deque(sorted(asked.letters(), key=lambda each: each.failed_at), maxlen=most)
-    return list(found)
+def _newest(asked: Asked, count: int) -> list[DeadLetter]:
+    with shown_progress(Console(stderr=True)) as on_progress:
+        return newest(
+            asked.desk, asked.selection, count, done_too=asked.done_too, on_progress=on_progress
+        )
 
 
-def _write_raw(letters: list[DeadLetter]) -> None:
-    if len(letters) > 1:
-        raise click.UsageError(f"--raw writes one letter, but {len(letters)} are meant")
-    sys.stdout.buffer.write(letters[0].value or b"")
-    sys.stdout.buffer.flush()
+def _write_raw(letters: Iterable[DeadLetter]) -> int:
+    found = list(letters)
+    if len(found) > 1:
+        raise click.UsageError(f"--raw writes one letter, but {len(found)} are meant")
+    for letter in found:
+        sys.stdout.buffer.write(letter.value or b"")
+        sys.stdout.buffer.flush()
+    return len(found)
 
 
-def _now(verdict: Verdict, reveal: bool) -> dict[str, Any]:  # noqa: FBT001  one of two
+def _show_all(letters: Iterable[DeadLetter], asked: Asked) -> int:
+    examiner, now = Examiner(make_again(asked.settings), no_repair()), WallClock().now()
+    console, count = output_console(), 0
+    try:
+        for letter in letters:
+            verdict = examiner.examine(letter, now)
+            if asked.as_json:
+                click.echo(
+                    escaped(json.dumps(_document(letter, verdict, asked), ensure_ascii=False))
+                )
+            else:
+                _print(console, letter, verdict, asked)
+            count += 1
+    finally:
+        examiner.end()
+    return count
+
+
+def _document(letter: DeadLetter, verdict: Verdict, asked: Asked) -> dict[str, Any]:
+    reveal = asked.reveal
     detail = verdict.detail if reveal else mask(verdict.detail)
-    return {"now": verdict.kind.value, "now_detail": detail or None}
-
-
-def _headers(letter: DeadLetter, *, reveal: bool) -> list[list[str | None]]:
-    def text(value: bytes | None) -> str | None:
-        shown = None if value is None else value.decode(errors="backslashreplace")
-        return shown if reveal or shown is None else mask(shown)
-
-    return [[name, text(value)] for name, value in letter.record.headers]
-
-
-def _print(console: Console, letter: DeadLetter, verdict: Verdict, *, reveal: bool) -> None:
-    def line(name: str, value: str, style: str = "") -> None:
-        if value:
-            shown = one_line(value if reveal else mask(value))
-            console.print(Text(f"{name:<12} ", "bold").append(Text(shown, style)))
-
-    console.print(Text(f"── letter {letter.place} ", "bold"))
-    line("source", letter.source.text() if letter.source else "not said")
-    line("sent", moment(letter.source_timestamp))
-    line("failed", f"{moment(letter.failed_at)}, attempt {letter.attempt}, stage {letter.stage}")
-    line("event", letter.event)
-    line("message id", letter.message_id)
-    line("library", letter.library)
-    line("written by", "" if letter.dialect == "track" else letter.dialect)
-    for problem in letter.problems:
-        line("reason", " ".join(filter(None, problem)), "red")
-    style = "green" if verdict.kind is Kind.PASSES else "red"
-    line("now", " ".join(filter(None, (verdict.kind, verdict.detail))), style)
-    for name, value in _headers(letter, reveal=reveal):
-        console.print(Text(one_line(f"  {name}: {value}"), "dim"))
-    console.print(_value(letter, reveal=reveal))
-
-
-def _value(letter: DeadLetter, *, reveal: bool) -> Text:
-    """The value; lines of members that are a violation's place have its code beside them."""
-    text = Text()
-    event = letter.event_object
-    marks = {
-        problem.pointer.rpartition("/")[2]: problem.code
-        for problem in letter.problems
-        if problem.pointer and event is not None and find(event, problem.pointer) is not ABSENT
+    return {
+        **plain(letter, reveal=reveal),
+        "done": asked.desk.ledger.action(letter.partition, letter.offset),
+        "key": _text(letter.record.key, reveal=reveal),
+        "headers": [[name, _text(value, reveal=reveal)] for name, value in letter.record.headers],
+        "now": verdict.kind.value,
+        "now_detail": detail or None,
+        "now_reasons": [masked_problem(problem, reveal=reveal) for problem in verdict.problems],
     }
-    for shown in readable_value(letter, reveal=reveal).splitlines():
-        name = shown.strip().partition(":")[0].strip('"')
-        code = marks.get(name) if shown.lstrip().startswith('"') else None
-        text.append(shown, "bold red" if code else "")
-        text.append(f"   ◄ {code}" if code else "", "red")
-        text.append("\n")
-    return text
+
+
+def _text(value: bytes | None, *, reveal: bool) -> str | None:
+    if value is None:
+        return None
+    return value.decode(errors="backslashreplace") if reveal else masked_text(value)
+
+
+def _print(console: Console, letter: DeadLetter, verdict: Verdict, asked: Asked) -> None:
+    console.print(Text(f"── letter {letter.place}", "bold"))
+    style = "green" if verdict.kind is Kind.PASSES else "red"
+    styles = {"reason": "red", "now": style}
+    for name, said in (*_reasons(letter, verdict), *_about(letter, asked)):
+        shown = one_line(said if asked.reveal else mask(said))
+        console.print(Text.assemble((f"{name:<12} ", "bold"), (shown, styles.get(name, ""))))
+    for name, value in letter.headers:
+        text = _text(value, reveal=asked.reveal)
+        shown = one_line(f"{name}: {'(no value)' if text is None else text}")
+        console.print(Text.assemble(("header       ", "bold"), shown))
+    lines = Text()
+    # What kills a process is not decoded in this one.
+    for line in marked_value(letter, reveal=asked.reveal, as_json=verdict.kind is not Kind.CRASHES):
+        lines.append(line.text, "bold red" if line.notes else "")
+        lines.append(f"   ◄ {', '.join(map(one_line, line.notes))}" if line.notes else "", "red")
+        lines.append("\n")
+    console.print(lines, soft_wrap=True)
+
+
+def _reasons(letter: DeadLetter, verdict: Verdict) -> Iterator[tuple[str, str]]:
+    for problem in letter.problems:
+        yield "reason", " ".join(filter(None, problem))
+    if verdict.kind is Kind.OTHER:
+        for problem in verdict.problems:
+            yield "now", f"{verdict.kind}: {' '.join(filter(None, problem))}"
+    else:
+        yield "now", ": ".join(filter(None, (verdict.kind, verdict.detail)))
+
+
+def _about(letter: DeadLetter, asked: Asked) -> Iterator[tuple[str, str]]:
+    """Name and text of what is known."""
+    said = letter.said
+    first = said(Header.FIRST_FAILED_AT)
+    since = f" (the first time {first})" if letter.attempt > 1 and first else ""
+    by = (said(Header.APP), f"group {said(Header.GROUP)}", f"contract {said(Header.CONTRACT)}")
+    facts = {
+        "done": asked.desk.ledger.action(letter.partition, letter.offset) or "",
+        "failed": f"{moment(letter.failed_at)}, attempt {letter.attempt}{since}",
+        "stage": letter.stage,
+        "source": letter.source.text() if letter.source else "not said",
+        "sent": moment(letter.source_timestamp),
+        "event": letter.event,
+        "message id": letter.message_id,
+        "library": letter.library,
+        "refused by": ", ".join(by) if letter.dialect == TRACK else letter.dialect,
+        "replay": said(Header.REPLAY),
+        "key": _text(letter.record.key, reveal=asked.reveal) or "",
+    }
+    yield from ((name, text) for name, text in facts.items() if text)

@@ -65,18 +65,22 @@ class RangeReader:
                     f"{causes.sentence()}; is a transaction still open?"
                 )
             for message in messages:
-                place = _place(message)
-                error, end = message.error(), ends.get(place)
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
-                    raise _failure(error, place)
+                error = message.error()
+                if error is None:
+                    record = to_record(message)
+                    place, behind = record[4:6], record[6] + 1
+                else:
+                    place, behind = _place(message), message.offset() or 0
+                    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's
+                        raise _failure(error, place)
+                end = ends.get(place)
                 if end is None:
                     continue  # fetched before it was told to pause
-                offset = message.offset() or 0
-                if error is None and offset < end:
-                    yield to_record(message)
+                if error is None and behind <= end:
+                    yield record
                 # The last offset of a range need not have a record. What comes behind it, or the
                 # end of what is committed, tells that the range is over.
-                if offset + (error is None) >= end:
+                if behind >= end:
                     del ends[place]
                     consumer.pause([TopicPartition(*place)])
 

@@ -15,7 +15,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from pipeline.core.record import INVALID_HEADERS, Record
+from pipeline.core.record import INVALID_HEADERS, Record, new_tuple
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
 from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason
 from pipeline.ports import TransportError
@@ -111,12 +111,15 @@ def to_record(message: Any) -> Record:  # noqa: ANN401  stubs allow None where r
     except (SystemError, UnicodeError):
         # The client can't give a name that is not UTF-8; other clients can write one.
         headers = INVALID_HEADERS
-    return Record(
-        message.value(),
-        message.key(),
-        headers,
-        timestamp if kind else None,
-        message.topic(),
-        message.partition(),
-        message.offset(),
+    return new_tuple(
+        Record,
+        (
+            message.value(),
+            message.key(),
+            headers,
+            timestamp if kind else None,
+            message.topic(),
+            message.partition(),
+            message.offset(),
+        ),
     )

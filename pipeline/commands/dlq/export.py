@@ -1,0 +1,69 @@
+"""`track-pipeline dlq export`: letters as NDJSON, to keep, to search, or to edit and import."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+
+from pipeline.commands.dlq.closing import say_what_was_left_out
+from pipeline.commands.dlq.options import Asked, desk_command
+from pipeline.core.readable import escaped
+from pipeline.deadletters.export import line_of
+from pipeline.lines import UnusableFileError, printable
+
+_MASKED: Final = (
+    "personal data is masked, so that this export can't be imported (--reveal: as it is)"
+)
+
+
+@click.command("export")
+@click.option(
+    "--output", metavar="FILE", help="Write here instead of to standard output; must not exist."
+)
+@desk_command
+def export_letters(asked: Asked, output: str | None) -> None:
+    """Write letters with all that is needed to send them again, one JSON object per line.
+
+    A value that is a JSON object stands in `value` as it was sent, and may be edited; any other is
+    text or base64, as `encoding` says. Tools that rewrite numbers (jq before 1.7) change them.
+
+    Exit code 0, also when there is none.
+    """
+    topic_id, count = asked.desk.captured.topic_id, 0
+    with _target(output) as write:
+        for letter in asked.letters(printed=output is None):
+            write(line_of(letter, topic_id, reveal=asked.reveal) + b"\n")
+            count += 1
+    if output is not None:
+        click.echo(f"{count:,} letters written to {printable(output)}", err=True)
+    if count and not asked.reveal:
+        click.echo(_MASKED, err=True)
+    say_what_was_left_out(asked, count)
+
+
+@contextmanager
+def _target(name: str | None) -> Iterator[Callable[[bytes], object]]:
+    if name is None:
+        on_terminal = sys.stdout.isatty()
+
+        def write(line: bytes) -> None:
+            sys.stdout.buffer.write(escaped(line.decode()).encode() if on_terminal else line)
+
+        yield write
+        sys.stdout.buffer.flush()
+        return
+    shown = printable(name)
+    try:
+        with open(name, "xb") as file:  # noqa: PTH123  as it was named
+            try:
+                yield file.write
+            except BaseException:
+                os.unlink(name)  # noqa: PTH108  half an export looks like a whole one
+                raise
+    except OSError as error:
+        raise UnusableFileError(f"{shown}: can't be written: {error.strerror or error}") from error

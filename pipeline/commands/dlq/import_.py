@@ -1,0 +1,88 @@
+"""`track-pipeline dlq import`: sends exported letters, edited or not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from pipeline.commands.dlq.job import job_of
+from pipeline.commands.dlq.live_rules import check_live_rules
+from pipeline.commands.dlq.options import Asked, desk_command
+from pipeline.commands.dlq.redrive import (
+    act_option,
+    force_option,
+    most_option,
+    plan_and_act,
+    rate_option,
+)
+from pipeline.deadletters.export import read_letters
+from pipeline.deadletters.letter import DeadLetter
+from pipeline.exits import Exit
+from pipeline.lines import UnusableFileError, open_input
+
+_HASH_DIGITS: Final = 12
+
+
+class Edited:
+    """The repair that a person has made in an export; the values are in the letters already."""
+
+    def __init__(self, path: Path) -> None:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:_HASH_DIGITS]
+        self.name = f"import {path.name} sha256:{digest}"
+
+    def apply(self, letter: DeadLetter) -> bytes | None:
+        """The value of the file."""
+        return letter.value or b""
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@desk_command
+@rate_option
+@most_option
+@force_option
+@act_option
+@click.pass_context
+def import_letters(  # noqa: PLR0913  one for each option
+    ctx: click.Context,
+    asked: Asked,
+    *,
+    file: Path,
+    rate: float | None,
+    most: int,
+    force: bool,
+    act: bool,
+) -> None:
+    """Send the letters of an edited export through the rules; shows the plan unless --execute.
+
+    FILE is what `dlq export --reveal` has written. As with redrive, each event is sent once.
+
+    Exit code 0 when all were or would be sent, 1 when letters are left.
+    """
+    note = check_live_rules(asked, force=force, raw=False)
+    topic_id = asked.desk.captured.topic_id
+    job = job_of(asked, lambda: _letters(file, topic_id, asked), Edited(file))
+    left = plan_and_act(asked, job, note, rate=rate, most=most, act=act)
+    ctx.exit(Exit.DIFFERENCE if left else Exit.OK)
+
+
+def _letters(file: Path, topic_id: str, asked: Asked) -> Iterator[DeadLetter]:
+    """Those that the filters mean. UnusableFileError for a masked one, or one of another topic."""
+    with open_input(str(file)) as opened:
+        for exported in read_letters(opened.input):
+            place = f"{file}: letter {exported.letter.place}"
+            if exported.masked:
+                raise UnusableFileError(
+                    f"{place} is masked, so it is not what was refused: export with --reveal"
+                )
+            if exported.topic_id != topic_id:
+                raise UnusableFileError(
+                    f"{place} is of another topic than {asked.desk.captured.topic}, or of an "
+                    "older one of this name: name its topic with --topic"
+                )
+            if asked.selection.holds(exported.letter):
+                yield exported.letter

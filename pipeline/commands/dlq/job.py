@@ -1,0 +1,150 @@
+"""What is to be sent again, under which rules, and to where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.audit.money import Purse
+from pipeline.commands.dlq.options import Asked
+from pipeline.commands.dlq.sending import Place, new_id, place, whoami
+from pipeline.core.record import Headers, Output, Role
+from pipeline.deadletters.again import as_raw
+from pipeline.deadletters.candidates import (
+    Candidate,
+    Chooser,
+    Plan,
+    Rules,
+    as_raw_output,
+    fails_again,
+)
+from pipeline.deadletters.ledger import Action, Entry, Ledger
+from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.redrive import Deed
+from pipeline.deadletters.repair import Repair
+from pipeline.deadletters.whatif import CRASH, Examiner
+from pipeline.settings import Settings, SettingsError
+from pipeline.wiring import WallClock, make_again, make_processor
+
+ENRICHED, RAW = "enriched", "raw"
+REDRIVE: Final = "track.redrive"
+_LETTER: Final = "track.redrive.letter"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One redrive."""
+
+    settings: Settings
+    letters: Callable[[], Iterable[DeadLetter]]
+    """Those that are meant; asked for the plan, and once more to send them."""
+    repair: Repair
+    rules: Rules
+    where: Place
+    to: str
+    reinsert: bool
+    id: str
+    now: int
+
+    def candidates(self, ledger: Ledger) -> Iterator[Candidate]:
+        """Every letter that is meant, with the decision."""
+        examiner = Examiner(make_again(self.settings), self.repair)
+        try:
+            yield from Chooser(examiner, self.rules, ledger).choose(self.letters(), self.now)
+        finally:
+            examiner.end()
+
+    def deeds(self, ledger: Ledger) -> Iterator[Deed]:
+        """What is to be written, letter by letter."""
+        for candidate in self.candidates(ledger):
+            if not candidate.why_not:
+                yield Deed(self._outputs(candidate), self._entry(candidate, Action.REDRIVEN))
+            elif self.reinsert and fails_again(candidate):
+                entry = self._entry(candidate, Action.REINSERTED)
+                yield Deed(self._linked(candidate), entry)
+
+    def _outputs(self, candidate: Candidate) -> list[Output]:
+        if self.to == RAW:
+            return [as_raw_output(candidate, self._kept(as_raw(candidate.letter).headers))]
+        return self._linked(candidate)
+
+    def _linked(self, candidate: Candidate) -> list[Output]:
+        """What the rules give, with headers that lead back to the letter."""
+        letter = f"{self.where.topic}/{candidate.letter.place}"
+        links = [(REDRIVE, self.id.encode()), (_LETTER, letter.encode())]
+        return [
+            output._replace(headers=[*self._kept(output.headers), *links])
+            for output in candidate.verdict.outputs
+        ]
+
+    def _kept(self, headers: Headers) -> Headers:
+        """Less those that belong to the first sending."""
+        dropped = self.settings.dead_letter.redrive_drop_headers
+        names = {name.lower() for name in dropped if not name.endswith("*")}
+        starts = tuple(name[:-1].lower() for name in dropped if name.endswith("*"))
+        return [
+            header
+            for header in headers
+            if header[0].lower() not in names and not header[0].lower().startswith(starts)
+        ]
+
+    def _entry(self, candidate: Candidate, action: Action) -> Entry:
+        letter = candidate.letter
+        sent = action is Action.REDRIVEN
+        return Entry(
+            self.where.topic_id,
+            letter.partition,
+            letter.offset,
+            action,
+            candidate.source,
+            letter.source_timestamp,
+            whoami(),
+            self.now,
+            self.id,
+            self.rules.target if sent else self.where.topic,
+            self.repair.name if sent else "",
+        )
+
+
+def job_of(  # noqa: PLR0913  what can be asked for
+    asked: Asked,
+    letters: Callable[[], Iterable[DeadLetter]],
+    repair: Repair,
+    *,
+    to: str = ENRICHED,
+    max_attempts: int | None = None,
+    reinsert: bool = False,
+) -> Job:
+    """The job for these letters; RefusedError and SettingsError when it can't be done."""
+    settings, captured = asked.settings, asked.desk.captured
+    suffix = captured.topic.partition(".replay.")[2]
+    enriched, identify = settings.topics.enriched, settings.topics.identify
+    if suffix:  # the letters of a replay go to that replay's output
+        enriched, identify = f"{enriched}.replay.{suffix}", f"{identify}.replay.{suffix}"
+    target = enriched if to == ENRICHED else settings.topics.raw
+    if captured.topic in {target, identify}:
+        raise SettingsError([f"--topic: {captured.topic} is where letters would be sent to"])
+    outputs = {Role.ENRICHED: target, Role.DEAD_LETTER: captured.topic}
+    if settings.identify and to == ENRICHED:
+        outputs[Role.IDENTIFY] = identify
+    now = WallClock().now()
+    return Job(
+        settings,
+        letters,
+        repair,
+        Rules(target, suffix, max_attempts, CRASH in asked.selection.stages),
+        place(settings, captured.topic, captured.topic_id, outputs),
+        to,
+        reinsert,
+        new_id("redrive", now),
+        now,
+    )
+
+
+def plan_of(job: Job, ledger: Ledger) -> Plan:
+    """What the job would do, as things are now."""
+    plan, purse = Plan(), Purse(make_processor(job.settings))
+    for candidate in job.candidates(ledger):
+        plan.add(candidate, purse)
+    return plan
