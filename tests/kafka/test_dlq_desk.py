@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from pipeline.core.record import Record
 from pipeline.deadletters.export import read_letters
@@ -197,3 +198,15 @@ def test_wrong_use(refused: Pipeline, arguments: tuple[str, ...], code: int, sai
     assert ran.code == code
     assert said in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_open_transactions_are_not_waited_for(refused: Pipeline) -> None:
+    """A writer that died with a transaction open holds nobody up: what is committed is shown."""
+    writer = Producer({"bootstrap.servers": refused.servers, "transactional.id": "died"})
+    writer.init_transactions(30)
+    writer.begin_transaction()
+    writer.produce(refused.names.dead_letter, b"x", partition=0)
+    assert writer.flush(30) == 0
+    ran = refused.run("dlq", "list", "--json", env={"TRACK_TRANSACTION_TIMEOUT_MS": "1000"})
+    assert len(_documents(ran)) == 4
+    writer.abort_transaction(30)

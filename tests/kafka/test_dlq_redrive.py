@@ -126,6 +126,16 @@ def test_letters_that_fail_again(refused: Pipeline) -> None:
     assert _documents(limited)[0]["not_sent"] == {"failed 2 times or more": 3}
 
 
+def test_reinserted_as_it_was(refused: Pipeline) -> None:
+    """A repair that did not help leaves no trace in the new letter."""
+    before = _documents(refused.run("dlq", "list", "--json", "--reveal"))
+    flags = ("--reinsert-failing", "--set", "/properties/revenue=worse")
+    assert refused.run("dlq", "redrive", "--execute", *flags).code == Exit.DIFFERENCE
+    after = _documents(refused.run("dlq", "list", "--json", "--reveal"))
+    assert [each["value"] for each in after] == [each["value"] for each in before]
+    assert [each["attempt"] for each in after] == [2, 2, 2]
+
+
 def test_discard(refused: Pipeline) -> None:
     """Discarded letters are shown no more, and never sent."""
     assert refused.run("dlq", "discard", "--because", "test data").code == 0

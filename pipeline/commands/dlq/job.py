@@ -61,13 +61,27 @@ class Job:
             if not candidate.why_not:
                 yield Deed(self._outputs(candidate), self._entry(candidate, Action.REDRIVEN))
             elif self.reinsert and fails_again(candidate):
-                entry = self._entry(candidate, Action.REINSERTED)
-                yield Deed(self._linked(candidate), entry)
+                outputs = self._refused_as_it_is(candidate)
+                if outputs:
+                    yield Deed(outputs, self._entry(candidate, Action.REINSERTED))
 
     def _outputs(self, candidate: Candidate) -> list[Output]:
         if self.to == RAW:
             return [as_raw_output(candidate, self._kept(as_raw(candidate.letter).headers))]
         return self._linked(candidate)
+
+    def _refused_as_it_is(self, candidate: Candidate) -> list[Output]:
+        """The new letter, with the bytes of the old one: a repair that did not help is no repair.
+
+        Nothing when the letter would pass without the repair.
+        """
+        letter, verdict = candidate.letter, candidate.verdict
+        if verdict.value == letter.value:
+            return self._linked(candidate)
+        outputs = make_again(self.settings).outputs(letter, self.now, letter.value)
+        if any(output.role is not Role.DEAD_LETTER for output in outputs):
+            return []
+        return self._linked(candidate._replace(verdict=verdict._replace(outputs=outputs)))
 
     def _linked(self, candidate: Candidate) -> list[Output]:
         """What the rules give, with headers that lead back to the letter."""

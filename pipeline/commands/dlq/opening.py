@@ -29,7 +29,7 @@ def open_desk(settings: Settings, topic: str, selection: Selection) -> Desk:
     reader = range_reader(settings)
     ledger = Ledger(facts[topic].id)
     if ledger_topic in facts:
-        extents = cluster.extents(ledger_topic)
+        extents = cluster.extents(ledger_topic, stable=True)
         for record in reader.read({(ledger_topic, n): ends for n, ends in extents.items()}):
             entry = read_entry(record)
             if entry is not None:
@@ -39,7 +39,7 @@ def open_desk(settings: Settings, topic: str, selection: Selection) -> Desk:
 
 def _captured(cluster: Admin, topic: str, topic_id: str, selection: Selection) -> Captured:
     since = selection.failed.start
-    extents = cluster.extents(topic)
+    extents = cluster.extents(topic, stable=True)
     starts: dict[int, int] = {}
     if since is not None:
         found = cluster.offsets_at(topic, since)

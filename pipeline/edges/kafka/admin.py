@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, TypeVar
 
 from confluent_kafka import (
+    IsolationLevel,
     KafkaError,
     KafkaException,
     TopicCollection,
@@ -187,14 +188,15 @@ class Admin:
             self._offsets_of[group] = CommittedOffsets(self._kafka, group, self._causes)
         return self._offsets_of[group].of(self._places(topic), self._timeout_s)
 
-    def extents(self, topic: str) -> dict[int, tuple[int, int]]:
+    def extents(self, topic: str, *, stable: bool = False) -> dict[int, tuple[int, int]]:
         """Partition → the first offset that is left, and the one after the last.
 
-        Records of transactions that are still open are among them.
+        Records of transactions that are still open are among them; `stable` ends before the first
+        of these, so that reading needs to wait for nobody.
         """
 
         def ask() -> dict[int, tuple[int, int]]:
-            begins, ends = self._begins(topic), self._ends(topic)
+            begins, ends = self._begins(topic), self._ends(topic, stable=stable)
             return {number: (begin, ends[number]) for number, begin in begins.items()}
 
         return self._patiently(ask, f"asking for the offsets of topic {topic}")
@@ -214,12 +216,17 @@ class Admin:
     def _begins(self, topic: str) -> dict[int, int]:
         return self._offsets(topic, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
-    def _ends(self, topic: str) -> dict[int, int]:
-        return self._offsets(topic, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    def _ends(self, topic: str, *, stable: bool = False) -> dict[int, int]:
+        which: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        return self._offsets(topic, which, stable=stable)
 
-    def _offsets(self, topic: str, which: OffsetSpec) -> dict[int, int]:
+    def _offsets(self, topic: str, which: OffsetSpec, *, stable: bool = False) -> dict[int, int]:
         answers = self._client.list_offsets(
-            dict.fromkeys(self._places(topic), which), request_timeout=self._timeout_s
+            dict.fromkeys(self._places(topic), which),
+            isolation_level=(
+                IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
+            ),
+            request_timeout=self._timeout_s,
         )
         return {place.partition: future.result().offset for place, future in answers.items()}
 
