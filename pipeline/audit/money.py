@@ -30,6 +30,7 @@ _CURRENCY: Final = 3
 # Sums of a million million amounts of 30 digits before the point and 100 behind it are exact;
 # should one ever not be, it raises instead of rounding.
 _EXACT: Final = Context(prec=150, traps=[Inexact])
+_ZERO: Final = Decimal()
 
 
 class Place(NamedTuple):
@@ -54,8 +55,11 @@ class Sums:
                 self.unreadable += 1
                 continue
             day, currency, amount = entry.split(" ")
-            place = Place(day, currency)
-            self.amounts[place] = _EXACT.add(self.amounts.get(place, Decimal()), Decimal(amount))
+            self.count(Place(day, currency), Decimal(amount))
+
+    def count(self, place: Place, amount: Decimal) -> None:
+        """Add one amount."""
+        self.amounts[place] = _EXACT.add(self.amounts.get(place, _ZERO), amount)
 
 
 class Row(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.deadletters.dialects import read_letter
 from pipeline.deadletters.ledger import Action, Ledger
@@ -15,6 +15,7 @@ from pipeline.progress import Gauge, OnProgress
 
 Extents = Mapping[int, tuple[int, int]]
 """Partition → first offset and the one after the last."""
+_TELL_EVERY: Final = 100
 
 
 class Captured(NamedTuple):
@@ -52,13 +53,15 @@ class Desk:
         left = selection.limit
         ranges = self._ranges(selection)
         gauge = Gauge("reading letters", ranges, on_progress)
-        for record in self._reader.read(ranges):
-            gauge.passed(record)
+        narrows, action_of = selection.narrows, self.ledger.action
+        for number, record in enumerate(self._reader.read(ranges)):
+            if number % _TELL_EVERY == 0:
+                gauge.passed(record)
             letter = read_letter(record)
-            if not selection.holds(letter):
+            if narrows and not selection.holds(letter):
                 continue
-            action = self.ledger.action(record.partition, record.offset)
-            if action is not None and not done_too:
+            action = None if done_too else action_of(record.partition, record.offset)
+            if action is not None:
                 self.done[action] += 1
                 continue
             yield letter

@@ -33,7 +33,7 @@ class Dimension(NamedTuple):
 
     def masked(self, value: str) -> str:
         """A value of it without personal data."""
-        if self.name.startswith("/"):
+        if self.name.startswith("/") and not value.startswith("("):
             steps = [step.lower() for step in tokens(self.name)]
             if _PERSONAL in steps or steps[-1] == _PERSONAL_MEMBER:
                 return HIDDEN
@@ -68,6 +68,7 @@ def _hour(letter: DeadLetter) -> str:
 def _payload(letter: DeadLetter, pointer: str) -> str:
     # What has killed a process is not decoded in this one.
     event = None if letter.stage == Stage.CRASH else letter.event_object
+    # JSON never begins with a parenthesis.
     if event is None:
         return "(unreadable)"
     value = find(event, pointer)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
-from pipeline.audit.money import UNREADABLE, Purse, Sums, plain_amount
+from pipeline.audit.money import UNREADABLE, Place, Purse, Sums, plain_amount
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.deadletter import Header
 from pipeline.core.decode import decode
@@ -20,11 +21,13 @@ from pipeline.deadletters.letter import TRACK, DeadLetter
 _DEEPEST: Final = 512
 _KEPT: Final = 8192
 _NOTHING: Final = msgspec.Raw(b"")
-_UNDECODABLE: Final = frozenset({Reason.INVALID_JSON.encode(), Reason.INVALID_UTF8.encode()})
-_DECODED: Final = frozenset({Reason.NOT_AN_OBJECT.encode(), Reason.EVENT_TOO_LARGE.encode()})
-"""What was decoded before it was refused, though the stage is `decode`."""
-_DECODE: Final = Stage.DECODE.encode()
+_UNDECODABLE: Final = frozenset(
+    reason.encode() for reason in (Reason.INVALID_JSON, Reason.INVALID_UTF8, Reason.TOO_DEEP)
+)
 _CRASH: Final = Stage.CRASH.encode()
+_NOT_DECODED: Final = frozenset({Stage.DECODE.encode(), _CRASH})
+_POINTS: Final = b'{"dlq.pointer"'
+"""How the value of a letter begins that only says where the raw record is."""
 
 
 class _Properties(msgspec.Struct):
@@ -54,12 +57,9 @@ class HeldMoney:
         self._sums = Sums()
         self._purse = Purse(Processor(settings, Identity(app="desk")))
         policy = Policy.of(settings)
-
-        @lru_cache(_KEPT)
-        def cash(revenue: bytes, currency: bytes) -> str | None:
-            return _cash(revenue, currency, policy)
-
-        self._cash = cash
+        # The same prices and currencies come again and again.
+        self._amount = lru_cache(_KEPT)(_amount)
+        self._place = lru_cache(_KEPT)(lambda currency: _place(currency, policy))
 
     @property
     def unreadable(self) -> int:
@@ -71,48 +71,51 @@ class HeldMoney:
         value = letter.record.value
         if value is None:
             return
-        if letter.dialect != TRACK or letter.is_pointer:
-            self._count(self._read_unknown(letter, value))
-            return
         stage = letter.raw(Header.STAGE)
-        if stage == _CRASH or (stage == _DECODE and letter.raw(Header.REASON) not in _DECODED):
-            self._count(self._read_unknown(letter, value))
-        elif b"revenue" in value or b"\\u" in value:
-            self._count(self._read(letter, value))
+        if letter.dialect != TRACK or stage in _NOT_DECODED or value.startswith(_POINTS):
+            self._add_unknown(letter, value)
+        elif b"revenue" in value or (b"\\" in value and b"\\u" in value):
+            self._add(letter, value)
 
-    def _count(self, cash: str | None) -> None:
-        if cash:
-            self.letters += 1
-            self._sums.add(cash)
-
-    def _read(self, letter: DeadLetter, value: bytes) -> str | None:
+    def _add(self, letter: DeadLetter, value: bytes) -> None:
         """Of a value that the worker has decoded."""
         try:
             event = _read_event(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._read_slowly(letter, value)
-        if event.batch is not _NOTHING:
-            return self._read_slowly(letter, value)
+            self._add_slowly(letter, value)
+            return
         properties = event.properties
-        if properties is None or properties.revenue is _NOTHING:
-            return None
-        return self._cash(bytes(properties.revenue), bytes(properties.currency))
+        if event.batch is not _NOTHING:
+            self._add_slowly(letter, value)
+        elif properties is not None and properties.revenue is not _NOTHING:
+            amount = self._amount(bytes(properties.revenue))
+            if amount is None:
+                return
+            place = self._place(bytes(properties.currency))
+            self.letters += 1
+            if type(amount) is Decimal and place is not None:
+                self._sums.count(place, amount)
+            else:
+                self._sums.unreadable += 1
 
-    def _read_unknown(self, letter: DeadLetter, value: bytes) -> str | None:
+    def _add_unknown(self, letter: DeadLetter, value: bytes) -> None:
         """Of a value that was not decoded, or is somebody else's."""
         # What has killed a process is not decoded in this one.
         unreadable = letter.is_pointer or letter.raw(Header.STAGE) == _CRASH
         if unreadable or letter.raw(Header.REASON) in _UNDECODABLE:
-            return UNREADABLE
-        return self._read_slowly(letter, value)
+            self.letters += 1
+            self._sums.unreadable += 1
+        else:
+            self._add_slowly(letter, value)
 
-    def _read_slowly(self, letter: DeadLetter, value: bytes) -> str | None:
+    def _add_slowly(self, letter: DeadLetter, value: bytes) -> None:
         """As the audit reads it, without the days."""
         cash = self._purse.of_letter(value, letter.source_timestamp)
         if cash is None:
-            return None
+            return
+        self.letters += 1
         entries = cash.split(";")
-        return ";".join(e if e == UNREADABLE else e[e.index(" ") :] for e in entries)
+        self._sums.add(";".join(e if e == UNREADABLE else e[e.index(" ") :] for e in entries))
 
     def amounts(self) -> dict[str, str]:
         """Currency → exact sum, all digits; in the order of the currencies."""
@@ -131,18 +134,24 @@ class HeldMoney:
         """As a sentence; empty when there is no money at all."""
         parts = [f"{_grouped(text)} {currency}" for currency, text in self.amounts().items()]
         if self.unreadable:
-            parts.append(f"and {self.unreadable:,} that can't be read")
+            parts.append(f"{self.unreadable:,} that can't be read")
         return f"revenue held back: {', '.join(parts)}" if parts else ""
 
 
-def _cash(revenue: bytes, currency: bytes, policy: Policy) -> str | None:
-    """` currency amount`, as `Purse` writes it of an event without a day."""
+def _amount(revenue: bytes) -> Decimal | BadAmount | None:
+    """A revenue as it was sent, JSON; None when it is not set."""
     sent = decode(revenue, _DEEPEST)
     if not is_set(sent):
         return None
-    amount, stated = read_amount(sent), decode(currency, _DEEPEST) if currency else None
-    code = read_currency(stated, policy.codes) if is_set(stated) else policy.default_currency
-    return UNREADABLE if code is None or type(amount) is BadAmount else f" {code} {amount.number}"
+    amount = read_amount(sent)
+    return amount if type(amount) is BadAmount else Decimal(amount.number)
+
+
+def _place(currency: bytes, policy: Policy) -> Place | None:
+    """Where an amount in this currency belongs, as the contract reads it; None when it can't be."""
+    sent = decode(currency, _DEEPEST) if currency else None
+    code = read_currency(sent, policy.codes) if is_set(sent) else policy.default_currency
+    return None if code is None else Place("", code)
 
 
 def _grouped(amount: str) -> str:

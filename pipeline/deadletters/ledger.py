@@ -124,9 +124,12 @@ class Ledger:
 
     def action(self, partition: int, offset: int) -> Action | None:
         """What was done with a letter; None: nothing."""
-        chunk, byte, shift = _where(partition, offset)
-        bits = self._actions.get(chunk)
-        return None if bits is None else _ACTIONS.get(bits[byte] >> shift & 3)
+        # First the cheap question: of most letters' neighbours nothing is known at all.
+        bits = self._actions.get((partition, offset >> _CHUNK_BITS))
+        if bits is None:
+            return None
+        _, byte, shift = _where(partition, offset)
+        return _ACTIONS.get(bits[byte] >> shift & 3)
 
     def was_sent(self, source: str, source_timestamp: int | None, target: str) -> bool:
         """Whether an event was sent there before, by this letter or by another one of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -79,6 +79,10 @@ class DeadLetter:
     def raw(self, header: Header) -> bytes | None:
         """The bytes of one of our headers; None when it is not there."""
         return self._said.get(header)
+
+    def raws(self, headers: Iterable[str]) -> tuple[bytes | None, ...]:
+        """The bytes of several of our headers."""
+        return tuple(map(self._said.get, headers))
 
     @property
     def partition(self) -> int:

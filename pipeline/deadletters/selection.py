@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from pipeline.core.coordinates import Source
@@ -70,6 +70,11 @@ class Selection:
     """Most letters, in the order in which they are read."""
     offsets: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     """Partition → first offset and the one after the last; when given, no other partitions."""
+
+    @property
+    def narrows(self) -> bool:
+        """Whether any letter in the offsets may be not meant."""
+        return replace(self, limit=None, offsets={}) != EVERYTHING
 
     def holds(self, letter: DeadLetter) -> bool:
         """Whether a letter is meant; what needs only headers is looked at first."""

@@ -78,8 +78,8 @@ class Summary:
         self.other = Group((), self.timeline.series())
         self._most = most_groups
         self._groups: dict[Key, Group] = {}
-        deciding = {header: None for each in self.by for header in each.headers}
-        self._headers = (*deciding, Header.REASONS)
+        deciding = [*(header for each in self.by for header in each.headers), Header.REASONS]
+        self._headers = tuple(dict.fromkeys(header.value for header in deciding))
         self._by_headers = all(each.headers for each in self.by)
         self._slots: dict[tuple[bytes | None, ...], _Slot] = {}
 
@@ -87,7 +87,7 @@ class Summary:
         """Count a letter."""
         if self._by_headers and letter.dialect == TRACK:
             # Most letters have headers that were met before: nothing of them is decoded again.
-            found = tuple(map(letter.raw, self._headers))
+            found = letter.raws(self._headers)
             slot = self._slots.get(found)
             if slot is None:
                 slot = self._slot(letter)
@@ -104,7 +104,7 @@ class Summary:
             kind.letters += 1
         time = letter.record.timestamp
         if time is not None and 0 < time <= MAX_MS:
-            if time > group.last:
+            if time > group.last:  # noqa: PLR1730  max() costs more, and this is done a million times
                 group.last = time
             if time < group.first or not group.first:
                 group.first = time

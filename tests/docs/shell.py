@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import click
 
 from pipeline.cli import PROGRAM, cli
 from pipeline.settings import load_settings
+from tests.cli.program import TIMEOUT_S, environment
 from tests.docs.texts import ROOT, text
 
 _HERE_DOCUMENT: Final = re.compile(r"(?ms) *<<'(\w+)'$(.*?)^\1$")
@@ -102,6 +108,8 @@ def parse(arguments: list[str]) -> None:
             found = command.get_command(context, arguments[0])
             assert found is not None, arguments
             command, arguments = found, arguments[1:]
+    if isinstance(command, click.Group) and not arguments:
+        return  # A group by itself shows its help.
     with suppress(click.exceptions.Exit):  # --help and --version end here; bad options otherwise
         command.parse_args(click.Context(command), list(arguments))
 
@@ -113,3 +121,28 @@ def make_targets() -> set[str]:
 
 def _check_variables(variables: dict[str, str]) -> None:
     assert len(load_settings(None, {}, variables).sources) == len(variables), variables
+
+
+def bash(script: str, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a script in a folder, where `track-pipeline` is this program; both outputs in one."""
+    program = folder / "bin" / "track-pipeline"
+    if not program.exists():
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pipeline "$@"\n')
+        program.chmod(0o755)
+    bash = shutil.which("bash")
+    assert bash is not None
+    return subprocess.run(
+        [bash, "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env={
+            **environment(),
+            **variables,
+            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=2 * TIMEOUT_S,
+        check=False,
+    )

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -19,13 +16,23 @@ import pytest
 from pipeline.edges.kafka import Admin
 from pipeline.edges.local_kafka import LocalKafka
 from tests.cli.program import TIMEOUT_S, command, environment
-from tests.docs.shell import check, commands, make_targets, parse
+from tests.docs.shell import bash, check, commands, make_targets, parse
 from tests.docs.texts import NAMES, Block, blocks, matches, spans
 
 BLOCKS: Final = blocks("README.md", "sh")
 OFFLINE: Final = [b for b in BLOCKS if all(c.needs_no_kafka for c in commands(b.text))]
 KAFKA: Final = [b for b in BLOCKS if b.section == "Your own Kafka" and b not in OFFLINE]
-_COMMANDS: Final = ("run", "check", "transform", "explain", "generate", "topics", "demo", "audit")
+_COMMANDS: Final = (
+    "run",
+    "check",
+    "transform",
+    "explain",
+    "generate",
+    "topics",
+    "demo",
+    "audit",
+    "dlq",
+)
 _GENERATED: Final = 1000
 """Records that the README's command writes."""
 
@@ -45,8 +52,8 @@ def test_commands_in_sentences(name: str) -> None:
     for span in spans(name):
         words = span.removeprefix("track-pipeline ").split()
         if "…" not in span and words[0] in _COMMANDS and (len(words) > 1 or words[0] != span):
-            # An option may be mentioned without its value; one that does not exist fails.
-            with suppress(click.BadOptionUsage):
+            # Values and arguments may be left out; an option that does not exist fails.
+            with suppress(click.BadOptionUsage, click.MissingParameter):
                 parse(words)
         elif words[0] == "make" and len(words) > 1:
             assert words[1] in make_targets(), span
@@ -56,7 +63,7 @@ def test_what_needs_no_kafka(tmp_path: Path) -> None:
     """In one folder, one after the other: each succeeds, and prints what is shown."""
     assert [block for block in OFFLINE if block.output]
     for block in OFFLINE:
-        ran = _bash(block.text, tmp_path, {})
+        ran = bash(block.text, tmp_path, {})
         assert ran.returncode == 0, ran.stdout
         if block.output is not None:
             assert matches(block.output, ran.stdout), ran.stdout
@@ -74,7 +81,7 @@ def test_from_nothing_to_a_running_worker(own_kafka: LocalKafka, tmp_path: Path)
             if each.is_ours and each.words[1] == "run":
                 _run_worker(each.words[1:], {**address, **each.variables}, unread.pop(0))
             elif each.is_ours:
-                ran = _bash(line, tmp_path, address)
+                ran = bash(line, tmp_path, address)
                 assert ran.returncode == 0, ran.stdout
                 if block.output is not None:
                     assert matches(block.output, ran.stdout), ran.stdout
@@ -103,31 +110,6 @@ def _run_worker(arguments: list[str], variables: dict[str, str], unread: int) ->
         finally:
             watchdog.cancel()
             worker.kill()
-
-
-def _bash(script: str, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a script in a folder, where `track-pipeline` is this program; both outputs in one."""
-    program = folder / "bin" / "track-pipeline"
-    if not program.exists():
-        program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pipeline "$@"\n')
-        program.chmod(0o755)
-    bash = shutil.which("bash")
-    assert bash is not None
-    return subprocess.run(
-        [bash, "-euo", "pipefail", "-c", script],
-        cwd=folder,
-        env={
-            **environment(),
-            **variables,
-            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT_S * 2,
-        check=False,
-    )
 
 
 def test_a_wrong_output_is_seen() -> None:

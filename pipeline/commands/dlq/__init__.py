@@ -11,6 +11,7 @@ from pipeline.command_tree import CommandTree, Listed
 _PACKAGE: Final = "pipeline.commands.dlq"
 _LISTED: Final = {
     "summary": Listed(f"{_PACKAGE}.summary", "Count letters: what is wrong, and since when?"),
+    "why": Listed(f"{_PACKAGE}.why", "What do letters have in common that good events do not?"),
     "check": Listed(f"{_PACKAGE}.check", "What would become of the letters now?"),
     "show": Listed(f"{_PACKAGE}.show", "Show everything about single letters."),
     "redrive": Listed(f"{_PACKAGE}.redrive", "Send letters again, never twice."),

@@ -1,0 +1,172 @@
+"""What letters have in common, as people read it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.commands.dlq.figures import Times, percent
+from pipeline.commands.dlq.further import further, show
+from pipeline.commands.dlq.options import Asked
+from pipeline.core.readable import escaped, one_line
+from pipeline.deadletters.contrast import Finding, Sample
+from pipeline.deadletters.features import MEMBER, TYPE
+from pipeline.deadletters.good_sample import Compared
+from pipeline.deadletters.held_money import HeldMoney
+from pipeline.deadletters.masking import mask
+from pipeline.deadletters.shown import moment
+
+
+class Answer(NamedTuple):
+    """What was found."""
+
+    letters: Sample
+    good: Sample
+    compared: Compared
+    alike: bool
+    """Whether the good events are of the event names and libraries that were asked for."""
+    findings: list[Finding]
+    money: HeldMoney
+    first: int
+    """Time of the first failure, epoch milliseconds; 0 when no letter tells it."""
+    last: int
+
+
+def print_answer(console: Console, asked: Asked, answer: Answer) -> None:
+    """All of it; there is at least one letter."""
+    times = Times(answer.first, answer.last)
+    span = f", refused {times.span()}" if times.span() else ""
+    heading = f"{answer.letters.offered:,} letters in {asked.desk.captured.topic}{span}"
+    console.print(Text(escaped(heading), "bold"))
+    for line in _compared_with(asked, answer):
+        console.print(Text(escaped(line)))
+    if answer.findings:
+        if answer.compared is not Compared.NONE:
+            console.print(Text(escaped(_headline(asked, answer, times)), "bold yellow"))
+        console.print()
+        console.print(_table(asked, answer, times))
+        console.print()
+    else:
+        console.print("nothing sets them apart: dlq summary counts them by reason and event")
+    if answer.money.sentence():
+        console.print(answer.money.sentence())
+    for word, command in zip(("next", "then"), _next(asked, answer), strict=False):
+        console.print(Text(escaped(f"{word}: {command}"), "bold"), soft_wrap=True)
+
+
+def _compared_with(asked: Asked, answer: Answer) -> list[str]:
+    topic = asked.settings.topics.enriched
+    like = " like them" if answer.alike else ""
+    number = f"{len(answer.good.rows):,}"
+    lines = {
+        Compared.SAME_TIME: (
+            f"compared with {number} good events{like} of the same time in {topic}"
+        ),
+        Compared.EARLIER: (
+            f"no good event{like} of the same time in {topic}: "
+            f"compared with {number} from before it"
+        ),
+        Compared.NONE: (
+            f"no good event to compare with in {topic}: what most of the letters have in common"
+        ),
+    }
+    sample = len(answer.letters.rows)
+    part = [f"looked into a sample of {sample:,} letters"] if not answer.letters.is_whole else []
+    return [lines[answer.compared], *part]
+
+
+def _headline(asked: Asked, answer: Answer, times: Times) -> str:
+    first = answer.findings[0]
+    return (
+        f"{percent(first.letters.share)} {_has(asked, first)}, against "
+        f"{percent(first.good.share)} of good events; first seen {times.text(first.first)}"
+    )
+
+
+def _has(asked: Asked, finding: Finding) -> str:
+    """As the end of a sentence about several letters."""
+    about, text = finding.feature.about, _value(asked, finding)
+    if about == MEMBER:
+        return f"{'lack' if finding.lacks else 'have'} {text}"
+    if about == TYPE:
+        return f"have {text.replace(' is ', ' as ', 1)}"
+    return f"have {about} {text}" if finding.feature.value else f"have no {about}"
+
+
+def _value(asked: Asked, finding: Finding) -> str:
+    value = finding.feature.value
+    return one_line(value if asked.reveal else mask(value))
+
+
+def _what(asked: Asked, finding: Finding) -> tuple[str, str]:
+    """Two cells of the table."""
+    about, text = finding.feature.about, _value(asked, finding)
+    if about == TYPE:
+        pointer, _, kind = text.partition(" is ")
+        return pointer, f"is {kind}"
+    if about == MEMBER:
+        return text, "is missing" if finding.lacks else "is there"
+    return about, text if finding.feature.value else "(none)"
+
+
+def _table(asked: Asked, answer: Answer, times: Times) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("letters", justify="right", no_wrap=True)
+    is_compared = answer.compared is not Compared.NONE
+    if is_compared:
+        table.add_column("good events", justify="right", no_wrap=True)
+    for name in ("what", ""):
+        table.add_column(name, overflow="fold")
+    for name in ("first seen", "such as"):
+        table.add_column(name, no_wrap=True)
+    for one in answer.findings:
+        shares = [percent(one.letters.share)]
+        if is_compared:
+            shares.append(percent(one.good.share))
+        what = map(Text, _what(asked, one))
+        table.add_row(*shares, *what, times.text(one.first), one.sample)
+    return table
+
+
+def _next(asked: Asked, answer: Answer) -> list[str]:
+    """See one of the letters, and ask whether they would pass by now."""
+    check = further("check", asked.selection, done_too=asked.done_too)
+    return [*(show(one.sample) for one in answer.findings[:1]), check]
+
+
+def plain_answer(asked: Asked, answer: Answer) -> dict[str, Any]:
+    """All of it as JSON values."""
+    return {
+        "topic": asked.desk.captured.topic,
+        "letters": answer.letters.offered,
+        "sampled_letters": len(answer.letters.rows),
+        "first_failed_at": moment(answer.first) or None,
+        "last_failed_at": moment(answer.last) or None,
+        "good_topic": asked.settings.topics.enriched,
+        "good_events": len(answer.good.rows),
+        "compared_with": answer.compared.value,
+        "compared_with_alike_only": answer.alike,
+        "masked": not asked.reveal,
+        "findings": [_plain_finding(asked, one) for one in answer.findings],
+        "money": answer.money.plain(),
+        "left_out": dict(asked.desk.done),
+        "next": _next(asked, answer) if answer.letters.rows else [],
+    }
+
+
+def _plain_finding(asked: Asked, one: Finding) -> dict[str, Any]:
+    value = one.feature.value if asked.reveal else mask(one.feature.value)
+    return {
+        "about": one.feature.about,
+        "value": value or None,
+        "lacks": one.lacks,
+        "letters": one.letters.events,
+        "letters_share": round(one.letters.share, 6),
+        "good_events": one.good.events,
+        "good_share": round(one.good.share, 6) if one.good.total else None,
+        "first_failed_at": moment(one.first) or None,
+        "sample": one.sample,
+    }
