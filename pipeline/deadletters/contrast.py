@@ -92,6 +92,11 @@ class Sample:
     def _row(self, seen: Seen) -> _Row:
         return _Row(self.vocabulary.numbers(seen.features), seen.time, seen.place)
 
+    def lacking(self, feature: Feature) -> int:
+        """How many in the sample do not have a feature."""
+        number = self.vocabulary.number_of.get(feature)
+        return sum(number not in row.features for row in self.rows)
+
     @property
     def is_whole(self) -> bool:
         """Whether all that was offered is in it."""

@@ -75,6 +75,10 @@ class Feature(NamedTuple):
         return (self.about, other.about) == (HOST, PAGE) and other.value.startswith(self.value)
 
 
+READABLE: Final = Feature(HOLDER, "")
+"""Every event has it whose value can be read."""
+
+
 def of_letter(letter: DeadLetter) -> frozenset[Feature]:
     """The features of a dead letter's event."""
     # What has killed a process is not decoded in this one.
@@ -133,7 +137,7 @@ def _event(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
 
 def _members(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
     """Ids and properties; null and blank ids mean "not set", and are not in good events."""
-    yield Feature(HOLDER, "")
+    yield READABLE
     values = {f"/{name}": event[name] for name in _IDS if is_set(event.get(name))}
     properties = event.get("properties")
     if type(properties) is dict:

@@ -11,9 +11,9 @@ from rich.text import Text
 from pipeline.commands.dlq.figures import Times, percent
 from pipeline.commands.dlq.further import further, show
 from pipeline.commands.dlq.options import Asked
-from pipeline.core.readable import escaped, one_line
+from pipeline.core.readable import escaped, one_line, short_json
 from pipeline.deadletters.contrast import Finding, Sample
-from pipeline.deadletters.features import MEMBER, TYPE
+from pipeline.deadletters.features import MEMBER, READABLE, TYPE
 from pipeline.deadletters.good_sample import Compared
 from pipeline.deadletters.held_money import HeldMoney
 from pipeline.deadletters.masking import mask
@@ -73,9 +73,17 @@ def _compared_with(asked: Asked, answer: Answer) -> list[str]:
             f"no good event to compare with in {topic}: what most of the letters have in common"
         ),
     }
+    said = [lines[answer.compared]]
     sample = len(answer.letters.rows)
-    part = [f"looked into a sample of {sample:,} letters"] if not answer.letters.is_whole else []
-    return [lines[answer.compared], *part]
+    if not answer.letters.is_whole:
+        said.append(f"looked into a sample of {sample:,} letters")
+    unreadable = answer.letters.lacking(READABLE)
+    if unreadable:
+        share = percent(unreadable / sample)
+        said.append(
+            f"{share} have no value that can be read: of them only place and time are known"
+        )
+    return said
 
 
 def _headline(asked: Asked, answer: Answer, times: Times) -> str:
@@ -98,6 +106,8 @@ def _has(asked: Asked, finding: Finding) -> str:
 
 def _value(asked: Asked, finding: Finding) -> str:
     value = finding.feature.value
+    if value.isspace():
+        return short_json(value, len(value))
     return one_line(value if asked.reveal else mask(value))
 
 

@@ -1,0 +1,290 @@
+"""Letters in groups: kinds of details, counts over time, money, bounded memory."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from pipeline.audit.money import Purse, Sums
+from pipeline.core.contract import ContractSettings
+from pipeline.core.deadletter import Header, pointer_to
+from pipeline.core.process import Processor
+from pipeline.core.reasons import Reason, Stage
+from pipeline.core.record import Record
+from pipeline.deadletters.dialects import read_letter
+from pipeline.deadletters.dimensions import NAMES, dimension
+from pipeline.deadletters.folding import fold
+from pipeline.deadletters.held_money import HeldMoney
+from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.sparkline import Timeline, sparkline
+from pipeline.deadletters.summary import MOST_KINDS, Summary
+from pipeline.generate import Generator
+from tests.deadletters.foreign import FOREIGN
+from tests.deadletters.foreign import letter_of as foreign_letter
+from tests.deadletters.letters import IDENTITY, NOW, SETTINGS, event, letter_of, letters_of, raw
+from tests.hostile import HOSTILE
+
+
+def _at(letter: DeadLetter, time: int | None, offset: int = 0) -> DeadLetter:
+    """The same letter, refused at another time."""
+    return read_letter(letter.record._replace(timestamp=time, offset=offset))
+
+
+def _saying(detail: str, pointer: str = "/a") -> DeadLetter:
+    """A letter of ours with this detail."""
+    reasons = json.dumps([{"code": "r", "pointer": pointer, "detail": detail}]).encode()
+    headers = [(Header.REASON.value, b"r"), (Header.REASONS.value, reasons)]
+    return read_letter(Record(b"{}", None, headers, NOW, "dead", 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("the event name is missing", "the event name is missing"),
+        ("not JSON: invalid character (byte 12)", "not JSON: invalid character (byte #)"),
+        ('got "a b" and `c`', 'got "…" and "…"'),
+        ("can't be read, isn't 'x y' ok", "can't be read, isn't \"…\" ok"),
+        ("user ann@example.com failed", "user <email> failed"),
+        ("id 550e8400-e29b-41d4-a716-446655440000", "id <id>"),
+        ("order ord_12345678 and deadbeef12", "order <id> and <id>"),
+        ("at 2026-01-01T10:00:00.123Z, 2026-01-01 10:00:00+0200", "at <time>, <time>"),
+        ("10.0.0.1 port 8080: -1.5", "# port #: -#"),
+        ("limits.max_event_bytes of org.apache.Reader", None),
+        ('an open " quote 5', 'an open " quote #'),
+    ],
+)
+def test_folding(text: str, kind: str | None) -> None:
+    """Ids, numbers, times and quoted text are folded out; plain words are not."""
+    assert fold(text) == (text if kind is None else kind)
+
+
+def test_sparkline() -> None:
+    """The largest is a full bar, the least that is there still a small one."""
+    assert sparkline([0, 1, 1_000_000, 500_000]) == "·▁█▄"
+    assert sparkline([]) == ""
+
+
+def test_timeline_gets_wider() -> None:
+    """However long the time becomes, buckets are bounded and no moment is lost."""
+    timeline = Timeline()
+    first, second = timeline.series(), timeline.series()
+    for number in range(1000):
+        timeline.add(first, NOW + number * 60_000)
+    timeline.add(second, NOW)
+    timeline.add(second, NOW - 90 * 86_400_000)
+    assert (sum(first.values()), sum(second.values())) == (1000, 2)
+    assert len(first) + len(second) < 300
+    columns = timeline.columns(second, 24)
+    assert len(columns) <= 24
+    assert (columns[0], sum(columns)) == (1, 2)
+    assert columns.index(1, 1) == (NOW - timeline.start()) // timeline.column_width(24)
+
+
+def test_timeline_of_nothing() -> None:
+    """Without any time there is no chart."""
+    timeline = Timeline()
+    assert timeline.columns(timeline.series(), 24) == []
+
+
+def test_groups() -> None:
+    """Count, first and last failure, and the place of the first that was read."""
+    summary = Summary(["reason"])
+    no_user, bad = letter_of({"event": "A"}), letter_of(event(properties={"revenue": "x"}))
+    for number, letter in enumerate((bad, no_user, bad, bad)):
+        summary.add(_at(letter, NOW + 1000 * number, number))
+    first, second = summary.groups()
+    assert (first.key, first.letters, first.sample) == (("revenue_invalid",), 3, "0/0")
+    assert (first.first, first.last) == (NOW, NOW + 3000)
+    assert (second.key, second.letters, second.sample) == (("no_user_anon_id",), 1, "0/1")
+    assert (summary.letters, summary.first, summary.last) == (4, NOW, NOW + 3000)
+
+
+def test_letters_without_a_time() -> None:
+    """They count, and have no first and last."""
+    summary = Summary(["reason"])
+    summary.add(_at(letter_of({"event": "A"}), None))
+    assert (summary.letters, summary.first, summary.last) == (1, 0, 0)
+
+
+def test_ten_thousand_texts_of_two_kinds() -> None:
+    """Details that differ in numbers and quotes are one kind; equal ones are shown as they are."""
+    summary = Summary(["reason"])
+    for number in range(10_000):
+        summary.add(_saying(f'value "{number}" at byte {number}'))
+        summary.add(_saying("is no code of ISO 4217"))
+    (group,) = summary.groups()
+    kinds = {kind.shown: kind.letters for kind in group.main_kinds()}
+    assert kinds == {'value "…" at byte #': 10_000, "is no code of ISO 4217": 10_000}
+
+
+def test_kinds_are_bounded() -> None:
+    """What has no kind in common is counted apart."""
+    summary = Summary(["reason"])
+    for number in range(MOST_KINDS + 5):
+        summary.add(_saying("x" * (number + 1)))
+    (group,) = summary.groups()
+    assert (len(group.kinds), group.of_other_kinds) == (MOST_KINDS, 5)
+
+
+def test_groups_are_bounded() -> None:
+    """More combinations than there is room for are counted as others; none is lost."""
+    summary = Summary(["event"], most_groups=10)
+    for number in [*range(15), *range(15)]:
+        summary.add(_at(letter_of({"event": f"E{number}"}), NOW + number))
+    assert [group.letters for group in summary.groups()] == [2] * 10
+    assert summary.other.letters == 10
+    assert (summary.other.first, summary.letters) == (NOW + 10, 30)
+
+
+def test_combinations() -> None:
+    """Several dimensions group by the combination of their values."""
+    summary = Summary(["reason", "event", "/properties/plan"])
+    for plan in ("a", "b", "a"):
+        summary.add(letter_of({"event": "E", "properties": {"plan": plan}}))
+    assert {group.key: group.letters for group in summary.groups()} == {
+        ("no_user_anon_id", "E", '"a"'): 2,
+        ("no_user_anon_id", "E", '"b"'): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("reason", "currency_invalid"),
+        ("event", "Order"),
+        ("library", "lib/1.2"),
+        ("stage", "validate"),
+        ("source", "raw/2"),
+        ("pointer", "/properties/currency"),
+        ("hour", "2027-01-15T08:00Z"),
+        ("detail", "currency is not a code of ISO # (three letters, such as EUR)"),
+        ("/properties/currency", '"euro"'),
+        ("/properties/revenue", "5"),
+        ("/properties", "(object)"),
+        ("/properties/list", "(array)"),
+        ("/properties/none", "(absent)"),
+    ],
+)
+def test_dimensions(name: str, expected: str) -> None:
+    """Each dimension reads what its name says."""
+    properties = {"revenue": 5, "currency": "euro", "list": []}
+    context = {"library": {"name": "lib", "version": "1.2"}}
+    letter = letter_of(event(properties=properties, context=context))
+    assert dimension(name).read(letter) == expected
+    summary = Summary([name])
+    summary.add(letter)
+    assert summary.groups()[0].key == (expected,)
+
+
+def test_no_dimension() -> None:
+    """What is no dimension is refused with those that there are."""
+    with pytest.raises(ValueError, match="none of reason, event"):
+        dimension("reasons")
+
+
+def test_payload_that_is_no_event() -> None:
+    """It is its own group; what has killed a process is not even decoded."""
+    summary = Summary(["/event"])
+    summary.add(letter_of(b"{"))
+    summary.add(_crashed({"event": "A"}))
+    assert summary.groups()[0].key == ("(unreadable)",)
+    assert summary.letters == 2
+
+
+@pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
+def test_foreign_letters(foreign: Any) -> None:
+    """Letters of other systems are grouped by the same dimensions."""
+    summary = Summary([*NAMES, "/userId"])
+    summary.add(foreign_letter(foreign.added))
+    (group,) = summary.groups()
+    named = dict(zip((*NAMES, "/userId"), group.key, strict=True))
+    assert (named["reason"], named["stage"]) == (foreign.reason, foreign.stage)
+    assert (named["event"], named["/userId"]) == ("e", '"u"')
+
+
+def test_masking() -> None:
+    """Values of personal places are hidden, those of others masked; our own words are not."""
+    assert dimension("/context/traits/plan").masked('"gold"') == "***"
+    assert dimension("/context/ip").masked('"10.0.0.1"') == "***"
+    assert dimension("/context/ip").masked("(absent)") == "(absent)"
+    assert dimension("event").masked("hi ann@example.com") == "hi ***"
+    assert dimension("/properties/plan").masked('"gold"') == '"gold"'
+
+
+def _held(*letters: DeadLetter, settings: ContractSettings = SETTINGS) -> dict[str, Any]:
+    money = HeldMoney(settings)
+    for letter in letters:
+        money.add(letter)
+    return money.plain()
+
+
+def _crashed(value: Any) -> DeadLetter:
+    processor = Processor(SETTINGS, IDENTITY)
+    out = processor.set_aside(raw(value), NOW, Reason.PROCESSING_ERROR, Stage.CRASH, "it died")
+    return read_letter(Record(out.value, out.key, out.headers, NOW, "dead", 0, 0))
+
+
+def test_money_is_exact() -> None:
+    """Sums keep every digit, by currency; no currency is the default one."""
+    values = ["0.1", "0.2", "1e20", "0.000000000000000000001"]
+    letters = [letter_of({"event": "A", "properties": {"revenue": v}}) for v in values]
+    euros = {"event": "A", "properties": {"revenue": -7, "currency": " eur "}}
+    assert _held(*letters, letter_of(euros)) == {
+        "held_back": {"EUR": "-7.00", "USD": "100000000000000000000.300000000000000000001"},
+        "unreadable": 0,
+        "letters": 5,
+    }
+
+
+def test_money_that_cannot_be_read() -> None:
+    """Bad amounts, bad currencies, and values nobody can read are counted."""
+    (pointed,) = Processor(SETTINGS, IDENTITY).process(raw({"event": "A"}), NOW)
+    pointer = pointer_to(pointed)
+    letters = [
+        letter_of(event(properties={"revenue": "1.234,56"})),
+        letter_of(event(properties={"revenue": 5, "currency": "euro"})),
+        letter_of(b'{"event":"A","properties":{"revenue":5'),
+        _crashed(event()),
+        read_letter(Record(pointer.value, None, pointer.headers, NOW, "dead", 0, 0)),
+    ]
+    assert _held(*letters) == {"held_back": {}, "unreadable": 5, "letters": 5}
+    nothing = [letter_of(b""), letter_of({"event": "A"}), letter_of(b"[]"), letter_of(b" ")]
+    assert _held(*nothing) == {"held_back": {}, "unreadable": 0, "letters": 0}
+
+
+def test_money_is_what_the_audit_reads() -> None:
+    """The fast way gives what the contract gives, for everything that can be wrong."""
+    values = [row.value for row in HOSTILE if row.value is not None]
+    values += [each.value for each in islice(Generator(3, invalid_share=1), 600) if each.value]
+    values += [
+        json.dumps(
+            {"event": "A", "properties": {"revenue": revenue, "currency": currency}}
+        ).encode()
+        for revenue in (None, "", " ", 1, "$2", "x", True, [], 10**30)
+        for currency in (None, "", "EUR", "eur", "XQQ", 5)
+    ]
+    values += [b'{"properties":{"r\\u0065venue":3}}', b'\xef\xbb\xbf{"properties":{"revenue":3}}']
+    purse, expected, money = Purse(Processor(SETTINGS, IDENTITY)), Sums(), HeldMoney(SETTINGS)
+    for value in values:
+        for letter in letters_of(raw(value)):
+            money.add(letter)
+            expected.add(purse.of_letter(letter.value, letter.source_timestamp))
+    sums: dict[str, Decimal] = {}
+    for place, amount in expected.amounts.items():
+        sums[place.currency] = sums.get(place.currency, Decimal()) + amount
+    assert len(sums) > 5
+    assert {c: Decimal(text) for c, text in money.amounts().items()} == sums
+    assert money.unreadable == expected.unreadable > 100
+
+
+def test_money_in_a_sentence() -> None:
+    """As people read it."""
+    money = HeldMoney(SETTINGS)
+    assert money.sentence() == ""
+    money.add(letter_of({"event": "A", "properties": {"revenue": 1234.5}}))
+    money.add(letter_of({"event": "A", "properties": {"revenue": "x"}}))
+    assert money.sentence() == "revenue held back: 1,234.50 USD, 1 that can't be read"
