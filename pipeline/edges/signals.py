@@ -9,11 +9,42 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 _SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
 _EXIT_BASE: Final = 128
 _SAME_REQUEST_S: Final = 0.25
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[threading.Event]:
+    """An event that is set by a SIGTERM or SIGINT within the block; a second one ends the program.
+
+    Behind the block signals do again what they did before.
+    """
+    stop, over = threading.Event(), threading.Event()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def watch() -> None:
+        while not over.is_set():
+            heard = signal.sigtimedwait(_SIGNALS, _SAME_REQUEST_S)
+            if heard is None:
+                continue
+            if stop.is_set():
+                os._exit(_EXIT_BASE + heard.si_signo)
+            stop.set()
+            signal.sigtimedwait(_SIGNALS, _SAME_REQUEST_S)
+
+    watcher = threading.Thread(target=watch, name="signals", daemon=True)
+    watcher.start()
+    try:
+        yield stop
+    finally:
+        over.set()
+        watcher.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def stop_on_signals(grace_s: float) -> threading.Event:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -261,6 +262,20 @@ def test_killed_again_and_again(pipeline: Pipeline) -> None:
     _exactly_once(pipeline)
     runs = _documents(pipeline.run("dlq", "history", "--json"))
     assert sum(run["letters"] for run in runs) == MANY
+
+
+def test_interrupted(pipeline: Pipeline) -> None:
+    """Ctrl-C ends it behind a transaction, with what was done; the same command goes on."""
+    _refused(pipeline, range(MANY))
+    desk = _start(pipeline, "--rate", "300")
+    pipeline.wait_for(lambda: bool(_enriched(pipeline)), "the first transaction")
+    desk.send_signal(signal.SIGINT)
+    assert desk.wait(PATIENCE_S) == Exit.INTERRUPTED
+    done = json.loads(pipeline.text("command-1").splitlines()[-1])
+    assert done["stopped"]
+    assert 0 < done["done"] == len(_enriched(pipeline)) < MANY
+    assert _redrive(pipeline, "--force").code == 0
+    _exactly_once(pipeline)
 
 
 def test_two_desks(pipeline: Pipeline) -> None:

@@ -13,7 +13,7 @@ from pipeline.commands.dlq.sending import DeskOpener, Place
 from pipeline.core.readable import escaped
 from pipeline.deadletters.ledger import Ledger
 from pipeline.deadletters.redrive import Deed, Done, Redriver
-from pipeline.edges.signals import stop_on_signals
+from pipeline.edges.signals import stopping_on_signals
 from pipeline.exits import Exit
 
 
@@ -29,9 +29,8 @@ def execute(
 
     Ends the program with exit code 130 after a signal; what was done until then is said, and stays.
     """
-    stop = stop_on_signals(where.settings.shutdown_grace_s)
     console = Console(stderr=True)
-    with console.status("sending letters") as status:
+    with stopping_on_signals() as stop, console.status("sending letters") as status:
 
         def show(done: Done) -> None:
             status.update(f"{done.sent:,} letters done")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from pipeline.deadletters.desk import Captured, Desk
 from pipeline.deadletters.ledger import Ledger, read_entry
 from pipeline.deadletters.selection import Selection
@@ -25,10 +27,14 @@ def open_desk(settings: Settings, topic: str, selection: Selection) -> Desk:
         raise RefusedError(
             f"topic {topic} does not exist: is the name right (--topic, topics.dead_letter)?"
         )
-    refuse_forbidden(facts.values(), "READ")
+    refuse_forbidden([facts[topic]], "READ")
     reader = range_reader(settings)
     ledger = Ledger(facts[topic].id)
-    if ledger_topic in facts:
+    if ledger_topic in facts and not facts[ledger_topic].allows("READ"):
+        # It may not even exist: what one may not see is hidden.
+        text = f"without READ on topic {ledger_topic} it is not known what was done with letters"
+        click.echo(f"warning: {text}", err=True)
+    elif ledger_topic in facts:
         extents = cluster.extents(ledger_topic, stable=True)
         for record in reader.read({(ledger_topic, n): ends for n, ends in extents.items()}):
             entry = read_entry(record)
