@@ -11,6 +11,7 @@ from confluent_kafka.admin._resource import ResourceType
 
 from pipeline.core.record import Role
 from pipeline.exits import Exit
+from pipeline.ports import TopicSpec
 from pipeline.settings import Settings
 from pipeline.wiring import topic_names
 from tests.brokers import RECENT, Sent, delete_topics, produce
@@ -237,3 +238,35 @@ def _granted(options: Mapping[str, str]) -> Grant:
         AclOperation[options["--operation"]],
         prefixed=options.get("--resource-pattern-type") == "prefixed",
     )
+
+
+def test_desk(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+    """The desk reads with READ on the letters alone; to send it needs what its page lists."""
+    names, group = secure_pipeline.names, secure_pipeline.names.raw
+    ledger = f"{names.dead_letter}.ledger"
+    _allow(secure_kafka, secure_pipeline, WORKER)
+    _fill(secure_pipeline)
+    worker = secure_pipeline.start(**secure_kafka.login(), **WITH_RULES)
+    secure_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    spec = TopicSpec(ledger, 1, 1, {"cleanup.policy": "compact,delete"})
+    secure_pipeline.admin.create([spec])
+    topic, operation = ResourceType.TOPIC, AclOperation
+    reading = [Grant(topic, names.dead_letter, operation.READ)]
+    secure_kafka.allow_only(reading)
+    listed = _run(secure_kafka, secure_pipeline, "dlq", "list")
+    assert (listed.code, len(listed.out.splitlines())) == (0, 1)
+    assert f"without READ on topic {ledger}" in listed.err
+    writable = (names.enriched, names.identify, names.dead_letter, ledger)
+    sending = [
+        *reading,
+        *(Grant(topic, name, operation.WRITE) for name in writable),
+        Grant(topic, ledger, operation.READ),
+        Grant(topic, names.raw, operation.DESCRIBE),
+        Grant(ResourceType.GROUP, group, operation.DESCRIBE),
+        Grant(ResourceType.TRANSACTIONAL_ID, f"track.dlq.{names.dead_letter}", operation.WRITE),
+    ]
+    secure_kafka.allow_only(sending)
+    flags = ("redrive", "--execute", "--reinsert-failing")
+    ran = _run(secure_kafka, secure_pipeline, "dlq", *flags)
+    assert "1 letters done" in ran.out.decode(), ran.err
