@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final
 
 import click
 from rich.console import Console
@@ -14,7 +13,7 @@ from pipeline.audit import audit as audit_topics
 from pipeline.audit.view import print_result
 from pipeline.commands.audit_capture import capture, notes, target_of
 from pipeline.commands.moment import Moment
-from pipeline.commands.options import with_settings
+from pipeline.commands.options import PIPELINE_FLAGS, with_settings
 from pipeline.commands.progress import shown_progress
 from pipeline.core.readable import escaped
 from pipeline.exits import Exit
@@ -33,18 +32,9 @@ from pipeline.wiring import (
     tune_memory,
 )
 
-_FLAGS: Final = (
-    "--bootstrap-servers",
-    "--group",
-    "--raw-topic",
-    "--enriched-topic",
-    "--dead-letter-topic",
-    "--identify-topic",
-)
-
 
 @click.command()
-@with_settings(*_FLAGS, needs_kafka=True)
+@with_settings(*PIPELINE_FLAGS, needs_kafka=True)
 @click.option(
     "--from",
     "start",

@@ -18,6 +18,15 @@ from pipeline.settings import Settings, SettingsError, load_settings
 from pipeline.settings_names import FLAGS, Leaf, allowed, leaves
 
 BOOTSTRAP_SERVERS: Final = "bootstrap.servers"
+PIPELINE_FLAGS: Final = (
+    "--bootstrap-servers",
+    "--group",
+    "--raw-topic",
+    "--enriched-topic",
+    "--dead-letter-topic",
+    "--identify-topic",
+)
+"""Of commands that look at what a worker has done: which one it is."""
 
 _Function = Callable[..., Any]
 

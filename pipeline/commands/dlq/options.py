@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pipeline.commands.dlq.opening import open_desk
 from pipeline.commands.moment import Moment
-from pipeline.commands.options import with_settings
+from pipeline.commands.options import PIPELINE_FLAGS, with_settings
 from pipeline.commands.progress import shown_progress
 from pipeline.deadletters.desk import Desk
 from pipeline.deadletters.letter import DeadLetter
@@ -23,14 +23,6 @@ from pipeline.deadletters.selection import Selection, read_source_filter
 from pipeline.settings import Settings
 from pipeline.window import FORMS, Window
 
-_FLAGS: Final = (
-    "--bootstrap-servers",
-    "--group",
-    "--raw-topic",
-    "--enriched-topic",
-    "--dead-letter-topic",
-    "--identify-topic",
-)
 _Function = Callable[..., Any]
 _OFFSETS: Final = re.compile(r"([0-9]{1,9}):([0-9]{0,18})-([0-9]{0,18})")
 _LARGEST: Final = 2**63 - 1
@@ -82,7 +74,7 @@ def desk_command(function: _Function) -> _Function:
     command: _Function = call
     for option in reversed((*_FILTERS.values(), *_FORMS)):
         command = option(command)
-    return with_settings(*_FLAGS, needs_kafka=True)(command)
+    return with_settings(*PIPELINE_FLAGS, needs_kafka=True)(command)
 
 
 def _selection(given: dict[str, Any]) -> Selection:
