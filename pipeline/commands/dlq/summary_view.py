@@ -129,7 +129,7 @@ def _print_details(console: Console, asked: Asked, found: Summary) -> None:
 
 
 def next_command(asked: Asked, found: Summary) -> str:
-    """What to look at next: what the letters of the largest group have in common, or one of them."""
+    """What to look at next: what the largest group has in common, or one letter of it."""
     largest = (found.groups() or [found.other])[0]
     narrowed = asked.selection
     for each, value in zip(found.by, largest.key, strict=False):
@@ -142,24 +142,26 @@ def next_command(asked: Asked, found: Summary) -> str:
     return further("why", narrowed, done_too=asked.done_too)
 
 
+_FIELDS: Final = {
+    "reason": "reasons",
+    "event": "events",
+    "library": "libraries",
+    "stage": "stages",
+    "pointer": "pointers",
+}
+"""Grouping → the filter that means the same."""
+
+
 def _narrowed(selection: Selection, name: str, value: str) -> Selection | None:
     """The selection of one value only; None where no filter says that."""
     if not value:
         return None
-    match name:
-        case "reason":
-            return replace(selection, reasons=frozenset({value}))
-        case "event":
-            return replace(selection, events=frozenset({value}))
-        case "library":
-            return replace(selection, libraries=frozenset({value}))
-        case "stage":
-            return replace(selection, stages=frozenset({value}))
-        case "pointer":
-            return replace(selection, pointers=frozenset({value}))
-        case "source":
-            return replace(selection, sources=(read_source_filter(value),))
-        case "hour":
-            start = read_moment(value, 0)
-            return replace(selection, failed=Window(start, start + HOUR_MS))
+    field = _FIELDS.get(name)
+    if field is not None:
+        return replace(selection, **{field: frozenset({value})})
+    if name == "source":
+        return replace(selection, sources=(read_source_filter(value),))
+    if name == "hour":
+        start = read_moment(value, 0)
+        return replace(selection, failed=Window(start, start + HOUR_MS))
     return None
