@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -134,34 +135,26 @@ def next_command(asked: Asked, found: Summary) -> str:
     narrowed = asked.selection
     for each, value in zip(found.by, largest.key, strict=False):
         shown = value if asked.reveal else each.masked(value)
-        narrower = _narrowed(narrowed, each.name, value)
+        narrow = _FILTERS.get(each.name)
         # A value that is hidden, or that could drive the terminal, is not written into a command.
-        if narrower is None or shown != value or not value.isprintable():
+        if narrow is None or not value or shown != value or not value.isprintable():
             return show(largest.sample)
-        narrowed = narrower
+        narrowed = narrow(narrowed, value)
     return further("why", narrowed, done_too=asked.done_too)
 
 
-_FIELDS: Final = {
-    "reason": "reasons",
-    "event": "events",
-    "library": "libraries",
-    "stage": "stages",
-    "pointer": "pointers",
+def _of_hour(selection: Selection, value: str) -> Selection:
+    start = read_moment(value, 0)
+    return replace(selection, failed=Window(start, start + HOUR_MS))
+
+
+_FILTERS: Final[Mapping[str, Callable[[Selection, str], Selection]]] = {
+    "reason": lambda selection, value: replace(selection, reasons=frozenset({value})),
+    "event": lambda selection, value: replace(selection, events=frozenset({value})),
+    "library": lambda selection, value: replace(selection, libraries=frozenset({value})),
+    "stage": lambda selection, value: replace(selection, stages=frozenset({value})),
+    "pointer": lambda selection, value: replace(selection, pointers=frozenset({value})),
+    "source": lambda selection, value: replace(selection, sources=(read_source_filter(value),)),
+    "hour": _of_hour,
 }
-"""Grouping → the filter that means the same."""
-
-
-def _narrowed(selection: Selection, name: str, value: str) -> Selection | None:
-    """The selection of one value only; None where no filter says that."""
-    if not value:
-        return None
-    field = _FIELDS.get(name)
-    if field is not None:
-        return replace(selection, **{field: frozenset({value})})
-    if name == "source":
-        return replace(selection, sources=(read_source_filter(value),))
-    if name == "hour":
-        start = read_moment(value, 0)
-        return replace(selection, failed=Window(start, start + HOUR_MS))
-    return None
+"""Grouping → the selection of one of its values only."""
