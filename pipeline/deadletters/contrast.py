@@ -15,8 +15,8 @@ MOST_LETTERS: Final = 10_000
 MOST_FINDINGS: Final = 8
 _Z: Final = 2.58
 """Normal quantile of a two-sided confidence of 99 %: hundreds of features are compared."""
-_LEAST_DIFFERENCE: Final = 0.1
-"""Of the shares, at that confidence."""
+_LEAST_DIFFERENCE: Final = 0.15
+"""Of the shares, at that confidence; one letter alone never reaches it."""
 _CANDIDATES: Final = 60
 _SAME: Final = 0.9
 _ENOUGH: Final = 10

@@ -51,7 +51,7 @@ class Desk:
         """The letters, each partition in order; TransportError when Kafka fails."""
         self.done.clear()
         left = selection.limit
-        ranges = self._ranges(selection)
+        ranges = self.ranges(selection)
         gauge = Gauge("reading letters", ranges, on_progress)
         narrows, action_of = selection.narrows, self.ledger.action
         for number, record in enumerate(self._reader.read(ranges)):
@@ -71,7 +71,8 @@ class Desk:
                     return
         gauge.finished()
 
-    def _ranges(self, selection: Selection) -> Ranges:
+    def ranges(self, selection: Selection) -> Ranges:
+        """What is read for a selection."""
         topic, _, extents, starts = self.captured
         ranges = {}
         for number, (begin, end) in extents.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from pipeline.core.deadletter import Header
@@ -43,7 +45,7 @@ class Dimension(NamedTuple):
 def dimension(name: str) -> Dimension:
     """The dimension of a name; ValueError when there is none of this name."""
     if name.startswith("/"):
-        return Dimension(name, lambda letter: _payload(letter, name))
+        return Dimension(name, partial(_payload, pointer=name))
     if name not in _NAMED:
         names = ", ".join(NAMES)
         raise ValueError(f"{name!r} is none of {names}, and no JSON Pointer such as /context/ip")
@@ -52,6 +54,10 @@ def dimension(name: str) -> Dimension:
 
 def _detail(letter: DeadLetter) -> str:
     return fold(letter.problems[0].detail)
+
+
+def _pointer(letter: DeadLetter) -> str:
+    return letter.problems[0].pointer
 
 
 def _source(letter: DeadLetter) -> str:
@@ -82,12 +88,12 @@ def _payload(letter: DeadLetter, pointer: str) -> str:
 _NAMED: Final = {
     each.name: each
     for each in (
-        Dimension("reason", lambda letter: letter.reason, (Header.REASON,)),
-        Dimension("event", lambda letter: letter.event, (Header.EVENT,)),
-        Dimension("library", lambda letter: letter.library, (Header.LIBRARY,)),
-        Dimension("stage", lambda letter: letter.stage, (Header.STAGE,)),
+        Dimension("reason", attrgetter("reason"), (Header.REASON,)),
+        Dimension("event", attrgetter("event"), (Header.EVENT,)),
+        Dimension("library", attrgetter("library"), (Header.LIBRARY,)),
+        Dimension("stage", attrgetter("stage"), (Header.STAGE,)),
         Dimension("source", _source),
-        Dimension("pointer", lambda letter: letter.problems[0].pointer, (Header.REASONS,)),
+        Dimension("pointer", _pointer, (Header.REASONS,)),
         Dimension("hour", _hour),
         Dimension("detail", _detail, (Header.REASONS,)),
     )

@@ -50,7 +50,6 @@ _TYPES: Final = {
 _IDS: Final = ("userId", "anonymousId")
 _WAS: Final = {
     WarningCode.NUMBER_FROM_STRING.value: "text",
-    WarningCode.EMPTY_RESERVED_PROPERTY.value: "text",
     WarningCode.ID_STRINGIFIED.value: "a number",
 }
 """What a value was before the rule of this warning."""
@@ -136,14 +135,14 @@ def _event(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
 
 
 def _members(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
-    """Ids and properties; null and blank ids mean "not set", and are not in good events."""
+    """Ids and properties; null and blank mean "not set", and are left out of good events."""
     yield READABLE
     values = {f"/{name}": event[name] for name in _IDS if is_set(event.get(name))}
     properties = event.get("properties")
     if type(properties) is dict:
         yield Feature(HOLDER, "/properties")
         for name, value in islice(properties.items(), _MOST_PROPERTIES):
-            if value is not None:
+            if is_set(value):
                 values[f"/properties/{name[:LONGEST]}"] = value
     elif is_set(properties):
         yield Feature(TYPE, f"/properties is {_TYPES[type(properties)]}")

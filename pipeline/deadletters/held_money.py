@@ -24,6 +24,9 @@ _NOTHING: Final = msgspec.Raw(b"")
 _UNDECODABLE: Final = frozenset(
     reason.encode() for reason in (Reason.INVALID_JSON, Reason.INVALID_UTF8, Reason.TOO_DEEP)
 )
+_NO_EVENT: Final = Reason.NOT_AN_OBJECT.encode()
+_STAGE: Final = Header.STAGE.value
+_REASON: Final = Header.REASON.value
 _CRASH: Final = Stage.CRASH.encode()
 _NOT_DECODED: Final = frozenset({Stage.DECODE.encode(), _CRASH})
 _POINTS: Final = b'{"dlq.pointer"'
@@ -54,7 +57,8 @@ class HeldMoney:
     def __init__(self, settings: ContractSettings) -> None:
         self.letters = 0
         """That have a revenue, or may have one that can't be read."""
-        self._sums = Sums()
+        self.sums = Sums()
+        """By currency; their days are empty."""
         self._purse = Purse(Processor(settings, Identity(app="desk")))
         policy = Policy.of(settings)
         # The same prices and currencies come again and again.
@@ -64,18 +68,26 @@ class HeldMoney:
     @property
     def unreadable(self) -> int:
         """Revenues that are there and can't be read, or events that can't be."""
-        return self._sums.unreadable
+        return self.sums.unreadable
 
     def add(self, letter: DeadLetter) -> None:
         """Count a letter's money."""
         value = letter.record.value
-        if value is None:
+        if not value:
             return
-        stage = letter.raw(Header.STAGE)
+        why = letter.why
+        stage = letter.raw(_STAGE) if why is None else why[-1]
         if letter.dialect != TRACK or stage in _NOT_DECODED or value.startswith(_POINTS):
             self._add_unknown(letter, value)
         elif b"revenue" in value or (b"\\" in value and b"\\u" in value):
             self._add(letter, value)
+
+    def take(self, letters: int, sums: Sums) -> None:
+        """Count in what was added up elsewhere: its `letters` and `sums`."""
+        self.letters += letters
+        self.sums.unreadable += sums.unreadable
+        for place, amount in sums.amounts.items():
+            self.sums.count(place, amount)
 
     def _add(self, letter: DeadLetter, value: bytes) -> None:
         """Of a value that the worker has decoded."""
@@ -92,21 +104,24 @@ class HeldMoney:
             if amount is None:
                 return
             place = self._place(bytes(properties.currency))
-            self.letters += 1
             if type(amount) is Decimal and place is not None:
-                self._sums.count(place, amount)
+                self.letters += 1
+                self.sums.count(place, amount)
             else:
-                self._sums.unreadable += 1
+                self._count_unreadable()
 
     def _add_unknown(self, letter: DeadLetter, value: bytes) -> None:
         """Of a value that was not decoded, or is somebody else's."""
+        stage, reason = letter.raws((_STAGE, _REASON))
         # What has killed a process is not decoded in this one.
-        unreadable = letter.is_pointer or letter.raw(Header.STAGE) == _CRASH
-        if unreadable or letter.raw(Header.REASON) in _UNDECODABLE:
-            self.letters += 1
-            self._sums.unreadable += 1
-        else:
+        if reason in _UNDECODABLE or stage == _CRASH or letter.is_pointer:
+            self._count_unreadable()
+        elif reason != _NO_EVENT:
             self._add_slowly(letter, value)
+
+    def _count_unreadable(self) -> None:
+        self.letters += 1
+        self.sums.unreadable += 1
 
     def _add_slowly(self, letter: DeadLetter, value: bytes) -> None:
         """As the audit reads it, without the days."""
@@ -115,11 +130,11 @@ class HeldMoney:
             return
         self.letters += 1
         entries = cash.split(";")
-        self._sums.add(";".join(e if e == UNREADABLE else e[e.index(" ") :] for e in entries))
+        self.sums.add(";".join(e if e == UNREADABLE else e[e.index(" ") :] for e in entries))
 
     def amounts(self) -> dict[str, str]:
         """Currency → exact sum, all digits; in the order of the currencies."""
-        sums = {place.currency: amount for place, amount in self._sums.amounts.items()}
+        sums = {place.currency: amount for place, amount in self.sums.amounts.items()}
         return {currency: plain_amount(sums[currency]) for currency in sorted(sums)}
 
     def plain(self) -> dict[str, Any]:
@@ -132,10 +147,10 @@ class HeldMoney:
 
     def sentence(self) -> str:
         """As a sentence; empty when there is no money at all."""
-        parts = [f"{_grouped(text)} {currency}" for currency, text in self.amounts().items()]
-        if self.unreadable:
-            parts.append(f"{self.unreadable:,} that can't be read")
-        return f"revenue held back: {', '.join(parts)}" if parts else ""
+        amounts = ", ".join(f"{_grouped(text)} {code}" for code, text in self.amounts().items())
+        unreadable = f"{self.unreadable:,} that can't be read" if self.unreadable else ""
+        parts = " and ".join(filter(None, (amounts, unreadable)))
+        return f"revenue held back: {parts}" if parts else ""
 
 
 def _amount(revenue: bytes) -> Decimal | BadAmount | None:

@@ -25,6 +25,10 @@ _MAX_DIGITS: Final = 19
 """Of a number of 64 bits."""
 
 
+Why = tuple[tuple[str, bytes | None], ...]
+"""Some headers, in their order."""
+
+
 class Problem(NamedTuple):
     """One reason, as the letter states it."""
 
@@ -42,21 +46,25 @@ class DeadLetter:
     the reason must not cost the decoding of the value.
     """
 
-    __slots__ = ("_added", "_added_names", "_decoded", "_said", "dialect", "record")
+    __slots__ = ("_added", "_added_names", "_decoded", "_is_plain", "_said", "dialect", "record")
 
     def __init__(
         self,
         record: Record,
         dialect: str,
-        said: Mapping[str, bytes | None],
+        said: Mapping[str, bytes | None] | None,
         added: tuple[str, ...] = (),
         added_names: frozenset[str] = frozenset(),
     ) -> None:
-        """`added` are prefixes of headers that its writer has added, `added_names` whole names."""
+        """`said` is None when the record's own headers say it, the first of them `dlq.version`.
+
+        `added` are prefixes of headers that its writer has added, `added_names` whole names.
+        """
         self.record = record
         self.dialect = dialect
         """Who wrote it: `track`, another system's name, or `unknown`."""
         self._said = said
+        self._is_plain = said is None
         self._added = added
         self._added_names = added_names
         self._decoded: Any = None
@@ -73,16 +81,34 @@ class DeadLetter:
 
     def said(self, header: Header) -> str:
         """The text of one of our headers; empty when it is not there."""
-        value = self._said.get(header)
+        value = self.raw(header)
         return value.decode(errors="replace") if value else ""
 
-    def raw(self, header: Header) -> bytes | None:
+    def raw(self, header: str) -> bytes | None:
         """The bytes of one of our headers; None when it is not there."""
-        return self._said.get(header)
+        return self._by_name().get(header)
 
     def raws(self, headers: Iterable[str]) -> tuple[bytes | None, ...]:
         """The bytes of several of our headers."""
-        return tuple(map(self._said.get, headers))
+        return tuple(map(self._by_name().get, headers))
+
+    @property
+    def why(self) -> Why | None:
+        """The headers of reason, reasons and stage; equal ones mean the same.
+
+        None when they do not stand where the worker has put them. They are found without looking
+        at all headers, which takes as long as all else that is done to count a letter.
+        """
+        if not self._is_plain:
+            return None
+        headers = self.record.headers
+        return headers[1][1], headers[2][1], headers[3][1]
+
+    def _by_name(self) -> Mapping[str, bytes | None]:
+        """Of a name that occurs twice the last one counts, as in Kafka's own lastHeader()."""
+        if self._said is None:
+            self._said = dict(self.record.headers)
+        return self._said
 
     @property
     def partition(self) -> int:
@@ -113,7 +139,7 @@ class DeadLetter:
     def problems(self) -> list[Problem]:
         """All reasons; at least one."""
         try:
-            listed = msgspec.json.decode(self._said.get(Header.REASONS) or b"[]")
+            listed = msgspec.json.decode(self.raw(Header.REASONS) or b"[]")
             found = [Problem(str(p["code"]), str(p["pointer"]), str(p["detail"])) for p in listed]
         except (ValueError, TypeError, KeyError, RecursionError):
             found = []
@@ -127,7 +153,7 @@ class DeadLetter:
     @property
     def source(self) -> Source | None:
         """The raw event; None when the letter does not say."""
-        return parse_source(self._said.get(Header.SOURCE) or b"")
+        return parse_source(self.raw(Header.SOURCE) or b"")
 
     @property
     def source_timestamp(self) -> int | None:
@@ -149,7 +175,7 @@ class DeadLetter:
     @property
     def is_pointer(self) -> bool:
         """Whether the value only says where the raw record is."""
-        return Header.POINTER in self._said
+        return Header.POINTER in self._by_name()
 
     @property
     def decoded(self) -> Any | Invalid:  # noqa: ANN401  any JSON value

@@ -32,12 +32,19 @@ class Timeline:
         self._series.append(made)
         return made
 
-    def add(self, series: Counts, time: int) -> None:
-        """Count one moment, epoch milliseconds above 0, in one of the series."""
+    def add(self, series: Counts, time: int, count: int = 1) -> None:
+        """Count moments, epoch milliseconds above 0, in one of the series."""
         bucket = time // self.width
         if not self._low <= bucket <= self._high:
             bucket = self._reach(time)
-        series[bucket] = series.get(bucket, 0) + 1
+        series[bucket] = series.get(bucket, 0) + count
+
+    def add_all(self, series: Counts, other: Timeline, counts: Counts) -> None:
+        """Count in what another timeline has in one of its series."""
+        while self.width < other.width:
+            self._widen()
+        for bucket, count in counts.items():
+            self.add(series, max(1, bucket * other.width), count)
 
     def _reach(self, time: int) -> int:
         """Make room for a moment; the number of its bucket."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from pipeline.core.deadletter import Header
 from pipeline.core.timestamps import MAX_MS
@@ -18,6 +18,10 @@ MOST_KINDS: Final = 20
 """Of details, in each group."""
 _KEPT: Final = 4096
 
+_WHY: Final = frozenset(header.value for header in (Header.REASON, Header.REASONS, Header.STAGE))
+"""What `DeadLetter.why` has."""
+
+_Said = tuple[object, ...]
 Key = tuple[str, ...]
 """One value for each dimension."""
 
@@ -61,6 +65,23 @@ class Group:
         """The most frequent first."""
         return sorted(self.kinds.values(), key=lambda kind: (-kind.letters, kind.folded))
 
+    def take(self, other: Group) -> None:
+        """Count in another group, but for its time line, which was read behind this one."""
+        self.sample = self.sample or other.sample
+        self.letters += other.letters
+        self.first = min(self.first or other.first, other.first or self.first)
+        self.last = max(self.last, other.last)
+        self.of_other_kinds += other.of_other_kinds
+        for kind in other.kinds.values():
+            mine = self.kinds.get(kind.folded)
+            if mine is not None:
+                mine.letters += kind.letters
+                mine.varies = mine.varies or kind.varies or mine.text != kind.text
+            elif len(self.kinds) < MOST_KINDS:
+                self.kinds[kind.folded] = kind
+            else:
+                self.of_other_kinds += kind.letters
+
 
 _Slot = tuple[Group, Kind | None]
 
@@ -81,21 +102,20 @@ class Summary:
         deciding = [*(header for each in self.by for header in each.headers), Header.REASONS]
         self._headers = tuple(dict.fromkeys(header.value for header in deciding))
         self._by_headers = all(each.headers for each in self.by)
-        self._slots: dict[tuple[bytes | None, ...], _Slot] = {}
+        self._by_why = _WHY.issuperset(self._headers)
+        self._slots: dict[_Said | None, _Slot] = {}
 
     def add(self, letter: DeadLetter) -> None:
         """Count a letter."""
-        if self._by_headers and letter.dialect == TRACK:
-            # Most letters have headers that were met before: nothing of them is decoded again.
-            found = letter.raws(self._headers)
-            slot = self._slots.get(found)
-            if slot is None:
-                slot = self._slot(letter)
+        # Most letters say what was met before: nothing of that is decoded again.
+        said = self._said(letter)
+        slot = self._slots.get(said)
+        if slot is None:
+            slot = self._slot(letter)
+            if said is not None:
                 if len(self._slots) >= _KEPT:
                     self._slots.clear()
-                self._slots[found] = slot
-        else:
-            slot = self._slot(letter)
+                self._slots[said] = slot
         group, kind = slot
         group.letters += 1
         if kind is None:
@@ -109,6 +129,13 @@ class Summary:
             if time < group.first or not group.first:
                 group.first = time
             self.timeline.add(group.over_time, time)
+
+    def _said(self, letter: DeadLetter) -> _Said | None:
+        """What decides where the letter belongs; None when that is more than a few headers."""
+        if not self._by_headers or letter.dialect != TRACK:
+            return None
+        why = letter.why if self._by_why else None
+        return letter.raws(self._headers) if why is None else why
 
     def _slot(self, letter: DeadLetter) -> _Slot:
         key = tuple([each.read(letter) for each in self.by])
@@ -133,20 +160,38 @@ class Summary:
         group = self._groups[key] = Group(key, self.timeline.series())
         return group
 
+    def take(self, other: Summary) -> None:
+        """Count in what another summary by the same dimensions has read behind this one."""
+        for group in other.all_groups():
+            if group is other.other:
+                mine = self.other
+            else:
+                mine = self._groups.get(group.key) or self._new_group(group.key)
+            mine.take(group)
+            self.timeline.add_all(mine.over_time, other.timeline, group.over_time)
+
+    def all_groups(self) -> list[Group]:
+        """Those with a key, as they were met, and the other letters."""
+        return [*self._groups.values(), self.other]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the cache: what another process needs."""
+        return {**self.__dict__, "_slots": {}}
+
     @property
     def letters(self) -> int:
         """All that were counted."""
-        return sum(group.letters for group in (*self._groups.values(), self.other))
+        return sum(group.letters for group in self.all_groups())
 
     @property
     def first(self) -> int:
         """Time of the first failure of all, epoch milliseconds; 0 when none tells its time."""
-        return min((g.first for g in (*self._groups.values(), self.other) if g.first), default=0)
+        return min((g.first for g in self.all_groups() if g.first), default=0)
 
     @property
     def last(self) -> int:
         """Time of the last failure of all."""
-        return max(group.last for group in (*self._groups.values(), self.other))
+        return max(group.last for group in self.all_groups())
 
     def groups(self) -> list[Group]:
         """The largest first."""

@@ -1,4 +1,4 @@
-"""`make bench`: core and end to end; `ARGS=core` (or `kafka`, `workers`, `soak`) for one part."""
+"""`make bench`: core and end to end; `ARGS=` names one part, such as `core` or `deadletters`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from tests.bench.core import measure_core
+from tests.bench.deadletters import measure_dead_letters
 from tests.bench.kafka import measure_kafka
 from tests.bench.soak import soak
 from tests.bench.workers import measure_workers
@@ -13,7 +14,9 @@ from tests.bench.workers import measure_workers
 
 @click.command()
 @click.argument(
-    "part", type=click.Choice(["all", "core", "kafka", "workers", "soak"]), default="all"
+    "part",
+    type=click.Choice(["all", "core", "kafka", "workers", "deadletters", "soak"]),
+    default="all",
 )
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
 @click.option(
@@ -21,7 +24,7 @@ from tests.bench.workers import measure_workers
     type=click.IntRange(10_000),
     default=200_000,
     show_default=True,
-    help="Raw records on Kafka; the core's part takes a tenth.",
+    help="Raw records or dead letters on Kafka; the core's part takes a tenth.",
 )
 @click.option("--minutes", type=float, default=20.0, show_default=True, help="Of soak.")
 @click.option("--rate", type=int, default=1500, show_default=True, help="Records a second, soak.")
@@ -34,6 +37,8 @@ def bench(part: str, rounds: int, events: int, minutes: float, rate: int) -> Non
         measure_kafka(console, rounds, events)
     if part == "workers":
         measure_workers(console, rounds, events)
+    if part == "deadletters":
+        measure_dead_letters(console, rounds, events)
     if part == "soak":
         soak(console, minutes, rate)
 

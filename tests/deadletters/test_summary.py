@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -151,6 +152,49 @@ def test_combinations() -> None:
     }
 
 
+def _plain(summary: Summary) -> list[tuple[Any, ...]]:
+    groups = [*summary.groups(), summary.other]
+    return [
+        (
+            *(group.key, group.letters, group.sample, group.first, group.last),
+            [(kind.shown, kind.letters) for kind in group.main_kinds()],
+            group.of_other_kinds,
+            summary.timeline.columns(group.over_time, 24),
+        )
+        for group in groups
+    ]
+
+
+def test_summaries_of_parts_are_that_of_the_whole() -> None:
+    """Parts that other processes have counted give together what one would have counted."""
+    letters = [
+        _at(_saying(f"byte {number}" if number % 3 else "x" * (number % 40)), NOW + number * 7000)
+        for number in range(2000)
+    ]
+    whole, taken = Summary(["detail", "source"]), Summary(["detail", "source"])
+    for letter in letters:
+        whole.add(letter)
+    for part in (letters[:100], letters[100:1200], letters[1200:]):
+        found = Summary(["detail", "source"])
+        for letter in part:
+            found.add(letter)
+        taken.take(pickle.loads(pickle.dumps(found)))  # noqa: S301  made right here
+    assert _plain(taken) == _plain(whole)
+    assert (taken.letters, taken.timeline.width) == (2000, whole.timeline.width)
+
+
+def test_parts_have_together_no_more_groups() -> None:
+    """What is too much for one summary is counted as others, whichever part it comes from."""
+    taken = Summary(["event"], most_groups=10)
+    for start in (0, 8):
+        part = Summary(["event"], most_groups=10)
+        for number in range(start, start + 12):
+            part.add(letter_of({"event": f"E{number}"}))
+        taken.take(part)
+    assert len(taken.groups()) == 10
+    assert (taken.letters, taken.other.letters) == (24, 2 + 2 + 8)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -260,12 +304,14 @@ def test_money_is_what_the_audit_reads() -> None:
     """The fast way gives what the contract gives, for everything that can be wrong."""
     values = [row.value for row in HOSTILE if row.value is not None]
     values += [each.value for each in islice(Generator(3, invalid_share=1), 600) if each.value]
+    amounts: list[Any] = [None, "", " ", 1, "$2", "x", True, [], 10**30]
+    currencies: list[Any] = [None, "", "EUR", "eur", "XQQ", 5]
     values += [
         json.dumps(
             {"event": "A", "properties": {"revenue": revenue, "currency": currency}}
         ).encode()
-        for revenue in (None, "", " ", 1, "$2", "x", True, [], 10**30)
-        for currency in (None, "", "EUR", "eur", "XQQ", 5)
+        for revenue in amounts
+        for currency in currencies
     ]
     values += [b'{"properties":{"r\\u0065venue":3}}', b'\xef\xbb\xbf{"properties":{"revenue":3}}']
     purse, expected, money = Purse(Processor(SETTINGS, IDENTITY)), Sums(), HeldMoney(SETTINGS)
@@ -287,4 +333,4 @@ def test_money_in_a_sentence() -> None:
     assert money.sentence() == ""
     money.add(letter_of({"event": "A", "properties": {"revenue": 1234.5}}))
     money.add(letter_of({"event": "A", "properties": {"revenue": "x"}}))
-    assert money.sentence() == "revenue held back: 1,234.50 USD, 1 that can't be read"
+    assert money.sentence() == "revenue held back: 1,234.50 USD and 1 that can't be read"

@@ -9,6 +9,7 @@ import click
 
 from pipeline.commands.console import output_console
 from pipeline.commands.dlq.closing import say_what_was_left_out
+from pipeline.commands.dlq.counting import count
 from pipeline.commands.dlq.options import Asked, desk_command
 from pipeline.commands.dlq.summary_view import next_command, print_summary, values_of
 from pipeline.core.readable import escaped
@@ -61,11 +62,7 @@ def summary(asked: Asked, by: tuple[Dimension, ...], top: int) -> None:
     Exit code 0, also when there is no letter.
     """
     tune_memory()
-    found, money = Summary(by or ("reason",)), HeldMoney(asked.settings)
-    add, add_money = found.add, money.add
-    for letter in asked.letters():
-        add(letter)
-        add_money(letter)
+    found, money = count(asked, by or (dimension("reason"),))
     if asked.as_json:
         document = _plain(asked, found, money)
         click.echo(escaped(json.dumps(document, ensure_ascii=False)))

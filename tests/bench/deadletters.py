@@ -1,0 +1,116 @@
+"""`dlq summary` over many dead letters, against a bare consumer that reads the same topic.
+
+Each reader is a process of its own; its start is in its time, as it is in the engineer's.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle, islice
+from typing import Final, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.process import Processor
+from pipeline.core.record import Output, Record, Role
+from pipeline.edges.kafka import Publisher
+from pipeline.edges.local_kafka import LocalKafka
+from pipeline.generate import Generator
+from pipeline.settings import load_settings
+from pipeline.topics import CreateOptions, specs
+from pipeline.wiring import WallClock, admin, topic_names
+from tests.bench.letter_readers import TOPIC
+
+_PARTITIONS: Final = 4
+_SECONDS: Final = 600
+_DIFFERENT: Final = 20_000
+_LARGEST: Final = 20_000
+"""Bytes: what is refused for its size would be most of the topic."""
+_READERS: Final = {
+    "bare consumer, headers and values": ("headers",),
+    "bare consumer, counts only": ("bare",),
+    "dlq summary": ("summary",),
+    "dlq summary --by detail --by library": ("summary", "--by", "detail", "--by", "library"),
+    "dlq summary, a tenth of the letters": ("summary", "--limit"),
+}
+
+
+class Measured(NamedTuple):
+    """One run."""
+
+    per_second: float
+    peak_mb: float
+
+
+def measure_dead_letters(console: Console, rounds: int, letters: int) -> None:
+    """Print the table."""
+    with _filled_kafka(console, letters) as servers:
+        measured: dict[str, list[Measured]] = {name: [] for name in _READERS}
+        _measure(servers, ("headers",))  # the broker's Java compiles, and the page cache fills
+        for _ in range(rounds):
+            for name, reader in _READERS.items():
+                more = (str(letters // 10),) if reader[-1] == "--limit" else ()
+                measured[name].append(_measure(servers, (*reader, *more)))
+    title = f"{letters} dead letters, {_PARTITIONS} partitions, {rounds} rounds"
+    table = Table("reader", "letters/s", "×", "min–max ×", "peak MB", title=title)
+    base = next(iter(measured.values()))
+    for name, runs in measured.items():
+        pairs = zip(runs, base, strict=True)
+        ratios = sorted(run.per_second / first.per_second for run, first in pairs)
+        table.add_row(
+            name,
+            f"{statistics.median(run.per_second for run in runs):,.0f}",
+            f"{statistics.median(ratios):.2f}",
+            f"{ratios[0]:.2f}–{ratios[-1]:.2f}",
+            f"{max(run.peak_mb for run in runs):.0f}",
+        )
+    console.print(table)
+    console.print("goal: dlq summary ≥ 0.5×, and no more memory than for a tenth of the letters")
+
+
+@contextmanager
+def _filled_kafka(console: Console, letters: int) -> Iterator[str]:
+    """A broker with so many dead letters of all kinds; its address."""
+    with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
+        settings = load_settings(None, {"kafka.bootstrap.servers": kafka.bootstrap_servers}, {})
+        cluster = admin(settings)
+        cluster.wait_until_reachable()
+        cluster.create(specs(topic_names(settings), CreateOptions(_PARTITIONS, 1, None, 1.0), None))
+        with Publisher(settings.kafka) as publisher:
+            for each in islice(cycle(_letters()), letters):
+                publisher.send(TOPIC, each.value, each.key, each.timestamp, each.headers)
+        console.print(f"· wrote {letters} dead letters")
+        yield kafka.bootstrap_servers
+
+
+def _letters() -> list[Output]:
+    """What the worker writes for spoiled events of every kind."""
+    processor = Processor(ContractSettings(), Identity(app="bench", group="bench"))
+    now, made = WallClock().now(), list[Output]()
+    for number, each in enumerate(islice(Generator(7, invalid_share=1), _DIFFERENT)):
+        record = Record(each.value, each.key, (), now, "track.raw", number % _PARTITIONS, number)
+        made += processor.process(record, now + number)
+    return [
+        output
+        for output in made
+        if output.role is Role.DEAD_LETTER and len(output.value or b"") <= _LARGEST
+    ]
+
+
+def _measure(servers: str, reader: tuple[str, ...]) -> Measured:
+    name, *flags = reader
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.letter_readers", name, servers, *flags],
+        check=True,
+        capture_output=True,
+        timeout=_SECONDS,
+    )
+    said = json.loads(done.stdout.splitlines()[-1])
+    return Measured(said["letters"] / said["seconds"], said["peak_mb"])

@@ -1,0 +1,88 @@
+"""One reader of dead letters as a process; prints the letters, the time, and the memory it took.
+
+`bare` takes messages from a consumer and counts them; `headers` also takes out their values and
+headers, which is what a dead letter is; `summary` is `dlq summary --json`.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+from confluent_kafka import TopicPartition
+
+from pipeline.cli import cli
+from pipeline.edges.kafka.errors import Causes
+from pipeline.edges.kafka.reader import make_reader
+from pipeline.settings import load_settings
+from pipeline.wiring import admin, tune_memory
+
+TOPIC = "track.dead-letter"
+_KIB = 1024
+
+
+def bare(servers: str, *, headers: bool) -> int:
+    """Read the topic to its end with the client alone."""
+    settings = load_settings(None, {"kafka.bootstrap.servers": servers}, {})
+    extents = admin(settings).extents(TOPIC)
+    tune_memory()
+    consumer: Any = make_reader(settings.kafka, Causes())
+    consumer.assign(
+        [TopicPartition(TOPIC, number, first) for number, (first, _) in extents.items()]
+    )
+    left, letters = sum(first < end for first, end in extents.values()), 0
+    while left:
+        for message in consumer.consume(1000, 0.02):
+            if message.error() is not None:
+                left -= 1
+                continue
+            letters += 1
+            if headers:
+                message.value()
+                message.headers()
+    consumer.close()
+    return letters
+
+
+def summary(servers: str, *flags: str) -> int:
+    """What an engineer would run."""
+    command = ["dlq", "summary", "--json", "--bootstrap-servers", servers, *flags]
+    ran = CliRunner().invoke(cli, command, prog_name="track-pipeline")
+    return int(json.loads(ran.stdout)["letters"])
+
+
+def main() -> None:
+    """Run the reader that the arguments name."""
+    name, servers, *flags = sys.argv[1:]
+    started = time.perf_counter()
+    if name == "summary":
+        letters = summary(servers, *flags)
+    else:
+        letters = bare(servers, headers=name == "headers")
+    print(  # noqa: T201  read by deadletters.py
+        json.dumps(
+            {
+                "letters": letters,
+                "seconds": time.perf_counter() - started,
+                "peak_mb": _peak_mb(),
+            }
+        )
+    )
+
+
+def _peak_mb() -> float:
+    """Of this process, or of the largest that it has started."""
+    # Not getrusage: of this process that has the peak of the one that has started it, too.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    own = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return max(own, children) * _KIB / 1e6
+
+
+if __name__ == "__main__":
+    main()
