@@ -25,10 +25,6 @@ _MAX_DIGITS: Final = 19
 """Of a number of 64 bits."""
 
 
-Why = tuple[tuple[str, bytes | None], ...]
-"""Some headers, in their order."""
-
-
 class Problem(NamedTuple):
     """One reason, as the letter states it."""
 
@@ -93,11 +89,10 @@ class DeadLetter:
         return tuple(map(self._by_name().get, headers))
 
     @property
-    def why(self) -> Why | None:
-        """The headers of reason, reasons and stage; equal ones mean the same.
+    def why(self) -> tuple[bytes | None, bytes | None, bytes | None] | None:
+        """The bytes of the headers reason, reasons and stage; None when it takes long to find them.
 
-        None when they do not stand where the worker has put them. They are found without looking
-        at all headers, which takes as long as all else that is done to count a letter.
+        Looking at all headers takes as long as all else that is done to count a letter.
         """
         if not self._is_plain:
             return None

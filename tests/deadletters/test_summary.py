@@ -104,6 +104,19 @@ def test_groups() -> None:
     assert (summary.letters, summary.first, summary.last) == (4, NOW, NOW + 3000)
 
 
+def test_headers_of_the_sender_change_nothing() -> None:
+    """Letters whose own headers stand behind the sender's are in the same group as others."""
+    summary, value = Summary(["reason", "stage"]), {"event": "A"}
+    plain, after = letter_of(value), letter_of(value, headers=(("traceparent", b"x"),))
+    assert plain.why == plain.raws(("dlq.reason", "dlq.reasons", "dlq.stage"))
+    assert after.why is None
+    for letter in (plain, after, plain, after):
+        summary.add(letter)
+    (group,) = summary.groups()
+    assert (group.key, group.letters) == (("no_user_anon_id", "validate"), 4)
+    assert [kind.letters for kind in group.main_kinds()] == [4]
+
+
 def test_letters_without_a_time() -> None:
     """They count, and have no first and last."""
     summary = Summary(["reason"])

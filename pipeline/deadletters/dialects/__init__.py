@@ -10,7 +10,7 @@ from typing import Final
 
 from pipeline.core.deadletter import CONNECT_CLASS, CONNECT_PREFIX, Header
 from pipeline.core.origin import OUR_PREFIXES
-from pipeline.core.record import Headers, Record
+from pipeline.core.record import Record
 from pipeline.deadletters.dialects.dialect import Dialect, Named
 from pipeline.deadletters.dialects.table import CONNECT, CONNECT_CLASS_NAME, FOREIGN
 from pipeline.deadletters.letter import TRACK, UNKNOWN, DeadLetter
@@ -23,6 +23,7 @@ _ADDED: Final = (CONNECT_PREFIX,)
 # Text is found faster in a dict than a member of an enum, and this is done for every letter.
 _VERSION: Final = Header.VERSION.value
 _REASON: Final = Header.REASON.value
+_REASONS: Final = Header.REASONS.value
 _STAGE: Final = Header.STAGE.value
 _FEWEST: Final = 4
 """Version, reason, reasons and stage: what every letter of ours has, in this order."""
@@ -33,24 +34,21 @@ def read_letter(record: Record) -> DeadLetter:
     headers = record.headers
     if not headers:
         return DeadLetter(record._replace(headers=()), UNKNOWN, {})
-    if _is_plain(headers):
+    if (
+        len(headers) > _FEWEST
+        and headers[0][0] == _VERSION
+        and headers[1][0] == _REASON
+        and headers[2][0] == _REASONS
+        and headers[3][0] == _STAGE
+        and headers[-1][0].startswith(OUR_PREFIXES)
+    ):
+        # As the worker writes it for a record that had no headers.
         return DeadLetter(record, TRACK, None, _ADDED)
     # Of a name that occurs twice the last one counts, as in Kafka's own lastHeader().
     named = dict(headers)
     if headers[-1][0].startswith(OUR_PREFIXES) and _REASON in named:
         return _ours(record, named)
     return _by_last_writer(record, named)
-
-
-def _is_plain(headers: Headers) -> bool:
-    """Whether they are as the worker writes them for a record that had none of its own."""
-    return (
-        len(headers) > _FEWEST
-        and headers[0][0] == _VERSION
-        and headers[1][0] == _REASON
-        and headers[3][0] == _STAGE
-        and headers[-1][0].startswith(OUR_PREFIXES)
-    )
 
 
 def _by_last_writer(record: Record, named: Named) -> DeadLetter:
