@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,23 +22,29 @@ _SAME_REQUEST_S: Final = 0.25
 def stopping_on_signals() -> Iterator[threading.Event]:
     """An event that is set by a SIGTERM or SIGINT within the block; a second one ends the program.
 
-    Of the main thread only. Behind the block signals do again what they did before. A handler runs
-    when a call into the Kafka client returns, which none of a desk takes long for.
+    Behind the block signals do again what they did before.
     """
-    stop, since = threading.Event(), [0.0]
+    stop, over = threading.Event(), threading.Event()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
-    def handle(number: int, _frame: object) -> None:
-        if stop.is_set() and time.monotonic() - since[0] > _SAME_REQUEST_S:
-            os._exit(_EXIT_BASE + number)
-        since[0] = time.monotonic()
-        stop.set()
+    def watch() -> None:
+        while not over.is_set():
+            heard = signal.sigtimedwait(_SIGNALS, _SAME_REQUEST_S)
+            if heard is None:
+                continue
+            if stop.is_set():
+                os._exit(_EXIT_BASE + heard.si_signo)
+            stop.set()
+            signal.sigtimedwait(_SIGNALS, _SAME_REQUEST_S)
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    watcher = threading.Thread(target=watch, name="signals", daemon=True)
+    watcher.start()
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        over.set()
+        watcher.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def stop_on_signals(grace_s: float) -> threading.Event:
