@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
+from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Record, Role
 from pipeline.deadletters.again import Again
 from pipeline.deadletters.dialects import read_letter
@@ -46,6 +47,20 @@ def letter_of(value: Any, **more: Any) -> DeadLetter:
     """The one dead letter of a raw record."""
     (letter,) = letters_of(raw(value, **more))
     return letter
+
+
+def crashed(value: Any) -> DeadLetter:
+    """The letter of a raw record that has killed its process."""
+    processor = Processor(SETTINGS, IDENTITY)
+    out = processor.set_aside(raw(value), NOW, Reason.PROCESSING_ERROR, Stage.CRASH, "it died")
+    return read_letter(Record(out.value, out.key, out.headers, out.timestamp, TOPIC, 0, 0))
+
+
+def enriched(event: Any) -> Record:
+    """The record of the enriched topic that a good raw record gives."""
+    outputs = Processor(SETTINGS, IDENTITY).process(raw(event), NOW)
+    (good,) = (output for output in outputs if output.role is Role.ENRICHED)
+    return Record(good.value, good.key, good.headers, good.timestamp, "enriched", 0, 0)
 
 
 def again(settings: ContractSettings = SETTINGS) -> Again:

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
 
-import pytest
-
-from pipeline.core.contract import ContractSettings
-from pipeline.core.process import Processor
-from pipeline.core.reasons import Reason, Stage
-from pipeline.core.record import Record, Role
 from pipeline.deadletters.contrast import (
     Finding,
     Sample,
@@ -21,39 +14,8 @@ from pipeline.deadletters.contrast import (
     common,
     contrast,
 )
-from pipeline.deadletters.dialects import read_letter
-from pipeline.deadletters.features import READABLE, Feature, of_good, of_letter
-from pipeline.deadletters.good_sample import (
-    MARGIN,
-    Compared,
-    GoodEvents,
-    around,
-    like,
-    newest,
-    spread,
-)
-from pipeline.deadletters.selection import Selection
-from pipeline.ports import Ranges
-from pipeline.progress import Progress
-from pipeline.window import Window
-from tests.deadletters.foreign import FOREIGN
-from tests.deadletters.foreign import letter_of as foreign_letter
-from tests.deadletters.letters import IDENTITY, NOW, SETTINGS, letter_of, raw
-from tests.hostile import HOSTILE
-
-LENIENT: Final = ContractSettings.model_validate(
-    {"rules": dict.fromkeys(("revenue_invalid", "currency_invalid"), "warn")}
-)
-
-
-def _event(library: str = "ios 1.0", **properties: Any) -> dict[str, Any]:
-    name, _, version = library.partition(" ")
-    context = {
-        "library": {"name": name, "version": version},
-        "app": {"version": "7"},
-        "page": {"url": "https://shop.example/cart?q=1"},
-    }
-    return {"event": "Order", "userId": "u1", "context": context, "properties": properties}
+from pipeline.deadletters.features import Feature
+from tests.deadletters.letters import NOW
 
 
 def _samples(
@@ -163,194 +125,7 @@ def test_sample_looks_only_at_what_it_keeps() -> None:
     assert 100 < len(looked) < 1000
 
 
-def test_features_of_a_letter() -> None:
-    """Everything that is compared is read from a letter, as it was sent."""
-    letter = letter_of(_event(revenue="x", plan=None, tags=["a"]))
-    found = of_letter(letter)
-    assert {tuple(feature) for feature in found} == {
-        ("raw partition", "raw/2"),
-        ("hour", "2027-01-15T07:00Z"),
-        ("event", "Order"),
-        ("library", "ios"),
-        ("library version", "ios 1.0"),
-        ("app version", "7"),
-        ("host", "shop.example"),
-        ("page", "shop.example/cart"),
-        ("holder", ""),
-        ("holder", "/properties"),
-        ("member", "/userId"),
-        ("type", "/userId is text"),
-        ("member", "/properties/revenue"),
-        ("type", "/properties/revenue is text"),
-        ("member", "/properties/tags"),
-        ("type", "/properties/tags is an array"),
-    }
-
-
-def _enriched(event: dict[str, Any], settings: ContractSettings = SETTINGS) -> Record:
-    record = raw(event)
-    outputs = Processor(settings, IDENTITY).process(record, NOW)
-    (good,) = (output for output in outputs if output.role is Role.ENRICHED)
-    return Record(good.value, good.key, good.headers, good.timestamp, "enriched", 0, 0)
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        _event(revenue="19.99", currency=" eur ", coupon=""),
-        _event(revenue=5),
-        _event(revenue=5, currency=None, plan=None, note=" "),
-        {"event": "A", "userId": 17, "anonymousId": " "},
-        {"event": "A", "userId": "u", "properties": None, "context": {"page": {"url": ":"}}},
-        {"event": "A", "userId": "u", "properties": {"total": 1.5, "ok": True, "of": {}}},
-    ],
-)
-def test_good_events_are_told_as_they_were_sent(event: dict[str, Any]) -> None:
-    """A good event and a letter of the same event have the same features."""
-    good = of_good(_enriched(event))
-    lacking = {} if event.get("properties") is not None else {Feature("holder", "/properties")}
-    spoiled = letter_of({**event, "type": "page"})
-    assert good is not None
-    assert good - {*lacking} == of_letter(spoiled)
-
-
-def test_what_is_no_enriched_event() -> None:
-    """Records that are no objects are no good events; an enrichment that is none does no harm."""
-    record = _enriched(_event())
-    assert of_good(record._replace(value=b"[]")) is None
-    assert of_good(record._replace(value=None)) is None
-    forged = b'{"event":"A","enrichment":{"warnings":[1,"number_from_string"]}}'
-    assert READABLE in (of_good(record._replace(value=forged, headers=())) or ())
-    assert READABLE in (of_good(record._replace(value=b'{"enrichment":7}')) or ())
-
-
-def test_letters_that_cannot_be_read() -> None:
-    """Their place and time are known; what has killed a process is not decoded."""
-    processor = Processor(SETTINGS, IDENTITY)
-    out = processor.set_aside(raw(_event()), NOW, Reason.PROCESSING_ERROR, Stage.CRASH, "died")
-    crashed = read_letter(Record(out.value, out.key, out.headers, NOW, "dead", 0, 0))
-    for letter in (letter_of(b"{"), crashed):
-        assert {feature.about for feature in of_letter(letter)} == {"raw partition", "hour"}
-
-
-@pytest.mark.parametrize("row", HOSTILE, ids=lambda row: row.name)
-def test_hostile_letters(row: Any) -> None:
-    """Whatever a record holds, its features can be told."""
-    outputs = Processor(SETTINGS, IDENTITY).process(raw(b"")._replace(value=row.value), NOW)
-    for output in outputs:
-        record = Record(output.value, output.key, output.headers, NOW, "dead", 0, 0)
-        assert of_letter(read_letter(record))
-        assert output.role is Role.DEAD_LETTER or of_good(record)
-
-
-@pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
-def test_foreign_letters(foreign: Any) -> None:
-    """Letters of other systems have features too."""
-    assert Feature("event", "e") in of_letter(foreign_letter(foreign.added))
-
-
-def test_like() -> None:
-    """Events of the names and libraries that letters were selected by."""
-    android = {Feature("event", "A"), *_library("android 4.2")}
-    is_like = like(Selection(events=frozenset({"A"}), libraries=frozenset({"android/4.2"})))
-    assert is_like(android)
-    assert not is_like({Feature("event", "B"), *_library("android 4.2")})
-    assert not is_like({Feature("event", "A"), *_library("android 4.1")})
-    assert like(Selection(libraries=frozenset({"android"})))(android)
-    assert like(Selection())(set())
-
-
-class _Topic:
-    """An enriched topic in memory: one event a second in each partition."""
-
-    def __init__(self, partitions: int, events: int) -> None:
-        self.partitions = {
-            number: [
-                _enriched(_event())._replace(timestamp=NOW + 1000 * i, partition=number, offset=i)
-                for i in range(events)
-            ]
-            for number in range(partitions)
-        }
-        self.read_records = 0
-
-    def extents(self, topic: str) -> dict[int, tuple[int, int]]:
-        """See `good_sample.Offsets`."""
-        del topic
-        return {number: (0, len(records)) for number, records in self.partitions.items()}
-
-    def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:
-        """See `good_sample.Offsets`."""
-        del topic
-        found = {}
-        for number, records in self.partitions.items():
-            later = [r.offset for r in records if (r.timestamp or 0) >= time_ms]
-            if later:
-                found[number] = later[0]
-        return found
-
-    def read(self, ranges: Ranges) -> Iterator[Record]:
-        """See `ports.Reader`."""
-        for (_, number), (first, end) in ranges.items():
-            for record in self.partitions[number][first:end]:
-                self.read_records += 1
-                yield record
-
-
-def _filled(topic: _Topic, window: Window) -> tuple[Sample, Compared]:
-    sample = Sample(10_000, Vocabulary())
-    return sample, GoodEvents(topic, topic, "enriched").fill(sample, window)
-
-
-def test_good_events_of_the_same_time() -> None:
-    """Those within the window of all partitions, and no others."""
-    sample, compared = _filled(_Topic(2, 100), Window(NOW + 10_000, NOW + 20_000))
-    assert compared is Compared.SAME_TIME
-    assert sorted({row.time for row in sample.rows}) == [NOW + 1000 * i for i in range(10, 20)]
-    assert len(sample.rows) == 20
-
-
-def test_good_events_from_before() -> None:
-    """Where all events of a time have failed, those before it are what is left."""
-    sample, compared = _filled(_Topic(2, 100), Window(NOW + 200_000, NOW + 300_000))
-    assert compared is Compared.EARLIER
-    assert len(sample.rows) == 200
-    assert _filled(_Topic(2, 100), Window(0, NOW - 1))[1] is Compared.NONE
-    assert _filled(_Topic(0, 0), Window(0, NOW))[1] is Compared.NONE
-
-
-def test_reading_is_bounded() -> None:
-    """However much there is, about so many records are read, and progress is told to its end."""
-    topic, told = _Topic(3, 8000), list[Progress]()
-    sample = Sample(10_000, Vocabulary())
-    window = Window(NOW, NOW + 9_000_000)
-    GoodEvents(topic, topic, "enriched").fill(sample, window, on_progress=told.append)
-    assert 9_000 < topic.read_records <= 10_000 + 3 * 8
-    assert (told[-1].done, told[-1].total) == (topic.read_records, topic.read_records)
-    places = {int(row.place.partition("/")[2]) // 1000 for row in sample.rows}
-    assert places == set(range(8))
-
-
-def test_spread() -> None:
-    """Everything when that is little; else slices in proportion to the partitions' lengths."""
-    extents = {0: (100, 900), 1: (5, 5), 2: (0, 200)}
-    assert spread("t", extents, 1000) == [
-        {("t", 0): (100, 900), ("t", 1): (5, 5), ("t", 2): (0, 200)}
-    ]
-    parts = spread("t", extents, 100)
-    sizes = {n: sum(part["t", n][1] - part["t", n][0] for part in parts) for n in extents}
-    assert sizes == {0: 80, 1: 0, 2: 24}
-    assert all(100 <= part["t", 0][0] <= part["t", 0][1] <= 900 for part in parts)
-    assert newest("t", extents, 30) == [
-        {("t", 0): (890, 900), ("t", 1): (5, 5), ("t", 2): (190, 200)}
-    ]
-
-
-def test_around() -> None:
-    """The time of letters has a margin on both sides."""
-    assert around(NOW, NOW) == Window(NOW - MARGIN, NOW + MARGIN + 1)
-
-
-def test_sentences_of_json_are_the_same_again() -> None:
+def test_same_again() -> None:
     """The same input gives the same findings in the same order."""
     letters = [_library(f"a {n % 7}") | {Feature("event", str(n % 3))} for n in range(300)]
     good = [_library(f"b {n % 5}") for n in range(300)]

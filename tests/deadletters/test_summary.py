@@ -1,33 +1,24 @@
-"""Letters in groups: kinds of details, counts over time, money, bounded memory."""
+"""Letters in groups: kinds of details, counts over time, bounded memory."""
 
 from __future__ import annotations
 
 import json
 import pickle
-from decimal import Decimal
-from itertools import islice
 from typing import Any
 
 import pytest
 
-from pipeline.audit.money import Purse, Sums
-from pipeline.core.contract import ContractSettings
-from pipeline.core.deadletter import Header, pointer_to
-from pipeline.core.process import Processor
-from pipeline.core.reasons import Reason, Stage
+from pipeline.core.deadletter import Header
 from pipeline.core.record import Record
 from pipeline.deadletters.dialects import read_letter
 from pipeline.deadletters.dimensions import NAMES, dimension
 from pipeline.deadletters.folding import fold
-from pipeline.deadletters.held_money import HeldMoney
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.sparkline import Timeline, sparkline
 from pipeline.deadletters.summary import MOST_KINDS, Summary
-from pipeline.generate import Generator
 from tests.deadletters.foreign import FOREIGN
 from tests.deadletters.foreign import letter_of as foreign_letter
-from tests.deadletters.letters import IDENTITY, NOW, SETTINGS, event, letter_of, letters_of, raw
-from tests.hostile import HOSTILE
+from tests.deadletters.letters import NOW, crashed, event, letter_of
 
 
 def _at(letter: DeadLetter, time: int | None, offset: int = 0) -> DeadLetter:
@@ -196,6 +187,21 @@ def test_summaries_of_parts_are_that_of_the_whole() -> None:
     assert (taken.letters, taken.timeline.width) == (2000, whole.timeline.width)
 
 
+def test_kinds_of_parts() -> None:
+    """Details that are the same within each part, but not in all, are told by their kind."""
+    taken = Summary(["reason"])
+    for number in (1, 2):
+        part = Summary(["reason"])
+        part.add(_saying(f"byte {number}"))
+        part.add(_saying("is missing"))
+        taken.take(part)
+    (group,) = taken.groups()
+    assert {kind.shown: kind.letters for kind in group.main_kinds()} == {
+        "byte #": 2,
+        "is missing": 2,
+    }
+
+
 def test_parts_have_together_no_more_groups() -> None:
     """What is too much for one summary is counted as others, whichever part it comes from."""
     taken = Summary(["event"], most_groups=10)
@@ -247,7 +253,7 @@ def test_payload_that_is_no_event() -> None:
     """It is its own group; what has killed a process is not even decoded."""
     summary = Summary(["/event"])
     summary.add(letter_of(b"{"))
-    summary.add(_crashed({"event": "A"}))
+    summary.add(crashed({"event": "A"}))
     assert summary.groups()[0].key == ("(unreadable)",)
     assert summary.letters == 2
 
@@ -270,80 +276,3 @@ def test_masking() -> None:
     assert dimension("/context/ip").masked("(absent)") == "(absent)"
     assert dimension("event").masked("hi ann@example.com") == "hi ***"
     assert dimension("/properties/plan").masked('"gold"') == '"gold"'
-
-
-def _held(*letters: DeadLetter, settings: ContractSettings = SETTINGS) -> dict[str, Any]:
-    money = HeldMoney(settings)
-    for letter in letters:
-        money.add(letter)
-    return money.plain()
-
-
-def _crashed(value: Any) -> DeadLetter:
-    processor = Processor(SETTINGS, IDENTITY)
-    out = processor.set_aside(raw(value), NOW, Reason.PROCESSING_ERROR, Stage.CRASH, "it died")
-    return read_letter(Record(out.value, out.key, out.headers, NOW, "dead", 0, 0))
-
-
-def test_money_is_exact() -> None:
-    """Sums keep every digit, by currency; no currency is the default one."""
-    values = ["0.1", "0.2", "1e20", "0.000000000000000000001"]
-    letters = [letter_of({"event": "A", "properties": {"revenue": v}}) for v in values]
-    euros = {"event": "A", "properties": {"revenue": -7, "currency": " eur "}}
-    assert _held(*letters, letter_of(euros)) == {
-        "held_back": {"EUR": "-7.00", "USD": "100000000000000000000.300000000000000000001"},
-        "unreadable": 0,
-        "letters": 5,
-    }
-
-
-def test_money_that_cannot_be_read() -> None:
-    """Bad amounts, bad currencies, and values nobody can read are counted."""
-    (pointed,) = Processor(SETTINGS, IDENTITY).process(raw({"event": "A"}), NOW)
-    pointer = pointer_to(pointed)
-    letters = [
-        letter_of(event(properties={"revenue": "1.234,56"})),
-        letter_of(event(properties={"revenue": 5, "currency": "euro"})),
-        letter_of(b'{"event":"A","properties":{"revenue":5'),
-        _crashed(event()),
-        read_letter(Record(pointer.value, None, pointer.headers, NOW, "dead", 0, 0)),
-    ]
-    assert _held(*letters) == {"held_back": {}, "unreadable": 5, "letters": 5}
-    nothing = [letter_of(b""), letter_of({"event": "A"}), letter_of(b"[]"), letter_of(b" ")]
-    assert _held(*nothing) == {"held_back": {}, "unreadable": 0, "letters": 0}
-
-
-def test_money_is_what_the_audit_reads() -> None:
-    """The fast way gives what the contract gives, for everything that can be wrong."""
-    values = [row.value for row in HOSTILE if row.value is not None]
-    values += [each.value for each in islice(Generator(3, invalid_share=1), 600) if each.value]
-    amounts: list[Any] = [None, "", " ", 1, "$2", "x", True, [], 10**30]
-    currencies: list[Any] = [None, "", "EUR", "eur", "XQQ", 5]
-    values += [
-        json.dumps(
-            {"event": "A", "properties": {"revenue": revenue, "currency": currency}}
-        ).encode()
-        for revenue in amounts
-        for currency in currencies
-    ]
-    values += [b'{"properties":{"r\\u0065venue":3}}', b'\xef\xbb\xbf{"properties":{"revenue":3}}']
-    purse, expected, money = Purse(Processor(SETTINGS, IDENTITY)), Sums(), HeldMoney(SETTINGS)
-    for value in values:
-        for letter in letters_of(raw(value)):
-            money.add(letter)
-            expected.add(purse.of_letter(letter.value, letter.source_timestamp))
-    sums: dict[str, Decimal] = {}
-    for place, amount in expected.amounts.items():
-        sums[place.currency] = sums.get(place.currency, Decimal()) + amount
-    assert len(sums) > 5
-    assert {c: Decimal(text) for c, text in money.amounts().items()} == sums
-    assert money.unreadable == expected.unreadable > 100
-
-
-def test_money_in_a_sentence() -> None:
-    """As people read it."""
-    money = HeldMoney(SETTINGS)
-    assert money.sentence() == ""
-    money.add(letter_of({"event": "A", "properties": {"revenue": 1234.5}}))
-    money.add(letter_of({"event": "A", "properties": {"revenue": "x"}}))
-    assert money.sentence() == "revenue held back: 1,234.50 USD and 1 that can't be read"
