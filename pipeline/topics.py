@@ -86,6 +86,34 @@ def ledger_spec(
     return TopicSpec(names.dead_letter + LEDGER_SUFFIX, 1, options.replication, config)
 
 
+def ledger_problem(ledger: TopicFacts, letters: TopicFacts) -> str | None:
+    """Why a ledger may forget a letter while that is still there: a sentence; None: it does not."""
+    if not ledger.config or "delete" not in ledger.config.get("cleanup.policy", "delete"):
+        return None
+    if ledger.number("retention.bytes", -1) >= 0:
+        name, needs = "retention.bytes", -1
+    else:
+        name, needs = "retention.ms", _kept_ms(letters)
+        kept = ledger.number(name, -1)
+        if kept < 0 or 0 <= needs <= kept:
+            return None
+    wanted = "-1" if needs < 0 else f"at least {needs}"
+    return (
+        f"topic {ledger.name}: {name} is {ledger.config[name]}, so it forgets what was done with "
+        f"letters that are still in {letters.name}, and they could be sent twice: set it to "
+        f"{wanted}"
+    )
+
+
+def _kept_ms(letters: TopicFacts) -> int:
+    """How long letters may be there; -1 is for ever. What is unknown counts as nothing."""
+    if not letters.config:
+        return 0
+    if "delete" not in letters.config.get("cleanup.policy", "delete"):
+        return -1
+    return letters.number("retention.ms", -1)
+
+
 def _days(days: float) -> str:
     return "-1" if days < 0 else str(int(days * DAY_MS))
 

@@ -99,9 +99,9 @@ def make_processor(settings: Settings, *, group: str = "") -> Processor:
     return Processor(settings, Identity(app=APP, group=group))
 
 
-def make_again(settings: Settings) -> Again:
-    """The contract under these settings, for dead letters."""
-    return Again(settings, Identity(app=APP, group=settings.group))
+def make_again(settings: Settings, *, replay: str = "") -> Again:
+    """The contract under these settings, for dead letters; `replay` is the replay's id."""
+    return Again(settings, Identity(app=APP, group=settings.group, replay=replay))
 
 
 def checked_topics(
@@ -151,15 +151,18 @@ def make_broker(
 
 
 def make_desk_writer(
-    settings: Settings, topic: str, outputs: dict[Role, str], facts: dict[str, TopicFacts]
+    settings: Settings,
+    topic: str,
+    outputs: dict[Role, str],
+    facts: dict[str, TopicFacts],
+    transactional_id: str,
 ) -> DeskWriter:
     """The one writer of the desk for a dead-letter topic; an older one is fenced off."""
     config = _session_config(settings, outputs, facts, None)
-    exactly_once = transactional_config(
-        desk_transactional_id(settings, topic), settings.transaction_timeout_ms
-    )
-    # Without a raw topic of ours, partitions are the enriched topic's.
-    raw = config.raw_topic if config.raw_topic in facts else outputs[Role.ENRICHED]
+    exactly_once = transactional_config(transactional_id, settings.transaction_timeout_ms)
+    # Without a raw topic of ours, partitions are the enriched topic's, if there is one.
+    instead = outputs.get(Role.ENRICHED, topic)
+    raw = config.raw_topic if config.raw_topic in facts else instead
     return DeskWriter(
         replace(config, raw_topic=raw, producer={**config.producer, **exactly_once}),
         topic + LEDGER_SUFFIX,

@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 from pipeline.audit.money import Purse, Sums
 from pipeline.core.deadletter import Header
 from pipeline.core.record import Output, Role
-from pipeline.deadletters.ledger import Ledger
+from pipeline.deadletters.ledger import Ledger, fingerprint
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.whatif import CRASH, Examiner, Kind, Verdict
 
 _SAMPLES: Final = 3
+_NOT_TRIED: Final = frozenset({Kind.REPAIR_FAILED, Kind.POINTER, Kind.CRASHES})
 
 
 class Rules(NamedTuple):
@@ -52,7 +53,7 @@ class Chooser:
         self._examiner = examiner
         self._rules = rules
         self._ledger = ledger
-        self._chosen: set[tuple[str, int | None]] = set()
+        self._chosen: set[bytes] = set()
 
     def choose(self, letters: Iterable[DeadLetter], now: int) -> Iterator[Candidate]:
         """Each letter with the decision; `now` is in epoch milliseconds."""
@@ -63,8 +64,8 @@ class Chooser:
                 continue
             verdict = self._examiner.examine(letter, now)
             candidate = Candidate(letter, verdict, _after(verdict))
-            if not candidate.why_not and candidate.source:
-                self._chosen.add((candidate.source, letter.source_timestamp))
+            if not candidate.why_not:
+                self._chosen.add(self._event(letter))
             yield candidate
 
     def _before(self, letter: DeadLetter) -> str:
@@ -72,19 +73,25 @@ class Chooser:
         done = self._ledger.action(letter.partition, letter.offset)
         if done is not None:
             return f"already {done}"
-        if letter.said(Header.REPLAY) != rules.replay:
-            return "of a replay" if letter.said(Header.REPLAY) else "not of this replay"
+        replay = letter.said(Header.REPLAY)
+        if replay != rules.replay:
+            return f"of replay {replay}, which --replay names" if replay else "of no replay"
         if letter.stage == CRASH and not rules.crashes:
             return "stage crash, which --stage crash names"
         if rules.max_attempts is not None and letter.attempt >= rules.max_attempts:
             return f"failed {rules.max_attempts} times or more"
-        source, timestamp = letter.source, letter.source_timestamp
-        if source is not None and (
-            (source.text(), timestamp) in self._chosen
-            or self._ledger.was_sent(source.text(), timestamp, rules.target)
+        source = letter.source
+        if self._event(letter) in self._chosen or (
+            source is not None
+            and self._ledger.was_sent(source.text(), letter.source_timestamp, rules.target)
         ):
             return "already sent by another letter of the event"
         return ""
+
+    def _event(self, letter: DeadLetter) -> bytes:
+        """A letter that does not tell its event is one by itself."""
+        source = letter.source.text() if letter.source else f"letter {letter.place}"
+        return fingerprint(source, letter.source_timestamp, self._rules.target)
 
 
 def _after(verdict: Verdict) -> str:
@@ -110,12 +117,18 @@ class Plan:
     money: Sums = field(default_factory=Sums)
     """Revenue of the events that would be sent."""
     samples: list[Candidate] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    """Of those not sent: what is wrong with some that could not even be tried."""
+    took_s: float = 0.0
+    """To make it."""
 
     def add(self, candidate: Candidate, purse: Purse) -> None:
         """Count one in."""
         if candidate.why_not:
             self.not_sent[candidate.why_not] += 1
             self.failing += fails_again(candidate)
+            if candidate.verdict.kind in _NOT_TRIED and len(self.said) < _SAMPLES:
+                self.said.append(candidate.verdict.detail)
             return
         self.send += 1
         for output in candidate.verdict.outputs:

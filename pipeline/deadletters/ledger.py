@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from pipeline.core.record import Record
+from pipeline.core.timestamps import MAX_MS
+from pipeline.ports import RefusedError
 
+MOST_SENT: Final = 5_000_000
+"""Sent events that a ledger tells apart: their fingerprints are half a gigabyte of memory."""
 _CHUNK_BITS: Final = 12
 _PER_BYTE: Final = 4
+_HOLDER: Final = b"holder/"
+_Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
 
 
 class Action(StrEnum):
@@ -50,7 +56,7 @@ class Entry(msgspec.Struct, frozen=True):
     """Epoch milliseconds; tells a raw topic from another one of the same name."""
     who: str
     """`user@host`."""
-    at: int
+    at: _Time
     """Epoch milliseconds."""
     id: str
     """Of the redrive or discard; one for all letters of one command."""
@@ -71,26 +77,35 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who writes to the ledger now: the newest one."""
+    """Who writes to the ledger under a transactional id: the newest one."""
 
+    transactional_id: str
     who: str
-    at: int
+    """`user@host`."""
+    at: _Time
     """Epoch milliseconds."""
+    run: str
+    """Random; tells one process from another of the same person."""
 
     def value(self) -> bytes:
         """Of the ledger's record."""
         return msgspec.json.encode(self)
 
 
-HOLDER_KEY: Final = b"holder"
+def holder_key(transactional_id: str) -> bytes:
+    """Of the ledger's record; without a value it says that nobody writes under this id."""
+    return _HOLDER + transactional_id.encode()
 
 
-def read_holder(record: Record) -> Holder | None:
-    """Who has opened a desk; None for any other record."""
-    if record.key != HOLDER_KEY:
+def read_holder(record: Record) -> Holder | str | None:
+    """Who has opened a desk; the transactional id under which nobody does; None: neither."""
+    key = record.key or b""
+    if not key.startswith(_HOLDER):
         return None
+    if record.value is None:
+        return key.removeprefix(_HOLDER).decode(errors="replace")
     try:
-        return msgspec.json.decode(record.value or b"", type=Holder)
+        return msgspec.json.decode(record.value, type=Holder)
     except (msgspec.MsgspecError, ValueError):
         return None
 
@@ -104,23 +119,35 @@ def read_entry(record: Record) -> Entry | None:
 
 
 class Ledger:
-    """What was done with the letters of one dead-letter topic; two bits of memory a letter."""
+    """What was done with the letters of one dead-letter topic.
 
-    def __init__(self, topic_id: str) -> None:
+    Two bits of memory for each letter (1 KiB for every 4,096 offsets with an entry), and some 100
+    bytes for each event that was sent, of which there may be `most_sent`.
+    """
+
+    def __init__(self, topic_id: str, most_sent: int = MOST_SENT) -> None:
         self._topic_id = topic_id
         self._actions: dict[tuple[int, int], bytearray] = {}
         self._sent: set[bytes] = set()
+        self._most_sent = most_sent
+        self._is_full = False
 
     def add(self, entry: Entry) -> None:
         """Count an entry in; of an older topic of this name only its source counts."""
         if entry.action == Action.REDRIVEN:
-            self._sent.add(_deed(entry.source, entry.source_timestamp, entry.target))
+            self._add_sent(fingerprint(entry.source, entry.source_timestamp, entry.target))
         code = _CODES.get(Action(entry.action)) if entry.action in set(Action) else None
         if code is None or entry.topic_id != self._topic_id:
             return
         chunk, byte, shift = _where(entry.partition, entry.offset)
         bits = self._actions.setdefault(chunk, bytearray((1 << _CHUNK_BITS) // _PER_BYTE))
         bits[byte] = bits[byte] & ~(3 << shift) | code << shift
+
+    def _add_sent(self, event: bytes) -> None:
+        if len(self._sent) < self._most_sent:
+            self._sent.add(event)
+        elif event not in self._sent:
+            self._is_full = True
 
     def action(self, partition: int, offset: int) -> Action | None:
         """What was done with a letter; None: nothing."""
@@ -132,8 +159,21 @@ class Ledger:
         return _ACTIONS.get(bits[byte] >> shift & 3)
 
     def was_sent(self, source: str, source_timestamp: int | None, target: str) -> bool:
-        """Whether an event was sent there before, by this letter or by another one of it."""
-        return bool(source) and _deed(source, source_timestamp, target) in self._sent
+        """Whether an event was sent there before, by this letter or by another one of it.
+
+        RefusedError when more were sent than are held in memory, so that nobody knows.
+        """
+        if not source:
+            return False
+        if fingerprint(source, source_timestamp, target) in self._sent:
+            return True
+        if self._is_full:
+            raise RefusedError(
+                f"the ledger lists more than {self._most_sent:,} events that were sent, which is "
+                "the most that the desk can tell apart: send again when its topic's retention has "
+                "deleted older entries"
+            )
+        return False
 
 
 def _where(partition: int, offset: int) -> tuple[tuple[int, int], int, int]:
@@ -146,7 +186,7 @@ def _where(partition: int, offset: int) -> tuple[tuple[int, int], int, int]:
     )
 
 
-def _deed(source: str, source_timestamp: int | None, target: str) -> bytes:
-    return hashlib.blake2b(
-        f"{source}\n{source_timestamp}\n{target}".encode(), digest_size=12
-    ).digest()
+def fingerprint(source: str, source_timestamp: int | None, target: str) -> bytes:
+    """12 bytes for an event that was sent somewhere; no two of them share these in practice."""
+    text = f"{source}\n{source_timestamp}\n{target}"
+    return hashlib.blake2b(text.encode(), digest_size=12).digest()

@@ -11,11 +11,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from pipeline.core.record import Output
-from pipeline.deadletters.ledger import Action, Entry, Ledger
+from pipeline.deadletters.ledger import Action, Entry, Ledger, fingerprint
 from pipeline.ports import (
     AbortableError,
     OutcomeUnknownError,
@@ -25,8 +24,10 @@ from pipeline.ports import (
     TransportError,
 )
 
-_LETTERS: Final = 200
+LETTERS: Final = 200
 """In one transaction."""
+_BYTES: Final = 16 * 1024 * 1024
+"""Of outputs in one transaction, and in memory; one letter may be more."""
 _MAX_ATTEMPTS: Final = 8
 _PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 15.0
@@ -38,9 +39,18 @@ class Deed(NamedTuple):
     outputs: Sequence[Output]
     entry: Entry
 
+    @property
+    def size(self) -> int:
+        """Bytes of its outputs' values."""
+        return sum(len(output.value or b"") for output in self.outputs)
+
 
 class Sender(Protocol):
     """Writes transactions as the only desk of a dead-letter topic."""
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether a new one must be opened for the next transaction."""
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -65,7 +75,10 @@ class Opener(Protocol):
     """Makes this process the only desk."""
 
     def open(self) -> tuple[Sender, Ledger]:
-        """A sender, after which no older one can write, and the ledger as it is then."""
+        """A sender, after which no older one can write, and the ledger as it is then.
+
+        FencedError when another process has become the desk since this one was.
+        """
 
 
 @dataclass
@@ -79,6 +92,7 @@ class Done:
     refused: Counter[str] = field(default_factory=Counter)
     """Why the broker refused → letters that were left alone."""
     stopped: bool = False
+    """Whether it ended before everything was tried."""
 
 
 class Redriver:
@@ -90,16 +104,22 @@ class Redriver:
         stop: Stop,
         *,
         rate: float | None = None,
+        most: int = LETTERS,
         on_done: Callable[[Done], None] | None = None,
     ) -> None:
+        """`rate` is in letters a second; `most` letters are in one transaction."""
         self._opener = opener
         self._stop = stop
         self._rate = rate
-        """Letters a second."""
+        # A slow rate has small transactions, so that it is smooth.
+        self._most = most if rate is None else max(1, min(most, int(rate)))
         self._on_done = on_done
         self.done = Done()
+        """Also after `run` has raised."""
         self._sender: Sender | None = None
         self._ledger = Ledger("")
+        self._due = 0.0
+        """When the next transaction may begin, monotonic seconds."""
 
     def run(self, deeds: Callable[[Ledger], Iterable[Deed]]) -> Done:
         """Do all deeds; they are made with the ledger as it is once nobody else can write.
@@ -107,73 +127,79 @@ class Redriver:
         Raises FencedError when another desk has taken over, and TransportError when Kafka fails
         for long. What was committed stays so, and a second run goes on from there.
         """
-        self._open()
+        self.done.stopped = True
         try:
-            began = time.monotonic()
-            for piece in _pieces(deeds(self._ledger), self._size()):
-                if self._stop.is_set():
-                    self.done.stopped = True
-                    break
-                self._do(piece)
+            if not self._do([]):  # opens, as patiently as a transaction is tried
+                return self.done
+            for piece in _pieces(deeds(self._ledger), self._most):
+                self._stop.wait(max(0.0, self._due - time.monotonic()))
+                if self._stop.is_set() or not self._do(piece):
+                    return self.done
                 if self._on_done is not None:
                     self._on_done(self.done)
-                self._wait(began)
         finally:
             self._close()
+        self.done.stopped = False
         return self.done
 
-    def _size(self) -> int:
-        """A slow rate has small transactions, so that it is smooth."""
-        return _LETTERS if self._rate is None else max(1, min(_LETTERS, int(self._rate)))
-
-    def _wait(self, began: float) -> None:
-        if self._rate is not None:
-            due = began + self.done.sent / self._rate
-            self._stop.wait(max(0.0, due - time.monotonic()))
-
-    def _do(self, piece: list[Deed]) -> None:
-        queue, failures = deque([piece]), 0
+    def _do(self, piece: list[Deed]) -> bool:
+        """Do these deeds; whether they were tried, and no stop came between."""
+        began, before = time.monotonic(), self.done.sent
+        queue, failures, is_unsure = deque([piece]), 0, False
         while queue:
-            todo = [deed for deed in queue[0] if self._is_new(deed.entry)]
-            self.done.already += len(queue[0]) - len(todo)
-            queue[0] = todo
             try:
-                self._transact(todo)
+                sender = self._opened()
+                queue[0] = self._left(queue[0], is_unsure=is_unsure)
+                is_unsure = False
+                self._transact(sender, queue[0])
             except (RecordRefusedError, TooLargeError) as error:
                 self._abort()
-                queue.popleft()
-                queue.extendleft(reversed(self._halved(todo, error)))
+                queue.extendleft(reversed(self._halved(queue.popleft(), error)))
             except (AbortableError, OutcomeUnknownError) as error:
                 failures += 1
                 if failures > _MAX_ATTEMPTS:
                     raise TransportError(f"gave up after {failures} attempts: {error}") from error
-                self._recover(error, failures)
-                queue[0] = self._without_confirmed(todo)
+                is_unsure = not self._recovered(error)
+                self._stop.wait(min(_LONGEST_PAUSE_S, _PAUSE_S * 2**failures))
+                if self._stop.is_set():
+                    return False
             else:
                 queue.popleft()
+        if self._rate is not None:
+            self._due = began + (self.done.sent - before) / self._rate
+        return True
 
-    def _without_confirmed(self, deeds: list[Deed]) -> list[Deed]:
-        """A commit whose outcome was unknown may have gone through; then the ledger lists it."""
-        left = [deed for deed in deeds if self._is_new(deed.entry)]
-        self.done.sent += len(deeds) - len(left)
+    def _left(self, deeds: list[Deed], *, is_unsure: bool) -> list[Deed]:
+        """What the ledger does not list yet.
+
+        When it `is_unsure` whether they were committed, what the ledger lists is what was.
+        """
+        left: list[Deed] = []
+        seen: set[object] = set()
+        for deed in deeds:
+            entry = deed.entry
+            names: set[object] = {(entry.partition, entry.offset)}
+            if entry.action == Action.REDRIVEN and entry.source:
+                names.add(fingerprint(entry.source, entry.source_timestamp, entry.target))
+            if seen.isdisjoint(names) and not self._is_listed(entry):
+                left.append(deed)
+            seen |= names
+        if is_unsure:
+            self.done.sent += len(deeds) - len(left)
+        else:
+            self.done.already += len(deeds) - len(left)
         return left
 
-    def _is_new(self, entry: Entry) -> bool:
+    def _is_listed(self, entry: Entry) -> bool:
         if self._ledger.action(entry.partition, entry.offset) is not None:
-            return False
-        sent = entry.action == Action.REDRIVEN
-        return not (
-            sent and self._ledger.was_sent(entry.source, entry.source_timestamp, entry.target)
+            return True
+        return entry.action == Action.REDRIVEN and self._ledger.was_sent(
+            entry.source, entry.source_timestamp, entry.target
         )
 
-    def _transact(self, deeds: Sequence[Deed]) -> None:
+    def _transact(self, sender: Sender, deeds: Sequence[Deed]) -> None:
         if not deeds:
             return
-        if self._sender is None:
-            self._open()
-        sender = self._sender
-        if sender is None:
-            raise OutcomeUnknownError("no transaction could be begun")
         sender.begin()
         for deed in deeds:
             for output in deed.outputs:
@@ -193,26 +219,34 @@ class Redriver:
         middle = len(deeds) // 2
         return [deeds[:middle], deeds[middle:]]
 
-    def _recover(self, error: TransportError, failures: int) -> None:
-        """Try again after an abort; after a commit whose outcome is unknown, start anew."""
+    def _recovered(self, error: TransportError) -> bool:
+        """Whether nothing of the transaction is committed for sure, since it was aborted.
+
+        Else only a new sender helps: the ledger that comes with it tells.
+        """
         if isinstance(error, AbortableError):
-            self._abort()
-        else:
-            self._close()
-        self._stop.wait(min(_LONGEST_PAUSE_S, _PAUSE_S * 2**failures))
+            return self._abort()
+        self._close()
+        return False
+
+    def _abort(self) -> bool:
+        """Whether that is done, not only begun."""
         if self._sender is None:
-            self._open()
+            return True
+        try:
+            self._sender.abort()
+        except OutcomeUnknownError:
+            self._close()
+            return False
+        return True
 
-    def _abort(self) -> None:
-        if self._sender is not None:
-            try:
-                self._sender.abort()
-            except OutcomeUnknownError:
-                self._close()
-                self._open()
-
-    def _open(self) -> None:
-        self._sender, self._ledger = self._opener.open()
+    def _opened(self) -> Sender:
+        """The sender; a new one, and the ledger as it is then, when there is none to be used."""
+        if self._sender is not None and self._sender.is_spent:
+            self._close()
+        if self._sender is None:
+            self._sender, self._ledger = self._opener.open()
+        return self._sender
 
     def _close(self) -> None:
         if self._sender is not None:
@@ -220,8 +254,18 @@ class Redriver:
             self._sender = None
 
 
-def _pieces(deeds: Iterable[Deed], size: int) -> Iterator[list[Deed]]:
-    """The deeds in their order, so many together."""
-    left = iter(deeds)
-    while piece := list(islice(left, size)):
+def _pieces(deeds: Iterable[Deed], most: int) -> Iterator[list[Deed]]:
+    """The deeds in their order, as many together as fit."""
+    piece: list[Deed] = []
+    size = 0
+    for deed in deeds:
+        if piece and size + deed.size > _BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(deed)
+        size += deed.size
+        if len(piece) == most:
+            yield piece
+            piece, size = [], 0
+    if piece:
         yield piece

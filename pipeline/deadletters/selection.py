@@ -76,6 +76,13 @@ class Selection:
         """Whether any letter in the offsets may be not meant."""
         return replace(self, limit=None, offsets={}) != EVERYTHING
 
+    def reads(self, partition: int, offset: int) -> bool:
+        """Whether a place in the dead-letter topic is among those to be read."""
+        if not self.offsets:
+            return True
+        first, end = self.offsets.get(partition, (0, 0))
+        return first <= offset < end
+
     def holds(self, letter: DeadLetter) -> bool:
         """Whether a letter is meant; what needs only headers is looked at first."""
         return self._by_headers(letter) and self._by_value(letter)

@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 
 from pipeline.core.record import Record
 from pipeline.deadletters.ledger import (
-    HOLDER_KEY,
     Action,
     Entry,
     Holder,
     Ledger,
+    holder_key,
     read_entry,
     read_holder,
 )
+from pipeline.ports import RefusedError
 
 ENTRY = Entry("t1", 3, 7, Action.REDRIVEN, "raw/0/1/2", 5, "ann@host", 9, "r1", "enriched", "fix")
 
@@ -45,16 +46,22 @@ def test_read_back() -> None:
     """An entry survives the way through its record."""
     assert read_entry(_record(ENTRY.value())) == ENTRY
     assert ENTRY.key() == b"t1/3/7"
-    holder = Holder("ann@host", 5)
-    assert read_holder(_record(holder.value(), HOLDER_KEY)) == holder
-    assert read_entry(_record(holder.value(), HOLDER_KEY)) is None
+    holder = Holder("track.dlq.dead", "ann@host", 5, "ab12")
+    key = holder_key(holder.transactional_id)
+    assert read_holder(_record(holder.value(), key)) == holder
+    assert read_entry(_record(holder.value(), key)) is None
+    assert read_holder(_record(ENTRY.value(), ENTRY.key())) is None
+    assert read_holder(_record(None, key)) == holder.transactional_id
 
 
-@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"topic_id":5}', b"\xff"])
-def test_other_records(value: bytes | None) -> None:
-    """Records of others, and tombstones, are no entries."""
+@pytest.mark.parametrize(
+    "value", [b"", b"{", b"[]", b'{"topic_id":5}', b"\xff", ENTRY.value().replace(b":9", b":-9")]
+)
+def test_other_records(value: bytes) -> None:
+    """Records of others are no entries; nor is one at no possible time."""
     assert read_entry(_record(value)) is None
-    assert read_holder(_record(value, HOLDER_KEY)) is None
+    assert read_entry(_record(None)) is None
+    assert read_holder(_record(value, holder_key("t"))) is None
 
 
 def test_topic_created_anew() -> None:
@@ -73,3 +80,20 @@ def test_unknown_action() -> None:
     ledger = Ledger("t1")
     ledger.add(Entry("t1", 0, 0, "shredded", "", None, "", 0, ""))
     assert ledger.action(0, 0) is None
+
+
+def _sent(number: int) -> Entry:
+    return Entry("t1", 0, number, Action.REDRIVEN, f"raw/0/{number}", 5, "me", 1, "r1", "enriched")
+
+
+def test_more_than_can_be_told_apart() -> None:
+    """Behind the limit it is still known what was sent, and nobody guesses about anything else."""
+    ledger = Ledger("t1", most_sent=2)
+    for number in (0, 1, 1):
+        ledger.add(_sent(number))
+    assert not ledger.was_sent("raw/0/7", 5, "enriched")
+    ledger.add(_sent(2))
+    assert ledger.was_sent("raw/0/1", 5, "enriched")
+    assert ledger.action(0, 2) is Action.REDRIVEN
+    with pytest.raises(RefusedError, match="more than 2 events"):
+        ledger.was_sent("raw/0/7", 5, "enriched")

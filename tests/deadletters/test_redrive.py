@@ -22,7 +22,15 @@ from pipeline.ports import (
 )
 
 TOPIC_ID = "t1"
-FAULTS = ("abortable", "committed but unknown", "lost and unknown", "send fails")
+FAULTS = (
+    "abortable",
+    "committed but unknown",
+    "lost and unknown",
+    "send fails",
+    "abort fails",
+    "slow",
+    "opening fails",
+)
 
 
 def entry(number: int, *, action: Action = Action.REDRIVEN, source: str = "") -> Entry:
@@ -31,10 +39,10 @@ def entry(number: int, *, action: Action = Action.REDRIVEN, source: str = "") ->
     return Entry(TOPIC_ID, 0, number, action, source, 5, "me", 1, "r1", "enriched")
 
 
-def deed(number: int, **more: str) -> Deed:
+def deed(number: int, source: str = "", value: bytes = b"") -> Deed:
     """One output and its entry."""
-    output = Output(Role.ENRICHED, b"%d" % number, None, (), 1, 0)
-    return Deed([output], entry(number, **more))  # type: ignore[arg-type]
+    output = Output(Role.ENRICHED, value or b"%d" % number, None, (), 1, 0)
+    return Deed([output], entry(number, source=source))
 
 
 class Store:
@@ -52,6 +60,9 @@ class Store:
 
     def open(self) -> tuple[_Sender, Ledger]:
         """As an opener does it."""
+        if self.faults[:1] == ["opening fails"]:
+            self.faults.pop(0)
+            raise OutcomeUnknownError("open")
         self.opened += 1
         ledger = Ledger(TOPIC_ID)
         for each in self.entries:
@@ -62,10 +73,12 @@ class Store:
 class _Sender:
     def __init__(self, store: Store, epoch: int) -> None:
         self._store, self._epoch = store, epoch
+        self.is_spent = False
         self._outputs: list[bytes] = []
         self._entries: list[Entry] = []
 
     def begin(self) -> None:
+        assert not self.is_spent
         self._outputs, self._entries = [], []
 
     def send(self, output: Output) -> None:
@@ -90,11 +103,15 @@ class _Sender:
             store.transactions += 1
             store.outputs += self._outputs
             store.entries += self._entries
+        self.is_spent = fault == "slow"
         if fault in {"committed but unknown", "lost and unknown"}:
             raise OutcomeUnknownError(fault)
 
     def abort(self) -> None:
-        self.begin()
+        self._outputs, self._entries = [], []
+        if self._store.faults[:1] == ["abort fails"]:
+            self._store.faults.pop(0)
+            raise OutcomeUnknownError("abort")
 
     def close(self) -> None:
         pass
@@ -118,6 +135,21 @@ class _StopAfter(_Stop):
     def is_set(self) -> bool:
         self._left -= 1
         return self._left < 0
+
+
+class _StopAtWait(_Stop):
+    """Asked to stop during a wait: before each transaction there is one, and after each failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._left = number
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        self._left -= 1
+        if not self._left:
+            self.set()
+        return self.is_set()
 
 
 def run(store: Store, deeds: list[Deed], **more: float) -> Done:
@@ -156,6 +188,58 @@ def test_two_letters_of_one_event() -> None:
     done = run(store, [deed(2, source="raw/0/9")])
     assert store.outputs == [b"1"]
     assert (done.sent, done.already) == (0, 1)
+
+
+@pytest.mark.parametrize("source", ["", "raw/0/9"])
+def test_two_in_one_transaction(source: str) -> None:
+    """The same letter twice, or two letters of one event, count once in one transaction too."""
+    store = Store()
+    second = deed(2, source=source) if source else deed(1)
+    done = run(store, [deed(1, source=source), second])
+    assert (store.outputs, store.transactions) == ([b"1"], 1)
+    assert (done.sent, done.already) == (1, 1)
+
+
+def test_spent_sender() -> None:
+    """A sender that must be replaced is, and what others have done since is seen."""
+    store = Store(["slow"])
+
+    def others(done: Done) -> None:
+        if done.sent == 1:
+            store.entries.append(entry(1))
+
+    redriver = Redriver(store, _Stop(), rate=1, on_done=others)
+    done = redriver.run(lambda _: [deed(number) for number in range(3)])
+    assert store.outputs == [b"0", b"2"]
+    assert (done.sent, done.already, store.opened) == (2, 1, 2)
+
+
+def test_large_outputs() -> None:
+    """A transaction has a bounded number of bytes, unless one letter alone has more."""
+    store = Store()
+    sizes = [9, 9, 17, 1, 1]
+    run(store, [deed(n, value=bytes(size << 20)) for n, size in enumerate(sizes)])
+    assert [len(value) >> 20 for value in store.outputs] == sizes
+    assert store.transactions == 4
+
+
+def test_stopped_while_it_fails() -> None:
+    """A stop that comes while Kafka fails is heard, and what was done until then is known."""
+    store = Store(["", *["lost and unknown"] * 50])
+    redriver = Redriver(store, _StopAtWait(3), rate=2)
+    done = redriver.run(lambda _: [deed(number) for number in range(6)])
+    assert (done.sent, done.stopped) == (2, True)
+    assert len(store.outputs) == 2
+
+
+def test_failing_for_good_is_told() -> None:
+    """What was committed before is known, also when it ends by an error."""
+    store = Store(["", *["abortable"] * 50])
+    redriver = Redriver(store, _Stop(), rate=2)
+    with pytest.raises(TransportError):
+        redriver.run(lambda _: [deed(number) for number in range(6)])
+    assert (redriver.done.sent, redriver.done.stopped) == (2, True)
+    assert len(store.outputs) == 2
 
 
 def test_other_desk_takes_over() -> None:

@@ -266,7 +266,13 @@ def test_desk(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
         Grant(ResourceType.GROUP, group, operation.DESCRIBE),
         Grant(ResourceType.TRANSACTIONAL_ID, f"track.dlq.{names.dead_letter}", operation.WRITE),
     ]
+    flags = ("dlq", "redrive", "--execute", "--reinsert-failing")
+    for missing in (*sending[3:5], *sending[-2:]):
+        secure_kafka.allow_only([grant for grant in sending if grant != missing])
+        ran = _run(secure_kafka, secure_pipeline, *flags)
+        assert ran.code == Exit.KAFKA, missing
+        assert missing.name in ran.err
+        assert f"grant this user {missing.operation.name}" in ran.err
     secure_kafka.allow_only(sending)
-    flags = ("redrive", "--execute", "--reinsert-failing")
-    ran = _run(secure_kafka, secure_pipeline, "dlq", *flags)
+    ran = _run(secure_kafka, secure_pipeline, *flags)
     assert "1 letters done" in ran.out.decode(), ran.err

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from pipeline.commands.dlq.place import whoami
 from pipeline.core.record import Role
 from pipeline.exits import Exit
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic, set_topic_config
@@ -158,21 +159,6 @@ def test_more_than_was_said(refused: Pipeline) -> None:
     assert _enriched(refused) == []
 
 
-def test_without_a_ledger(pipeline: Pipeline) -> None:
-    """Reading works without the ledger; writing says how to create it."""
-    assert pipeline.run("dlq", "list").code == 0
-    ran = pipeline.run("dlq", "redrive")
-    assert ran.code == Exit.KAFKA
-    assert "track-pipeline topics create --ledger" in ran.err
-
-
-def test_to_itself(refused: Pipeline) -> None:
-    """Letters are not sent to where they are read from."""
-    ran = refused.run("dlq", "redrive", "--topic", refused.names.enriched)
-    assert ran.code == Exit.USAGE
-    assert "is where letters would be sent to" in ran.err
-
-
 def test_refused_by_the_broker(refused: Pipeline) -> None:
     """One that its topic does not take is counted, and the others are sent."""
     names = refused.names
@@ -287,4 +273,24 @@ def test_two_desks(pipeline: Pipeline) -> None:
     assert older.wait(PATIENCE_S) == Exit.FENCED
     assert newer.wait(PATIENCE_S) == 0
     _exactly_once(pipeline)
-    assert "another desk has taken over" in pipeline.text("command-1")
+    topic = pipeline.names.dead_letter
+    assert f"another desk has taken over topic {topic}: {whoami()} since" in pipeline.text(
+        "command-1"
+    )
+
+
+def test_beside_a_worker(pipeline: Pipeline) -> None:
+    """While a worker with the new rules is at work, old events and new ones are there once."""
+    old = range(MANY // 2)
+    _refused(pipeline, old)
+    worker = pipeline.start(rules__revenue_invalid="warn")
+    produce(pipeline.servers, pipeline.names.raw, map(_bad, range(MANY // 2, MANY // 2 + 3)))
+    pipeline.wait_until_done()
+    desk = pipeline.start_command("dlq", "redrive", "--execute", "--rate", "400", env=LENIENT)
+    for first in range(MANY // 2 + 3, MANY, 250):
+        numbers = range(first, min(first + 250, MANY))
+        produce(pipeline.servers, pipeline.names.raw, map(_bad, numbers))
+    pipeline.wait_until_done()
+    assert desk.wait(PATIENCE_S) == 0
+    assert terminate(worker) == 0
+    _exactly_once(pipeline)

@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.commands.dlq.sending import DeskOpener, Place
+from pipeline.commands.dlq.place import Place
+from pipeline.commands.dlq.sending import DeskOpener
+from pipeline.commands.progress import shown_progress
 from pipeline.core.readable import escaped
+from pipeline.core.record import Role
 from pipeline.deadletters.ledger import Ledger
 from pipeline.deadletters.redrive import Deed, Done, Redriver
 from pipeline.edges.signals import stopping_on_signals
 from pipeline.exits import Exit
+from pipeline.progress import Progress
 
 
-def execute(
+def execute(  # noqa: PLR0913  what decides about a run
     where: Place,
     deeds: Callable[[Ledger], Iterable[Deed]],
     id_: str,
     *,
+    planned: int,
+    written: Collection[Role],
     rate: float | None,
     as_json: bool,
 ) -> int:
-    """Do all deeds; how many letters the broker refused.
+    """Do all deeds, of which there may be as many as `planned`; how many the broker refused.
 
-    Ends the program with exit code 130 after a signal; what was done until then is said, and stays.
+    `written` are the outputs that there may be. Ends the program with exit code 130 after a signal.
+    Whatever ends it, what was done until then is said, and stays.
     """
+    where.check(written)
     console = Console(stderr=True)
-    with stopping_on_signals() as stop, console.status("sending letters") as status:
+    done = Done()
+    try:
+        with stopping_on_signals() as stop, shown_progress(console) as on_progress:
 
-        def show(done: Done) -> None:
-            status.update(f"{done.sent:,} letters done")
+            def show(done: Done) -> None:
+                tried = done.sent + done.already + done.refused.total()
+                on_progress(Progress("sending letters", min(tried, planned), planned))
 
-        on_done = show if console.is_terminal else None
-        done = Redriver(DeskOpener(where), stop, rate=rate, on_done=on_done).run(deeds)
-    _say(done, id_, as_json=as_json)
+            on_done = show if console.is_terminal else None
+            redriver = Redriver(DeskOpener(where), stop, rate=rate, on_done=on_done)
+            done = redriver.done
+            redriver.run(deeds)
+    finally:  # when the bar is gone, which would take the last line with it
+        _say(done, id_, as_json=as_json)
     if done.stopped:
         raise click.exceptions.Exit(Exit.INTERRUPTED)
     return done.refused.total()

@@ -4,53 +4,105 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import click
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.commands.console import output_console
-from pipeline.commands.dlq.options import Asked, desk_command
-from pipeline.commands.dlq.sending import DeskOpener, place
-from pipeline.core.readable import escaped
-from pipeline.core.record import Role
+from pipeline.commands.dlq.ledger_topic import LedgerTopic
+from pipeline.commands.moment import Moment
+from pipeline.commands.options import PIPELINE_FLAGS, with_settings
+from pipeline.core.readable import escaped, one_line
 from pipeline.core.timestamps import format_time
-from pipeline.deadletters.ledger import Entry
+from pipeline.deadletters.ledger import Entry, read_entry
+from pipeline.settings import Settings
+from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
+from pipeline.window import FORMS, Window
+from pipeline.wiring import admin, range_reader
 
-_Run = tuple[str, str, str, int, str, str, str]
+
+class _Run(NamedTuple):
+    """What the entries of one command have in common."""
+
+    at: int
+    """Epoch milliseconds."""
+    id: str
+    action: str
+    who: str
+    target: str
+    repair: str
+    because: str
 
 
 @click.command()
-@desk_command
-def history(asked: Asked) -> None:
-    """List redrives and discards: when, by whom, how many letters, to where, why."""
-    captured = asked.desk.captured
-    topics = {Role.DEAD_LETTER: captured.topic}
-    where = place(asked.settings, captured.topic, captured.topic_id, topics)
-    _, _, entries = DeskOpener(where).read()
-    runs = Counter(map(_run_of, entries))
-    ordered = sorted(runs.items(), key=lambda item: (item[0][3], item[0]))
-    if asked.as_json:
+@with_settings(*PIPELINE_FLAGS, needs_kafka=True)
+@click.option(
+    "--topic", metavar="NAME", help="Dead-letter topic, such as that of a replay or of Connect."
+)
+@click.option(
+    "--since",
+    type=Moment("earliest"),
+    default="earliest",
+    metavar="TIME",
+    help=f"Begun at this time or later: {FORMS}.",
+)
+@click.option(
+    "--until", type=Moment("latest"), default="latest", metavar="TIME", help="Begun before this."
+)
+@click.option("--json", "as_json", is_flag=True, help="NDJSON on standard output.")
+def history(
+    settings: Settings, topic: str | None, since: int | None, until: int | None, *, as_json: bool
+) -> None:
+    """List redrives and discards: when, by whom, how many letters, to where, why.
+
+    What is older than the ledger's retention is forgotten.
+    """
+    topic, window = topic or settings.topics.dead_letter, Window(since, until)
+    runs = Counter(_run_of(entry) for entry in _entries(settings, topic) if window.holds(entry.at))
+    ordered = sorted(runs.items())
+    if as_json:
         for run, count in ordered:
             click.echo(escaped(json.dumps(_plain(run, count), ensure_ascii=False)))
+    elif ordered:
+        _print(ordered)
+    if not runs:
+        text = f"nothing was done with letters of {topic} {window.text()}"
+        click.echo(escaped(text.rstrip()), err=True)
+
+
+def _entries(settings: Settings, topic: str) -> Iterator[Entry]:
+    cluster, ledger = admin(settings), topic + LEDGER_SUFFIX
+    cluster.wait_until_reachable()
+    facts = cluster.topics([ledger])
+    if ledger not in facts:
         return
+    refuse_forbidden(facts.values(), "READ")
+    for record in LedgerTopic(cluster, range_reader(settings), ledger).news(stable=True):
+        entry = read_entry(record)
+        if entry is not None:
+            yield entry
+
+
+def _print(runs: list[tuple[_Run, int]]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("when", "who", "what", "letters", "to", "repair or reason", "id"):
         table.add_column(name, justify="right" if name == "letters" else "left")
-    for (id_, action, who, at, target, repair, because), count in ordered:
-        cells = (format_time(at), who, action, f"{count:,}", target, repair or because, id_)
-        table.add_row(*(Text(escaped(cell)) for cell in cells))
+    for run, count in runs:
+        why = run.repair or run.because
+        cells = (format_time(run.at), run.who, run.action, f"{count:,}", run.target, why, run.id)
+        table.add_row(*(Text(one_line(cell)) for cell in cells))
     output_console().print(table)
-    if not runs:
-        click.echo(f"nothing was done with letters of {captured.topic} yet", err=True)
 
 
 def _run_of(entry: Entry) -> _Run:
-    return (
+    return _Run(
+        entry.at,
         entry.id,
         entry.action,
         entry.who,
-        entry.at,
         entry.target,
         entry.repair,
         entry.because,
@@ -58,14 +110,13 @@ def _run_of(entry: Entry) -> _Run:
 
 
 def _plain(run: _Run, count: int) -> dict[str, object]:
-    id_, action, who, at, target, repair, because = run
     return {
-        "id": id_,
-        "action": action,
-        "who": who,
-        "at": format_time(at),
+        "id": run.id,
+        "action": run.action,
+        "who": run.who,
+        "at": format_time(run.at),
         "letters": count,
-        "target": target or None,
-        "repair": repair or None,
-        "because": because or None,
+        "target": run.target or None,
+        "repair": run.repair or None,
+        "because": run.because or None,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +19,13 @@ from pipeline.commands.dlq.redrive import (
     most_option,
     plan_and_act,
     rate_option,
+    replay_option,
 )
 from pipeline.deadletters.export import read_letters
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.exits import Exit
 from pipeline.lines import UnusableFileError, open_input
+from pipeline.progress import OnProgress
 
 _HASH_DIGITS: Final = 12
 
@@ -44,6 +47,7 @@ class Edited:
 @desk_command
 @rate_option
 @most_option
+@replay_option
 @force_option
 @act_option
 @click.pass_context
@@ -54,6 +58,7 @@ def import_letters(  # noqa: PLR0913  one for each option
     file: Path,
     rate: float | None,
     most: int,
+    replay: str | None,
     force: bool,
     act: bool,
 ) -> None:
@@ -64,25 +69,30 @@ def import_letters(  # noqa: PLR0913  one for each option
     Exit code 0 when all were or would be sent, 1 when letters are left.
     """
     note = check_live_rules(asked, force=force, raw=False)
-    topic_id = asked.desk.captured.topic_id
-    job = job_of(asked, lambda: _letters(file, topic_id, asked), Edited(file))
+
+    def letters(_: OnProgress | None) -> Iterator[DeadLetter]:
+        return islice(_letters(file, asked), asked.selection.limit)
+
+    job = job_of(asked, letters, Edited(file), replay=replay)
     left = plan_and_act(asked, job, note, rate=rate, most=most, act=act)
     ctx.exit(Exit.DIFFERENCE if left else Exit.OK)
 
 
-def _letters(file: Path, topic_id: str, asked: Asked) -> Iterator[DeadLetter]:
+def _letters(file: Path, asked: Asked) -> Iterator[DeadLetter]:
     """Those that the filters mean. UnusableFileError for a masked one, or one of another topic."""
+    captured, selection = asked.desk.captured, asked.selection
     with open_input(str(file)) as opened:
         for exported in read_letters(opened.input):
-            place = f"{file}: letter {exported.letter.place}"
+            letter = exported.letter
+            place = f"{file}: letter {letter.place}"
             if exported.masked:
                 raise UnusableFileError(
                     f"{place} is masked, so it is not what was refused: export with --reveal"
                 )
-            if exported.topic_id != topic_id:
+            if exported.topic_id != captured.topic_id:
                 raise UnusableFileError(
-                    f"{place} is of another topic than {asked.desk.captured.topic}, or of an "
-                    "older one of this name: name its topic with --topic"
+                    f"{place} is of another topic than {captured.topic}, or of an older one of "
+                    "this name: name its topic with --topic"
                 )
-            if asked.selection.holds(exported.letter):
-                yield exported.letter
+            if selection.reads(letter.partition, letter.offset) and selection.holds(letter):
+                yield letter

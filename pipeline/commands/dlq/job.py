@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from rich.console import Console
+
 from pipeline.audit.money import Purse
 from pipeline.commands.dlq.options import Asked
-from pipeline.commands.dlq.sending import Place, new_id, place, whoami
+from pipeline.commands.dlq.place import Place, new_id, place, whoami
+from pipeline.commands.progress import shown_progress
 from pipeline.core.record import Headers, Output, Role
-from pipeline.deadletters.again import as_raw
+from pipeline.deadletters.again import Again, as_raw
 from pipeline.deadletters.candidates import (
     Candidate,
     Chooser,
@@ -24,12 +28,18 @@ from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.redrive import Deed
 from pipeline.deadletters.repair import Repair
 from pipeline.deadletters.whatif import CRASH, Examiner
+from pipeline.progress import OnProgress
 from pipeline.settings import Settings, SettingsError
 from pipeline.wiring import WallClock, make_again, make_processor
 
 ENRICHED, RAW = "enriched", "raw"
 REDRIVE: Final = "track.redrive"
+_OF_REPLAY: Final = ".replay."
+"""Between the name of a topic and the id of a replay."""
 _LETTER: Final = "track.redrive.letter"
+
+Letters = Callable[[OnProgress | None], Iterable[DeadLetter]]
+"""Those that are meant; asked for the plan, and once more to send them."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +47,7 @@ class Job:
     """One redrive."""
 
     settings: Settings
-    letters: Callable[[], Iterable[DeadLetter]]
-    """Those that are meant; asked for the plan, and once more to send them."""
+    letters: Letters
     repair: Repair
     rules: Rules
     where: Place
@@ -47,13 +56,30 @@ class Job:
     id: str
     now: int
 
-    def candidates(self, ledger: Ledger) -> Iterator[Candidate]:
+    @property
+    def written(self) -> set[Role]:
+        """The outputs that there may be."""
+        left_out = set() if self.reinsert else {Role.DEAD_LETTER}
+        return set(self.where.outputs) - left_out
+
+    def planned(self, plan: Plan) -> int:
+        """Letters of a plan that something is done with."""
+        return plan.send + (plan.failing if self.reinsert else 0)
+
+    def candidates(
+        self, ledger: Ledger, on_progress: OnProgress | None = None
+    ) -> Iterator[Candidate]:
         """Every letter that is meant, with the decision."""
-        examiner = Examiner(make_again(self.settings), self.repair)
+        examiner = Examiner(self._again(), self.repair)
+        letters = self.letters(on_progress)
         try:
-            yield from Chooser(examiner, self.rules, ledger).choose(self.letters(), self.now)
+            yield from Chooser(examiner, self.rules, ledger).choose(letters, self.now)
         finally:
             examiner.end()
+
+    def _again(self) -> Again:
+        """The rules; what they make of a replay's letters is the replay's, too."""
+        return make_again(self.settings, replay=self.rules.replay)
 
     def deeds(self, ledger: Ledger) -> Iterator[Deed]:
         """What is to be written, letter by letter."""
@@ -78,7 +104,7 @@ class Job:
         letter, verdict = candidate.letter, candidate.verdict
         if verdict.value == letter.value:
             return self._linked(candidate)
-        outputs = make_again(self.settings).outputs(letter, self.now, letter.value)
+        outputs = self._again().outputs(letter, self.now, letter.value)
         if any(output.role is not Role.DEAD_LETTER for output in outputs):
             return []
         return self._linked(candidate._replace(verdict=verdict._replace(outputs=outputs)))
@@ -123,31 +149,33 @@ class Job:
 
 def job_of(  # noqa: PLR0913  what can be asked for
     asked: Asked,
-    letters: Callable[[], Iterable[DeadLetter]],
+    letters: Letters,
     repair: Repair,
     *,
     to: str = ENRICHED,
+    replay: str | None = None,
     max_attempts: int | None = None,
     reinsert: bool = False,
 ) -> Job:
     """The job for these letters; RefusedError and SettingsError when it can't be done."""
     settings, captured = asked.settings, asked.desk.captured
-    suffix = captured.topic.partition(".replay.")[2]
-    enriched, identify = settings.topics.enriched, settings.topics.identify
-    if suffix:  # the letters of a replay go to that replay's output
-        enriched, identify = f"{enriched}.replay.{suffix}", f"{identify}.replay.{suffix}"
-    target = enriched if to == ENRICHED else settings.topics.raw
-    if captured.topic in {target, identify}:
+    if replay is None:  # a replay's own topic is named after it
+        replay = captured.topic.partition(_OF_REPLAY)[2]
+    if replay and to == RAW:
+        problem = "--to raw: the live worker would take a replay's events for its own"
+        raise SettingsError([f"{problem}: use --to enriched, which is the replay's output"])
+    outputs = {
+        **_targets(settings, to, f"{_OF_REPLAY}{replay}" if replay else ""),
+        Role.DEAD_LETTER: captured.topic,
+    }
+    if captured.topic in {outputs[Role.ENRICHED], outputs.get(Role.IDENTIFY)}:
         raise SettingsError([f"--topic: {captured.topic} is where letters would be sent to"])
-    outputs = {Role.ENRICHED: target, Role.DEAD_LETTER: captured.topic}
-    if settings.identify and to == ENRICHED:
-        outputs[Role.IDENTIFY] = identify
     now = WallClock().now()
     return Job(
         settings,
         letters,
         repair,
-        Rules(target, suffix, max_attempts, CRASH in asked.selection.stages),
+        Rules(outputs[Role.ENRICHED], replay, max_attempts, CRASH in asked.selection.stages),
         place(settings, captured.topic, captured.topic_id, outputs),
         to,
         reinsert,
@@ -156,9 +184,21 @@ def job_of(  # noqa: PLR0913  what can be asked for
     )
 
 
+def _targets(settings: Settings, to: str, suffix: str) -> dict[Role, str]:
+    """Where the outputs go that are no letters."""
+    if to == RAW:
+        return {Role.ENRICHED: settings.topics.raw}
+    targets = {Role.ENRICHED: settings.topics.enriched + suffix}
+    if settings.identify:
+        targets[Role.IDENTIFY] = settings.topics.identify + suffix
+    return targets
+
+
 def plan_of(job: Job, ledger: Ledger) -> Plan:
-    """What the job would do, as things are now."""
-    plan, purse = Plan(), Purse(make_processor(job.settings))
-    for candidate in job.candidates(ledger):
-        plan.add(candidate, purse)
+    """What the job would do, as things are now; progress is shown on standard error."""
+    plan, purse, began = Plan(), Purse(make_processor(job.settings)), time.monotonic()
+    with shown_progress(Console(stderr=True)) as on_progress:
+        for candidate in job.candidates(ledger, on_progress):
+            plan.add(candidate, purse)
+    plan.took_s = time.monotonic() - began
     return plan

@@ -13,23 +13,30 @@ from pipeline.wiring import admin, make_again
 def check_live_rules(asked: Asked, *, force: bool, raw: bool) -> str:
     """A note for the plan; SettingsError when a fix must be deployed first.
 
-    `raw`: letters go through the worker once more, which must believe their origin headers.
+    `raw`: letters go through the worker once more, which must believe their origin headers; without
+    that they are new events, so that nothing forces it. TransportError when the commits can't be
+    read, unless it is forced.
     """
     settings = asked.settings
     try:
-        notes = admin(settings).commit_notes(settings.group, settings.topics.raw)
-    except TransportError:
-        notes = []
-    live = newest_note(notes)
+        live = newest_note(admin(settings).commit_notes(settings.group, settings.topics.raw))
+    except TransportError as error:
+        if not force or raw:
+            raise
+        return f"the live worker's rules are not known ({error})"
     if live is None:
-        return f"group {settings.group} has committed nothing, so its rules are not known"
-    here = make_again(settings).contract
+        text = f"group {settings.group} has committed nothing of {settings.topics.raw}"
+        if raw:
+            problem = f"{text}, so it is not known whether it accepts origin headers"
+            raise SettingsError([f"--to raw: {problem}: name the worker's group with --group"])
+        return f"{text}, so its rules are not known: is --group right?"
     if raw and not live.origin:
         problem = (
             "--to raw: the live worker does not accept origin headers, so these events would be "
             "new ones: set accept_origin_headers there, or use --to enriched"
         )
         raise SettingsError([problem])
+    here = make_again(settings).contract
     if live.contract == here:
         return ""
     since = format_time(live.at)

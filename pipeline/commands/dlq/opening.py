@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pipeline.commands.dlq.ledger_topic import LedgerTopic
 from pipeline.deadletters.desk import Captured, Desk
 from pipeline.deadletters.ledger import Ledger, read_entry
 from pipeline.deadletters.selection import Selection
@@ -35,8 +36,7 @@ def open_desk(settings: Settings, topic: str, selection: Selection) -> Desk:
         text = f"without READ on topic {ledger_topic} it is not known what was done with letters"
         click.echo(f"warning: {text}", err=True)
     elif ledger_topic in facts:
-        extents = cluster.extents(ledger_topic, stable=True)
-        for record in reader.read({(ledger_topic, n): ends for n, ends in extents.items()}):
+        for record in LedgerTopic(cluster, reader, ledger_topic).news(stable=True):
             entry = read_entry(record)
             if entry is not None:
                 ledger.add(entry)

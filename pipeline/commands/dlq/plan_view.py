@@ -4,71 +4,112 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.audit.money import plain_amount
+from pipeline.audit.money import Place, Sums, plain_amount
 from pipeline.commands.console import output_console
 from pipeline.commands.dlq.job import ENRICHED, RAW, Job
 from pipeline.core.origin import ORIGIN
-from pipeline.core.readable import escaped
+from pipeline.core.readable import escaped, one_line
+from pipeline.core.record import Role
 from pipeline.deadletters.candidates import Plan
+from pipeline.deadletters.masking import mask
 
 _SHOWN: Final = 20
+_MINUTES_FROM_S: Final = 120
+_REPLAYS: Final = (
+    "a later replay of the raw topic meets these events twice; it pairs them by their "
+    f"{ORIGIN} headers"
+)
 
 
-def show_plan(job: Job, plan: Plan, rate: float | None, note: str, *, as_json: bool) -> None:
+class View(NamedTuple):
+    """A plan, and what else is shown of it."""
+
+    job: Job
+    plan: Plan
+    rate: float | None
+    """Most letters a second."""
+    note: str
+    """What is not known of the live worker, or differs; empty for nothing."""
+    reveal: bool
+
+    @property
+    def seconds(self) -> float:
+        """To try the letters again takes as long as for the plan, or as the rate lets it."""
+        if self.rate is None:
+            return self.plan.took_s
+        return max(self.plan.took_s, self.job.planned(self.plan) / self.rate)
+
+    @property
+    def said(self) -> list[str]:
+        """What is wrong with some letters that could not even be tried."""
+        return self.plan.said if self.reveal else [mask(text) for text in self.plan.said]
+
+    def targets(self) -> list[str]:
+        """The topics that something is written to; that of the events in any case."""
+        written = {} if self.job.to == RAW else self.plan.outputs
+        outputs = self.job.where.outputs.items()
+        return [name for role, name in outputs if role is Role.ENRICHED or written.get(role)]
+
+    def money(self) -> Iterator[str]:
+        """By currency; exact."""
+        sums = Sums()
+        for where, amount in self.plan.money.amounts.items():
+            sums.count(Place("", where.currency), amount)
+        for where, amount in sorted(sums.amounts.items()):
+            yield f"{plain_amount(amount)} {where.currency}"
+
+
+def show_plan(view: View, *, as_json: bool) -> None:
     """On standard output."""
     if as_json:
-        click.echo(escaped(json.dumps(_plain(job, plan, note), ensure_ascii=False)))
+        click.echo(escaped(json.dumps(_plain(view), ensure_ascii=False)))
         return
     console = output_console()
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in _facts(job, plan, rate, note):
-        table.add_row(Text(name, "bold"), Text(escaped(value)))
+    for name, value in _facts(view):
+        table.add_row(Text(name, "bold"), Text(one_line(value)))
     console.print(table)
-    if plan.not_sent:
-        _show_not_sent(console, plan)
+    if view.plan.not_sent:
+        _show_not_sent(console, view.plan)
+    for text in view.said:
+        console.print(Text(one_line(text)))
 
 
-def _facts(job: Job, plan: Plan, rate: float | None, note: str) -> Iterator[tuple[str, str]]:
+def _facts(view: View) -> Iterator[tuple[str, str]]:
+    job, plan = view.job, view.plan
     yield "letters to send", f"{plan.send:,}"
-    yield "to", f"{job.rules.target}{' (raw)' if job.to == RAW else ''}"
+    yield "to", f"{', '.join(view.targets())}{' (raw)' if job.to == RAW else ''}"
     written = ", ".join(f"{number:,} {role}" for role, number in sorted(plan.outputs.items()))
     if written and job.to == ENRICHED:
         yield "records", written
-    for money in _money(plan):
+    for money in view.money():
         yield "revenue", money
     if job.repair.name:
         yield "repair", job.repair.name
-    if rate is not None:
-        yield "takes about", f"{plan.send / rate:,.0f} s at {rate:g} letters/s"
+    if job.reinsert and plan.failing:
+        yield "to reinsert", f"{plan.failing:,} that fail again, to {job.where.topic}"
+    if job.planned(plan):
+        yield "takes about", _time(view)
     for sample in plan.samples:
         letter = sample.letter
         yield "for example", f"{letter.place} {letter.reason} {letter.event} {sample.source}"
     if job.to == RAW:
-        yield (
-            "note",
-            (
-                "a later replay of the raw topic meets these events twice; it pairs them by their "
-                f"{ORIGIN} headers"
-            ),
-        )
-    if note:
-        yield "note", note
+        yield "note", _REPLAYS
+    if view.note:
+        yield "note", view.note
 
 
-def _money(plan: Plan) -> Iterator[str]:
-    by_currency: dict[str, Decimal] = {}
-    for where, amount in plan.money.amounts.items():
-        by_currency[where.currency] = by_currency.get(where.currency, Decimal()) + amount
-    for currency, amount in sorted(by_currency.items()):
-        yield f"{plain_amount(amount)} {currency}"
+def _time(view: View) -> str:
+    seconds = view.seconds
+    text = f"{seconds:,.0f} s" if seconds < _MINUTES_FROM_S else f"{seconds / 60:,.0f} min"
+    return f"{text}, and the writing" if view.rate is None else f"{text} at {view.rate:g} letters/s"
 
 
 def _show_not_sent(console: Console, plan: Plan) -> None:
@@ -80,14 +121,19 @@ def _show_not_sent(console: Console, plan: Plan) -> None:
     console.print(table)
 
 
-def _plain(job: Job, plan: Plan, note: str) -> dict[str, Any]:
+def _plain(view: View) -> dict[str, Any]:
+    job, plan = view.job, view.plan
     return {
         "id": job.id,
         "to": job.rules.target,
         "send": plan.send,
+        "reinsert": plan.failing if job.reinsert else 0,
         "records": {role.value: number for role, number in plan.outputs.items()},
         "not_sent": dict(plan.not_sent),
-        "revenue": list(_money(plan)),
+        "revenue": list(view.money()),
         "repair": job.repair.name,
-        "note": note or None,
+        "rate": view.rate,
+        "seconds": round(view.seconds, 1),
+        "note": view.note or None,
+        "said": view.said,
     }

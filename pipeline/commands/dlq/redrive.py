@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from pipeline.commands.dlq.closing import say_what_was_left_out
@@ -9,10 +11,12 @@ from pipeline.commands.dlq.executing import execute
 from pipeline.commands.dlq.job import ENRICHED, RAW, Job, job_of, plan_of
 from pipeline.commands.dlq.live_rules import check_live_rules
 from pipeline.commands.dlq.options import Asked, desk_command
-from pipeline.commands.dlq.plan_view import show_plan
+from pipeline.commands.dlq.plan_view import View, show_plan
 from pipeline.commands.dlq.repair_options import with_repair
+from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.repair import Repair
 from pipeline.exits import Exit
+from pipeline.progress import OnProgress
 from pipeline.settings import SettingsError
 
 rate_option = click.option("--rate", type=click.FloatRange(0.1), help="Most letters a second.")
@@ -26,6 +30,11 @@ most_option = click.option(
 )
 force_option = click.option(
     "--force", is_flag=True, help="Also with other rules than the live worker's."
+)
+replay_option = click.option(
+    "--replay",
+    metavar="ID",
+    help="Letters of this replay, to its output; of a topic named after a replay it is that one.",
 )
 act_option = click.option(
     "--execute", "act", is_flag=True, help="Do it; else the plan is shown only."
@@ -51,6 +60,7 @@ act_option = click.option(
     is_flag=True,
     help="Write letters that fail again as new ones, with one attempt more.",
 )
+@replay_option
 @force_option
 @act_option
 @click.pass_context
@@ -64,6 +74,7 @@ def redrive(  # noqa: PLR0913  one for each option
     most: int,
     max_attempts: int | None,
     reinsert_failing: bool,
+    replay: str | None,
     force: bool,
     act: bool,
 ) -> None:
@@ -75,8 +86,18 @@ def redrive(  # noqa: PLR0913  one for each option
     Exit code 0 when everything that is meant was or would be sent, 1 when letters are left.
     """
     note = check_live_rules(asked, force=force, raw=to == RAW)
+
+    def letters(on_progress: OnProgress | None) -> Iterator[DeadLetter]:
+        return asked.desk.letters(asked.selection, done_too=asked.done_too, on_progress=on_progress)
+
     job = job_of(
-        asked, asked.letters, repair, to=to, max_attempts=max_attempts, reinsert=reinsert_failing
+        asked,
+        letters,
+        repair,
+        to=to,
+        replay=replay,
+        max_attempts=max_attempts,
+        reinsert=reinsert_failing,
     )
     left = plan_and_act(asked, job, note, rate=rate, most=most, act=act)
     ctx.exit(Exit.DIFFERENCE if left else Exit.OK)
@@ -87,14 +108,22 @@ def plan_and_act(  # noqa: PLR0913  one for each option
 ) -> int:
     """Show the plan, and do it when it is to be done; how many letters are left."""
     plan = plan_of(job, asked.desk.ledger)
-    show_plan(job, plan, rate, note, as_json=asked.as_json)
-    left = sum(plan.not_sent.values())
-    if plan.send > most:
-        text = f"{plan.send:,} letters would be sent, more than {most:,}: say --max {plan.send}"
+    show_plan(View(job, plan, rate, note, reveal=asked.reveal), as_json=asked.as_json)
+    left, planned = sum(plan.not_sent.values()), job.planned(plan)
+    if planned > most:
+        text = f"{planned:,} letters would be sent, more than {most:,}: say --max {planned}"
         raise SettingsError([f"--max: {text}"])
-    if act and (plan.send or (job.reinsert and plan.failing)):
-        left += execute(job.where, job.deeds, job.id, rate=rate, as_json=asked.as_json)
-    elif plan.send:
+    if act and planned:
+        left += execute(
+            job.where,
+            job.deeds,
+            job.id,
+            planned=planned,
+            written=job.written,
+            rate=rate,
+            as_json=asked.as_json,
+        )
+    elif planned:
         click.echo("nothing was written: --execute does it", err=True)
     say_what_was_left_out(asked, plan.send + left)
     return left

@@ -2,95 +2,50 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
-from pipeline.core.record import Output, Role
+from pipeline.commands.dlq.ledger_topic import LedgerTopic
+from pipeline.commands.dlq.place import Place, whoami
+from pipeline.core.record import Output
 from pipeline.core.timestamps import format_time
 from pipeline.deadletters.ledger import (
-    HOLDER_KEY,
     Entry,
     Holder,
     Ledger,
+    holder_key,
     read_entry,
     read_holder,
 )
 from pipeline.edges.kafka import DeskWriter
-from pipeline.ports import FencedError, RefusedError, TopicFacts
-from pipeline.settings import Settings
-from pipeline.topics import LEDGER_SUFFIX
+from pipeline.ports import FencedError, RefusedError, TransportError
 from pipeline.wiring import WallClock, admin, make_desk_writer, range_reader
 
-_ID_BYTES: Final = 2
-
-
-@dataclass(frozen=True)
-class Place:
-    """A dead-letter topic, where its letters are sent, and the facts of all these topics."""
-
-    settings: Settings
-    topic: str
-    topic_id: str
-    outputs: dict[Role, str]
-    facts: dict[str, TopicFacts]
-
-    @property
-    def ledger_topic(self) -> str:
-        """Of the dead-letter topic."""
-        return self.topic + LEDGER_SUFFIX
-
-
-def new_id(kind: str, now: int) -> str:
-    """`redrive-20261123T152200Z-ab12`."""
-    moment = format_time(now)[:19].replace("-", "").replace(":", "")
-    return f"{kind}-{moment}Z-{secrets.token_hex(_ID_BYTES)}"
-
-
-def whoami() -> str:
-    """`user@host`."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
-
-
-def place(settings: Settings, topic: str, topic_id: str, outputs: dict[Role, str]) -> Place:
-    """Checks that all topics exist; RefusedError with what to do."""
-    ledger = topic + LEDGER_SUFFIX
-    wanted = {topic, ledger, settings.topics.raw, *outputs.values()}
-    facts = {name: each for name, each in admin(settings).topics(wanted).items() if each.partitions}
-    missing = sorted({*outputs.values(), topic} - facts.keys())
-    if missing:
-        raise RefusedError(f"topics do not exist: {', '.join(missing)}")
-    if ledger not in facts:
-        flag = "" if topic == settings.topics.dead_letter else f" --dead-letter-topic {topic}"
-        raise RefusedError(
-            f"topic {ledger} does not exist, in which is noted what was done with which letter: "
-            f"create it: track-pipeline topics create --ledger{flag}"
-        )
-    return Place(settings, topic, topic_id, outputs, facts)
+_RUN_BYTES: Final = 8
 
 
 class DeskSender:
     """See `redrive.Sender`. A FencedError names who has taken over."""
 
-    def __init__(self, writer: DeskWriter, opener: DeskOpener) -> None:
+    def __init__(self, writer: DeskWriter, taken_over: Callable[[], FencedError]) -> None:
         self._writer = writer
-        self._opener = opener
+        self._taken_over = taken_over
         self.close = writer.drop
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether a new one must be opened for the next transaction."""
+        return self._writer.is_spent
 
     @contextmanager
     def _fenced_by(self) -> Iterator[None]:
         try:
             yield
         except FencedError as error:
-            raise FencedError(self._opener.taken_over()) from error
+            raise self._taken_over() from error
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -107,21 +62,17 @@ class DeskSender:
 
     def note(self, entry: Entry) -> None:
         """Add an entry of the ledger."""
-        self._note(entry.key(), entry.value())
+        self.note_record(entry.key(), entry.value())
 
-    def note_holder(self, holder: Holder) -> None:
-        """Say who writes from now on."""
-        self._note(HOLDER_KEY, holder.value())
-
-    def _note(self, key: bytes, value: bytes) -> None:
+    def note_record(self, key: bytes, value: bytes | None) -> None:
+        """Add any record of the ledger."""
         with self._fenced_by():
             self._writer.note(key, value)
 
     def commit(self) -> None:
         """Commit all of it, or nothing."""
         with self._fenced_by():
-            self._writer.commit_outputs()
-        self._writer.start_batch()
+            self._writer.commit_outputs(time.monotonic())
 
     def abort(self) -> None:
         """Give it up."""
@@ -130,40 +81,98 @@ class DeskSender:
 
 
 class DeskOpener:
-    """See `redrive.Opener`."""
+    """See `redrive.Opener`; one for each command that writes.
+
+    Kafka fences off whoever had the same transactional id. A desk under another prefix of these ids
+    has another one. So each first says in the ledger that it writes, and then reads the ledger: of
+    two desks the one that says it later finds the other, and fences it off by its own id.
+    """
 
     def __init__(self, where: Place) -> None:
         self._where = where
+        self._run = secrets.token_hex(_RUN_BYTES)
+        settings = where.settings
+        self._topic = LedgerTopic(admin(settings), range_reader(settings), where.ledger_topic)
+        self._ledger = Ledger(where.topic_id)
+        self._holders: dict[str, Holder] = {}
+        """By transactional id."""
+        self._newest: Holder | None = None
 
     def open(self) -> tuple[DeskSender, Ledger]:
         """Fence off every other desk of this topic, then read the ledger to its end."""
-        where = self._where
-        writer = make_desk_writer(where.settings, where.topic, where.outputs, where.facts)
-        sender = DeskSender(writer, self)
-        sender.begin()
-        sender.note_holder(Holder(whoami(), WallClock().now()))
-        sender.commit()
-        return sender, self.read()[0]
+        if self._newest is not None:
+            # Not the first time: another desk may have taken over from this one since.
+            self._read()
+            if not self._is_holder():
+                raise self._taken_over()
+        sender = DeskSender(self._writer(self._where.transactional_id), self._taken_over)
+        try:
+            self._become_the_desk(sender)
+        except BaseException:
+            sender.close()
+            raise
+        return sender, self._ledger
 
-    def read(self) -> tuple[Ledger, Holder | None, list[Entry]]:
-        """The ledger as it is now, who has opened it last, and all its entries."""
-        where = self._where
-        ledger, holder, entries = Ledger(where.topic_id), None, []
-        extents = admin(where.settings).extents(where.ledger_topic)
-        ranges = {(where.ledger_topic, number): ends for number, ends in extents.items()}
-        for record in range_reader(where.settings).read(ranges):
-            holder = read_holder(record) or holder
-            entry = read_entry(record)
-            if entry is not None:
-                ledger.add(entry)
-                entries.append(entry)
-        return ledger, holder, entries
+    def _become_the_desk(self, sender: DeskSender) -> None:
+        mine = self._where.transactional_id
+        if self._newest is not None:
+            self._read()
+        if not self._is_holder():
+            holder = Holder(mine, whoami(), WallClock().now(), self._run)
+            sender.begin()
+            sender.note_record(holder_key(mine), holder.value())
+            sender.commit()
+            self._read()
+        others = [id_ for id_ in self._holders if id_ != mine]
+        if others:
+            for id_ in others:
+                self._fence_off(id_)
+            self._read()
+            if not sender.is_spent:
+                sender.begin()
+                for id_ in others:
+                    sender.note_record(holder_key(id_), None)
+                sender.commit()
 
-    def taken_over(self) -> str:
-        """The sentence of the one that was fenced off."""
-        _, holder, _ = self.read()
-        by = f": {holder.who} since {format_time(holder.at)}" if holder else ""
-        return (
+    def _writer(self, transactional_id: str) -> DeskWriter:
+        where = self._where
+        try:
+            return make_desk_writer(
+                where.settings, where.topic, where.outputs, where.facts, transactional_id
+            )
+        except FencedError as error:
+            raise self._taken_over() from error
+
+    def _fence_off(self, transactional_id: str) -> None:
+        try:
+            self._writer(transactional_id).drop()
+        except RefusedError as error:
+            raise RefusedError(
+                f"{self._holders[transactional_id].who} has a desk under another "
+                f"transactional_id_prefix, which must be fenced off: use the same one ({error})"
+            ) from error
+
+    def _is_holder(self) -> bool:
+        return self._newest is not None and self._newest.run == self._run
+
+    def _read(self, *, stable: bool = False) -> None:
+        """What has come since the last time."""
+        for record in self._topic.news(stable=stable):
+            holder = read_holder(record)
+            if isinstance(holder, Holder):
+                self._newest = self._holders[holder.transactional_id] = holder
+            elif holder is not None:
+                self._holders.pop(holder, None)
+            elif (entry := read_entry(record)) is not None:
+                self._ledger.add(entry)
+
+    def _taken_over(self) -> FencedError:
+        with suppress(TransportError):
+            self._read(stable=True)
+        newest = self._newest
+        known = newest is not None and newest.run != self._run
+        by = f": {newest.who} since {format_time(newest.at)}" if newest and known else ""
+        return FencedError(
             f"another desk has taken over topic {self._where.topic}{by}. What was committed here "
             "stays; look at `track-pipeline dlq history`, and start again when it is done"
         )

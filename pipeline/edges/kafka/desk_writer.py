@@ -6,7 +6,6 @@ wherever it runs.
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from confluent_kafka import KafkaException
@@ -14,7 +13,7 @@ from confluent_kafka import KafkaException
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import Causes
 from pipeline.edges.kafka.transactions import TransactionalWriter
-from pipeline.ports import AbortableError, OutcomeUnknownError
+from pipeline.ports import OutcomeUnknownError
 
 _POLL_S: Final = 0.1
 
@@ -26,7 +25,22 @@ class DeskWriter(TransactionalWriter):
         self._ledger_topic = ledger_topic
         super().__init__(config, Causes())
 
-    def note(self, key: bytes, value: bytes) -> None:
+    @property
+    def is_spent(self) -> bool:
+        """Whether its producer must not begin another transaction."""
+        return self.renew
+
+    def begin(self) -> None:
+        """Begin a transaction; OutcomeUnknownError when it is spent.
+
+        Unlike the worker's writer it does not replace its producer by itself. That would fence off
+        a desk that has taken over since, and go on without knowing what that one has sent.
+        """
+        if self.renew:
+            raise OutcomeUnknownError("the producer is spent: the ledger must be read anew")
+        super().begin()
+
+    def note(self, key: bytes, value: bytes | None) -> None:
         """Add a record of the ledger. Raises as `send`."""
         while True:
             try:
@@ -37,14 +51,3 @@ class DeskWriter(TransactionalWriter):
                 raise self.failed(error, f"writing to topic {self._ledger_topic}") from error
             else:
                 return
-
-    def commit_outputs(self) -> None:
-        """Commit all of it, or nothing; no offsets are involved. Raises as `commit`."""
-        started = time.monotonic()
-        try:
-            self.retrying(
-                self.producer.commit_transaction, started + self.config.deadline_s, "committing"
-            )
-        except AbortableError as error:
-            raise OutcomeUnknownError(str(error)) from error
-        self._ended(started)

@@ -66,15 +66,19 @@ class TransactionalWriter(Writer):
         """See `ports.Session`."""
         del consumer
         started = time.monotonic()
-        deadline = started + self.config.deadline_s
         self.retrying(
             lambda left: self.producer.send_offsets_to_transaction(offsets, generation, left),
-            deadline,
+            started + self.config.deadline_s,
             f"committing the offsets of topic {self.config.raw_topic}",
         )
+        self.commit_outputs(started)
+
+    def commit_outputs(self, started: float) -> None:
+        """Commit, without any offsets more; all of it began at `started`, a monotonic time."""
         try:
             # A finite time-out, and after it the same call again: -1 is not bounded by
             # transaction.timeout.ms, and a commit that timed out can't be aborted.
+            deadline = started + self.config.deadline_s
             self.retrying(self.producer.commit_transaction, deadline, "committing")
         except AbortableError as error:
             # Raised by the commit itself, it does not tell that nothing was committed.

@@ -1,0 +1,202 @@
+"""What a redrive refuses, and letters that are not of the live worker, on a real broker."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.deadletter import Header
+from pipeline.core.process import Processor
+from pipeline.core.record import Record, Role
+from pipeline.exits import Exit
+from pipeline.topics import CreateOptions, ledger_spec
+from tests.brokers import RECENT, Sent, Stored, create_topics, produce, read_topic, set_topic_config
+from tests.cli.program import Ran
+from tests.kafka.worker_process import Pipeline, terminate
+
+pytestmark = pytest.mark.kafka
+
+LENIENT = {"TRACK_RULES__REVENUE_INVALID": "warn"}
+"""A rule that was relaxed after the letters were written."""
+BAD = b'{"event":"Order","userId":"u","properties":{"revenue":"x"}}'
+GOOD = BAD.replace(b'"x"', b"7.5")
+
+
+@pytest.fixture
+def with_ledger(pipeline: Pipeline) -> Pipeline:
+    """Topics and a ledger, all empty; no worker has ever run."""
+    pipeline.admin.create([ledger_spec(pipeline.names, CreateOptions(1, 1, None, 30.0), None)])
+    return pipeline
+
+
+def _write_letter(pipeline: Pipeline, replay: str = "") -> None:
+    """A letter as a worker, or a replay, writes it."""
+    processor = Processor(ContractSettings(), Identity(app="test", group="g", replay=replay))
+    record = Record(BAD, b"k", [], RECENT, pipeline.names.raw, 2, 5)
+    (letter,) = processor.process(record, RECENT)
+    assert letter.role is Role.DEAD_LETTER
+    sent = Sent(letter.value, letter.key, list(letter.headers), RECENT, 2)
+    produce(pipeline.servers, pipeline.names.dead_letter, [sent])
+
+
+def _redrive(pipeline: Pipeline, *flags: str, env: Mapping[str, str] = LENIENT) -> Ran:
+    return pipeline.run("dlq", "redrive", "--json", *flags, env=env)
+
+
+def _plan(ran: Ran) -> dict[str, Any]:
+    plan: dict[str, Any] = json.loads(ran.out.splitlines()[0])
+    return plan
+
+
+def _enriched(pipeline: Pipeline, suffix: str = "") -> list[Stored]:
+    return read_topic(pipeline.servers, pipeline.names.enriched + suffix)
+
+
+def test_without_a_ledger(pipeline: Pipeline) -> None:
+    """Reading works without the ledger; writing says how to create it."""
+    assert pipeline.run("dlq", "list").code == 0
+    ran = pipeline.run("dlq", "redrive")
+    assert ran.code == Exit.KAFKA
+    said = shlex.split(ran.err.partition("create it: track-pipeline ")[2])
+    assert pipeline.run(*said).code == 0
+    assert pipeline.run("dlq", "redrive").code == 0
+
+
+def test_to_itself(with_ledger: Pipeline) -> None:
+    """Letters are not sent to where they are read from."""
+    ran = with_ledger.run("dlq", "redrive", "--topic", with_ledger.names.enriched)
+    assert ran.code == Exit.USAGE
+    assert "is where letters would be sent to" in ran.err
+
+
+@pytest.mark.parametrize("setting", ["retention.ms", "retention.bytes"])
+def test_ledger_that_forgets(with_ledger: Pipeline, setting: str) -> None:
+    """Nothing is sent while the ledger may forget it before the letter is gone."""
+    _write_letter(with_ledger)
+    ledger = f"{with_ledger.names.dead_letter}.ledger"
+    set_topic_config(with_ledger.servers, ledger, setting, "1000")
+    ran = _redrive(with_ledger, "--execute")
+    assert ran.code == Exit.KAFKA
+    assert f"{ledger}: {setting} is 1000" in ran.err
+    assert _enriched(with_ledger) == []
+
+
+def test_raw_without_a_worker(with_ledger: Pipeline) -> None:
+    """To the raw topic nothing goes while nobody knows whether origins are believed there."""
+    _write_letter(with_ledger)
+    ran = _redrive(with_ledger, "--to", "raw", "--execute", "--force")
+    assert ran.code == Exit.USAGE
+    assert "name the worker's group with --group" in ran.err
+    assert read_topic(with_ledger.servers, with_ledger.names.raw) == []
+    assert "its rules are not known" in _plan(_redrive(with_ledger))["note"]
+
+
+def test_letters_of_a_replay(with_ledger: Pipeline) -> None:
+    """They go to the replay's own output, when they are asked for and when it exists."""
+    _write_letter(with_ledger, replay="r1")
+    plan = _plan(_redrive(with_ledger))
+    assert plan["not_sent"] == {"of replay r1, which --replay names": 1}
+    flags = ("--replay", "r1", "--execute")
+    ran = _redrive(with_ledger, *flags)
+    assert ran.code == Exit.KAFKA
+    assert f"topics do not exist: {with_ledger.names.enriched}.replay.r1" in ran.err
+    ran = _redrive(with_ledger, *flags, "--to", "raw")
+    assert ran.code == Exit.USAGE
+    output = f"{with_ledger.names.enriched}.replay.r1"
+    create_topics(with_ledger.servers, output, partitions=3)
+    assert _redrive(with_ledger, *flags).code == 0
+    assert _enriched(with_ledger) == []
+    (event,) = _enriched(with_ledger, ".replay.r1")
+    headers = dict(event.headers)
+    assert headers["track.replay"] == b"r1"
+    assert headers["track.source"] == f"{with_ledger.names.raw}/2/5".encode()
+
+
+def test_reinserted_letter_of_a_replay(with_ledger: Pipeline) -> None:
+    """A letter of a replay that fails again is still one of the replay."""
+    _write_letter(with_ledger, replay="r1")
+    create_topics(with_ledger.servers, f"{with_ledger.names.enriched}.replay.r1", partitions=3)
+    flags = ("--replay", "r1", "--reinsert-failing", "--execute")
+    assert _redrive(with_ledger, *flags, env={}).code == Exit.DIFFERENCE
+    letters = read_topic(with_ledger.servers, with_ledger.names.dead_letter)
+    said = [dict(each.headers) for each in letters]
+    assert [each[Header.REPLAY] for each in said] == [b"r1", b"r1"]
+    assert [each[Header.ATTEMPT] for each in said] == [b"1", b"2"]
+
+
+def test_reinserted_ones_count(with_ledger: Pipeline) -> None:
+    """--max bounds also what would be reinserted."""
+    for _ in range(2):
+        _write_letter(with_ledger)
+    ran = _redrive(with_ledger, "--reinsert-failing", "--max", "1", "--execute", env={})
+    assert ran.code == Exit.USAGE
+    assert "say --max 2" in ran.err
+
+
+def test_second_letter_of_an_event(with_ledger: Pipeline) -> None:
+    """Of two letters of one event one is sent, whether in one run or in two."""
+    for _ in range(2):
+        _write_letter(with_ledger)
+    again = "already sent by another letter of the event"
+    ran = _redrive(with_ledger, "--execute")
+    assert (ran.code, _plan(ran)["not_sent"]) == (Exit.DIFFERENCE, {again: 1})
+    assert _plan(_redrive(with_ledger))["not_sent"] == {again: 1}
+    assert len(_enriched(with_ledger)) == 1
+
+
+def test_import_of_a_letter_without_an_event(with_ledger: Pipeline, tmp_path: Path) -> None:
+    """A line that is twice in a file is sent once, also when its letter names no raw event."""
+    produce(with_ledger.servers, with_ledger.names.dead_letter, [Sent(GOOD, b"k", (), RECENT, 0)])
+    path = tmp_path / "letters.ndjson"
+    path.write_bytes(with_ledger.run("dlq", "export", "--reveal").out * 2)
+    ran = with_ledger.run("dlq", "import", path, "--json", "--execute")
+    assert _plan(ran)["send"] == 1
+    assert len(_enriched(with_ledger)) == 1
+    assert _plan(with_ledger.run("dlq", "import", path, "--json", "--limit", "1"))["not_sent"] == {
+        "already redriven": 1
+    }
+    ran = with_ledger.run("dlq", "import", path, "--json", "--offsets", "1:0-9")
+    assert _plan(ran)["not_sent"] == {}
+
+
+def test_audit(with_ledger: Pipeline) -> None:
+    """The audit finds every event once behind a redrive."""
+    produce(with_ledger.servers, with_ledger.names.raw, [Sent(BAD, b"k"), Sent(GOOD, b"k")])
+    worker = with_ledger.start()
+    with_ledger.wait_until_done()
+    assert terminate(worker) == 0
+    assert _redrive(with_ledger, "--execute", "--set", "/properties/revenue=7", env={}).code == 0
+    ran = with_ledger.run("audit", "--json")
+    assert ran.code == 0, ran.out
+    assert len(_enriched(with_ledger)) == 2
+
+
+def test_history_of_nothing(pipeline: Pipeline) -> None:
+    """Without a ledger nothing was done, and reading says so."""
+    ran = pipeline.run("dlq", "history", "--since", "1h")
+    assert (ran.code, ran.out) == (0, b"")
+    assert f"nothing was done with letters of {pipeline.names.dead_letter} from" in ran.err
+
+
+def test_history_since(with_ledger: Pipeline) -> None:
+    """Only what was begun in the window is listed."""
+    _write_letter(with_ledger)
+    assert with_ledger.run("dlq", "discard", "--because", "x", "--execute").code == 0
+    assert with_ledger.run("dlq", "history", "--since", "1h").out
+    assert not with_ledger.run("dlq", "history", "--until", "1h").out
+
+
+def test_discard_shows_its_plan(with_ledger: Pipeline) -> None:
+    """What would be discarded is counted by reason, with its money; nothing is written."""
+    _write_letter(with_ledger)
+    ran = with_ledger.run("dlq", "discard", "--because", "x", "--json")
+    plan = json.loads(ran.out)
+    assert (plan["discard"], plan["reasons"]) == (1, {"revenue_invalid": 1})
+    assert plan["money"]["unreadable"] == 1
+    assert read_topic(with_ledger.servers, f"{with_ledger.names.dead_letter}.ledger") == []
