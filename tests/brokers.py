@@ -33,16 +33,18 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
-from confluent_kafka.cimpl import NewPartitions, NewTopic
+from confluent_kafka.cimpl import NewPartitions
 from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
+from pipeline.edges.kafka import Admin
 from pipeline.edges.local_kafka import LocalKafka
 from pipeline.edges.local_kafka_files import PROPERTIES
 from pipeline.edges.local_kafka_jars import KAFKA_VERSION
 from pipeline.edges.local_kafka_ports import free_port
+from pipeline.ports import TopicSpec
 
 ADDRESS_VARIABLE: Final = "TRACK_TEST_BOOTSTRAP_SERVERS"
 REQUIRE_VARIABLE: Final = "TRACK_TEST_REQUIRE_BROKER"
@@ -201,10 +203,8 @@ def create_topics(
     servers: str, *names: str, partitions: int = 1, config: Mapping[str, str] | None = None
 ) -> None:
     """Create topics, and wait until they are there."""
-    topics = [NewTopic(name, partitions, 1, config=dict(config or {})) for name in names]
-    admin = AdminClient({"bootstrap.servers": servers})
-    for done in admin.create_topics(topics, operation_timeout=_CLIENT_S).values():
-        done.result(_CLIENT_S)
+    admin = Admin({"bootstrap.servers": servers}, _CLIENT_S)
+    admin.create([TopicSpec(name, partitions, 1, config or {}) for name in names])
 
 
 def delete_topics(servers: str, names: Iterable[str]) -> None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import click
-
+from pipeline.commands.parsed import Parsed
 from pipeline.window import read_moment
 from pipeline.wiring import WallClock
 
 
-class Moment(click.ParamType[int | None]):
-    """A bound of the window; the word says that there is none."""
-
-    name = "time"
+class Moment(Parsed[int | None]):
+    """A bound of the window, in epoch milliseconds; the word says that there is none: None."""
 
     def __init__(self, unbounded: str) -> None:
         self._unbounded = unbounded
+        super().__init__("time", self._moment)
 
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | None:
-        """Epoch milliseconds; None for the word."""
-        if value == self._unbounded:
+    def _moment(self, text: str) -> int | None:
+        if text == self._unbounded:
             return None
         try:
-            return read_moment(value, WallClock().now())
+            return read_moment(text, WallClock().now())
         except ValueError as error:
-            self.fail(f"{error}; {self._unbounded} is no bound", param, ctx)
+            raise ValueError(f"{error}; {self._unbounded} is no bound") from error

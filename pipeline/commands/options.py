@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from pipeline import __version__
+from pipeline.commands.parsed import Parsed
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
 from pipeline.core.timestamps import read_time
@@ -108,25 +109,17 @@ def _help(leaf: Leaf) -> str:
     return f"{text[:1].upper()}{text[1:]}.{default}"
 
 
-class _Time(click.ParamType[int]):
+def _time(text: str) -> int:
     """A time as events may have it, as epoch milliseconds after 1970."""
-
-    name = "time"
-
-    def convert(  # click gives flags as text
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        time = read_time(value)
-        if time is None or time[0] <= 0:
-            self.fail(
-                f"{value!r} is no time after 1970, such as 2015-12-12T19:11:01.266Z", param, ctx
-            )
-        return time[0]
+    time = read_time(text)
+    if time is None or time[0] <= 0:
+        raise ValueError(f"{text!r} is no time after 1970, such as 2015-12-12T19:11:01.266Z")
+    return time[0]
 
 
 received_at_option: Final = click.option(
     "--received-at",
-    type=_Time(),
+    type=Parsed("time", _time),
     metavar="TIME",
     help="When the events were received, where they do not say it themselves (ISO-8601).",
 )

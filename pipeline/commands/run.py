@@ -14,6 +14,7 @@ import structlog
 from pipeline import __version__
 from pipeline.cli import Failure
 from pipeline.commands.options import with_settings
+from pipeline.commands.parsed import Parsed
 from pipeline.edges.crash_guard import CrashBoard, LoneGuard, SharedGuard, SharedMemory
 from pipeline.edges.observe import FleetStatistics, LogMeter, SlotMeter, configure_logging
 from pipeline.edges.processes import Place, WorkerProcesses, follow, inherited_place
@@ -35,21 +36,13 @@ from pipeline.wiring import (
 _RECORD: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
 
 
-class _Record(click.ParamType[Span]):
+def _record(text: str) -> Span:
     """The coordinates of one raw record."""
-
-    name = "record"
-
-    def convert(  # click gives flags as text
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Span:
-        match = _RECORD.fullmatch(value)
-        if match is None:
-            self.fail(
-                f"{value!r} is not topic/partition/offset, such as track.raw/3/1042", param, ctx
-            )
-        offset = int(match["offset"])
-        return Span(match["topic"], int(match["partition"]), offset, offset)
+    match = _RECORD.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not topic/partition/offset, such as track.raw/3/1042")
+    offset = int(match["offset"])
+    return Span(match["topic"], int(match["partition"]), offset, offset)
 
 
 @click.command()
@@ -63,7 +56,7 @@ class _Record(click.ParamType[Span]):
 @click.option(
     "--quarantine",
     "quarantined",
-    type=_Record(),
+    type=Parsed("record", _record),
     metavar="TOPIC/PARTITION/OFFSET",
     multiple=True,
     help="A raw record that kills the worker: dead-lettered unread. May be given several times.",

@@ -21,14 +21,11 @@ from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
 from pipeline.edges.kafka import Publisher
-from pipeline.edges.local_kafka import LocalKafka
 from pipeline.generate import Generator
-from pipeline.settings import load_settings
-from pipeline.topics import CreateOptions, specs
-from pipeline.wiring import WallClock, admin, topic_names
+from pipeline.wiring import WallClock
+from tests.bench.brokers import PARTITIONS, kafka_with_topics
 from tests.bench.letter_readers import TOPIC
 
-_PARTITIONS: Final = 4
 _SECONDS: Final = 600
 _DIFFERENT: Final = 20_000
 _LARGEST: Final = 20_000
@@ -58,7 +55,7 @@ def measure_dead_letters(console: Console, rounds: int, letters: int) -> None:
             for name, reader in _READERS.items():
                 more = (str(letters // 10),) if reader[-1] == "--limit" else ()
                 measured[name].append(_measure(servers, (*reader, *more)))
-    title = f"{letters} dead letters, {_PARTITIONS} partitions, {rounds} rounds"
+    title = f"{letters} dead letters, {PARTITIONS} partitions, {rounds} rounds"
     table = Table("reader", "letters/s", "×", "min–max ×", "peak MB", title=title)
     base = next(iter(measured.values()))
     for name, runs in measured.items():
@@ -78,16 +75,12 @@ def measure_dead_letters(console: Console, rounds: int, letters: int) -> None:
 @contextmanager
 def _filled_kafka(console: Console, letters: int) -> Iterator[str]:
     """A broker with so many dead letters of all kinds; its address."""
-    with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
-        settings = load_settings(None, {"kafka.bootstrap.servers": kafka.bootstrap_servers}, {})
-        cluster = admin(settings)
-        cluster.wait_until_reachable()
-        cluster.create(specs(topic_names(settings), CreateOptions(_PARTITIONS, 1, None, 1.0), None))
+    with kafka_with_topics(console) as settings:
         with Publisher(settings.kafka) as publisher:
             for each in islice(cycle(_letters()), letters):
                 publisher.send(TOPIC, each.value, each.key, each.timestamp, each.headers)
         console.print(f"· wrote {letters} dead letters")
-        yield kafka.bootstrap_servers
+        yield str(settings.kafka["bootstrap.servers"])
 
 
 def _letters() -> list[Output]:
@@ -95,7 +88,7 @@ def _letters() -> list[Output]:
     processor = Processor(ContractSettings(), Identity(app="bench", group="bench"))
     now, made = WallClock().now(), list[Output]()
     for number, each in enumerate(islice(Generator(7, invalid_share=1), _DIFFERENT)):
-        record = Record(each.value, each.key, (), now, "track.raw", number % _PARTITIONS, number)
+        record = Record(each.value, each.key, (), now, "track.raw", number % PARTITIONS, number)
         made += processor.process(record, now + number)
     return [
         output

@@ -17,14 +17,10 @@ from typing import Final
 from rich.console import Console
 
 from pipeline.edges.kafka import Publisher
-from pipeline.edges.local_kafka import LocalKafka
 from pipeline.generate import Generator
-from pipeline.settings import load_settings
-from pipeline.topics import CreateOptions, specs
-from pipeline.wiring import admin, topic_names
+from tests.bench.brokers import PARTITIONS, kafka_with_topics
 from tests.bench.rounds import Contestant, run_rounds, show
 
-PARTITIONS: Final = 4
 _SECONDS: Final = 300
 
 
@@ -43,16 +39,12 @@ def measure_kafka(console: Console, rounds: int, events: int) -> None:
 @contextmanager
 def filled_kafka(console: Console, events: int) -> Iterator[str]:
     """A broker with the topics, and so many records in the raw one; its address."""
-    with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
-        settings = load_settings(None, {"kafka.bootstrap.servers": kafka.bootstrap_servers}, {})
-        cluster = admin(settings)
-        cluster.wait_until_reachable()
-        cluster.create(specs(topic_names(settings), CreateOptions(PARTITIONS, 1, None, 1.0), None))
+    with kafka_with_topics(console) as settings:
         with Publisher(settings.kafka) as publisher:
             for each in islice(Generator(7, invalid_share=0.02, batch_share=0), events):
                 publisher.send("track.raw", each.value, each.key)  # now: retention looks at it
         console.print(f"· wrote {events} raw records")
-        yield kafka.bootstrap_servers
+        yield str(settings.kafka["bootstrap.servers"])
 
 
 def _warm_up(contestants: dict[str, Contestant]) -> None:

@@ -23,7 +23,8 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.kafka import PARTITIONS, filled_kafka
+from tests.bench.brokers import PARTITIONS
+from tests.bench.kafka import filled_kafka
 
 _SECONDS: Final = 300.0
 _LOOK_S: Final = 0.2

@@ -19,7 +19,7 @@ from pipeline.edges.kafka import clients
 from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.session import KafkaSession
-from pipeline.edges.kafka.writer import Undelivered
+from pipeline.edges.kafka.undelivered import Undelivered
 from pipeline.ports import AbortableError, OutcomeUnknownError, Positions, RefusedError
 
 _CLIENTS: Final[Any] = clients

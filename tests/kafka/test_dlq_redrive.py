@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -239,7 +240,8 @@ def test_killed_again_and_again(pipeline: Pipeline) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while desk.poll() is None and len(_enriched(pipeline)) < goal:
             assert time.monotonic() < deadline
-        desk.wait(0) if desk.poll() is not None else time.sleep(dice.uniform(0, 0.3))
+        with suppress(subprocess.TimeoutExpired):
+            desk.wait(dice.uniform(0, 0.3))
         killed += desk.poll() is None
         desk.kill()
         desk.wait()

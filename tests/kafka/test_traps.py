@@ -14,13 +14,14 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import KafkaError as K
 from confluent_kafka.admin import AdminClient
 
+from pipeline.core.record import Role
 from pipeline.edges.kafka import session as session_module
 from pipeline.edges.kafka import transactions, writer
 from pipeline.edges.kafka.clients import CLIENT_LOG
 from pipeline.edges.kafka.errors import Causes
 from pipeline.edges.kafka.positions import StartPositions
-from pipeline.edges.kafka.writer import Undelivered
-from pipeline.ports import OutcomeUnknownError, RefusedError
+from pipeline.edges.kafka.undelivered import Undelivered
+from pipeline.ports import OutcomeUnknownError, RecordRefusedError, RefusedError
 from pipeline.settings import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
@@ -183,6 +184,25 @@ def test_refused_record_and_broken_client(cluster: MockCluster) -> None:
         failed = session._writer.failed(fatal, "committing")  # noqa: SLF001
         assert type(failed) is OutcomeUnknownError
         assert "INVALID_TIMESTAMP" in str(failed)
+    finally:
+        session.close()
+
+
+def test_refusal_that_is_reported_late(
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction fails before the client reports the output that it failed for."""
+    session = MockRig(cluster).broker.open()
+    try:
+        half = session._writer  # noqa: SLF001
+        report = SimpleNamespace(topic=lambda: NAMES.enriched)
+        answers = iter([None, None, K(K.INVALID_TIMESTAMP)])
+        late = SimpleNamespace(poll=lambda _: half.undelivered(next(answers), report))
+        monkeypatch.setattr(half, "producer", late)
+        failed = half.failed(KafkaException(K(K.INVALID_TIMESTAMP)), "committing")
+        assert isinstance(failed, RecordRefusedError)
+        assert failed.role is Role.ENRICHED
+        monkeypatch.undo()
     finally:
         session.close()
 

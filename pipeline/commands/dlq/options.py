@@ -16,6 +16,7 @@ from rich.console import Console
 from pipeline.commands.dlq.opening import open_desk
 from pipeline.commands.moment import Moment
 from pipeline.commands.options import PIPELINE_FLAGS, with_settings
+from pipeline.commands.parsed import Parsed
 from pipeline.commands.progress import shown_progress
 from pipeline.deadletters.desk import Desk
 from pipeline.deadletters.letter import DeadLetter
@@ -105,38 +106,20 @@ def _window(start: int | None, end: int | None, *names: str) -> Window:
     return Window(start, end)
 
 
-class _SourceType(click.ParamType[Any]):
-    name = "source"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  click's
-        """Coordinates, or the first part of them."""
-        try:
-            return read_source_filter(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _regex(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from error
 
 
-class _RegexType(click.ParamType[Any]):
-    name = "regex"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  click's
-        """A compiled regular expression."""
-        try:
-            return re.compile(value)
-        except re.error as error:
-            self.fail(f"{value!r} is no regular expression: {error}", param, ctx)
-
-
-class _OffsetsType(click.ParamType[Any]):
-    name = "offsets"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  click's
-        """Partition, first offset, and the one after the last."""
-        match = _OFFSETS.fullmatch(value)
-        if match is None:
-            self.fail(f"{value!r} is not PARTITION:FIRST-LAST, such as 3:1000-1999", param, ctx)
-        partition, first, last = match.groups()
-        return int(partition), (int(first or 0), int(last) + 1 if last else _LARGEST)
+def _offsets(text: str) -> tuple[int, tuple[int, int]]:
+    """Partition, first offset, and the one after the last."""
+    match = _OFFSETS.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not PARTITION:FIRST-LAST, such as 3:1000-1999")
+    partition, first, last = match.groups()
+    return int(partition), (int(first or 0), int(last) + 1 if last else _LARGEST)
 
 
 def _many(flag: str, help_text: str, kind: Any = str) -> Any:  # noqa: ANN401  click's
@@ -162,19 +145,23 @@ _FILTERS: Final = {
     "event": _many("--event", "Event name."),
     "library": _many("--library", "The sender's library: name, or name/version."),
     "stage": _many("--stage", "Where it was refused, such as validate."),
-    "source": _many("--source", "Raw event: topic[/partition[/offset[/index]]].", _SourceType()),
+    "source": _many(
+        "--source",
+        "Raw event: topic[/partition[/offset[/index]]].",
+        Parsed("source", read_source_filter),
+    ),
     "message_id": _many("--message-id", "The sender's messageId."),
     "user": _many("--user", "userId or anonymousId."),
     "pointer": _many("--pointer", "Place of a violation, such as /properties/revenue."),
     "detail_regex": click.option(
-        "--detail-regex", type=_RegexType(), help="Is found in the detail of a reason."
+        "--detail-regex", type=Parsed("regex", _regex), help="Is found in the detail of a reason."
     ),
     "attempt": _many("--attempt", "How many times it has failed.", click.IntRange(1)),
     "limit": click.option("--limit", type=click.IntRange(1), help="Most letters."),
     "offsets": _many(
         "--offsets",
         "Of the dead-letter topic: PARTITION:FIRST-LAST; either end may be left out.",
-        _OffsetsType(),
+        Parsed("offsets", _offsets),
     ),
 }
 _FORMS: Final = (

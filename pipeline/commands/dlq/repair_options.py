@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from pipeline.commands.parsed import Parsed
 from pipeline.deadletters.fixes import (
     Fix,
     default_value,
@@ -22,30 +23,11 @@ from pipeline.deadletters.repair import Repair, load_transform, no_repair
 _Function = Callable[..., Any]
 
 
-class _FixType(click.ParamType[Fix]):
-    name = "fix"
-
-    def __init__(self, read: Callable[[str], Fix]) -> None:
-        self._read = read
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401  click's
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Fix:
-        """A fix, as its option writes it."""
-        try:
-            return self._read(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 def _fix(flag: str, metavar: str, read: Callable[[str], Fix], help_text: str) -> Any:  # noqa: ANN401  click's
     return click.option(
         flag,
         f"fixes_{flag.removeprefix('--')}",
-        type=_FixType(read),
+        type=Parsed("fix", read),
         multiple=True,
         metavar=metavar,
         help=help_text,

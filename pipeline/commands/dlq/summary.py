@@ -12,6 +12,7 @@ from pipeline.commands.dlq.closing import say_what_was_left_out
 from pipeline.commands.dlq.counting import count
 from pipeline.commands.dlq.options import Asked, desk_command
 from pipeline.commands.dlq.summary_view import next_command, print_summary, values_of
+from pipeline.commands.parsed import Parsed
 from pipeline.core.readable import escaped
 from pipeline.deadletters.dimensions import NAMES, Dimension, dimension
 from pipeline.deadletters.held_money import HeldMoney
@@ -24,22 +25,11 @@ _COLUMNS: Final = 48
 """Of the counts over time in a document."""
 
 
-class _DimensionType(click.ParamType[Any]):
-    name = "dimension"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  click's
-        """A dimension by its name."""
-        try:
-            return dimension(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command()
 @desk_command
 @click.option(
     "--by",
-    type=_DimensionType(),
+    type=Parsed("dimension", dimension),
     multiple=True,
     metavar=f"{'|'.join(NAMES)}|/POINTER",
     help="What to group by, such as event or /context/app/version. "

@@ -235,7 +235,7 @@ class Admin:
         return [TopicPartition(topic, number) for number in known.partitions]
 
     def create(self, topics: Iterable[TopicSpec]) -> list[str]:
-        """Create topics; the names of those that did not exist before."""
+        """Create topics, and wait until they can be used; the names of those that are new."""
         new = [
             NewTopic(
                 topic.name,
@@ -256,7 +256,18 @@ class Admin:
                     raise self._sentence(error, f"creating topic {name}") from error
             else:
                 created.append(name)
+        self._wait_until_known(created)
         return created
+
+    def _wait_until_known(self, names: list[str]) -> None:
+        """The controller has created them; the brokers hear of it a moment later."""
+        deadline = time.monotonic() + self._timeout_s
+        while missing := sorted(set(names) - self.topics(names).keys()):
+            if time.monotonic() > deadline:
+                raise TransportError(
+                    f"created, but not known to the brokers yet: topics {', '.join(missing)}"
+                )
+            time.sleep(_ASK_AGAIN_S)
 
     def _sentence(self, error: KafkaException, what: str) -> TransportError:
         inner = kafka_error(error)

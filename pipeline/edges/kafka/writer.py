@@ -21,6 +21,7 @@ from pipeline.edges.kafka.clients import ConnectionLog, make_producer
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.edges.kafka.partitioner import PartitionMap
+from pipeline.edges.kafka.undelivered import Undelivered
 from pipeline.ports import (
     AbortableError,
     FencedError,
@@ -35,33 +36,13 @@ STEP_S: Final = 5.0
 _POLL_S: Final = 0.05
 _STUCK_S: Final = 10.0
 """A call that outlives its own time-out by so much will never return."""
-_PURGED: Final = frozenset(
-    {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001  the client's own names
-)
+_REPORTED_S: Final = 5.0
+"""Longest wait for the report of an output that is known to be refused."""
 _OF_THE_RECORD: Final = {
     KafkaError.MSG_SIZE_TOO_LARGE: Reason.ENRICHED_TOO_LARGE,
     KafkaError.INVALID_TIMESTAMP: Reason.TIMESTAMP_REFUSED,
 }
 """Refusals of one record: the broker names no culprit, the worker finds it."""
-
-
-class Undelivered:
-    """The first output that was not delivered: it is the cause, later ones follow from it."""
-
-    def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """For the next batch."""
-        self.error: KafkaError | None = None
-        self.topic = ""
-        self.nth: int | None = None
-        """Its number in the batch, when outputs are sent one by one."""
-
-    def __call__(self, error: KafkaError | None, message: Any, nth: int | None = None) -> None:  # noqa: ANN401  the client's
-        """The delivery callback; it hears of failures only, and never raises."""
-        if error is not None and self.error is None and error.code() not in _PURGED:
-            self.error, self.topic, self.nth = error, message.topic(), nth
 
 
 class Writer(ABC):
@@ -200,7 +181,7 @@ class Writer(ABC):
         if error.code() == KafkaError._STATE:  # noqa: SLF001  the client's own name
             error = self.stored_error() or error
         try:
-            self.producer.poll(0)
+            self._hear_reports(error)
         except KafkaException as fatal:  # what a call that came later only names _FATAL
             error = kafka_error(fatal)
         cause = self.undelivered.error
@@ -216,6 +197,17 @@ class Writer(ABC):
             return self.explained(known, what)
         text = f"{what}: {reason(cause or error)}"
         return AbortableError(text) if self.can_abort(error) else OutcomeUnknownError(text)
+
+    def _hear_reports(self, error: KafkaError) -> None:
+        """The transaction fails before the client reports the output that it failed for."""
+        self.producer.poll(0)
+        deadline = time.monotonic() + _REPORTED_S
+        while (
+            error.code() in _OF_THE_RECORD
+            and self.undelivered.error is None
+            and time.monotonic() < deadline
+        ):
+            self.producer.poll(_POLL_S)
 
     def stored_error(self) -> KafkaError | None:
         """Why the client is in a state in which it takes no calls; None when it does not say."""

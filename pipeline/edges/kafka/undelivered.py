@@ -1,0 +1,30 @@
+"""What the client reports of outputs that it could not deliver."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from confluent_kafka import KafkaError
+
+_PURGED: Final = frozenset(
+    {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001  the client's own names
+)
+
+
+class Undelivered:
+    """The first output that was not delivered: it is the cause, later ones follow from it."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """For the next batch."""
+        self.error: KafkaError | None = None
+        self.topic = ""
+        self.nth: int | None = None
+        """Its number in the batch, when outputs are sent one by one."""
+
+    def __call__(self, error: KafkaError | None, message: Any, nth: int | None = None) -> None:  # noqa: ANN401  the client's
+        """The delivery callback; it hears of failures only, and never raises."""
+        if error is not None and self.error is None and error.code() not in _PURGED:
+            self.error, self.topic, self.nth = error, message.topic(), nth

@@ -1,0 +1,27 @@
+"""A broker for measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+
+from pipeline.edges.local_kafka import LocalKafka
+from pipeline.settings import Settings, load_settings
+from pipeline.topics import CreateOptions, specs
+from pipeline.wiring import admin, topic_names
+
+PARTITIONS: Final = 4
+
+
+@contextmanager
+def kafka_with_topics(console: Console) -> Iterator[Settings]:
+    """The pipeline's topics on a broker of their own, all empty; the settings to reach them."""
+    with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
+        settings = load_settings(None, {"kafka.bootstrap.servers": kafka.bootstrap_servers}, {})
+        cluster = admin(settings)
+        cluster.wait_until_reachable()
+        cluster.create(specs(topic_names(settings), CreateOptions(PARTITIONS, 1, None, 1.0), None))
+        yield settings

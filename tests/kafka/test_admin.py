@@ -1,0 +1,37 @@
+"""What the cluster is asked about topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.edges.kafka import Admin
+from pipeline.ports import TopicFacts, TopicSpec, TransportError
+
+pytestmark = pytest.mark.kafka
+
+
+class _Slow(Admin):
+    """Of a cluster whose brokers hear of a new topic after so many questions."""
+
+    unknown = 2
+
+    def _facts(self, wanted: list[str]) -> dict[str, TopicFacts]:
+        self.unknown -= 1
+        return {} if self.unknown >= 0 else {name: TopicFacts(name, 1, 1, {}) for name in wanted}
+
+
+def test_created_means_usable(bootstrap_servers: str, topic_name: Callable[[str], str]) -> None:
+    """The next command finds the topic: brokers hear of it later than the controller."""
+    admin, name = _Slow({"bootstrap.servers": bootstrap_servers}, 10.0), topic_name("new")
+    assert admin.create([TopicSpec(name, 1, 1, {})]) == [name]
+    assert admin.unknown < 0
+
+
+def test_never_known(bootstrap_servers: str, topic_name: Callable[[str], str]) -> None:
+    """It is said when the brokers do not hear of it in time."""
+    admin, name = _Slow({"bootstrap.servers": bootstrap_servers}, 1.0), topic_name("new")
+    admin.unknown = 1_000_000
+    with pytest.raises(TransportError, match=f"not known to the brokers yet: topics {name}"):
+        admin.create([TopicSpec(name, 1, 1, {})])
