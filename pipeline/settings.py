@@ -6,7 +6,6 @@ problem of every source is reported at once. Secrets are never printed.
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -306,34 +305,3 @@ def _short(value: object) -> str:
     longest = 60
     text = ascii(value)
     return text if len(text) <= longest else f"{text[:longest]}…"
-
-
-def settings_table() -> str:
-    """All settings as a Markdown table, for the README."""
-    rows = ["| setting | environment variable | default | meaning |", "|---|---|---|---|"]
-    for leaf in leaves(Settings):
-        cells = (
-            f"`{leaf.name}`",
-            f"`{leaf.variable}_…`" if leaf.is_map else f"`{leaf.variable}`",
-            _default_cell(leaf),
-            _meaning_cell(leaf),
-        )
-        rows.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-    return "\n".join(rows) + "\n"
-
-
-def _default_cell(leaf: Leaf) -> str:
-    default = leaf.default
-    if default is None or default == {}:
-        return "none"
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    if isinstance(default, tuple | frozenset):
-        return f"`{json.dumps(sorted(default))}`"
-    return f"`{default}`"
-
-
-def _meaning_cell(leaf: Leaf) -> str:
-    if leaf.is_map:
-        return leaf.field.description or ""
-    return f"{leaf.field.description} ({allowed(leaf.field)})"

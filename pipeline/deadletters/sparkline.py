@@ -41,8 +41,6 @@ class Timeline:
 
     def add_all(self, series: Counts, other: Timeline, counts: Counts) -> None:
         """Count in what another timeline has in one of its series."""
-        while self.width < other.width:
-            self._widen()
         for bucket, count in counts.items():
             self.add(series, max(1, bucket * other.width), count)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.contract import ContractSettings
-from pipeline.settings import Settings, SettingsError, load_settings, settings_table
+from pipeline.settings import Settings, SettingsError, load_settings
 from pipeline.settings_names import FLAGS, leaves
 from pipeline.settings_properties import MASK, OWNED, weaknesses
 from pipeline.settings_sources import ENDS_IN_FILE
@@ -517,20 +517,6 @@ def test_every_flag_sets_a_setting() -> None:
     values |= {name: f"topic-{name}" for name in values if name.startswith("topics.")}
     settings = load_settings(None, values, {})
     assert settings.sources == {name: flag for flag, name in FLAGS.items()}
-
-
-def test_table_lists_every_setting() -> None:
-    """The README's table has one row for each setting, with its variable and a meaning."""
-    rows = [row.split(" | ") for row in settings_table().splitlines()[2:]]
-    names = [row[0].removeprefix("| ").strip("`") for row in rows]
-    assert names == [leaf.name for leaf in leaves(Settings)]
-    assert all(len(row) == 4 and row[3].rstrip(" |") for row in rows)
-    assert rows[names.index("batch.max_records")] == [
-        "| `batch.max_records`",
-        "`TRACK_BATCH__MAX_RECORDS`",
-        "`5000`",
-        "most records in one transaction (a whole number of at least 1) |",
-    ]
 
 
 def test_contract_depends_on_the_contract_alone() -> None:

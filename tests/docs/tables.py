@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
@@ -10,7 +11,8 @@ from pipeline.core.contract import Rules
 from pipeline.core.reasons import Reason
 from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.exits import Exit
-from pipeline.settings import settings_table
+from pipeline.settings import Settings
+from pipeline.settings_names import Leaf, allowed, leaves
 
 MARKED: Final = re.compile(r"(?s)(<!-- (\w+) -->\n).*?(<!-- /\2 -->)")
 
@@ -46,11 +48,42 @@ def warnings() -> str:
     return _table(("code", "meaning"), ((f"`{each}`", each.meaning) for each in Noticed))
 
 
+def settings() -> str:
+    """All settings."""
+    rows = (
+        (
+            f"`{leaf.name}`",
+            f"`{leaf.variable}_…`" if leaf.is_map else f"`{leaf.variable}`",
+            _default(leaf),
+            _meaning(leaf),
+        )
+        for leaf in leaves(Settings)
+    )
+    return _table(("setting", "environment variable", "default", "meaning"), rows)
+
+
+def _default(leaf: Leaf) -> str:
+    default = leaf.default
+    if default is None or default == {}:
+        return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, tuple | frozenset):
+        return f"`{json.dumps(sorted(default))}`"
+    return f"`{default}`"
+
+
+def _meaning(leaf: Leaf) -> str:
+    if leaf.is_map:
+        return leaf.field.description or ""
+    return f"{leaf.field.description} ({allowed(leaf.field)})"
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "exits": exits,
     "reasons": reasons,
     "warnings": warnings,
-    "settings": settings_table,
+    "settings": settings,
 }
 
 

@@ -21,6 +21,7 @@ from pipeline.core.record import Record, Role
 from pipeline.exits import Exit
 from pipeline.settings import Settings, load_settings
 from pipeline.settings_names import leaves
+from tests.docs import tables
 from tests.docs.tables import MARKED, TABLES, refreshed
 from tests.docs.texts import NAMES, ROOT, anchors, blocks, links, prose, spans, table, text
 
@@ -197,3 +198,17 @@ class TestMentioned:
         folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
         told = set(re.findall(r"tests/(\w+)/", prose("ARCHITECTURE.md")))
         assert folders <= told
+
+
+def test_table_lists_every_setting() -> None:
+    """The README's table has one row for each setting, with its variable and a meaning."""
+    rows = [row.split(" | ") for row in tables.settings().splitlines()[2:]]
+    names = [row[0].removeprefix("| ").strip("`") for row in rows]
+    assert names == [leaf.name for leaf in leaves(Settings)]
+    assert all(len(row) == 4 and row[3].rstrip(" |") for row in rows)
+    assert rows[names.index("batch.max_records")] == [
+        "| `batch.max_records`",
+        "`TRACK_BATCH__MAX_RECORDS`",
+        "`5000`",
+        "most records in one transaction (a whole number of at least 1) |",
+    ]
