@@ -18,7 +18,7 @@ from pipeline.core.timestamps import MAX_MS
 from pipeline.ports import RefusedError
 
 MOST_SENT: Final = 5_000_000
-"""Sent events that a ledger tells apart: their fingerprints are half a gigabyte of memory."""
+"""Sent events that a ledger tells apart: their fingerprints are some 360 MB of memory."""
 _CHUNK_BITS: Final = 12
 _PER_BYTE: Final = 4
 _HOLDER: Final = b"holder/"
@@ -121,7 +121,7 @@ def read_entry(record: Record) -> Entry | None:
 class Ledger:
     """What was done with the letters of one dead-letter topic.
 
-    Two bits of memory for each letter (1 KiB for every 4,096 offsets with an entry), and some 100
+    Two bits of memory for each letter (1 KiB for every 4,096 offsets with an entry), and some 75
     bytes for each event that was sent, of which there may be `most_sent`.
     """
 
