@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -18,6 +19,7 @@ from pipeline.edges.kafka.positions import Start
 
 TOPIC: Final = "raw"
 PARTITIONS: Final = range(4)
+_LINGER_S: Final = 1.0
 STRATEGIES: Final = ["range", "cooperative-sticky"]
 Move = tuple[str, frozenset[int]]
 """What happens inside one call: `fetch` a record of each of these partitions, or `rebalance` to
@@ -59,7 +61,9 @@ class _Consumer:
 
     def __init__(self, *, cooperative: bool) -> None:
         self.committed: dict[int, int] = {}
-        self.moves: list[Move] = []
+        self.calls: list[Sequence[Move]] = []
+        """What happens inside each of the next calls; with the last one the time is over."""
+        self.now = 0.0
         self._cooperative = cooperative
         self._positions: dict[int, int] = {}
 
@@ -68,12 +72,13 @@ class _Consumer:
 
     def consume(self, _most: int, _timeout_s: float) -> list[_Message]:
         taken: list[_Message] = []
-        for what, partitions in self.moves:
+        for what, partitions in self.calls.pop(0):
             if what == "fetch":
                 taken += [self._fetch(number) for number in sorted(partitions & self.held)]
             else:
                 self._rebalance(partitions)
-        self.moves = []
+        if not self.calls:
+            self.now += _LINGER_S
         return taken
 
     @property
@@ -120,12 +125,12 @@ class _Committed:
         return Start(places, [], [])
 
 
-def _check(strategy: str, calls: Iterable[Sequence[Move]]) -> None:
-    """Collect and commit after each call: every record is there once, and in order."""
+def _check(strategy: str, batches: Iterable[Sequence[Sequence[Move]]]) -> None:
+    """Collect by some calls, then commit, again and again: every record once, and in order."""
     consumer = _Consumer(cooperative=strategy != "range")
     config = SimpleNamespace(
         raw_topic=TOPIC,
-        batch=BatchLimits(100, 1000, 1e-9),
+        batch=BatchLimits(10_000, 1_000_000, _LINGER_S),
         continue_on_data_loss=False,
         startup_timeout_s=1.0,
         consumer={"partition.assignment.strategy": strategy},
@@ -133,9 +138,10 @@ def _check(strategy: str, calls: Iterable[Sequence[Move]]) -> None:
     ids = SimpleNamespace(now=lambda: "", changed_from=lambda _: False)
     made: Any = (consumer, config, _Committed(), ids, Causes())
     collector = Collector(*made, partitions=len(PARTITIONS))
-    for moves in [*calls, *[[("fetch", frozenset(PARTITIONS))]] * 2]:
-        consumer.moves = list(moves)
-        batch = collector.collect()
+    for calls in [*batches, *[[[_move("fetch", *PARTITIONS)]]] * 2]:
+        consumer.calls = list(calls)
+        with patch("pipeline.edges.kafka.collector.time.monotonic", lambda: consumer.now):
+            batch = collector.collect()
         for number in PARTITIONS:
             offsets = [record.offset for record in batch.records if record.partition == number]
             first = consumer.committed.get(number, 0)
@@ -161,7 +167,15 @@ def _move(what: str, *numbers: int) -> Move:
 )
 def test_regained_within_one_call(strategy: str, call: list[Move]) -> None:
     """Partitions are lost and given again within one call: nothing is read twice, or skipped."""
-    _check(strategy, [[_move("rebalance", 2, 3), _move("fetch", 2, 3)], call])
+    _check(strategy, [[[_move("rebalance", 2, 3), _move("fetch", 2, 3)]], [call]])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_regained_between_two_calls(strategy: str) -> None:
+    """What the batch has of a partition is thrown away when it is lost, though it comes back."""
+    before = [_move("rebalance", 2, 3), _move("fetch", 2, 3)]
+    lost = [_move("fetch", 2), _move("rebalance", 3), _move("rebalance", 2, 3), _move("fetch", 3)]
+    _check(strategy, [[before, lost, [_move("fetch", 2, 3)]]])
 
 
 _NUMBERS: Final = st.frozensets(st.sampled_from(list(PARTITIONS)))
@@ -169,7 +183,7 @@ _MOVES: Final = st.tuples(st.sampled_from(["fetch", "fetch", "rebalance"]), _NUM
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@given(calls=st.lists(st.lists(_MOVES, max_size=6), max_size=6))
-def test_any_moves(strategy: str, calls: list[list[Move]]) -> None:
+@given(batches=st.lists(st.lists(st.lists(_MOVES, max_size=6), min_size=1, max_size=4), max_size=4))
+def test_any_moves(strategy: str, batches: list[list[list[Move]]]) -> None:
     """Whatever happens inside the calls, every record is collected once, and in order."""
-    _check(strategy, calls)
+    _check(strategy, batches)
