@@ -54,16 +54,18 @@ class Desk:
         ranges = self.ranges(selection)
         gauge = Gauge("reading letters", ranges, on_progress)
         narrows, action_of = selection.narrows, self.ledger.action
+        done_too = done_too or self.ledger.is_empty
         for number, record in enumerate(self._reader.read(ranges)):
             if number % _TELL_EVERY == 0:
                 gauge.passed(record)
             letter = read_letter(record)
             if narrows and not selection.holds(letter):
                 continue
-            action = None if done_too else action_of(record.partition, record.offset)
-            if action is not None:
-                self.done[action] += 1
-                continue
+            if not done_too:
+                action = action_of(record.partition, record.offset)
+                if action is not None:
+                    self.done[action] += 1
+                    continue
             yield letter
             if left is not None:
                 left -= 1

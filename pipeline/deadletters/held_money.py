@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -25,8 +26,8 @@ _UNDECODABLE: Final = frozenset(
     reason.encode() for reason in (Reason.INVALID_JSON, Reason.INVALID_UTF8, Reason.TOO_DEEP)
 )
 _NO_EVENT: Final = Reason.NOT_AN_OBJECT.encode()
-_STAGE: Final = Header.STAGE.value
-_REASON: Final = Header.REASON.value
+_WHY: Final = (Header.REASON.value, Header.REASONS.value, Header.STAGE.value)
+"""What `DeadLetter.why` has."""
 _CRASH: Final = Stage.CRASH.encode()
 _NOT_DECODED: Final = frozenset({Stage.DECODE.encode(), _CRASH})
 _POINTS: Final = b'{"dlq.pointer"'
@@ -38,11 +39,21 @@ class _Properties(msgspec.Struct):
     currency: msgspec.Raw = _NOTHING
 
 
-class _Event(msgspec.Struct):
+class _Item(msgspec.Struct):
+    properties: _Properties | None = None
+
+
+class _Event(_Item):
     """Only what money needs: the rest is skipped, which is several times as fast."""
 
-    properties: _Properties | None = None
-    batch: msgspec.Raw = _NOTHING
+    event: msgspec.Raw = _NOTHING
+    batch: list[_Item] | None = None
+
+    def items(self) -> Sequence[_Item]:
+        """The event, or those of a batch envelope."""
+        if self.batch is None or (self.event is not _NOTHING and bytes(self.event) != b"null"):
+            return (self,)
+        return self.batch
 
 
 _read_event = msgspec.json.Decoder(_Event).decode
@@ -59,6 +70,7 @@ class HeldMoney:
         """That have a revenue, or may have one that can't be read."""
         self.sums = Sums()
         """By currency; their days are empty."""
+        self._amounts = 0
         self._purse = Purse(Processor(settings, Identity(app="desk")))
         policy = Policy.of(settings)
         # The same prices and currencies come again and again.
@@ -75,10 +87,13 @@ class HeldMoney:
         value = letter.record.value
         if not value:
             return
-        why = letter.why
-        stage = letter.raw(_STAGE) if why is None else why[-1]
+        reason, _, stage = letter.why or letter.raws(_WHY)
         if letter.dialect != TRACK or stage in _NOT_DECODED or value.startswith(_POINTS):
-            self._add_unknown(letter, value)
+            # What has killed a process is not decoded in this one.
+            if reason in _UNDECODABLE or stage == _CRASH or letter.is_pointer:
+                self._count_unreadable()
+            elif reason != _NO_EVENT:
+                self._add_slowly(letter, value)
         elif b"revenue" in value or (b"\\" in value and b"\\u" in value):
             self._add(letter, value)
 
@@ -96,28 +111,22 @@ class HeldMoney:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self._add_slowly(letter, value)
             return
-        properties = event.properties
-        if event.batch is not _NOTHING:
-            self._add_slowly(letter, value)
-        elif properties is not None and properties.revenue is not _NOTHING:
-            amount = self._amount(bytes(properties.revenue))
-            if amount is None:
-                return
-            place = self._place(bytes(properties.currency))
-            if type(amount) is Decimal and place is not None:
-                self.letters += 1
-                self.sums.count(place, amount)
-            else:
-                self._count_unreadable()
+        before = self.unreadable, self._amounts
+        for item in event.items():
+            if item.properties is not None and item.properties.revenue is not _NOTHING:
+                self._add_revenue(item.properties)
+        self.letters += before != (self.unreadable, self._amounts)
 
-    def _add_unknown(self, letter: DeadLetter, value: bytes) -> None:
-        """Of a value that was not decoded, or is somebody else's."""
-        stage, reason = letter.raws((_STAGE, _REASON))
-        # What has killed a process is not decoded in this one.
-        if reason in _UNDECODABLE or stage == _CRASH or letter.is_pointer:
-            self._count_unreadable()
-        elif reason != _NO_EVENT:
-            self._add_slowly(letter, value)
+    def _add_revenue(self, properties: _Properties) -> None:
+        amount = self._amount(bytes(properties.revenue))
+        if amount is None:
+            return
+        place = self._place(bytes(properties.currency))
+        if type(amount) is Decimal and place is not None:
+            self._amounts += 1
+            self.sums.count(place, amount)
+        else:
+            self.sums.unreadable += 1
 
     def _count_unreadable(self) -> None:
         self.letters += 1

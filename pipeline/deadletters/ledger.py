@@ -149,6 +149,11 @@ class Ledger:
         elif event not in self._sent:
             self._is_full = True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was done with any letter."""
+        return not self._actions
+
     def action(self, partition: int, offset: int) -> Action | None:
         """What was done with a letter; None: nothing."""
         # First the cheap question: of most letters' neighbours nothing is known at all.

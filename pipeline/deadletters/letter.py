@@ -25,6 +25,10 @@ _MAX_DIGITS: Final = 19
 """Of a number of 64 bits."""
 
 
+Why = tuple[bytes | None, bytes | None, bytes | None]
+"""The bytes of the headers reason, reasons and stage."""
+
+
 class Problem(NamedTuple):
     """One reason, as the letter states it."""
 
@@ -42,7 +46,7 @@ class DeadLetter:
     the reason must not cost the decoding of the value.
     """
 
-    __slots__ = ("_added", "_added_names", "_decoded", "_is_plain", "_said", "dialect", "record")
+    __slots__ = ("_added", "_added_names", "_decoded", "_said", "dialect", "record", "why")
 
     def __init__(
         self,
@@ -60,7 +64,12 @@ class DeadLetter:
         self.dialect = dialect
         """Who wrote it: `track`, another system's name, or `unknown`."""
         self._said = said
-        self._is_plain = said is None
+        self.why: Why | None = None
+        """None when it takes long to find it. Looking at all headers takes as long as all else that
+        is done to count a letter."""
+        if said is None:
+            headers = record.headers
+            self.why = headers[1][1], headers[2][1], headers[3][1]
         self._added = added
         self._added_names = added_names
         self._decoded: Any = None
@@ -87,17 +96,6 @@ class DeadLetter:
     def raws(self, headers: Iterable[str]) -> tuple[bytes | None, ...]:
         """The bytes of several of our headers."""
         return tuple(map(self._by_name().get, headers))
-
-    @property
-    def why(self) -> tuple[bytes | None, bytes | None, bytes | None] | None:
-        """The bytes of the headers reason, reasons and stage; None when it takes long to find them.
-
-        Looking at all headers takes as long as all else that is done to count a letter.
-        """
-        if not self._is_plain:
-            return None
-        headers = self.record.headers
-        return headers[1][1], headers[2][1], headers[3][1]
 
     def _by_name(self) -> Mapping[str, bytes | None]:
         """Of a name that occurs twice the last one counts, as in Kafka's own lastHeader()."""
