@@ -89,7 +89,13 @@ def _entries(settings: Settings, topic: str) -> Iterator[Entry]:
 def _print(runs: list[tuple[_Run, int]]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("when", "who", "what", "letters", "to", "repair or reason", "id"):
-        table.add_column(name, justify="right" if name == "letters" else "left")
+        right = name == "letters"
+        table.add_column(
+            name,
+            justify="right" if right else "left",
+            no_wrap=name in {"when", "letters"},
+            overflow="fold",
+        )
     for run, count in runs:
         why = run.repair or run.because
         cells = (format_time(run.at), run.who, run.action, f"{count:,}", run.target, why, run.id)
