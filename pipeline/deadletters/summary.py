@@ -102,13 +102,15 @@ class Summary:
         deciding = [*(header for each in self.by for header in each.headers), Header.REASONS]
         self._headers = tuple(dict.fromkeys(header.value for header in deciding))
         self._by_headers = all(each.headers for each in self.by)
-        self._by_why = _WHY.issuperset(self._headers)
+        self._by_why = self._by_headers and _WHY.issuperset(self._headers)
         self._slots: dict[_Said | None, _Slot] = {}
 
     def add(self, letter: DeadLetter) -> None:
         """Count a letter."""
         # Most letters say what was met before: nothing of that is decoded again.
-        said = self._said(letter)
+        said: _Said | None = letter.why if self._by_why else None
+        if said is None:
+            said = self._said(letter)
         slot = self._slots.get(said)
         if slot is None:
             slot = self._slot(letter)
@@ -134,8 +136,7 @@ class Summary:
         """What decides where the letter belongs; None when that is more than a few headers."""
         if not self._by_headers or letter.dialect != TRACK:
             return None
-        why = letter.why if self._by_why else None
-        return letter.raws(self._headers) if why is None else why
+        return letter.raws(self._headers)
 
     def _slot(self, letter: DeadLetter) -> _Slot:
         key = tuple([each.read(letter) for each in self.by])

@@ -68,7 +68,8 @@ class RangeReader:
                 error = message.error()
                 if error is None:
                     record = to_record(message)
-                    place, behind = record[4:6], record[6] + 1
+                    _, _, _, _, topic, partition, offset = record
+                    place, behind = (topic, partition), offset + 1
                 else:
                     place, behind = _place(message), message.offset() or 0
                     if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's
