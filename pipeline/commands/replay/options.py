@@ -1,0 +1,204 @@
+"""What the options of a replay are, and what they mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+
+from pipeline.replay.bounds import EARLIEST, LATEST, Bound, read_bound
+from pipeline.replay.filters import Filters, read_value_filter
+from pipeline.settings import Settings
+from pipeline.window import FORMS, read_moment
+from pipeline.wiring import WallClock
+
+_Function = Callable[..., Any]
+_USUAL_SLACK: Final = "1h"
+_USUAL_RATIO: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a replay was asked for; see the help text of each option."""
+
+    settings: Settings
+    start: Bound
+    end: Bound
+    slack_ms: int
+    filters: Filters
+    rate: float | None
+    most: int | None
+    workers: int | None
+    output: str | None
+    into_live: bool
+    identify_live: bool
+    max_invalid_ratio: float | None
+    resume: str | None
+    force: bool
+    execute: bool
+    as_json: bool
+
+    @property
+    def ratio(self) -> float:
+        """The share of refused events above which a new replay stops."""
+        return _USUAL_RATIO if self.max_invalid_ratio is None else self.max_invalid_ratio
+
+
+class _BoundType(click.ParamType[Bound]):
+    name = "bound"
+
+    def __init__(self, unbounded: str) -> None:
+        self._unbounded = unbounded
+
+    def convert(
+        self,
+        value: str,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Bound:
+        """A bound; UsageError for what is none."""
+        try:
+            return read_bound(value, self._unbounded, WallClock().now())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _SpanType(click.ParamType[int]):
+    name = "time"
+
+    def convert(
+        self,
+        value: str,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int:
+        """A length of time, `90m`, as milliseconds."""
+        now = WallClock().now()
+        try:
+            moment = read_moment(value, now) if value[:1].isdigit() and value[-1:].isalpha() else 0
+        except ValueError:
+            moment = 0
+        if moment <= 0:
+            self.fail(f"{value!r} is no length of time, such as 90m, 12h or 1d", param, ctx)
+        return now - moment
+
+
+class _ValueType(click.ParamType[Any]):
+    name = "value"
+
+    def convert(
+        self,
+        value: str,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        """A pointer and what must be there."""
+        try:
+            return read_value_filter(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _many(flag: str, name: str, help_text: str, kind: Any = str) -> Any:  # noqa: ANN401  click's
+    return click.option(flag, name, type=kind, multiple=True, help=f"{help_text} May be repeated.")
+
+
+WINDOW: Final = (
+    click.option(
+        "--from", "start", type=_BoundType(EARLIEST), default=EARLIEST, show_default=True,
+        metavar="BOUND",
+        help=f"First record: {FORMS}, earliest, or offsets of partitions such as 0:100,1:200.",
+    ),
+    click.option(
+        "--to", "end", type=_BoundType(LATEST), default=LATEST, show_default=True, metavar="BOUND",
+        help="End, itself not included: as --from, or latest, which is fixed at once.",
+    ),
+    click.option(
+        "--slack", "slack_ms", type=_SpanType(), default=_USUAL_SLACK, show_default=True,
+        metavar="TIME", help="How late records may be written and still be found by --to.",
+    ),
+)  # fmt: skip
+FILTERS: Final = (
+    _many("--event", "event", "Only events of this name."),
+    _many("--library", "library", "Only of this sender's library: name, or name/version."),
+    _many("--user", "user", "Only of this userId or anonymousId."),
+    _many("--message-id", "message_id", "Only this messageId."),
+    _many("--value", "value", "Only where POINTER=VALUE, /properties/plan=pro.", _ValueType()),
+)
+SOURCE: Final = (*WINDOW, *FILTERS)
+"""Which raw events: for every command that reads some of them."""
+
+
+def filters_of(given: dict[str, Any]) -> Filters:
+    """Takes the options of `FILTERS` out of what click gives."""
+    return Filters(
+        events=frozenset(given.pop("event")),
+        libraries=frozenset(given.pop("library")),
+        users=frozenset(given.pop("user")),
+        message_ids=frozenset(given.pop("message_id")),
+        values=tuple(given.pop("value")),
+    )
+
+
+EXECUTION: Final = (
+    click.option("--output", metavar="TOPIC", help="Topic of enriched events."),
+    click.option(
+        "--into-live", is_flag=True,
+        help="Write enriched events into the live topic: its readers see them again.",
+    ),
+    click.option(
+        "--identify", "identify_live", type=click.Choice(["live"]), default=None,
+        help="Write identify messages into the live topic: old traits replace new ones.",
+    ),
+    click.option(
+        "--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="Most events a second."
+    ),
+    click.option(
+        "--max", "most", type=click.IntRange(1), metavar="N",
+        help="Most records that are meant; with one worker only.",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(1, 128), metavar="N",
+        help="Processes that share the partitions; fixed once it has begun.  [default: 1]",
+    ),
+    click.option(
+        "--max-invalid-ratio", type=click.FloatRange(0, 1), metavar="R",
+        help=f"Stop when more than this share is refused.  [default: {_USUAL_RATIO}]",
+    ),
+    click.option("--execute", is_flag=True, help="Do it; without this it only says what it would."),
+    click.option("--resume", metavar="ID", help="Go on with a replay; nothing else is needed."),
+    click.option(
+        "--force", is_flag=True, help="With --resume: although rules or settings have changed."
+    ),
+)  # fmt: skip
+JSON: Final = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+
+
+def with_options(*options: Any) -> Callable[[_Function], _Function]:  # noqa: ANN401  click's
+    """Decorate a command with these options, in their order."""
+
+    def decorate(function: _Function) -> _Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def asked(settings: Settings, given: dict[str, Any]) -> Asked:
+    """What the options mean together; UsageError when they do not fit."""
+    meant = filters_of(given)
+    identify_live = given.pop("identify_live") is not None
+    wanted = Asked(settings=settings, filters=meant, identify_live=identify_live, **given)
+    start, end = wanted.start.time, wanted.end.time
+    if start is not None and end is not None and start >= end:
+        raise click.UsageError("--from must be earlier than --to")
+    if wanted.output and wanted.into_live:
+        raise click.UsageError("--output and --into-live exclude each other")
+    if wanted.most is not None and (wanted.workers or 1) > 1:
+        raise click.UsageError("--max needs one worker: several do not know of each other's count")
+    if wanted.force and not wanted.resume:
+        raise click.UsageError("--force is for --resume")
+    return wanted

@@ -1,0 +1,162 @@
+"""What a replay does, fixed before it begins: everything that a later process needs to go on.
+
+The plan is kept in a compacted topic, under the replay's id. How far the replay is stands beside
+it: in the offsets of the replay's own group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from pipeline.core.record import Role
+from pipeline.core.timestamps import format_time
+from pipeline.replay.filters import EVERY_EVENT, Filters
+from pipeline.window import EVER, Window
+
+PLANS_TOPIC: Final = "track.replay.plans"
+GROUP_PREFIX: Final = "track-replay."
+"""A replay commits under no other name: it would overwrite a live group's offsets."""
+OF_REPLAY: Final = ".replay."
+"""Between the name of a topic and the id of a replay."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A range of one partition of the raw topic."""
+
+    partition: int
+    start: int
+    end: int
+    """The offset after the last one; fixed, whatever comes later."""
+
+    @property
+    def offsets(self) -> int:
+        """How many there are; not every one needs to have a record."""
+        return max(0, self.end - self.start)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A topic that is written to."""
+
+    topic: str
+    begins: dict[int, int] = field(default_factory=dict)
+    """Partition → its end when the replay was made: what it writes comes behind."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One replay."""
+
+    id: str
+    raw_topic: str
+    raw_topic_id: str
+    """Kafka's id of it: a topic created anew has other records at the same offsets."""
+    parts: tuple[Part, ...]
+    outputs: dict[Role, Target]
+    contract: str
+    """`version;hash`, as in the header `track.contract`."""
+    settings: str
+    """Hash of all settings that decide what is written."""
+    version: str
+    """Of the program."""
+    created_at: int
+    """Epoch milliseconds."""
+    created_by: str
+    """`user@host`."""
+    transactional_id_prefix: str
+    slots: int = 1
+    """Processes; partition p belongs to slot p modulo slots."""
+    window: Window = EVER
+    """Kafka timestamps of the records that are meant."""
+    slack_ms: int = 0
+    """How far beyond the end of the window is looked for records that are late."""
+    filters: Filters = EVERY_EVENT
+    rate: float | None = None
+    """Most events a second, of all slots together; None: as fast as it goes."""
+    most: int | None = None
+    """Most records that are meant; None: all."""
+    max_invalid_ratio: float = 1.0
+    """Share of refused events above which it stops, 0 to 1."""
+
+    @property
+    def group(self) -> str:
+        """The consumer group that keeps its offsets."""
+        return GROUP_PREFIX + self.id
+
+    @property
+    def offsets(self) -> int:
+        """Of all partitions."""
+        return sum(part.offsets for part in self.parts)
+
+    def transactional_id(self, slot: int) -> str:
+        """Of one slot: whoever opens it last is the only one who can write."""
+        return f"{self.transactional_id_prefix}.replay.{self.id}.{slot}"
+
+    def of_slot(self, slot: int) -> tuple[Part, ...]:
+        """The ranges that belong to a slot."""
+        return tuple(part for part in self.parts if part.partition % self.slots == slot)
+
+    def plain(self) -> dict[str, Any]:
+        """All of it as JSON values for people and their programs."""
+        window = self.window
+        return {
+            "id": self.id,
+            "raw_topic": self.raw_topic,
+            "group": self.group,
+            "window": {"from": _time(window.start), "to": _time(window.end)},
+            "slack_s": self.slack_ms / 1000,
+            "filters": self.filters.plain(),
+            "outputs": {role.value: target.topic for role, target in self.outputs.items()},
+            "workers": self.slots,
+            "rate": self.rate,
+            "max": self.most,
+            "max_invalid_ratio": self.max_invalid_ratio,
+            "contract": self.contract,
+            "version": self.version,
+            "created_at": format_time(self.created_at),
+            "created_by": self.created_by,
+        }
+
+
+class State(StrEnum):
+    """What is known of a replay besides its offsets."""
+
+    PLANNED = "planned"
+    """Written down; its start offsets need not be committed yet."""
+    STARTED = "started"
+    """Its start offsets are committed."""
+    CANCELLED = "cancelled"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """A value of the topic of plans; the key is the replay's id."""
+
+    plan: Plan
+    state: State
+    at: int
+    """When it got into this state, epoch milliseconds."""
+    by: str
+    """Who brought it there, `user@host`."""
+
+    def encode(self) -> bytes:
+        """As JSON."""
+        return msgspec.json.encode(self)
+
+
+def read_plan(value: bytes | None) -> PlanRecord | None:
+    """A plan that was written down; None for anything else, such as one of a later version."""
+    try:
+        return msgspec.json.decode(value or b"", type=PlanRecord)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def _time(moment: int | None) -> str | None:
+    return None if moment is None else format_time(moment)
