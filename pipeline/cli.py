@@ -37,6 +37,9 @@ COMMANDS: Final = {
         "pipeline.commands.run", "Run the worker: raw topic in, enriched topic out, exactly once."
     ),
     "audit": Listed("pipeline.commands.audit", "Prove that every raw event has its one outcome."),
+    "replay": Listed(
+        "pipeline.commands.replay", "Run the rules over a window of the raw topic again."
+    ),
     "dlq": Listed("pipeline.commands.dlq", "Look into dead letters, and send them again."),
 }
 """In the order in which a newcomer meets them."""

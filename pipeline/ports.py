@@ -95,6 +95,19 @@ class BreakerOpenError(TransportError):
         super().__init__(trip.sentence())
 
 
+class TooManyRefusedError(BreakerOpenError):
+    """More than the tolerated share of events was refused; nothing of the last batch is written."""
+
+    def __init__(self, refused: int, events: int, most: float, reasons: Mapping[str, int]) -> None:
+        top = ", ".join(f"{code} {number}" for code, number in Counter(reasons).most_common(5))
+        text = (
+            f"{refused:,} of {events:,} events would be refused ({refused / events:.1%}), more "
+            f"than --max-invalid-ratio {most:g} tolerates: {top}. The last batch was not written; "
+            "raise the ratio to go on, or correct the settings"
+        )
+        Exception.__init__(self, text)
+
+
 class TooLargeError(Exception):
     """One output exceeds what its topic takes; the transaction is unharmed."""
 
@@ -153,6 +166,39 @@ class TopicFacts(NamedTuple):
         return int(self.config.get(setting, default))
 
 
+@dataclass(slots=True)
+class Tally:
+    """What became of the records of one transaction, or of many."""
+
+    records: int = 0
+    enriched: int = 0
+    identify: int = 0
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    """By reason code."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """By reason code."""
+
+    def count(self, output: Output) -> None:
+        """Count one output."""
+        match output.role:
+            case Role.ENRICHED:
+                self.enriched += 1
+            case Role.IDENTIFY:
+                self.identify += 1
+            case Role.DEAD_LETTER:
+                self.dead_letters[output.reason] += 1
+            case Role.DROPPED:
+                self.dropped[output.reason] += 1
+
+    def add(self, other: Tally) -> None:
+        """Count the other's on top."""
+        self.records += other.records
+        self.enriched += other.enriched
+        self.identify += other.identify
+        self.dead_letters.update(other.dead_letters)
+        self.dropped.update(other.dropped)
+
+
 class Session(Protocol):
     """One consumer and one transactional producer that live and die together.
 
@@ -168,8 +214,11 @@ class Session(Protocol):
     def send(self, output: Output) -> None:
         """Add one output to the transaction; TooLargeError leaves the transaction as it was."""
 
-    def commit(self, positions: Positions, note: CommitNote) -> None:
-        """Commit the outputs and the positions, both or neither; the note goes beside them."""
+    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+        """Commit the outputs and the positions, both or neither; the note goes beside them.
+
+        The tally counts what the transaction holds.
+        """
 
     def abort(self) -> None:
         """Abort the transaction."""
@@ -242,39 +291,6 @@ class CrashGuard(Protocol):
 
     def condemned(self) -> Sequence[Span]:
         """Records that kill a process, or that the operator named: dead-lettered unread."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the records of one transaction, or of many."""
-
-    records: int = 0
-    enriched: int = 0
-    identify: int = 0
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    """By reason code."""
-    dropped: Counter[str] = field(default_factory=Counter)
-    """By reason code."""
-
-    def count(self, output: Output) -> None:
-        """Count one output."""
-        match output.role:
-            case Role.ENRICHED:
-                self.enriched += 1
-            case Role.IDENTIFY:
-                self.identify += 1
-            case Role.DEAD_LETTER:
-                self.dead_letters[output.reason] += 1
-            case Role.DROPPED:
-                self.dropped[output.reason] += 1
-
-    def add(self, other: Tally) -> None:
-        """Count the other's on top."""
-        self.records += other.records
-        self.enriched += other.enriched
-        self.identify += other.identify
-        self.dead_letters.update(other.dead_letters)
-        self.dropped.update(other.dropped)
 
 
 class Meter(Protocol):

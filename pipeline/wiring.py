@@ -16,12 +16,14 @@ from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
 from pipeline.deadletters.again import Again
+from pipeline.edges.crash_guard import LoneGuard
 from pipeline.edges.kafka import (
     Admin,
     BatchLimits,
     DeskWriter,
     KafkaBroker,
     RangeReader,
+    ReplayOffsets,
     SessionConfig,
 )
 from pipeline.edges.kafka.clients import (
@@ -31,6 +33,8 @@ from pipeline.edges.kafka.clients import (
     transactional_config,
 )
 from pipeline.ports import Broker, CrashGuard, Meter, RefusedError, Stop, TopicFacts
+from pipeline.replay.filters import processor_for
+from pipeline.replay.plan import Plan
 from pipeline.settings import Settings, Topics
 from pipeline.settings_properties import weaknesses
 from pipeline.topics import (
@@ -50,6 +54,7 @@ _ARENAS: Final = 2
 _MAX_POLL_INTERVAL_MS: Final = 300_000
 """librdkafka's default of max.poll.interval.ms."""
 _DEADLINE_SHARE: Final = 0.8
+_SMALLEST: Final = KAFKA_DEFAULT_MAX_BYTES + HEADER_ROOM
 _LIBRDKAFKA_LARGEST: Final = 1_000_000_000
 _LIBRDKAFKA_BATCH: Final = 1_000_000
 """librdkafka's upper limit of message.max.bytes, and its default of batch.size."""
@@ -180,17 +185,14 @@ def _session_config(
     facts: dict[str, TopicFacts],
     start_over: str | None,
 ) -> SessionConfig:
-    limits = {
-        name: facts[name].number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES + HEADER_ROOM)
-        for name in outputs.values()
-    }
+    limits = {name: facts[name].number("max.message.bytes", _SMALLEST) for name in outputs.values()}
     consumer = consumer_config(
         settings.kafka, settings.consumer, settings.group, settings.instance_id
     )
     max_poll_s = float(consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
     deadline_s = _DEADLINE_SHARE * min(settings.transaction_timeout_ms / 1000, max_poll_s / 2)
     producer: dict[str, str | int | float | bool] = {
-        "message.max.bytes": min(_LIBRDKAFKA_LARGEST, max(limits.values())),
+        "message.max.bytes": min(_LIBRDKAFKA_LARGEST, max(limits.values(), default=_SMALLEST)),
         # A batch that its topic does not take would be refused, and is never split.
         "batch.size": min(_LIBRDKAFKA_BATCH, *limits.values()),
         # A topic that is gone must be told before the commit's own deadline.
@@ -223,6 +225,49 @@ def _session_config(
         deadline_s=deadline_s,
         startup_timeout_s=settings.startup_timeout_s,
     )
+
+
+def replay_session(
+    settings: Settings, plan: Plan, facts: dict[str, TopicFacts], slot: int
+) -> SessionConfig:
+    """Of one slot of a replay: its own group and transactional id, whatever the settings name.
+
+    `facts` are those of the outputs, as far as they exist.
+    """
+    own = settings.model_copy(
+        update={"group": plan.group, "instance_id": None, "delivery": "exactly-once"}
+    )
+    outputs = {role: target.topic for role, target in plan.outputs.items() if target.topic in facts}
+    config = _session_config(own, outputs, facts, None)
+    exactly_once = transactional_config(
+        plan.transactional_id(slot), settings.transaction_timeout_ms
+    )
+    return replace(
+        config,
+        raw_topic=plan.raw_topic,
+        producer={**config.producer, **exactly_once},
+    )
+
+
+def replay_processor(settings: Settings, plan: Plan) -> Processor:
+    """The contract under these settings, for the events that the replay means."""
+    identity = Identity(app=APP, group=plan.group, replay=plan.id)
+    return processor_for(settings, identity, plan.filters)
+
+
+def replay_offsets(settings: Settings, plan: Plan, *, stable: bool = False) -> ReplayOffsets:
+    """How far a replay is."""
+    return ReplayOffsets(
+        settings.kafka, plan.group, plan.raw_topic, settings.startup_timeout_s, stable=stable
+    )
+
+
+def make_replay_worker(settings: Settings, plan: Plan, broker: Broker, meter: Meter) -> Worker:
+    """The worker's own loop over a replay; the breaker is off."""
+    quiet = settings.model_copy(
+        update={"breaker": settings.breaker.model_copy(update={"mode": "off"})}
+    )
+    return make_worker(quiet, broker, replay_processor(settings, plan), meter, LoneGuard(()))
 
 
 def make_worker(

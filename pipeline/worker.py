@@ -199,7 +199,7 @@ class Worker:
                     if output.role is not Role.DROPPED:
                         self._send_other(session, output, pointers=piece.pointers)
         breaker = self._breaker.after(tally)
-        session.commit(batch.positions, breaker.note(now))
+        session.commit(batch.positions, breaker.note(now), tally)
         self._breaker = breaker
         return tally
 

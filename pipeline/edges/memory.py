@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Headers, Output, Record
-from pipeline.ports import Batch, FencedError, Positions, TransportError
+from pipeline.ports import Batch, FencedError, Positions, Tally, TransportError
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,9 @@ class MemorySession:
         self._pending.append(output)
         self._broker.diary.append(Sent(output))
 
-    def commit(self, positions: Positions, note: CommitNote) -> None:
+    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
         """See `ports.Session`."""
+        del tally
         fault = self._broker.fault("commit")
         if fault is not None and not fault.takes_effect:
             raise fault.error

@@ -20,7 +20,7 @@ from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.session import KafkaSession
 from pipeline.edges.kafka.undelivered import Undelivered
-from pipeline.ports import AbortableError, OutcomeUnknownError, Positions, RefusedError
+from pipeline.ports import AbortableError, OutcomeUnknownError, Positions, RefusedError, Tally
 
 _CLIENTS: Final[Any] = clients
 """The module that makes the clients: what its names stand for is what is replaced."""
@@ -62,9 +62,9 @@ def rewind_after_timeout() -> None:
         prepare(self, replace(config, deadline_s=_IMPATIENT_S), *others)
         self.timed_out = False
 
-    def guessing(self: Any, positions: Positions, note: CommitNote) -> None:
+    def guessing(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
         try:
-            commit(self, positions, note)
+            commit(self, positions, note, tally)
         except OutcomeUnknownError as error:
             self.timed_out = True
             raise AbortableError(str(error)) from error
@@ -84,11 +84,11 @@ def position() -> None:
     """Offsets are where the consumer is, not behind the records that were processed."""
     commit = KafkaSession.commit
 
-    def by_position(self: Any, _positions: Positions, note: CommitNote) -> None:
+    def by_position(self: Any, _positions: Positions, note: CommitNote, tally: Tally) -> None:
         consumer = self._consumer
         places = consumer.position(consumer.assignment())
         known = {(at.topic, at.partition): at.offset for at in places if at.offset >= 0}
-        commit(self, known, note)
+        commit(self, known, note, tally)
 
     _replace(KafkaSession, commit=by_position)
 
@@ -128,9 +128,9 @@ def dead_letter_skipped() -> None:
 
         self.send = sent
 
-    def skipping(self: Any, positions: Positions, note: CommitNote) -> None:
+    def skipping(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
         try:
-            commit(self, positions, note)
+            commit(self, positions, note, tally)
         except (RefusedError, AbortableError) as error:
             self.skips = True
             raise AbortableError(str(error)) from error

@@ -12,7 +12,7 @@ from pipeline.core.commitnote import CommitNote
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
-from pipeline.ports import Batch, Positions, TopicFacts
+from pipeline.ports import Batch, Positions, Tally, TopicFacts
 from pipeline.settings import load_settings
 from pipeline.topics import TopicNames
 from pipeline.wiring import make_broker
@@ -64,10 +64,10 @@ class NotedSession(KafkaSession):
         self._note("begin")
         super().begin()
 
-    def commit(self, positions: Positions, note: CommitNote) -> None:
+    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
         """See `ports.Session`."""
         self._note("commit")
-        super().commit(positions, note)
+        super().commit(positions, note, tally)
 
     def abort(self) -> None:
         """See `ports.Session`."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from pipeline.commands.dlq.place import whoami
+from pipeline.commands.names import whoami
 from pipeline.core.record import Role
 from pipeline.exits import Exit
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic, set_topic_config

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Output, Role
 from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
-from pipeline.ports import Batch, FencedError, OutcomeUnknownError
+from pipeline.ports import Batch, FencedError, OutcomeUnknownError, Tally
 from pipeline.settings import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
@@ -66,7 +66,7 @@ def _go_on(session: KafkaSession, batch: Batch, sends: int) -> None:
     """The rest of a transaction."""
     for _ in range(sends):
         session.send(OUTPUT)
-    session.commit(batch.positions, NOTE)
+    session.commit(batch.positions, NOTE, Tally())
 
 
 def _end(pipeline: Pipeline) -> int:

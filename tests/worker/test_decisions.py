@@ -30,6 +30,7 @@ from pipeline.ports import (
     FencedError,
     OutcomeUnknownError,
     RefusedError,
+    Tally,
     TooLargeError,
     TransportError,
 )
@@ -168,7 +169,7 @@ def test_an_older_session_is_fenced() -> None:
     older.begin()
     work(broker, 2)
     with pytest.raises(FencedError):
-        older.commit(batch.positions, NOTE)
+        older.commit(batch.positions, NOTE, Tally())
     assert len(broker.outputs) == 2
 
 

@@ -14,7 +14,8 @@ from pipeline.commands.console import output_console
 from pipeline.commands.dlq.closing import say_what_was_left_out
 from pipeline.commands.dlq.executing import execute
 from pipeline.commands.dlq.options import Asked, desk_command
-from pipeline.commands.dlq.place import Place, new_id, place, whoami
+from pipeline.commands.dlq.place import Place, place
+from pipeline.commands.names import new_id, whoami
 from pipeline.core.readable import escaped
 from pipeline.core.record import Role
 from pipeline.deadletters.held_money import HeldMoney

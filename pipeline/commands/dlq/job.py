@@ -11,7 +11,8 @@ from rich.console import Console
 
 from pipeline.audit.money import Purse
 from pipeline.commands.dlq.options import Asked
-from pipeline.commands.dlq.place import Place, new_id, place, whoami
+from pipeline.commands.dlq.place import Place, place
+from pipeline.commands.names import new_id, whoami
 from pipeline.commands.progress import shown_progress
 from pipeline.core.record import Headers, Output, Role
 from pipeline.deadletters.again import Again, as_raw

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
-import secrets
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from pipeline.core.record import Role
-from pipeline.core.timestamps import format_time
 from pipeline.ports import RefusedError, TopicFacts
 from pipeline.settings import Settings
 from pipeline.topics import LEDGER_SUFFIX, ledger_problem, refuse_forbidden
 from pipeline.wiring import admin, create_command, desk_transactional_id
-
-_ID_BYTES: Final = 2
 
 
 @dataclass(frozen=True)
@@ -48,21 +41,6 @@ class Place:
         names = {self.outputs[role] for role in written}
         refuse_forbidden([ledger], "READ")
         refuse_forbidden([ledger, *(self.facts[name] for name in sorted(names))], "WRITE")
-
-
-def new_id(kind: str, now: int) -> str:
-    """`redrive-20261123T152200Z-ab12`."""
-    moment = format_time(now)[:19].replace("-", "").replace(":", "")
-    return f"{kind}-{moment}Z-{secrets.token_hex(_ID_BYTES)}"
-
-
-def whoami() -> str:
-    """`user@host`."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
 
 
 def place(settings: Settings, topic: str, topic_id: str, outputs: dict[Role, str]) -> Place:

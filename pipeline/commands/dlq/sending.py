@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from pipeline.commands.dlq.ledger_topic import LedgerTopic
-from pipeline.commands.dlq.place import Place, whoami
+from pipeline.commands.dlq.place import Place
+from pipeline.commands.names import whoami
 from pipeline.core.record import Output
 from pipeline.core.timestamps import format_time
 from pipeline.deadletters.ledger import (

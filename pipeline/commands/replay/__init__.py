@@ -1,1 +1,52 @@
 """`track-pipeline replay …`: the same rules over a chosen window of the raw topic."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from pipeline.command_tree import CommandTree, Listed
+from pipeline.commands.options import PIPELINE_FLAGS, require_kafka, with_settings
+from pipeline.commands.replay.options import EXECUTION, JSON, SOURCE, asked, with_options
+from pipeline.settings import Settings
+
+_PACKAGE: Final = "pipeline.commands.replay"
+_LISTED: Final = {
+    "list": Listed(f"{_PACKAGE}.list", "List replays.", "list_replays"),
+    "status": Listed(f"{_PACKAGE}.status", "Show how far a replay is."),
+    "cancel": Listed(f"{_PACKAGE}.cancel", "Stop a replay for good."),
+}
+
+
+@click.group(cls=CommandTree, listed=_LISTED, invoke_without_command=True)
+@with_settings(*PIPELINE_FLAGS)
+@with_options(*SOURCE, *EXECUTION, JSON)
+def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
+    """Run the rules over a window of the raw topic again, beside the live worker.
+
+    Without --execute it only says what it would do. It has a consumer group and output topics of
+    its own, writes exactly once, and goes on after any interruption: --resume ID.
+
+    Exit code 0 when all is done and the topics hold just that, 1 when they do not.
+    """
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is not None:
+        _refuse_options(ctx)
+        return
+    require_kafka(settings)
+    wanted = asked(settings, given)
+    # Imported only now: the sub-commands need nothing of it.
+    from pipeline.commands.replay.command import replay_or_plan  # noqa: PLC0415
+
+    replay_or_plan(wanted)
+
+
+def _refuse_options(ctx: click.Context) -> None:
+    """An option before the name of a sub-command would be of no effect."""
+    source = click.core.ParameterSource.COMMANDLINE
+    for name in ctx.params:
+        if ctx.get_parameter_source(name) is source:
+            raise click.UsageError(
+                f"options of `replay {ctx.invoked_subcommand}` stand behind its name"
+            )

@@ -17,6 +17,9 @@ from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_consumer, plain_
 from pipeline.edges.kafka.errors import Causes, kafka_error
 
 _STEP_S: Final = 1.0
+_PASSING: Final = frozenset(
+    {KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT}  # noqa: SLF001  the client's own
+)
 _TOLD: Final = 10
 """Errors that are looked at; one is enough."""
 
@@ -24,13 +27,18 @@ _TOLD: Final = 10
 class CommittedOffsets:
     """Of one group."""
 
-    def __init__(self, kafka: LibrdkafkaConfig, group: str, causes: Causes) -> None:
+    def __init__(
+        self, kafka: LibrdkafkaConfig, group: str, causes: Causes, *, stable: bool = False
+    ) -> None:
+        """`stable` waits for the end of transactions that have sent offsets of the group.
+
+        Else it is what is committed now, not what may be when an open transaction has ended.
+        """
         config = {
             **plain_config(kafka),
             "group.id": group,
             "enable.auto.commit": False,
-            # What is committed now, not what may be when an open transaction has ended.
-            "isolation.level": "read_uncommitted",
+            "isolation.level": "read_committed" if stable else "read_uncommitted",
         }
         self._consumer = make_consumer(config, causes)
 
@@ -42,8 +50,7 @@ class CommittedOffsets:
                 found = committed(self._consumer, places, min(_STEP_S, timeout_s))
             except KafkaException as error:
                 self._raise_what_was_told()
-                timed_out = kafka_error(error).code() == KafkaError._TIMED_OUT  # noqa: SLF001
-                if not timed_out or time.monotonic() > deadline:
+                if kafka_error(error).code() not in _PASSING or time.monotonic() > deadline:
                     raise
             else:
                 return {

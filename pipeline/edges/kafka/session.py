@@ -19,7 +19,7 @@ from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
 from pipeline.edges.kafka.writer import Writer
-from pipeline.ports import Batch, OutcomeUnknownError, Positions
+from pipeline.ports import Batch, OutcomeUnknownError, Positions, Tally
 
 
 class KafkaBroker:
@@ -79,8 +79,9 @@ class KafkaSession:
         """See `ports.Session`."""
         self._writer.begin()
 
-    def commit(self, positions: Positions, note: CommitNote) -> None:
+    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
         """See `ports.Session`; the topic's id is added to the note."""
+        del tally
         metadata = note._replace(topic_id=self._collector.topic_id).encode()
         offsets = [
             TopicPartition(topic, number, offset, metadata)

@@ -92,11 +92,15 @@ class Writer(ABC):
         self.renew |= self._one_by_one
         self._one_by_one = False
 
+    def start_anew(self) -> None:
+        """Go on with a new producer."""
+        self.use(self.new_producer())
+        self.renew = False
+
     def begin(self) -> None:
         """Begin a transaction."""
         if self.renew:
-            self.use(self.new_producer())
-            self.renew = False
+            self.start_anew()
         self.undelivered.forget()
         self._sent = 0
 

@@ -1,0 +1,178 @@
+"""What a replay would do, captured from a cluster: ranges of offsets, samples of them, outputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeline import __version__
+from pipeline.commands.names import stamp, whoami
+from pipeline.commands.replay.options import Asked
+from pipeline.commands.replay.outputs import Outputs, output_names, outputs
+from pipeline.core.record import Record
+from pipeline.edges.kafka import Admin
+from pipeline.ports import RefusedError, TopicFacts
+from pipeline.replay.bounds import Bound, Extent, Ranges, ranges, why_empty
+from pipeline.replay.plan import Part, Plan, Target
+from pipeline.settings import Settings, SettingsError
+from pipeline.topics import refuse_forbidden
+from pipeline.wiring import WallClock, admin, range_reader, topic_names
+
+_SAMPLED: Final = 50
+"""Offsets at each end of a partition's range."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a few records of a range's ends tell; None: there were none."""
+
+    first: int | None
+    """Time of the first record, epoch milliseconds."""
+    last: int | None
+    bytes_each: float | None
+    """Mean size of key and value."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A plan, and what people want to know before they agree."""
+
+    plan: Plan
+    samples: Mapping[int, Sample]
+    outputs: Outputs
+    empty: Mapping[int, str]
+    """Partition → why nothing of it is replayed."""
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    replication: int
+
+
+def captured_ranges(asked: Asked, cluster: Admin) -> tuple[Ranges, Mapping[int, Extent]]:
+    """Which raw offsets are meant, fixed now; SettingsError when the bounds do not fit."""
+    topic = asked.settings.topics.raw
+    facts = cluster.topics([topic])
+    if topic not in facts:
+        raise RefusedError(f"topic {topic} does not exist; is its name right (--raw-topic)?")
+    refuse_forbidden(facts.values(), "READ")
+    extents = _extents(cluster, topic, asked.start, asked.end, asked.slack_ms)
+
+    def oldest(number: int) -> int | None:
+        begin, end = extents[number].begin, extents[number].end
+        sample = {(topic, number): (begin, min(end, begin + _SAMPLED))}
+        first = next(range_reader(asked.settings).read(sample), None)
+        return None if first is None else first.timestamp
+
+    try:
+        return ranges(topic, extents, asked.start, asked.end, oldest), extents
+    except ValueError as error:
+        raise SettingsError([str(error)]) from error
+
+
+def _extents(
+    cluster: Admin, topic: str, start: Bound, end: Bound, slack_ms: int
+) -> dict[int, Extent]:
+    """Up to what is committed now: records of transactions that are open come later."""
+    firsts = {} if start.time is None else cluster.offsets_at(topic, start.time)
+    lasts = {} if end.time is None else cluster.offsets_at(topic, end.time + slack_ms)
+    return {
+        number: Extent(
+            begin, last, min(last, firsts.get(number, last)), min(last, lasts.get(number, last))
+        )
+        for number, (begin, last) in cluster.extents(topic, stable=True).items()
+    }
+
+
+def capture(asked: Asked) -> Outlook:
+    """Make a plan; nothing is written. TransportError, SettingsError, DataLossError."""
+    settings, now = asked.settings, WallClock().now()
+    id_ = stamp(now)
+    cluster = admin(settings)
+    cluster.wait_until_reachable()
+    found, extents = captured_ranges(asked, cluster)
+    names = output_names(asked, id_)
+    facts = cluster.topics({*topic_names(settings), *names.values()})
+    samples = _samples(settings, found.parts)
+    firsts = [sample.first for sample in samples.values() if sample.first is not None]
+    where = outputs(asked, id_, facts, min(firsts, default=None), now)
+    plan = Plan(
+        id=id_,
+        raw_topic=settings.topics.raw,
+        raw_topic_id=facts[settings.topics.raw].id,
+        parts=found.parts,
+        outputs={role: Target(name) for role, name in where.topics.items()},
+        contract=settings.contract(),
+        settings=settings_hash(settings),
+        version=__version__,
+        created_at=now,
+        created_by=whoami(),
+        transactional_id_prefix=settings.transactional_id_prefix,
+        slots=min(asked.workers or 1, max(1, len(found.parts))),
+        window=found.window,
+        slack_ms=asked.slack_ms if asked.end.time is not None else 0,
+        filters=asked.filters,
+        rate=asked.rate,
+        most=asked.most,
+        max_invalid_ratio=asked.ratio,
+    )
+    empty = {
+        part.partition: why_empty(plan.raw_topic, extents[part.partition], asked.start, asked.end)
+        for part in found.parts
+        if not part.offsets
+    }
+    return Outlook(
+        plan,
+        samples,
+        where,
+        empty,
+        (*found.warnings, *where.warnings),
+        found.notes,
+        max(1, facts[plan.raw_topic].replication),
+    )
+
+
+def settings_hash(settings: Settings) -> str:
+    """Of what decides what is written, beyond the contract: the headers of dead letters."""
+    plain: dict[str, Any] = settings.dead_letter.model_dump(mode="json")
+    plain["redrive_drop_headers"] = sorted(plain["redrive_drop_headers"])
+    text = json.dumps([settings.contract(), plain], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _samples(settings: Settings, parts: tuple[Part, ...]) -> dict[int, Sample]:
+    topic = settings.topics.raw
+    heads = {
+        (topic, part.partition): (part.start, min(part.end, part.start + _SAMPLED))
+        for part in parts
+    }
+    tails = {
+        (topic, part.partition): (max(part.start, part.end - _SAMPLED), part.end) for part in parts
+    }
+    reader = range_reader(settings)
+    firsts, lasts = list(reader.read(heads)), list(reader.read(tails))
+    return {part.partition: _sample(part.partition, firsts, lasts) for part in parts}
+
+
+def _sample(number: int, firsts: list[Record], lasts: list[Record]) -> Sample:
+    head = [record for record in firsts if record.partition == number]
+    tail = [record for record in lasts if record.partition == number]
+    sizes = [len(record.value or b"") + len(record.key or b"") for record in (*head, *tail)]
+    return Sample(
+        head[0].timestamp if head else None,
+        tail[-1].timestamp if tail else None,
+        sum(sizes) / len(sizes) if sizes else None,
+    )
+
+
+def refuse_other_topic(plan: Plan, facts: Mapping[str, TopicFacts]) -> None:
+    """RefusedError unless the raw topic is still the one that was planned for."""
+    topic = facts.get(plan.raw_topic)
+    if topic is None:
+        raise RefusedError(f"topic {plan.raw_topic}, which replay {plan.id} reads, does not exist")
+    if plan.raw_topic_id and topic.id and topic.id != plan.raw_topic_id:
+        raise RefusedError(
+            f"topic {plan.raw_topic} was deleted and created anew: the offsets of replay {plan.id} "
+            "are those of the old one. Make a new replay"
+        )

@@ -1,0 +1,95 @@
+"""The end of a replay: what it did, and whether the topics hold just that."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from pipeline.cli import Failure
+from pipeline.commands.replay.plans_topic import PlansTopic
+from pipeline.commands.replay.standing import Standing, standing
+from pipeline.core.readable import escaped
+from pipeline.exits import Exit
+from pipeline.replay.plan import Plan, State
+from pipeline.replay.proof import Proof, judged, written
+from pipeline.settings import Settings
+from pipeline.wiring import admin, range_reader, replay_offsets
+
+
+def say_end(settings: Settings, plan: Plan, *, stopped: bool, as_json: bool) -> None:
+    """Say what was done, and prove it once all of it is.
+
+    Ends the program: exit code 0 when everything adds up, 1 when not, 130 after a signal.
+    """
+    found = replay_offsets(settings, plan, stable=True).of(part.partition for part in plan.parts)
+    now = standing(plan, found)
+    if not now.is_finished:
+        _say(now, None, as_json=as_json)
+        if stopped:
+            raise click.exceptions.Exit(Exit.INTERRUPTED)
+        raise Failure(
+            f"replay {plan.id} ended before its end: `track-pipeline replay --resume {plan.id}` "
+            "goes on",
+            Exit.KAFKA,
+        )
+    proof = prove(settings, now)
+    PlansTopic(settings).note(plan, State.FINISHED)
+    _say(now, proof, as_json=as_json)
+    raise click.exceptions.Exit(Exit.OK if proof.ok else Exit.DIFFERENCE)
+
+
+def prove(settings: Settings, now: Standing) -> Proof:
+    """Read the outputs back, and compare them with what was counted."""
+    plan, cluster = now.plan, admin(settings)
+    extents = {
+        target.topic: cluster.extents(target.topic, stable=True) for target in plan.outputs.values()
+    }
+    ordered = not settings.accept_origin_headers
+    proof = written(range_reader(settings), plan, extents, ordered=ordered)
+    return judged(proof, now.totals, ordered=ordered)
+
+
+def _say(now: Standing, proof: Proof | None, *, as_json: bool) -> None:
+    plan = now.plan
+    if as_json:
+        document: dict[str, Any] = {
+            "id": plan.id,
+            "outputs": {role.value: target.topic for role, target in plan.outputs.items()},
+            **now.plain(),
+            "proof": None if proof is None else proof.plain(),
+        }
+        click.echo(escaped(json.dumps(document, ensure_ascii=False)))
+        return
+    for line in (*lines(now), *([] if proof is None else _verdict(proof))):
+        click.echo(escaped(line))
+    if proof is None:
+        click.echo(f"stopped; `track-pipeline replay --resume {plan.id}` goes on")
+
+
+def lines(now: Standing) -> list[str]:
+    """What was done, for people."""
+    plan, totals = now.plan, now.totals
+    said = [
+        f"replay {plan.id}: {now.done:,} of {plan.offsets:,} offsets, {totals.records:,} records"
+        + (f", {totals.left_out:,} more were not meant" if totals.left_out else "")
+    ]
+    for role, target in plan.outputs.items():
+        number = {
+            "enriched": totals.enriched,
+            "identify": totals.identify,
+            "dead_letter": totals.refused,
+        }[role.value]
+        said.append(f"  {number:>12,}  {role.value.replace('_', ' ')} to {target.topic}")
+    for reason, number in sorted(totals.dead_letters.items(), key=lambda item: -item[1]):
+        said.append(f"  {number:>12,}    {reason}")
+    for reason, number in totals.dropped.items():
+        said.append(f"  {number:>12,}  dropped: {reason}")
+    return said
+
+
+def _verdict(proof: Proof) -> list[str]:
+    if proof.ok:
+        return ["verified: the topics hold each of these once, and nothing else of this replay"]
+    return [f"does not add up: {problem}" for problem in proof.problems]

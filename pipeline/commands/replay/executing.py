@@ -1,0 +1,122 @@
+"""Doing what a plan says, in this process or in several, and what is said in the end."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import asdict
+from typing import Final
+
+import click
+import msgspec
+
+from pipeline.cli import Failure
+from pipeline.commands.replay.ending import say_end
+from pipeline.commands.replay.plans_topic import PlansTopic
+from pipeline.commands.replay.taking import new_owner, take_over
+from pipeline.commands.replay.watching import watched
+from pipeline.commands.replay.working import work
+from pipeline.edges.crash_guard import SharedMemory
+from pipeline.edges.kafka import Owner
+from pipeline.edges.observe import configure_logging
+from pipeline.edges.processes import Place, WorkerProcesses, follow
+from pipeline.edges.signals import stop_on_signals, stopping_on_signals
+from pipeline.endings import Ended
+from pipeline.exits import Exit
+from pipeline.ports import RefusedError, TopicFacts
+from pipeline.replay.plan import Plan, PlanRecord, State
+from pipeline.settings import Settings
+from pipeline.topics import refuse_forbidden
+from pipeline.wiring import admin, tune_memory
+
+_VARIABLE: Final = "_TRACK_PIPELINE_REPLAY"
+_WAIT_S: Final = 1.0
+
+
+class _Part(msgspec.Struct):
+    """What a process of several is told of the replay."""
+
+    plan: Plan
+    owner: dict[str, str | int]
+
+
+def execute(settings: Settings, record: PlanRecord, deed: str, *, as_json: bool) -> None:
+    """Replay to the end, then prove it. Ends the program with the code that says how it went."""
+    plan = record.plan
+    configure_logging(settings.log.format, settings.log.level)
+    facts = output_facts(settings, plan)
+    owner = new_owner(deed)
+    take_over(settings, record, facts, owner)
+    if record.state is State.PLANNED:
+        PlansTopic(settings).note(plan, State.STARTED)
+    tune_memory()
+    if plan.slots > 1:
+        stopped = _in_several(settings, plan, owner)
+    else:
+        with stopping_on_signals() as stop, watched(settings, plan):
+            work(settings, plan, 0, owner, facts, stop)
+            stopped = stop.is_set()
+    say_end(settings, plan, stopped=stopped, as_json=as_json)
+
+
+def output_facts(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
+    """Of the outputs; RefusedError when one is missing or may not be written."""
+    names = [target.topic for target in plan.outputs.values()]
+    facts = admin(settings).topics(names)
+    missing = sorted(set(names) - facts.keys())
+    if missing:
+        raise RefusedError(
+            f"topics do not exist: {', '.join(missing)}; replay {plan.id} writes there, and what "
+            "it has written is gone: cancel it, and make a new one"
+        )
+    refuse_forbidden(facts.values(), "WRITE")
+    return facts
+
+
+def _in_several(settings: Settings, plan: Plan, owner: Owner) -> bool:
+    """A process for each slot; whether they were stopped. Failure when one of them fails."""
+    memory = SharedMemory.created(plan.slots)
+    processes = WorkerProcesses(memory.descriptor)
+    part = _Part(plan, asdict(owner))
+    os.environ[_VARIABLE] = msgspec.json.encode(part).decode()
+    failed: Ended | None = None
+    stopped = False
+    with watched(settings, plan):
+        for slot in range(plan.slots):
+            processes.start(slot)
+        while processes.alive():
+            signal, ended = processes.wait(_WAIT_S)
+            if signal is not None:
+                if stopped:
+                    processes.kill()
+                stopped = True
+                processes.ask_to_stop()
+            for slot, status, out_of_memory in ended:
+                if status != Exit.OK and failed is None:
+                    failed = Ended(slot, status, out_of_memory)
+                    processes.ask_to_stop()  # all of it goes on, or nothing
+    if failed is not None and not stopped:
+        outcome = failed.outcome()
+        text = f"{outcome.sentence}. `track-pipeline replay --resume {plan.id}` goes on"
+        raise Failure(text, next(code for code in Exit if code == outcome.code))
+    return stopped
+
+
+def is_part() -> bool:
+    """Whether this process was started by `execute` of another one."""
+    return _VARIABLE in os.environ
+
+
+def execute_part(settings: Settings, place: Place) -> None:
+    """Replay one slot, as the process that has started this one says."""
+    configure_logging(settings.log.format, settings.log.level)
+    told = msgspec.json.decode(os.environ.pop(_VARIABLE), type=_Part)
+    owner = msgspec.convert(told.owner, Owner)
+    stop: threading.Event = stop_on_signals(settings.shutdown_grace_s)
+    follow(place.lifeline, stop)
+    plan = told.plan
+    tune_memory()
+    if plan.of_slot(place.slot):
+        work(settings, plan, place.slot, owner, output_facts(settings, plan), stop)
+    if stop.is_set():
+        raise click.exceptions.Exit(Exit.OK)

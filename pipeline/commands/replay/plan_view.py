@@ -1,0 +1,136 @@
+"""A plan as people read it before they agree, and as a document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.commands.console import output_console
+from pipeline.commands.replay.capture import Outlook, Sample
+from pipeline.core.readable import escaped
+from pipeline.core.timestamps import format_time
+from pipeline.replay.plan import Part
+
+_COLUMNS: Final = ("partition", "start", "end", "offsets", "bytes (about)", "first", "last")
+_MINUTE: Final = 60
+
+
+def print_plan(outlook: Outlook, *, as_json: bool, executed: bool) -> None:
+    """On standard output; warnings go to standard error.
+
+    Of one that is executed there is no document: the only one is that of its end.
+    """
+    if not as_json:
+        _print(outlook, executed=executed)
+    elif not executed:
+        click.echo(escaped(json.dumps(document(outlook), ensure_ascii=False)))
+    errors = Console(stderr=True, highlight=False)
+    for warning in outlook.warnings:
+        errors.print(Text(escaped(f"warning: {warning}"), "yellow"), soft_wrap=True)
+
+
+def _print(outlook: Outlook, *, executed: bool) -> None:
+    plan = outlook.plan
+    console = output_console()
+    console.print(Text(escaped(f"replay of {plan.raw_topic} {_window(outlook)}".rstrip())))
+    table = Table(box=None, pad_edge=False)
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name in {"first", "last"} else "right")
+    for part in plan.parts:
+        table.add_row(*map(Text, _cells(outlook, part)))
+    console.print(table)
+    for line in _lines(outlook):
+        console.print(Text(escaped(line)), soft_wrap=True)
+    if not executed:
+        console.print("nothing was written; --execute does it")
+
+
+def _window(outlook: Outlook) -> str:
+    return outlook.plan.window.text()
+
+
+def _cells(outlook: Outlook, part: Part) -> list[str]:
+    sample = outlook.samples[part.partition]
+    bytes_ = _bytes(part, sample)
+    return [
+        str(part.partition),
+        f"{part.start:,}",
+        f"{part.end:,}",
+        f"{part.offsets:,}",
+        "" if bytes_ is None else f"{bytes_:,}",
+        outlook.empty.get(part.partition, _moment(sample.first)),
+        _moment(sample.last),
+    ]
+
+
+def _bytes(part: Part, sample: Sample) -> int | None:
+    return None if sample.bytes_each is None else int(sample.bytes_each * part.offsets)
+
+
+def _moment(time: int | None) -> str:
+    return "" if time is None else format_time(time)
+
+
+def _lines(outlook: Outlook) -> list[str]:
+    plan, new = outlook.plan, {spec.name for spec in outlook.outputs.new}
+    workers = "one worker" if plan.slots == 1 else f"{plan.slots} workers"
+    said = [f"{plan.offsets:,} offsets in {len(plan.parts)} partitions, {workers}"]
+    if plan.slack_ms:
+        said.append(
+            f"records up to {plan.slack_ms / 1000:,.0f} s late are looked for behind the end; each "
+            "record's own time decides"
+        )
+    said.append("bytes are estimated from a sample of each partition's first and last records")
+    if not plan.filters.is_empty:
+        said.append(f"only events with {json.dumps(plan.filters.plain(), ensure_ascii=False)}")
+    for role, target in plan.outputs.items():
+        made = ", which is made with --execute and kept until it is deleted"
+        said.append(f"{role.value}: {target.topic}{made if target.topic in new else ''}")
+    if plan.rate is not None:
+        seconds = int(plan.offsets / plan.rate)
+        said.append(
+            f"at {plan.rate:g} events a second it takes about {seconds // _MINUTE} min "
+            f"{seconds % _MINUTE} s"
+        )
+    return [*said, *outlook.notes]
+
+
+def document(outlook: Outlook) -> dict[str, Any]:
+    """As JSON values."""
+    plan, new = outlook.plan, {spec.name for spec in outlook.outputs.new}
+    topics = outlook.outputs.existing
+    return {
+        **plan.plain(),
+        "offsets": plan.offsets,
+        "estimated_s": None if plan.rate is None else plan.offsets / plan.rate,
+        "partitions": [
+            {
+                "partition": part.partition,
+                "start": part.start,
+                "end": part.end,
+                "offsets": part.offsets,
+                "bytes_estimated": _bytes(part, outlook.samples[part.partition]),
+                "first": _moment(outlook.samples[part.partition].first) or None,
+                "last": _moment(outlook.samples[part.partition].last) or None,
+                "empty_because": outlook.empty.get(part.partition),
+            }
+            for part in plan.parts
+        ],
+        "output_topics": [
+            {
+                "topic": target.topic,
+                "is_new": target.topic in new,
+                "retention_ms": "-1"
+                if target.topic in new
+                else topics[target.topic].config.get("retention.ms"),
+            }
+            for target in plan.outputs.values()
+        ],
+        "warnings": list(outlook.warnings),
+        "notes": list(outlook.notes),
+    }

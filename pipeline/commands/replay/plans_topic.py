@@ -1,0 +1,66 @@
+"""The topic of plans: one record for each replay, the newest one counts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.commands.names import whoami
+from pipeline.edges.kafka import Admin, Publisher
+from pipeline.ports import RefusedError, TopicSpec
+from pipeline.replay.plan import PLANS_TOPIC, Plan, PlanRecord, State, read_plan
+from pipeline.settings import Settings, SettingsError
+from pipeline.topics import refuse_forbidden
+from pipeline.wiring import WallClock, admin, range_reader
+
+_CONFIG: Final = {"cleanup.policy": "compact"}
+
+
+class PlansTopic:
+    """Of one cluster. Every method raises TransportError with a sentence."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cluster: Admin = admin(settings)
+
+    def create(self, replication: int) -> None:
+        """Create the topic, unless there is one."""
+        if PLANS_TOPIC not in self._cluster.topics([PLANS_TOPIC]):
+            self._cluster.create([TopicSpec(PLANS_TOPIC, 1, replication, _CONFIG)])
+
+    def all(self) -> dict[str, PlanRecord]:
+        """Id → what is known of the replay, oldest first; none when there is no topic."""
+        facts = self._cluster.topics([PLANS_TOPIC])
+        if PLANS_TOPIC not in facts:
+            return {}
+        refuse_forbidden(facts.values(), "READ")
+        extents = self._cluster.extents(PLANS_TOPIC, stable=True)
+        ranges = {(PLANS_TOPIC, number): ends for number, ends in extents.items()}
+        plans: dict[str, PlanRecord] = {}
+        for record in range_reader(self._settings).read(ranges):
+            plan = read_plan(record.value)
+            if plan is not None:
+                plans[plan.plan.id] = plan
+        return dict(sorted(plans.items(), key=lambda item: item[1].plan.created_at))
+
+    def one(self, id_: str) -> PlanRecord:
+        """The plan of this id; SettingsError when there is none."""
+        plans = self.all()
+        if id_ not in plans:
+            known = f"; there are {', '.join(list(plans)[-3:])}" if plans else "; there are none"
+            raise SettingsError([f"no replay has the id {id_} (track-pipeline replay list){known}"])
+        return plans[id_]
+
+    def note(self, plan: Plan, state: State) -> PlanRecord:
+        """Write down that a replay is in this state now."""
+        record = PlanRecord(plan, state, WallClock().now(), whoami())
+        with Publisher(self._settings.kafka) as publisher:
+            publisher.send(PLANS_TOPIC, record.encode(), plan.id.encode())
+        return record
+
+
+def refuse_ended(record: PlanRecord) -> None:
+    """RefusedError when there is nothing to go on with."""
+    if record.state is State.CANCELLED:
+        raise RefusedError(
+            f"replay {record.plan.id} was cancelled by {record.by}: make a new one instead"
+        )

@@ -1,0 +1,124 @@
+"""How far a replay is while it runs: a bar for each partition on a terminal, lines elsewhere.
+
+It asks for the offsets that are committed, whichever process works.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+
+from pipeline.commands.replay.standing import Standing, standing
+from pipeline.ports import TransportError
+from pipeline.replay.plan import Plan
+from pipeline.settings import Settings
+from pipeline.wiring import replay_offsets
+
+_BAR_S: Final = 1.0
+_LINE_S: Final = 10.0
+_MINUTE: Final = 60
+
+
+class _Shown(Protocol):
+    def show(self, now: Standing) -> None: ...
+
+
+@contextmanager
+def watched(settings: Settings, plan: Plan) -> Iterator[None]:
+    """Show progress on standard error within the block."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        with _watching(settings, plan, _Lines(), _LINE_S):
+            yield
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with (
+        Progress(*columns, console=console, transient=True) as bars,
+        _watching(settings, plan, _Bars(bars, plan), _BAR_S),
+    ):
+        yield
+
+
+@contextmanager
+def _watching(settings: Settings, plan: Plan, shown: _Shown, every_s: float) -> Iterator[None]:
+    over = threading.Event()
+    offsets = replay_offsets(settings, plan)
+
+    def watch() -> None:
+        while not over.wait(every_s):
+            try:
+                found = offsets.of(part.partition for part in plan.parts)
+            except TransportError:
+                continue  # the worker says what is wrong
+            shown.show(standing(plan, found))
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+class _Speed:
+    """Events a second since the first look, and what is left."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int, int] | None = None
+
+    def text(self, now: Standing) -> str:
+        """`1,200 events/s, 0:10 left, 3 dead letters`."""
+        clock, events, done = time.monotonic(), now.totals.events, now.done
+        first = self._first
+        if first is None:
+            first = self._first = (clock, events, done)
+        lasted = clock - first[0]
+        letters = f"{now.totals.refused:,} dead letters"
+        if lasted <= 0 or done == first[2]:
+            return letters
+        left_s = int((now.plan.offsets - done) * lasted / (done - first[2]))
+        left = f"{left_s // _MINUTE}:{left_s % _MINUTE:02}"
+        return f"{(events - first[1]) / lasted:,.0f} events/s, {left} left, {letters}"
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._speed = _Speed()
+
+    def show(self, now: Standing) -> None:
+        click.echo(
+            f"replay {now.plan.id}: {now.done:,} of {now.plan.offsets:,} offsets, "
+            f"{self._speed.text(now)}",
+            err=True,
+        )
+
+
+class _Bars:
+    def __init__(self, bars: Progress, plan: Plan) -> None:
+        self._bars = bars
+        self._speed = _Speed()
+        self._all = bars.add_task("replaying", total=plan.offsets)
+        self._tasks: dict[int, TaskID] = {
+            part.partition: bars.add_task(f"partition {part.partition}", total=part.offsets)
+            for part in plan.parts
+            if part.offsets
+        }
+
+    def show(self, now: Standing) -> None:
+        self._bars.update(self._all, completed=now.done, description=self._speed.text(now))
+        for part in now.plan.parts:
+            if part.partition in self._tasks:
+                at = now.positions.get(part.partition, part.start)
+                self._bars.update(
+                    self._tasks[part.partition],
+                    completed=at - part.start,
+                    description=f"partition {part.partition}, at {at:,}",
+                )

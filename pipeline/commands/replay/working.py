@@ -1,0 +1,83 @@
+"""Replaying one slot in this process, until its end, a stop, or another process that takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import Final
+
+from pipeline.core.record import Record
+from pipeline.edges.kafka import Owner, ReplayBroker, SlotConfig
+from pipeline.edges.observe import LogMeter
+from pipeline.ports import FencedError, Session, Stop, TopicFacts
+from pipeline.replay.plan import Plan
+from pipeline.settings import Settings
+from pipeline.wiring import make_replay_worker, replay_session
+
+_TRIES: Final = 5
+
+
+class _Until:
+    """See `ports.Stop`: asked to, or done."""
+
+    def __init__(self, stop: Stop, done: Event) -> None:
+        self._stop, self._done = stop, done
+
+    def is_set(self) -> bool:
+        """Whether there is nothing more to do."""
+        return self._done.is_set() or self._stop.is_set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait that long at most."""
+        return self._stop.wait(timeout)
+
+
+class _Meter(LogMeter):
+    """Logs what goes wrong; how far it is, is told elsewhere."""
+
+    def tick(self, session: Session) -> None:
+        """See `ports.Meter`."""
+
+
+def work(  # noqa: PLR0913, PLR0917  what makes one slot
+    settings: Settings,
+    plan: Plan,
+    slot: int,
+    owner: Owner,
+    facts: dict[str, TopicFacts],
+    stop: Stop,
+) -> None:
+    """Replay the slot. FencedError names who has taken over; others as of `Worker.run`."""
+    done = Event()
+    config = SlotConfig(
+        session=replay_session(settings, plan, facts, slot),
+        ranges={part.partition: (part.start, part.end) for part in plan.of_slot(slot)},
+        owner=owner,
+        topic_id=plan.raw_topic_id,
+        means=_meant(plan),
+        most=plan.most,
+        rate=None if plan.rate is None else plan.rate / plan.slots,
+        max_invalid_ratio=plan.max_invalid_ratio,
+        stop=stop,
+    )
+    broker = ReplayBroker(config, done.set)
+    worker = make_replay_worker(settings, plan, broker, _Meter(settings.stats_interval_s))
+    until = _Until(stop, done)
+    for attempt in range(1, _TRIES + 1):
+        try:
+            worker.run(until)
+        except FencedError:
+            # By the new owner; or by an older one, which finds that it is none any more, and ends.
+            broker.owned(stable=True)
+            if attempt == _TRIES:
+                raise
+        else:
+            return
+
+
+def _meant(plan: Plan) -> Callable[[Record], bool] | None:
+    """Which records are meant; None when all are, which costs nothing."""
+    window, filters = plan.window, plan.filters
+    if not window.is_bounded:
+        return None if filters.is_empty else filters.means
+    return lambda record: window.holds(record.timestamp) and filters.means(record)

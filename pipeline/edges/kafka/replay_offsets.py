@@ -1,0 +1,44 @@
+"""How far a replay is: the offsets of its own group, and the notes beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from pipeline.core.replaynote import ReplayNote, read_replay_note
+from pipeline.edges.kafka.clients import LibrdkafkaConfig
+from pipeline.edges.kafka.committed import CommittedOffsets
+from pipeline.edges.kafka.errors import Causes, in_transaction
+
+
+class At(NamedTuple):
+    """Where one partition of a replay is."""
+
+    offset: int
+    """The next one."""
+    note: ReplayNote | None
+
+
+class ReplayOffsets:
+    """Of one replay. It joins no group."""
+
+    def __init__(
+        self, kafka: LibrdkafkaConfig, group: str, topic: str, timeout_s: float, *, stable: bool
+    ) -> None:
+        """`stable` waits for transactions of this group that are open or being committed."""
+        self._group, self._topic, self._timeout_s = group, topic, timeout_s
+        self._committed = CommittedOffsets(kafka, group, Causes(), stable=stable)
+
+    def of(self, partitions: Iterable[int]) -> Mapping[int, At]:
+        """Partition → where it is, of those that have an offset; TransportError."""
+        places = [TopicPartition(self._topic, number) for number in partitions]
+        try:
+            found = self._committed.of(places, self._timeout_s)
+        except KafkaException as error:
+            what = f"reading the offsets of group {self._group}"
+            raise in_transaction(error, what, group=self._group) from error
+        return {
+            number: At(offset, read_replay_note(text)) for number, (offset, text) in found.items()
+        }
