@@ -194,7 +194,7 @@ def _session_config(
     producer: dict[str, str | int | float | bool] = {
         "message.max.bytes": min(_LIBRDKAFKA_LARGEST, max(limits.values(), default=_SMALLEST)),
         # A batch that its topic does not take would be refused, and is never split.
-        "batch.size": min(_LIBRDKAFKA_BATCH, *limits.values()),
+        "batch.size": min((_LIBRDKAFKA_BATCH, *limits.values())),
         # A topic that is gone must be told before the commit's own deadline.
         "topic.metadata.propagation.max.ms": min(30_000, int(deadline_s * 500)),
         **settings.producer,

@@ -19,6 +19,8 @@ from pipeline.ports import DataLossError, Ranges, Reader
 from pipeline.replay.plan import Plan
 
 _SHOWN: Final = 5
+_BITS: Final = 8
+_CHUNK_BITS: Final = 15
 _HEADERS: Final = {
     Role.ENRICHED: ("track.replay", "track.source"),
     Role.IDENTIFY: ("track.replay", "track.source"),
@@ -32,7 +34,8 @@ class Proof:
     """What was found in the output topics, and what does not add up."""
 
     found: Totals = field(default_factory=Totals)
-    """What the topics hold of this replay; of records, those that have an output."""
+    """What the topics hold of this replay; records are counted for a single slot only, and of
+    these those that have an output."""
     positions: dict[int, int] = field(default_factory=dict)
     """Raw partition → the offset after the last one that has an output."""
     doubled: int = 0
@@ -107,6 +110,7 @@ class _Book:
         self._parts = {part.partition: part for part in plan.parts}
         self._slots, self._slot = plan.slots, slot
         self._ordered = ordered
+        self._seen: dict[tuple[int, int], bytearray] = {}
         self._last: dict[tuple[Role, int, int], tuple[int, int]] = {}
 
     def add(self, role: Role, record: Record) -> None:
@@ -149,8 +153,19 @@ class _Book:
             self._show(source)
             return
         self._last[stream] = at
+        if self._slot is not None:
+            self._see(source)
         behind = source.offset + 1
         proof.positions[source.partition] = max(behind, proof.positions.get(source.partition, 0))
+
+    def _see(self, source: Source) -> None:
+        """Count its record, once: a bit for each offset."""
+        chunk, within = source.offset >> _CHUNK_BITS, source.offset & (1 << _CHUNK_BITS) - 1
+        key = source.partition, chunk
+        bits = self._seen.setdefault(key, bytearray((1 << _CHUNK_BITS) // _BITS))
+        byte, bit = within // _BITS, 1 << within % _BITS
+        self.proof.found.records += not bits[byte] & bit
+        bits[byte] |= bit
 
     def _show(self, source: Source | None) -> None:
         if len(self.proof.samples) < _SHOWN:

@@ -15,7 +15,7 @@ from pipeline.commands.replay.outputs import Outputs, output_names, outputs
 from pipeline.core.record import Record
 from pipeline.edges.kafka import Admin
 from pipeline.ports import RefusedError, TopicFacts
-from pipeline.replay.bounds import Bound, Extent, Ranges, ranges, why_empty
+from pipeline.replay.bounds import Extent, Ranges, ranges, why_empty
 from pipeline.replay.plan import Part, Plan, Target
 from pipeline.settings import Settings, SettingsError
 from pipeline.topics import refuse_forbidden
@@ -57,7 +57,7 @@ def captured_ranges(asked: Asked, cluster: Admin) -> tuple[Ranges, Mapping[int, 
     if topic not in facts:
         raise RefusedError(f"topic {topic} does not exist; is its name right (--raw-topic)?")
     refuse_forbidden(facts.values(), "READ")
-    extents = _extents(cluster, topic, asked.start, asked.end, asked.slack_ms)
+    extents = _extents(asked, cluster, topic)
 
     def oldest(number: int) -> int | None:
         begin, end = extents[number].begin, extents[number].end
@@ -71,18 +71,43 @@ def captured_ranges(asked: Asked, cluster: Admin) -> tuple[Ranges, Mapping[int, 
         raise SettingsError([str(error)]) from error
 
 
-def _extents(
-    cluster: Admin, topic: str, start: Bound, end: Bound, slack_ms: int
-) -> dict[int, Extent]:
+def _extents(asked: Asked, cluster: Admin, topic: str) -> dict[int, Extent]:
     """Up to what is committed now: records of transactions that are open come later."""
-    firsts = {} if start.time is None else cluster.offsets_at(topic, start.time)
-    lasts = {} if end.time is None else cluster.offsets_at(topic, end.time + slack_ms)
+    start, end = asked.start.time, asked.end.time
+    found = cluster.extents(topic, stable=True)
+    firsts = {} if start is None else cluster.offsets_at(topic, start)
+    lasts: dict[int, int] = {}
+    if end is not None:
+        lasts = _behind(asked, found, cluster.offsets_at(topic, end + asked.slack_ms))
     return {
         number: Extent(
             begin, last, min(last, firsts.get(number, last)), min(last, lasts.get(number, last))
         )
-        for number, (begin, last) in cluster.extents(topic, stable=True).items()
+        for number, (begin, last) in found.items()
     }
+
+
+def _behind(
+    asked: Asked, extents: Mapping[int, tuple[int, int]], told: Mapping[int, int]
+) -> dict[int, int]:
+    """Where the first record with the end's time (and the slack) really is.
+
+    What the broker tells may be a transaction's marker, whose time is that of the wall clock, or an
+    aborted record. Both say nothing about the records behind them.
+    """
+    time, topic = (asked.end.time or 0) + asked.slack_ms, asked.settings.topics.raw
+    wanted = {n: (at, extents[n][1]) for n, at in told.items() if at < extents[n][1]}
+    reader = range_reader(asked.settings)
+    near = {(topic, n): (at, min(end, at + _SAMPLED)) for n, (at, end) in wanted.items()}
+    found: dict[int, int] = {}
+    for record in reader.read(near):
+        if (record.timestamp or 0) >= time:
+            found.setdefault(record.partition, record.offset)
+    for number in wanted.keys() - found.keys():
+        far = reader.read({(topic, number): wanted[number]})
+        late = (each.offset for each in far if (each.timestamp or 0) >= time)
+        found[number] = next(late, wanted[number][1])
+    return found
 
 
 def capture(asked: Asked) -> Outlook:

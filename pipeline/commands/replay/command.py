@@ -44,7 +44,8 @@ def replay_or_plan(asked: Asked) -> None:
 def _begin(asked: Asked, outlook: Outlook) -> None:
     settings, where = asked.settings, outlook.outputs
     if not outlook.plan.offsets:
-        raise SettingsError(["the window is empty, so there is nothing to do (see the plan)"])
+        why = [f"partition {number}: {reason}" for number, reason in outlook.empty.items()]
+        raise SettingsError([f"the window is empty, so there is nothing to do: {'; '.join(why)}"])
     refuse_forbidden(where.existing.values(), "WRITE")
     plans, cluster = PlansTopic(settings), admin(settings)
     plans.create(outlook.replication)

@@ -1,0 +1,211 @@
+"""Replays on a real broker: what is planned, what is written, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pytest
+from confluent_kafka import Producer
+
+from pipeline.core.timestamps import format_time
+from pipeline.exits import Exit
+from tests.brokers import RECENT, delete_topics, read_topic
+from tests.cli.program import Ran
+from tests.kafka.worker_process import PATIENCE_S, Pipeline
+
+pytestmark = pytest.mark.kafka
+
+MINUTE: Final = 60_000
+
+
+def _event(name: str) -> bytes:
+    return json.dumps({"event": name, "userId": "u", "messageId": name, "type": "track"}).encode()
+
+
+def _send(pipeline: Pipeline, times: Mapping[str, int], *, committed: bool = True) -> None:
+    """Events by name with these Kafka timestamps, into partition 0, in one transaction."""
+    producer = Producer(
+        {"bootstrap.servers": pipeline.servers, "transactional.id": f"sender-{pipeline.names.raw}"}
+    )
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for name, time in times.items():
+        producer.produce(pipeline.names.raw, _event(name), b"k", partition=0, timestamp=time)
+    producer.flush(30)
+    if committed:
+        producer.commit_transaction(30)
+    else:
+        producer.abort_transaction(30)
+
+
+def _executed(pipeline: Pipeline, *options: str, number: int = 1) -> dict[str, Any]:
+    """A replay in a process of its own, as the command of this number; what it said in the end."""
+    process = pipeline.start_command("replay", "--json", *options)
+    name = f"command-{number}"
+    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text(name)
+    said = [line for line in pipeline.text(name).splitlines() if line.startswith('{"id"')]
+    return dict(json.loads(said[-1]))
+
+
+def _names(pipeline: Pipeline, topic: str) -> list[str]:
+    """The events of a topic, in order."""
+    records = read_topic(pipeline.servers, topic, "read_committed")
+    return [json.loads(each.value or b"")["event"] for each in records]
+
+
+def _plan(pipeline: Pipeline, *options: str) -> Ran:
+    return pipeline.run("replay", *options)
+
+
+def test_window(pipeline: Pipeline) -> None:
+    """Each record's own time decides; aborted records and markers are no reason to wait."""
+    start, end = RECENT, RECENT + 10 * MINUTE
+    _send(pipeline, {"old": start - MINUTE, "first": start + 1, "early": start - 2 * MINUTE})
+    _send(pipeline, {"aborted": start + 2}, committed=False)
+    _send(pipeline, {"second": start + 3, "new": end, "late": end - 1, "newest": end + 9 * MINUTE})
+    _send(pipeline, {"aborted, too": start + 2}, committed=False)
+    window = ("--from", format_time(start), "--to", format_time(end), "--slack", "5m")
+    said = _executed(pipeline, "--execute", *window)
+    assert _names(pipeline, said["outputs"]["enriched"]) == ["first", "second", "late"]
+    assert (said["records"], said["finished"], said["proof"]["ok"]) == (3, True, True)
+    # `old` is before the first offset, `newest` behind the slack: neither is read.
+    assert said["left_out"] == 2
+
+
+def test_range_whose_last_offsets_have_no_record(pipeline: Pipeline) -> None:
+    """A range whose last offsets have no record ends all the same, and is not read for ever."""
+    _send(pipeline, {"one": RECENT, "two": RECENT + 1})
+    _send(pipeline, {"gone": RECENT + 2}, committed=False)
+    said = _executed(pipeline, "--execute", "--from", "0:1", "--to", "0:4")
+    assert _names(pipeline, said["outputs"]["enriched"]) == ["two"]
+    assert [part["position"] for part in said["partitions"]] == [4]
+
+
+def test_plan_writes_nothing(pipeline: Pipeline) -> None:
+    """Without --execute there are no topics, no offsets and no plan after it."""
+    _send(pipeline, {"one": RECENT})
+    ran = _plan(pipeline, "--json")
+    assert ran.code == Exit.OK, ran.err
+    plan = json.loads(ran.out)
+    assert [part["offsets"] for part in plan["partitions"]] == [2, 0, 0]
+    assert plan["partitions"][1]["empty_because"] == f"{pipeline.names.raw} has no records here"
+    assert not pipeline.admin.topics(plan["outputs"].values())
+    assert plan["id"] not in pipeline.run("replay", "list").out.decode()
+    assert pipeline.admin.committed(plan["group"], pipeline.names.raw) == {}
+
+
+def test_live_group_and_topics_are_not_touched(pipeline: Pipeline) -> None:
+    """The live worker's offsets and outputs are the same afterwards."""
+    _send(pipeline, {"one": RECENT, "two": RECENT + 1})
+    pipeline.start()
+    pipeline.wait_for(lambda: pipeline.committed() == len(("one", "two")), "reading both")
+    before = pipeline.admin.committed(pipeline.names.raw, pipeline.names.raw), pipeline.found()
+    said = _executed(pipeline, "--execute")
+    after = pipeline.admin.committed(pipeline.names.raw, pipeline.names.raw), pipeline.found()
+    assert after == before
+    copies = read_topic(pipeline.servers, said["outputs"]["enriched"], "read_committed")
+    assert {dict(each.headers)["track.replay"] for each in copies} == {said["id"].encode()}
+
+
+def test_other_rules(pipeline: Pipeline) -> None:
+    """A resume under other settings is refused, unless it is forced; another id is unknown."""
+    _send(pipeline, {"one": RECENT})
+    said = _executed(pipeline, "--execute")
+    other = {"TRACK_DEFAULT_CURRENCY": "EUR"}
+    refused = pipeline.run("replay", "--resume", said["id"], env=other)
+    assert refused.code == Exit.KAFKA
+    assert "was begun under other rules or settings" in refused.err
+    unknown = pipeline.run("replay", "--resume", "nothing")
+    assert (unknown.code, "no replay has the id nothing" in unknown.err) == (Exit.USAGE, True)
+    forced = pipeline.start_command("replay", "--resume", said["id"], "--force", env=other)
+    assert forced.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
+
+
+def _forget_offsets(pipeline: Pipeline, id_: str) -> None:
+    """As when they have expired."""
+    deleted = pipeline.admin._client.delete_consumer_groups([f"track-replay.{id_}"])  # noqa: SLF001
+    for each in deleted.values():
+        each.result()
+
+
+def test_offsets_that_are_gone(pipeline: Pipeline) -> None:
+    """They are rebuilt from the outputs: nothing is written a second time."""
+    _send(pipeline, {str(n): RECENT + n for n in range(50)})
+    first = _executed(pipeline, "--execute", "--max", "20")
+    _forget_offsets(pipeline, first["id"])
+    lifted = _executed(pipeline, "--resume", first["id"], number=2)
+    counts = Counter(_names(pipeline, first["outputs"]["enriched"]))
+    assert counts == Counter(str(n) for n in range(first["enriched"]))
+    assert lifted["proof"]["ok"]
+
+
+def test_doubled_output_is_found(pipeline: Pipeline) -> None:
+    """A copy of one output, by whomever, makes the proof fail: exit code 1."""
+    _send(pipeline, {"one": RECENT, "two": RECENT + 1})
+    said = _executed(pipeline, "--execute")
+    topic = said["outputs"]["enriched"]
+    copy = read_topic(pipeline.servers, topic, "read_committed")[0]
+    producer = Producer({"bootstrap.servers": pipeline.servers})
+    producer.produce(topic, copy.value, copy.key, 0, headers=list(copy.headers))
+    producer.flush(30)
+    process = pipeline.start_command("replay", "--resume", said["id"])
+    assert process.wait(PATIENCE_S) == Exit.DIFFERENCE
+    assert "1 outputs are there twice" in pipeline.text("command-2")
+
+
+def test_too_many_refused(pipeline: Pipeline) -> None:
+    """Above the ratio it stops with 6, and writes nothing of the batch."""
+    producer = Producer({"bootstrap.servers": pipeline.servers})
+    for _ in range(600):
+        producer.produce(pipeline.names.raw, b"{}", partition=0)
+    producer.flush(30)
+    process = pipeline.start_command("replay", "--execute", "--max-invalid-ratio", "0.2")
+    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    assert "600 of 600 events would be refused" in pipeline.text("command-1")
+
+
+def test_filters_and_live_output(pipeline: Pipeline) -> None:
+    """Only what is meant is written, marked, into the live topic when that is said."""
+    _send(pipeline, {"one": RECENT, "two": RECENT + 1, "three": RECENT + 2})
+    said = _executed(pipeline, "--execute", "--into-live", "--event", "two", "--event", "three")
+    assert _names(pipeline, pipeline.names.enriched) == ["two", "three"]
+    assert (said["records"], said["left_out"]) == (2, 1)
+    assert "its readers see these events again" in pipeline.text("command-1")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--from", "2999-01-01"), "is in the future"),
+        (("--from", "2020-01-02", "--to", "2020-01-01"), "--from must be earlier than --to"),
+        (("--from", "9:0"), "has no partition 9"),
+        (("--from", "0:99999999"), "there is no offset 99999999"),
+        (("--from", "yesterday"), "is no bound"),
+        (("--max", "5", "--workers", "2"), "--max needs one worker"),
+    ],
+)
+def test_wrong_bounds(module_pipeline: Pipeline, options: tuple[str, ...], sentence: str) -> None:
+    """What can't be meant is said in a sentence."""
+    ran = module_pipeline.run("replay", *options)
+    assert ran.code in {Exit.USAGE, Exit.DATA_LOSS}
+    assert sentence in " ".join(ran.err.split())
+
+
+def test_output_is_input(module_pipeline: Pipeline) -> None:
+    """It would read what it writes."""
+    ran = module_pipeline.run("replay", "--output", module_pipeline.names.raw)
+    assert (ran.code, "is the topic that is read" in ran.err) == (Exit.USAGE, True)
+
+
+def test_topic_created_anew(pipeline: Pipeline) -> None:
+    """Offsets of a topic that is gone mean nothing in the new one."""
+    _send(pipeline, {"one": RECENT})
+    said = _executed(pipeline, "--execute")
+    delete_topics(pipeline.servers, [pipeline.names.raw])
+    pipeline.create_topics()
+    ran = pipeline.run("replay", "--resume", said["id"])
+    assert ran.code == Exit.KAFKA
+    assert "was deleted and created anew" in ran.err
