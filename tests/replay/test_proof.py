@@ -1,0 +1,136 @@
+"""Whether outputs that are missing, doubled or foreign are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from pipeline.core.record import Record, Role
+from pipeline.core.replaynote import ReplayNote, Totals, newest, read_replay_note
+from pipeline.ports import DataLossError, Ranges
+from pipeline.replay.plan import Part, Plan, PlanRecord, State, Target, read_plan
+from pipeline.replay.proof import Proof, judged, written
+
+PLAN = Plan(
+    id="r1",
+    raw_topic="raw",
+    raw_topic_id="id",
+    parts=(Part(0, 10, 20), Part(1, 0, 5)),
+    outputs={Role.ENRICHED: Target("good", {0: 3}), Role.DEAD_LETTER: Target("bad")},
+    contract="1;a",
+    settings="b",
+    version="1",
+    created_at=1,
+    created_by="me@here",
+    transactional_id_prefix="track",
+    slots=2,
+)
+EXTENTS = {"good": {0: (0, 100)}, "bad": {0: (0, 100)}}
+
+
+class _Topics:
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+        self.asked: Ranges = {}
+
+    def read(self, ranges: Ranges) -> Iterator[Record]:
+        """See `ports.Reader`."""
+        self.asked = ranges
+        yield from self._records
+
+
+def _good(source: str, replay: str = "r1", partition: int = 0) -> Record:
+    headers = (("track.source", source.encode()), ("track.replay", replay.encode()))
+    return Record(b"{}", b"k", headers, 1, "good", partition, 0)
+
+
+def _bad(source: str, reason: str) -> Record:
+    headers = (
+        ("dlq.source", source.encode()),
+        ("dlq.replay", b"r1"),
+        ("dlq.reason", reason.encode()),
+    )
+    return Record(b"{}", b"k", headers, 1, "bad", 0, 0)
+
+
+def _proof(*records: Record, **totals: int) -> Proof:
+    wanted = Totals(
+        enriched=totals.pop("enriched", 0),
+        dead_letters=totals,
+    )
+    return judged(written(_Topics(records), PLAN, EXTENTS), wanted, ordered=True)
+
+
+def test_all_there() -> None:
+    """What was counted is what is there; other replays' outputs do not count."""
+    proof = _proof(
+        _good("raw/0/10"),
+        _good("raw/0/11/0"),
+        _good("raw/0/11/1"),
+        _good("raw/0/10", replay="other"),
+        _bad("raw/1/0", "invalid_json"),
+        enriched=3,
+        invalid_json=1,
+    )
+    assert (proof.ok, proof.problems) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("records", "problem"),
+    [
+        ([_good("raw/0/10")], "1 enriched events are there, 2 were written"),
+        ([_good("raw/0/10"), _good("raw/0/10")], "1 outputs are there twice, such as of raw/0/10"),
+        (
+            [_good("raw/0/11/1"), _good("raw/0/11/0")],
+            "1 outputs are there twice, such as of raw/0/11/0",
+        ),
+        ([_good("raw/0/9"), _good("raw/0/10")], "1 outputs are not of the plan"),
+        ([_good("other/0/10"), _good("raw/0/10")], "1 outputs are not of the plan"),
+        ([_good("nothing"), _good("raw/0/10")], "1 outputs are not of the plan"),
+        (
+            [_good("raw/0/10"), _good("raw/0/11"), _bad("raw/1/1", "invalid_json")],
+            "1 dead letters for invalid_json are there, 0 were written",
+        ),
+    ],
+)
+def test_what_does_not_add_up(records: list[Record], problem: str) -> None:
+    """Each kind of fault is told with an example."""
+    proof = _proof(*records, enriched=2)
+    assert not proof.ok
+    assert any(problem in each for each in proof.problems)
+
+
+def test_same_source_in_other_output_partitions() -> None:
+    """A batch's items have one key; records of one partition with other keys go elsewhere."""
+    proof = _proof(_good("raw/0/12"), _good("raw/0/11", partition=1), enriched=2)
+    assert proof.ok
+
+
+def test_only_what_came_behind() -> None:
+    """What was in a topic before is not read; what was deleted since can't be proven."""
+    topics = _Topics([])
+    written(topics, PLAN, EXTENTS)
+    assert topics.asked == {("good", 0): (3, 100), ("bad", 0): (0, 100)}
+    with pytest.raises(DataLossError, match="retention has deleted"):
+        written(topics, PLAN, EXTENTS | {"good": {0: (50, 100)}})
+
+
+def test_positions_of_a_slot() -> None:
+    """They are rebuilt of the outputs of that slot, and so is how many records those had."""
+    records = [_good("raw/0/10"), _good("raw/1/2/0"), _good("raw/1/2/1"), _good("raw/1/3")]
+    proof = written(_Topics(records), PLAN, EXTENTS, slot=1)
+    assert proof.positions == {1: 4}
+    assert (proof.found.enriched, proof.found.records) == (3, 2)
+
+
+def test_plans_and_notes_are_read_as_they_were_written() -> None:
+    """Both are stored outside of the program; what is none of them is nothing."""
+    record = PlanRecord(PLAN, State.STARTED, 5, "me@here")
+    assert read_plan(record.encode()) == record
+    assert read_plan(b'{"plan": 1}') is None
+    note = ReplayNote("o", "me", 1, "begun", 7, Totals(1, 2, 3, 4, {"a": 5}, {"b": 6}))
+    assert read_replay_note(note.encode()) == note
+    assert read_replay_note("1;a;base=0") is None
+    older = ReplayNote("o", "me", 1, "begun", 6, Totals())
+    assert newest([older, None, note]) == note
