@@ -21,10 +21,17 @@ class Exit(IntEnum):
     OK = 0, "done, or stopped as asked"
     DIFFERENCE = 1, "a check failed or found a difference (such as --strict with refused events)"
     USAGE = 2, "wrong usage or settings; nothing was done"
-    FENCED = 3, "another live worker uses the same transactional id or instance id; do not restart"
+    FENCED = (
+        3,
+        "another live process uses the same transactional id or instance id, or has taken a replay "
+        "over; do not restart",
+    )
     DATA_LOSS = 4, "the offsets to continue from do not exist any more"
     KAFKA = 5, "Kafka can't be reached, or refuses"
-    BREAKER = 6, "stopped while the breaker held the worker back: undo the change or accept it"
+    BREAKER = (
+        6,
+        "stopped by the breaker, or by a replay's --max-invalid-ratio: undo the change or accept it",
+    )
     INTERNAL = 70, "a bug of this program"
     INPUT_OUTPUT = 74, "a file or stream failed after the work began"
     INTERRUPTED = 130, "interrupted from the keyboard"

@@ -32,6 +32,7 @@ _COMMANDS: Final = (
     "demo",
     "audit",
     "dlq",
+    "replay",
 )
 _GENERATED: Final = 1000
 """Records that the README's command writes."""
