@@ -23,15 +23,11 @@ class Exit(IntEnum):
     USAGE = 2, "wrong usage or settings; nothing was done"
     FENCED = (
         3,
-        "another live process uses the same transactional id or instance id, or has taken a replay "
-        "over; do not restart",
+        "another live process has this transactional id, instance id or replay; do not restart",
     )
     DATA_LOSS = 4, "the offsets to continue from do not exist any more"
     KAFKA = 5, "Kafka can't be reached, or refuses"
-    BREAKER = (
-        6,
-        "stopped by the breaker, or by a replay's --max-invalid-ratio: undo the change or accept it",
-    )
+    BREAKER = 6, "stopped by the breaker, or by --max-invalid-ratio: undo the change or accept it"
     INTERNAL = 70, "a bug of this program"
     INPUT_OUTPUT = 74, "a file or stream failed after the work began"
     INTERRUPTED = 130, "interrupted from the keyboard"

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from tests.bench.core import measure_core
 from tests.bench.deadletters import measure_dead_letters
-from tests.bench.kafka import measure_kafka
+from tests.bench.kafka import measure_kafka, measure_replay
 from tests.bench.soak import soak
 from tests.bench.workers import measure_workers
 
@@ -15,7 +15,7 @@ from tests.bench.workers import measure_workers
 @click.command()
 @click.argument(
     "part",
-    type=click.Choice(["all", "core", "kafka", "workers", "deadletters", "soak"]),
+    type=click.Choice(["all", "core", "kafka", "replay", "workers", "deadletters", "soak"]),
     default="all",
 )
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
@@ -35,6 +35,8 @@ def bench(part: str, rounds: int, events: int, minutes: float, rate: int) -> Non
         measure_core(console, rounds, events // 10)
     if part in {"all", "kafka"}:
         measure_kafka(console, rounds, events)
+    if part == "replay":
+        measure_replay(console, rounds, events)
     if part == "workers":
         measure_workers(console, rounds, events)
     if part == "deadletters":

@@ -1,4 +1,4 @@
-"""One contestant as a process: `worker` or `passthrough`; prints its CPU time per event."""
+"""One contestant as a process: `worker`, `replay` or `passthrough`; prints its CPU time per event."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from pipeline.commands.replay.taking import new_owner, take_over
+from pipeline.commands.replay.working import slot_broker
 from pipeline.core.record import Record
 from pipeline.edges.crash_guard import LoneGuard
 from pipeline.edges.kafka.clients import (
@@ -18,12 +20,16 @@ from pipeline.edges.kafka.clients import (
     transactional_config,
 )
 from pipeline.ports import Session, Tally, Trip
+from pipeline.replay.plan import Part, Plan, PlanRecord, State, Target
 from pipeline.settings import Settings, load_settings
 from pipeline.wiring import (
+    admin,
     checked_topics,
     make_broker,
     make_processor,
+    make_replay_worker,
     make_worker,
+    topic_names,
     tune_memory,
 )
 
@@ -96,6 +102,30 @@ def run_worker(settings: Settings, watch: Stopwatch) -> None:
     make_worker(settings, broker, processor, Meter(watch), LoneGuard()).run(watch.stop)
 
 
+def run_replay(settings: Settings, watch: Stopwatch) -> None:
+    """A replay of everything, into the same topics as the worker's."""
+    facts, raw = checked_topics(settings, print), settings.topics.raw
+    extents = admin(settings).extents(raw)
+    plan = Plan(
+        id=settings.group,
+        raw_topic=raw,
+        raw_topic_id=facts[raw].id,
+        parts=tuple(Part(number, *ends) for number, ends in extents.items()),
+        outputs={role: Target(t) for role, t in topic_names(settings).outputs(settings).items()},
+        contract=settings.contract(),
+        settings="",
+        version="",
+        created_at=1,
+        created_by="bench",
+        transactional_id_prefix="bench",
+    )
+    owner = new_owner("begun")
+    take_over(settings, PlanRecord(plan, State.PLANNED, 1, "bench"), facts, owner)
+    broker = slot_broker(settings, plan, 0, owner, facts, watch.stop, watch.stop.set)
+    tune_memory()
+    make_replay_worker(settings, plan, broker, Meter(watch)).run(watch.stop)
+
+
 def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
     """The least a Python worker can do exactly once: the same bytes, key, time and partition."""
     consumer = Consumer(
@@ -138,7 +168,8 @@ def main() -> None:
     name, servers, group, events = sys.argv[1:]
     flags = {"kafka.bootstrap.servers": servers, "group": group}
     settings = load_settings(None, flags, {})
-    contestant = {"worker": run_worker, "passthrough": run_passthrough}[name]
+    contestants = {"worker": run_worker, "replay": run_replay, "passthrough": run_passthrough}
+    contestant = contestants[name]
     contestant(settings, Stopwatch(int(events)))
 
 

@@ -36,6 +36,18 @@ def measure_kafka(console: Console, rounds: int, events: int) -> None:
         show(console, title, run_rounds(contestants, rounds), "goal: worker ≤ 2.0×")
 
 
+def measure_replay(console: Console, rounds: int, events: int) -> None:
+    """Print what a replay costs, against the worker on the same records."""
+    with filled_kafka(console, events) as servers:
+        contestants = {
+            "worker": _contestant("worker", servers, events),
+            "replay": _contestant("replay", servers, events),
+        }
+        _warm_up(contestants)
+        title = f"replay, {events} records, {PARTITIONS} partitions, {rounds} rounds"
+        show(console, title, run_rounds(contestants, rounds), "goal: replay ≤ 1.1×")
+
+
 @contextmanager
 def filled_kafka(console: Console, events: int) -> Iterator[str]:
     """A broker with the topics, and so many records in the raw one; its address."""

@@ -49,18 +49,7 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
 ) -> None:
     """Replay the slot. FencedError names who has taken over; others as of `Worker.run`."""
     done = Event()
-    config = SlotConfig(
-        session=replay_session(settings, plan, facts, slot),
-        ranges={part.partition: (part.start, part.end) for part in plan.of_slot(slot)},
-        owner=owner,
-        topic_id=plan.raw_topic_id,
-        means=_meant(plan),
-        most=plan.most,
-        rate=None if plan.rate is None else plan.rate / plan.slots,
-        max_invalid_ratio=plan.max_invalid_ratio,
-        stop=stop,
-    )
-    broker = ReplayBroker(config, done.set)
+    broker = slot_broker(settings, plan, slot, owner, facts, stop, done.set)
     worker = make_replay_worker(settings, plan, broker, _Meter(settings.stats_interval_s))
     until = _Until(stop, done)
     for attempt in range(1, _TRIES + 1):
@@ -73,6 +62,30 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
                 raise
         else:
             return
+
+
+def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
+    settings: Settings,
+    plan: Plan,
+    slot: int,
+    owner: Owner,
+    facts: dict[str, TopicFacts],
+    stop: Stop,
+    on_end: Callable[[], None],
+) -> ReplayBroker:
+    """Sessions of one slot; `on_end` is called when everything is committed."""
+    config = SlotConfig(
+        session=replay_session(settings, plan, facts, slot),
+        ranges={part.partition: (part.start, part.end) for part in plan.of_slot(slot)},
+        owner=owner,
+        topic_id=plan.raw_topic_id,
+        means=_meant(plan),
+        most=plan.most,
+        rate=None if plan.rate is None else plan.rate / plan.slots,
+        max_invalid_ratio=plan.max_invalid_ratio,
+        stop=stop,
+    )
+    return ReplayBroker(config, on_end)
 
 
 def _meant(plan: Plan) -> Callable[[Record], bool] | None:
