@@ -1,4 +1,4 @@
-"""One contestant as a process: `worker`, `replay` or `passthrough`; prints its CPU time per event."""
+"""One contestant as a process: worker, replay or passthrough; prints its CPU time per event."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ removed have none. So a range is over when its position is at its end, whatever 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -32,6 +32,7 @@ class BoundedCollector:
         self._config = config
         self._topic = config.session.raw_topic
         self._causes = causes
+        self._ends = {number: end for number, (_, end) in config.ranges.items()}
         self._open: set[int] = set()
         self.reached: dict[int, int] = {}
         """Partition → the next offset; what is before was collected or left out."""
@@ -49,8 +50,7 @@ class BoundedCollector:
         """Read from these positions; what was read before is forgotten."""
         self.reached = dict(positions)
         self.left_out = 0
-        ends = self._config.ranges
-        self._open = {number for number, at in positions.items() if at < ends[number][1]}
+        self._open = {number for number, at in positions.items() if at < self._ends[number]}
         self._consumer.assign(
             [TopicPartition(self._topic, number, positions[number]) for number in self._open]
         )
@@ -66,43 +66,51 @@ class BoundedCollector:
                 break
             # Never more than is wanted: what is taken from the client can't be given back.
             room = min(_CHUNK, most - len(self._records))
-            for message in self._consumer.consume(room, left):
-                self._take(message)
+            self._take(self._consumer.consume(room, left))
             if self._causes.fatal is not None:
                 raise self._failure(self._causes.fatal)
         return self._records
 
-    def _take(self, message: Message) -> None:
-        error = message.error()
-        number: Any = message.partition()
-        if error is not None:
-            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
-                self._pass(number, message.offset() or 0)
-            elif error.code() in _OFFSET_GONE:
-                raise self._gone(number)
-            elif is_fatal(error) or error.code() in _TOLD:
-                raise self._failure(error)
-            else:
-                self._causes(error)  # the client mends it by itself
-            return
-        if number not in self._open:
-            return  # fetched before it was told to pause
-        offset: Any = message.offset()
-        if offset < self._config.ranges[number][1]:
-            self._size += len(message)
-            record = to_record(message)
-            means = self._config.means
-            if means is None or means(record):
-                self._records.append(record)
-            else:
-                self.left_out += 1
-        self._pass(number, offset + 1)
+    def _take(self, messages: Sequence[Message]) -> None:
+        """The hot path: one turn for each record."""
+        ends, reached, means = self._ends, self.reached, self._config.means
+        message: Any  # the stubs allow None where a record read from Kafka has none
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._event(error, message)
+                continue
+            number, offset = message.partition(), message.offset()
+            if number not in self._open:
+                continue  # fetched before it was told to pause
+            end = ends[number]
+            if offset < end:
+                self._size += len(message)
+                record = to_record(message)
+                if means is None or means(record):
+                    self._records.append(record)
+                else:
+                    self.left_out += 1
+                reached[number] = offset + 1
+            if offset + 1 >= end:
+                self._pass(number, offset + 1)
+
+    def _event(self, error: KafkaError, message: Message) -> None:
+        number = message.partition() or 0
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
+            self._pass(number, message.offset() or 0)
+        elif error.code() in _OFFSET_GONE:
+            raise self._gone(number)
+        elif is_fatal(error) or error.code() in _TOLD:
+            raise self._failure(error)
+        else:
+            self._causes(error)  # the client mends it by itself
 
     def _pass(self, number: int, position: int) -> None:
         """Everything before this position is known."""
         if number not in self._open:
             return
-        end = self._config.ranges[number][1]
+        end = self._ends[number]
         self.reached[number] = min(end, max(position, self.reached[number]))
         if position >= end:
             self._open.discard(number)
