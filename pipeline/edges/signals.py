@@ -28,12 +28,14 @@ def stopping_on_signals() -> Iterator[threading.Event]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     def watch() -> None:
+        # Not with a time-out: when a process was paused longer than that, Python's sigtimedwait()
+        # returns a signal that nobody has sent.
         while not over.is_set():
-            heard = signal.sigtimedwait(_SIGNALS, _SAME_REQUEST_S)
-            if heard is None:
-                continue
+            heard = signal.sigwait(_SIGNALS)
+            if over.is_set():
+                return
             if stop.is_set():
-                os._exit(_EXIT_BASE + heard.si_signo)
+                os._exit(_EXIT_BASE + heard)
             stop.set()
             signal.sigtimedwait(_SIGNALS, _SAME_REQUEST_S)
 
@@ -43,6 +45,8 @@ def stopping_on_signals() -> Iterator[threading.Event]:
         yield stop
     finally:
         over.set()
+        if watcher.ident is not None:
+            signal.pthread_kill(watcher.ident, signal.SIGTERM)
         watcher.join()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,6 +13,7 @@ from confluent_kafka import Producer
 
 from pipeline.core.timestamps import format_time
 from pipeline.exits import Exit
+from pipeline.ports import TopicSpec
 from tests.brokers import RECENT, delete_topics, read_topic
 from tests.cli.program import Ran
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
@@ -209,3 +211,19 @@ def test_topic_created_anew(pipeline: Pipeline) -> None:
     ran = pipeline.run("replay", "--resume", said["id"])
     assert ran.code == Exit.KAFKA
     assert "was deleted and created anew" in ran.err
+
+
+def test_record_that_the_broker_refuses(pipeline: Pipeline) -> None:
+    """It is found and dead-lettered alone, though the producer is spent each time it is tried."""
+    small = pipeline.names.enriched + ".small"
+    random_text = secrets.token_hex(5000)  # it can't be compressed
+    config = {"max.message.bytes": "3000"}
+    pipeline.admin.create([TopicSpec(small, 3, 1, config)])
+    names = [random_text if n == 30 else str(n) for n in range(60)]
+    _send(pipeline, {name: RECENT + n for n, name in enumerate(names)})
+    said = _executed(pipeline, "--execute", "--output", small)
+    written = _names(pipeline, small)
+    delete_topics(pipeline.servers, [small])
+    assert written == [name for name in names if len(name) < 10]
+    assert said["reasons"] == {"enriched_too_large": 1}
+    assert said["proof"]["ok"]

@@ -17,8 +17,8 @@ from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
 pytestmark = pytest.mark.kafka
 
-RECORDS: Final = 4000
-SLOW: Final = ("--rate", "1500")
+RECORDS: Final = 2500
+SLOW: Final = ("--rate", "800")
 """So that there is a middle to be killed in."""
 
 
@@ -73,8 +73,9 @@ def _resumed(pipeline: Pipeline, id_: str, number: int) -> dict[str, Any]:
 
 
 def _filled(pipeline: Pipeline, records: int = RECORDS) -> None:
-    ran = pipeline.run("generate", "--count", str(records), "--topic", pipeline.names.raw)
-    assert ran.code == Exit.OK, ran.err
+    arguments = ("generate", "--count", str(records), "--topic", pipeline.names.raw)
+    # A topic that was just created may not be known to every client at once.
+    pipeline.wait_for(lambda: pipeline.run(*arguments).code == Exit.OK, "filling the topic")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
