@@ -1,10 +1,13 @@
-"""JSON Pointers (RFC 6901) into decoded events: look up, set, delete."""
+"""JSON Pointers (RFC 6901) into decoded events: look up, set, delete, compare."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from pipeline.core.encode import encode_json
 
 ABSENT: Final = msgspec.UNSET
 """There is nothing at the place."""
@@ -76,3 +79,29 @@ def _index(value: Any, step: str) -> int | None:  # noqa: ANN401  any JSON value
     if type(value) is not list or not (step.isascii() and step.isdigit()):
         return None
     return int(step) if int(step) < len(value) else None
+
+
+class Difference(NamedTuple):
+    """One place at which two documents differ."""
+
+    pointer: str
+    """JSON Pointer; empty for the whole document."""
+    before: Any
+    """ABSENT where only the other one has something."""
+    after: Any
+
+
+def differences(before: Any, after: Any, at: str = "") -> Iterator[Difference]:  # noqa: ANN401
+    """Where two decoded documents differ, digit for digit; members in the order of their names.
+
+    Arrays of different length differ as a whole.
+    """
+    if type(before) is dict and type(after) is dict:
+        for name in sorted(before.keys() | after.keys()):
+            place = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+            yield from differences(before.get(name, ABSENT), after.get(name, ABSENT), place)
+    elif type(before) is list and type(after) is list and len(before) == len(after):
+        for index, pair in enumerate(zip(before, after, strict=True)):
+            yield from differences(*pair, f"{at}/{index}")
+    elif ABSENT in (before, after) or encode_json(before) != encode_json(after):
+        yield Difference(at, before, after)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,18 +21,19 @@ from pipeline.audit.books import Books
 from pipeline.audit.collect import Collector
 from pipeline.audit.detail import difference
 from pipeline.audit.expect import Expected, Expecter, decode_expected, encode_expected
-from pipeline.audit.found import POINTER, SET_ASIDE, Found
+from pipeline.audit.found import POINTER, SET_ASIDE
 from pipeline.audit.judge import CONTENTS, Claim, Standing, judge
 from pipeline.audit.money import Money, Purse
 from pipeline.audit.plan import Plan, Target
 from pipeline.audit.result import APART, AuditResult, Kind, Offence
-from pipeline.audit.store import CACHE_KIB, Store
+from pipeline.audit.store import Rows, Store
 from pipeline.core.coordinates import Source
 from pipeline.core.origin import Origin
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
+from pipeline.spill import CACHE_KIB
 
 __all__ = ["APART", "USUAL", "AuditOptions", "AuditResult", "Kind", "Offence", "audit"]
 
@@ -133,7 +134,7 @@ class _Recount:
         self._books = books
         self._result = result
         self._rows = {
-            number: _Rows(store.of_partition(plan.raw_topic, number)) for number in plan.raw
+            number: Rows(store.of_partition(plan.raw_topic, number)) for number in plan.raw
         }
 
     def run(self, on_progress: OnProgress | None, *, to_last: bool) -> None:
@@ -205,33 +206,3 @@ class _Recount:
         for found in self._reader.read({place: (row.out_offset, row.out_offset + 1)}):
             return difference(output, found)
         return "it was deleted meanwhile"
-
-
-class _Rows:
-    """The outputs of one raw partition, in the order of its offsets."""
-
-    def __init__(self, rows: Iterator[Found]) -> None:
-        self._rows = rows
-        self._head = next(rows, None)
-
-    def before(self, offset: int) -> list[Found]:
-        """Those of earlier offsets that nobody has taken."""
-        taken = []
-        while self._head is not None and self._head.offset < offset:
-            taken.append(self._head)
-            self._head = next(self._rows, None)
-        return taken
-
-    def of(self, offset: int) -> list[Found]:
-        """Those of this offset."""
-        taken = []
-        while self._head is not None and self._head.offset == offset:
-            taken.append(self._head)
-            self._head = next(self._rows, None)
-        return taken
-
-    def rest(self) -> Iterator[Found]:
-        """All that are left."""
-        if self._head is not None:
-            yield self._head
-            yield from self._rows

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from pipeline.audit.found import WHEN_AND_WHO
 from pipeline.core.deadletter import Header, read_headers
 from pipeline.core.decode import decode
-from pipeline.core.encode import encode_json
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Output, Record, Role
+from pipeline.pointers import differences
 
 _DEEPEST: Final = 512
 _SHOWN: Final = 3
@@ -35,25 +35,12 @@ def _of_values(wanted: bytes | None, found: bytes | None) -> str:
     one, other = decode(wanted, _DEEPEST), decode(found, _DEEPEST)
     if type(one) is Invalid or type(other) is Invalid:
         return "the value"
-    pointers = list(islice(_pointers(one, other, ""), _SHOWN + 1))
+    differing = islice(differences(one, other), _SHOWN + 1)
+    pointers = [each.pointer or "/" for each in differing]
     if not pointers:
         return "the bytes of the value (it is the same JSON)"
     more = " and more" if len(pointers) > _SHOWN else ""
     return f"the value at {', '.join(pointers[:_SHOWN])}{more}"
-
-
-def _pointers(one: Any, other: Any, at: str) -> Iterator[str]:  # noqa: ANN401  any JSON values
-    """JSON Pointers of what differs, digit for digit."""
-    if type(one) is dict and type(other) is dict:
-        for name in sorted(one.keys() | other.keys()):
-            # A missing member is unlike any value, null too.
-            pair = one.get(name, Ellipsis), other.get(name, Ellipsis)
-            yield from _pointers(*pair, f"{at}/{name}")
-    elif type(one) is list and type(other) is list and len(one) == len(other):
-        for index, pair in enumerate(zip(one, other, strict=True)):
-            yield from _pointers(*pair, f"{at}/{index}")
-    elif Ellipsis in (one, other) or encode_json(one) != encode_json(other):
-        yield at or "/"
 
 
 def _of_letters(wanted: dict[str, str], found: dict[str, str]) -> Iterator[str]:

@@ -124,7 +124,7 @@ class Expecter:
                 # It carries no coordinates: its place in the batch is its turn.
                 wanted.item = item if len(outputs) == 1 else len(events)
             else:
-                wanted.item = _item(output, base)
+                wanted.item = item_of(output, base)
             (expected.messages if output.role is Role.IDENTIFY else events).append(wanted)
         if special:
             letter = self._processor.set_aside(
@@ -169,7 +169,7 @@ def _print(output: Output) -> bytes:
     return print_of(output.role, output.value, output.key, output.headers)
 
 
-def _item(output: Output, base: bytes) -> int:
+def item_of(output: Output, base: bytes) -> int:
     """The index in an output's source header; `base` is the source without one."""
     wanted = Header.SOURCE.value if output.role is Role.DEAD_LETTER else SOURCE
     source = next(value for name, value in output.headers if name == wanted) or b""

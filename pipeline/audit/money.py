@@ -231,6 +231,12 @@ def joined(cash: Iterable[str | None]) -> str | None:
     return ";".join(entry for entry in cash if entry) or None
 
 
+def without_days(cash: str) -> str:
+    """A reading whose amounts have no day."""
+    entries = cash.split(";")
+    return ";".join(e if e == UNREADABLE else e[e.index(" ") :] for e in entries)
+
+
 def same(one: str | None, other: str | None) -> bool:
     """Whether two readings are the same money, however its digits are written."""
     return _entries(one) == _entries(other)

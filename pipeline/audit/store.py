@@ -1,24 +1,20 @@
-"""The outputs of an audit, in a temporary SQLite file: as many as there are, in little memory.
+"""The outputs that are compared, in a temporary SQLite file.
 
-SQLite keeps pages in a cache of fixed size and writes to the file only what does not fit in it.
 The file is sorted by source, so that the outputs of a raw partition are read back in the order of
 its offsets, whatever their order in the output topics was.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from pipeline.audit.found import Found
 from pipeline.core.coordinates import Source
+from pipeline.spill import CACHE_KIB, Spill, insert
 
-CACHE_KIB: Final = 64 * 1024
 _SOURCE: Final = "topic, partition, offset, item"
 _PLACE: Final = "role, out_partition, out_offset"
 _REST: Final = "print, timestamp, key, marks, cash"
@@ -28,14 +24,10 @@ _PAGE_ROWS: Final = 500
 
 _BY_KEY: Final = "topic, partition, role, out_partition, key, offset, item, out_offset"
 _SCHEMA: Final = f"""
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA locking_mode = EXCLUSIVE;
 CREATE TABLE found ({_COLUMNS}, PRIMARY KEY ({_SOURCE}, {_PLACE})) WITHOUT ROWID;
 CREATE TABLE extra ({_COLUMNS}, standing, PRIMARY KEY ({_SOURCE}, {_PLACE})) WITHOUT ROWID;
 CREATE TABLE deferred (number INTEGER PRIMARY KEY, expected BLOB);
 CREATE TABLE by_key ({_BY_KEY}, PRIMARY KEY ({_BY_KEY})) WITHOUT ROWID;
-BEGIN;
 """
 _FILL_BY_KEY: Final = f"INSERT INTO by_key SELECT {_BY_KEY} FROM found WHERE key IS NOT NULL"  # noqa: S608
 _LAST_OF_KEY: Final = """
@@ -50,36 +42,16 @@ WHERE topic = ? AND partition = ? AND role = ? AND out_partition = ? AND key = ?
 """
 
 
-class Store:
-    """Rows by source; a context manager that removes its file.
-
-    `folder` is where the file is made (None: the system's folder for temporary files), `cache_kib`
-    how much of it is kept in memory.
-    """
+class Store(Spill):
+    """Rows by source; see `Spill`."""
 
     def __init__(self, folder: Path | None = None, cache_kib: int = CACHE_KIB) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="track-pipeline-audit-", dir=folder)
-        path = Path(self._folder.name) / "outputs.sqlite"
-        self._database = sqlite3.connect(path, isolation_level=None, cached_statements=64)
-        self._database.execute(f"PRAGMA cache_size = -{cache_kib}")
-        self._database.executescript(_SCHEMA)
+        super().__init__(_SCHEMA, folder, cache_kib)
         self._indexed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._database.close()
-        self._folder.cleanup()
 
     def add(self, rows: Iterable[Found]) -> None:
         """Keep outputs; a place that is added again replaces itself."""
-        self._database.executemany(_insert("found", _FIELDS), rows)
+        self._database.executemany(insert("found", _FIELDS), rows)
 
     def of_partition(self, topic: str, partition: int) -> Iterator[Found]:
         """The outputs of a raw partition, in the order of its offsets; others may be added."""
@@ -90,10 +62,18 @@ class Store:
         with closing(self._database.execute(query, (topic, partition))) as cursor:
             yield from map(Found._make, cursor)
 
+    def of_source(self, source: Source) -> list[Found]:
+        """The outputs of one raw record, all of its items."""
+        query = (
+            f"SELECT {_COLUMNS} FROM found "  # noqa: S608  names of ours
+            f"WHERE topic = ? AND partition = ? AND offset = ? ORDER BY {_SOURCE}, {_PLACE}"
+        )
+        return [Found._make(row) for row in self._database.execute(query, source[:3])]
+
     def set_aside(self, rows: Iterable[Found], standing: str) -> None:
         """Keep outputs that no event has claimed yet, and why."""
         values = ((*row, standing) for row in rows)
-        self._database.executemany(_insert("extra", _FIELDS + 1), values)
+        self._database.executemany(insert("extra", _FIELDS + 1), values)
 
     def unclaimed_of(self, source: Source) -> list[Found]:
         """Outputs that were set aside, of one raw record (all of its items)."""
@@ -140,6 +120,31 @@ class Store:
         return None if last is None else int(last)
 
 
-def _insert(table: str, fields: int) -> str:
-    marks = ", ".join("?" * fields)
-    return f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608  names of ours
+class Rows:
+    """The outputs of one raw partition, in the order of its offsets."""
+
+    def __init__(self, rows: Iterator[Found]) -> None:
+        self._rows = rows
+        self._head = next(rows, None)
+
+    def before(self, offset: int) -> list[Found]:
+        """Those of earlier offsets that nobody has taken."""
+        taken = []
+        while self._head is not None and self._head.offset < offset:
+            taken.append(self._head)
+            self._head = next(self._rows, None)
+        return taken
+
+    def of(self, offset: int) -> list[Found]:
+        """Those of this offset."""
+        taken = []
+        while self._head is not None and self._head.offset == offset:
+            taken.append(self._head)
+            self._head = next(self._rows, None)
+        return taken
+
+    def rest(self) -> Iterator[Found]:
+        """All that are left."""
+        if self._head is not None:
+            yield self._head
+            yield from self._rows

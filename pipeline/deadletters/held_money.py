@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.audit.money import UNREADABLE, Place, Purse, Sums, plain_amount
+from pipeline.audit.money import Place, Purse, Sums, plain_amount, without_days
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.deadletter import Header
 from pipeline.core.decode import decode
@@ -138,8 +138,7 @@ class HeldMoney:
         if cash is None:
             return
         self.letters += 1
-        entries = cash.split(";")
-        self.sums.add(";".join(e if e == UNREADABLE else e[e.index(" ") :] for e in entries))
+        self.sums.add(without_days(cash))
 
     def amounts(self) -> dict[str, str]:
         """Currency → exact sum, all digits; in the order of the currencies."""

@@ -1,0 +1,56 @@
+"""Tables in a temporary SQLite file: as many rows as there are, in little memory.
+
+SQLite keeps pages in a cache of fixed size and writes to the file only what does not fit in it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+CACHE_KIB: Final = 64 * 1024
+_FAST: Final = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+"""
+
+
+class Spill:
+    """A database with the tables of `schema`, a script; a context manager that removes its file.
+
+    `folder` is where the file is made (None: the system's folder for temporary files), `cache_kib`
+    how much of it is kept in memory. All that is written is one transaction, until `save`.
+    """
+
+    def __init__(self, schema: str, folder: Path | None = None, cache_kib: int = CACHE_KIB) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="track-pipeline-", dir=folder)
+        self.path = Path(self._folder.name) / "rows.sqlite"
+        """The file; another process may open it once it is saved."""
+        self._database = sqlite3.connect(self.path, isolation_level=None, cached_statements=64)
+        self._database.execute(f"PRAGMA cache_size = -{cache_kib}")
+        self._database.executescript(f"{_FAST}{schema}BEGIN;")
+
+    def save(self) -> None:
+        """Write everything to the file, for other connections."""
+        self._database.executescript("COMMIT;BEGIN;")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._database.close()
+        self._folder.cleanup()
+
+
+def insert(table: str, fields: int) -> str:
+    """The statement that writes a row of so many fields; one with the same key is replaced."""
+    marks = ", ".join("?" * fields)
+    return f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608  names of ours
