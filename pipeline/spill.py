@@ -5,8 +5,11 @@ SQLite keeps pages in a cache of fixed size and writes to the file only what doe
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -35,7 +38,8 @@ class Spill:
 
     def save(self) -> None:
         """Write everything to the file, for other connections."""
-        self._database.executescript("COMMIT;BEGIN;")
+        self._database.execute("COMMIT")
+        self._database.execute("BEGIN")
 
     def __enter__(self) -> Self:
         return self
@@ -54,3 +58,13 @@ def insert(table: str, fields: int) -> str:
     """The statement that writes a row of so many fields; one with the same key is replaced."""
     marks = ", ".join("?" * fields)
     return f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608  names of ours
+
+
+@contextmanager
+def spilling() -> Iterator[None]:
+    """OSError with a sentence, instead of the database's own error, when a disk is full."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        message = f"the temporary file can't be written ({error}): see --spill-dir"
+        raise OSError(errno.ENOSPC, message) from error

@@ -8,8 +8,6 @@ by the raw records that they name; then the raw records are read beside them, on
 
 from __future__ import annotations
 
-import errno
-import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +31,7 @@ from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
-from pipeline.spill import CACHE_KIB
+from pipeline.spill import CACHE_KIB, spilling
 
 __all__ = ["APART", "USUAL", "AuditOptions", "AuditResult", "Kind", "Offence", "audit"]
 
@@ -78,25 +76,21 @@ def audit(  # noqa: PLR0913  made in one place, by keyword
     result = _empty_result(plan, processor.contract, with_money=options.money)
     purse = Purse(processor) if options.money else None
     expecter = Expecter(processor, target, purse, accept_origin=accept_origin, now=now)
-    try:
-        with Store(options.spill_dir, options.cache_kib) as store:
-            collector = Collector(
-                plan, store, result, purse, keeps_outside=accept_origin, show=options.show
-            )
-            collector.collect(reader, on_progress)
-            books = Books(plan, store, result, collector.first_left, options.show)
-            recount = _Recount(
-                plan=plan,
-                reader=reader,
-                store=store,
-                expecter=expecter,
-                books=books,
-                result=result,
-            )
-            recount.run(on_progress, to_last=accept_origin)
-    except sqlite3.OperationalError as error:
-        message = f"the audit's temporary file can't be written ({error}): see --spill-dir"
-        raise OSError(errno.ENOSPC, message) from error
+    with spilling(), Store(options.spill_dir, options.cache_kib) as store:
+        collector = Collector(
+            plan, store, result, purse, keeps_outside=accept_origin, show=options.show
+        )
+        collector.collect(reader, on_progress)
+        books = Books(plan, store, result, collector.first_left, options.show)
+        recount = _Recount(
+            plan=plan,
+            reader=reader,
+            store=store,
+            expecter=expecter,
+            books=books,
+            result=result,
+        )
+        recount.run(on_progress, to_last=accept_origin)
     result.offences.sort(key=lambda offence: list(Kind).index(offence.kind))
     result.seconds = time.monotonic() - started
     return result

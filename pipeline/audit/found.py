@@ -35,6 +35,10 @@ SET_ASIDE: Final = 2
 """Of a letter for a reason outside the rules: the broker refused, or the program crashed."""
 POINTER: Final = 4
 """Of a letter that only points to the raw record."""
+REPLAYED: Final = 8
+"""Of an output that a replay has written."""
+REDRIVEN: Final = 16
+"""Of an output that the desk has sent again."""
 
 
 class Found(NamedTuple):
@@ -55,7 +59,7 @@ class Found(NamedTuple):
     key: bytes | None
     """Short hash of the key."""
     marks: int
-    """What is special about it: OTHER_RULES, SET_ASIDE, POINTER, or a sum of them."""
+    """What is special about it: a sum of the marks above."""
     cash: str | None = None
     """Its money, as `audit_money` reads it, when it was asked for."""
 

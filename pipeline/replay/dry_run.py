@@ -91,6 +91,10 @@ class Rehearsal:
         self._is_meant = is_meant
         self._most = most
 
+    def is_full(self) -> bool:
+        """Whether `most` has ended it, so that there may be more records."""
+        return self._most is not None and self.counts.records >= self._most
+
     def run(self, records: Iterable[Record]) -> Counts:
         """Count what becomes of the records."""
         for _ in self.results(records):
@@ -101,8 +105,8 @@ class Rehearsal:
         self, records: Iterable[Record]
     ) -> Iterator[tuple[Record, Sequence[Output] | None]]:
         """Each record with its outputs, counted; with None when it is not meant."""
-        counts, is_meant, most = self.counts, self._is_meant, self._most
-        if most == 0:
+        counts, is_meant = self.counts, self._is_meant
+        if self.is_full():
             return
         for record in records:
             if is_meant is not None and not is_meant(record):
@@ -112,7 +116,7 @@ class Rehearsal:
             outputs = self.outputs(record)
             counts.take(outputs)
             yield record, outputs
-            if most is not None and counts.records >= most:
+            if self.is_full():
                 return
 
     def outputs(self, record: Record) -> Sequence[Output]:
