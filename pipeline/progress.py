@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from pipeline.core.record import Record
@@ -40,6 +40,12 @@ class Gauge:
         self._next[place] = record.offset + 1
         if self._done - self._told >= self._EVERY:
             self._say()
+
+    def passing(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records, each counted as it is read."""
+        for record in records:
+            self.passed(record)
+            yield record
 
     def finished(self) -> None:
         """Everything was read; what is left are offsets without a record."""

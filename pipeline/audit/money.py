@@ -137,8 +137,12 @@ class Money:
 
 
 def _row(place: Place, sent: Decimal, delivered: Decimal, held: Decimal) -> Row:
-    accounted = _EXACT.add(delivered, held)
-    return Row(place, sent, delivered, held, _EXACT.subtract(sent, accounted))
+    return Row(place, sent, delivered, held, less(sent, _EXACT.add(delivered, held)))
+
+
+def less(amount: Decimal, other: Decimal) -> Decimal:
+    """The exact difference, which Python's own context may round."""
+    return _EXACT.subtract(amount, other)
 
 
 def _plain(row: Row) -> dict[str, str]:

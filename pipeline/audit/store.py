@@ -7,7 +7,6 @@ its offsets, whatever their order in the output topics was.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,8 +58,7 @@ class Store(Spill):
             f"SELECT {_COLUMNS} FROM found WHERE topic = ? AND partition = ? "  # noqa: S608
             f"ORDER BY {_SOURCE}, {_PLACE}"
         )
-        with closing(self._database.execute(query, (topic, partition))) as cursor:
-            yield from map(Found._make, cursor)
+        yield from map(Found._make, self._database.execute(query, (topic, partition)))
 
     def of_source(self, source: Source) -> list[Found]:
         """The outputs of one raw record, all of its items."""

@@ -39,9 +39,7 @@ def capture(
     outputs = {
         (topic, number): part
         for role, topic in topics.items()
-        for number, part in _outputs(
-            cluster, topic, _first_time(settings, facts[topic], role, window)
-        ).items()
+        for number, part in output_partitions(cluster, settings, facts[topic], role, window).items()
     }
     return Plan(
         group=settings.group,
@@ -77,7 +75,11 @@ def _first_time(settings: Settings, topic: TopicFacts, role: Role, window: Windo
     return window.start if topic.config.get(_TIME_TYPE) == "CreateTime" else None
 
 
-def _outputs(cluster: Admin, topic: str, first_time: int | None) -> dict[int, OutputPartition]:
+def output_partitions(
+    cluster: Admin, settings: Settings, facts: TopicFacts, role: Role, window: Window
+) -> dict[int, OutputPartition]:
+    """What must be read of an output topic, to find the outputs of a window of raw records."""
+    topic, first_time = facts.name, _first_time(settings, facts, role, window)
     extents = cluster.extents(topic)
     if first_time is None:
         return {

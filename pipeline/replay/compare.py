@@ -74,7 +74,7 @@ class Comparison:
         verdicts: Verdicts,
         options: CompareOptions,
     ) -> None:
-        self.report = Report(topics=sorted(compared.plan.topics.values()))
+        self.report = Report(topics=list(compared.plan.topics.values()))
         self._compared = compared
         self._plan = compared.plan
         self._rehearsal = rehearsal

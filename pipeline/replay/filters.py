@@ -52,7 +52,7 @@ class Filters:
         if self.is_empty:
             return True
         return type(event) is dict and (
-            (not self.events or event.get("event") in self.events)
+            (not self.events or _text(event.get("event"), strip=False) in self.events)
             and (not self.libraries or not self.libraries.isdisjoint(_libraries(event)))
             and (not self.users or any(_text(event.get(n)) in self.users for n in _NAMES_OF_USERS))
             and (not self.message_ids or _text(event.get("messageId")) in self.message_ids)
@@ -152,10 +152,10 @@ def _libraries(event: dict[str, Any]) -> list[str]:
     return [library["name"], f"{library['name']}/{_text(library.get('version'))}"]
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401  any JSON value
+def _text(value: Any, *, strip: bool = True) -> str | None:  # noqa: ANN401  any JSON value
     """An id as it is compared; None for what is none."""
     if type(value) is str:
-        return value.strip()
+        return value.strip() if strip else value
     return str(value) if type(value) is int else None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from pipeline.audit.money import Place, Sums, plain_amount, without_days
+from pipeline.audit.money import Place, Sums, less, plain_amount, without_days
 from pipeline.replay.verdict import DIFFERENT, Kind
 
 APART: Final = {
@@ -70,7 +70,7 @@ class RevenueRow(NamedTuple):
     @property
     def difference(self) -> Decimal:
         """What would be added, or below zero taken away."""
-        return self.after - self.before
+        return less(self.after, self.before)
 
 
 @dataclass(slots=True)

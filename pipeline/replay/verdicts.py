@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -122,8 +121,7 @@ class Verdicts(Spill):
     def all_of(self, kind: Kind) -> Iterator[Verdict]:
         """All of a kind, by source."""
         query = f"SELECT {_COLUMNS} FROM verdict WHERE kind = ? ORDER BY {_SOURCE}"  # noqa: S608
-        with closing(self._database.execute(query, (kind.value,))) as cursor:
-            yield from map(Verdict._make, cursor)
+        yield from map(Verdict._make, self._database.execute(query, (kind.value,)))
 
     def extents(self, kinds: Iterable[Kind]) -> dict[int, tuple[int, int]]:
         """Output partition → the first offset of an enriched event of these kinds, and behind."""

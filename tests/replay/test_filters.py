@@ -92,3 +92,9 @@ def test_wrong_value_filters(text: str) -> None:
     """What is no POINTER=VALUE is told."""
     with pytest.raises(ValueError, match="is n"):
         read_value_filter(text)
+
+
+def test_names_of_any_type() -> None:
+    """An event whose name is no text is not meant, and breaks nothing."""
+    filters = Filters(events=frozenset({"a"}))
+    assert not any(filters.holds({"event": name}) for name in (["a"], {"a": 1}, None, 1))

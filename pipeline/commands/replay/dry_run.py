@@ -1,0 +1,207 @@
+"""`track-pipeline replay --dry-run`: what the rules would make of a window; nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from pipeline.audit.plan import OutputPartition, Plan, RawPartition
+from pipeline.commands.audit_capture import output_partitions
+from pipeline.commands.progress import shown_progress
+from pipeline.commands.replay.dry_run_view import plain, print_result
+from pipeline.core.contract import Identity
+from pipeline.core.process import Processor
+from pipeline.core.readable import escaped
+from pipeline.core.record import Record, Role
+from pipeline.edges.kafka import Admin
+from pipeline.edges.kafka.partitioner import PartitionMap
+from pipeline.exits import Exit
+from pipeline.ports import Reader, RefusedError, TopicFacts
+from pipeline.progress import Gauge, OnProgress
+from pipeline.replay.bounds import Ranges
+from pipeline.replay.compare import Compared, CompareOptions, Comparison
+from pipeline.replay.dry_run import Rehearsal
+from pipeline.replay.filters import EVERY_EVENT, Filters, processor_for
+from pipeline.replay.plan import OF_REPLAY
+from pipeline.replay.report import Report
+from pipeline.replay.verdicts import Verdicts
+from pipeline.settings import Settings
+from pipeline.topics import refuse_forbidden
+from pipeline.wiring import APP, WallClock, admin, range_reader, tune_memory
+
+OPTIONS: Final = (
+    click.option(
+        "--dry-run", is_flag=True, help="Only say what the rules make of it; nothing is written."
+    ),
+    click.option(
+        "--compare", metavar="TOPIC",
+        help="With --dry-run: say what would differ from this topic of enriched events.",
+    ),
+    click.option(
+        "--compare-dead-letters", "compare_letters", metavar="TOPIC",
+        help="The dead letters beside it.  [default: those of the live topic, or of the replay]",
+    ),
+    click.option(
+        "--show", type=click.IntRange(0), default=3, show_default=True,
+        help="Examples of each kind of difference, and of each reason.",
+    ),
+    click.option("--reveal", is_flag=True, help="Show personal data in them."),
+    click.option(
+        "--spill-dir", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+        metavar="DIR", help="Folder of temporary files, about 150 bytes for each compared event.",
+    ),
+)  # fmt: skip
+"""Of a dry run, besides those of the window, the filters and `--json`."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What is to be rehearsed, and what with."""
+
+    settings: Settings
+    ranges: Ranges
+    """Of the raw topic."""
+    filters: Filters = EVERY_EVENT
+    most: int | None = None
+    """Records at most."""
+    compare: str | None = None
+    """Topic of enriched events that results are held against; None: they are only counted."""
+    compare_letters: str | None = None
+    """Topic of their dead letters; None: the one that belongs to `compare`, if that is known."""
+    options: CompareOptions = field(default_factory=CompareOptions)
+    spill_dir: Path | None = None
+    as_json: bool = False
+
+    @property
+    def letters(self) -> str | None:
+        """The topic of dead letters that belongs to the compared one; None when nobody knows."""
+        topics = self.settings.topics
+        if self.compare_letters is not None:
+            return self.compare_letters
+        if self.compare == topics.enriched:
+            return topics.dead_letter
+        of_replay = f"{topics.enriched}{OF_REPLAY}"
+        if self.compare is not None and self.compare.startswith(of_replay):
+            return f"{topics.dead_letter}{OF_REPLAY}{self.compare.removeprefix(of_replay)}"
+        return None
+
+    def is_meant(self) -> Callable[[Record], bool] | None:
+        """Tells the records of the window; None when all are."""
+        window, filters = self.ranges.window, self.filters
+        if filters.is_empty:
+            return (lambda record: window.holds(record.timestamp)) if window.is_bounded else None
+        return lambda record: window.holds(record.timestamp) and filters.means(record)
+
+
+def dry_run(asked: DryRun) -> Exit:
+    """Run the rules over the window and print what comes of it.
+
+    Exit.OK, or Exit.DIFFERENCE when a comparison has found any difference. Raises RefusedError
+    when a topic is missing or may not be read, TransportError, and OSError.
+    """
+    tune_memory()
+    settings = asked.settings
+    identity = Identity(app=APP, group=settings.group)
+    processor = processor_for(settings, identity, asked.filters)
+    rehearsal = Rehearsal(processor, WallClock().now(), asked.is_meant(), asked.most)
+    report = None
+    with shown_progress(Console(stderr=True)) as on_progress:
+        reader = range_reader(settings)
+        if asked.compare is None:
+            _count(asked, rehearsal, reader, on_progress)
+        else:
+            report = _compared(asked, processor, rehearsal, reader, on_progress)
+    said = [*asked.ranges.warnings, *asked.ranges.notes]
+    if asked.as_json:
+        document = plain(rehearsal.counts, report, processor.contract, said)
+        click.echo(escaped(json.dumps(document, ensure_ascii=False)))
+    else:
+        print_result(rehearsal.counts, report, said)
+    return Exit.OK if report is None or report.same else Exit.DIFFERENCE
+
+
+def _count(asked: DryRun, rehearsal: Rehearsal, reader: Reader, on_progress: OnProgress) -> None:
+    topic = asked.settings.topics.raw
+    ranges = {(topic, part.partition): (part.start, part.end) for part in asked.ranges.parts}
+    gauge = Gauge("processing the raw records", ranges, on_progress)
+    rehearsal.run(gauge.passing(reader.read(ranges)))
+    if not rehearsal.is_full():
+        gauge.finished()
+
+
+def _compared(
+    asked: DryRun,
+    processor: Processor,
+    rehearsal: Rehearsal,
+    reader: Reader,
+    on_progress: OnProgress,
+) -> Report:
+    captured = capture(asked)
+    with Verdicts(asked.spill_dir) as verdicts:
+        comparison = Comparison(captured, processor, rehearsal, verdicts, asked.options)
+        report = comparison.run(reader, asked.spill_dir, on_progress)
+    if Role.DEAD_LETTER not in captured.plan.topics:
+        report.notes.append(
+            "dead letters were not looked at (--compare-dead-letters names their topic): what is "
+            "newly valid may also have been missing"
+        )
+    return report
+
+
+def capture(asked: DryRun) -> Compared:
+    """What results are held against, as it is now: first what is committed, then all ends."""
+    settings, cluster = asked.settings, admin(asked.settings)
+    cluster.wait_until_reachable()
+    topics = {Role.ENRICHED: asked.compare or settings.topics.enriched}
+    if asked.letters is not None:
+        topics[Role.DEAD_LETTER] = asked.letters
+    raw_topic = settings.topics.raw
+    facts = _existing(cluster, [raw_topic, *topics.values()])
+    is_live = topics[Role.ENRICHED] == settings.topics.enriched
+    committed = cluster.committed(settings.group, raw_topic) if is_live else {}
+    raw = _raw(asked, cluster)
+    outputs: dict[tuple[str, int], OutputPartition] = {
+        (topic, number): part
+        for role, topic in topics.items()
+        for number, part in output_partitions(
+            cluster, settings, facts[topic], role, asked.ranges.window
+        ).items()
+    }
+    width = facts[raw_topic].partitions
+    maps = {role: PartitionMap(width, facts[topic].partitions) for role, topic in topics.items()}
+    plan = Plan(settings.group, raw_topic, topics, raw, outputs, asked.ranges.window)
+    return Compared(
+        plan,
+        lambda role, partition, key: maps[role].target(partition, key) if role in maps else -1,
+        committed or None,
+        settings.accept_origin_headers,
+        lambda record: asked.filters.items(record.value),
+    )
+
+
+def _existing(cluster: Admin, names: list[str]) -> dict[str, TopicFacts]:
+    facts = cluster.topics(names)
+    absent = [name for name in names if name not in facts]
+    if absent:
+        raise RefusedError(
+            f"topics do not exist: {', '.join(absent)}; are the names right (--compare, "
+            "--compare-dead-letters, --raw-topic)?"
+        )
+    refuse_forbidden(facts.values(), "READ")
+    return facts
+
+
+def _raw(asked: DryRun, cluster: Admin) -> dict[int, RawPartition]:
+    """The window; copies of its records may be anywhere up to the end of the topic."""
+    extents = cluster.extents(asked.settings.topics.raw)
+    raw = {}
+    for part in asked.ranges.parts:
+        begin, end = extents.get(part.partition, (part.start, part.end))
+        raw[part.partition] = RawPartition(begin, part.start, part.end, max(end, part.end))
+    return raw

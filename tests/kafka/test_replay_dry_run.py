@@ -1,0 +1,125 @@
+"""Dry runs on a real broker, over what a real worker wrote."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.cli import COMMANDS
+from pipeline.exits import Exit
+from tests.brokers import RECENT, Sent, delete_records, produce, read_topic
+from tests.cli.program import Ran
+from tests.forged import event
+from tests.kafka.worker_process import Pipeline, terminate
+from tests.replay.provisional import LISTED
+
+pytestmark = pytest.mark.kafka
+BATCH = b'{"batch": [{"event": "E", "userId": "u"}, {"event": "F", "userId": "u"}, 3]}'
+
+
+@pytest.fixture(autouse=True)
+def _replay_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "replay", LISTED)
+
+
+@pytest.fixture(scope="module")
+def worked(module_pipeline: Pipeline) -> Pipeline:
+    """A pipeline whose worker has done its work."""
+    sale = {"revenue": "19.99", "currency": "EUR"}
+    values = [
+        event(1, properties=sale),
+        event(2, properties={**sale, "revenue": "1.234,56"}),
+        BATCH,
+        event(3, properties={"revenue": 7}),
+        None,
+    ]
+    sent = [Sent(values[n % 5], b"u%d" % (n % 7), (), RECENT + n, n % 3) for n in range(150)]
+    produce(module_pipeline.servers, module_pipeline.names.raw, sent)
+    worker = module_pipeline.start()
+    module_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    return module_pipeline
+
+
+def _dry_run(pipeline: Pipeline, *flags: str, **settings: str) -> Ran:
+    variables = {f"TRACK_{name.upper()}": value for name, value in settings.items()}
+    ran = pipeline.run("replay", "--dry-run", *flags, env=variables)
+    assert "Traceback" not in ran.err
+    return ran
+
+
+def _document(pipeline: Pipeline, *flags: str, **settings: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(_dry_run(pipeline, "--json", *flags, **settings).out)
+    return document
+
+
+def test_counts(worked: Pipeline) -> None:
+    """All that would come of the raw topic, and nothing is written or committed anywhere."""
+    before = [worked.admin.extents(name) for name in worked.names], worked.committed()
+    document = _document(worked)
+    assert (document["records"], document["enriched"]) == (150, 120)
+    assert document["reasons"] == {"revenue_invalid": 30, "not_an_object": 30, "null_value": 30}
+    assert document["comparison"] is None
+    shown = _dry_run(worked)
+    assert shown.code == Exit.OK
+    assert "Nothing was written: 150 raw records were read." in shown.out.decode()
+    assert before == ([worked.admin.extents(name) for name in worked.names], worked.committed())
+
+
+def test_same_rules(worked: Pipeline) -> None:
+    """What the worker wrote is what the rules make: exit 0."""
+    ran = _dry_run(worked, "--compare", worked.names.enriched)
+    assert ran.code == Exit.OK, ran.out
+    assert "Nothing differs: 210 events are as they are in the topics." in ran.out.decode()
+
+
+def test_changed_rules(worked: Pipeline) -> None:
+    """What changes, is newly valid, and the money in it: exit 1, as a table and as a document."""
+    rules = {"default_currency": "EUR", "rules__revenue_invalid": "warn"}
+    ran = _dry_run(worked, "--compare", worked.names.enriched, **rules)
+    assert ran.code == Exit.DIFFERENCE
+    out = ran.out.decode()
+    assert '/properties/currency: "USD" → "EUR"' in out
+    assert "It differs: 30 changed, 30 newly-valid (of 210 events)." in out
+    comparison = _document(worked, "--compare", worked.names.enriched, **rules)["comparison"]
+    assert comparison["fields"] == {"/properties/currency": 30}
+    amounts = {row["currency"]: row["difference"] for row in comparison["revenue"]["totals"]}
+    assert amounts == {"EUR": "210.00", "USD": "-210.00"}
+    assert comparison["revenue"]["unreadable"] == {"before": 0, "after": 30}
+    assert comparison["samples"][0]["place"].startswith(f"{worked.names.enriched}/")
+
+
+def test_part_of_a_window(worked: Pipeline) -> None:
+    """Offsets of one partition, and events of one name: only those are compared."""
+    flags = ("--compare", worked.names.enriched, "--from", "0:0", "--to", "0:40", "--event", "E")
+    document = _document(worked, *flags)
+    assert document["left_out"] > document["records"] > 0
+    events = document["comparison"]["events"]
+    assert events["identical"] == document["enriched"] == document["records"]
+    assert sum(events.values()) == events["identical"]
+
+
+def test_other_topics(worked: Pipeline) -> None:
+    """A topic that is not there is named; without its letters a comparison says so."""
+    ran = _dry_run(worked, "--compare", "no-such-topic")
+    assert ran.code == Exit.KAFKA
+    assert "topics do not exist: no-such-topic" in ran.err
+    document = _document(worked, "--compare", worked.names.identify)
+    assert document["comparison"]["events"]["newly-valid"] == 120
+    assert "dead letters were not looked at" in document["comparison"]["notes"][0]
+
+
+def test_deleted_outputs(pipeline: Pipeline) -> None:
+    """What retention has deleted from the compared topic is not called missing."""
+    sent = [Sent(event(n), b"k", (), RECENT + n, 0) for n in range(20)]
+    produce(pipeline.servers, pipeline.names.raw, sent)
+    worker = pipeline.start()
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    assert len(read_topic(pipeline.servers, pipeline.names.enriched)) == 20
+    delete_records(pipeline.servers, pipeline.names.enriched, partition=0, before=5)
+    comparison = _document(pipeline, "--compare", pipeline.names.enriched)["comparison"]
+    assert comparison["same"]
+    assert comparison["apart"]["expired"] == 5
