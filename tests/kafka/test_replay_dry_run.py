@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,18 @@ def test_changed_rules(worked: Pipeline) -> None:
     assert amounts == {"EUR": "210.00", "USD": "-210.00"}
     assert comparison["revenue"]["unreadable"] == {"before": 0, "after": 30}
     assert comparison["samples"][0]["place"].startswith(f"{worked.names.enriched}/")
+
+
+def test_newly_invalid_events_in_a_file(worked: Pipeline, tmp_path: Path) -> None:
+    """One line for each, with the place of what is there."""
+    file = tmp_path / "invalid.ndjson"
+    flags = ("--compare", worked.names.enriched, "--newly-invalid", str(file), "--event", "E")
+    ran = _dry_run(worked, *flags, limits__max_event_bytes="20")
+    assert ran.code == Exit.DIFFERENCE
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(lines) == 30
+    assert {line["reason"] for line in lines} == {"event_too_large"}
+    assert all(line["there"].startswith(f"{worked.names.enriched}/") for line in lines)
 
 
 def test_part_of_a_window(worked: Pipeline) -> None:

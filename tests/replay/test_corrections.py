@@ -100,9 +100,8 @@ def test_newly_invalid(reveal: bool) -> None:  # noqa: FBT001
     forged = Forged(**WARN)
     forged.clean(_sale(1, "x", mail="a@example.com"), event(2))
     with compared(forged, rules={"revenue_invalid": "reject"}) as (_, verdicts, _):
-        (line,) = [
-            json.loads(each) for each in newly_invalid_lines(verdicts, TOPICS, reveal=reveal)
-        ]
+        (written,) = newly_invalid_lines(verdicts, TOPICS, reveal=reveal)
+    line = json.loads(written)
     assert (line["source"], line["there"]) == ("raw/0/0", "enriched/0/0")
     assert line["reason"] == "revenue_invalid"
     assert line["masked"] is not reveal

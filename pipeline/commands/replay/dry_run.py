@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import click
 from rich.console import Console
@@ -26,6 +26,7 @@ from pipeline.ports import Reader, RefusedError, TopicFacts
 from pipeline.progress import Gauge, OnProgress
 from pipeline.replay.bounds import Ranges
 from pipeline.replay.compare import Compared, CompareOptions, Comparison
+from pipeline.replay.corrections import newly_invalid_lines
 from pipeline.replay.dry_run import Rehearsal
 from pipeline.replay.filters import EVERY_EVENT, Filters, processor_for
 from pipeline.replay.plan import OF_REPLAY
@@ -53,6 +54,10 @@ OPTIONS: Final = (
     ),
     click.option("--reveal", is_flag=True, help="Show personal data in them."),
     click.option(
+        "--newly-invalid", type=click.File("wb", lazy=False), metavar="FILE",
+        help="With --compare: write the newly invalid events here, one JSON object per line.",
+    ),
+    click.option(
         "--spill-dir", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
         metavar="DIR", help="Folder of temporary files, about 150 bytes for each compared event.",
     ),
@@ -75,6 +80,8 @@ class DryRun:
     compare_letters: str | None = None
     """Topic of their dead letters; None: the one that belongs to `compare`, if that is known."""
     options: CompareOptions = field(default_factory=CompareOptions)
+    newly_invalid: IO[bytes] | None = None
+    """Where the newly invalid events are listed."""
     spill_dir: Path | None = None
     as_json: bool = False
 
@@ -146,6 +153,10 @@ def _compared(
     with Verdicts(asked.spill_dir) as verdicts:
         comparison = Comparison(captured, processor, rehearsal, verdicts, asked.options)
         report = comparison.run(reader, asked.spill_dir, on_progress)
+        if asked.newly_invalid is not None:
+            topics, reveal = captured.plan.topics, asked.options.reveal
+            asked.newly_invalid.writelines(newly_invalid_lines(verdicts, topics, reveal=reveal))
+            asked.newly_invalid.flush()
     if Role.DEAD_LETTER not in captured.plan.topics:
         report.notes.append(
             "dead letters were not looked at (--compare-dead-letters names their topic): what is "
