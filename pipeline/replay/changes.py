@@ -169,15 +169,14 @@ def _contents(verdict: Verdict) -> Contents:
 
 class _Reason(msgspec.Struct):
     detail: str = ""
-    pointer: str = ""
 
 
 def _detail(verdict: Verdict) -> str:
-    """Where and why, of the first violation."""
+    """Of the first violation."""
     text = read_headers(_contents(verdict).headers).get(Header.REASONS, "")
     with suppress(msgspec.MsgspecError):
         (first, *_) = msgspec.json.decode(text, type=list[_Reason])
-        return f"{first.pointer}: {first.detail}" if first.pointer else first.detail
+        return first.detail
     return ""
 
 

@@ -115,7 +115,7 @@ class TestKinds:
         assert kinds(report) == {"identical": 1, "newly-invalid": 2}
         (first, _) = report.samples
         assert (first.source, first.place) == ("raw/0/0", "enriched/0/0")
-        assert first.detail.startswith("/properties/revenue: ")
+        assert first.detail.startswith("revenue is text")
 
     def test_other_reason(self) -> None:
         """Refused before and now, for other reasons."""
