@@ -132,7 +132,7 @@ class Transformer:
         if not line.text or line.text.isspace():
             self.summary.blank += 1
             return
-        record = Record(line.text, None, (), self._received_at, name, NO_PARTITION, line.number)
+        record = line_record(name, line, self._received_at)
         try:
             outputs = self._processor.process(record, self._now)
         except Exception as error:  # noqa: BLE001  a bug of ours must not lose the line
@@ -166,6 +166,11 @@ class Transformer:
         if self._dead_letters is not None and self._dead_lines:
             self._dead_letters.write(self._dead_lines)
             self._dead_lines = []
+
+
+def line_record(name: str, line: Line, received_at: int | None) -> Record:
+    """A line as a raw record: file name and line number stand for its coordinates."""
+    return Record(line.text, None, (), received_at, name, NO_PARTITION, line.number)
 
 
 UTF_8: Final = "utf-8"

@@ -1,0 +1,120 @@
+"""Files as sources: plain events, and archived records that keep their coordinates."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from pipeline.core.record import NO_PARTITION, Record
+from pipeline.lines import BrokenInputError, UnusableFileError, open_input
+from pipeline.replay.files import read_records
+from tests.forged import event
+
+BINARY = {"base64": "/w=="}
+
+
+def _read(file: Path, received_at: int | None = None) -> list[Record]:
+    with open_input(str(file)) as opened:
+        return list(read_records(opened.input, received_at))
+
+
+def _written(folder: Path, *lines: bytes) -> Path:
+    file = folder / "events.ndjson"
+    file.write_bytes(b"\n".join(lines))
+    return file
+
+
+def _line(value: str = "{}", **members: object) -> bytes:
+    named = {"topic": "track.raw", "partition": 2, "offset": 7, **members}
+    fields = [f"{json.dumps(name)}: {json.dumps(each)}" for name, each in named.items()]
+    return f'{{{", ".join(fields)}, "value": {value}}}'.encode()
+
+
+def test_plain_events(tmp_path: Path) -> None:
+    """Each line is an event with the coordinates `file:line`; blank lines count as lines."""
+    file = _written(tmp_path, event(1), b"", b'{"broken"', b'{"event":"E","offset":1}')
+    records = _read(file, 5)
+    assert [(each.topic, each.partition, each.offset) for each in records] == [
+        (str(file), NO_PARTITION, number) for number in (1, 3, 4)
+    ]
+    assert {each.timestamp for each in records} == {5}
+
+
+@pytest.mark.parametrize(
+    ("line", "record"),
+    [
+        (
+            _line('{"a": 1.10}', key="k", timestamp=9, headers=[["h", "x"], ["h", None]]),
+            Record(b'{"a": 1.10}', b"k", [("h", b"x"), ("h", None)], 9, "track.raw", 2, 7),
+        ),
+        (_line("null"), Record(None, None, [], None, "track.raw", 2, 7)),
+        (_line(r'"{\"a\":1}"'), Record(b'{"a":1}', None, [], None, "track.raw", 2, 7)),
+        (_line('"not json"'), Record(b"not json", None, [], None, "track.raw", 2, 7)),
+        (_line("[1, 2]"), Record(b"[1, 2]", None, [], None, "track.raw", 2, 7)),
+        (
+            _line(
+                '{"base64": "//4="}', key={"base64": "AA=="}, headers=[["h", {"base64": "/w=="}]]
+            ),
+            Record(b"\xff\xfe", b"\0", [("h", b"\xff")], None, "track.raw", 2, 7),
+        ),
+    ],
+)
+def test_archived_records(tmp_path: Path, line: bytes, record: Record) -> None:
+    """All that Kafka knew of them, byte for byte."""
+    assert _read(_written(tmp_path, line)) == [record]
+
+
+def test_an_event_with_such_members(tmp_path: Path) -> None:
+    """An event that has a topic, a partition and an offset is still an event."""
+    line = event(1, topic="t", partition=1, offset=2)
+    (record,) = _read(_written(tmp_path, line))
+    assert record.partition == NO_PARTITION
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        _line(partition=-1),
+        _line(partition="0"),
+        _line(offset=1.5),
+        _line(offset=2**63),
+        _line(topic="a/b"),
+        _line(topic=""),
+        _line(timestamp=-1),
+        _line(timestamp="now"),
+        _line(key=5),
+        _line(key={"base64": "%"}),
+        _line(headers=[["h"]]),
+        _line(headers={"h": "x"}),
+        _line("5"),
+        _line('{"base64": 1}'),
+        _line('{"base64": "A"}'),
+        _line('{"base64": "AA==", "more": 1}'),
+        _line(unknown=1),
+        b'{"topic": "t", "partition": 0, "offset": 0}',
+    ],
+)
+def test_hostile_lines(tmp_path: Path, line: bytes) -> None:
+    """What names coordinates and is no archived record is one sentence with file and line."""
+    file = _written(tmp_path, event(1), line)
+    with pytest.raises(UnusableFileError) as failure:
+        _read(file)
+    assert str(failure.value).startswith(f"{file}:2: is no archived record: ")
+    assert "\n" not in str(failure.value)
+
+
+def test_packed(tmp_path: Path) -> None:
+    """gzip and zstd by the file's name; one that is cut off says so."""
+    text = b"\n".join([_line(), _line(offset=8)])
+    packed = {".gz": gzip.compress(text), ".zst": zstandard.compress(text)}
+    for suffix, data in packed.items():
+        file = tmp_path / f"archive{suffix}"
+        file.write_bytes(data)
+        assert [each.offset for each in _read(file)] == [7, 8]
+        file.write_bytes(data[:-4])
+        with pytest.raises(BrokenInputError, match="cut off"):
+            _read(file)
