@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,6 @@ from tests.docs.shell import bash
 from tests.docs.texts import blocks, matches
 from tests.docs.yesterday import COUNT, sent
 from tests.kafka.worker_process import Pipeline, terminate
-from tests.replay.provisional import program
 
 pytestmark = pytest.mark.kafka
 
@@ -32,7 +30,6 @@ def settled(text: str) -> str:
 
 def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
     """From the rules as they are to those that are to come."""
-    program(tmp_path, sys.executable)
     servers = own_kafka.bootstrap_servers
     address = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": servers}
     made = bash("track-pipeline topics create --partitions 3", tmp_path, address)

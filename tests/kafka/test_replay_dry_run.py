@@ -8,21 +8,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli import COMMANDS
 from pipeline.exits import Exit
 from tests.brokers import RECENT, Sent, delete_records, produce, read_topic
 from tests.cli.program import Ran
 from tests.forged import event
 from tests.kafka.worker_process import Pipeline, terminate
-from tests.replay.provisional import LISTED
 
 pytestmark = pytest.mark.kafka
 BATCH = b'{"batch": [{"event": "E", "userId": "u"}, {"event": "F", "userId": "u"}, 3]}'
-
-
-@pytest.fixture(autouse=True)
-def _replay_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COMMANDS, "replay", LISTED)
 
 
 @pytest.fixture(scope="module")

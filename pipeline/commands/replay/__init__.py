@@ -8,7 +8,7 @@ import click
 
 from pipeline.command_tree import CommandTree, Listed
 from pipeline.commands.options import PIPELINE_FLAGS, require_kafka, with_settings
-from pipeline.commands.replay.options import EXECUTION, JSON, SOURCE, asked, with_options
+from pipeline.commands.replay.options import DRY_RUN, EXECUTION, JSON, SOURCE, asked, with_options
 from pipeline.settings import Settings
 
 _PACKAGE: Final = "pipeline.commands.replay"
@@ -21,14 +21,15 @@ _LISTED: Final = {
 
 @click.group(cls=CommandTree, listed=_LISTED, invoke_without_command=True)
 @with_settings(*PIPELINE_FLAGS)
-@with_options(*SOURCE, *EXECUTION, JSON)
+@with_options(*SOURCE, *EXECUTION, *DRY_RUN, JSON)
 def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
     """Run the rules over a window of the raw topic again, beside the live worker.
 
     Without --execute it only says what it would do. It has a consumer group and output topics of
     its own, writes exactly once, and goes on after any interruption: --resume ID.
 
-    Exit code 0 when all is done and the topics hold just that, 1 when they do not.
+    Exit code 0 when all is done and the topics hold just that, 1 when they do not. With --dry-run
+    and --compare it is 0 when nothing differs, 1 when anything does.
     """
     ctx = click.get_current_context()
     if ctx.invoked_subcommand is not None:
@@ -37,6 +38,10 @@ def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
     require_kafka(settings)
     wanted = asked(settings, given)
     # Imported only now: the sub-commands need nothing of it.
+    if wanted.dry_run:
+        from pipeline.commands.replay.dry_run import rehearse  # noqa: PLC0415
+
+        rehearse(wanted)
     from pipeline.commands.replay.command import replay_or_plan  # noqa: PLC0415
 
     replay_or_plan(wanted)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 import click
 from rich.console import Console
@@ -14,7 +14,9 @@ from rich.console import Console
 from pipeline.audit.plan import OutputPartition, Plan, RawPartition
 from pipeline.commands.audit_capture import output_partitions
 from pipeline.commands.progress import shown_progress
+from pipeline.commands.replay.capture import captured_ranges
 from pipeline.commands.replay.dry_run_view import plain, print_result
+from pipeline.commands.replay.options import Asked
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
 from pipeline.core.readable import escaped
@@ -35,34 +37,6 @@ from pipeline.replay.verdicts import Verdicts
 from pipeline.settings import Settings
 from pipeline.topics import refuse_forbidden
 from pipeline.wiring import APP, WallClock, admin, range_reader, tune_memory
-
-OPTIONS: Final = (
-    click.option(
-        "--dry-run", is_flag=True, help="Only say what the rules make of it; nothing is written."
-    ),
-    click.option(
-        "--compare", metavar="TOPIC",
-        help="With --dry-run: say what would differ from this topic of enriched events.",
-    ),
-    click.option(
-        "--compare-dead-letters", "compare_letters", metavar="TOPIC",
-        help="The dead letters beside it.  [default: those of the live topic, or of the replay]",
-    ),
-    click.option(
-        "--show", type=click.IntRange(0), default=3, show_default=True,
-        help="Examples of each kind of difference, and of each reason.",
-    ),
-    click.option("--reveal", is_flag=True, help="Show personal data in them."),
-    click.option(
-        "--newly-invalid", type=click.File("wb", lazy=False), metavar="FILE",
-        help="With --compare: write the newly invalid events here, one JSON object per line.",
-    ),
-    click.option(
-        "--spill-dir", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
-        metavar="DIR", help="Folder of temporary files, about 150 bytes for each compared event.",
-    ),
-)  # fmt: skip
-"""Of a dry run, besides those of the window, the filters and `--json`."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +78,29 @@ class DryRun:
         if filters.is_empty:
             return (lambda record: window.holds(record.timestamp)) if window.is_bounded else None
         return lambda record: window.holds(record.timestamp) and filters.means(record)
+
+
+def rehearse(asked: Asked) -> None:
+    """Do the dry run that was asked for; ends the program with its exit code."""
+    settings, cluster = asked.settings, admin(asked.settings)
+    cluster.wait_until_reachable()
+    found, _ = captured_ranges(asked, cluster)
+    dropped = tuple(settings.dead_letter.redrive_drop_headers)
+    code = dry_run(
+        DryRun(
+            settings,
+            found,
+            asked.filters,
+            asked.most,
+            asked.compare,
+            asked.compare_letters,
+            CompareOptions(asked.show, asked.reveal, dropped),
+            asked.newly_invalid,
+            asked.spill_dir,
+            asked.as_json,
+        )
+    )
+    raise click.exceptions.Exit(code)
 
 
 def dry_run(asked: DryRun) -> Exit:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import IO, Any, Final
 
 import click
 
@@ -38,6 +39,13 @@ class Asked:
     resume: str | None
     force: bool
     execute: bool
+    dry_run: bool
+    compare: str | None
+    compare_letters: str | None
+    show: int
+    reveal: bool
+    newly_invalid: IO[bytes] | None
+    spill_dir: Path | None
     as_json: bool
 
     @property
@@ -173,6 +181,33 @@ EXECUTION: Final = (
         "--force", is_flag=True, help="With --resume: although rules or settings have changed."
     ),
 )  # fmt: skip
+DRY_RUN: Final = (
+    click.option(
+        "--dry-run", is_flag=True, help="Only say what the rules make of it; nothing is written."
+    ),
+    click.option(
+        "--compare", metavar="TOPIC",
+        help="With --dry-run: say what would differ from this topic of enriched events.",
+    ),
+    click.option(
+        "--compare-dead-letters", "compare_letters", metavar="TOPIC",
+        help="The dead letters beside it.  [default: those of the live topic, or of the replay]",
+    ),
+    click.option(
+        "--show", type=click.IntRange(0), default=3, show_default=True,
+        help="Examples of each kind of difference, and of each reason.",
+    ),
+    click.option("--reveal", is_flag=True, help="Show personal data in them."),
+    click.option(
+        "--newly-invalid", type=click.File("wb", lazy=False), metavar="FILE",
+        help="With --compare: write the newly invalid events here, one JSON object per line.",
+    ),
+    click.option(
+        "--spill-dir", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+        metavar="DIR", help="Folder of temporary files, about 150 bytes for each compared event.",
+    ),
+)  # fmt: skip
+
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 
 
@@ -199,6 +234,12 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
         raise click.UsageError("--output and --into-live exclude each other")
     if wanted.most is not None and (wanted.workers or 1) > 1:
         raise click.UsageError("--max needs one worker: several do not know of each other's count")
+    if wanted.dry_run and (wanted.execute or wanted.resume):
+        raise click.UsageError("--dry-run writes nothing: leave out --execute and --resume")
+    if wanted.compare and not wanted.dry_run:
+        raise click.UsageError("--compare is for --dry-run")
+    if wanted.newly_invalid and not wanted.compare:
+        raise click.UsageError("--newly-invalid is for --compare")
     if wanted.force and not wanted.resume:
         raise click.UsageError("--force is for --resume")
     return wanted
