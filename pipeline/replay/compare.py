@@ -20,7 +20,7 @@ from pipeline.audit.store import Rows, Store
 from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.origin import Origin, origin_of
 from pipeline.core.process import Processor
-from pipeline.core.record import Output, Record, Role
+from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
 from pipeline.replay.changes import Changes, Shown
@@ -85,19 +85,29 @@ class Comparison:
         self._pending: list[Verdict] = []
 
     def run(
-        self, reader: Reader, folder: Path | None = None, on_progress: OnProgress | None = None
+        self,
+        reader: Reader,
+        folder: Path | None = None,
+        on_progress: OnProgress | None = None,
+        records: Iterable[Record] | None = None,
     ) -> Report:
-        """Compare. Raises TransportError, and OSError when temporary files can't be written."""
+        """Compare the raw topic of the plan, or these raw records of it, in any order.
+
+        Raises TransportError, and OSError when temporary files can't be written.
+        """
         with spilling(), Store(folder) as store:
             there = There(
                 self._plan,
                 store,
                 self._contract,
                 self.report.apart,
-                keeps_all=self._compared.accept_origin,
+                keeps_all=self._compared.accept_origin or records is not None,
             )
             there.collect(reader, on_progress)
-            self._judge_all(reader, store, there, on_progress)
+            if records is None:
+                self._judge_all(reader, store, there, on_progress)
+            else:
+                self._judge_single(records, store, there)
             self._verdicts.put(self._pending)
             topics = dict(self._plan.topics)
             shown = Shown(self._options.show, self._options.reveal)
@@ -133,6 +143,21 @@ class Comparison:
             gauge.finished()
             for rest in rows.values():
                 self._strays(rest.rest())
+
+    def _judge_single(self, records: Iterable[Record], store: Store, there: There) -> None:
+        """Not all of the topic: nothing is said of what is there besides."""
+        for record, outputs in self._rehearsal.results(records):
+            if outputs is None:
+                continue
+            if record.partition == NO_PARTITION:
+                self.report.apart["without_coordinates"] += 1
+                continue
+            origin = origin_of(record, accept_headers=self._compared.accept_origin)
+            if self._is_copy(record, origin):
+                self._copy(record, origin, outputs, store, inside=True)
+            else:
+                own = store.of_source(Source(record.topic, record.partition, record.offset))
+                self._judge(record, origin, outputs, own, there)
 
     def _inside(self, records: Iterable[Record], gauge: Gauge, store: Store) -> Iterator[Record]:
         """The records of the window; those behind it are looked at only as copies."""

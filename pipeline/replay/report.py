@@ -20,6 +20,7 @@ APART: Final = {
     "other_rules": "outputs that were written under another contract than this one",
     "outside": "outputs of raw records outside the window",
     "redriven": "newly invalid events that are there only because they were sent again",
+    "without_coordinates": "lines of files that are no archived records: not compared",
     "respelled": "identical events whose JSON is spelled in another way",
 }
 """What is not judged in full, or what one should know: word → meaning."""

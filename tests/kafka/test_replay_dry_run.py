@@ -97,6 +97,27 @@ def test_newly_invalid_events_in_a_file(worked: Pipeline, tmp_path: Path) -> Non
     assert all(line["there"].startswith(f"{worked.names.enriched}/") for line in lines)
 
 
+def test_archived_records_against_the_live_topics(worked: Pipeline, tmp_path: Path) -> None:
+    """The raw topic in a file, newest first, is paired by the coordinates in its lines."""
+    file = tmp_path / "raw.ndjson"
+    lines = [
+        {
+            "topic": worked.names.raw,
+            "partition": each.partition,
+            "offset": each.offset,
+            "timestamp": each.timestamp,
+            "key": (each.key or b"").decode(),
+            "value": None if each.value is None else each.value.decode(),
+        }
+        for each in reversed(read_topic(worked.servers, worked.names.raw))
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    flags = ("--from-file", str(file), "--compare", worked.names.enriched)
+    assert _dry_run(worked, *flags).code == Exit.OK
+    events = _document(worked, *flags, default_currency="EUR")["comparison"]["events"]
+    assert (events["identical"], events["changed"]) == (180, 30)
+
+
 def test_part_of_a_window(worked: Pipeline) -> None:
     """Offsets of one partition, and events of one name: only those are compared."""
     flags = ("--compare", worked.names.enriched, "--from", "0:0", "--to", "0:40", "--event", "E")

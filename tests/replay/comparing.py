@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pipeline.audit.plan import OutputPartition, Plan, RawPartition
 from pipeline.core.contract import Identity
-from pipeline.core.record import Role
+from pipeline.core.record import Record, Role
 from pipeline.replay.compare import Compared, CompareOptions, Comparison
 from pipeline.replay.dry_run import Rehearsal
 from pipeline.replay.report import Report
@@ -47,6 +47,7 @@ def compared(
     ends: dict[int, int] | None = None,
     rehearse: dict[str, Any] | None = None,
     more: dict[str, Any] | None = None,
+    records: Iterable[Record] | None = None,
     **settings: Any,
 ) -> Iterator[tuple[Report, Verdicts, Comparison]]:
     """The report under these settings, and the verdicts while the context lasts."""
@@ -60,7 +61,7 @@ def compared(
     with Verdicts() as verdicts:
         rehearsal = Rehearsal(processor, LATER + 5, **(rehearse or {}))
         comparison = Comparison(what, processor, rehearsal, verdicts, options or CompareOptions())
-        yield comparison.run(forged), verdicts, comparison
+        yield comparison.run(forged, records=records), verdicts, comparison
 
 
 def report_of(forged: Forged, **how: Any) -> Report:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.contract import Identity
 from pipeline.core.origin import ORIGIN, ORIGIN_TIMESTAMP
-from pipeline.core.record import Record, Role
+from pipeline.core.record import NO_PARTITION, Record, Role
 from pipeline.replay.compare import CompareOptions
 from tests.forged import LATER, NAMES, TIME, Forged, event
 from tests.replay.comparing import kinds, report_of
@@ -327,6 +327,28 @@ class TestNotCompared:
         report = report_of(forged)
         assert report.same
         assert report.apart["foreign"] == 1
+
+
+class TestSingleRecords:
+    """Raw records from elsewhere, in any order."""
+
+    def test_some_of_them(self) -> None:
+        """Nothing is said of what is there besides; lines without coordinates are counted."""
+        forged = Forged()
+        forged.clean(sale(1, "x"), event(2), BATCH, event(3, properties={"revenue": 1}))
+        records = [forged.of_raw(number) for number in (3, 0, 2)]
+        records.append(Record(event(4), None, (), None, "a.ndjson", NO_PARTITION, 1))
+        report = report_of(forged, records=records, default_currency="EUR", **WARN)
+        assert kinds(report) == {"identical": 3, "newly-valid": 1, "changed": 1}
+        assert report.apart["without_coordinates"] == 1
+
+    def test_copies(self) -> None:
+        """As from the topic."""
+        forged = Forged(accept_origin_headers=True)
+        forged.clean(sale(1, "x"))
+        copy = forged.send(sale(1, 7), headers=[(ORIGIN, b"raw/0/0")])
+        forged.process(copy)
+        assert kinds(report_of(forged, records=[forged.of_raw(0), copy])) == {"identical": 1}
 
 
 class TestSamples:

@@ -35,8 +35,9 @@ def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx)
         return
-    require_kafka(settings)
     wanted = asked(settings, given)
+    if wanted.needs_kafka:
+        require_kafka(settings)
     # Imported only now: the sub-commands need nothing of it.
     if wanted.dry_run:
         from pipeline.commands.replay.dry_run import rehearse  # noqa: PLC0415

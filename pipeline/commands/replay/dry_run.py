@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -24,18 +24,21 @@ from pipeline.core.record import Record, Role
 from pipeline.edges.kafka import Admin
 from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.exits import Exit
-from pipeline.ports import Reader, RefusedError, TopicFacts
+from pipeline.lines import open_input, refuse_unusable
+from pipeline.ports import RefusedError, TopicFacts
 from pipeline.progress import Gauge, OnProgress
 from pipeline.replay.bounds import Ranges
 from pipeline.replay.compare import Compared, CompareOptions, Comparison
 from pipeline.replay.corrections import newly_invalid_lines
 from pipeline.replay.dry_run import Rehearsal
+from pipeline.replay.files import read_records
 from pipeline.replay.filters import EVERY_EVENT, Filters, processor_for
 from pipeline.replay.plan import OF_REPLAY
 from pipeline.replay.report import Report
 from pipeline.replay.verdicts import Verdicts
 from pipeline.settings import Settings
 from pipeline.topics import refuse_forbidden
+from pipeline.window import Window
 from pipeline.wiring import APP, WallClock, admin, range_reader, tune_memory
 
 
@@ -45,7 +48,7 @@ class DryRun:
 
     settings: Settings
     ranges: Ranges
-    """Of the raw topic."""
+    """Of the raw topic; of files only its window counts."""
     filters: Filters = EVERY_EVENT
     most: int | None = None
     """Records at most."""
@@ -58,6 +61,8 @@ class DryRun:
     """Where the newly invalid events are listed."""
     spill_dir: Path | None = None
     as_json: bool = False
+    files: tuple[str, ...] = ()
+    """Raw records of these instead of the raw topic."""
 
     @property
     def letters(self) -> str | None:
@@ -82,9 +87,14 @@ class DryRun:
 
 def rehearse(asked: Asked) -> None:
     """Do the dry run that was asked for; ends the program with its exit code."""
-    settings, cluster = asked.settings, admin(asked.settings)
-    cluster.wait_until_reachable()
-    found, _ = captured_ranges(asked, cluster)
+    settings = asked.settings
+    if asked.files:
+        refuse_unusable(list(asked.files))
+        found = Ranges((), Window(asked.start.time, asked.end.time))
+    else:
+        cluster = admin(settings)
+        cluster.wait_until_reachable()
+        found, _ = captured_ranges(asked, cluster)
     dropped = tuple(settings.dead_letter.redrive_drop_headers)
     code = dry_run(
         DryRun(
@@ -98,6 +108,7 @@ def rehearse(asked: Asked) -> None:
             asked.newly_invalid,
             asked.spill_dir,
             asked.as_json,
+            asked.files,
         )
     )
     raise click.exceptions.Exit(code)
@@ -116,11 +127,12 @@ def dry_run(asked: DryRun) -> Exit:
     rehearsal = Rehearsal(processor, WallClock().now(), asked.is_meant(), asked.most)
     report = None
     with shown_progress(Console(stderr=True)) as on_progress:
-        reader = range_reader(settings)
-        if asked.compare is None:
-            _count(asked, rehearsal, reader, on_progress)
+        if asked.compare is not None:
+            report = _compared(asked, processor, rehearsal, on_progress)
+        elif asked.files:
+            rehearsal.run(_records(asked.files))
         else:
-            report = _compared(asked, processor, rehearsal, reader, on_progress)
+            _count(asked, rehearsal, on_progress)
     said = [*asked.ranges.warnings, *asked.ranges.notes]
     if asked.as_json:
         document = plain(rehearsal.counts, report, processor.contract, said)
@@ -130,26 +142,29 @@ def dry_run(asked: DryRun) -> Exit:
     return Exit.OK if report is None or report.same else Exit.DIFFERENCE
 
 
-def _count(asked: DryRun, rehearsal: Rehearsal, reader: Reader, on_progress: OnProgress) -> None:
+def _count(asked: DryRun, rehearsal: Rehearsal, on_progress: OnProgress) -> None:
     topic = asked.settings.topics.raw
     ranges = {(topic, part.partition): (part.start, part.end) for part in asked.ranges.parts}
     gauge = Gauge("processing the raw records", ranges, on_progress)
-    rehearsal.run(gauge.passing(reader.read(ranges)))
+    rehearsal.run(gauge.passing(range_reader(asked.settings).read(ranges)))
     if not rehearsal.is_full():
         gauge.finished()
 
 
+def _records(files: Iterable[str]) -> Iterator[Record]:
+    for name in files:
+        with open_input(name) as opened:
+            yield from read_records(opened.input)
+
+
 def _compared(
-    asked: DryRun,
-    processor: Processor,
-    rehearsal: Rehearsal,
-    reader: Reader,
-    on_progress: OnProgress,
+    asked: DryRun, processor: Processor, rehearsal: Rehearsal, on_progress: OnProgress
 ) -> Report:
-    captured = capture(asked)
+    captured, reader = capture(asked), range_reader(asked.settings)
+    records = _records(asked.files) if asked.files else None
     with Verdicts(asked.spill_dir) as verdicts:
         comparison = Comparison(captured, processor, rehearsal, verdicts, asked.options)
-        report = comparison.run(reader, asked.spill_dir, on_progress)
+        report = comparison.run(reader, asked.spill_dir, on_progress, records)
         if asked.newly_invalid is not None:
             topics, reveal = captured.plan.topics, asked.options.reveal
             asked.newly_invalid.writelines(newly_invalid_lines(verdicts, topics, reveal=reveal))
@@ -170,10 +185,11 @@ def capture(asked: DryRun) -> Compared:
     if asked.letters is not None:
         topics[Role.DEAD_LETTER] = asked.letters
     raw_topic = settings.topics.raw
-    facts = _existing(cluster, [raw_topic, *topics.values()])
-    is_live = topics[Role.ENRICHED] == settings.topics.enriched
+    facts = _existing(cluster, [*topics.values(), *([] if asked.files else [raw_topic])])
+    # Of files nobody knows when they were written: all of them may be there.
+    is_live = topics[Role.ENRICHED] == settings.topics.enriched and not asked.files
     committed = cluster.committed(settings.group, raw_topic) if is_live else {}
-    raw = _raw(asked, cluster)
+    raw = {} if asked.files else _raw(asked, cluster)
     outputs: dict[tuple[str, int], OutputPartition] = {
         (topic, number): part
         for role, topic in topics.items()
@@ -181,7 +197,7 @@ def capture(asked: DryRun) -> Compared:
             cluster, settings, facts[topic], role, asked.ranges.window
         ).items()
     }
-    width = facts[raw_topic].partitions
+    width = facts[topics[Role.ENRICHED] if asked.files else raw_topic].partitions
     maps = {role: PartitionMap(width, facts[topic].partitions) for role, topic in topics.items()}
     plan = Plan(settings.group, raw_topic, topics, raw, outputs, asked.ranges.window)
     return Compared(

@@ -40,6 +40,7 @@ class Asked:
     force: bool
     execute: bool
     dry_run: bool
+    files: tuple[str, ...]
     compare: str | None
     compare_letters: str | None
     show: int
@@ -47,6 +48,11 @@ class Asked:
     newly_invalid: IO[bytes] | None
     spill_dir: Path | None
     as_json: bool
+
+    @property
+    def needs_kafka(self) -> bool:
+        """Whether anything is read from a topic or written to one."""
+        return not self.files or self.compare is not None
 
     @property
     def ratio(self) -> float:
@@ -186,6 +192,11 @@ DRY_RUN: Final = (
         "--dry-run", is_flag=True, help="Only say what the rules make of it; nothing is written."
     ),
     click.option(
+        "--from-file", "files", multiple=True, metavar="FILE",
+        help="With --dry-run: events of a file (NDJSON, .gz, .zst, - for standard input) instead "
+        "of the raw topic. May be repeated.",
+    ),
+    click.option(
         "--compare", metavar="TOPIC",
         help="With --dry-run: say what would differ from this topic of enriched events.",
     ),
@@ -236,6 +247,8 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
         raise click.UsageError("--max needs one worker: several do not know of each other's count")
     if wanted.dry_run and (wanted.execute or wanted.resume):
         raise click.UsageError("--dry-run writes nothing: leave out --execute and --resume")
+    if wanted.files:
+        _refuse_for_files(wanted)
     if wanted.compare and not wanted.dry_run:
         raise click.UsageError("--compare is for --dry-run")
     if wanted.newly_invalid and not wanted.compare:
@@ -243,3 +256,10 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
     if wanted.force and not wanted.resume:
         raise click.UsageError("--force is for --resume")
     return wanted
+
+
+def _refuse_for_files(wanted: Asked) -> None:
+    if not wanted.dry_run:
+        raise click.UsageError("--from-file is for --dry-run: a replay reads the raw topic")
+    if wanted.start.offsets is not None or wanted.end.offsets is not None:
+        raise click.UsageError("--from and --to are times with --from-file")
