@@ -1,4 +1,4 @@
-"""One contestant as a process: worker, replay or passthrough; prints its CPU time per event."""
+"""One contestant as a process: worker, replay, dry-run or passthrough; prints its CPU per event."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -20,18 +22,23 @@ from pipeline.edges.kafka.clients import (
     transactional_config,
 )
 from pipeline.ports import Session, Tally, Trip
+from pipeline.replay.dry_run import Rehearsal
 from pipeline.replay.plan import Part, Plan, PlanRecord, State, Target
 from pipeline.settings import Settings, load_settings
 from pipeline.wiring import (
+    WallClock,
     admin,
     checked_topics,
     make_broker,
     make_processor,
     make_replay_worker,
     make_worker,
+    range_reader,
     topic_names,
     tune_memory,
 )
+
+_BATCH: Final = 1000
 
 
 class Stopwatch:
@@ -163,14 +170,35 @@ def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
     consumer.close()
 
 
+def run_dry_run(settings: Settings, watch: Stopwatch) -> None:
+    """The rules over the whole raw topic, as `replay --dry-run` runs them."""
+    topic = settings.topics.raw
+    extents = admin(settings).extents(topic)
+    ranges = {(topic, number): ends for number, ends in extents.items()}
+    rehearsal = Rehearsal(make_processor(settings), WallClock().now())
+    tune_memory()
+    rehearsal.run(_watched(range_reader(settings).read(ranges), watch))
+
+
+def _watched(records: Iterator[Record], watch: Stopwatch) -> Iterator[Record]:
+    while batch := list(islice(records, _BATCH)):
+        yield from batch
+        watch.saw(len(batch))
+
+
 def main() -> None:
     """Run the contestant that the arguments name."""
     name, servers, group, events = sys.argv[1:]
     flags = {"kafka.bootstrap.servers": servers, "group": group}
     settings = load_settings(None, flags, {})
-    contestants = {"worker": run_worker, "replay": run_replay, "passthrough": run_passthrough}
-    contestant = contestants[name]
-    contestant(settings, Stopwatch(int(events)))
+    _CONTESTANTS[name](settings, Stopwatch(int(events)))
 
+
+_CONTESTANTS: Final = {
+    "worker": run_worker,
+    "replay": run_replay,
+    "dry-run": run_dry_run,
+    "passthrough": run_passthrough,
+}
 
 main()
