@@ -33,6 +33,7 @@ from pipeline.edges.kafka.clients import (
     transactional_config,
 )
 from pipeline.ports import Broker, CrashGuard, Meter, RefusedError, Stop, TopicFacts
+from pipeline.replay.corrections import CorrectingProcessor, Corrections
 from pipeline.replay.filters import processor_for
 from pipeline.replay.plan import Plan
 from pipeline.settings import Settings, Topics
@@ -249,9 +250,16 @@ def replay_session(
     )
 
 
-def replay_processor(settings: Settings, plan: Plan) -> Processor:
-    """The contract under these settings, for the events that the replay means."""
+def replay_processor(
+    settings: Settings, plan: Plan, corrections: Corrections | None = None
+) -> Processor:
+    """The contract under these settings, for the events that the replay means.
+
+    With `corrections` only for what they choose.
+    """
     identity = Identity(app=APP, group=plan.group, replay=plan.id)
+    if corrections is not None:
+        return CorrectingProcessor(settings, identity, plan.filters, corrections)
     return processor_for(settings, identity, plan.filters)
 
 
@@ -262,12 +270,19 @@ def replay_offsets(settings: Settings, plan: Plan, *, stable: bool = False) -> R
     )
 
 
-def make_replay_worker(settings: Settings, plan: Plan, broker: Broker, meter: Meter) -> Worker:
+def make_replay_worker(
+    settings: Settings,
+    plan: Plan,
+    broker: Broker,
+    meter: Meter,
+    corrections: Corrections | None = None,
+) -> Worker:
     """The worker's own loop over a replay; the breaker is off."""
     quiet = settings.model_copy(
         update={"breaker": settings.breaker.model_copy(update={"mode": "off"})}
     )
-    return make_worker(quiet, broker, replay_processor(settings, plan), meter, LoneGuard(()))
+    processor = replay_processor(settings, plan, corrections)
+    return make_worker(quiet, broker, processor, meter, LoneGuard(()))
 
 
 def make_worker(

@@ -82,6 +82,10 @@ class Plan:
     """Most records that are meant; None: all."""
     max_invalid_ratio: float = 1.0
     """Share of refused events above which it stops, 0 to 1."""
+    only: tuple[str, ...] = ()
+    """Of a correction run: which results are written, as `replay.verdict.Kind` names them."""
+    compared: dict[Role, str] = field(default_factory=dict)
+    """Of a correction run: the topics that results are held against."""
 
     @property
     def group(self) -> str:
@@ -116,6 +120,8 @@ class Plan:
             "rate": self.rate,
             "max": self.most,
             "max_invalid_ratio": self.max_invalid_ratio,
+            "only": list(self.only),
+            "compared": {role.value: topic for role, topic in self.compared.items()},
             "contract": self.contract,
             "version": self.version,
             "created_at": format_time(self.created_at),

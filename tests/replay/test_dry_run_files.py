@@ -74,7 +74,7 @@ def test_a_hostile_line(tmp_path: Path) -> None:
         (("--from-file", "-", "--dry-run", "--compare", "t"), "bootstrap.servers: is not set"),
         (("--dry-run",), "bootstrap.servers: is not set"),
         (("--dry-run", "--execute"), "--dry-run writes nothing"),
-        (("--compare", "t"), "--compare is for --dry-run"),
+        (("--compare", "t"), "--compare is for --dry-run and --only"),
         (("--dry-run", "--newly-invalid", "/dev/null"), "--newly-invalid is for --compare"),
         (("--dry-run", "--newly-invalid", "/no/such", "--compare", "t"), "/no/such"),
     ],

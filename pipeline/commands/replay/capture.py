@@ -11,7 +11,12 @@ from typing import Any, Final
 from pipeline import __version__
 from pipeline.commands.names import stamp, whoami
 from pipeline.commands.replay.options import Asked
-from pipeline.commands.replay.outputs import Outputs, output_names, outputs
+from pipeline.commands.replay.outputs import (
+    Outputs,
+    compared_topics,
+    output_names,
+    outputs,
+)
 from pipeline.core.record import Record
 from pipeline.edges.kafka import Admin
 from pipeline.ports import RefusedError, TopicFacts
@@ -141,6 +146,8 @@ def capture(asked: Asked) -> Outlook:
         rate=asked.rate,
         most=asked.most,
         max_invalid_ratio=asked.ratio,
+        only=tuple(sorted(kind.value for kind in asked.only)),
+        compared=compared_topics(settings, asked.compare, asked.compare_letters),
     )
     empty = {
         part.partition: why_empty(plan.raw_topic, extents[part.partition], asked.start, asked.end)

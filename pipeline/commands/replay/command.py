@@ -61,7 +61,7 @@ def _begin(asked: Asked, outlook: Outlook) -> None:
     }
     record = plans.note(replace(plan, outputs=outputs), State.PLANNED)
     click.echo(f"replay {plan.id} begins", err=True)
-    execute(settings, record, "begun", as_json=asked.as_json)
+    execute(asked, record, "begun")
 
 
 def _resume(asked: Asked, id_: str) -> None:
@@ -78,9 +78,7 @@ def _resume(asked: Asked, id_: str) -> None:
             f"{plan.slots} workers, as planned: their number is fixed once a replay has begun",
             err=True,
         )
-    execute(
-        settings, replace(record, plan=_adjusted(plan, asked)), "resumed", as_json=asked.as_json
-    )
+    execute(asked, replace(record, plan=_adjusted(plan, asked)), "resumed")
 
 
 def _adjusted(plan: Plan, asked: Asked) -> Plan:

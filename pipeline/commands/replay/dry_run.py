@@ -17,6 +17,7 @@ from pipeline.commands.progress import shown_progress
 from pipeline.commands.replay.capture import captured_ranges
 from pipeline.commands.replay.dry_run_view import plain, print_result
 from pipeline.commands.replay.options import Asked
+from pipeline.commands.replay.outputs import compared_topics
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
 from pipeline.core.readable import escaped
@@ -33,7 +34,6 @@ from pipeline.replay.corrections import newly_invalid_lines
 from pipeline.replay.dry_run import Rehearsal
 from pipeline.replay.files import read_records
 from pipeline.replay.filters import EVERY_EVENT, Filters, processor_for
-from pipeline.replay.plan import OF_REPLAY
 from pipeline.replay.report import Report
 from pipeline.replay.verdicts import Verdicts
 from pipeline.settings import Settings
@@ -63,19 +63,6 @@ class DryRun:
     as_json: bool = False
     files: tuple[str, ...] = ()
     """Raw records of these instead of the raw topic."""
-
-    @property
-    def letters(self) -> str | None:
-        """The topic of dead letters that belongs to the compared one; None when nobody knows."""
-        topics = self.settings.topics
-        if self.compare_letters is not None:
-            return self.compare_letters
-        if self.compare == topics.enriched:
-            return topics.dead_letter
-        of_replay = f"{topics.enriched}{OF_REPLAY}"
-        if self.compare is not None and self.compare.startswith(of_replay):
-            return f"{topics.dead_letter}{OF_REPLAY}{self.compare.removeprefix(of_replay)}"
-        return None
 
     def is_meant(self) -> Callable[[Record], bool] | None:
         """Tells the records of the window; None when all are."""
@@ -121,14 +108,12 @@ def dry_run(asked: DryRun) -> Exit:
     when a topic is missing or may not be read, TransportError, and OSError.
     """
     tune_memory()
-    settings = asked.settings
-    identity = Identity(app=APP, group=settings.group)
-    processor = processor_for(settings, identity, asked.filters)
-    rehearsal = Rehearsal(processor, WallClock().now(), asked.is_meant(), asked.most)
+    processor, rehearsal = rehearsal_of(asked)
     report = None
     with shown_progress(Console(stderr=True)) as on_progress:
         if asked.compare is not None:
-            report = _compared(asked, processor, rehearsal, on_progress)
+            with Verdicts(asked.spill_dir) as verdicts:
+                report = compared(asked, processor, rehearsal, verdicts, on_progress)
         elif asked.files:
             rehearsal.run(_records(asked.files))
         else:
@@ -140,6 +125,13 @@ def dry_run(asked: DryRun) -> Exit:
     else:
         print_result(rehearsal.counts, report, said)
     return Exit.OK if report is None or report.same else Exit.DIFFERENCE
+
+
+def rehearsal_of(asked: DryRun) -> tuple[Processor, Rehearsal]:
+    """The rules, and what counts what they make of the window."""
+    identity = Identity(app=APP, group=asked.settings.group)
+    processor = processor_for(asked.settings, identity, asked.filters)
+    return processor, Rehearsal(processor, WallClock().now(), asked.is_meant(), asked.most)
 
 
 def _count(asked: DryRun, rehearsal: Rehearsal, on_progress: OnProgress) -> None:
@@ -157,18 +149,22 @@ def _records(files: Iterable[str]) -> Iterator[Record]:
             yield from read_records(opened.input)
 
 
-def _compared(
-    asked: DryRun, processor: Processor, rehearsal: Rehearsal, on_progress: OnProgress
+def compared(
+    asked: DryRun,
+    processor: Processor,
+    rehearsal: Rehearsal,
+    verdicts: Verdicts,
+    on_progress: OnProgress,
 ) -> Report:
+    """Hold the window against the topics; the differences are in `verdicts`, and saved."""
     captured, reader = capture(asked), range_reader(asked.settings)
     records = _records(asked.files) if asked.files else None
-    with Verdicts(asked.spill_dir) as verdicts:
-        comparison = Comparison(captured, processor, rehearsal, verdicts, asked.options)
-        report = comparison.run(reader, asked.spill_dir, on_progress, records)
-        if asked.newly_invalid is not None:
-            topics, reveal = captured.plan.topics, asked.options.reveal
-            asked.newly_invalid.writelines(newly_invalid_lines(verdicts, topics, reveal=reveal))
-            asked.newly_invalid.flush()
+    comparison = Comparison(captured, processor, rehearsal, verdicts, asked.options)
+    report = comparison.run(reader, asked.spill_dir, on_progress, records)
+    if asked.newly_invalid is not None:
+        topics, reveal = captured.plan.topics, asked.options.reveal
+        asked.newly_invalid.writelines(newly_invalid_lines(verdicts, topics, reveal=reveal))
+        asked.newly_invalid.flush()
     if Role.DEAD_LETTER not in captured.plan.topics:
         report.notes.append(
             "dead letters were not looked at (--compare-dead-letters names their topic): what is "
@@ -181,9 +177,7 @@ def capture(asked: DryRun) -> Compared:
     """What results are held against, as it is now: first what is committed, then all ends."""
     settings, cluster = asked.settings, admin(asked.settings)
     cluster.wait_until_reachable()
-    topics = {Role.ENRICHED: asked.compare or settings.topics.enriched}
-    if asked.letters is not None:
-        topics[Role.DEAD_LETTER] = asked.letters
+    topics = compared_topics(settings, asked.compare, asked.compare_letters)
     raw_topic = settings.topics.raw
     facts = _existing(cluster, [*topics.values(), *([] if asked.files else [raw_topic])])
     # Of files nobody knows when they were written: all of them may be there.

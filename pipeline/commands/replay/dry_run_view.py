@@ -46,7 +46,7 @@ def print_result(counts: Counts, report: Report | None, said: Iterable[str]) -> 
         console.print(f"Nothing was written: {counts.records:,} raw records were read.")
         return
     _print_report(console, report)
-    console.print(closing_sentence(report))
+    console.print(f"{differences_sentence(report)} Nothing was written.")
 
 
 def _table(*columns: str, numbers: Iterable[int] = ()) -> Table:
@@ -161,14 +161,14 @@ def _print_revenue(console: Console, revenue: Revenue) -> None:
         console.print()
 
 
-def closing_sentence(report: Report) -> str:
+def differences_sentence(report: Report) -> str:
     """What the comparison comes to."""
     total = f"{report.kinds.total():,} events"
     if report.same:
-        return f"Nothing differs: {total} are as they are in the topics. Nothing was written."
+        return f"Nothing differs: {total} are as they are in the topics."
     found = [
         f"{report.kinds[kind]:,} {kind.value}"
         for kind in Kind
         if kind is not Kind.IDENTICAL and report.kinds[kind]
     ]
-    return f"It differs: {', '.join(found)} (of {total}). Nothing was written."
+    return f"It differs: {', '.join(found)} (of {total})."

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 import click
 import msgspec
 
 from pipeline.cli import Failure
+from pipeline.commands.replay.correcting import corrections, differences
 from pipeline.commands.replay.ending import say_end
+from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plans_topic import PlansTopic
 from pipeline.commands.replay.taking import new_owner, take_over
 from pipeline.commands.replay.watching import watched
@@ -38,11 +41,13 @@ class _Part(msgspec.Struct):
 
     plan: Plan
     owner: dict[str, str | int]
+    verdicts: str | None
+    """Path of the file of what differs; None when everything is written."""
 
 
-def execute(settings: Settings, record: PlanRecord, deed: str, *, as_json: bool) -> None:
+def execute(asked: Asked, record: PlanRecord, deed: str) -> None:
     """Replay to the end, then prove it. Ends the program with the code that says how it went."""
-    plan = record.plan
+    settings, plan = asked.settings, record.plan
     configure_logging(settings.log.format, settings.log.level)
     facts = output_facts(settings, plan)
     owner = new_owner(deed)
@@ -50,13 +55,18 @@ def execute(settings: Settings, record: PlanRecord, deed: str, *, as_json: bool)
     if record.state is State.PLANNED:
         PlansTopic(settings).note(plan, State.STARTED)
     tune_memory()
-    if plan.slots > 1:
-        stopped = _in_several(settings, plan, owner)
-    else:
-        with stopping_on_signals() as stop, watched(settings, plan):
-            work(settings, plan, 0, owner, facts, stop)
-            stopped = stop.is_set()
-    say_end(settings, plan, stopped=stopped, as_json=as_json)
+    with differences(settings, plan, asked.newly_invalid, asked.spill_dir) as verdicts:
+        if plan.slots > 1:
+            stopped = _in_several(settings, plan, owner, verdicts)
+        else:
+            with (
+                corrections(plan, verdicts) as chosen,
+                stopping_on_signals() as stop,
+                watched(settings, plan),
+            ):
+                work(settings, plan, 0, owner, facts, stop, chosen)
+                stopped = stop.is_set()
+    say_end(settings, plan, stopped=stopped, as_json=asked.as_json)
 
 
 def output_facts(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
@@ -73,11 +83,11 @@ def output_facts(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
     return facts
 
 
-def _in_several(settings: Settings, plan: Plan, owner: Owner) -> bool:
+def _in_several(settings: Settings, plan: Plan, owner: Owner, verdicts: Path | None) -> bool:
     """A process for each slot; whether they were stopped. Failure when one of them fails."""
     memory = SharedMemory.created(plan.slots)
     processes = WorkerProcesses(memory.descriptor)
-    part = _Part(plan, asdict(owner))
+    part = _Part(plan, asdict(owner), None if verdicts is None else str(verdicts))
     os.environ[_VARIABLE] = msgspec.json.encode(part).decode()
     failed: Ended | None = None
     stopped = False
@@ -117,6 +127,9 @@ def execute_part(settings: Settings, place: Place) -> None:
     plan = told.plan
     tune_memory()
     if plan.of_slot(place.slot):
-        work(settings, plan, place.slot, owner, output_facts(settings, plan), stop)
+        file = None if told.verdicts is None else Path(told.verdicts)
+        with corrections(plan, file) as chosen:
+            facts = output_facts(settings, plan)
+            work(settings, plan, place.slot, owner, facts, stop, chosen)
     if stop.is_set():
         raise click.exceptions.Exit(Exit.OK)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
 import click
 
 from pipeline.replay.bounds import EARLIEST, LATEST, Bound, read_bound
+from pipeline.replay.corrections import read_only
 from pipeline.replay.filters import Filters, read_value_filter
+from pipeline.replay.verdict import Kind
 from pipeline.settings import Settings
 from pipeline.window import FORMS, read_moment
 from pipeline.wiring import WallClock
@@ -39,6 +41,7 @@ class Asked:
     resume: str | None
     force: bool
     execute: bool
+    only: frozenset[Kind]
     dry_run: bool
     files: tuple[str, ...]
     compare: str | None
@@ -115,6 +118,24 @@ class _ValueType(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+class _OnlyType(click.ParamType[frozenset[Kind]]):
+    name = "kinds"
+
+    def convert(
+        self,
+        value: str | frozenset[Kind],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> frozenset[Kind]:
+        """Kinds of results; UsageError for what is none."""
+        if isinstance(value, frozenset):
+            return value
+        try:
+            return read_only(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def _many(flag: str, name: str, help_text: str, kind: Any = str) -> Any:  # noqa: ANN401  click's
     return click.option(flag, name, type=kind, multiple=True, help=f"{help_text} May be repeated.")
 
@@ -181,6 +202,11 @@ EXECUTION: Final = (
         "--max-invalid-ratio", type=click.FloatRange(0, 1), metavar="R",
         help=f"Stop when more than this share is refused.  [default: {_USUAL_RATIO}]",
     ),
+    click.option(
+        "--only", type=_OnlyType(), default=frozenset(), metavar="KINDS",
+        help="Write only what differs from --compare (the live topic, unless another is named): "
+        "changed, newly-valid, missing, or several of them with commas.",
+    ),
     click.option("--execute", is_flag=True, help="Do it; without this it only says what it would."),
     click.option("--resume", metavar="ID", help="Go on with a replay; nothing else is needed."),
     click.option(
@@ -198,7 +224,7 @@ DRY_RUN: Final = (
     ),
     click.option(
         "--compare", metavar="TOPIC",
-        help="With --dry-run: say what would differ from this topic of enriched events.",
+        help="With --dry-run: what would differ from this topic of enriched events; see --only.",
     ),
     click.option(
         "--compare-dead-letters", "compare_letters", metavar="TOPIC",
@@ -245,14 +271,7 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
         raise click.UsageError("--output and --into-live exclude each other")
     if wanted.most is not None and (wanted.workers or 1) > 1:
         raise click.UsageError("--max needs one worker: several do not know of each other's count")
-    if wanted.dry_run and (wanted.execute or wanted.resume):
-        raise click.UsageError("--dry-run writes nothing: leave out --execute and --resume")
-    if wanted.files:
-        _refuse_for_files(wanted)
-    if wanted.compare and not wanted.dry_run:
-        raise click.UsageError("--compare is for --dry-run")
-    if wanted.newly_invalid and not wanted.compare:
-        raise click.UsageError("--newly-invalid is for --compare")
+    wanted = _with_comparison(wanted)
     if wanted.force and not wanted.resume:
         raise click.UsageError("--force is for --resume")
     return wanted
@@ -263,3 +282,20 @@ def _refuse_for_files(wanted: Asked) -> None:
         raise click.UsageError("--from-file is for --dry-run: a replay reads the raw topic")
     if wanted.start.offsets is not None or wanted.end.offsets is not None:
         raise click.UsageError("--from and --to are times with --from-file")
+
+
+def _with_comparison(wanted: Asked) -> Asked:
+    """What a dry run and a correction run compare with."""
+    if wanted.dry_run and (wanted.execute or wanted.resume):
+        raise click.UsageError("--dry-run writes nothing: leave out --execute and --resume")
+    if wanted.files:
+        _refuse_for_files(wanted)
+    if wanted.only and (wanted.dry_run or wanted.resume):
+        raise click.UsageError("--only is for a new replay: leave out --dry-run and --resume")
+    if wanted.only and wanted.compare is None:
+        wanted = replace(wanted, compare=wanted.settings.topics.enriched)
+    if wanted.compare and not (wanted.dry_run or wanted.only):
+        raise click.UsageError("--compare is for --dry-run and --only")
+    if wanted.newly_invalid and not (wanted.compare or wanted.resume):
+        raise click.UsageError("--newly-invalid is for --compare")
+    return wanted

@@ -11,7 +11,7 @@ from pipeline.core.record import Role
 from pipeline.core.timestamps import format_time
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.replay.plan import OF_REPLAY
-from pipeline.settings import SettingsError
+from pipeline.settings import Settings, SettingsError
 from pipeline.topics import DAY_MS, CreateOptions, TopicNames, specs
 from pipeline.wiring import topic_names
 
@@ -45,6 +45,25 @@ def output_names(asked: Asked, id_: str) -> dict[Role, str]:
     if len(set(names.values())) < len(names):
         raise SettingsError([f"--output: {asked.output} is already the output of something else"])
     return names
+
+
+def compared_topics(
+    settings: Settings, enriched: str | None, letters: str | None
+) -> dict[Role, str]:
+    """What results are held against; empty without a topic of enriched events.
+
+    Without one of letters it is the one that belongs to them, where that is known.
+    """
+    topics = settings.topics
+    if enriched is None:
+        return {}
+    of_replay = topics.enriched + OF_REPLAY
+    if letters is None and enriched == topics.enriched:
+        letters = topics.dead_letter
+    elif letters is None and enriched.startswith(of_replay):
+        letters = f"{topics.dead_letter}{OF_REPLAY}{enriched.removeprefix(of_replay)}"
+    found = {Role.ENRICHED: enriched}
+    return found if letters is None else found | {Role.DEAD_LETTER: letters}
 
 
 def outputs(

@@ -10,6 +10,7 @@ from pipeline.core.record import Record
 from pipeline.edges.kafka import Owner, ReplayBroker, SlotConfig
 from pipeline.edges.observe import LogMeter
 from pipeline.ports import FencedError, Session, Stop, TopicFacts
+from pipeline.replay.corrections import Corrections
 from pipeline.replay.plan import Plan
 from pipeline.settings import Settings
 from pipeline.wiring import make_replay_worker, replay_session
@@ -46,11 +47,16 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
     owner: Owner,
     facts: dict[str, TopicFacts],
     stop: Stop,
+    chosen: Corrections | None = None,
 ) -> None:
-    """Replay the slot. FencedError names who has taken over; others as of `Worker.run`."""
+    """Replay the slot, or only what is `chosen`.
+
+    FencedError names who has taken over; others as of `Worker.run`.
+    """
     done = Event()
     broker = slot_broker(settings, plan, slot, owner, facts, stop, done.set)
-    worker = make_replay_worker(settings, plan, broker, _Meter(settings.stats_interval_s))
+    meter = _Meter(settings.stats_interval_s)
+    worker = make_replay_worker(settings, plan, broker, meter, chosen)
     until = _Until(stop, done)
     for attempt in range(1, _TRIES + 1):
         try:

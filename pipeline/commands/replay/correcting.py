@@ -1,0 +1,65 @@
+"""A correction run compares before it writes: in each process that executes or resumes it, anew.
+
+The differences are in a temporary file of the first process, which those of the slots open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+from rich.console import Console
+
+from pipeline.commands.progress import shown_progress
+from pipeline.commands.replay.dry_run import DryRun, compared, rehearsal_of
+from pipeline.commands.replay.dry_run_view import differences_sentence
+from pipeline.core.record import Role
+from pipeline.replay.bounds import Ranges
+from pipeline.replay.corrections import Corrections
+from pipeline.replay.plan import Plan
+from pipeline.replay.verdicts import SavedVerdicts, Verdicts
+from pipeline.settings import Settings
+
+
+@contextmanager
+def differences(
+    settings: Settings, plan: Plan, newly_invalid: IO[bytes] | None, spill_dir: Path | None
+) -> Iterator[Path | None]:
+    """The file of what differs while the context lasts; None of a replay that writes everything.
+
+    Says on standard error what differs. Raises TransportError, RefusedError, OSError.
+    """
+    if not plan.only:
+        yield None
+        return
+    asked = DryRun(
+        settings,
+        Ranges(plan.parts, plan.window),
+        plan.filters,
+        plan.most,
+        compare=plan.compared[Role.ENRICHED],
+        compare_letters=plan.compared.get(Role.DEAD_LETTER),
+        newly_invalid=newly_invalid,
+        spill_dir=spill_dir,
+    )
+    with Verdicts(spill_dir) as verdicts:
+        with shown_progress(Console(stderr=True)) as on_progress:
+            processor, rehearsal = rehearsal_of(asked)
+            report = compared(asked, processor, rehearsal, verdicts, on_progress)
+        click.echo(
+            f"{differences_sentence(report)} {' and '.join(plan.only)} are written", err=True
+        )
+        yield verdicts.path
+
+
+@contextmanager
+def corrections(plan: Plan, file: Path | None) -> Iterator[Corrections | None]:
+    """What chooses among the outputs of a slot; None when all are written."""
+    if file is None:
+        yield None
+        return
+    with SavedVerdicts(file) as verdicts:
+        yield Corrections(verdicts, plan.only, plan.compared)

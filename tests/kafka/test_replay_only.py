@@ -1,0 +1,101 @@
+"""Correction runs on a real broker: only what differs is written, and marked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.exits import Exit
+from pipeline.replay.corrections import REPLACES
+from tests.brokers import RECENT, Sent, Stored, produce, read_topic
+from tests.cli.program import Ran
+from tests.forged import event
+from tests.kafka.worker_process import Pipeline, terminate
+
+pytestmark = pytest.mark.kafka
+_RULES = {"TRACK_DEFAULT_CURRENCY": "EUR", "TRACK_CURRENCY__EXTRA_CODES": '["XBT"]'}
+_CONTEXT = {"TRACK_RULES__CONTEXT_FIELD_TYPE": "reject"}
+
+
+@pytest.fixture
+def worked(pipeline: Pipeline) -> Pipeline:
+    """A pipeline whose worker has done its work: 20 events each that a change touches or not."""
+    values = [
+        event(1),
+        event(2, properties={"revenue": 5}),
+        event(3, properties={"revenue": 7, "currency": "XBT"}),
+        event(4).replace(b"}", b', "context": {"network": "wifi"}}'),
+    ]
+    sent = [Sent(values[n % 4], b"u%d" % (n % 7), (), RECENT + n, n % 3) for n in range(80)]
+    produce(pipeline.servers, pipeline.names.raw, sent)
+    worker = pipeline.start()
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    return pipeline
+
+
+def _replay(pipeline: Pipeline, *flags: str, **more: str) -> Ran:
+    ran = pipeline.run("replay", *flags, env={**_RULES, **more})
+    assert "Traceback" not in ran.err
+    return ran
+
+
+def _replaced(records: list[Stored]) -> list[str]:
+    return [(dict(each.headers).get(REPLACES) or b"").decode() for each in records]
+
+
+def test_corrections_into_the_live_topic(worked: Pipeline, tmp_path: Path) -> None:
+    """Changed and newly valid events come behind the others, with what each replaces."""
+    live = worked.names.enriched
+    before = read_topic(worked.servers, live)
+    file = tmp_path / "invalid.ndjson"
+    flags = ("--only", "changed,newly-valid", "--into-live", "--newly-invalid", str(file))
+    ran = _replay(worked, *flags, "--execute", "--json", **_CONTEXT)
+    assert ran.code == Exit.OK, ran.err
+    assert "It differs: 20 changed, 20 newly-valid, 20 newly-invalid (of 80 events)." in ran.err
+    assert json.loads(ran.out)["proof"]["ok"]
+    written = [each for each in read_topic(worked.servers, live) if each not in before]
+    assert len(written) == 40
+    places = {f"{live}/{each.partition}/{each.offset}": each for each in before}
+    replaced = [places[place] for place in _replaced(written) if place in places]
+    assert len(replaced) == 20
+    assert all(b'"currency":"USD"' in (each.value or b"") for each in replaced)
+    letters = [place for place in _replaced(written) if place not in places]
+    assert len(letters) == 20
+    assert all(place.startswith(f"{worked.names.dead_letter}/") for place in letters)
+    assert len(file.read_text().splitlines()) == 20
+    # What is left is what nothing was written of.
+    ran = _replay(worked, "--dry-run", "--json", "--compare", live, **_CONTEXT)
+    events = json.loads(ran.out)["comparison"]["events"]
+    assert {kind: number for kind, number in events.items() if number} == {
+        "identical": 60,
+        "newly-invalid": 20,
+    }
+
+
+def test_several_workers(worked: Pipeline) -> None:
+    """Each process of a replay asks the same file; the output is a topic of its own."""
+    flags = ("--only", "changed", "--execute", "--workers", "2", "--json")
+    document = json.loads(_finished(worked, *flags))
+    assert document["proof"]["enriched"] == 20
+    written = read_topic(worked.servers, document["outputs"]["enriched"])
+    assert len(written) == 20
+    assert all(place.startswith(f"{worked.names.enriched}/") for place in _replaced(written))
+
+
+def _finished(pipeline: Pipeline, *flags: str) -> str:
+    """What a replay in a process of its own has said on standard output."""
+    process = pipeline.start_command("replay", *flags, env=_RULES)
+    assert process.wait(60) == Exit.OK, pipeline.text("command-1")
+    lines = pipeline.text("command-1").splitlines()
+    return next(line for line in lines if line.startswith('{"id"'))
+
+
+def test_plan(worked: Pipeline) -> None:
+    """The plan says what would be written, and nothing is."""
+    document = json.loads(_replay(worked, "--only", "missing", "--json").out)
+    assert document["only"] == ["missing"]
+    assert document["compared"]["enriched"] == worked.names.enriched
+    assert worked.progress().total == 80
