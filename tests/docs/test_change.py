@@ -37,7 +37,7 @@ def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
     produce(servers, "track.raw", sent(int(time.time() * 1000)))
     _run_worker(servers, tmp_path)
     shown = blocks(PAGE, "sh")
-    assert len(shown) == 4
+    assert len(shown) == 5
     for block in shown:
         ran = bash(block.text, tmp_path, address)
         assert ran.returncode in {0, 1}, ran.stdout
