@@ -85,6 +85,23 @@ def test_several_workers(worked: Pipeline) -> None:
     assert all(place.startswith(f"{worked.names.enriched}/") for place in _replaced(written))
 
 
+def test_killed_and_resumed(worked: Pipeline) -> None:
+    """The comparison is made anew; what was corrected before the kill is not corrected again."""
+    live = worked.names.enriched
+    before = len(read_topic(worked.servers, live))
+    flags = ("--only", "changed,newly-valid", "--into-live", "--execute", "--rate", "15")
+    process = worked.start_command("replay", *flags, env=_RULES)
+    worked.wait_for(lambda: len(read_topic(worked.servers, live)) > before, "the first correction")
+    process.kill()
+    process.wait()
+    (said,) = [line for line in worked.text("command-1").splitlines() if line.endswith(" begins")]
+    assert len(read_topic(worked.servers, live)) < before + 40
+    ran = _replay(worked, "--resume", said.split()[1], "--rate", "1000")
+    assert ran.code == Exit.OK, ran.err
+    written = [place for place in _replaced(read_topic(worked.servers, live)) if place]
+    assert len(written) == len(set(written)) == 40
+
+
 def _finished(pipeline: Pipeline, *flags: str) -> str:
     """What a replay in a process of its own has said on standard output."""
     process = pipeline.start_command("replay", *flags, env=_RULES)
