@@ -10,9 +10,13 @@ import pytest
 from pipeline.core.contract import Identity
 from pipeline.core.origin import ORIGIN, ORIGIN_TIMESTAMP
 from pipeline.core.record import NO_PARTITION, Record, Role
-from pipeline.replay.compare import CompareOptions
+from pipeline.replay.compare import Compared, CompareOptions, Comparison
+from pipeline.replay.dry_run import Rehearsal
+from pipeline.replay.filters import Filters, processor_for
+from pipeline.replay.report import Report
+from pipeline.replay.verdicts import Verdicts
 from tests.forged import LATER, NAMES, TIME, Forged, event
-from tests.replay.comparing import kinds, report_of
+from tests.replay.comparing import kinds, plan_of, report_of
 
 WARN: Final[dict[str, Any]] = {"rules": {"revenue_invalid": "warn"}}
 BATCH = json.dumps(
@@ -292,6 +296,23 @@ class TestNotCompared:
         assert kinds(report) == {"identical": 1}
         assert report.apart["outside"] == 4
 
+    def test_items_that_are_not_meant(self) -> None:
+        """Of a batch only those items are compared that the filters mean."""
+        forged = Forged()
+        forged.clean(BATCH)
+        filters = Filters(events=frozenset({"E"}))
+        rules = forged.settings.model_copy(update={"default_currency_when": "always"})
+        processor = processor_for(rules, Identity(app="dry run"), filters)
+        what = Compared(
+            plan_of(forged, (Role.ENRICHED, Role.DEAD_LETTER)),
+            lambda _, partition, __: partition,
+            items=lambda record: filters.items(record.value),
+        )
+        with Verdicts() as verdicts:
+            rehearsal = Rehearsal(processor, LATER)
+            comparison = Comparison(what, processor, rehearsal, verdicts, CompareOptions())
+            assert kinds(comparison.run(forged)) == {"changed": 1}
+
     def test_at_most(self) -> None:
         """What comes behind the last record is not missed."""
         forged = Forged()
@@ -372,6 +393,15 @@ class TestSamples:
         report = report_of(forged, options=CompareOptions(show=2), **WARN)
         assert report.kinds["newly-valid"] == 9
         assert len(report.samples) == 2
+
+    def test_many_fields(self) -> None:
+        """Names that differ from event to event do not fill the memory."""
+        report = Report()
+        for number in range(1005):
+            report.count_field(f"/properties/{number}")
+        report.count_field("/properties/0")
+        assert (len(report.fields), report.more_fields) == (1000, 5)
+        assert report.fields["/properties/0"] == 2
 
     def test_document(self) -> None:
         """The whole report is JSON."""
