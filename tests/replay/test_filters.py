@@ -6,10 +6,13 @@ import json
 from typing import Any, Final
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.record import Record, Role
 from pipeline.replay.filters import EVERY_EVENT, WHOLE, Filters, processor_for, read_value_filter
+from tests.hostile import HOSTILE
 
 EVENT: Final = {
     "type": "track",
@@ -94,7 +97,31 @@ def test_wrong_value_filters(text: str) -> None:
         read_value_filter(text)
 
 
-def test_names_of_any_type() -> None:
-    """An event whose name is no text is not meant, and breaks nothing."""
-    filters = Filters(events=frozenset({"a"}))
-    assert not any(filters.holds({"event": name}) for name in (["a"], {"a": 1}, None, 1))
+_ANY: Final = st.sampled_from(
+    [None, 5, -0.5, True, "x", [], ["x"], {}, {"a": ["x"]}, {"library": {"name": ["x"]}}]
+)
+
+
+@given(event=st.dictionaries(st.sampled_from([*EVENT, "anonymousId", "batch"]), _ANY))
+@example(event={"event": ["Order Completed"]})
+@example(event={"context": {"library": {"name": ["analytics.js"]}}})
+def test_whatever_an_event_holds(event: Any) -> None:
+    """An event of any form is meant, or not; no filter fails over it."""
+    filters = Filters(
+        events=frozenset({"x"}),
+        libraries=frozenset({"analytics.js"}),
+        users=frozenset({"u1"}),
+        message_ids=frozenset({"m1"}),
+        values=(("/properties/plan/0", "pro"),),
+    )
+    assert not filters.means(_record(event))
+    for name in ("events", "libraries", "users", "message_ids", "values"):
+        alone = Filters(**{name: getattr(filters, name)})
+        assert alone.means(_record({"batch": [event, EVENT]})) in {True, False}
+
+
+@pytest.mark.parametrize("hostile", [row.value for row in HOSTILE], ids=[r.name for r in HOSTILE])
+def test_hostile_payloads(hostile: bytes | None) -> None:
+    """No payload breaks a filter."""
+    filters = Filters(events=frozenset({"x"}), values=(("/a", "1"),))
+    assert not filters.means(Record(hostile, None, (), 1, "raw", 0, 1))
