@@ -200,7 +200,9 @@ def test_wrong_bounds(module_pipeline: Pipeline, options: tuple[str, ...], sente
 def test_output_is_live(module_pipeline: Pipeline, role: str) -> None:
     """What the live worker writes to is written to by no mistake: --into-live says that it is."""
     live = getattr(module_pipeline.names, role)
-    ran = module_pipeline.run("replay", "--output", live, env={"TRACK_IDENTIFY": '[{"event":"In"}]'})
+    ran = module_pipeline.run(
+        "replay", "--output", live, env={"TRACK_IDENTIFY": '[{"event":"In"}]'}
+    )
     assert ran.code == Exit.USAGE
     assert f"{live} is a live topic" in " ".join(ran.err.split())
     assert "--into-live" in ran.err

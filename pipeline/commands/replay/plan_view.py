@@ -90,7 +90,9 @@ def _lines(outlook: Outlook) -> list[str]:
         said.append(f"only events with {json.dumps(plan.filters.plain(), ensure_ascii=False)}")
     for role, target in plan.outputs.items():
         made = ", which is made with --execute and kept until it is deleted"
-        said.append(f"{role.value.replace('_', ' ')}: {target.topic}{made if target.topic in new else ''}")
+        said.append(
+            f"{role.value.replace('_', ' ')}: {target.topic}{made if target.topic in new else ''}"
+        )
     if plan.rate is not None:
         seconds = int(plan.offsets / plan.rate)
         said.append(
