@@ -50,7 +50,6 @@ def _begin(asked: Asked, outlook: Outlook) -> None:
     plans, cluster = PlansTopic(settings), admin(settings)
     plans.create(outlook.replication)
     cluster.create(where.new)
-    cluster.wait_for_topics(target.topic for target in outlook.plan.outputs.values())
     plan = outlook.plan
     outputs = {
         role: Target(

@@ -256,38 +256,29 @@ class Admin:
                     raise self._sentence(error, f"creating topic {name}") from error
             else:
                 created.append(name)
-        self._wait_until_known(created)
+        try:
+            self._wait_until_known([topic.topic for topic in new])
+        except KafkaException as error:
+            raise self._sentence(error, "asking for the new topics") from error
         return created
 
-<<<<<<< HEAD
     def _wait_until_known(self, names: list[str]) -> None:
         """The controller has created them; the brokers hear of it a moment later."""
         deadline = time.monotonic() + self._timeout_s
-        while missing := sorted(set(names) - self.topics(names).keys()):
+        while missing := sorted(name for name in names if not self._is_known(name)):
             if time.monotonic() > deadline:
                 raise TransportError(
                     f"created, but not known to the brokers yet: topics {', '.join(missing)}"
                 )
             time.sleep(_ASK_AGAIN_S)
 
-=======
-    def wait_for_topics(self, names: Iterable[str]) -> None:
-        """Wait until topics that were just created are known; TransportError when they are not."""
-        wanted = set(names)
-        deadline = time.monotonic() + self._timeout_s
-        while missing := sorted(name for name in wanted if not self._is_known(name)):
-            if time.monotonic() > deadline:
-                text = f"{', '.join(missing)} was created, but is not there"
-                raise TransportError(f"{text} after {self._timeout_s:.0f} s; is the cluster well?")
-            time.sleep(_ASK_AGAIN_S)
-
     def _is_known(self, name: str) -> bool:
-        """Whether a topic has leaders for all of its partitions, as clients see it."""
+        """Whether all partitions of a topic have a leader, as clients see it; or it is hidden."""
         topic = self._client.list_topics(name, timeout=self._timeout_s).topics[name]
-        leaders = [partition.leader for partition in topic.partitions.values()]
-        return topic.error is None and bool(leaders) and min(leaders) >= 0
+        if topic.error is not None:
+            return bool(topic.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED)
+        return min((each.leader for each in topic.partitions.values()), default=-1) >= 0
 
->>>>>>> 7a576ba (Replays: a refused record, new topics that are not known yet, a paused process)
     def _sentence(self, error: KafkaException, what: str) -> TransportError:
         inner = kafka_error(error)
         return refusal(inner, what) or TransportError(
