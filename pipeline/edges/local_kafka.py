@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from pipeline.edges.local_kafka_files import STARTED, Layout, cause_of
+from pipeline.edges.local_kafka_files import IN_USE, STARTED, Layout, cause_of
 from pipeline.edges.local_kafka_jars import JarsError, find_runtime
 from pipeline.edges.local_kafka_ports import HOST, free_port, obstacle, serves
 from pipeline.edges.local_kafka_process import GuardedProcess
@@ -157,6 +157,8 @@ class LocalKafka:
         began = time.monotonic()
         runtime = find_runtime(self._progress)
         layout = self._make_layout(self._make_directory())
+        if layout.is_in_use():
+            raise _not_started(IN_USE)
         port = self._port = self._usable_port()
         layout.write(port, free_port(but=port), self._properties)
         if not layout.formatted.exists():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import errno
+import fcntl
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -64,6 +66,7 @@ logger.config.level = warn
 logger.kafkaconfig.name = kafka.server.KafkaConfig
 logger.kafkaconfig.level = warn
 """
+IN_USE: Final = "another broker uses the same data directory"
 _CAUSES: Final = (
     (r"Address already in use", "the port that it is to use is taken by another program"),
     (
@@ -71,10 +74,7 @@ _CAUSES: Final = (
         "there is not enough memory for it (it takes about 500 MB)",
     ),
     (r"No space left on device", "the disk is full"),
-    (
-        r"Failed to acquire lock on file \.lock",
-        "another broker uses the same data directory",
-    ),
+    (r"Failed to acquire lock on file \.lock", IN_USE),
 )
 _LAST_WORDS: Final = re.compile(
     r"^(?:Caused by: |Exception in .*? )?(?:[\w$]+\.)*(?P<exception>\w+(?:Exception|Error): .+)"
@@ -100,6 +100,22 @@ class Layout:
         self.data = directory / "data"
         self.formatted = self.data / "meta.properties"
         """Is there when the data directory is ready for use."""
+
+    def is_in_use(self) -> bool:
+        """Whether a broker works on the data directory: it has locked a file there.
+
+        Another one would find that out by itself, but may have read half a record by then.
+        """
+        try:
+            with (self.data / ".lock").open("r+b") as lock:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno not in {errno.EACCES, errno.EAGAIN}:
+                raise
+            return True
+        return False
 
     def write(self, port: int, controller_port: int, properties: Mapping[str, str]) -> None:
         """Write the configuration; `properties` win over ours."""
