@@ -39,7 +39,6 @@ class Pipeline:
     def create_topics(self, partitions: int = 3) -> None:
         """As `topics create` does."""
         self.admin.create(specs(self.names, CreateOptions(partitions, 1, None, 30.0), None))
-        self.admin.wait_for_topics(self.names)
 
     def start(self, instance: str = "w1", *flags: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker; its log goes to `log(instance)`."""
