@@ -14,7 +14,8 @@ from typing import Final, Literal, NamedTuple
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.reasons import Reason
-from pipeline.ports import Tally, Trip
+from pipeline.core.tally import Tally
+from pipeline.ports import Trip
 
 JUDGED_FROM: Final = 500
 """Events that must have been watched before a share means something."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
+from pipeline.core.tally import Tally
 
 Positions = Mapping[tuple[str, int], int]
 """(topic, partition) → offset of the next record to read."""
@@ -89,23 +89,7 @@ class RecordRefusedError(TransportError):
 
 
 class BreakerOpenError(TransportError):
-    """The breaker held the worker back until it was stopped."""
-
-    def __init__(self, trip: Trip) -> None:
-        super().__init__(trip.sentence())
-
-
-class TooManyRefusedError(BreakerOpenError):
-    """More than the tolerated share of events was refused; nothing of the last batch is written."""
-
-    def __init__(self, refused: int, events: int, most: float, reasons: Mapping[str, int]) -> None:
-        top = ", ".join(f"{code} {number}" for code, number in Counter(reasons).most_common(5))
-        text = (
-            f"{refused:,} of {events:,} events would be refused ({refused / events:.1%}), more "
-            f"than --max-invalid-ratio {most:g} tolerates: {top}. The last batch was not written; "
-            "raise the ratio to go on, or correct the settings"
-        )
-        Exception.__init__(self, text)
+    """More events would be refused than may be; nothing of that is written."""
 
 
 class TooLargeError(Exception):
@@ -164,39 +148,6 @@ class TopicFacts(NamedTuple):
     def number(self, setting: str, default: int) -> int:
         """A numeric setting."""
         return int(self.config.get(setting, default))
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the records of one transaction, or of many."""
-
-    records: int = 0
-    enriched: int = 0
-    identify: int = 0
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    """By reason code."""
-    dropped: Counter[str] = field(default_factory=Counter)
-    """By reason code."""
-
-    def count(self, output: Output) -> None:
-        """Count one output."""
-        match output.role:
-            case Role.ENRICHED:
-                self.enriched += 1
-            case Role.IDENTIFY:
-                self.identify += 1
-            case Role.DEAD_LETTER:
-                self.dead_letters[output.reason] += 1
-            case Role.DROPPED:
-                self.dropped[output.reason] += 1
-
-    def add(self, other: Tally) -> None:
-        """Count the other's on top."""
-        self.records += other.records
-        self.enriched += other.enriched
-        self.identify += other.identify
-        self.dead_letters.update(other.dead_letters)
-        self.dropped.update(other.dropped)
 
 
 class Session(Protocol):

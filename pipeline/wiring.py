@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -49,9 +46,6 @@ from pipeline.topics import (
 from pipeline.worker import Worker
 
 APP: Final = f"track-pipeline/{__version__}"
-_M_ARENA_MAX: Final = -8
-"""Of glibc's mallopt()."""
-_ARENAS: Final = 2
 _MAX_POLL_INTERVAL_MS: Final = 300_000
 """librdkafka's default of max.poll.interval.ms."""
 _DEADLINE_SHARE: Final = 0.8
@@ -67,19 +61,6 @@ class WallClock:
     def now(self) -> int:
         """Wall clock, epoch milliseconds."""
         return time.time_ns() // 1_000_000
-
-
-def tune_memory() -> None:
-    """For a process that handles many events; call it once, when everything is imported.
-
-    What exists now lives as long as the process; what comes later has no cycles to speak of. And
-    glibc keeps one heap for several threads: with one for each of the client's, as is its default,
-    what single bursts have used is never given back.
-    """
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 def topic_names(settings: Settings) -> TopicNames:

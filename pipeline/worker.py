@@ -22,6 +22,7 @@ from pipeline.core.deadletter import pointer_to
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Stage
 from pipeline.core.record import Output, Record, Role
+from pipeline.core.tally import Tally
 from pipeline.narrowing import Piece, Verdict, around, halves, pieces, rest, spans
 from pipeline.ports import (
     AbortableError,
@@ -37,7 +38,6 @@ from pipeline.ports import (
     RefusedError,
     Session,
     Stop,
-    Tally,
     TooLargeError,
     TransportError,
 )
@@ -127,7 +127,7 @@ class Worker:
         while not stop.is_set():
             session.hold(_HOLD_S)
             self._meter.tick(session)
-        raise BreakerOpenError(trip)
+        raise BreakerOpenError(trip.sentence())
 
     def _pieces(self, batch: Batch) -> list[Piece]:
         return pieces(batch, self._guard.suspects(), self._guard.condemned())

@@ -14,11 +14,12 @@ import pytest
 import structlog
 
 from pipeline.core.record import Record
+from pipeline.core.tally import Tally
 from pipeline.edges import processes
 from pipeline.edges.crash_guard import Cell, CrashBoard, LoneGuard, SharedGuard, SharedMemory
 from pipeline.edges.memory import MemoryBroker
 from pipeline.edges.observe import FleetStatistics, SlotMeter
-from pipeline.ports import CrashGuard, Span, Tally, TransportError
+from pipeline.ports import CrashGuard, Span, TransportError
 
 TOPIC = "track.raw"
 NAMED = Span(TOPIC, 3, 9, 9)

@@ -81,7 +81,7 @@ def audit(  # noqa: PLR0913  made in one place, by keyword
             plan, store, result, purse, keeps_outside=accept_origin, show=options.show
         )
         collector.collect(reader, on_progress)
-        books = Books(plan, store, result, collector.first_left, options.show)
+        books = Books(plan, store, result, collector.cuts, options.show)
         recount = _Recount(
             plan=plan,
             reader=reader,

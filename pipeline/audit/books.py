@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from pipeline.audit.cuts import Cuts
 from pipeline.audit.expect import Expected, Wanted
 from pipeline.audit.found import OTHER_RULES, POINTER, SET_ASIDE, Found
 from pipeline.audit.judge import CONTENTS, WORDS, Claim, Standing, Verdict
@@ -33,13 +34,13 @@ class Books:
         plan: Plan,
         store: Store,
         result: AuditResult,
-        first_left: dict[tuple[int, str, int], int],
+        cuts: Cuts,
         show: int,
     ) -> None:
         self._plan = plan
         self._store = store
         self._result = result
-        self._first_left = first_left
+        self._cuts = cuts
         self._show = show
         self._order = KeyOrder(store)
         self._under_other_rules: dict[int, bool] = {}
@@ -108,14 +109,11 @@ class Books:
         """Whether the audit can't know that a missing output was lost."""
         if expected.is_optional:
             return True
-        topic = self._plan.topics[Role(wanted.role)]
-        cut = self._plan.outputs.get((topic, wanted.out_partition))
-        if cut is not None and cut.is_cut:
-            stream = expected.partition, wanted.role, wanted.out_partition
-            first = self._first_left.get(stream)
-            if first is None or expected.offset < first:
-                self._result.apart["expired"] += 1
-                return True
+        if self._cuts.may_hide(
+            expected.partition, expected.offset, wanted.role, wanted.out_partition
+        ):
+            self._result.apart["expired"] += 1
+            return True
         if wanted.of_other_type and self._under_other_rules.get(expected.partition):
             self._result.apart["perhaps_dropped"] += 1
             return True

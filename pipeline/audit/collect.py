@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pipeline.audit.cuts import Cuts
 from pipeline.audit.found import (
     Found,
     Reading,
@@ -49,9 +50,7 @@ class Collector:
         self._contract = result.contract.encode()
         self._rows: list[Found] = []
         self._outside: list[Found] = []
-        self.first_left: dict[tuple[int, str, int], int] = {}
-        """Raw partition, role and output partition that retention has cut → the first raw offset
-        whose output is still there."""
+        self.cuts = Cuts(plan)
 
     def collect(self, reader: Reader, on_progress: OnProgress | None) -> None:
         """Take every output."""
@@ -85,7 +84,7 @@ class Collector:
         part = None
         if source.topic == plan.raw_topic:
             part = plan.raw.get(source.partition)
-            self._note_first(record, role, source)
+            self.cuts.note(record, role, source)
         if part is not None and part.first <= source.offset < part.end:
             self._rows.append(self._row(record, role, reading, source))
         elif source.topic == plan.raw_topic and (part is None or source.offset >= part.last):
@@ -118,11 +117,6 @@ class Collector:
         times = (value for name, value in record.headers if name == Header.SOURCE_TIMESTAMP)
         time = next(times, None) or b""
         return self._purse.of_letter(record.value, int(time) if time.isdigit() else None)
-
-    def _note_first(self, record: Record, role: Role, source: Source) -> None:
-        if self._plan.outputs[record.topic, record.partition].is_cut:
-            stream = source.partition, role.value, record.partition
-            self.first_left[stream] = min(source.offset, self.first_left.get(stream, source.offset))
 
     def _without_source(self, record: Record, role: Role) -> None:
         """An output that names no raw record; a letter may be another program's."""

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 from pipeline.audit.money import Money
+from pipeline.core.explained import Explained
 
 
-class Kind(StrEnum):
+class Kind(Explained):
     """What can be wrong with an outcome; each has a meaning for people."""
-
-    meaning: str
-
-    def __new__(cls, name: str, meaning: str = "") -> Self:
-        """Keep the meaning beside the name."""
-        member = str.__new__(cls, name)
-        member._value_ = name
-        member.meaning = meaning
-        return member
 
     LOST = "lost", "an event, or its identify message, has no output"
     DOUBLED = "doubled", "an event has more than its one output"

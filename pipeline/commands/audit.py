@@ -16,6 +16,7 @@ from pipeline.commands.moment import Moment
 from pipeline.commands.options import PIPELINE_FLAGS, with_settings
 from pipeline.commands.progress import shown_progress
 from pipeline.core.readable import escaped
+from pipeline.edges.heap import tune_memory
 from pipeline.exits import Exit
 from pipeline.ports import RefusedError
 from pipeline.progress import OnProgress
@@ -29,7 +30,6 @@ from pipeline.wiring import (
     make_processor,
     range_reader,
     topic_names,
-    tune_memory,
 )
 
 

@@ -16,6 +16,7 @@ from pipeline.cli import Failure
 from pipeline.commands.options import with_settings
 from pipeline.commands.parsed import Parsed
 from pipeline.edges.crash_guard import CrashBoard, LoneGuard, SharedGuard, SharedMemory
+from pipeline.edges.heap import tune_memory
 from pipeline.edges.observe import FleetStatistics, LogMeter, SlotMeter, configure_logging
 from pipeline.edges.processes import Place, WorkerProcesses, follow, inherited_place
 from pipeline.edges.signals import stop_on_signals
@@ -25,13 +26,7 @@ from pipeline.ports import CrashGuard, Span, TransportError
 from pipeline.settings import Settings, SettingsError
 from pipeline.settings_names import FLAGS
 from pipeline.supervisor import Supervisor
-from pipeline.wiring import (
-    checked_topics,
-    make_broker,
-    make_processor,
-    make_worker,
-    tune_memory,
-)
+from pipeline.wiring import checked_topics, make_broker, make_processor, make_worker
 
 _RECORD: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
 

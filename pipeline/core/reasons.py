@@ -8,21 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple, Self, final
+from typing import NamedTuple, final
+
+from pipeline.core.explained import Explained
 
 
-class _Code(StrEnum):
-    meaning: str
-
-    def __new__(cls, code: str, meaning: str = "") -> Self:
-        """Keep the meaning beside the code."""
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.meaning = meaning
-        return member
-
-
-class Reason(_Code):
+class Reason(Explained):
     """Why an event was refused (`dlq.reason`)."""
 
     NULL_VALUE = "null_value", "the record has no value (a tombstone)"
@@ -60,7 +51,7 @@ class Reason(_Code):
     PROCESSING_ERROR = "processing_error", "a bug in this program stopped the event; report it"
 
 
-class WarningCode(_Code):
+class WarningCode(Explained):
     """What was changed or noticed on an event that was kept (`enrichment.warnings`)."""
 
     EMPTY_ARRAY_FOR_OBJECT = "empty_array_for_object", "an empty array was read as {} (PHP senders)"

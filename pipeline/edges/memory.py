@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Headers, Output, Record
-from pipeline.ports import Batch, FencedError, Positions, Tally, TransportError
+from pipeline.core.tally import Tally
+from pipeline.ports import Batch, FencedError, Positions, TransportError
 
 
 @dataclass(frozen=True)

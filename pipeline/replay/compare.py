@@ -196,7 +196,7 @@ class Comparison:
             if pair.before is None and pair.kind is not Kind.IDENTICAL:
                 after = outputs[pair.after.number] if pair.after is not None else outputs[0]
                 target = self._compared.target(after.role, record.partition, record.key)
-                if there.may_have_expired(record.partition, record.offset, after.role, target):
+                if there.cuts.may_hide(record.partition, record.offset, after.role, target):
                     self.report.apart["expired"] += 1
                     continue
             self._enter(record, origin, outputs, pair)

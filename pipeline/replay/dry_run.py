@@ -11,7 +11,7 @@ import msgspec
 
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
-from pipeline.ports import Tally
+from pipeline.core.tally import Tally
 
 _WARNINGS: Final = b'"warnings":['
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from pipeline.audit.cuts import Cuts
 from pipeline.audit.found import OTHER_RULES, REDRIVEN, REPLAYED, Found, read_output
 from pipeline.audit.plan import Plan
 from pipeline.audit.store import Store
 from pipeline.core.coordinates import Source, parse_source
-from pipeline.core.record import Record, Role
+from pipeline.core.record import Record
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
 from pipeline.replay.verdict import comparable
@@ -32,7 +33,7 @@ class There:
         self._keeps_all = keeps_all
         self._roles = {topic: role for role, topic in plan.topics.items()}
         self._rows: list[Found] = []
-        self._first_left: dict[tuple[int, str, int], int] = {}
+        self.cuts = Cuts(plan)
 
     def collect(self, reader: Reader, on_progress: OnProgress | None) -> None:
         """Read everything."""
@@ -46,17 +47,6 @@ class There:
         self._flush()
         gauge.finished()
 
-    def may_have_expired(self, raw_partition: int, offset: int, role: Role, target: int) -> bool:
-        """Whether retention may have deleted the output of a raw record; `target` is where it is.
-
-        Outputs of a raw partition are in the order of its offsets.
-        """
-        cut = self._plan.outputs.get((self._plan.topics.get(role, ""), target))
-        if cut is None or not cut.is_cut:
-            return False
-        first = self._first_left.get((raw_partition, role.value, target))
-        return first is None or offset < first
-
     def _flush(self) -> None:
         self._store.add(self._rows)
         self._rows.clear()
@@ -69,7 +59,7 @@ class There:
             self._apart["foreign"] += 1
             return
         if not reading.apart:  # which come late by their nature
-            self._note_first(record, role, source)
+            self.cuts.note(record, role, source)
         if not self._is_inside(source) and not self._keeps_all:
             self._apart["outside"] += 1
             return
@@ -83,12 +73,3 @@ class There:
         part = self._plan.raw.get(source.partition)
         inside = part is not None and part.first <= source.offset < part.end
         return inside and source.topic == self._plan.raw_topic
-
-    def _note_first(self, record: Record, role: Role, source: Source) -> None:
-        if source.topic != self._plan.raw_topic:
-            return
-        if self._plan.outputs[record.topic, record.partition].is_cut:
-            stream = source.partition, role.value, record.partition
-            self._first_left[stream] = min(
-                source.offset, self._first_left.get(stream, source.offset)
-            )

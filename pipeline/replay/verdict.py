@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -12,22 +11,14 @@ from pipeline.audit.expect import item_of
 from pipeline.audit.found import Found, print_of
 from pipeline.core.coordinates import NO_ITEM
 from pipeline.core.deadletter import Header
+from pipeline.core.explained import Explained
 from pipeline.core.origin import Origin, without_ours
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Headers, Output, Role
 
 
-class Kind(StrEnum):
+class Kind(Explained):
     """How a result and what is there for its event compare; each has a meaning for people."""
-
-    meaning: str
-
-    def __new__(cls, name: str, meaning: str = "") -> Self:
-        """Keep the meaning beside the name."""
-        member = str.__new__(cls, name)
-        member._value_ = name
-        member.meaning = meaning
-        return member
 
     IDENTICAL = "identical", "the same event, or refused for the same reasons"
     CHANGED = "changed", "enriched before and now, with other contents"

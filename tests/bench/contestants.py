@@ -15,13 +15,15 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from pipeline.commands.replay.taking import new_owner, take_over
 from pipeline.commands.replay.working import slot_broker
 from pipeline.core.record import Record
+from pipeline.core.tally import Tally
 from pipeline.edges.crash_guard import LoneGuard
+from pipeline.edges.heap import tune_memory
 from pipeline.edges.kafka.clients import (
     consumer_config,
     producer_config,
     transactional_config,
 )
-from pipeline.ports import Session, Tally, Trip
+from pipeline.ports import Session, Trip
 from pipeline.replay.dry_run import Rehearsal
 from pipeline.replay.plan import Part, Plan, PlanRecord, State, Target
 from pipeline.settings import Settings, load_settings
@@ -35,7 +37,6 @@ from pipeline.wiring import (
     make_worker,
     range_reader,
     topic_names,
-    tune_memory,
 )
 
 _BATCH: Final = 1000

@@ -17,10 +17,11 @@ from click.testing import CliRunner
 from confluent_kafka import TopicPartition
 
 from pipeline.cli import cli
+from pipeline.edges.heap import tune_memory
 from pipeline.edges.kafka.errors import Causes
 from pipeline.edges.kafka.reader import make_reader
 from pipeline.settings import load_settings
-from pipeline.wiring import admin, tune_memory
+from pipeline.wiring import admin
 
 TOPIC = "track.dead-letter"
 _KIB = 1024

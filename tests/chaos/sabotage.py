@@ -15,12 +15,13 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Output, Role
+from pipeline.core.tally import Tally
 from pipeline.edges.kafka import clients
 from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.session import KafkaSession
 from pipeline.edges.kafka.undelivered import Undelivered
-from pipeline.ports import AbortableError, OutcomeUnknownError, Positions, RefusedError, Tally
+from pipeline.ports import AbortableError, OutcomeUnknownError, Positions, RefusedError
 
 _CLIENTS: Final[Any] = clients
 """The module that makes the clients: what its names stand for is what is replaced."""

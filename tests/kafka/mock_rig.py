@@ -11,8 +11,9 @@ from confluent_kafka import Producer
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
+from pipeline.core.tally import Tally
 from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
-from pipeline.ports import Batch, Positions, Tally, TopicFacts
+from pipeline.ports import Batch, Positions, TopicFacts
 from pipeline.settings import load_settings
 from pipeline.topics import TopicNames
 from pipeline.wiring import make_broker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -12,6 +13,7 @@ from confluent_kafka.admin._resource import ResourceType
 from pipeline.core.record import Role
 from pipeline.exits import Exit
 from pipeline.ports import TopicSpec
+from pipeline.replay.plan import PLANS_TOPIC
 from pipeline.settings import Settings
 from pipeline.wiring import topic_names
 from tests.brokers import RECENT, Sent, delete_topics, produce
@@ -276,3 +278,34 @@ def test_desk(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
     secure_kafka.allow_only(sending)
     ran = _run(secure_kafka, secure_pipeline, *flags)
     assert "1 letters done" in ran.out.decode(), ran.err
+
+
+def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+    """A replay needs what its page lists, and names what is missing."""
+    names = secure_pipeline.names
+    _fill(secure_pipeline)
+    topic, operation = ResourceType.TOPIC, AclOperation
+    outputs = [f"{name}.replay." for name in (names.enriched, names.identify, names.dead_letter)]
+    rights = [
+        Grant(topic, names.raw, operation.READ),
+        Grant(ResourceType.GROUP, "track-replay.", operation.READ, prefixed=True),
+        Grant(ResourceType.TRANSACTIONAL_ID, "track.replay.", operation.WRITE, prefixed=True),
+        *(
+            Grant(topic, name, each, prefixed=True)
+            for name in (*outputs, PLANS_TOPIC)
+            for each in (operation.READ, operation.WRITE, operation.CREATE)
+        ),
+    ]
+    flags = ("replay", "--execute", "--json")
+    for missing in rights[:4]:
+        secure_kafka.allow_only([grant for grant in rights if grant != missing])
+        ran = _run(secure_kafka, secure_pipeline, *flags)
+        assert ran.code == Exit.KAFKA, (missing, ran.err)
+        assert missing.name in ran.err
+    secure_kafka.allow_only(rights)
+    ran = _run(secure_kafka, secure_pipeline, *flags)
+    assert ran.code == Exit.OK, ran.err
+    said = json.loads(ran.out)
+    assert said["proof"]["ok"]
+    assert (said["enriched"], said["dead_letters"]) == (30, 1)
+    delete_topics(secure_pipeline.servers, [PLANS_TOPIC, *said["outputs"].values()])

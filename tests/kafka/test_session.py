@@ -9,8 +9,9 @@ from confluent_kafka import Consumer, TopicPartition
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Output, Role
+from pipeline.core.tally import Tally
 from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
-from pipeline.ports import Batch, FencedError, OutcomeUnknownError, Tally
+from pipeline.ports import Batch, FencedError, OutcomeUnknownError
 from pipeline.settings import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce

@@ -10,7 +10,8 @@ from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Record
-from pipeline.ports import Broker, CrashGuard, Session, Span, Tally, Trip
+from pipeline.core.tally import Tally
+from pipeline.ports import Broker, CrashGuard, Session, Span, Trip
 from pipeline.worker import Worker
 
 NOW = 1_800_000_000_000

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.commitnote import CommitNote, read_note
+from pipeline.core.tally import Tally
 from pipeline.edges.memory import Begun, Held, MemoryBroker, MemorySession
-from pipeline.ports import BreakerOpenError, Tally, Trip
+from pipeline.ports import BreakerOpenError, Trip
 from tests.hostile import EVENT
 from tests.worker.rig import NoWait, Remembering, make_worker, processor
 

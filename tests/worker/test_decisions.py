@@ -12,6 +12,7 @@ from pipeline.core.commitnote import CommitNote
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
+from pipeline.core.tally import Tally
 from pipeline.edges.memory import (
     Aborted,
     Begun,
@@ -30,7 +31,6 @@ from pipeline.ports import (
     FencedError,
     OutcomeUnknownError,
     RefusedError,
-    Tally,
     TooLargeError,
     TransportError,
 )

@@ -26,10 +26,11 @@ from pipeline.deadletters.held_money import HeldMoney
 from pipeline.deadletters.ledger import Action, Ledger
 from pipeline.deadletters.selection import Selection
 from pipeline.deadletters.summary import Summary
+from pipeline.edges.heap import tune_memory
 from pipeline.ports import TransportError
 from pipeline.progress import OnProgress, Progress
 from pipeline.settings import Settings
-from pipeline.wiring import range_reader, tune_memory
+from pipeline.wiring import range_reader
 
 WORTH_A_PROCESS: Final = 150_000
 """Offsets: to start a process takes as long as to count as many."""

@@ -30,13 +30,12 @@ from pipeline.deadletters.redrive import Deed
 from pipeline.deadletters.repair import Repair
 from pipeline.deadletters.whatif import CRASH, Examiner
 from pipeline.progress import OnProgress
+from pipeline.replay.plan import OF_REPLAY
 from pipeline.settings import Settings, SettingsError
 from pipeline.wiring import WallClock, make_again, make_processor
 
 ENRICHED, RAW = "enriched", "raw"
 REDRIVE: Final = "track.redrive"
-_OF_REPLAY: Final = ".replay."
-"""Between the name of a topic and the id of a replay."""
 _LETTER: Final = "track.redrive.letter"
 
 Letters = Callable[[OnProgress | None], Iterable[DeadLetter]]
@@ -161,12 +160,12 @@ def job_of(  # noqa: PLR0913  what can be asked for
     """The job for these letters; RefusedError and SettingsError when it can't be done."""
     settings, captured = asked.settings, asked.desk.captured
     if replay is None:  # a replay's own topic is named after it
-        replay = captured.topic.partition(_OF_REPLAY)[2]
+        replay = captured.topic.partition(OF_REPLAY)[2]
     if replay and to == RAW:
         problem = "--to raw: the live worker would take a replay's events for its own"
         raise SettingsError([f"{problem}: use --to enriched, which is the replay's output"])
     outputs = {
-        **_targets(settings, to, f"{_OF_REPLAY}{replay}" if replay else ""),
+        **_targets(settings, to, f"{OF_REPLAY}{replay}" if replay else ""),
         Role.DEAD_LETTER: captured.topic,
     }
     if captured.topic in {outputs[Role.ENRICHED], outputs.get(Role.IDENTIFY)}:

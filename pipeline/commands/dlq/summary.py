@@ -19,7 +19,7 @@ from pipeline.deadletters.held_money import HeldMoney
 from pipeline.deadletters.masking import mask
 from pipeline.deadletters.shown import moment
 from pipeline.deadletters.summary import Group, Summary
-from pipeline.wiring import tune_memory
+from pipeline.edges.heap import tune_memory
 
 _COLUMNS: Final = 48
 """Of the counts over time in a document."""

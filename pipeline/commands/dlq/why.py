@@ -28,7 +28,8 @@ from pipeline.deadletters.good_sample import MOST_GOOD, Compared, GoodEvents, ar
 from pipeline.deadletters.held_money import HeldMoney
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.selection import EVERYTHING
-from pipeline.wiring import admin, range_reader, tune_memory
+from pipeline.edges.heap import tune_memory
+from pipeline.wiring import admin, range_reader
 
 _OF_ITS_TIME: Final = frozenset({HOUR})
 """What can't be compared with events of another time."""

@@ -22,6 +22,7 @@ from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
 from pipeline.core.readable import escaped
 from pipeline.core.record import Record, Role
+from pipeline.edges.heap import tune_memory
 from pipeline.edges.kafka import Admin
 from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.exits import Exit
@@ -39,7 +40,7 @@ from pipeline.replay.verdicts import Verdicts
 from pipeline.settings import Settings
 from pipeline.topics import refuse_forbidden
 from pipeline.window import Window
-from pipeline.wiring import APP, WallClock, admin, range_reader, tune_memory
+from pipeline.wiring import APP, WallClock, admin, range_reader
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pipeline.commands.replay.taking import new_owner, take_over
 from pipeline.commands.replay.watching import watched
 from pipeline.commands.replay.working import work
 from pipeline.edges.crash_guard import SharedMemory
+from pipeline.edges.heap import tune_memory
 from pipeline.edges.kafka import Owner
 from pipeline.edges.observe import configure_logging
 from pipeline.edges.processes import Place, WorkerProcesses, follow
@@ -30,7 +31,7 @@ from pipeline.ports import RefusedError, TopicFacts
 from pipeline.replay.plan import Plan, PlanRecord, State
 from pipeline.settings import Settings
 from pipeline.topics import refuse_forbidden
-from pipeline.wiring import admin, tune_memory
+from pipeline.wiring import admin
 
 _VARIABLE: Final = "_TRACK_PIPELINE_REPLAY"
 _WAIT_S: Final = 1.0

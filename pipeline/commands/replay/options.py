@@ -9,6 +9,7 @@ from typing import IO, Any, Final
 
 import click
 
+from pipeline.commands.parsed import Parsed
 from pipeline.replay.bounds import EARLIEST, LATEST, Bound, read_bound
 from pipeline.replay.corrections import read_only
 from pipeline.replay.filters import Filters, read_value_filter
@@ -63,77 +64,20 @@ class Asked:
         return _USUAL_RATIO if self.max_invalid_ratio is None else self.max_invalid_ratio
 
 
-class _BoundType(click.ParamType[Bound]):
-    name = "bound"
-
-    def __init__(self, unbounded: str) -> None:
-        self._unbounded = unbounded
-
-    def convert(
-        self,
-        value: str,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Bound:
-        """A bound; UsageError for what is none."""
-        try:
-            return read_bound(value, self._unbounded, WallClock().now())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _bound(unbounded: str) -> Parsed[Bound]:
+    return Parsed("bound", lambda text: read_bound(text, unbounded, WallClock().now()))
 
 
-class _SpanType(click.ParamType[int]):
-    name = "time"
-
-    def convert(
-        self,
-        value: str,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> int:
-        """A length of time, `90m`, as milliseconds."""
-        now = WallClock().now()
-        try:
-            moment = read_moment(value, now) if value[:1].isdigit() and value[-1:].isalpha() else 0
-        except ValueError:
-            moment = 0
-        if moment <= 0:
-            self.fail(f"{value!r} is no length of time, such as 90m, 12h or 1d", param, ctx)
-        return now - moment
-
-
-class _ValueType(click.ParamType[Any]):
-    name = "value"
-
-    def convert(
-        self,
-        value: str,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        """A pointer and what must be there."""
-        try:
-            return read_value_filter(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _OnlyType(click.ParamType[frozenset[Kind]]):
-    name = "kinds"
-
-    def convert(
-        self,
-        value: str | frozenset[Kind],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> frozenset[Kind]:
-        """Kinds of results; UsageError for what is none."""
-        if isinstance(value, frozenset):
-            return value
-        try:
-            return read_only(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _span(text: str) -> int:
+    """A length of time, `90m`, as milliseconds."""
+    now = WallClock().now()
+    try:
+        moment = read_moment(text, now) if text[:1].isdigit() and text[-1:].isalpha() else 0
+    except ValueError:
+        moment = 0
+    if moment <= 0:
+        raise ValueError(f"{text!r} is no length of time, such as 90m, 12h or 1d")
+    return now - moment
 
 
 def _many(flag: str, name: str, help_text: str, kind: Any = str) -> Any:  # noqa: ANN401  click's
@@ -142,16 +86,16 @@ def _many(flag: str, name: str, help_text: str, kind: Any = str) -> Any:  # noqa
 
 WINDOW: Final = (
     click.option(
-        "--from", "start", type=_BoundType(EARLIEST), default=EARLIEST, show_default=True,
+        "--from", "start", type=_bound(EARLIEST), default=EARLIEST, show_default=True,
         metavar="BOUND",
         help=f"First record: {FORMS}, earliest, or offsets of partitions such as 0:100,1:200.",
     ),
     click.option(
-        "--to", "end", type=_BoundType(LATEST), default=LATEST, show_default=True, metavar="BOUND",
+        "--to", "end", type=_bound(LATEST), default=LATEST, show_default=True, metavar="BOUND",
         help="End, itself not included: as --from, or latest, which is fixed at once.",
     ),
     click.option(
-        "--slack", "slack_ms", type=_SpanType(), default=_USUAL_SLACK, show_default=True,
+        "--slack", "slack_ms", type=Parsed("time", _span), default=_USUAL_SLACK, show_default=True,
         metavar="TIME", help="How late records may be written and still be found by --to.",
     ),
 )  # fmt: skip
@@ -160,7 +104,12 @@ FILTERS: Final = (
     _many("--library", "library", "Only of this sender's library: name, or name/version."),
     _many("--user", "user", "Only of this userId or anonymousId."),
     _many("--message-id", "message_id", "Only this messageId."),
-    _many("--value", "value", "Only where POINTER=VALUE, /properties/plan=pro.", _ValueType()),
+    _many(
+        "--value",
+        "value",
+        "Only where POINTER=VALUE, /properties/plan=pro.",
+        Parsed("value", read_value_filter),
+    ),
 )
 SOURCE: Final = (*WINDOW, *FILTERS)
 """Which raw events: for every command that reads some of them."""
@@ -203,7 +152,7 @@ EXECUTION: Final = (
         help=f"Stop when more than this share is refused.  [default: {_USUAL_RATIO}]",
     ),
     click.option(
-        "--only", type=_OnlyType(), default=frozenset(), metavar="KINDS",
+        "--only", type=Parsed("kinds", read_only), metavar="KINDS",
         help="Write only what differs from --compare (the live topic, unless another is named): "
         "changed, newly-valid, missing, or several of them with commas.",
     ),
@@ -263,7 +212,10 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
     """What the options mean together; UsageError when they do not fit."""
     meant = filters_of(given)
     identify_live = given.pop("identify_live") is not None
-    wanted = Asked(settings=settings, filters=meant, identify_live=identify_live, **given)
+    only = given.pop("only") or frozenset()
+    wanted = Asked(
+        settings=settings, filters=meant, identify_live=identify_live, only=only, **given
+    )
     start, end = wanted.start.time, wanted.end.time
     if start is not None and end is not None and start >= end:
         raise click.UsageError("--from must be earlier than --to")

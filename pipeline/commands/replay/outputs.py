@@ -80,6 +80,12 @@ def outputs(
     new: list[TopicSpec] = []
     for role, spec in _specs(names, raw).items():
         model = facts.get(live[role])
+        if model is not None and not model.partitions:
+            warnings.append(
+                f"without DESCRIBE on topic {model.name} it is not known how many partitions it "
+                f"has: those of {raw.name} are taken"
+            )
+            model = None
         if spec.name not in facts:
             new.append(_like(spec, model))
             continue

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,14 +46,14 @@ def take_over(
     does the same at this moment, DataLossError when nobody knows where to go on.
     """
     plan = record.plan
-    slots: Sequence[tuple[object, list[int]]] = [
+    slots = [
         (
             replay_session(settings, plan, facts, slot),
             [part.partition for part in plan.of_slot(slot)],
         )
         for slot in range(plan.slots)
     ]
-    with ReplayClaim(slots) as claim:  # type: ignore[arg-type]
+    with closing(ReplayClaim(slots)) as claim:
         found = claim.found()
         start = _start(settings, record, found) if to_write else _any_start(plan, found)
         claim.take(start.offsets, owner, start.notes)

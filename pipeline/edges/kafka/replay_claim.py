@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from confluent_kafka import TopicPartition
 
@@ -24,7 +22,7 @@ from pipeline.ports import FencedError
 
 
 class ReplayClaim:
-    """A context manager; within it no other process can write for the replay."""
+    """Until it is closed no other process can write for the replay."""
 
     def __init__(self, slots: Sequence[tuple[SessionConfig, Sequence[int]]]) -> None:
         """`slots` has each slot's configuration and partitions.
@@ -41,17 +39,6 @@ class ReplayClaim:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let the clients go."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
@@ -19,6 +20,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Output
 from pipeline.core.replaynote import ReplayNote, Totals, newest
+from pipeline.core.tally import Tally
 from pipeline.core.timestamps import format_time
 from pipeline.edges.kafka.bounded_collector import BoundedCollector
 from pipeline.edges.kafka.clients import make_consumer
@@ -29,12 +31,11 @@ from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
 from pipeline.ports import (
     Batch,
+    BreakerOpenError,
     DataLossError,
     FencedError,
     OutcomeUnknownError,
     Positions,
-    Tally,
-    TooManyRefusedError,
 )
 
 _BATCHES_A_SECOND: Final = 5
@@ -42,6 +43,8 @@ _BATCHES_A_SECOND: Final = 5
 _LEAST_EVENTS: Final = 500
 """Before so many events a share of refused ones says nothing."""
 _WAIT_S: Final = 1.0
+_REASONS: Final = 5
+"""That are named, the most frequent ones."""
 
 
 class ReplayBroker:
@@ -205,7 +208,13 @@ class ReplaySession:
         refused, events = totals.refused, totals.events
         most = self._config.max_invalid_ratio
         if events >= _LEAST_EVENTS and refused > events * most:
-            raise TooManyRefusedError(refused, events, most, totals.dead_letters)
+            reasons = Counter(totals.dead_letters).most_common(_REASONS)
+            raise BreakerOpenError(
+                f"{refused:,} of {events:,} events would be refused ({refused / events:.1%}), more "
+                f"than --max-invalid-ratio {most:g} tolerates: "
+                f"{', '.join(f'{code} {number}' for code, number in reasons)}. The last batch was "
+                "not written; raise the ratio to go on, or correct the settings"
+            )
 
     def abort(self) -> None:
         """See `ports.Session`."""

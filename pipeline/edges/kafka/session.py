@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Output
+from pipeline.core.tally import Tally
 from pipeline.edges.kafka.acknowledged import AcknowledgedWriter
 from pipeline.edges.kafka.clients import make_consumer
 from pipeline.edges.kafka.collector import Collector
@@ -19,7 +20,7 @@ from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
 from pipeline.edges.kafka.writer import Writer
-from pipeline.ports import Batch, OutcomeUnknownError, Positions, Tally
+from pipeline.ports import Batch, OutcomeUnknownError, Positions
 
 
 class KafkaBroker:

@@ -9,9 +9,10 @@ from typing import Final, Protocol
 
 import msgspec
 
+from pipeline.core.tally import Tally
 from pipeline.edges.observe.meter import LogMeter
 from pipeline.edges.observe.statistics import Figures, StatisticsLog
-from pipeline.ports import Session, Tally
+from pipeline.ports import Session
 
 _LAG_EVERY_S: Final = 1.0
 _decode_figures: Final = msgspec.json.Decoder(tuple[dict[str, int], int | None]).decode

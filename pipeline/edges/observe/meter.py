@@ -11,8 +11,9 @@ from typing import Final
 import structlog
 
 from pipeline.core.record import Record
+from pipeline.core.tally import Tally
 from pipeline.edges.observe.statistics import Figures, StatisticsLog
-from pipeline.ports import Session, Tally, Trip
+from pipeline.ports import Session, Trip
 
 _CRASHES_SHOWN: Final = 10
 """Tracebacks of our own bugs per interval; the count is always complete."""
