@@ -140,7 +140,10 @@ class MockRig:
     def work(self, contract: Processor | None = None, **options: Any) -> Remembering:
         """Run a worker until so many records are committed as there are."""
         options = {"give_up_s": _GIVE_UP_S, **options}
-        return work(self.broker, RECORDS, contract=contract, **options)
+        meter = work(self.broker, RECORDS, contract=contract, **options)
+        said = self.broker.diary, meter.recoveries, self.cluster.requests()
+        assert meter.total.records >= RECORDS, f"it did not come to its end: {said}"
+        return meter
 
     def outage(self) -> None:
         """Take the broker away for a moment."""
