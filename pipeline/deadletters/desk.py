@@ -27,6 +27,29 @@ class Captured(NamedTuple):
     starts: Mapping[int, int]
     """Partition → the first offset that a selection by time of failure can mean."""
 
+    def ranges(self, selection: Selection) -> Ranges:
+        """What is read for a selection."""
+        ranges = {}
+        for number, (begin, end) in self.extents.items():
+            if selection.offsets and number not in selection.offsets:
+                continue
+            first, last = selection.offsets.get(number, (begin, end))
+            first = max(begin, first, self.starts.get(number, begin))
+            ranges[self.topic, number] = (first, max(first, min(end, last)))
+        return ranges
+
+    def part(self, selection: Selection, begin: float, end: float) -> Captured:
+        """A share of what is read of each partition, such as 0.5 to 1: its second half."""
+
+        def cut(first: int, last: int, share: float) -> int:
+            return first + round((last - first) * share)
+
+        ranges = self.ranges(selection).items()
+        extents = {
+            number: (cut(*extent, begin), cut(*extent, end)) for (_, number), extent in ranges
+        }
+        return self._replace(extents=extents, starts={})
+
 
 class Desk:
     """Gives the letters that a selection means.
@@ -51,7 +74,7 @@ class Desk:
         """The letters, each partition in order; TransportError when Kafka fails."""
         self.done.clear()
         left = selection.limit
-        ranges = self.ranges(selection)
+        ranges = self.captured.ranges(selection)
         gauge = Gauge("reading letters", ranges, on_progress)
         narrows, action_of = selection.narrows, self.ledger.action
         done_too = done_too or self.ledger.is_empty
@@ -72,15 +95,3 @@ class Desk:
                 if left == 0:
                     return
         gauge.finished()
-
-    def ranges(self, selection: Selection) -> Ranges:
-        """What is read for a selection."""
-        topic, _, extents, starts = self.captured
-        ranges = {}
-        for number, (begin, end) in extents.items():
-            if selection.offsets and number not in selection.offsets:
-                continue
-            first, last = selection.offsets.get(number, (begin, end))
-            first = max(begin, first, starts.get(number, begin))
-            ranges[topic, number] = (first, max(first, min(end, last)))
-        return ranges

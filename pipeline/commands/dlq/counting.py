@@ -9,9 +9,10 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection
+from itertools import pairwise
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Final, NamedTuple
 
@@ -28,14 +29,13 @@ from pipeline.deadletters.selection import Selection
 from pipeline.deadletters.summary import Summary
 from pipeline.edges.heap import tune_memory
 from pipeline.ports import TransportError
-from pipeline.progress import OnProgress, Progress
+from pipeline.progress import Progress
 from pipeline.settings import Settings
 from pipeline.wiring import range_reader
 
 WORTH_A_PROCESS: Final = 150_000
-"""Offsets: to start a process takes as long as to count as many."""
+"""Offsets."""
 _MOST_PROCESSES: Final = 8
-_LOOK_S: Final = 0.05
 
 
 class _Part(NamedTuple):
@@ -48,6 +48,12 @@ class _Part(NamedTuple):
     done_too: bool
     by: Sequence[Dimension]
 
+    @property
+    def offsets(self) -> int:
+        """How many it reads."""
+        ranges = self.captured.ranges(self.selection).values()
+        return sum(end - first for first, end in ranges)
+
 
 class _Counted(NamedTuple):
     """What it has found."""
@@ -55,24 +61,28 @@ class _Counted(NamedTuple):
     summary: Summary
     money_letters: int
     sums: Sums
-    done: Counter[Action]
+    left_out: Counter[Action]
 
 
 def count(asked: Asked, by: Sequence[Dimension]) -> tuple[Summary, HeldMoney]:
     """The summary of the letters that are meant, and their money; TransportError."""
+    own, *others = _parts(asked, by)
+    total = sum(part.offsets for part in (own, *others))
     found, money = Summary(by), HeldMoney(asked.settings)
-    parts = _parts(asked, by)
-    if len(parts) == 1:
-        for letter in asked.letters():
-            found.add(letter)
-            money.add(letter)
-        return found, money
-    asked.desk.done.clear()
-    with shown_progress(Console(stderr=True)) as on_progress, _started(parts) as ends:
-        for counted in _results(ends, asked, on_progress):
-            found.take(counted.summary)
-            money.take(counted.money_letters, counted.sums)
-            asked.desk.done.update(counted.done)
+    with shown_progress(Console(stderr=True)) as on_progress, _counting(others) as processes:
+
+        def tell(done: int) -> None:
+            on_progress(Progress("reading letters", done + processes.done(), total))
+
+        left_out = _count(own, found, money, tell)
+        while not processes.have_ended:
+            processes.wait()
+            tell(own.offsets)
+    for counted in processes.found():
+        found.take(counted.summary)
+        money.take(counted.money_letters, counted.sums)
+        left_out.update(counted.left_out)
+    asked.desk.done = left_out
     return found, money
 
 
@@ -82,31 +92,26 @@ def processors() -> int:
 
 
 def _parts(asked: Asked, by: Sequence[Dimension]) -> list[_Part]:
-    """One for each process; each has a slice of every partition."""
-    ranges = asked.desk.ranges(asked.selection)
-    total = sum(end - first for first, end in ranges.values())
-    most = min(_MOST_PROCESSES, processors(), total // WORTH_A_PROCESS)
-    # The first so many letters are those that one reader meets first.
-    number = 1 if asked.selection.limit is not None else max(1, most)
-    parts = []
-    for nth in range(number):
-        extents = {
-            partition: (
-                first + (end - first) * nth // number,
-                first + (end - first) * (nth + 1) // number,
-            )
-            for (_, partition), (first, end) in ranges.items()
-        }
-        captured = asked.desk.captured._replace(extents=extents, starts={})
-        parts.append(
-            _Part(asked.settings, captured, asked.desk.ledger, asked.selection, asked.done_too, by)
-        )
-    return parts
+    """What each process counts: a slice of every partition. The first part is this process's own.
+
+    It is larger: this process counts while the others start.
+    """
+    desk, selection = asked.desk, asked.selection
+    whole = _Part(asked.settings, desk.captured, desk.ledger, selection, asked.done_too, by)
+    number = min(_MOST_PROCESSES, processors(), whole.offsets // WORTH_A_PROCESS)
+    if number <= 1 or selection.limit is not None:
+        return [whole]  # the first so many letters are those that one reader meets first
+    ahead = WORTH_A_PROCESS / 3 / whole.offsets
+    cuts = [0.0, *(ahead + (1 - ahead) * nth / number for nth in range(1, number)), 1.0]
+    return [
+        whole._replace(captured=desk.captured.part(selection, begin, end))
+        for begin, end in pairwise(cuts)
+    ]
 
 
 @contextmanager
-def _started(parts: Sequence[_Part]) -> Iterator[list[Connection]]:
-    """Processes that count; what comes from each. They end with the context, whatever they do."""
+def _counting(parts: Sequence[_Part]) -> Iterator[_Others]:
+    """Other processes that count. They end with the context, whatever they do."""
     # Not forked: this process has threads of the Kafka client.
     context = multiprocessing.get_context("spawn")
     processes: list[SpawnProcess] = []
@@ -119,7 +124,7 @@ def _started(parts: Sequence[_Part]) -> Iterator[list[Connection]]:
             theirs.close()
             processes.append(process)
             ends.append(ours)
-        yield ends
+        yield _Others(ends)
     finally:
         for process in processes:
             process.terminate()
@@ -128,23 +133,39 @@ def _started(parts: Sequence[_Part]) -> Iterator[list[Connection]]:
             end.close()
 
 
-def _results(ends: Sequence[Connection], asked: Asked, on_progress: OnProgress) -> list[_Counted]:
-    """What all have found, in the order of the parts; raises what one of them has raised."""
-    ranges = asked.desk.ranges(asked.selection)
-    total = sum(end - first for first, end in ranges.values())
-    done, found = [0] * len(ends), dict[int, _Counted]()
-    while len(found) < len(ends):
-        waiting = {end: nth for nth, end in enumerate(ends) if nth not in found}
-        for end, nth in waiting.items():
-            if not end.poll(_LOOK_S):
+class _Others:
+    """What the other processes say."""
+
+    def __init__(self, ends: Sequence[Connection]) -> None:
+        self._found: dict[Connection, _Counted | None] = dict.fromkeys(ends)
+        self._done = dict.fromkeys(ends, 0)
+
+    @property
+    def have_ended(self) -> bool:
+        """Whether all of them have counted their part."""
+        return None not in self._found.values()
+
+    def found(self) -> list[_Counted]:
+        """What those that have ended have found, in the order of the parts."""
+        return [counted for counted in self._found.values() if counted is not None]
+
+    def done(self) -> int:
+        """Offsets that they have read so far; raises what one of them has raised."""
+        self.wait(0)
+        return sum(self._done.values())
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Until one of them says something; raises what one of them has raised."""
+        counting = [end for end, counted in self._found.items() if counted is None]
+        heard = wait(counting, timeout_s)
+        for end in counting:
+            if end not in heard:
                 continue
             said = _said(end)
             if isinstance(said, int):
-                done[nth] = said
-                on_progress(Progress("reading letters", sum(done), total))
+                self._done[end] = said
             else:
-                found[nth] = said
-    return [found[nth] for nth in range(len(ends))]
+                self._found[end] = said
 
 
 def _said(end: Connection) -> int | _Counted:
@@ -176,11 +197,19 @@ def count_part(part: _Part, end: Connection) -> None:
 
 def _counted(part: _Part, end: Connection) -> _Counted:
     found, money = Summary(part.by), HeldMoney(part.settings)
+    left_out = _count(part, found, money, end.send)
+    return _Counted(found, money.letters, money.sums, left_out)
+
+
+def _count(
+    part: _Part, found: Summary, money: HeldMoney, tell: Callable[[int], None]
+) -> Counter[Action]:
+    """Count a part, and tell how many offsets are read; the letters that were left out."""
     desk = Desk(range_reader(part.settings), part.captured, part.ledger)
     letters = desk.letters(
-        part.selection, done_too=part.done_too, on_progress=lambda step: end.send(step.done)
+        part.selection, done_too=part.done_too, on_progress=lambda step: tell(step.done)
     )
     for letter in letters:
         found.add(letter)
         money.add(letter)
-    return _Counted(found, money.letters, money.sums, desk.done)
+    return desk.done
