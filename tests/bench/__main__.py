@@ -35,11 +35,11 @@ def bench(part: str, rounds: int, events: int, minutes: float, rate: int) -> Non
         measure_core(console, rounds, events // 10)
     if part in {"all", "kafka"}:
         measure_kafka(console, rounds, events)
-    if part == "replay":
+    if part in {"all", "replay"}:
         measure_replay(console, rounds, events)
     if part == "workers":
         measure_workers(console, rounds, events)
-    if part == "deadletters":
+    if part in {"all", "deadletters"}:
         measure_dead_letters(console, rounds, events)
     if part == "soak":
         soak(console, minutes, rate)

@@ -19,7 +19,7 @@ from confluent_kafka import TopicPartition
 from pipeline.cli import cli
 from pipeline.edges.heap import tune_memory
 from pipeline.edges.kafka.errors import Causes
-from pipeline.edges.kafka.reader import make_reader
+from pipeline.edges.kafka.reader import CHUNK, make_reader
 from pipeline.settings import load_settings
 from pipeline.wiring import admin
 
@@ -38,7 +38,7 @@ def bare(servers: str, *, headers: bool) -> int:
     )
     left, letters = sum(first < end for first, end in extents.values()), 0
     while left:
-        for message in consumer.consume(1000, 0.02):
+        for message in consumer.consume(CHUNK, 0.02):
             if message.error() is not None:
                 left -= 1
                 continue
