@@ -19,9 +19,9 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pipeline.edges.signals import STOP_SIGNALS, Signals
+
 _VARIABLE: Final = "_TRACK_PIPELINE_WORKER"
-_STOP_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
-_AWAITED: Final = {*_STOP_SIGNALS, signal.SIGCHLD}
 _VMSTAT: Final = Path("/proc/vmstat")
 _OOM_KILLS: Final = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
@@ -46,7 +46,7 @@ class WorkerProcesses:
 
     def __init__(self, memory: int) -> None:
         """`memory` is the file descriptor that workers inherit."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+        self._signals = Signals({*STOP_SIGNALS, signal.SIGCHLD})
         self._memory = memory
         self._lifeline, held = os.pipe()
         self._held: int | None = held
@@ -72,8 +72,8 @@ class WorkerProcesses:
 
     def wait(self, timeout_s: float) -> tuple[int | None, list[Ending]]:
         """Wait that long at most: SIGTERM or SIGINT if there was one, the workers that ended."""
-        received = signal.sigtimedwait(_AWAITED, timeout_s)
-        number = received.si_signo if received and received.si_signo in _STOP_SIGNALS else None
+        received = self._signals.next(timeout_s)
+        number = received if received in STOP_SIGNALS else None
         oom_kills = _oom_kills()
         killed, self._oom_kills = oom_kills > self._oom_kills, oom_kills
         polled = [(slot, process.poll()) for slot, process in self._alive.items()]

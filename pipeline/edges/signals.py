@@ -7,15 +7,57 @@ into the Kafka client returns, which may be seconds later.
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT}
+STOP_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _EXIT_BASE: Final = 128
 _SAME_REQUEST_S: Final = 0.25
+"""timeout(1) and some supervisors signal the process and its group: that is still one request."""
+
+
+class Signals:
+    """Signals as they come. Make it before threads are started: it blocks the signals."""
+
+    def __init__(self, which: Collection[signal.Signals]) -> None:
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, which)
+        self._which = which
+        self._heard: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._over = threading.Event()
+        self._listener = threading.Thread(target=self._listen, name="signals", daemon=True)
+        self._listener.start()
+
+    def next(self, timeout_s: float | None = None) -> int | None:
+        """The number of the next one; None when there is none in that time, or after `end`."""
+        try:
+            number = self._heard.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if number is None:
+            self._heard.put(None)
+        return number
+
+    def end(self) -> None:
+        """Listen no more: the signals do again what they did before."""
+        self._over.set()
+        if self._listener.ident is not None:
+            signal.pthread_kill(self._listener.ident, next(iter(self._which)))
+        self._listener.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+
+    def _listen(self) -> None:
+        # Not by sigtimedwait(): when a process was paused longer than the time-out, CPython's
+        # returns a signal that nobody has sent.
+        while True:
+            number = signal.sigwait(self._which)
+            if self._over.is_set():
+                self._heard.put(None)
+                return
+            self._heard.put(number)
 
 
 @contextmanager
@@ -24,46 +66,37 @@ def stopping_on_signals() -> Iterator[threading.Event]:
 
     Behind the block signals do again what they did before.
     """
-    stop, over = threading.Event(), threading.Event()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    stop, signals = threading.Event(), Signals(STOP_SIGNALS)
 
     def watch() -> None:
-        # Not with a time-out: when a process was paused longer than that, Python's sigtimedwait()
-        # returns a signal that nobody has sent.
-        while not over.is_set():
-            heard = signal.sigwait(_SIGNALS)
-            if over.is_set():
-                return
-            if stop.is_set():
-                os._exit(_EXIT_BASE + heard)
-            stop.set()
-            signal.sigtimedwait(_SIGNALS, _SAME_REQUEST_S)
+        if signals.next() is None:
+            return
+        stop.set()
+        signals.next(_SAME_REQUEST_S)
+        second = signals.next()
+        if second is not None:
+            os._exit(_EXIT_BASE + second)
 
-    watcher = threading.Thread(target=watch, name="signals", daemon=True)
+    watcher = threading.Thread(target=watch, name="stop", daemon=True)
     watcher.start()
     try:
         yield stop
     finally:
-        over.set()
-        if watcher.ident is not None:
-            signal.pthread_kill(watcher.ident, signal.SIGTERM)
+        signals.end()
         watcher.join()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def stop_on_signals(grace_s: float) -> threading.Event:
     """An event that is set by the first SIGTERM or SIGINT. Call it before threads are started."""
-    stop = threading.Event()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    stop, signals = threading.Event(), Signals(STOP_SIGNALS)
 
     def watch() -> None:
-        signal.sigwait(_SIGNALS)
+        signals.next()
         stop.set()
-        # timeout(1) and some supervisors signal the process and its group: that is still one.
-        signal.sigtimedwait(_SIGNALS, _SAME_REQUEST_S)
-        second = signal.sigtimedwait(_SIGNALS, grace_s)
+        signals.next(_SAME_REQUEST_S)
+        second = signals.next(grace_s)
         # Whatever is in flight is aborted by the broker or by our next start: nothing is lost.
-        os._exit(_EXIT_BASE + (second.si_signo if second else signal.SIGKILL))
+        os._exit(_EXIT_BASE + (second or signal.SIGKILL))
 
-    threading.Thread(target=watch, name="signals", daemon=True).start()
+    threading.Thread(target=watch, name="stop", daemon=True).start()
     return stop
