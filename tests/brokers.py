@@ -271,6 +271,24 @@ def produce(servers: str, topic: str, records: Iterable[Sent], *, largest: int =
     assert not failures, failures[0].str()
 
 
+def produce_in_transaction(
+    servers: str, topic: str, records: Iterable[Sent], *, committed: bool = True
+) -> None:
+    """Write records in one transaction, which is committed or taken back."""
+    producer = Producer(
+        {"bootstrap.servers": servers, "transactional.id": f"sender-{topic}", "log_level": 0}
+    )
+    producer.init_transactions(_CLIENT_S)
+    producer.begin_transaction()
+    for value, key, headers, timestamp, partition in records:
+        producer.produce(topic, value, key, partition, timestamp=timestamp, headers=list(headers))
+    producer.flush(_CLIENT_S)
+    if committed:
+        producer.commit_transaction(_CLIENT_S)
+    else:
+        producer.abort_transaction(_CLIENT_S)
+
+
 def read_topic(servers: str, topic: str, isolation: str = "read_committed") -> list[Stored]:
     """Everything from the beginning to the end of a topic, by partition and offset.
 

@@ -9,10 +9,12 @@ from pipeline.core.record import Role
 from pipeline.core.timestamps import DAY
 from pipeline.edges.kafka import Admin
 from pipeline.edges.kafka.partitioner import PartitionMap
+from pipeline.edges.kafka.times import first_records_at
 from pipeline.ports import DataLossError, TopicFacts
 from pipeline.settings import Settings, SettingsError
 from pipeline.topics import TopicNames
 from pipeline.window import Window
+from pipeline.wiring import range_reader
 
 _EARLY_MS: Final = DAY
 """Raw records may be so much out of order in time, and are still found by `--to`."""
@@ -46,7 +48,7 @@ def capture(
         raw_topic=names.raw,
         topics=topics,
         outputs=outputs,
-        raw=_raw(cluster, names.raw, committed, window),
+        raw=_raw(settings, cluster, committed, window),
         window=window,
         stamped_by_broker=frozenset(
             role
@@ -93,22 +95,27 @@ def output_partitions(
 
 
 def _raw(
-    cluster: Admin, topic: str, committed: dict[int, int], window: Window
+    settings: Settings, cluster: Admin, committed: dict[int, int], window: Window
 ) -> dict[int, RawPartition]:
+    topic = settings.topics.raw
     extents = cluster.extents(topic)
     firsts = {} if window.start is None else cluster.offsets_at(topic, window.start)
-    ends = {} if window.end is None else cluster.offsets_at(topic, window.end + _EARLY_MS)
+    done = {number: committed.get(number, begin) for number, (begin, _) in extents.items()}
+    for number, (_, last) in extents.items():
+        if done[number] > last:
+            raise DataLossError(
+                f"{topic}/{number} ends at offset {last}, but the group has committed "
+                f"{done[number]}: the topic was deleted and created again, or truncated; its "
+                "outputs can't be audited"
+            )
+    ends = done
+    if window.end is not None:
+        time = window.end + _EARLY_MS
+        ends = first_records_at(cluster, range_reader(settings), topic, time, done)
     parts = {}
     for number, (begin, last) in extents.items():
-        done = committed.get(number, begin)
-        if done > last:
-            raise DataLossError(
-                f"{topic}/{number} ends at offset {last}, but the group has committed {done}: the "
-                "topic was deleted and created again, or truncated; its outputs can't be audited"
-            )
-        first = begin if window.start is None else firsts.get(number, done)
-        end = min(done, ends.get(number, done))
-        parts[number] = RawPartition(begin, max(begin, min(first, done)), max(begin, end), last)
+        first = begin if window.start is None else min(firsts.get(number, last), done[number])
+        parts[number] = RawPartition(begin, max(begin, first), max(begin, ends[number]), last)
     return parts
 
 

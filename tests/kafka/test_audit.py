@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.audit import AuditOptions, AuditResult
 from pipeline.commands.audit import run_audit
+from pipeline.core.timestamps import DAY
 from pipeline.exits import Exit
 from pipeline.settings import Settings, load_settings
 from pipeline.window import EVER, Window
@@ -22,6 +23,7 @@ from tests.brokers import (
     create_topics,
     delete_records,
     produce,
+    produce_in_transaction,
     read_topic,
     unique,
 )
@@ -278,6 +280,17 @@ def test_windows(worked: Pipeline) -> None:
         json.loads(_command(worked, "--json", "--from", "-3d", "--to", "latest").out)["records"]
         == 300
     )
+
+
+def test_window_of_records_older_than_their_transactions(pipeline: Pipeline) -> None:
+    """A transaction's marker has the time of the clock; it ends no window of older records."""
+    start = RECENT - 3 * DAY
+    for first in (0, 2):
+        sent = [Sent(event(), b"u", (), start + first + n, 0) for n in range(2)]
+        produce_in_transaction(pipeline.servers, pipeline.names.raw, sent)
+    _work(pipeline, [Sent(event(), b"u", (), RECENT, 0)])
+    result = _audit(pipeline, Window(start, start + 10))
+    assert (result.ok, result.records) == (True, 4), result.offences
 
 
 def test_retention(worked: Pipeline) -> None:

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
-from confluent_kafka import Producer
 
 from pipeline.core.timestamps import format_time
 from pipeline.exits import Exit
 from pipeline.ports import TopicSpec
-from tests.brokers import RECENT, delete_topics, read_topic
+from tests.brokers import RECENT, Sent, delete_topics, produce, produce_in_transaction, read_topic
 from tests.cli.program import Ran
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
@@ -29,18 +28,10 @@ def _event(name: str) -> bytes:
 
 def _send(pipeline: Pipeline, times: Mapping[str, int], *, committed: bool = True) -> None:
     """Events by name with these Kafka timestamps, into partition 0, in one transaction."""
-    producer = Producer(
-        {"bootstrap.servers": pipeline.servers, "transactional.id": f"sender-{pipeline.names.raw}"}
-    )
-    producer.init_transactions(30)
-    producer.begin_transaction()
-    for name, time in times.items():
-        producer.produce(pipeline.names.raw, _event(name), b"k", partition=0, timestamp=time)
-    producer.flush(30)
-    if committed:
-        producer.commit_transaction(30)
-    else:
-        producer.abort_transaction(30)
+    records = [
+        Sent(_event(name), b"k", timestamp=time, partition=0) for name, time in times.items()
+    ]
+    produce_in_transaction(pipeline.servers, pipeline.names.raw, records, committed=committed)
 
 
 def _executed(pipeline: Pipeline, *options: str, number: int = 1) -> dict[str, Any]:
@@ -150,9 +141,8 @@ def test_doubled_output_is_found(pipeline: Pipeline) -> None:
     said = _executed(pipeline, "--execute")
     topic = said["outputs"]["enriched"]
     copy = read_topic(pipeline.servers, topic, "read_committed")[0]
-    producer = Producer({"bootstrap.servers": pipeline.servers})
-    producer.produce(topic, copy.value, copy.key, 0, headers=list(copy.headers))
-    producer.flush(30)
+    again = Sent(copy.value, copy.key, copy.headers, partition=0)
+    produce(pipeline.servers, topic, [again])
     process = pipeline.start_command("replay", "--resume", said["id"])
     assert process.wait(PATIENCE_S) == Exit.DIFFERENCE
     assert "1 outputs are there twice" in pipeline.text("command-2")
@@ -160,10 +150,7 @@ def test_doubled_output_is_found(pipeline: Pipeline) -> None:
 
 def test_too_many_refused(pipeline: Pipeline) -> None:
     """Above the ratio it stops with 6, and writes nothing of the batch."""
-    producer = Producer({"bootstrap.servers": pipeline.servers})
-    for _ in range(600):
-        producer.produce(pipeline.names.raw, b"{}", partition=0)
-    producer.flush(30)
+    produce(pipeline.servers, pipeline.names.raw, [Sent(b"{}", partition=0)] * 600)
     process = pipeline.start_command("replay", "--execute", "--max-invalid-ratio", "0.2")
     assert process.wait(PATIENCE_S) == Exit.BREAKER
     assert "600 of 600 events would be refused" in pipeline.text("command-1")

@@ -19,6 +19,7 @@ from pipeline.commands.replay.outputs import (
 )
 from pipeline.core.record import Record
 from pipeline.edges.kafka import Admin
+from pipeline.edges.kafka.times import first_records_at
 from pipeline.ports import RefusedError, TopicFacts
 from pipeline.replay.bounds import Extent, Ranges, ranges, why_empty
 from pipeline.replay.plan import Part, Plan, Target
@@ -81,38 +82,14 @@ def _extents(asked: Asked, cluster: Admin, topic: str) -> dict[int, Extent]:
     start, end = asked.start.time, asked.end.time
     found = cluster.extents(topic, stable=True)
     firsts = {} if start is None else cluster.offsets_at(topic, start)
-    lasts: dict[int, int] = {}
+    lasts = {number: last for number, (_, last) in found.items()}
     if end is not None:
-        lasts = _behind(asked, found, cluster.offsets_at(topic, end + asked.slack_ms))
+        reader = range_reader(asked.settings)
+        lasts = first_records_at(cluster, reader, topic, end + asked.slack_ms, lasts)
     return {
-        number: Extent(
-            begin, last, min(last, firsts.get(number, last)), min(last, lasts.get(number, last))
-        )
+        number: Extent(begin, last, min(last, firsts.get(number, last)), lasts[number])
         for number, (begin, last) in found.items()
     }
-
-
-def _behind(
-    asked: Asked, extents: Mapping[int, tuple[int, int]], told: Mapping[int, int]
-) -> dict[int, int]:
-    """Where the first record with the end's time (and the slack) really is.
-
-    What the broker tells may be a transaction's marker, whose time is that of the wall clock, or an
-    aborted record. Both say nothing about the records behind them.
-    """
-    time, topic = (asked.end.time or 0) + asked.slack_ms, asked.settings.topics.raw
-    wanted = {n: (at, extents[n][1]) for n, at in told.items() if at < extents[n][1]}
-    reader = range_reader(asked.settings)
-    near = {(topic, n): (at, min(end, at + _SAMPLED)) for n, (at, end) in wanted.items()}
-    found: dict[int, int] = {}
-    for record in reader.read(near):
-        if (record.timestamp or 0) >= time:
-            found.setdefault(record.partition, record.offset)
-    for number in wanted.keys() - found.keys():
-        far = reader.read({(topic, number): wanted[number]})
-        late = (each.offset for each in far if (each.timestamp or 0) >= time)
-        found[number] = next(late, wanted[number][1])
-    return found
 
 
 def capture(asked: Asked) -> Outlook:
