@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import click
+
 from pipeline.commands.parsed import Parsed
 from pipeline.window import read_moment
 from pipeline.wiring import WallClock
+
+_ASKED_AT: Final = f"{__name__}.asked_at"
+
+
+def asked_at() -> int:
+    """What `2h` is ago from, epoch milliseconds: the same for all options of a command."""
+    now: int = click.get_current_context().meta.setdefault(_ASKED_AT, WallClock().now())
+    return now
 
 
 class Moment(Parsed[int | None]):
@@ -18,6 +30,6 @@ class Moment(Parsed[int | None]):
         if text == self._unbounded:
             return None
         try:
-            return read_moment(text, WallClock().now())
+            return read_moment(text, asked_at())
         except ValueError as error:
             raise ValueError(f"{error}; {self._unbounded} is no bound") from error

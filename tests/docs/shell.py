@@ -110,8 +110,9 @@ def parse(arguments: list[str]) -> None:
             command, arguments = found, arguments[1:]
     if isinstance(command, click.Group) and not arguments:
         return  # A group by itself shows its help.
-    with suppress(click.exceptions.Exit):  # --help and --version end here; bad options otherwise
-        command.parse_args(click.Context(command), list(arguments))
+    # --help and --version end by Exit; bad options otherwise.
+    with suppress(click.exceptions.Exit), click.Context(command) as context:
+        command.parse_args(context, list(arguments))
 
 
 def make_targets() -> set[str]:

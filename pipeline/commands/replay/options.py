@@ -9,6 +9,7 @@ from typing import IO, Any, Final
 
 import click
 
+from pipeline.commands.moment import asked_at
 from pipeline.commands.parsed import Parsed
 from pipeline.replay.bounds import EARLIEST, LATEST, Bound, read_bound
 from pipeline.replay.corrections import read_only
@@ -65,7 +66,7 @@ class Asked:
 
 
 def _bound(unbounded: str) -> Parsed[Bound]:
-    return Parsed("bound", lambda text: read_bound(text, unbounded, WallClock().now()))
+    return Parsed("bound", lambda text: read_bound(text, unbounded, asked_at()))
 
 
 def _span(text: str) -> int:
