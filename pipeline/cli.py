@@ -94,11 +94,16 @@ class Failure(click.ClickException):
             click.echo(f"{PROGRAM}: {line}", err=True)
 
 
+def code_of(error: BaseException) -> Exit | None:
+    """The exit code of an error whose text is already the sentence; None of others."""
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return next((CODES[name] for name in names if name in CODES), None)
+
+
 def _failure(error: BaseException, ctx: click.Context) -> Failure:
-    for kind in type(error).__mro__:
-        code = CODES.get(f"{kind.__module__}.{kind.__qualname__}")
-        if code is not None:
-            return Failure(str(error), code)
+    code = code_of(error)
+    if code is not None:
+        return Failure(str(error), code)
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted", Exit.INTERRUPTED)
     if isinstance(error, BrokenPipeError):

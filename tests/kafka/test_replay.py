@@ -15,6 +15,7 @@ from pipeline.exits import Exit
 from pipeline.ports import TopicSpec
 from tests.brokers import RECENT, Sent, delete_topics, produce, produce_in_transaction, read_topic
 from tests.cli.program import Ran
+from tests.kafka.replay_process import forget_offsets
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
 pytestmark = pytest.mark.kafka
@@ -117,18 +118,11 @@ def test_other_rules(pipeline: Pipeline) -> None:
     assert forced.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
 
 
-def _forget_offsets(pipeline: Pipeline, id_: str) -> None:
-    """As when they have expired."""
-    deleted = pipeline.admin._client.delete_consumer_groups([f"track-replay.{id_}"])  # noqa: SLF001
-    for each in deleted.values():
-        each.result()
-
-
 def test_offsets_that_are_gone(pipeline: Pipeline) -> None:
     """They are rebuilt from the outputs: nothing is written a second time."""
     _send(pipeline, {str(n): RECENT + n for n in range(50)})
     first = _executed(pipeline, "--execute", "--max", "20")
-    _forget_offsets(pipeline, first["id"])
+    forget_offsets(pipeline, first["id"])
     lifted = _executed(pipeline, "--resume", first["id"], number=2)
     counts = Counter(_names(pipeline, first["outputs"]["enriched"]))
     assert counts == Counter(str(n) for n in range(first["enriched"]))

@@ -29,15 +29,16 @@ def say_end(settings: Settings, plan: Plan, *, stopped: bool, as_json: bool) -> 
         _say(now, None, as_json=as_json)
         if stopped:
             raise click.exceptions.Exit(Exit.INTERRUPTED)
-        raise Failure(
-            f"replay {plan.id} ended before its end: `track-pipeline replay --resume {plan.id}` "
-            "goes on",
-            Exit.KAFKA,
-        )
+        raise Failure(f"replay {plan.id} ended before its end: {way_on(plan)}", Exit.KAFKA)
     proof = prove(settings, now)
     PlansTopic(settings).note(plan, State.FINISHED)
     _say(now, proof, as_json=as_json)
     raise click.exceptions.Exit(Exit.OK if proof.ok else Exit.DIFFERENCE)
+
+
+def way_on(plan: Plan) -> str:
+    """What to do about a replay that has not come to its end."""
+    return f"`track-pipeline replay --resume {plan.id}` goes on"
 
 
 def prove(settings: Settings, now: Standing) -> Proof:
@@ -65,7 +66,7 @@ def _say(now: Standing, proof: Proof | None, *, as_json: bool) -> None:
     for line in (*lines(now), *([] if proof is None else _verdict(proof))):
         click.echo(escaped(line))
     if proof is None:
-        click.echo(f"stopped; `track-pipeline replay --resume {plan.id}` goes on")
+        click.echo(f"stopped; {way_on(plan)}")
 
 
 def lines(now: Standing) -> list[str]:

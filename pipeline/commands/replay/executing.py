@@ -11,9 +11,9 @@ from typing import Final
 import click
 import msgspec
 
-from pipeline.cli import Failure
+from pipeline.cli import Failure, code_of
 from pipeline.commands.replay.correcting import corrections, differences
-from pipeline.commands.replay.ending import say_end
+from pipeline.commands.replay.ending import say_end, way_on
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plans_topic import PlansTopic
 from pipeline.commands.replay.taking import new_owner, take_over
@@ -27,7 +27,8 @@ from pipeline.edges.processes import Place, WorkerProcesses, follow
 from pipeline.edges.signals import stop_on_signals, stopping_on_signals
 from pipeline.endings import Ended
 from pipeline.exits import Exit
-from pipeline.ports import RefusedError, TopicFacts
+from pipeline.ports import DataLossError, FencedError, RefusedError, TopicFacts, TransportError
+from pipeline.replay.corrections import Corrections
 from pipeline.replay.plan import Plan, PlanRecord, State
 from pipeline.settings import Settings
 from pipeline.topics import refuse_forbidden
@@ -65,7 +66,7 @@ def execute(asked: Asked, record: PlanRecord, deed: str) -> None:
                 stopping_on_signals() as stop,
                 watched(settings, plan),
             ):
-                work(settings, plan, 0, owner, facts, stop, chosen)
+                _work_alone(settings, plan, owner, facts, stop, chosen)
                 stopped = stop.is_set()
     say_end(settings, plan, stopped=stopped, as_json=asked.as_json)
 
@@ -82,6 +83,23 @@ def output_facts(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
         )
     refuse_forbidden(facts.values(), "WRITE")
     return facts
+
+
+def _work_alone(  # noqa: PLR0913, PLR0917  as of `work`
+    settings: Settings,
+    plan: Plan,
+    owner: Owner,
+    facts: dict[str, TopicFacts],
+    stop: threading.Event,
+    chosen: Corrections | None,
+) -> None:
+    """The only slot. An error that leaves the replay as it was also says how to go on."""
+    try:
+        work(settings, plan, 0, owner, facts, stop, chosen)
+    except (FencedError, DataLossError):
+        raise
+    except TransportError as error:
+        raise Failure(f"{error}. {way_on(plan)}", code_of(error) or Exit.KAFKA) from error
 
 
 def _in_several(settings: Settings, plan: Plan, owner: Owner, verdicts: Path | None) -> bool:
@@ -108,7 +126,7 @@ def _in_several(settings: Settings, plan: Plan, owner: Owner, verdicts: Path | N
                     processes.ask_to_stop()  # all of it goes on, or nothing
     if failed is not None and not stopped:
         outcome = failed.outcome()
-        text = f"{outcome.sentence}. `track-pipeline replay --resume {plan.id}` goes on"
+        text = f"{outcome.sentence}. {way_on(plan)}"
         raise Failure(text, next(code for code in Exit if code == outcome.code))
     return stopped
 

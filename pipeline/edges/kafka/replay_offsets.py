@@ -10,7 +10,8 @@ from confluent_kafka import KafkaException, TopicPartition
 from pipeline.core.replaynote import ReplayNote, read_replay_note
 from pipeline.edges.kafka.clients import LibrdkafkaConfig
 from pipeline.edges.kafka.committed import CommittedOffsets
-from pipeline.edges.kafka.errors import Causes, in_transaction
+from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.ports import OutcomeUnknownError
 
 
 class At(NamedTuple):
@@ -29,16 +30,20 @@ class ReplayOffsets:
     ) -> None:
         """`stable` waits for transactions of this group that are open or being committed."""
         self._group, self._topic, self._timeout_s = group, topic, timeout_s
-        self._committed = CommittedOffsets(kafka, group, Causes(), stable=stable)
+        self._causes = Causes()
+        self._committed = CommittedOffsets(kafka, group, self._causes, stable=stable)
 
     def of(self, partitions: Iterable[int]) -> Mapping[int, At]:
         """Partition → where it is, of those that have an offset; TransportError."""
         places = [TopicPartition(self._topic, number) for number in partitions]
         try:
             found = self._committed.of(places, self._timeout_s)
-        except KafkaException as error:
+        except KafkaException as exception:
             what = f"reading the offsets of group {self._group}"
-            raise in_transaction(error, what, group=self._group) from error
+            error = kafka_error(exception)
+            raise refusal(error, what, group=self._group) or OutcomeUnknownError(
+                f"{what}: {reason(error)}{self._causes.sentence()}"
+            ) from exception
         return {
             number: At(offset, read_replay_note(text)) for number, (offset, text) in found.items()
         }

@@ -1,0 +1,83 @@
+"""A replay as a process of its own, and what it has written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pipeline.core.record import Role
+from pipeline.exits import Exit
+from tests.brokers import read_topic
+from tests.kafka.worker_process import PATIENCE_S, Pipeline
+
+RECORDS: Final = 2500
+SLOW: Final = ("--rate", "800")
+"""So that there is a middle to be killed in."""
+
+
+def begun(
+    pipeline: Pipeline, *options: str, env: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], str]:
+    """A replay as a process, the first command of its pipeline, and its id, once it has begun."""
+    process = pipeline.start_command("replay", "--execute", "--json", *options, env=env)
+    pipeline.wait_for(lambda: " begins" in pipeline.text("command-1"), "beginning")
+    return process, pipeline.text("command-1").split("replay ")[1].split()[0]
+
+
+def status(pipeline: Pipeline, id_: str) -> dict[str, Any]:
+    """What `replay status` says."""
+    ran = pipeline.run("replay", "status", id_, "--json")
+    assert ran.code == 0, ran.err
+    return dict(json.loads(ran.out))
+
+
+def wait_for_records(pipeline: Pipeline, id_: str, least: int) -> None:
+    """Wait until so many are committed."""
+    pipeline.wait_for(lambda: status(pipeline, id_)["records"] >= least, f"{least} records")
+
+
+def written(pipeline: Pipeline, id_: str) -> dict[Role, Counter[str]]:
+    """Role → how often each source is in the replay's outputs."""
+    found = {}
+    for role, topic, header in (
+        (Role.ENRICHED, pipeline.names.enriched, "track.source"),
+        (Role.DEAD_LETTER, pipeline.names.dead_letter, "dlq.source"),
+    ):
+        records = read_topic(pipeline.servers, f"{topic}.replay.{id_}", "read_committed")
+        found[role] = Counter((dict(each.headers)[header] or b"").decode() for each in records)
+    return found
+
+
+def expected(pipeline: Pipeline) -> dict[Role, Counter[str]]:
+    """The same of what the contract makes of the raw topic as it is now."""
+    made = pipeline.expected()
+    return {
+        role: Counter(source for source, _, _ in made[role])
+        for role in (Role.ENRICHED, Role.DEAD_LETTER)
+    }
+
+
+def resumed(pipeline: Pipeline, id_: str, number: int) -> dict[str, Any]:
+    """Resume it without a limit, as the command of this number, to the end; what it said."""
+    process = pipeline.start_command("replay", "--resume", id_, "--rate", "1000000", "--json")
+    name = f"command-{number}"
+    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text(name)
+    said = [line for line in pipeline.text(name).splitlines() if line.startswith('{"id"')]
+    return dict(json.loads(said[-1]))
+
+
+def filled(pipeline: Pipeline, records: int = RECORDS) -> None:
+    """Write generated events into the raw topic."""
+    arguments = ("generate", "--count", str(records), "--topic", pipeline.names.raw)
+    # A topic that was just created may not be known to every client at once.
+    pipeline.wait_for(lambda: pipeline.run(*arguments).code == Exit.OK, "filling the topic")
+
+
+def forget_offsets(pipeline: Pipeline, id_: str) -> None:
+    """Delete the offsets of its group, as when they have expired."""
+    deleted = pipeline.admin._client.delete_consumer_groups([f"track-replay.{id_}"])  # noqa: SLF001
+    for each in deleted.values():
+        each.result()

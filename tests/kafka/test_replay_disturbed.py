@@ -1,0 +1,125 @@
+"""Replays whose broker goes away, and whose raw topic changes while they run."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from typing import Final
+
+import pytest
+
+from pipeline.core.record import Role
+from pipeline.edges.local_kafka import LocalKafka
+from pipeline.exits import Exit
+from pipeline.ports import TopicSpec
+from tests.brokers import Sent, add_partitions, produce, read_topic
+from tests.forged import event
+from tests.kafka.replay_process import (
+    RECORDS,
+    SLOW,
+    begun,
+    expected,
+    filled,
+    forget_offsets,
+    resumed,
+    status,
+    wait_for_records,
+    written,
+)
+from tests.kafka.worker_process import PATIENCE_S, Pipeline
+
+pytestmark = pytest.mark.kafka
+
+_COMPACTED: Final = {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.001",
+    "segment.ms": "1000",
+}
+_SOON: Final = {"TRACK_TRANSACTION_TIMEOUT_MS": "5000", "TRACK_STARTUP_TIMEOUT_S": "5"}
+_IMPATIENT: Final = {**_SOON, "TRACK_MAX_RESETS": "1", "TRACK_STARTUP_TIMEOUT_S": "2"}
+
+
+def test_broker_killed_and_restarted(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
+    """It goes on by itself, and proves at the end that each source is there once."""
+    filled(own_pipeline)
+    process, id_ = begun(own_pipeline, *SLOW, env=_SOON)
+    wait_for_records(own_pipeline, id_, 300)
+    own_kafka.kill()
+    own_kafka.restart()
+    assert process.wait(2 * PATIENCE_S) == Exit.OK, own_pipeline.text("command-1")
+    assert '"ok": true' in own_pipeline.text("command-1")
+    assert written(own_pipeline, id_) == expected(own_pipeline)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_broker_stays_away(own_pipeline: Pipeline, own_kafka: LocalKafka, workers: str) -> None:
+    """It gives up in the end, and says why and how to go on."""
+    filled(own_pipeline)
+    process, id_ = begun(own_pipeline, *SLOW, "--workers", workers, env=_IMPATIENT)
+    wait_for_records(own_pipeline, id_, 300)
+    own_kafka.kill()
+    assert process.wait(2 * PATIENCE_S) == Exit.KAFKA
+    said = own_pipeline.text("command-1")
+    assert "Traceback" not in said
+    assert "refused" in said.lower(), "what the client has seen"
+    assert said.splitlines()[-1].endswith(f"`track-pipeline replay --resume {id_}` goes on")
+    own_kafka.restart()
+    assert resumed(own_pipeline, id_, 2)["proof"]["ok"]
+    assert written(own_pipeline, id_) == expected(own_pipeline)
+
+
+def test_raw_topic_grows(pipeline: Pipeline) -> None:
+    """More records and more partitions, also before a resume: what was planned is replayed."""
+    filled(pipeline)
+    planned = expected(pipeline)
+    process, id_ = begun(pipeline, *SLOW, "--workers", "2")
+    wait_for_records(pipeline, id_, 300)
+    raw = pipeline.names.raw
+    add_partitions(pipeline.servers, raw, 5)
+    pipeline.wait_for(lambda: len(pipeline.admin.extents(raw)) == 5, "new partitions")
+    filled(pipeline, 200)
+    wait_for_records(pipeline, id_, 600)
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE_S)
+    filled(pipeline, 200)
+    said = resumed(pipeline, id_, 2)
+    assert (said["records"], said["proof"]["ok"]) == (RECORDS, True)
+    assert written(pipeline, id_) == planned
+
+
+def test_lost_offsets_of_several_slots(pipeline: Pipeline) -> None:
+    """They are rebuilt for each slot from what it has written."""
+    filled(pipeline)
+    process, id_ = begun(pipeline, *SLOW, "--workers", "2")
+    wait_for_records(pipeline, id_, 800)
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE_S)
+    forget_offsets(pipeline, id_)
+    assert resumed(pipeline, id_, 2)["proof"]["ok"]
+    assert written(pipeline, id_) == expected(pipeline)
+
+
+def test_compacted_raw_topic(bare_pipeline: Pipeline) -> None:
+    """Offsets without a record, at both bounds and where it goes on: what is left is replayed."""
+    pipeline, raw = bare_pipeline, bare_pipeline.names.raw
+    pipeline.admin.create([TopicSpec(raw, 1, 1, _COMPACTED)])
+    pipeline.create_topics(partitions=1)
+    keys = [b"%d" % n if n % 2 else b"again" for n in range(400)]
+    produce(pipeline.servers, raw, [Sent(event(), key, (), 0, 0) for key in keys])
+
+    def is_compacted() -> bool:
+        # What is in the newest segment stays; a later record begins a new one.
+        produce(pipeline.servers, raw, [Sent(event(), b"last", (), 0, 0)])
+        return all(each.offset % 2 for each in read_topic(pipeline.servers, raw)[:150])
+
+    pipeline.wait_for(is_compacted, "compacting")
+    process, id_ = begun(pipeline, "--from", "0:100", "--to", "0:301", "--rate", "40")
+    wait_for_records(pipeline, id_, 20)
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE_S)
+    (position,) = (part["position"] for part in status(pipeline, id_)["partitions"])
+    assert position % 2 == 0, "it goes on at an offset without a record"
+    said = resumed(pipeline, id_, 2)
+    assert (said["records"], said["proof"]["ok"]) == (100, True)
+    sources = Counter(f"{raw}/0/{offset}" for offset in range(101, 301, 2))
+    assert written(pipeline, id_)[Role.ENRICHED] == sources
