@@ -18,8 +18,8 @@ from pipeline.commands.parsed import Parsed
 from pipeline.edges.crash_guard import CrashBoard, LoneGuard, SharedGuard, SharedMemory
 from pipeline.edges.heap import tune_memory
 from pipeline.edges.observe import FleetStatistics, LogMeter, SlotMeter, configure_logging
-from pipeline.edges.processes import Place, WorkerProcesses, follow, inherited_place
-from pipeline.edges.signals import stop_on_signals
+from pipeline.edges.processes import SIGNALS, Place, WorkerProcesses, follow, inherited_place
+from pipeline.edges.signals import Signals, stop_on_signals
 from pipeline.endings import Pauses
 from pipeline.exits import Exit
 from pipeline.ports import CrashGuard, Span, TransportError
@@ -149,7 +149,7 @@ def _supervise(settings: Settings) -> None:
     slots = range(settings.workers)
     outcome = Supervisor(
         settings.workers,
-        WorkerProcesses(memory.descriptor),
+        WorkerProcesses(memory.descriptor, Signals(SIGNALS)),
         CrashBoard(memory),
         FleetStatistics([memory.figures(slot) for slot in slots], settings.stats_interval_s),
         pauses=Pauses(give_up=settings.max_resets),

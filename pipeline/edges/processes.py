@@ -17,10 +17,10 @@ import sys
 import threading
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from pipeline.edges.signals import STOP_SIGNALS, Signals
-
+SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+"""What a supervisor listens to."""
 _VARIABLE: Final = "_TRACK_PIPELINE_WORKER"
 _VMSTAT: Final = Path("/proc/vmstat")
 _OOM_KILLS: Final = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
@@ -41,12 +41,19 @@ Ending = tuple[int, int, bool]
 killed processes for want of memory just now."""
 
 
-class WorkerProcesses:
-    """The supervisor's side. Make it before threads are started: it blocks signals."""
+class Heard(Protocol):
+    """Where signals come from."""
 
-    def __init__(self, memory: int) -> None:
-        """`memory` is the file descriptor that workers inherit."""
-        self._signals = Signals({*STOP_SIGNALS, signal.SIGCHLD})
+    def next(self, timeout_s: float) -> int | None:
+        """The number of the next one; None when there is none in that time."""
+
+
+class WorkerProcesses:
+    """The supervisor's side."""
+
+    def __init__(self, memory: int, signals: Heard) -> None:
+        """`memory` is the file descriptor that workers inherit; `signals` gives SIGNALS."""
+        self._signals = signals
         self._memory = memory
         self._lifeline, held = os.pipe()
         self._held: int | None = held
@@ -73,7 +80,7 @@ class WorkerProcesses:
     def wait(self, timeout_s: float) -> tuple[int | None, list[Ending]]:
         """Wait that long at most: SIGTERM or SIGINT if there was one, the workers that ended."""
         received = self._signals.next(timeout_s)
-        number = received if received in STOP_SIGNALS else None
+        number = None if received == signal.SIGCHLD else received
         oom_kills = _oom_kills()
         killed, self._oom_kills = oom_kills > self._oom_kills, oom_kills
         polled = [(slot, process.poll()) for slot, process in self._alive.items()]

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-STOP_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _EXIT_BASE: Final = 128
 _SAME_REQUEST_S: Final = 0.25
 """timeout(1) and some supervisors signal the process and its group: that is still one request."""
@@ -66,7 +66,7 @@ def stopping_on_signals() -> Iterator[threading.Event]:
 
     Behind the block signals do again what they did before.
     """
-    stop, signals = threading.Event(), Signals(STOP_SIGNALS)
+    stop, signals = threading.Event(), Signals(_SIGNALS)
 
     def watch() -> None:
         if signals.next() is None:
@@ -88,7 +88,7 @@ def stopping_on_signals() -> Iterator[threading.Event]:
 
 def stop_on_signals(grace_s: float) -> threading.Event:
     """An event that is set by the first SIGTERM or SIGINT. Call it before threads are started."""
-    stop, signals = threading.Event(), Signals(STOP_SIGNALS)
+    stop, signals = threading.Event(), Signals(_SIGNALS)
 
     def watch() -> None:
         signals.next()

@@ -23,8 +23,8 @@ from pipeline.edges.crash_guard import SharedMemory
 from pipeline.edges.heap import tune_memory
 from pipeline.edges.kafka import Owner
 from pipeline.edges.observe import configure_logging
-from pipeline.edges.processes import Place, WorkerProcesses, follow
-from pipeline.edges.signals import stop_on_signals, stopping_on_signals
+from pipeline.edges.processes import SIGNALS, Place, WorkerProcesses, follow
+from pipeline.edges.signals import Signals, stop_on_signals, stopping_on_signals
 from pipeline.endings import Ended
 from pipeline.exits import Exit
 from pipeline.ports import DataLossError, FencedError, RefusedError, TopicFacts, TransportError
@@ -105,7 +105,7 @@ def _work_alone(  # noqa: PLR0913, PLR0917  as of `work`
 def _in_several(settings: Settings, plan: Plan, owner: Owner, verdicts: Path | None) -> bool:
     """A process for each slot; whether they were stopped. Failure when one of them fails."""
     memory = SharedMemory.created(plan.slots)
-    processes = WorkerProcesses(memory.descriptor)
+    processes = WorkerProcesses(memory.descriptor, Signals(SIGNALS))
     part = _Part(plan, asdict(owner), None if verdicts is None else str(verdicts))
     os.environ[_VARIABLE] = msgspec.json.encode(part).decode()
     failed: Ended | None = None
