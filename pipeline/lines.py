@@ -150,21 +150,25 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def open_input(name: str) -> Iterator[Opened]:
-    """Open a file, or standard input when the name is `-`."""
+def open_input(name: str, called: str | None = None) -> Iterator[Opened]:
+    """Open a file, or standard input when the name is `-`.
+
+    `called` is how its lines and errors name it (None: by its name, as text).
+    """
     if name == STDIN:
         if sys.stdin is None:
             message = "standard input is closed"
             raise UnusableFileError(message)
         yield Opened(Input(STDIN, sys.stdin.buffer), size_of(sys.stdin.buffer))
         return
+    shown = printable(name) if called is None else called
     try:
         file = open(name, "rb")  # noqa: SIM115, PTH123  closed below; a name may be no Path
     except OSError as error:
-        message = f"{printable(name)}: can't be read: {error.strerror}"
+        message = f"{shown}: can't be read: {error.strerror}"
         raise UnusableFileError(message) from error
     with file:
-        yield Opened(Input(printable(name), file), size_of(file))
+        yield Opened(Input(shown, file), size_of(file))
 
 
 def size_of(file: IO[bytes]) -> int | None:

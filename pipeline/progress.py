@@ -14,8 +14,8 @@ class Progress(NamedTuple):
 
     what: str
     done: int
-    """Offsets."""
     total: int
+    unit: str = "offsets"
 
 
 OnProgress = Callable[[Progress], None]

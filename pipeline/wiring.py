@@ -226,7 +226,8 @@ def replay_session(
     )
     return replace(
         config,
-        raw_topic=plan.raw_topic,
+        raw_topic=plan.progress_topic,
+        raw_partitions=None if plan.archive is None else plan.archive.partitions,
         producer={**config.producer, **exactly_once},
     )
 
@@ -247,7 +248,7 @@ def replay_processor(
 def replay_offsets(settings: Settings, plan: Plan, *, stable: bool = False) -> ReplayOffsets:
     """How far a replay is."""
     return ReplayOffsets(
-        settings.kafka, plan.group, plan.raw_topic, settings.startup_timeout_s, stable=stable
+        settings.kafka, plan.group, plan.progress_topic, settings.startup_timeout_s, stable=stable
     )
 
 

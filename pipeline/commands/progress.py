@@ -44,4 +44,4 @@ class _Lines:
         tenth = step.done * _TENTH // step.total if step.total else _TENTH
         if (step.what, tenth) != self._said:
             self._said = (step.what, tenth)
-            click.echo(f"{step.what}: {tenth * _TENTH} % of {step.total} offsets", err=True)
+            click.echo(f"{step.what}: {tenth * _TENTH} % of {step.total} {step.unit}", err=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from pipeline.core.record import NO_PARTITION
+
 NO_ITEM: Final = -1
 """Stands for the missing index of an event outside batches."""
 _LARGEST: Final = 2**63
@@ -21,7 +23,10 @@ class Source(NamedTuple):
     """Index in a batch; NO_ITEM outside one."""
 
     def text(self) -> str:
-        """As headers have it."""
+        """As headers have it; of a file `file:line[:index]`."""
+        if self.partition == NO_PARTITION:
+            index = "" if self.item == NO_ITEM else f":{self.item}"
+            return f"{self.topic}:{self.offset}{index}"
         index = "" if self.item == NO_ITEM else f"/{self.item}"
         return f"{self.topic}/{self.partition}/{self.offset}{index}"
 

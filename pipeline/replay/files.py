@@ -7,26 +7,30 @@ An archived record is a line with `topic`, `partition` and `offset`:
 
 `key`, `value` and the values of headers are null, text, or `{"base64": "…"}` where the bytes are
 no UTF-8. A `value` that is any other object or array is that JSON, byte for byte. `timestamp`
-(Kafka's, epoch milliseconds), `key` and `headers` may be left out. Any other line is an event by
-itself, whose coordinates are `file:line`.
+(Kafka's, epoch milliseconds), `key` and `headers` may be left out. What `kcat -J` writes is an
+archived record too: there `payload` and `key` are text. Any other line is an event by itself, whose
+coordinates are `file:line`.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 from pipeline.core.record import Record
-from pipeline.lines import Input, UnusableFileError
+from pipeline.lines import Input, Line, UnusableFileError
 from pipeline.transform import line_record
 
 _LARGEST_PARTITION: Final = 2**31 - 1
 _LARGEST_OFFSET: Final = 2**63 - 1
 _TOPIC: Final = r"^[A-Za-z0-9._-]{1,249}$"
 _BASE64: Final = b'"base64"'
+_LETTER: Final = b'{"dead_letter":'
+_TOPIC_ID: Final = b'"topic_id":'
+"""So a line begins that `dlq export` wrote, and this is in it."""
 _Number = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_OFFSET)]
 
 
@@ -51,6 +55,22 @@ class _Archived(msgspec.Struct, forbid_unknown_fields=True):
     timestamp: _Number | None = None
 
 
+class _Kcat(msgspec.Struct, forbid_unknown_fields=True):
+    """As `kcat -J` writes a record."""
+
+    topic: Annotated[str, msgspec.Meta(pattern=_TOPIC)]
+    partition: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_PARTITION)]
+    offset: _Number
+    payload: str | None
+    key: str | None = None
+    headers: list[str | None] = []
+    """Names and values in turn."""
+    tstype: str = ""
+    ts: Annotated[int, msgspec.Meta(ge=-1, le=_LARGEST_OFFSET)] = -1
+    """Epoch milliseconds; -1: none."""
+    broker: int = -1
+
+
 _ABSENT: Final = msgspec.Raw(b"")
 
 
@@ -62,17 +82,33 @@ class _Probe(msgspec.Struct):
     offset: msgspec.Raw = _ABSENT
     event: msgspec.Raw = _ABSENT
     batch: msgspec.Raw = _ABSENT
+    value: msgspec.Raw = _ABSENT
+    payload: msgspec.Raw = _ABSENT
 
     @property
     def is_archived(self) -> bool:
         coordinates = _ABSENT not in (self.topic, self.partition, self.offset)
         return coordinates and self.event is _ABSENT and self.batch is _ABSENT
 
+    @property
+    def is_kcat(self) -> bool:
+        return self.value is _ABSENT and self.payload is not _ABSENT
+
 
 _probe: Final = msgspec.json.Decoder(_Probe).decode
 _read: Final = msgspec.json.Decoder(_Archived).decode
+_read_kcat: Final = msgspec.json.Decoder(_Kcat).decode
 _read_bytes: Final = msgspec.json.Decoder(_Bytes).decode
 _WRONG: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+class Numbered(NamedTuple):
+    """What a line holds."""
+
+    line: int
+    """Its number, from 1."""
+    record: Record | None
+    """None of a blank line."""
 
 
 def read_records(source: Input, received_at: int | None = None) -> Iterator[Record]:
@@ -81,26 +117,48 @@ def read_records(source: Input, received_at: int | None = None) -> Iterator[Reco
     `received_at` (epoch milliseconds) is the Kafka timestamp of lines that have none. Raises
     ArchiveError, which names file and line, and the errors of `lines`.
     """
+    for _, record in read_lines(source, received_at):
+        if record is not None:
+            yield record
+
+
+def read_lines(source: Input, received_at: int | None = None, after: int = 0) -> Iterator[Numbered]:
+    """Every line behind the first `after` of a file; see `read_records`.
+
+    Of those that are passed over it gives one now and then, without a record, so that whoever
+    waits hears of it.
+    """
     for lines in source.lines():
+        if lines and lines[-1].number <= after:
+            yield Numbered(lines[-1].number, None)
+            continue
         for line in lines:
-            if not line.text or line.text.isspace():
-                continue
-            if _is_archived(line.text):
-                try:
-                    yield read_archived(line.text, received_at)
-                except ArchiveError as error:
-                    raise ArchiveError(f"{source.name}:{line.number}: {error}") from error
-            else:
-                yield line_record(source.name, line, received_at)
+            if line.number > after:
+                yield Numbered(line.number, _record(source.name, line, received_at))
 
 
-def _is_archived(text: bytes) -> bool:
-    if b'"offset"' not in text:
-        return False
+def _record(name: str, line: Line, received_at: int | None) -> Record | None:
+    text = line.text
+    if not text or text.isspace():
+        return None
+    if text.startswith(_LETTER) and _TOPIC_ID in text:
+        what = "is a dead letter that `dlq export` wrote: `dlq import` sends it again"
+        raise ArchiveError(f"{name}:{line.number}: {what}")
+    probe = _archived(text) if b'"offset"' in text else None
+    if probe is None:
+        return line_record(name, line, received_at)
     try:
-        return _probe(text).is_archived
+        return _of_kcat(text, received_at) if probe.is_kcat else read_archived(text, received_at)
+    except ArchiveError as error:
+        raise ArchiveError(f"{name}:{line.number}: {error}") from error
+
+
+def _archived(text: bytes) -> _Probe | None:
+    try:
+        probe = _probe(text)
     except _WRONG:
-        return False  # the rules say what is wrong with it
+        return None  # the rules say what is wrong with it
+    return probe if probe.is_archived else None
 
 
 def read_archived(text: bytes, received_at: int | None = None) -> Record:
@@ -112,6 +170,18 @@ def read_archived(text: bytes, received_at: int | None = None) -> Record:
     except _WRONG as error:
         raise ArchiveError(f"is no archived record: {error}") from error
     timestamp = received_at if line.timestamp is None else line.timestamp
+    return Record(value, key, headers, timestamp, line.topic, line.partition, line.offset)
+
+
+def _of_kcat(text: bytes, received_at: int | None) -> Record:
+    try:
+        line = _read_kcat(text)
+        names, sent = line.headers[::2], line.headers[1::2]
+        headers = [(name or "", _bytes(each)) for name, each in zip(names, sent, strict=True)]
+    except _WRONG as error:
+        raise ArchiveError(f"is no record of kcat -J: {error}") from error
+    timestamp = line.ts if line.ts > 0 else received_at
+    value, key = _bytes(line.payload), _bytes(line.key)
     return Record(value, key, headers, timestamp, line.topic, line.partition, line.offset)
 
 

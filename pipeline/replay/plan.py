@@ -14,6 +14,7 @@ import msgspec
 
 from pipeline.core.record import Role
 from pipeline.core.timestamps import format_time
+from pipeline.replay.archive import Archive
 from pipeline.replay.filters import EVERY_EVENT, Filters
 from pipeline.window import EVER, Window
 
@@ -26,7 +27,7 @@ OF_REPLAY: Final = ".replay."
 
 @dataclass(frozen=True)
 class Part:
-    """A range of one partition of the raw topic."""
+    """A range of one partition of the raw topic; of files the only one, and lines for offsets."""
 
     partition: int
     start: int
@@ -54,6 +55,7 @@ class Plan:
 
     id: str
     raw_topic: str
+    """That is read; empty when files are."""
     raw_topic_id: str
     """Kafka's id of it: a topic created anew has other records at the same offsets."""
     parts: tuple[Part, ...]
@@ -86,6 +88,8 @@ class Plan:
     """Of a correction run: which results are written, as `replay.verdict.Kind` names them."""
     compared: dict[Role, str] = field(default_factory=dict)
     """Of a correction run: the topics that results are held against."""
+    archive: Archive | None = None
+    """Files that are read instead of the raw topic."""
 
     @property
     def group(self) -> str:
@@ -93,8 +97,27 @@ class Plan:
         return GROUP_PREFIX + self.id
 
     @property
+    def progress_topic(self) -> str:
+        """Beside whose partitions it is committed how far the replay is.
+
+        Files have none. The group of a replay is its own, so that any topic will do that every
+        replay needs.
+        """
+        return self.raw_topic if self.archive is None else PLANS_TOPIC
+
+    @property
+    def source(self) -> str:
+        """What is read, for people."""
+        return self.raw_topic if self.archive is None else self.archive.title
+
+    @property
+    def unit(self) -> str:
+        """What is counted to tell how far it is."""
+        return "offsets" if self.archive is None else "lines"
+
+    @property
     def offsets(self) -> int:
-        """Of all partitions."""
+        """Of all partitions; of files their lines."""
         return sum(part.offsets for part in self.parts)
 
     def transactional_id(self, slot: int) -> str:
@@ -110,7 +133,8 @@ class Plan:
         window = self.window
         return {
             "id": self.id,
-            "raw_topic": self.raw_topic,
+            "raw_topic": self.raw_topic or None,
+            "files": [file.plain() for file in self.archive.files] if self.archive else [],
             "group": self.group,
             "window": {"from": _time(window.start), "to": _time(window.end)},
             "slack_s": self.slack_ms / 1000,

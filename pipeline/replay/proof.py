@@ -2,21 +2,26 @@
 
 The outputs of one raw partition stand in an output partition in the order of their sources: a slot
 writes them so, and equal sources have equal keys. So an output whose source is not behind the one
-before it was written twice, and no memory of all sources is needed to find it.
+before it was written twice, and no memory of all sources is needed to find it. The lines of files
+stand in their order too. Archived coordinates may not: then all sources are noted in a file.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from pipeline.core.coordinates import Source, parse_source
-from pipeline.core.record import Record, Role
+from pipeline.core.record import NO_PARTITION, Record, Role
 from pipeline.core.replaynote import Totals
 from pipeline.ports import DataLossError, Ranges, Reader
 from pipeline.replay.plan import Plan
+from pipeline.replay.seen import Seen
+from pipeline.spill import spilling
 
 _SHOWN: Final = 5
 _BITS: Final = 8
@@ -66,25 +71,39 @@ class Proof:
         }
 
 
-def written(
+def written(  # noqa: PLR0913  most of them by keyword
     reader: Reader,
     plan: Plan,
     extents: Mapping[str, Mapping[int, tuple[int, int]]],
     *,
     slot: int | None = None,
     ordered: bool = True,
+    folder: Path | None = None,
 ) -> Proof:
     """What is in the outputs now, of one slot or of all.
 
     `extents` has the partitions of each output topic: first offset and the one after the last.
     `ordered`: sources are coordinates of the records that were read, not origins that these name.
+    `folder` takes temporary files, of archived records that are in no order.
     Raises DataLossError when a part of what was written is deleted, and TransportError.
     """
     roles = {target.topic: role for role, target in plan.outputs.items()}
-    book = _Book(plan, slot, ordered=ordered)
-    for record in reader.read(_ranges(plan, extents)):
-        book.add(roles[record.topic], record)
+    ranges = _ranges(plan, extents)
+    with _noted(plan, folder) as noted:
+        book = _Book(plan, slot, noted, ordered=ordered)
+        for record in reader.read(ranges):
+            book.add(roles[record.topic], record)
     return book.proof
+
+
+@contextmanager
+def _noted(plan: Plan, folder: Path | None) -> Iterator[Seen | None]:
+    """Where sources are noted; None when their order tells all."""
+    if plan.archive is None or plan.archive.in_order:
+        yield None
+        return
+    with spilling(), Seen(folder) as seen:
+        yield seen
 
 
 def _ranges(plan: Plan, extents: Mapping[str, Mapping[int, tuple[int, int]]]) -> Ranges:
@@ -103,20 +122,23 @@ def _ranges(plan: Plan, extents: Mapping[str, Mapping[int, tuple[int, int]]]) ->
 
 
 class _Book:
-    def __init__(self, plan: Plan, slot: int | None, *, ordered: bool) -> None:
+    def __init__(self, plan: Plan, slot: int | None, noted: Seen | None, *, ordered: bool) -> None:
         self.proof = Proof()
         self._id = plan.id.encode()
         self._topic = plan.raw_topic
+        self._archive = plan.archive
+        self._noted = noted
         self._parts = {part.partition: part for part in plan.parts}
         self._slots, self._slot = plan.slots, slot
         self._ordered = ordered
         self._seen: dict[tuple[int, int], bytearray] = {}
-        self._last: dict[tuple[Role, int, int], tuple[int, int]] = {}
+        self._last: dict[tuple[Role, str, int, int], tuple[int, int]] = {}
 
     def add(self, role: Role, record: Record) -> None:
         replay, name = _HEADERS[role]
         headers = dict(record.headers)
-        source = parse_source(headers.get(name) or b"")
+        text = headers.get(name) or b""
+        source = parse_source(text) if self._archive is None else self._archive.source(text)
         if headers.get(replay) != self._id:
             return
         if source is not None and self._slot not in {None, source.partition % self._slots}:
@@ -137,26 +159,39 @@ class _Book:
 
     def _place(self, role: Role, target: int, source: Source | None) -> None:
         proof = self.proof
-        part = self._parts.get(source.partition) if source else None
-        if (
-            source is None
-            or part is None
-            or source.topic != self._topic
-            or not part.start <= source.offset < part.end
-        ):
+        if source is None or not self._is_planned(source):
             proof.strange += 1
             self._show(source)
-            return
-        stream, at = (role, source.partition, target), (source.offset, source.item)
-        if at <= self._last.get(stream, (-1, -1)):
+        elif not self._is_new(role, target, source):
             proof.doubled += 1
             self._show(source)
-            return
+        elif self._archive is None:
+            if self._slot is not None:
+                self._see(source)
+            before = proof.positions.get(source.partition, 0)
+            proof.positions[source.partition] = max(source.offset + 1, before)
+
+    def _is_planned(self, source: Source) -> bool:
+        if self._archive is not None:
+            of_kafka = source.partition != NO_PARTITION
+            return of_kafka or self._archive.line_of(source) is not None
+        part = self._parts.get(source.partition)
+        inside = part is not None and part.start <= source.offset < part.end
+        return inside and source.topic == self._topic
+
+    def _is_new(self, role: Role, target: int, source: Source) -> bool:
+        place, offset = source.topic, source.offset
+        if self._archive is not None and source.partition == NO_PARTITION:
+            # The lines of all files are one stream, in their order.
+            place, offset = "", self._archive.line_of(source) or 0
+        elif self._noted is not None:
+            kind = "identify" if role is Role.IDENTIFY else "event"
+            return self._noted.is_new(f"{kind} {source.text()}".encode())
+        stream, at = (role, place, source.partition, target), (offset, source.item)
+        if at <= self._last.get(stream, (-1, -1)):
+            return False
         self._last[stream] = at
-        if self._slot is not None:
-            self._see(source)
-        behind = source.offset + 1
-        proof.positions[source.partition] = max(behind, proof.positions.get(source.partition, 0))
+        return True
 
     def _see(self, source: Source) -> None:
         """Count its record, once: a bit for each offset."""

@@ -8,7 +8,15 @@ import click
 
 from pipeline.command_tree import CommandTree, Listed
 from pipeline.commands.options import PIPELINE_FLAGS, require_kafka, with_settings
-from pipeline.commands.replay.options import DRY_RUN, EXECUTION, JSON, SOURCE, asked, with_options
+from pipeline.commands.replay.options import (
+    DRY_RUN,
+    EXECUTION,
+    FILES,
+    JSON,
+    SOURCE,
+    asked,
+    with_options,
+)
 from pipeline.settings import Settings
 
 _PACKAGE: Final = "pipeline.commands.replay"
@@ -21,7 +29,7 @@ _LISTED: Final = {
 
 @click.group(cls=CommandTree, listed=_LISTED, invoke_without_command=True)
 @with_settings(*PIPELINE_FLAGS)
-@with_options(*SOURCE, *EXECUTION, *DRY_RUN, JSON)
+@with_options(*SOURCE, *FILES, *EXECUTION, *DRY_RUN, JSON)
 def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
     """Run the rules over a window of the raw topic again, beside the live worker.
 

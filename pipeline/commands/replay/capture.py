@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipeline import __version__
@@ -23,8 +23,10 @@ from pipeline.edges.kafka.times import first_records_at
 from pipeline.ports import RefusedError, TopicFacts
 from pipeline.replay.bounds import Extent, Ranges, ranges, why_empty
 from pipeline.replay.plan import Part, Plan, Target
+from pipeline.replay.survey import Survey
 from pipeline.settings import Settings, SettingsError
 from pipeline.topics import refuse_forbidden
+from pipeline.window import Window
 from pipeline.wiring import WallClock, admin, range_reader, topic_names
 
 _SAMPLED: Final = 50
@@ -54,6 +56,8 @@ class Outlook:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     replication: int
+    survey: Survey | None = None
+    """Of files that are replayed."""
 
 
 def captured_ranges(asked: Asked, cluster: Admin) -> tuple[Ranges, Mapping[int, Extent]]:
@@ -103,28 +107,15 @@ def capture(asked: Asked) -> Outlook:
     facts = cluster.topics({*topic_names(settings), *names.values()})
     samples = _samples(settings, found.parts)
     firsts = [sample.first for sample in samples.values() if sample.first is not None]
-    where = outputs(asked, id_, facts, min(firsts, default=None), now)
-    plan = Plan(
-        id=id_,
-        raw_topic=settings.topics.raw,
-        raw_topic_id=facts[settings.topics.raw].id,
+    raw = facts[settings.topics.raw]
+    where = outputs(asked, id_, facts, raw, min(firsts, default=None), now)
+    plan = replace(
+        new_plan(asked, id_, now, where),
+        raw_topic=raw.name,
+        raw_topic_id=raw.id,
         parts=found.parts,
-        outputs={role: Target(name) for role, name in where.topics.items()},
-        contract=settings.contract(),
-        settings=settings_hash(settings),
-        version=__version__,
-        created_at=now,
-        created_by=whoami(),
-        transactional_id_prefix=settings.transactional_id_prefix,
         slots=min(asked.workers or 1, max(1, len(found.parts))),
-        window=found.window,
         slack_ms=asked.slack_ms if asked.end.time is not None else 0,
-        filters=asked.filters,
-        rate=asked.rate,
-        most=asked.most,
-        max_invalid_ratio=asked.ratio,
-        only=tuple(sorted(kind.value for kind in asked.only)),
-        compared=compared_topics(settings, asked.compare, asked.compare_letters),
     )
     empty = {
         part.partition: why_empty(plan.raw_topic, extents[part.partition], asked.start, asked.end)
@@ -138,7 +129,32 @@ def capture(asked: Asked) -> Outlook:
         empty,
         (*found.warnings, *where.warnings),
         found.notes,
-        max(1, facts[plan.raw_topic].replication),
+        max(1, raw.replication),
+    )
+
+
+def new_plan(asked: Asked, id_: str, now: int, where: Outputs) -> Plan:
+    """A plan in which only what is read is missing."""
+    settings = asked.settings
+    return Plan(
+        id=id_,
+        raw_topic="",
+        raw_topic_id="",
+        parts=(),
+        outputs={role: Target(name) for role, name in where.topics.items()},
+        contract=settings.contract(),
+        settings=settings_hash(settings),
+        version=__version__,
+        created_at=now,
+        created_by=whoami(),
+        transactional_id_prefix=settings.transactional_id_prefix,
+        window=Window(asked.start.time, asked.end.time),
+        filters=asked.filters,
+        rate=asked.rate,
+        most=asked.most,
+        max_invalid_ratio=asked.ratio,
+        only=tuple(sorted(kind.value for kind in asked.only)),
+        compared=compared_topics(settings, asked.compare, asked.compare_letters),
     )
 
 

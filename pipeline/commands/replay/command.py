@@ -14,6 +14,7 @@ from pipeline.commands.replay.capture import (
     settings_hash,
 )
 from pipeline.commands.replay.executing import execute, execute_part, is_part
+from pipeline.commands.replay.file_capture import capture_files, looked_at_again
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plan_view import print_plan
 from pipeline.commands.replay.plans_topic import PlansTopic, refuse_ended
@@ -35,7 +36,7 @@ def replay_or_plan(asked: Asked) -> None:
     elif asked.resume is not None:
         _resume(asked, asked.resume)
     else:
-        outlook = capture(asked)
+        outlook = capture_files(asked) if asked.files else capture(asked)
         print_plan(outlook, as_json=asked.as_json, executed=asked.execute)
         if asked.execute:
             _begin(asked, outlook)
@@ -45,7 +46,8 @@ def _begin(asked: Asked, outlook: Outlook) -> None:
     settings, where = asked.settings, outlook.outputs
     if not outlook.plan.offsets:
         why = [f"partition {number}: {reason}" for number, reason in outlook.empty.items()]
-        raise SettingsError([f"the window is empty, so there is nothing to do: {'; '.join(why)}"])
+        what = "; ".join(why) or "the files have no lines"
+        raise SettingsError([f"the window is empty, so there is nothing to do: {what}"])
     refuse_forbidden(where.existing.values(), "WRITE")
     plans, cluster = PlansTopic(settings), admin(settings)
     plans.create(outlook.replication)
@@ -60,7 +62,7 @@ def _begin(asked: Asked, outlook: Outlook) -> None:
     }
     record = plans.note(replace(plan, outputs=outputs), State.PLANNED)
     click.echo(f"replay {plan.id} begins", err=True)
-    execute(asked, record, "begun")
+    execute(asked, record, "begun", outlook.survey)
 
 
 def _resume(asked: Asked, id_: str) -> None:
@@ -69,7 +71,11 @@ def _resume(asked: Asked, id_: str) -> None:
     cluster.wait_until_reachable()
     record = plans.one(id_)
     refuse_ended(record)
-    refuse_other_topic(record.plan, cluster.topics([record.plan.raw_topic]))
+    survey = None
+    if record.plan.archive is None:
+        refuse_other_topic(record.plan, cluster.topics([record.plan.raw_topic]))
+    else:
+        survey = looked_at_again(record.plan.archive, asked.spill_dir)
     record = _with_rules_of_now(asked, record)
     plan = record.plan
     if asked.workers not in {None, plan.slots}:
@@ -77,7 +83,7 @@ def _resume(asked: Asked, id_: str) -> None:
             f"{plan.slots} workers, as planned: their number is fixed once a replay has begun",
             err=True,
         )
-    execute(asked, replace(record, plan=_adjusted(plan, asked)), "resumed")
+    execute(asked, replace(record, plan=_adjusted(plan, asked)), "resumed", survey)
 
 
 def _adjusted(plan: Plan, asked: Asked) -> Plan:

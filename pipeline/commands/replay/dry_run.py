@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -64,6 +64,8 @@ class DryRun:
     as_json: bool = False
     files: tuple[str, ...] = ()
     """Raw records of these instead of the raw topic."""
+    received_at: int | None = None
+    """When they were received, where they do not say it, epoch milliseconds."""
 
     def is_meant(self) -> Callable[[Record], bool] | None:
         """Tells the records of the window; None when all are."""
@@ -97,6 +99,7 @@ def rehearse(asked: Asked) -> None:
             asked.spill_dir,
             asked.as_json,
             asked.files,
+            asked.received_at,
         )
     )
     raise click.exceptions.Exit(code)
@@ -116,7 +119,7 @@ def dry_run(asked: DryRun) -> Exit:
             with Verdicts(asked.spill_dir) as verdicts:
                 report = compared(asked, processor, rehearsal, verdicts, on_progress)
         elif asked.files:
-            rehearsal.run(_records(asked.files))
+            rehearsal.run(_records(asked))
         else:
             _count(asked, rehearsal, on_progress)
     said = [*asked.ranges.warnings, *asked.ranges.notes]
@@ -144,10 +147,10 @@ def _count(asked: DryRun, rehearsal: Rehearsal, on_progress: OnProgress) -> None
         gauge.finished()
 
 
-def _records(files: Iterable[str]) -> Iterator[Record]:
-    for name in files:
+def _records(asked: DryRun) -> Iterator[Record]:
+    for name in asked.files:
         with open_input(name) as opened:
-            yield from read_records(opened.input)
+            yield from read_records(opened.input, asked.received_at)
 
 
 def compared(
@@ -159,7 +162,7 @@ def compared(
 ) -> Report:
     """Hold the window against the topics; the differences are in `verdicts`, and saved."""
     captured, reader = capture(asked), range_reader(asked.settings)
-    records = _records(asked.files) if asked.files else None
+    records = _records(asked) if asked.files else None
     comparison = Comparison(captured, processor, rehearsal, verdicts, asked.options)
     report = comparison.run(reader, asked.spill_dir, on_progress, records)
     if asked.newly_invalid is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.cli import Failure
+from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plans_topic import PlansTopic
 from pipeline.commands.replay.standing import Standing, standing
 from pipeline.core.readable import escaped
@@ -18,11 +20,12 @@ from pipeline.settings import Settings
 from pipeline.wiring import admin, range_reader, replay_offsets
 
 
-def say_end(settings: Settings, plan: Plan, *, stopped: bool, as_json: bool) -> None:
+def say_end(asked: Asked, plan: Plan, *, stopped: bool) -> None:
     """Say what was done, and prove it once all of it is.
 
     Ends the program: exit code 0 when everything adds up, 1 when not, 130 after a signal.
     """
+    settings, as_json = asked.settings, asked.as_json
     found = replay_offsets(settings, plan, stable=True).of(part.partition for part in plan.parts)
     now = standing(plan, found)
     if not now.is_finished:
@@ -30,7 +33,7 @@ def say_end(settings: Settings, plan: Plan, *, stopped: bool, as_json: bool) -> 
         if stopped:
             raise click.exceptions.Exit(Exit.INTERRUPTED)
         raise Failure(f"replay {plan.id} ended before its end: {way_on(plan)}", Exit.KAFKA)
-    proof = prove(settings, now)
+    proof = prove(settings, now, asked.spill_dir)
     PlansTopic(settings).note(plan, State.FINISHED)
     _say(now, proof, as_json=as_json)
     raise click.exceptions.Exit(Exit.OK if proof.ok else Exit.DIFFERENCE)
@@ -41,14 +44,14 @@ def way_on(plan: Plan) -> str:
     return f"`track-pipeline replay --resume {plan.id}` goes on"
 
 
-def prove(settings: Settings, now: Standing) -> Proof:
+def prove(settings: Settings, now: Standing, spill_dir: Path | None) -> Proof:
     """Read the outputs back, and compare them with what was counted."""
     plan, cluster = now.plan, admin(settings)
     extents = {
         target.topic: cluster.extents(target.topic, stable=True) for target in plan.outputs.values()
     }
     ordered = not settings.accept_origin_headers
-    proof = written(range_reader(settings), plan, extents, ordered=ordered)
+    proof = written(range_reader(settings), plan, extents, ordered=ordered, folder=spill_dir)
     return judged(proof, now.totals, ordered=ordered)
 
 
@@ -72,8 +75,9 @@ def _say(now: Standing, proof: Proof | None, *, as_json: bool) -> None:
 def lines(now: Standing) -> list[str]:
     """What was done, for people."""
     plan, totals = now.plan, now.totals
+    done = f"{now.done:,} of {plan.offsets:,} {plan.unit}"
     said = [
-        f"replay {plan.id}: {now.done:,} of {plan.offsets:,} offsets, {totals.records:,} records"
+        f"replay {plan.id}: {done}, {totals.records:,} records"
         + (f", {totals.left_out:,} more were not meant" if totals.left_out else "")
     ]
     for role, target in plan.outputs.items():

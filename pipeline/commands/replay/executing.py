@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -28,8 +30,8 @@ from pipeline.edges.signals import Signals, stop_on_signals, stopping_on_signals
 from pipeline.endings import Ended
 from pipeline.exits import Exit
 from pipeline.ports import DataLossError, FencedError, RefusedError, TopicFacts, TransportError
-from pipeline.replay.corrections import Corrections
 from pipeline.replay.plan import Plan, PlanRecord, State
+from pipeline.replay.survey import Survey
 from pipeline.settings import Settings
 from pipeline.topics import refuse_forbidden
 from pipeline.wiring import admin
@@ -47,8 +49,11 @@ class _Part(msgspec.Struct):
     """Path of the file of what differs; None when everything is written."""
 
 
-def execute(asked: Asked, record: PlanRecord, deed: str) -> None:
-    """Replay to the end, then prove it. Ends the program with the code that says how it went."""
+def execute(asked: Asked, record: PlanRecord, deed: str, survey: Survey | None) -> None:
+    """Replay to the end, then prove it. Ends the program with the code that says how it went.
+
+    `survey` is of the plan's files, if it has any.
+    """
     settings, plan = asked.settings, record.plan
     configure_logging(settings.log.format, settings.log.level)
     facts = output_facts(settings, plan)
@@ -65,10 +70,11 @@ def execute(asked: Asked, record: PlanRecord, deed: str) -> None:
                 corrections(plan, verdicts) as chosen,
                 stopping_on_signals() as stop,
                 watched(settings, plan),
+                _resumable(plan),
             ):
-                _work_alone(settings, plan, owner, facts, stop, chosen)
+                work(settings, plan, 0, owner, facts, stop, chosen, survey)
                 stopped = stop.is_set()
-    say_end(settings, plan, stopped=stopped, as_json=asked.as_json)
+    say_end(asked, plan, stopped=stopped)
 
 
 def output_facts(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
@@ -85,17 +91,11 @@ def output_facts(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
     return facts
 
 
-def _work_alone(  # noqa: PLR0913, PLR0917  as of `work`
-    settings: Settings,
-    plan: Plan,
-    owner: Owner,
-    facts: dict[str, TopicFacts],
-    stop: threading.Event,
-    chosen: Corrections | None,
-) -> None:
-    """The only slot. An error that leaves the replay as it was also says how to go on."""
+@contextmanager
+def _resumable(plan: Plan) -> Iterator[None]:
+    """An error that leaves the replay as it was also says how to go on."""
     try:
-        work(settings, plan, 0, owner, facts, stop, chosen)
+        yield
     except (FencedError, DataLossError):
         raise
     except TransportError as error:

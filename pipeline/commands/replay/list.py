@@ -36,8 +36,8 @@ def list_replays(settings: Settings, *, as_json: bool) -> None:
         click.echo("there are no replays", err=True)
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("id", "state", "begun", "by", "topic", "window", "offsets"):
-        table.add_column(name, justify="right" if name == "offsets" else "left")
+    for name in ("id", "state", "begun", "by", "source", "window", "size"):
+        table.add_column(name, justify="right" if name == "size" else "left")
     for record in records:
         table.add_row(*(Text(escaped(cell)) for cell in _cells(record)))
     output_console().print(table)
@@ -50,7 +50,7 @@ def _cells(record: PlanRecord) -> tuple[str, ...]:
         record.state.value,
         format_time(plan.created_at),
         plan.created_by,
-        plan.raw_topic,
+        plan.source,
         plan.window.text(),
-        f"{plan.offsets:,}",
+        f"{plan.offsets:,} {plan.unit}",
     )

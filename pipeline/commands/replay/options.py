@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 import click
 
 from pipeline.commands.moment import asked_at
+from pipeline.commands.options import received_at_option
 from pipeline.commands.parsed import Parsed
 from pipeline.replay.bounds import EARLIEST, LATEST, Bound, read_bound
 from pipeline.replay.corrections import read_only
@@ -46,6 +47,7 @@ class Asked:
     only: frozenset[Kind]
     dry_run: bool
     files: tuple[str, ...]
+    received_at: int | None
     compare: str | None
     compare_letters: str | None
     show: int
@@ -57,7 +59,7 @@ class Asked:
     @property
     def needs_kafka(self) -> bool:
         """Whether anything is read from a topic or written to one."""
-        return not self.files or self.compare is not None
+        return not (self.files and self.dry_run) or self.compare is not None
 
     @property
     def ratio(self) -> float:
@@ -112,6 +114,14 @@ FILTERS: Final = (
         Parsed("value", read_value_filter),
     ),
 )
+FILES: Final = (
+    click.option(
+        "--from-file", "files", multiple=True, metavar="FILE",
+        help="Events of a file instead of the raw topic: NDJSON, .gz, .zst; with --dry-run also - "
+        "for standard input. May be repeated.",
+    ),
+    received_at_option,
+)  # fmt: skip
 SOURCE: Final = (*WINDOW, *FILTERS)
 """Which raw events: for every command that reads some of them."""
 
@@ -166,11 +176,6 @@ EXECUTION: Final = (
 DRY_RUN: Final = (
     click.option(
         "--dry-run", is_flag=True, help="Only say what the rules make of it; nothing is written."
-    ),
-    click.option(
-        "--from-file", "files", multiple=True, metavar="FILE",
-        help="With --dry-run: events of a file (NDJSON, .gz, .zst, - for standard input) instead "
-        "of the raw topic. May be repeated.",
     ),
     click.option(
         "--compare", metavar="TOPIC",
@@ -231,8 +236,12 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
 
 
 def _refuse_for_files(wanted: Asked) -> None:
-    if not wanted.dry_run:
-        raise click.UsageError("--from-file is for --dry-run: a replay reads the raw topic")
+    if wanted.only:
+        raise click.UsageError("--only reads the raw topic: leave out --from-file")
+    if wanted.resume:
+        raise click.UsageError("--resume knows its files: leave out --from-file")
+    if (wanted.workers or 1) > 1:
+        raise click.UsageError("--workers: files are read by one worker, in their order")
     if wanted.start.offsets is not None or wanted.end.offsets is not None:
         raise click.UsageError("--from and --to are times with --from-file")
 
@@ -243,6 +252,8 @@ def _with_comparison(wanted: Asked) -> Asked:
         raise click.UsageError("--dry-run writes nothing: leave out --execute and --resume")
     if wanted.files:
         _refuse_for_files(wanted)
+    elif wanted.received_at is not None:
+        raise click.UsageError("--received-at is for --from-file: a topic's records have a time")
     if wanted.only and (wanted.dry_run or wanted.resume):
         raise click.UsageError("--only is for a new replay: leave out --dry-run and --resume")
     if wanted.only and wanted.compare is None:

@@ -69,13 +69,21 @@ def compared_topics(
     return found if letters is None else found | {Role.DEAD_LETTER: letters}
 
 
-def outputs(
-    asked: Asked, id_: str, facts: Mapping[str, TopicFacts], oldest: int | None, now: int
+def outputs(  # noqa: PLR0913, PLR0917  what they depend on
+    asked: Asked,
+    id_: str,
+    facts: Mapping[str, TopicFacts],
+    raw: TopicFacts,
+    oldest: int | None,
+    now: int,
 ) -> Outputs:
-    """What the outputs are; `oldest` is the time of the oldest record that is replayed."""
+    """What the outputs are.
+
+    `raw` is the topic that is read, or one like it; `oldest` is the time of the oldest record that
+    is replayed.
+    """
     names = output_names(asked, id_)
     live = topic_names(asked.settings).outputs(asked.settings)
-    raw = facts[asked.settings.topics.raw]
     warnings = [*_into_live(names, live)]
     new: list[TopicSpec] = []
     for role, spec in _specs(names, raw).items():

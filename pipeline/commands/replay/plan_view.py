@@ -12,9 +12,10 @@ from rich.text import Text
 
 from pipeline.commands.console import output_console
 from pipeline.commands.replay.capture import Outlook, Sample
+from pipeline.commands.replay.file_view import about_files, file_table, plain_survey
 from pipeline.core.readable import escaped
 from pipeline.core.timestamps import format_time
-from pipeline.replay.plan import Part
+from pipeline.replay.plan import Part, Plan
 
 _COLUMNS: Final = ("partition", "start", "end", "offsets", "bytes (about)", "first", "last")
 _MINUTE: Final = 60
@@ -37,17 +38,22 @@ def print_plan(outlook: Outlook, *, as_json: bool, executed: bool) -> None:
 def _print(outlook: Outlook, *, executed: bool) -> None:
     plan = outlook.plan
     console = output_console()
-    console.print(Text(escaped(f"replay of {plan.raw_topic} {_window(outlook)}".rstrip())))
-    table = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, justify="left" if name in {"first", "last"} else "right")
-    for part in plan.parts:
-        table.add_row(*map(Text, _cells(outlook, part)))
-    console.print(table)
+    console.print(Text(escaped(f"replay of {plan.source} {_window(outlook)}".rstrip())))
+    survey = outlook.survey
+    console.print(_partitions(outlook) if survey is None else file_table(survey.archive))
     for line in _lines(outlook):
         console.print(Text(escaped(line)), soft_wrap=True)
     if not executed:
         console.print("nothing was written; --execute does it")
+
+
+def _partitions(outlook: Outlook) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name in {"first", "last"} else "right")
+    for part in outlook.plan.parts:
+        table.add_row(*map(Text, _cells(outlook, part)))
+    return table
 
 
 def _window(outlook: Outlook) -> str:
@@ -78,14 +84,8 @@ def _moment(time: int | None) -> str:
 
 def _lines(outlook: Outlook) -> list[str]:
     plan, new = outlook.plan, {spec.name for spec in outlook.outputs.new}
-    workers = "one worker" if plan.slots == 1 else f"{plan.slots} workers"
-    said = [f"{plan.offsets:,} offsets in {len(plan.parts)} partitions, {workers}"]
-    if plan.slack_ms:
-        said.append(
-            f"records up to {plan.slack_ms / 1000:,.0f} s late are looked for behind the end; each "
-            "record's own time decides"
-        )
-    said.append("bytes are estimated from a sample of each partition's first and last records")
+    survey = outlook.survey
+    said = _about_topic(plan) if survey is None else about_files(survey)
     if not plan.filters.is_empty:
         said.append(f"only events with {json.dumps(plan.filters.plain(), ensure_ascii=False)}")
     for role, target in plan.outputs.items():
@@ -102,6 +102,18 @@ def _lines(outlook: Outlook) -> list[str]:
     return [*said, *outlook.notes]
 
 
+def _about_topic(plan: Plan) -> list[str]:
+    workers = "one worker" if plan.slots == 1 else f"{plan.slots} workers"
+    said = [f"{plan.offsets:,} offsets in {len(plan.parts)} partitions, {workers}"]
+    if plan.slack_ms:
+        said.append(
+            f"records up to {plan.slack_ms / 1000:,.0f} s late are looked for behind the end; each "
+            "record's own time decides"
+        )
+    said.append("bytes are estimated from a sample of each partition's first and last records")
+    return said
+
+
 def document(outlook: Outlook) -> dict[str, Any]:
     """As JSON values."""
     plan, new = outlook.plan, {spec.name for spec in outlook.outputs.new}
@@ -110,19 +122,8 @@ def document(outlook: Outlook) -> dict[str, Any]:
         **plan.plain(),
         "offsets": plan.offsets,
         "estimated_s": None if plan.rate is None else plan.offsets / plan.rate,
-        "partitions": [
-            {
-                "partition": part.partition,
-                "start": part.start,
-                "end": part.end,
-                "offsets": part.offsets,
-                "bytes_estimated": _bytes(part, outlook.samples[part.partition]),
-                "first": _moment(outlook.samples[part.partition].first) or None,
-                "last": _moment(outlook.samples[part.partition].last) or None,
-                "empty_because": outlook.empty.get(part.partition),
-            }
-            for part in plan.parts
-        ],
+        "partitions": [_partition(outlook, part) for part in plan.parts if not plan.archive],
+        "archive": None if outlook.survey is None else plain_survey(outlook.survey),
         "output_topics": [
             {
                 "topic": target.topic,
@@ -135,4 +136,18 @@ def document(outlook: Outlook) -> dict[str, Any]:
         ],
         "warnings": list(outlook.warnings),
         "notes": list(outlook.notes),
+    }
+
+
+def _partition(outlook: Outlook, part: Part) -> dict[str, Any]:
+    sample = outlook.samples[part.partition]
+    return {
+        "partition": part.partition,
+        "start": part.start,
+        "end": part.end,
+        "offsets": part.offsets,
+        "bytes_estimated": _bytes(part, sample),
+        "first": _moment(sample.first) or None,
+        "last": _moment(sample.last) or None,
+        "empty_because": outlook.empty.get(part.partition),
     }

@@ -11,6 +11,7 @@ from rich.text import Text
 from pipeline.commands.console import output_console
 from pipeline.commands.options import with_settings
 from pipeline.commands.replay.ending import lines
+from pipeline.commands.replay.file_view import file_table
 from pipeline.commands.replay.options import JSON
 from pipeline.commands.replay.plans_topic import PlansTopic
 from pipeline.commands.replay.standing import Standing, standing
@@ -44,6 +45,13 @@ def _print(record: PlanRecord, now: Standing) -> None:
     console = output_console()
     since = f"{record.state.value} by {record.by} at {format_time(record.at)}"
     console.print(Text(escaped(since)), soft_wrap=True)
+    archive = now.plan.archive
+    console.print(_partitions(now) if archive is None else file_table(archive, now.done))
+    for line in lines(now):
+        console.print(Text(escaped(line)), soft_wrap=True)
+
+
+def _partitions(now: Standing) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("partition", "start", "position", "end"):
         table.add_column(name, justify="right")
@@ -56,6 +64,4 @@ def _print(record: PlanRecord, now: Standing) -> None:
             f"{part.end:,}",
         )
         table.add_row(*(Text(str(cell)) for cell in cells))
-    console.print(table)
-    for line in lines(now):
-        console.print(Text(escaped(line)), soft_wrap=True)
+    return table

@@ -86,6 +86,11 @@ def _rebuilt(settings: Settings, plan: Plan, found: Mapping[int, At]) -> _Start:
             f"group {plan.group} has lost its offsets, and with accept_origin_headers the outputs "
             "do not tell how far it was: cancel it, and make a new replay"
         )
+    if plan.archive is not None:
+        raise DataLossError(
+            f"group {plan.group} has lost its offsets, and the outputs do not tell how many lines "
+            "are done: cancel it, and make a new replay"
+        )
     cluster, reader = admin(settings), range_reader(settings)
     extents = {
         target.topic: cluster.extents(target.topic, stable=True) for target in plan.outputs.values()

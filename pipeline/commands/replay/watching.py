@@ -95,7 +95,7 @@ class _Lines:
 
     def show(self, now: Standing) -> None:
         click.echo(
-            f"replay {now.plan.id}: {now.done:,} of {now.plan.offsets:,} offsets, "
+            f"replay {now.plan.id}: {now.done:,} of {now.plan.offsets:,} {now.plan.unit}, "
             f"{self._speed.text(now)}",
             err=True,
         )
@@ -109,7 +109,7 @@ class _Bars:
         self._tasks: dict[int, TaskID] = {
             part.partition: bars.add_task(f"partition {part.partition}", total=part.offsets)
             for part in plan.parts
-            if part.offsets
+            if part.offsets and plan.archive is None
         }
 
     def show(self, now: Standing) -> None:

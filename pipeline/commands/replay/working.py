@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Event
 from typing import Final
 
@@ -11,7 +12,9 @@ from pipeline.edges.kafka import Owner, ReplayBroker, SlotConfig
 from pipeline.edges.observe import LogMeter
 from pipeline.ports import FencedError, Session, Stop, TopicFacts
 from pipeline.replay.corrections import Corrections
+from pipeline.replay.file_collector import FileCollector
 from pipeline.replay.plan import Plan
+from pipeline.replay.survey import Survey
 from pipeline.settings import Settings
 from pipeline.wiring import make_replay_worker, replay_session
 
@@ -48,13 +51,14 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
     facts: dict[str, TopicFacts],
     stop: Stop,
     chosen: Corrections | None = None,
+    survey: Survey | None = None,
 ) -> None:
-    """Replay the slot, or only what is `chosen`.
+    """Replay the slot, or only what is `chosen`; with a `survey` its files.
 
     FencedError names who has taken over; others as of `Worker.run`.
     """
     done = Event()
-    broker = slot_broker(settings, plan, slot, owner, facts, stop, done.set)
+    broker = slot_broker(settings, plan, slot, owner, facts, stop, done.set, survey)
     meter = _Meter(settings.stats_interval_s)
     worker = make_replay_worker(settings, plan, broker, meter, chosen)
     until = _Until(stop, done)
@@ -78,6 +82,7 @@ def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
     facts: dict[str, TopicFacts],
     stop: Stop,
     on_end: Callable[[], None],
+    survey: Survey | None = None,
 ) -> ReplayBroker:
     """Sessions of one slot; `on_end` is called when everything is committed."""
     config = SlotConfig(
@@ -91,7 +96,14 @@ def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
         max_invalid_ratio=plan.max_invalid_ratio,
         stop=stop,
     )
+    if survey is not None:
+        config = replace(config, collector=_file_collector(config, survey))
     return ReplayBroker(config, on_end)
+
+
+def _file_collector(config: SlotConfig, survey: Survey) -> Callable[[], FileCollector]:
+    limits = config.session.batch
+    return lambda: FileCollector(survey, config.means, limits.max_bytes, limits.linger_s)
 
 
 def _meant(plan: Plan) -> Callable[[Record], bool] | None:

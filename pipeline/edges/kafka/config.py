@@ -29,6 +29,7 @@ class SessionConfig:
     producer: Mapping[str, Any] = field(repr=False)
     group: str
     raw_topic: str
+    """Beside whose partitions the positions are committed."""
     topics: Mapping[Role, str]
     """Where each role is written; DROPPED has none."""
     exactly_once: bool
@@ -41,3 +42,5 @@ class SessionConfig:
     deadline_s: float
     """For one commit, below the transaction's and the group's own time-outs."""
     startup_timeout_s: float
+    raw_partitions: int | None = None
+    """As many as the records name that do not come from a topic; None: they are the raw topic's."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from pipeline.core.record import NO_PARTITION
+
 _MASK: Final = 0xFFFFFFFF
 _M: Final = 0x5BD1E995
 _SEED: Final = 0x9747B28C
@@ -21,8 +23,11 @@ class PartitionMap:
         self._count = target_count
 
     def target(self, partition: int, key: bytes | None) -> int:
-        """The output partition of a record that was read from `partition` with this key."""
-        if self._same:
+        """The output partition of a record that was read from `partition` with this key.
+
+        NO_PARTITION, as the client knows it, leaves the choice to the client.
+        """
+        if self._same or partition == NO_PARTITION:
             return partition
         if key is None:
             return partition % self._count

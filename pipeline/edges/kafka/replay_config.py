@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from pipeline.core.record import Record
 from pipeline.edges.kafka.config import SessionConfig
@@ -19,6 +20,25 @@ class Owner:
     since: int
     """Epoch milliseconds."""
     deed: str
+
+
+class Collector(Protocol):
+    """The reading half of a session; positions are of partitions of the session's raw topic."""
+
+    reached: dict[int, int]
+    """Partition → where to go on; what is before was collected or left out."""
+    left_out: int
+    """Records that were read and are not meant, since `start`."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything was read."""
+
+    def start(self, positions: Mapping[int, int]) -> None:
+        """Read from these positions; what was read before is forgotten."""
+
+    def collect(self, most: int) -> list[Record]:
+        """Read until there are so many meant records, or the batch is full by bytes or time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +60,5 @@ class SlotConfig:
     max_invalid_ratio: float
     stop: Stop
     """Ends a pause that keeps the rate."""
+    collector: Callable[[], Collector] | None = None
+    """Reads something else than the raw topic."""

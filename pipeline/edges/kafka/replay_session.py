@@ -25,7 +25,7 @@ from pipeline.core.timestamps import format_time
 from pipeline.edges.kafka.bounded_collector import BoundedCollector
 from pipeline.edges.kafka.clients import make_consumer
 from pipeline.edges.kafka.errors import Causes, in_transaction
-from pipeline.edges.kafka.replay_config import SlotConfig
+from pipeline.edges.kafka.replay_config import Collector, SlotConfig
 from pipeline.edges.kafka.replay_offsets import At, ReplayOffsets
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
@@ -123,7 +123,12 @@ class ReplaySession:
         self._totals = last.totals if last else Totals()
         causes = Causes()
         self._consumer = _consumer(config, causes)
-        self._collector = BoundedCollector(self._consumer, config, causes)
+        # What reads no topic still commits for the consumer's group.
+        self._collector: Collector = (
+            BoundedCollector(self._consumer, config, causes)
+            if config.collector is None
+            else config.collector()
+        )
         self._collector.start(self._committed)
         self._due = 0.0
         # What is called for every output goes to the writer without a step between.

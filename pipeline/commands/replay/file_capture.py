@@ -1,0 +1,81 @@
+"""What a replay of files would do: the files, looked at once, and the outputs on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.commands.names import stamp
+from pipeline.commands.progress import shown_progress
+from pipeline.commands.replay.capture import Outlook, new_plan
+from pipeline.commands.replay.options import Asked
+from pipeline.commands.replay.outputs import output_names, outputs
+from pipeline.ports import TopicFacts
+from pipeline.replay.archive import Archive
+from pipeline.replay.file_collector import PARTITION
+from pipeline.replay.plan import Part
+from pipeline.replay.survey import Survey, survey, surveyed_again
+from pipeline.settings import Settings
+from pipeline.wiring import WallClock, admin, topic_names
+
+
+def capture_files(asked: Asked) -> Outlook:
+    """Make a plan; nothing is written. UnusableFileError, TransportError, SettingsError."""
+    settings, now = asked.settings, WallClock().now()
+    id_ = stamp(now)
+    cluster = admin(settings)
+    cluster.wait_until_reachable()
+    names = output_names(asked, id_)
+    with shown_progress(Console(stderr=True)) as on_progress:
+        found = survey(asked.files, asked.received_at, asked.spill_dir, on_progress)
+    facts = cluster.topics({*topic_names(settings), *names.values()})
+    raw = _raw(settings, facts, found.archive)
+    where = outputs(asked, id_, facts, raw, found.first, now)
+    plan = replace(
+        new_plan(asked, id_, now, where),
+        parts=(Part(PARTITION, 0, found.archive.lines),),
+        archive=found.archive,
+    )
+    return Outlook(
+        plan,
+        {},
+        where,
+        {},
+        (*where.warnings, *_warnings(found)),
+        (),
+        max(1, raw.replication),
+        found,
+    )
+
+
+def looked_at_again(archive: Archive, folder: Path | None) -> Survey:
+    """The files of a replay that goes on; UnusableFileError when one is not what was planned."""
+    with shown_progress(Console(stderr=True)) as on_progress:
+        return surveyed_again(archive, folder, on_progress)
+
+
+def _raw(settings: Settings, facts: Mapping[str, TopicFacts], archive: Archive) -> TopicFacts:
+    """The raw topic, whose like the outputs are; without one as many partitions as are archived."""
+    name = settings.topics.raw
+    unknown = TopicFacts(name, max(1, archive.partitions), 1, {})
+    return next(
+        (facts[each] for each in (name, settings.topics.enriched) if each in facts), unknown
+    )
+
+
+def _warnings(found: Survey) -> list[str]:
+    said = []
+    if found.repeated.count:
+        said.append(
+            f"{found.repeated.count:,} records are archived more than once: the first line of each "
+            "counts"
+        )
+    if found.without_time:
+        said.append(
+            f"{found.without_time:,} lines do not say when they were received: --received-at TIME "
+            "does; an event that does not say it either is written with a time of 1970"
+        )
+    return said
