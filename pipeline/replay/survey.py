@@ -200,6 +200,9 @@ def _paths(names: Sequence[str]) -> list[str]:
 
 
 def _size(path: str, shown: str) -> int:
+    # Opening a pipe would wait for somebody to write into it.
+    if Path(path).is_fifo():
+        raise UnusableFileError(f"{shown}: is a pipe, and can't be read a second time")
     with open_input(path, shown) as opened:
         if opened.size is None:
             raise UnusableFileError(f"{shown}: is no regular file, and can't be read a second time")

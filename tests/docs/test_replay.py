@@ -21,6 +21,7 @@ _SETTLED: Final = (
     (r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}", "ID"),
     (r"[a-z]+@[-.\w]+", "WHO"),
     (r"(?m)^( +[0-2] +0) .* TIME +TIME$", r"\1 … TIME TIME"),
+    (r"(?m)^reading the files: .*\n", ""),
     (r" +", " "),
 )
 """What differs from run to run, and the width of columns that follows from it."""
@@ -36,13 +37,13 @@ def settled(text: str) -> str:
 
 
 def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
-    """From the plan to a resume."""
+    """From the plan to a resume, and files."""
     variables = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": own_kafka.bootstrap_servers}
     for command in ("topics create --partitions 3", "generate --count 2000 --topic track.raw"):
         made = bash(f"track-pipeline {command}", tmp_path, variables)
         assert made.returncode == 0, made.stdout
     shown = blocks(PAGE, "sh")
-    assert len(shown) == len(("plan", "execute", "resume"))
+    assert len(shown) == len(("plan", "execute", "resume", "plan of files", "files"))
     for block in shown:
         ran = bash(block.text, tmp_path, variables)
         assert ran.returncode == 0, ran.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Producer
 
+from pipeline.core.record import NO_PARTITION
 from pipeline.edges.kafka.partitioner import PartitionMap, murmur2
 from pipeline.ports import TopicSpec
 from tests.brokers import RECENT, Sent, produce, read_topic
@@ -38,6 +39,11 @@ def test_another_number_of_partitions() -> None:
     partitions = PartitionMap(8, 5)
     assert partitions.target(7, b"21") == (JAVA[b"21"] & 0x7FFFFFFF) % 5
     assert partitions.target(7, None) == 2
+
+
+def test_no_partition() -> None:
+    """What comes from a file goes where the client puts it."""
+    assert {PartitionMap(*counts).target(NO_PARTITION, None) for counts in ((3, 3), (8, 5))} == {-1}
 
 
 @pytest.mark.kafka

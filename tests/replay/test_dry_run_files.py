@@ -55,6 +55,18 @@ def test_window_and_filters(tmp_path: Path) -> None:
     assert json.loads(_dry_run("--from-file", file, "--max", "2", "--json").out)["records"] == 2
 
 
+def test_received_at(tmp_path: Path) -> None:
+    """It is the time of lines that have none, and decides whether they are in the window."""
+    file = tmp_path / "a.ndjson"
+    file.write_bytes(b"\n".join([_archived(1, timestamp=1_700_000_000_000), event(2)]))
+    window = ("--from", "2024-01-01", "--json")
+    for moment in ("2024-02-01", "1706745600000"):
+        ran = _dry_run("--from-file", file, *window, "--received-at", moment)
+        document = json.loads(ran.out)
+        assert (document["records"], document["left_out"]) == (1, 1)
+        assert "received_at_unknown" not in document["warnings"]
+
+
 def test_a_hostile_line(tmp_path: Path) -> None:
     """One sentence with file and line."""
     file = tmp_path / "a.ndjson"
@@ -69,7 +81,11 @@ def test_a_hostile_line(tmp_path: Path) -> None:
     ("flags", "sentence"),
     [
         (("--from-file", "no-such-file", "--dry-run"), "no-such-file: can't be read"),
-        (("--from-file", "-"), "--from-file is for --dry-run"),
+        (("--from-file", "-"), "bootstrap.servers: is not set"),
+        (("--from-file", "a", "--only", "changed"), "--only reads the raw topic"),
+        (("--from-file", "a", "--resume", "r"), "--resume knows its files"),
+        (("--from-file", "a", "--workers", "2"), "files are read by one worker"),
+        (("--dry-run", "--received-at", "2026-01-01"), "--received-at is for --from-file"),
         (("--from-file", "-", "--dry-run", "--from", "0:1"), "are times with --from-file"),
         (("--from-file", "-", "--dry-run", "--compare", "t"), "bootstrap.servers: is not set"),
         (("--dry-run",), "bootstrap.servers: is not set"),

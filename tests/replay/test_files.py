@@ -10,9 +10,11 @@ import pytest
 import zstandard
 
 from pipeline.core.record import NO_PARTITION, Record
+from pipeline.deadletters.dialects import read_letter
+from pipeline.deadletters.export import line_of
 from pipeline.lines import BrokenInputError, UnusableFileError, open_input
-from pipeline.replay.files import read_records
-from tests.forged import event
+from pipeline.replay.files import read_lines, read_records
+from tests.forged import Forged, event
 
 BINARY = {"base64": "/w=="}
 
@@ -32,6 +34,12 @@ def _line(value: str = "{}", **members: object) -> bytes:
     named = {"topic": "track.raw", "partition": 2, "offset": 7, **members}
     fields = [f"{json.dumps(name)}: {json.dumps(each)}" for name, each in named.items()]
     return f'{{{", ".join(fields)}, "value": {value}}}'.encode()
+
+
+def _kcat(**members: object) -> bytes:
+    """As `kcat -J` writes it."""
+    named = {"topic": "track.raw", "partition": 2, "offset": 7, "payload": '{"a": 1.10}'}
+    return json.dumps(named | members).encode()
 
 
 def test_plain_events(tmp_path: Path) -> None:
@@ -61,6 +69,11 @@ def test_plain_events(tmp_path: Path) -> None:
             ),
             Record(b"\xff\xfe", b"\0", [("h", b"\xff")], None, "track.raw", 2, 7),
         ),
+        (
+            _kcat(tstype="create", ts=9, broker=0, key="k", headers=["h", "x", "h", None]),
+            Record(b'{"a": 1.10}', b"k", [("h", b"x"), ("h", None)], 9, "track.raw", 2, 7),
+        ),
+        (_kcat(ts=-1, key=None, payload=None), Record(None, None, [], None, "track.raw", 2, 7)),
     ],
 )
 def test_archived_records(tmp_path: Path, line: bytes, record: Record) -> None:
@@ -95,6 +108,7 @@ def test_an_event_with_such_members(tmp_path: Path) -> None:
         _line('{"base64": "A"}'),
         _line('{"base64": "AA==", "more": 1}'),
         _line(unknown=1),
+        _line(payload="{}"),
         b'{"topic": "t", "partition": 0, "offset": 0}',
     ],
 )
@@ -105,6 +119,34 @@ def test_hostile_lines(tmp_path: Path, line: bytes) -> None:
         _read(file)
     assert str(failure.value).startswith(f"{file}:2: is no archived record: ")
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize("line", [_kcat(payload={}), _kcat(headers=["h"]), _kcat(ts="now")])
+def test_hostile_lines_of_kcat(tmp_path: Path, line: bytes) -> None:
+    """What only looks like a record of kcat's is one sentence, too."""
+    with pytest.raises(UnusableFileError, match=":1: is no record of kcat -J: "):
+        _read(_written(tmp_path, line))
+
+
+def test_exported_letters(tmp_path: Path) -> None:
+    """A letter is no raw record, and would be refused for what stands around it."""
+    (record,) = Forged().clean(event(1))
+    letter = read_letter(record._replace(topic="track.dead-letter"))
+    file = _written(tmp_path, line_of(letter, "id", reveal=True))
+    with pytest.raises(UnusableFileError, match=":1: is a dead letter that `dlq export` wrote"):
+        _read(file)
+
+
+def test_after_some_lines(tmp_path: Path) -> None:
+    """What is before is passed over, whatever it holds; lines keep their numbers."""
+    file = _written(tmp_path, _line(partition=-1), event(1), b"", event(2))
+    with open_input(str(file)) as opened:
+        found = list(read_lines(opened.input, after=1))
+    assert [(line, record is None) for line, record in found] == [
+        (2, False), (3, True), (4, False)
+    ]  # fmt: skip
+    with open_input(str(file)) as opened:
+        assert list(read_lines(opened.input, after=4))[-1] == (4, None)
 
 
 def test_packed(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
 from pipeline.core.record import Record, Role
 from pipeline.core.replaynote import ReplayNote, Totals, newest, read_replay_note
 from pipeline.ports import DataLossError, Ranges
+from pipeline.replay.archive import Archive, PlannedFile
 from pipeline.replay.plan import Part, Plan, PlanRecord, State, Target, read_plan
 from pipeline.replay.proof import Proof, judged, written
 
@@ -107,6 +109,49 @@ def test_same_source_in_other_output_partitions() -> None:
     assert proof.ok
 
 
+FILES = (PlannedFile("a", "/a", 1, "", 4), PlannedFile("b:c", "/b:c", 1, "", 4))
+
+
+def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Proof:
+    plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order))
+    topics = _Topics([_good(source) for source in sources])
+    return judged(written(topics, plan, EXTENTS), Totals(enriched=len(sources)), ordered=True)
+
+
+@pytest.mark.parametrize(
+    ("sources", "in_order"),
+    [
+        (["a:1", "a:2:0", "a:2:1", "b:c:1", "raw/0/7", "b:c:2", "raw/2/1", "raw/0/8"], True),
+        (["raw/0/8", "raw/0/7", "a:1", "raw/0/7/0", "raw/0/7/1", "other/0/7"], False),
+    ],
+)
+def test_files(sources: list[str], in_order: bool) -> None:  # noqa: FBT001  a parameter
+    """Lines are in the order of the files; archived coordinates too, or it is known that not."""
+    assert _proof_of_files(sources, in_order=in_order).problems == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "in_order", "problem"),
+    [
+        (["a:1", "a:2", "a:1"], True, "there twice, such as of a:1"),
+        (["b:c:1", "a:4"], True, "there twice, such as of a:4"),
+        (["a:1:1", "a:1:0"], False, "there twice, such as of a:1:0"),
+        (["raw/0/1", "raw/0/1"], True, "there twice, such as of raw/0/1"),
+        (["raw/0/3", "raw/0/1", "raw/0/3"], False, "there twice, such as of raw/0/3"),
+        (["a:5"], True, "not of the plan, such as a:5"),
+        (["b:1"], False, "not of the plan, such as a source that can't be read"),
+    ],
+)
+def test_files_that_do_not_add_up(
+    sources: list[str],
+    in_order: bool,  # noqa: FBT001  a parameter
+    problem: str,
+) -> None:
+    """Outputs that are there twice or of other lines are found, with an example."""
+    (found,) = _proof_of_files(sources, in_order=in_order).problems
+    assert found == f"1 outputs are {problem}"
+
+
 def test_only_what_came_behind() -> None:
     """What was in a topic before is not read; what was deleted since can't be proven."""
     topics = _Topics([])
@@ -126,8 +171,9 @@ def test_positions_of_a_slot() -> None:
 
 def test_plans_and_notes_are_read_as_they_were_written() -> None:
     """Both are stored outside of the program; what is none of them is nothing."""
-    record = PlanRecord(PLAN, State.STARTED, 5, "me@here")
-    assert read_plan(record.encode()) == record
+    for plan in (PLAN, replace(PLAN, archive=Archive(FILES, 5, 3, in_order=True))):
+        record = PlanRecord(plan, State.STARTED, 5, "me@here")
+        assert read_plan(record.encode()) == record
     assert read_plan(b'{"plan": 1}') is None
     note = ReplayNote("o", "me", 1, "begun", 7, Totals(1, 2, 3, 4, {"a": 5}, {"b": 6}))
     assert read_replay_note(note.encode()) == note
