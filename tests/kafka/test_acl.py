@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -21,6 +22,7 @@ from tests.cli.program import Ran
 from tests.cli.program import run as run_program
 from tests.docs.shell import commands
 from tests.docs.texts import blocks, text
+from tests.forged import event
 from tests.kafka.acls import AUDIT, CREATE, TOPIC, WORKER, Right, grants, resource, table
 from tests.kafka.secure import Grant, SecureKafka, variables
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
@@ -280,8 +282,8 @@ def test_desk(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
     assert "1 letters done" in ran.out.decode(), ran.err
 
 
-def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
-    """A replay needs what its page lists, and names what is missing."""
+def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: Path) -> None:
+    """A replay needs what its page lists, and names what is missing; of files nothing of raw."""
     names = secure_pipeline.names
     _fill(secure_pipeline)
     topic, operation = ResourceType.TOPIC, AclOperation
@@ -308,4 +310,11 @@ def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
     said = json.loads(ran.out)
     assert said["proof"]["ok"]
     assert (said["enriched"], said["dead_letters"]) == (30, 1)
-    delete_topics(secure_pipeline.servers, [PLANS_TOPIC, *said["outputs"].values()])
+    secure_kafka.allow_only(rights[1:])
+    file = tmp_path / "a.ndjson"
+    file.write_bytes(event(1))
+    ran = _run(secure_kafka, secure_pipeline, *flags, "--from-file", str(file))
+    assert ran.code == Exit.OK, ran.err
+    assert "--received-at TIME does" in ran.err
+    topics = [*said["outputs"].values(), *json.loads(ran.out)["outputs"].values()]
+    delete_topics(secure_pipeline.servers, [PLANS_TOPIC, *topics])

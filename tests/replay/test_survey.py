@@ -50,6 +50,7 @@ def test_what_is_in_them(tmp_path: Path) -> None:
     [
         ([archived(0, 1), archived(1, 0), archived(0, 2)], True, []),
         ([archived(0, 2), archived(0, 1)], False, []),
+        ([archived(0, 1), archived(0, 1)], False, [3]),
         ([archived(0, 1), event(1), archived(0, 1), archived(0, 2), archived(0, 1)], False, [4, 6]),
     ],
 )

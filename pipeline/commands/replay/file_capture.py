@@ -60,10 +60,9 @@ def looked_at_again(archive: Archive, folder: Path | None) -> Survey:
 def _raw(settings: Settings, facts: Mapping[str, TopicFacts], archive: Archive) -> TopicFacts:
     """The raw topic, whose like the outputs are; without one as many partitions as are archived."""
     name = settings.topics.raw
+    visible = [facts[each] for each in (name, settings.topics.enriched) if each in facts]
     unknown = TopicFacts(name, max(1, archive.partitions), 1, {})
-    return next(
-        (facts[each] for each in (name, settings.topics.enriched) if each in facts), unknown
-    )
+    return next((topic for topic in visible if topic.partitions), unknown)
 
 
 def _warnings(found: Survey) -> list[str]:

@@ -33,7 +33,8 @@ def about_files(survey: Survey) -> list[str]:
     """What is in them, a line each."""
     plain = survey.records - survey.archived
     files = survey.archive.files
-    said = [f"{survey.archive.lines:,} lines in {len(files):,} files, one worker"]
+    where = "one file" if len(files) == 1 else f"{len(files):,} files"
+    said = [f"{survey.archive.lines:,} lines in {where}, one worker"]
     if survey.archived:
         topics = ", ".join(survey.topics)
         said.append(f"{survey.archived:,} archived records of {topics}; they keep their sources")

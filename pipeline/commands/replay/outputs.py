@@ -91,7 +91,7 @@ def outputs(  # noqa: PLR0913, PLR0917  what they depend on
         if model is not None and not model.partitions:
             warnings.append(
                 f"without DESCRIBE on topic {model.name} it is not known how many partitions it "
-                f"has: those of {raw.name} are taken"
+                f"has: {raw.partitions} are taken"
             )
             model = None
         if spec.name not in facts:
