@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -220,15 +220,29 @@ def _repeated(archive: Archive, folder: Path | None) -> LineSet:
     if archive.in_order:
         return repeated
     with spilling(), Seen(folder) as seen:
-        for file, start in zip(archive.files, archive.starts, strict=True):
-            with open_input(file.path, file.name) as opened:
-                for line, record in read_lines(opened.input):
-                    if record is None or record.partition == NO_PARTITION:
-                        continue
-                    place = f"{record.topic}/{record.partition}/{record.offset}"
-                    if not seen.is_new(place.encode()):
-                        repeated.add(start + line)
+        for line, record in _records(archive):
+            if record.partition == NO_PARTITION:
+                continue
+            place = f"{record.topic}/{record.partition}/{record.offset}"
+            if not seen.is_new(place.encode()):
+                repeated.add(line)
     return repeated
+
+
+def _records(archive: Archive) -> Iterator[tuple[int, Record]]:
+    """Every record with its line among all lines."""
+    for file, start in zip(archive.files, archive.starts, strict=True):
+        with open_input(file.path, file.name) as opened:
+            for line, record in read_lines(opened.input, archive.received_at):
+                if record is not None:
+                    yield start + line, record
+
+
+def records_of(survey: Survey) -> Iterator[Record]:
+    """The records as they are replayed: those that are archived twice once."""
+    for line, record in _records(survey.archive):
+        if line not in survey.repeated:
+            yield record
 
 
 def surveyed_again(

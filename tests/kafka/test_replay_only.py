@@ -102,6 +102,37 @@ def test_killed_and_resumed(worked: Pipeline) -> None:
     assert len(written) == len(set(written)) == 40
 
 
+def test_archived_records(worked: Pipeline, tmp_path: Path) -> None:
+    """The same corrections from files, in any order; what is archived twice is corrected once."""
+    raw = read_topic(worked.servers, worked.names.raw)
+    lines = [_archived(worked.names.raw, each) for each in (*raw[50:], *raw[:60])]
+    file = tmp_path / "archive.ndjson"
+    file.write_bytes(b"\n".join([*lines, event(2, properties={"revenue": 5})]))
+    before = read_topic(worked.servers, worked.names.enriched)
+    flags = ("--only", "changed,newly-valid", "--from-file", str(file), "--execute", "--json")
+    ran = _replay(worked, *flags)
+    assert ran.code == Exit.OK, ran.err
+    assert "It differs: 20 changed, 20 newly-valid (of 80 events)." in ran.err
+    document = json.loads(ran.out)
+    assert (document["proof"]["ok"], document["proof"]["enriched"]) == (True, 40)
+    replaced = _replaced(read_topic(worked.servers, document["outputs"]["enriched"]))
+    assert len(set(replaced)) == 40
+    assert read_topic(worked.servers, worked.names.enriched) == before
+
+
+def _archived(topic: str, record: Stored) -> bytes:
+    return json.dumps(
+        {
+            "topic": topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": record.timestamp,
+            "key": (record.key or b"").decode(),
+            "value": (record.value or b"").decode(),
+        }
+    ).encode()
+
+
 def _finished(pipeline: Pipeline, *flags: str) -> str:
     """What a replay in a process of its own has said on standard output."""
     process = pipeline.start_command("replay", *flags, env=_RULES)

@@ -82,7 +82,6 @@ def test_a_hostile_line(tmp_path: Path) -> None:
     [
         (("--from-file", "no-such-file", "--dry-run"), "no-such-file: can't be read"),
         (("--from-file", "-"), "bootstrap.servers: is not set"),
-        (("--from-file", "a", "--only", "changed"), "--only reads the raw topic"),
         (("--from-file", "a", "--resume", "r"), "--resume knows its files"),
         (("--from-file", "a", "--workers", "2"), "files are read by one worker"),
         (("--dry-run", "--received-at", "2026-01-01"), "--received-at is for --from-file"),

@@ -20,17 +20,23 @@ from pipeline.core.record import Role
 from pipeline.replay.bounds import Ranges
 from pipeline.replay.corrections import Corrections
 from pipeline.replay.plan import Plan
+from pipeline.replay.survey import Survey
 from pipeline.replay.verdicts import SavedVerdicts, Verdicts
 from pipeline.settings import Settings
 
 
 @contextmanager
 def differences(
-    settings: Settings, plan: Plan, newly_invalid: IO[bytes] | None, spill_dir: Path | None
+    settings: Settings,
+    plan: Plan,
+    newly_invalid: IO[bytes] | None,
+    spill_dir: Path | None,
+    survey: Survey | None,
 ) -> Iterator[Path | None]:
     """The file of what differs while the context lasts; None of a replay that writes everything.
 
-    Says on standard error what differs. Raises TransportError, RefusedError, OSError.
+    `survey` is of the plan's files, if it has any. Says on standard error what differs. Raises
+    TransportError, RefusedError, OSError.
     """
     if not plan.only:
         yield None
@@ -44,6 +50,8 @@ def differences(
         compare_letters=plan.compared.get(Role.DEAD_LETTER),
         newly_invalid=newly_invalid,
         spill_dir=spill_dir,
+        files=tuple(file.name for file in plan.archive.files) if plan.archive else (),
+        survey=survey,
     )
     with Verdicts(spill_dir) as verdicts:
         with shown_progress(Console(stderr=True)) as on_progress:

@@ -36,6 +36,7 @@ from pipeline.replay.dry_run import Rehearsal
 from pipeline.replay.files import read_records
 from pipeline.replay.filters import EVERY_EVENT, Filters, processor_for
 from pipeline.replay.report import Report
+from pipeline.replay.survey import Survey, records_of
 from pipeline.replay.verdicts import Verdicts
 from pipeline.settings import Settings
 from pipeline.topics import refuse_forbidden
@@ -66,6 +67,8 @@ class DryRun:
     """Raw records of these instead of the raw topic."""
     received_at: int | None = None
     """When they were received, where they do not say it, epoch milliseconds."""
+    survey: Survey | None = None
+    """Of these files, where they are those of a replay."""
 
     def is_meant(self) -> Callable[[Record], bool] | None:
         """Tells the records of the window; None when all are."""
@@ -148,6 +151,9 @@ def _count(asked: DryRun, rehearsal: Rehearsal, on_progress: OnProgress) -> None
 
 
 def _records(asked: DryRun) -> Iterator[Record]:
+    if asked.survey is not None:
+        yield from records_of(asked.survey)
+        return
     for name in asked.files:
         with open_input(name) as opened:
             yield from read_records(opened.input, asked.received_at)

@@ -62,7 +62,7 @@ def execute(asked: Asked, record: PlanRecord, deed: str, survey: Survey | None) 
     if record.state is State.PLANNED:
         PlansTopic(settings).note(plan, State.STARTED)
     tune_memory()
-    with differences(settings, plan, asked.newly_invalid, asked.spill_dir) as verdicts:
+    with differences(settings, plan, asked.newly_invalid, asked.spill_dir, survey) as verdicts:
         if plan.slots > 1:
             stopped = _in_several(settings, plan, owner, verdicts)
         else:

@@ -236,8 +236,6 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
 
 
 def _refuse_for_files(wanted: Asked) -> None:
-    if wanted.only:
-        raise click.UsageError("--only reads the raw topic: leave out --from-file")
     if wanted.resume:
         raise click.UsageError("--resume knows its files: leave out --from-file")
     if (wanted.workers or 1) > 1:
