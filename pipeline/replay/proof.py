@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.core.coordinates import Source, parse_source
+from pipeline.core.coordinates import NO_ITEM, Source, parse_source
 from pipeline.core.record import NO_PARTITION, Record, Role
 from pipeline.core.replaynote import Totals
 from pipeline.ports import DataLossError, Ranges, Reader
@@ -78,27 +78,32 @@ def written(  # noqa: PLR0913  most of them by keyword
     *,
     slot: int | None = None,
     ordered: bool = True,
-    folder: Path | None = None,
+    noted: Seen | None = None,
 ) -> Proof:
     """What is in the outputs now, of one slot or of all.
 
     `extents` has the partitions of each output topic: first offset and the one after the last.
     `ordered`: sources are coordinates of the records that were read, not origins that these name.
-    `folder` takes temporary files, of archived records that are in no order.
+    `noted` takes the sources where their order does not tell all, see `noting`; for one slot of a
+    replay of files also the names of all records that have an output, see `name_of`.
     Raises DataLossError when a part of what was written is deleted, and TransportError.
     """
     roles = {target.topic: role for role, target in plan.outputs.items()}
     ranges = _ranges(plan, extents)
-    with _noted(plan, folder) as noted:
-        book = _Book(plan, slot, noted, ordered=ordered)
-        for record in reader.read(ranges):
-            book.add(roles[record.topic], record)
+    book = _Book(plan, slot, noted, ordered=ordered)
+    for record in reader.read(ranges):
+        book.add(roles[record.topic], record)
     return book.proof
 
 
+def name_of(source: Source) -> bytes:
+    """Of a source's whole record."""
+    return f"record {source._replace(item=NO_ITEM).text()}".encode()
+
+
 @contextmanager
-def _noted(plan: Plan, folder: Path | None) -> Iterator[Seen | None]:
-    """Where sources are noted; None when their order tells all."""
+def noting(plan: Plan, folder: Path | None) -> Iterator[Seen | None]:
+    """Where sources are noted, in a temporary file; None when their order tells all."""
     if plan.archive is None or plan.archive.in_order:
         yield None
         return
@@ -165,7 +170,10 @@ class _Book:
         elif not self._is_new(role, target, source):
             proof.doubled += 1
             self._show(source)
-        elif self._archive is None:
+        elif self._archive is not None:
+            if self._slot is not None and self._noted is not None:
+                proof.found.records += self._noted.is_new(name_of(source))
+        else:
             if self._slot is not None:
                 self._see(source)
             before = proof.positions.get(source.partition, 0)

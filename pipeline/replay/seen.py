@@ -8,6 +8,7 @@ from typing import Final
 from pipeline.spill import CACHE_KIB, Spill
 
 _SCHEMA: Final = "CREATE TABLE seen (name BLOB PRIMARY KEY) WITHOUT ROWID;"
+_FIND: Final = "SELECT 1 FROM seen WHERE name = ?"
 _INSERT: Final = "INSERT OR IGNORE INTO seen VALUES (?)"
 
 
@@ -21,3 +22,6 @@ class Seen(Spill):
     def is_new(self, name: bytes) -> bool:
         """Whether it was never asked for before."""
         return self._insert.execute(_INSERT, (name,)).rowcount > 0
+
+    def __contains__(self, name: bytes) -> bool:
+        return self._database.execute(_FIND, (name,)).fetchone() is not None

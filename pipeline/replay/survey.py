@@ -78,6 +78,8 @@ class Survey:
     last: int | None
     repeated: LineSet
     """Lines whose record an earlier line has archived."""
+    folder: Path | None
+    """Takes temporary files; None: the system's."""
 
 
 @dataclass
@@ -157,6 +159,7 @@ def survey(
         found.first,
         found.last,
         _repeated(archive, folder),
+        folder,
     )
 
 
@@ -238,11 +241,11 @@ def _records(archive: Archive) -> Iterator[tuple[int, Record]]:
                     yield start + line, record
 
 
-def records_of(survey: Survey) -> Iterator[Record]:
-    """The records as they are replayed: those that are archived twice once."""
+def records_of(survey: Survey) -> Iterator[tuple[int, Record]]:
+    """The records as they are replayed, each with its line: those that are archived twice once."""
     for line, record in _records(survey.archive):
         if line not in survey.repeated:
-            yield record
+            yield line, record
 
 
 def surveyed_again(

@@ -187,6 +187,29 @@ def test_filters_and_no_topics(bare_pipeline: Pipeline, files: tuple[str, ...]) 
     assert bare_pipeline.admin.topics([f"{bare_pipeline.names.enriched}.replay.{id_}"])
 
 
+def test_offsets_that_are_gone(pipeline: Pipeline, files: tuple[str, ...]) -> None:
+    """They are rebuilt from the sources of the outputs: nothing is written a second time."""
+    process, id_ = _begun(pipeline, *files, *SLOW)
+    _wait_for_lines(pipeline, id_, 1700)
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE_S)
+    # The group is deleted once the transaction of the process that was killed is over.
+    pipeline.wait_for(lambda: _is_forgotten(pipeline, id_), "forgetting the offsets")
+    again = pipeline.start_command("replay", "--resume", id_, "--rate", "1000000", "--json")
+    assert again.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
+    said = _said(pipeline, "command-2")
+    assert set(_sources(pipeline, id_).values()) == {1}
+    assert said["proof"]["ok"]
+    assert said["enriched"] + said["dead_letters"] == len(_sources(pipeline, id_))
+
+
+def _is_forgotten(pipeline: Pipeline, id_: str) -> bool:
+    (deleted,) = pipeline.admin._client.delete_consumer_groups(  # noqa: SLF001
+        [f"track-replay.{id_}"]
+    ).values()
+    return deleted.exception() is None
+
+
 def test_doubled_output_is_found(pipeline: Pipeline, files: tuple[str, ...]) -> None:
     """A copy of one output makes the proof fail, also where coordinates are in no order."""
     process, id_ = _begun(pipeline, *files)

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.core.coordinates import Source
 from pipeline.core.record import Record, Role
 from pipeline.core.replaynote import ReplayNote, Totals, newest, read_replay_note
 from pipeline.ports import DataLossError, Ranges
 from pipeline.replay.archive import Archive, PlannedFile
 from pipeline.replay.plan import Part, Plan, PlanRecord, State, Target, read_plan
-from pipeline.replay.proof import Proof, judged, written
+from pipeline.replay.proof import Proof, judged, name_of, noting, written
+from pipeline.replay.seen import Seen
 
 PLAN = Plan(
     id="r1",
@@ -115,7 +117,9 @@ FILES = (PlannedFile("a", "/a", 1, "", 4), PlannedFile("b:c", "/b:c", 1, "", 4))
 def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Proof:
     plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order))
     topics = _Topics([_good(source) for source in sources])
-    return judged(written(topics, plan, EXTENTS), Totals(enriched=len(sources)), ordered=True)
+    with noting(plan, None) as noted:
+        proof = written(topics, plan, EXTENTS, noted=noted)
+    return judged(proof, Totals(enriched=len(sources)), ordered=True)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +171,18 @@ def test_positions_of_a_slot() -> None:
     proof = written(_Topics(records), PLAN, EXTENTS, slot=1)
     assert proof.positions == {1: 4}
     assert (proof.found.enriched, proof.found.records) == (3, 2)
+
+
+def test_records_of_files_that_have_an_output() -> None:
+    """They are noted, each once, so that lost offsets can be told from them."""
+    plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order=True))
+    sources = ["a:1:0", "a:1:1", "raw/1/7", "raw/0/9/0", "raw/0/9/1"]
+    with Seen() as noted:
+        topics = _Topics([_good(source) for source in sources])
+        proof = written(topics, plan, EXTENTS, slot=0, noted=noted)
+        records = (Source("a", -1, 1), Source("raw", 1, 7), Source("raw", 0, 9), Source("a", -1, 2))
+        assert [name_of(source) in noted for source in records] == [True, True, True, False]
+    assert (proof.found.records, proof.found.enriched, proof.doubled) == (3, 5, 0)
 
 
 def test_plans_and_notes_are_read_as_they_were_written() -> None:

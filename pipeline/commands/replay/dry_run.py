@@ -152,7 +152,7 @@ def _count(asked: DryRun, rehearsal: Rehearsal, on_progress: OnProgress) -> None
 
 def _records(asked: DryRun) -> Iterator[Record]:
     if asked.survey is not None:
-        yield from records_of(asked.survey)
+        yield from (record for _, record in records_of(asked.survey))
         return
     for name in asked.files:
         with open_input(name) as opened:

@@ -15,7 +15,7 @@ from pipeline.commands.replay.standing import Standing, standing
 from pipeline.core.readable import escaped
 from pipeline.exits import Exit
 from pipeline.replay.plan import Plan, State
-from pipeline.replay.proof import Proof, judged, written
+from pipeline.replay.proof import Proof, judged, noting, written
 from pipeline.settings import Settings
 from pipeline.wiring import admin, range_reader, replay_offsets
 
@@ -51,7 +51,8 @@ def prove(settings: Settings, now: Standing, spill_dir: Path | None) -> Proof:
         target.topic: cluster.extents(target.topic, stable=True) for target in plan.outputs.values()
     }
     ordered = not settings.accept_origin_headers
-    proof = written(range_reader(settings), plan, extents, ordered=ordered, folder=spill_dir)
+    with noting(plan, spill_dir) as noted:
+        proof = written(range_reader(settings), plan, extents, ordered=ordered, noted=noted)
     return judged(proof, now.totals, ordered=ordered)
 
 

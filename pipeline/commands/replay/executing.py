@@ -58,7 +58,7 @@ def execute(asked: Asked, record: PlanRecord, deed: str, survey: Survey | None) 
     configure_logging(settings.log.format, settings.log.level)
     facts = output_facts(settings, plan)
     owner = new_owner(deed)
-    take_over(settings, record, facts, owner)
+    take_over(settings, record, facts, owner, survey=survey)
     if record.state is State.PLANNED:
         PlansTopic(settings).note(plan, State.STARTED)
     tune_memory()

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.commands.names import whoami
-from pipeline.core.replaynote import ReplayNote, Totals
+from pipeline.core.coordinates import Source
+from pipeline.core.replaynote import ReplayNote
 from pipeline.edges.kafka import At, Owner, ReplayClaim, last_notes
 from pipeline.ports import DataLossError, TopicFacts
+from pipeline.replay.file_collector import PARTITION
 from pipeline.replay.plan import Plan, PlanRecord, State
-from pipeline.replay.proof import written
+from pipeline.replay.proof import Proof, name_of, written
+from pipeline.replay.seen import Seen
+from pipeline.replay.survey import Survey, records_of
 from pipeline.settings import Settings
+from pipeline.spill import spilling
 from pipeline.wiring import WallClock, admin, range_reader, replay_session
 
 _TOKEN_BYTES: Final = 8
@@ -32,17 +37,19 @@ def new_owner(deed: str) -> Owner:
     return Owner(secrets.token_hex(_TOKEN_BYTES), whoami(), WallClock().now(), deed)
 
 
-def take_over(
+def take_over(  # noqa: PLR0913  most of them by keyword
     settings: Settings,
     record: PlanRecord,
     facts: dict[str, TopicFacts],
     owner: Owner,
     *,
     to_write: bool = True,
+    survey: Survey | None = None,
 ) -> None:
     """Become the owner: from then on no other process can write for the replay.
 
-    Not `to_write`: offsets that are gone do not matter. Raises FencedError when another process
+    Not `to_write`: offsets that are gone do not matter. `survey` is of the plan's files, if it has
+    any. Raises FencedError when another process
     does the same at this moment, DataLossError when nobody knows where to go on.
     """
     plan = record.plan
@@ -55,7 +62,10 @@ def take_over(
     ]
     with closing(ReplayClaim(slots)) as claim:
         found = claim.found()
-        start = _start(settings, record, found) if to_write else _any_start(plan, found)
+        if not to_write or _is_known(record, found):
+            start = _any_start(plan, found)
+        else:
+            start = _rebuilt(settings, plan, found, survey)
         claim.take(start.offsets, owner, start.notes)
 
 
@@ -65,17 +75,19 @@ def _any_start(plan: Plan, found: Mapping[int, At]) -> _Start:
     return _Start(starts | known, last_notes(found, plan.slots))
 
 
-def _start(settings: Settings, record: PlanRecord, found: Mapping[int, At]) -> _Start:
-    plan = record.plan
-    if found.keys() >= {part.partition for part in plan.parts}:
-        return _any_start(plan, found)
+def _is_known(record: PlanRecord, found: Mapping[int, At]) -> bool:
+    """Whether the offsets tell how far it is."""
     if not found and record.state is State.PLANNED:
-        # Nothing was written yet: the offsets are committed before the first output.
-        return _any_start(plan, {})
-    return _rebuilt(settings, plan, found)
+        return True  # nothing was written yet: the offsets are committed before the first output
+    return found.keys() >= {part.partition for part in record.plan.parts}
 
 
-def _rebuilt(settings: Settings, plan: Plan, found: Mapping[int, At]) -> _Start:
+def _rebuilt(
+    settings: Settings,
+    plan: Plan,
+    found: Mapping[int, At],
+    survey: Survey | None,
+) -> _Start:
     """The offsets have expired or were deleted: what is written tells how far it was.
 
     A transaction holds all outputs of its records, and records are done in their order. So behind
@@ -86,21 +98,32 @@ def _rebuilt(settings: Settings, plan: Plan, found: Mapping[int, At]) -> _Start:
             f"group {plan.group} has lost its offsets, and with accept_origin_headers the outputs "
             "do not tell how far it was: cancel it, and make a new replay"
         )
-    if plan.archive is not None:
-        raise DataLossError(
-            f"group {plan.group} has lost its offsets, and the outputs do not tell how many lines "
-            "are done: cancel it, and make a new replay"
-        )
     cluster, reader = admin(settings), range_reader(settings)
     extents = {
         target.topic: cluster.extents(target.topic, stable=True) for target in plan.outputs.values()
     }
+    if survey is not None:
+        with spilling(), Seen(survey.folder) as noted:
+            proof = written(reader, plan, extents, slot=0, noted=noted)
+            done = _lines_done(survey, noted)
+        return _Start({PARTITION: done}, {0: _rebuilt_note(proof)})
     positions = {part.partition: part.start for part in plan.parts}
     notes = last_notes(found, plan.slots)
     for slot in range(plan.slots):
         proof = written(reader, plan, extents, slot=slot)
         positions |= proof.positions
-        if notes[slot] is None:
-            totals: Totals = proof.found
-            notes[slot] = ReplayNote("", "", 0, "rebuilt", 0, totals)
+        notes[slot] = notes[slot] or _rebuilt_note(proof)
     return _Start(positions | {n: at.offset for n, at in found.items()}, notes)
+
+
+def _rebuilt_note(proof: Proof) -> ReplayNote:
+    return ReplayNote("", "", 0, "rebuilt", 0, proof.found)
+
+
+def _lines_done(survey: Survey, noted: Seen) -> int:
+    """Up to the last line whose record has an output; archived records may be in any order."""
+    done = 0
+    for line, record in records_of(survey):
+        if name_of(Source(record.topic, record.partition, record.offset)) in noted:
+            done = line
+    return done
