@@ -12,8 +12,10 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Producer
 
+from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.exits import Exit
-from tests.brokers import read_topic
+from pipeline.ports import TopicSpec
+from tests.brokers import delete_topics, read_topic
 from tests.cli.program import run
 from tests.forged import event
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
@@ -184,7 +186,25 @@ def test_filters_and_no_topics(bare_pipeline: Pipeline, files: tuple[str, ...]) 
     assert process.wait(PATIENCE_S) == Exit.OK, bare_pipeline.text("command-1")
     said = _said(bare_pipeline, "command-1")
     assert (said["records"], said["left_out"], said["finished"]) == (100, 2200, True)
-    assert bare_pipeline.admin.topics([f"{bare_pipeline.names.enriched}.replay.{id_}"])
+    output = f"{bare_pipeline.names.enriched}.replay.{id_}"
+    assert bare_pipeline.admin.topics([output])[output].partitions == 3
+
+
+def test_fewer_partitions(pipeline: Pipeline, files: tuple[str, ...]) -> None:
+    """Archived records that can't keep their partitions go where their keys belong; it is said."""
+    small = pipeline.names.enriched + ".small"
+    pipeline.admin.create([TopicSpec(small, 2, 1, {})])
+    process, _ = _begun(pipeline, *files, "--output", small)
+    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    assert f"{small} has 2 partitions, the archived records are of 3 or more" in pipeline.text(
+        "command-1"
+    )
+    places = {
+        (each.key, each.partition) for each in read_topic(pipeline.servers, small) if each.key
+    }
+    assert places == {(key, PartitionMap(3, 2).target(0, key)) for key, _ in places}
+    assert len(places) == 8
+    delete_topics(pipeline.servers, [small])
 
 
 def test_offsets_that_are_gone(pipeline: Pipeline, files: tuple[str, ...]) -> None:

@@ -105,6 +105,17 @@ def test_files_that_can_not_be_replayed(tmp_path: Path, monkeypatch: pytest.Monk
             survey(names)
 
 
+def test_a_file_that_is_written_to(tmp_path: Path) -> None:
+    """What is still written to can't be planned."""
+    file = written(tmp_path, "a", [event(1)])
+
+    def write(_: Progress) -> None:
+        written(tmp_path, "a", [event(1), event(2)])
+
+    with pytest.raises(UnusableFileError, match="a: was written to while it was read"):
+        survey([file], on_progress=write)
+
+
 def test_sources_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are told from archived coordinates, whatever the files are called."""
     monkeypatch.chdir(tmp_path)

@@ -31,7 +31,7 @@ _LISTED: Final = {
 @with_settings(*PIPELINE_FLAGS)
 @with_options(*SOURCE, *FILES, *EXECUTION, *DRY_RUN, JSON)
 def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
-    """Run the rules over a window of the raw topic again, beside the live worker.
+    """Run the rules over a window of the raw topic again, or over files, beside the live worker.
 
     Without --execute it only says what it would do. It has a consumer group and output topics of
     its own, writes exactly once, and goes on after any interruption: --resume ID.

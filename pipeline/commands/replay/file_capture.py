@@ -12,7 +12,7 @@ from pipeline.commands.names import stamp
 from pipeline.commands.progress import shown_progress
 from pipeline.commands.replay.capture import Outlook, new_plan
 from pipeline.commands.replay.options import Asked
-from pipeline.commands.replay.outputs import output_names, outputs
+from pipeline.commands.replay.outputs import Outputs, output_names, outputs
 from pipeline.ports import TopicFacts
 from pipeline.replay.archive import Archive
 from pipeline.replay.file_collector import PARTITION
@@ -44,7 +44,7 @@ def capture_files(asked: Asked) -> Outlook:
         {},
         where,
         {},
-        (*where.warnings, *_warnings(found)),
+        (*where.warnings, *_moved(found.archive, where), *_warnings(found)),
         (),
         max(1, raw.replication),
         found,
@@ -63,6 +63,18 @@ def _raw(settings: Settings, facts: Mapping[str, TopicFacts], archive: Archive) 
     visible = [facts[each] for each in (name, settings.topics.enriched) if each in facts]
     unknown = TopicFacts(name, max(1, archive.partitions), 1, {})
     return next((topic for topic in visible if topic.partitions), unknown)
+
+
+def _moved(archive: Archive, where: Outputs) -> list[str]:
+    """Outputs in which archived records can't keep their partitions."""
+    counts = {spec.name: spec.partitions for spec in where.new}
+    counts |= {name: topic.partitions for name, topic in where.existing.items()}
+    return [
+        f"{name} has {count} partitions, the archived records are of {archive.partitions} or more: "
+        "keys are in other partitions than before"
+        for name, count in counts.items()
+        if 0 < count < archive.partitions
+    ]
 
 
 def _warnings(found: Survey) -> list[str]:
