@@ -14,13 +14,14 @@ coordinates are `file:line`.
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from collections.abc import Iterator
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from pipeline.core.record import Record
+from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.lines import Input, Line, UnusableFileError
 from pipeline.transform import line_record
 
@@ -31,6 +32,8 @@ _BASE64: Final = b'"base64"'
 _LETTER: Final = b'{"dead_letter":'
 _TOPIC_ID: Final = b'"topic_id":'
 """So a line begins that `dlq export` wrote, and this is in it."""
+_KEPT: Final = "surrogateescape"
+"""Python's way to take bytes that are no UTF-8 into text and out of it as they were."""
 _Number = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_OFFSET)]
 
 
@@ -63,8 +66,8 @@ class _Kcat(msgspec.Struct, forbid_unknown_fields=True):
     offset: _Number
     payload: str | None
     key: str | None = None
-    headers: list[str | None] = []
-    """Names and values in turn."""
+    headers: list[str | None] | dict[str, list[str | None]] = []
+    """Names and values in turn, or the values of each name."""
     tstype: str = ""
     ts: Annotated[int, msgspec.Meta(ge=-1, le=_LARGEST_OFFSET)] = -1
     """Epoch milliseconds; -1: none."""
@@ -175,14 +178,38 @@ def read_archived(text: bytes, received_at: int | None = None) -> Record:
 
 def _of_kcat(text: bytes, received_at: int | None) -> Record:
     try:
-        line = _read_kcat(text)
-        names, sent = line.headers[::2], line.headers[1::2]
-        headers = [(name or "", _bytes(each)) for name, each in zip(names, sent, strict=True)]
+        line = _kcat_line(text)
+        headers = _kcat_headers(line)
     except _WRONG as error:
         raise ArchiveError(f"is no record of kcat -J: {error}") from error
     timestamp = line.ts if line.ts > 0 else received_at
-    value, key = _bytes(line.payload), _bytes(line.key)
+    value, key = _kcat_bytes(line.payload), _kcat_bytes(line.key)
     return Record(value, key, headers, timestamp, line.topic, line.partition, line.offset)
+
+
+def _kcat_line(text: bytes) -> _Kcat:
+    try:
+        return _read_kcat(text)
+    except UnicodeDecodeError:
+        # A record's bytes stand there as they are, also those that are no UTF-8.
+        return msgspec.convert(json.loads(text.decode(errors=_KEPT)), _Kcat)
+
+
+def _kcat_headers(line: _Kcat) -> Headers:
+    sent = line.headers
+    if isinstance(sent, dict):
+        pairs = [(name, value) for name, values in sent.items() for value in values]
+    else:
+        pairs = [(name or "", value) for name, value in zip(sent[::2], sent[1::2], strict=True)]
+    try:
+        "".join(name for name, _ in pairs).encode()
+    except UnicodeEncodeError:
+        return INVALID_HEADERS
+    return [(name, _kcat_bytes(value)) for name, value in pairs]
+
+
+def _kcat_bytes(sent: str | None) -> bytes | None:
+    return None if sent is None else sent.encode(errors=_KEPT)
 
 
 def _value(raw: msgspec.Raw) -> bytes | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline.core.record import NO_PARTITION, Record
+from pipeline.core.record import INVALID_HEADERS, NO_PARTITION, Record
 from pipeline.deadletters.dialects import read_letter
 from pipeline.deadletters.export import line_of
 from pipeline.lines import BrokenInputError, UnusableFileError, open_input
@@ -73,6 +73,18 @@ def test_plain_events(tmp_path: Path) -> None:
             _kcat(tstype="create", ts=9, broker=0, key="k", headers=["h", "x", "h", None]),
             Record(b'{"a": 1.10}', b"k", [("h", b"x"), ("h", None)], 9, "track.raw", 2, 7),
         ),
+        (
+            _kcat(payload="{}", headers={"h": ["x", None], "i": ["y"]}),
+            Record(b"{}", None, [("h", b"x"), ("h", None), ("i", b"y")], None, "track.raw", 2, 7),
+        ),
+        (
+            _kcat(key="KEY", headers=["h", "KEY"], payload="é").replace(b"KEY", b"k\xff\xfe"),
+            Record("é".encode(), b"k\xff\xfe", [("h", b"k\xff\xfe")], None, "track.raw", 2, 7),
+        ),
+        (
+            _kcat(headers=["NAME", "x"]).replace(b"NAME", b"\xff"),
+            Record(b'{"a": 1.10}', None, INVALID_HEADERS, None, "track.raw", 2, 7),
+        ),
         (_kcat(ts=-1, key=None, payload=None), Record(None, None, [], None, "track.raw", 2, 7)),
     ],
 )
@@ -121,7 +133,16 @@ def test_hostile_lines(tmp_path: Path, line: bytes) -> None:
     assert "\n" not in str(failure.value)
 
 
-@pytest.mark.parametrize("line", [_kcat(payload={}), _kcat(headers=["h"]), _kcat(ts="now")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        _kcat(payload={}),
+        _kcat(headers=["h"]),
+        _kcat(ts="now"),
+        _kcat(payload_error="not Avro"),
+        _kcat(payload="X", key=1).replace(b"X", b"\xff"),
+    ],
+)
 def test_hostile_lines_of_kcat(tmp_path: Path, line: bytes) -> None:
     """What only looks like a record of kcat's is one sentence, too."""
     with pytest.raises(UnusableFileError, match=":1: is no record of kcat -J: "):
