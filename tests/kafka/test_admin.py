@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka import KafkaError
 
 from pipeline.edges.kafka import Admin
 from pipeline.ports import TopicSpec, TransportError
+from tests.kafka.mock_cluster import Api, MockCluster
 
 pytestmark = pytest.mark.kafka
 
@@ -35,3 +37,14 @@ def test_never_known(bootstrap_servers: str, topic_name: Callable[[str], str]) -
     admin.unknown = 1_000_000
     with pytest.raises(TransportError, match=f"not known to the brokers yet: topics {name}"):
         admin.create([TopicSpec(name, 1, 1, {})])
+
+
+@pytest.mark.parametrize("code", ["NOT_LEADER_FOR_PARTITION", "UNKNOWN_LEADER_EPOCH", "FENCED_LEADER_EPOCH"])
+def test_offsets_while_a_leader_is_new(code: str) -> None:
+    """The client may know a leader before the leader itself does: it is asked again."""
+    with MockCluster() as cluster:
+        cluster.create_topic("new")
+        admin = Admin({"bootstrap.servers": cluster.bootstrap_servers}, 10.0)
+        cluster.push(Api.LIST_OFFSETS, [getattr(KafkaError, code)])
+        assert admin.extents("new") == {0: (0, 0)}
+        assert cluster.left(Api.LIST_OFFSETS) == 0
