@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from pipeline import __version__
@@ -29,6 +30,7 @@ from pipeline.edges.kafka.clients import (
     producer_config,
     transactional_config,
 )
+from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.ports import Broker, CrashGuard, Meter, RefusedError, Stop, TopicFacts
 from pipeline.replay.corrections import CorrectingProcessor, Corrections
 from pipeline.replay.filters import processor_for
@@ -227,9 +229,17 @@ def replay_session(
     return replace(
         config,
         raw_topic=plan.progress_topic,
-        raw_partitions=None if plan.archive is None else plan.archive.partitions,
+        partition_map=_replay_map(plan),
         producer={**config.producer, **exactly_once},
     )
+
+
+def _replay_map(plan: Plan) -> Callable[[int], PartitionMap]:
+    if plan.archive is None:
+        return partial(PartitionMap, plan.raw_partitions)
+    named = plan.archive.partitions
+    # How many the archived topic had, nobody knows: a partition is kept where it fits.
+    return lambda count: PartitionMap(max(named, count), count)
 
 
 def replay_processor(

@@ -58,6 +58,8 @@ class Plan:
     """That is read; empty when files are."""
     raw_topic_id: str
     """Kafka's id of it: a topic created anew has other records at the same offsets."""
+    raw_partitions: int
+    """That it had when this was planned: what decides where outputs go stays when it grows."""
     parts: tuple[Part, ...]
     outputs: dict[Role, Target]
     contract: str

@@ -118,6 +118,7 @@ def run_replay(settings: Settings, watch: Stopwatch) -> None:
         id=settings.group,
         raw_topic=raw,
         raw_topic_id=facts[raw].id,
+        raw_partitions=facts[raw].partitions,
         parts=tuple(Part(number, *ends) for number, ends in extents.items()),
         outputs={role: Target(t) for role, t in topic_names(settings).outputs(settings).items()},
         contract=settings.contract(),

@@ -85,6 +85,9 @@ def test_raw_topic_grows(pipeline: Pipeline) -> None:
     said = resumed(pipeline, id_, 2)
     assert (said["records"], said["proof"]["ok"]) == (RECORDS, True)
     assert written(pipeline, id_) == planned
+    copies = read_topic(pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}")
+    sources = [(dict(each.headers)["track.source"] or b"").split(b"/")[1] for each in copies]
+    assert [int(number) for number in sources] == [each.partition for each in copies]
 
 
 def test_lost_offsets_of_several_slots(pipeline: Pipeline) -> None:

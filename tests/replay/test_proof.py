@@ -20,6 +20,7 @@ PLAN = Plan(
     id="r1",
     raw_topic="raw",
     raw_topic_id="id",
+    raw_partitions=3,
     parts=(Part(0, 10, 20), Part(1, 0, 5)),
     outputs={Role.ENRICHED: Target("good", {0: 3}), Role.DEAD_LETTER: Target("bad")},
     contract="1;a",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.core.record import Role
 from pipeline.edges.kafka.clients import LibrdkafkaConfig
+from pipeline.edges.kafka.partitioner import PartitionMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +43,5 @@ class SessionConfig:
     deadline_s: float
     """For one commit, below the transaction's and the group's own time-outs."""
     startup_timeout_s: float
-    raw_partitions: int | None = None
-    """As many as the records name that do not come from a topic; None: they are the raw topic's."""
+    partition_map: Callable[[int], PartitionMap] | None = None
+    """For an output of so many partitions; None: from as many as the raw topic has now."""

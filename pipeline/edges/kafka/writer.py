@@ -127,12 +127,11 @@ class Writer(ABC):
 
     def _partition_maps(self) -> dict[Role, PartitionMap]:
         counts = {role: self.count_partitions(topic) for role, topic in self.config.topics.items()}
-        named = self.config.raw_partitions
-        if named is not None:
-            # How many the archived topic had, nobody knows: a partition is kept where it fits.
-            return {role: PartitionMap(max(named, n), n) for role, n in counts.items()}
-        self.raw_partitions = self.count_partitions(self.config.raw_topic)
-        return {role: PartitionMap(self.raw_partitions, n) for role, n in counts.items()}
+        made = self.config.partition_map
+        if made is None:
+            self.raw_partitions = self.count_partitions(self.config.raw_topic)
+            made = partial(PartitionMap, self.raw_partitions)
+        return {role: made(count) for role, count in counts.items()}
 
     def send(self, output: Output) -> None:
         """See `ports.Session`."""
