@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 from pipeline import __version__
@@ -13,15 +12,14 @@ from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
+from pipeline.core.tally import Tally
 from pipeline.deadletters.again import Again
-from pipeline.edges.crash_guard import LoneGuard
 from pipeline.edges.kafka import (
     Admin,
     BatchLimits,
     DeskWriter,
     KafkaBroker,
     RangeReader,
-    ReplayOffsets,
     SessionConfig,
 )
 from pipeline.edges.kafka.clients import (
@@ -30,11 +28,7 @@ from pipeline.edges.kafka.clients import (
     producer_config,
     transactional_config,
 )
-from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.ports import Broker, CrashGuard, Meter, RefusedError, Stop, TopicFacts
-from pipeline.replay.corrections import CorrectingProcessor, Corrections
-from pipeline.replay.filters import processor_for
-from pipeline.replay.plan import Plan
 from pipeline.settings import Settings, Topics
 from pipeline.settings_properties import weaknesses
 from pipeline.topics import (
@@ -136,7 +130,7 @@ def make_broker(
 ) -> KafkaBroker:
     """Sessions for the worker, fit for the topics as they are."""
     outputs = topic_names(settings).outputs(settings)
-    return KafkaBroker(_session_config(settings, outputs, facts, start_over))
+    return KafkaBroker(session_config(settings, outputs, facts, start_over))
 
 
 def make_desk_writer(
@@ -147,7 +141,7 @@ def make_desk_writer(
     transactional_id: str,
 ) -> DeskWriter:
     """The one writer of the desk for a dead-letter topic; an older one is fenced off."""
-    config = _session_config(settings, outputs, facts, None)
+    config = session_config(settings, outputs, facts, None)
     exactly_once = transactional_config(transactional_id, settings.transaction_timeout_ms)
     # Without a raw topic of ours, partitions are the enriched topic's, if there is one.
     instead = outputs.get(Role.ENRICHED, topic)
@@ -163,12 +157,13 @@ def desk_transactional_id(settings: Settings, topic: str) -> str:
     return f"{settings.transactional_id_prefix}.dlq.{topic}"
 
 
-def _session_config(
+def session_config(
     settings: Settings,
     outputs: dict[Role, str],
     facts: dict[str, TopicFacts],
     start_over: str | None,
 ) -> SessionConfig:
+    """Of one session that writes to `outputs`; `facts` are those of the topics that exist."""
     limits = {name: facts[name].number("max.message.bytes", _SMALLEST) for name in outputs.values()}
     consumer = consumer_config(
         settings.kafka, settings.consumer, settings.group, settings.instance_id
@@ -211,76 +206,15 @@ def _session_config(
     )
 
 
-def replay_session(
-    settings: Settings, plan: Plan, facts: dict[str, TopicFacts], slot: int
-) -> SessionConfig:
-    """Of one slot of a replay: its own group and transactional id, whatever the settings name.
-
-    `facts` are those of the outputs, as far as they exist.
-    """
-    own = settings.model_copy(
-        update={"group": plan.group, "instance_id": None, "delivery": "exactly-once"}
-    )
-    outputs = {role: target.topic for role, target in plan.outputs.items() if target.topic in facts}
-    config = _session_config(own, outputs, facts, None)
-    exactly_once = transactional_config(
-        plan.transactional_id(slot), settings.transaction_timeout_ms
-    )
-    return replace(
-        config,
-        raw_topic=plan.progress_topic,
-        partition_map=_replay_map(plan),
-        producer={**config.producer, **exactly_once},
-    )
-
-
-def _replay_map(plan: Plan) -> Callable[[int], PartitionMap]:
-    if plan.archive is None:
-        return partial(PartitionMap, plan.raw_partitions)
-    named = plan.archive.partitions
-    # How many the archived topic had, nobody knows: a partition is kept where it fits.
-    return lambda count: PartitionMap(max(named, count), count)
-
-
-def replay_processor(
-    settings: Settings, plan: Plan, corrections: Corrections | None = None
-) -> Processor:
-    """The contract under these settings, for the events that the replay means.
-
-    With `corrections` only for what they choose.
-    """
-    identity = Identity(app=APP, group=plan.group, replay=plan.id)
-    if corrections is not None:
-        return CorrectingProcessor(settings, identity, plan.filters, corrections)
-    return processor_for(settings, identity, plan.filters)
-
-
-def replay_offsets(settings: Settings, plan: Plan, *, stable: bool = False) -> ReplayOffsets:
-    """How far a replay is."""
-    return ReplayOffsets(
-        settings.kafka, plan.group, plan.progress_topic, settings.startup_timeout_s, stable=stable
-    )
-
-
-def make_replay_worker(
+def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
     settings: Settings,
-    plan: Plan,
     broker: Broker,
+    processor: Processor,
     meter: Meter,
-    corrections: Corrections | None = None,
+    guard: CrashGuard,
+    before: Tally | None = None,
 ) -> Worker:
-    """The worker's own loop over a replay; the breaker is off."""
-    quiet = settings.model_copy(
-        update={"breaker": settings.breaker.model_copy(update={"mode": "off"})}
-    )
-    processor = replay_processor(settings, plan, corrections)
-    return make_worker(quiet, broker, processor, meter, LoneGuard(()))
-
-
-def make_worker(
-    settings: Settings, broker: Broker, processor: Processor, meter: Meter, guard: CrashGuard
-) -> Worker:
-    """The loop over these edges."""
+    """The loop over these edges; `before` is what the breaker has seen go through already."""
     rules = settings.breaker
     breaker = Breaker(
         BreakerRules(rules.mode, rules.window, rules.max_rise, rules.accept),
@@ -293,6 +227,6 @@ def make_worker(
         WallClock(),
         meter,
         max_resets=settings.max_resets,
-        breaker=breaker,
+        breaker=breaker.after(before or Tally()),
         guard=guard,
     )

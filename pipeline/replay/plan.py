@@ -86,6 +86,8 @@ class Plan:
     """Most records that are meant; None: all."""
     max_invalid_ratio: float = 1.0
     """Share of refused events above which it stops, 0 to 1."""
+    breaker: bool = False
+    """Whether it also stops when far more is refused than before in the same replay."""
     only: tuple[str, ...] = ()
     """Of a correction run: which results are written, as `replay.verdict.Kind` names them."""
     compared: dict[Role, str] = field(default_factory=dict)
@@ -146,6 +148,7 @@ class Plan:
             "rate": self.rate,
             "max": self.most,
             "max_invalid_ratio": self.max_invalid_ratio,
+            "breaker": self.breaker,
             "only": list(self.only),
             "compared": {role.value: topic for role, topic in self.compared.items()},
             "contract": self.contract,

@@ -13,6 +13,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.commands.replay.taking import new_owner, take_over
+from pipeline.commands.replay.wiring import make_replay_worker
 from pipeline.commands.replay.working import slot_broker
 from pipeline.core.record import Record
 from pipeline.core.tally import Tally
@@ -33,7 +34,6 @@ from pipeline.wiring import (
     checked_topics,
     make_broker,
     make_processor,
-    make_replay_worker,
     make_worker,
     range_reader,
     topic_names,

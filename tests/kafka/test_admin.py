@@ -39,7 +39,9 @@ def test_never_known(bootstrap_servers: str, topic_name: Callable[[str], str]) -
         admin.create([TopicSpec(name, 1, 1, {})])
 
 
-@pytest.mark.parametrize("code", ["NOT_LEADER_FOR_PARTITION", "UNKNOWN_LEADER_EPOCH", "FENCED_LEADER_EPOCH"])
+@pytest.mark.parametrize(
+    "code", ["NOT_LEADER_FOR_PARTITION", "UNKNOWN_LEADER_EPOCH", "FENCED_LEADER_EPOCH"]
+)
 def test_offsets_while_a_leader_is_new(code: str) -> None:
     """The client may know a leader before the leader itself does: it is asked again."""
     with MockCluster() as cluster:

@@ -15,6 +15,7 @@ from pipeline.exits import Exit
 from pipeline.ports import TopicSpec
 from tests.brokers import RECENT, Sent, delete_topics, produce, produce_in_transaction, read_topic
 from tests.cli.program import Ran
+from tests.forged import event
 from tests.kafka.replay_process import forget_offsets
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
@@ -148,6 +149,24 @@ def test_too_many_refused(pipeline: Pipeline) -> None:
     process = pipeline.start_command("replay", "--execute", "--max-invalid-ratio", "0.2")
     assert process.wait(PATIENCE_S) == Exit.BREAKER
     assert "600 of 600 events would be refused" in pipeline.text("command-1")
+
+
+def test_breaker(pipeline: Pipeline) -> None:
+    """It stops with 6 when far more is refused than before, and still knows that when resumed."""
+    good, bad = [Sent(event(n), partition=0) for n in range(1000)], [Sent(b"{}", partition=0)] * 900
+    produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
+    small = {"TRACK_BATCH__MAX_RECORDS": "250"}
+    lenient = ("--max-invalid-ratio", "1")
+    process = pipeline.start_command("replay", "--execute", "--breaker", *lenient, env=small)
+    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    said = pipeline.text("command-1")
+    assert "250 of the last 750 events would be refused (33.3%, usual in this replay" in said
+    id_ = said.split("--resume ")[1].split("`")[0]
+    again = pipeline.start_command("replay", "--resume", id_, env=small)
+    assert again.wait(PATIENCE_S) == Exit.BREAKER
+    assert json.loads(pipeline.run("replay", "status", id_, "--json").out)["enriched"] == len(good)
+    ended = _executed(pipeline, "--resume", id_, "--no-breaker", number=3)
+    assert (ended["enriched"], ended["dead_letters"], ended["proof"]["ok"]) == (1000, 900, True)
 
 
 def test_filters_and_live_output(pipeline: Pipeline) -> None:

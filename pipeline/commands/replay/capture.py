@@ -155,6 +155,7 @@ def new_plan(asked: Asked, id_: str, now: int, where: Outputs) -> Plan:
         rate=asked.rate,
         most=asked.most,
         max_invalid_ratio=asked.ratio,
+        breaker=bool(asked.breaker),
         only=tuple(sorted(kind.value for kind in asked.only)),
         compared=compared_topics(settings, asked.compare, asked.compare_letters),
     )

@@ -92,6 +92,8 @@ def _adjusted(plan: Plan, asked: Asked) -> Plan:
         plan = replace(plan, rate=asked.rate)
     if asked.max_invalid_ratio is not None:
         plan = replace(plan, max_invalid_ratio=asked.max_invalid_ratio)
+    if asked.breaker is not None:
+        plan = replace(plan, breaker=asked.breaker)
     return plan
 
 

@@ -12,12 +12,13 @@ from pipeline.cli import Failure
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plans_topic import PlansTopic
 from pipeline.commands.replay.standing import Standing, standing
+from pipeline.commands.replay.wiring import replay_offsets
 from pipeline.core.readable import escaped
 from pipeline.exits import Exit
 from pipeline.replay.plan import Plan, State
 from pipeline.replay.proof import Proof, judged, noting, written
 from pipeline.settings import Settings
-from pipeline.wiring import admin, range_reader, replay_offsets
+from pipeline.wiring import admin, range_reader
 
 
 def say_end(asked: Asked, plan: Plan, *, stopped: bool) -> None:

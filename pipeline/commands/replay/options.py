@@ -41,6 +41,7 @@ class Asked:
     into_live: bool
     identify_live: bool
     max_invalid_ratio: float | None
+    breaker: bool | None
     resume: str | None
     force: bool
     execute: bool
@@ -161,6 +162,11 @@ EXECUTION: Final = (
     click.option(
         "--max-invalid-ratio", type=click.FloatRange(0, 1), metavar="R",
         help=f"Stop when more than this share is refused.  [default: {_USUAL_RATIO}]",
+    ),
+    click.option(
+        "--breaker/--no-breaker", default=None,
+        help="Stop when far more is refused than before in this replay (settings breaker.window "
+        "and breaker.max_rise); everything is processed twice then.  [default: --no-breaker]",
     ),
     click.option(
         "--only", type=Parsed("kinds", read_only), metavar="KINDS",

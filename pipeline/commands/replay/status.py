@@ -15,11 +15,11 @@ from pipeline.commands.replay.file_view import file_table
 from pipeline.commands.replay.options import JSON
 from pipeline.commands.replay.plans_topic import PlansTopic
 from pipeline.commands.replay.standing import Standing, standing
+from pipeline.commands.replay.wiring import replay_offsets
 from pipeline.core.readable import escaped
 from pipeline.core.timestamps import format_time
 from pipeline.replay.plan import PlanRecord
 from pipeline.settings import Settings
-from pipeline.wiring import replay_offsets
 
 
 @click.command()

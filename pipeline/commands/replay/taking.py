@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.commands.names import whoami
+from pipeline.commands.replay.wiring import replay_session
 from pipeline.core.coordinates import Source
 from pipeline.core.replaynote import ReplayNote
 from pipeline.edges.kafka import At, Owner, ReplayClaim, last_notes
@@ -20,7 +21,7 @@ from pipeline.replay.seen import Seen
 from pipeline.replay.survey import Survey, records_of
 from pipeline.settings import Settings
 from pipeline.spill import spilling
-from pipeline.wiring import WallClock, admin, range_reader, replay_session
+from pipeline.wiring import WallClock, admin, range_reader
 
 _TOKEN_BYTES: Final = 8
 

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from pipeline.commands.replay.standing import Standing, standing
+from pipeline.commands.replay.wiring import replay_offsets
 from pipeline.ports import TransportError
 from pipeline.replay.plan import Plan
 from pipeline.settings import Settings
-from pipeline.wiring import replay_offsets
 
 _BAR_S: Final = 1.0
 _LINE_S: Final = 10.0

@@ -7,16 +7,17 @@ from dataclasses import replace
 from threading import Event
 from typing import Final
 
+from pipeline.commands.replay.wiring import make_replay_worker, replay_session
 from pipeline.core.record import Record
+from pipeline.core.replaynote import Totals, newest
 from pipeline.edges.kafka import Owner, ReplayBroker, SlotConfig
 from pipeline.edges.observe import LogMeter
-from pipeline.ports import FencedError, Session, Stop, TopicFacts
+from pipeline.ports import BreakerOpenError, FencedError, Session, Stop, TopicFacts, Trip
 from pipeline.replay.corrections import Corrections
 from pipeline.replay.file_collector import FileCollector
 from pipeline.replay.plan import Plan
 from pipeline.replay.survey import Survey
 from pipeline.settings import Settings
-from pipeline.wiring import make_replay_worker, replay_session
 
 _TRIES: Final = 5
 
@@ -39,6 +40,16 @@ class _Until:
 class _Meter(LogMeter):
     """Logs what goes wrong; how far it is, is told elsewhere."""
 
+    def tripped(self, trip: Trip) -> None:
+        """See `ports.Meter`. A replay does not wait for somebody to come: it can be resumed."""
+        reasons = ", ".join(f"{code} {number}" for code, number in trip.top())
+        raise BreakerOpenError(
+            f"the breaker is open: {trip.invalid:,} of the last {trip.watched:,} events would be "
+            f"refused ({trip.invalid / trip.watched:.1%}, usual in this replay are "
+            f"{trip.base:.1%}): {reasons}. The last batch was not written; correct the settings, "
+            "or resume with --no-breaker"
+        )
+
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""
 
@@ -60,7 +71,8 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
     done = Event()
     broker = slot_broker(settings, plan, slot, owner, facts, stop, done.set, survey)
     meter = _Meter(settings.stats_interval_s)
-    worker = make_replay_worker(settings, plan, broker, meter, chosen)
+    before = _before(broker) if plan.breaker else None
+    worker = make_replay_worker(settings, plan, broker, meter, chosen, before)
     until = _Until(stop, done)
     for attempt in range(1, _TRIES + 1):
         try:
@@ -72,6 +84,12 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
                 raise
         else:
             return
+
+
+def _before(broker: ReplayBroker) -> Totals | None:
+    """What the slot has done already; None: nothing."""
+    last = newest(at.note for at in broker.owned(stable=True).values())
+    return None if last is None else last.totals
 
 
 def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
