@@ -83,7 +83,7 @@ class Plan:
     rate: float | None = None
     """Most events a second, of all slots together; None: as fast as it goes."""
     most: int | None = None
-    """Most records that are meant; None: all."""
+    """Most records that are meant, of all slots together; None: all."""
     max_invalid_ratio: float = 1.0
     """Share of refused events above which it stops, 0 to 1."""
     breaker: bool = False
@@ -131,6 +131,13 @@ class Plan:
     def of_slot(self, slot: int) -> tuple[Part, ...]:
         """The ranges that belong to a slot."""
         return tuple(part for part in self.parts if part.partition % self.slots == slot)
+
+    def most_of(self, slot: int) -> int | None:
+        """Most records of one slot: its share, since slots do not know of each other's count."""
+        if self.most is None:
+            return None
+        share, more = divmod(self.most, self.slots)
+        return share + (slot < more)
 
     def plain(self) -> dict[str, Any]:
         """All of it as JSON values for people and their programs."""

@@ -153,7 +153,7 @@ EXECUTION: Final = (
     ),
     click.option(
         "--max", "most", type=click.IntRange(1), metavar="N",
-        help="Most records that are meant; with one worker only.",
+        help="Most records that are meant; each of several workers has its share.",
     ),
     click.option(
         "--workers", type=click.IntRange(1, 128), metavar="N",
@@ -233,8 +233,6 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
         raise click.UsageError("--from must be earlier than --to")
     if wanted.output and wanted.into_live:
         raise click.UsageError("--output and --into-live exclude each other")
-    if wanted.most is not None and (wanted.workers or 1) > 1:
-        raise click.UsageError("--max needs one worker: several do not know of each other's count")
     wanted = _with_comparison(wanted)
     if wanted.force and not wanted.resume:
         raise click.UsageError("--force is for --resume")

@@ -19,7 +19,7 @@ class Standing:
     plan: Plan
     positions: Mapping[int, int]
     """Partition → the next offset; partitions without one are left out."""
-    totals: Totals
+    by_slot: Mapping[int, Totals]
     owner: ReplayNote | None
     """The last process that has worked on it; None: none has, or the offsets are gone."""
 
@@ -30,11 +30,24 @@ class Standing:
         return sum(at - starts[number] for number, at in self.positions.items())
 
     @property
+    def totals(self) -> Totals:
+        """Of all slots."""
+        totals = Totals()
+        for each in self.by_slot.values():
+            totals = totals.plus(each)
+        return totals
+
+    @property
     def is_finished(self) -> bool:
         """Whether everything was replayed."""
-        if self.plan.most is not None and self.totals.records >= self.plan.most:
+        return all(map(self._has_ended, range(self.plan.slots)))
+
+    def _has_ended(self, slot: int) -> bool:
+        most = self.plan.most_of(slot)
+        if most is not None and self.by_slot[slot].records >= most:
             return True
-        return all(self.positions.get(part.partition) == part.end for part in self.plan.parts)
+        parts = self.plan.of_slot(slot)
+        return all(self.positions.get(part.partition) == part.end for part in parts)
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -65,9 +78,7 @@ class Standing:
 
 def standing(plan: Plan, found: Mapping[int, At]) -> Standing:
     """Made of the offsets that were found."""
-    totals = Totals()
-    for note in last_notes(found, plan.slots).values():
-        if note is not None:
-            totals = totals.plus(note.totals)
+    notes = last_notes(found, plan.slots)
+    by_slot = {slot: Totals() if note is None else note.totals for slot, note in notes.items()}
     owner = newest(at.note for at in found.values())
-    return Standing(plan, {number: at.offset for number, at in found.items()}, totals, owner)
+    return Standing(plan, {number: at.offset for number, at in found.items()}, by_slot, owner)

@@ -109,7 +109,7 @@ def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
         owner=owner,
         topic_id=plan.raw_topic_id,
         means=_meant(plan),
-        most=plan.most,
+        most=plan.most_of(slot),
         rate=None if plan.rate is None else plan.rate / plan.slots,
         max_invalid_ratio=plan.max_invalid_ratio,
         stop=stop,
