@@ -25,6 +25,7 @@ _ERROR_TEXT_BYTES: Final = 512
 _PRODUCER: Final = 0
 _NO_LOG: Final = b"0"
 _PATIENCE_S: Final = 30.0
+_MANY: Final = 100
 
 
 class Api(IntEnum):
@@ -120,6 +121,15 @@ class MockCluster:
         for code in codes:
             arguments = (broker, int(api), ctypes.c_size_t(1), code, delay_ms)
             self._must("broker_push_request_error_rtts", *arguments)
+
+    def refuse(self, api: Api, code: int) -> None:
+        """Answer requests of a kind with a code, many times, until `allow`."""
+        codes = (ctypes.c_int * _MANY)(*[code] * _MANY)
+        self._call("push_request_errors_array", int(api), ctypes.c_size_t(_MANY), codes)
+
+    def allow(self, api: Api) -> None:
+        """End what `refuse` began."""
+        self._call("clear_request_errors", int(api))
 
     def left(self, api: Api, broker: int = ONLY) -> int:
         """How many of the pushed answers were not yet given."""

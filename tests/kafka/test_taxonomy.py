@@ -161,9 +161,14 @@ def test_stops() -> None:
             if stops.code == K.FENCED_INSTANCE_ID:
                 static["instance_id"] = "w1"
             rig = MockRig(cluster, delivery=stops.delivery, **static)
-            cluster.push(stops.api, [stops.code])
+            if stops.api is Api.FIND_COORDINATOR:
+                # The client may lose one answer with its first connection.
+                cluster.refuse(stops.api, stops.code)
+            else:
+                cluster.push(stops.api, [stops.code])
             with pytest.raises(stops.error, match=stops.says):
                 rig.work()
+            cluster.allow(stops.api)
             assert rig.broker.diary.count("open") == 1
             assert rig.broker.diary.count("begin") <= 1
             rig.work()
