@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -23,6 +24,8 @@ from pipeline.settings import Settings
 
 _BAR_S: Final = 1.0
 _LINE_S: Final = 10.0
+_RECENT_S: Final = 30.0
+"""What the speed is an average of."""
 _MINUTE: Final = 60
 
 
@@ -52,7 +55,9 @@ def _watching(settings: Settings, plan: Plan, shown: _Shown, every_s: float) -> 
     offsets = replay_offsets(settings, plan)
 
     def watch() -> None:
-        while not over.wait(every_s):
+        pause_s = _BAR_S  # the first line soon: it lives
+        while not over.wait(pause_s):
+            pause_s = every_s
             try:
                 found = offsets.of(part.partition for part in plan.parts)
             except TransportError:
@@ -68,30 +73,38 @@ def _watching(settings: Settings, plan: Plan, shown: _Shown, every_s: float) -> 
         watcher.join()
 
 
-class _Speed:
-    """Events a second since the first look, and what is left."""
+class Speed:
+    """How fast it goes of late, and what is left at that.
 
-    def __init__(self) -> None:
-        self._first: tuple[float, int, int] | None = None
+    Offsets tell what is left, since each passes once; events are what `--rate` counts.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` is in seconds."""
+        self._clock = clock
+        self._looks: deque[tuple[float, int, int]] = deque()
 
     def text(self, now: Standing) -> str:
         """`1,200 events/s, 0:10 left, 3 dead letters`."""
-        clock, events, done = time.monotonic(), now.totals.events, now.done
-        first = self._first
-        if first is None:
-            first = self._first = (clock, events, done)
-        lasted = clock - first[0]
+        clock, events, done = self._clock(), now.totals.events, now.done
+        looks = self._looks
+        looks.append((clock, events, done))
+        # One look is kept that is as old as the span, so that it is covered whole.
+        while len(looks) > 1 and clock - looks[1][0] >= _RECENT_S:
+            looks.popleft()
+        since, events_then, done_then = looks[0]
+        lasted = clock - since
         letters = f"{now.totals.refused:,} dead letters"
-        if lasted <= 0 or done == first[2]:
+        if lasted <= 0 or done == done_then:
             return letters
-        left_s = int((now.plan.offsets - done) * lasted / (done - first[2]))
+        left_s = int((now.plan.offsets - done) * lasted / (done - done_then))
         left = f"{left_s // _MINUTE}:{left_s % _MINUTE:02}"
-        return f"{(events - first[1]) / lasted:,.0f} events/s, {left} left, {letters}"
+        return f"{(events - events_then) / lasted:,.0f} events/s, {left} left, {letters}"
 
 
 class _Lines:
     def __init__(self) -> None:
-        self._speed = _Speed()
+        self._speed = Speed()
 
     def show(self, now: Standing) -> None:
         click.echo(
@@ -104,7 +117,7 @@ class _Lines:
 class _Bars:
     def __init__(self, bars: Progress, plan: Plan) -> None:
         self._bars = bars
-        self._speed = _Speed()
+        self._speed = Speed()
         self._all = bars.add_task("replaying", total=plan.offsets)
         self._tasks: dict[int, TaskID] = {
             part.partition: bars.add_task(f"partition {part.partition}", total=part.offsets)
