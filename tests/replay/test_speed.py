@@ -11,6 +11,7 @@ PLAN = Plan(
     id="x",
     raw_topic="raw",
     raw_topic_id="",
+    raw_partitions=1,
     parts=(Part(0, 0, 100_000),),
     outputs={},
     contract="1;a",
@@ -23,7 +24,7 @@ PLAN = Plan(
 
 
 def _at(offset: int, events: int) -> Standing:
-    return Standing(PLAN, {0: offset}, Totals(enriched=events), None)
+    return Standing(PLAN, {0: offset}, {0: Totals(enriched=events)}, None)
 
 
 def _told(*looks: tuple[float, int, int]) -> str:

@@ -111,14 +111,17 @@ def _rebuilt(
     positions = {part.partition: part.start for part in plan.parts}
     notes = last_notes(found, plan.slots)
     for slot in range(plan.slots):
+        if found.keys() >= {part.partition for part in plan.of_slot(slot)}:
+            continue
         proof = written(reader, plan, extents, slot=slot)
         positions |= proof.positions
-        notes[slot] = notes[slot] or _rebuilt_note(proof)
+        # Offsets expire one by one: a note that is left need not be the slot's last.
+        notes[slot] = _rebuilt_note(proof, notes[slot])
     return _Start(positions | {n: at.offset for n, at in found.items()}, notes)
 
 
-def _rebuilt_note(proof: Proof) -> ReplayNote:
-    return ReplayNote("", "", 0, "rebuilt", 0, proof.found)
+def _rebuilt_note(proof: Proof, left: ReplayNote | None = None) -> ReplayNote:
+    return ReplayNote("", "", 0, "rebuilt", left.number if left else 0, proof.found)
 
 
 def _lines_done(survey: Survey, noted: Seen) -> int:
