@@ -58,23 +58,23 @@ def execute(asked: Asked, record: PlanRecord, deed: str, survey: Survey | None) 
     configure_logging(settings.log.format, settings.log.level)
     facts = output_facts(settings, plan)
     owner = new_owner(deed)
-    take_over(settings, record, facts, owner, survey=survey)
-    if record.state is State.PLANNED:
-        PlansTopic(settings).note(plan, State.STARTED)
-    tune_memory()
-    with differences(settings, plan, asked.newly_invalid, asked.spill_dir, survey) as verdicts:
-        if plan.slots > 1:
-            stopped = _in_several(settings, plan, owner, verdicts)
-        else:
-            with (
-                corrections(plan, verdicts) as chosen,
-                stopping_on_signals() as stop,
-                watched(settings, plan),
-                _resumable(plan),
-            ):
-                work(settings, plan, 0, owner, facts, stop, chosen, survey)
-                stopped = stop.is_set()
-    say_end(asked, plan, stopped=stopped)
+    with _resumable(plan):
+        take_over(settings, record, facts, owner, survey=survey)
+        if record.state is State.PLANNED:
+            PlansTopic(settings).note(plan, State.STARTED)
+        tune_memory()
+        with differences(settings, plan, asked.newly_invalid, asked.spill_dir, survey) as verdicts:
+            if plan.slots > 1:
+                stopped = _in_several(settings, plan, owner, verdicts)
+            else:
+                with (
+                    corrections(plan, verdicts) as chosen,
+                    stopping_on_signals() as stop,
+                    watched(settings, plan),
+                ):
+                    work(settings, plan, 0, owner, facts, stop, chosen, survey)
+                    stopped = stop.is_set()
+        say_end(asked, plan, stopped=stopped)
 
 
 def output_facts(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
