@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from pipeline.audit.found import SOURCE
-from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.coordinates import Source, parse_source
 from pipeline.core.encode import encode_json
 from pipeline.core.record import Output, Record, Role
 from pipeline.deadletters.masking import masked_value
 from pipeline.replay.changes import place_of
-from pipeline.replay.filters import Filters, SelectingProcessor
+from pipeline.replay.filters import source_of
 from pipeline.replay.verdict import Kind
 from pipeline.replay.verdicts import Verdict, Verdicts, raw_place, unpack
 from pipeline.transform import dead_letter_line
@@ -69,27 +67,8 @@ class Corrections:
     def _verdict(self, output: Output) -> Verdict | None:
         if output.role not in {Role.ENRICHED, Role.IDENTIFY}:
             return None
-        (sent,) = [sent for name, sent in output.headers if name == SOURCE]
-        source = parse_source(sent or b"")
+        source = parse_source(source_of(output))
         return None if source is None else self._verdicts.of(source)
-
-
-class CorrectingProcessor(SelectingProcessor):
-    """The contract, but only results that differ come out of it."""
-
-    def __init__(
-        self,
-        settings: ContractSettings,
-        identity: Identity,
-        filters: Filters,
-        corrections: Corrections,
-    ) -> None:
-        super().__init__(settings, identity, filters)
-        self._corrections = corrections
-
-    def process(self, record: Record, now: int) -> tuple[Output, ...]:
-        """The corrections that a record gives."""
-        return tuple(self._corrections.of(record, super().process(record, now)))
 
 
 def _marked(output: Output, place: str) -> Output:

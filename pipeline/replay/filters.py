@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -121,6 +121,27 @@ class SelectingProcessor(Processor):
         return outputs if items is WHOLE else tuple(of_items(outputs, items))
 
 
+class Choice(Protocol):
+    """Chooses among a record's outputs."""
+
+    def of(self, record: Record, outputs: Sequence[Output]) -> list[Output]:
+        """What is to be written of them."""
+
+
+class ChoosingProcessor(SelectingProcessor):
+    """The contract for the meant events, but only what is chosen comes out of it."""
+
+    def __init__(
+        self, settings: ContractSettings, identity: Identity, filters: Filters, chosen: Choice
+    ) -> None:
+        super().__init__(settings, identity, filters)
+        self._chosen = chosen
+
+    def process(self, record: Record, now: int) -> tuple[Output, ...]:
+        """The chosen outputs."""
+        return tuple(self._chosen.of(record, super().process(record, now)))
+
+
 def processor_for(settings: ContractSettings, identity: Identity, filters: Filters) -> Processor:
     """The contract for the events that the filters mean; what is not filtered costs nothing."""
     if filters.is_empty:
@@ -137,11 +158,14 @@ def of_items(outputs: Sequence[Output], items: frozenset[int]) -> list[Output]:
 
 def item_of(output: Output) -> int:
     """Which item of a batch an output is of; NO_ITEM when it is of a whole record."""
-    for name, value in reversed(output.headers):
-        if name in _SOURCES:
-            source = parse_source(value or b"")
-            return NO_ITEM if source is None else source.item
-    return NO_ITEM
+    source = parse_source(source_of(output))
+    return NO_ITEM if source is None else source.item
+
+
+def source_of(output: Output) -> bytes:
+    """Where an output comes from, as its header says it; empty when it has none."""
+    sent = (value for name, value in reversed(output.headers) if name in _SOURCES)
+    return next(sent, None) or b""
 
 
 def _libraries(event: dict[str, Any]) -> list[str]:

@@ -6,13 +6,14 @@ it: in the offsets of the replay's own group.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
-from pipeline.core.record import Role
+from pipeline.core.record import Record, Role
 from pipeline.core.timestamps import format_time
 from pipeline.replay.archive import Archive
 from pipeline.replay.filters import EVERY_EVENT, Filters
@@ -131,6 +132,13 @@ class Plan:
     def of_slot(self, slot: int) -> tuple[Part, ...]:
         """The ranges that belong to a slot."""
         return tuple(part for part in self.parts if part.partition % self.slots == slot)
+
+    def means(self) -> Callable[[Record], bool] | None:
+        """Tells which records are meant; None when all are, which costs nothing."""
+        window, filters = self.window, self.filters
+        if not window.is_bounded:
+            return None if filters.is_empty else filters.means
+        return lambda record: window.holds(record.timestamp) and filters.means(record)
 
     def most_of(self, slot: int) -> int | None:
         """Most records of one slot: its share, since slots do not know of each other's count."""

@@ -102,9 +102,9 @@ def name_of(source: Source) -> bytes:
 
 
 @contextmanager
-def noting(plan: Plan, folder: Path | None) -> Iterator[Seen | None]:
+def noting(plan: Plan, folder: Path | None, *, ordered: bool) -> Iterator[Seen | None]:
     """Where sources are noted, in a temporary file; None when their order tells all."""
-    if plan.archive is None or plan.archive.in_order:
+    if ordered and (plan.archive is None or plan.archive.in_order):
         yield None
         return
     with spilling(), Seen(folder) as seen:
@@ -149,7 +149,7 @@ class _Book:
         if source is not None and self._slot not in {None, source.partition % self._slots}:
             return
         self._count(role, headers)
-        if self._ordered:
+        if self._ordered or self._noted is not None:
             self._place(role, record.partition, source)
 
     def _count(self, role: Role, headers: Mapping[str, bytes | None]) -> None:
@@ -164,7 +164,7 @@ class _Book:
 
     def _place(self, role: Role, target: int, source: Source | None) -> None:
         proof = self.proof
-        if source is None or not self._is_planned(source):
+        if source is None or (self._ordered and not self._is_planned(source)):
             proof.strange += 1
             self._show(source)
         elif not self._is_new(role, target, source):
@@ -217,7 +217,7 @@ class _Book:
             )
 
 
-def judged(proof: Proof, totals: Totals, *, ordered: bool) -> Proof:
+def judged(proof: Proof, totals: Totals) -> Proof:
     """Compare what was found with what the replay has counted."""
     found, problems = proof.found, proof.problems
     for what, expected, there in (
@@ -228,9 +228,9 @@ def judged(proof: Proof, totals: Totals, *, ordered: bool) -> Proof:
             problems.append(f"{there:,} {what} are there, {expected:,} were written")
     problems += _reasons(Counter(totals.dead_letters), Counter(found.dead_letters))
     examples = ", ".join(proof.samples)
-    if ordered and proof.doubled:
+    if proof.doubled:
         problems.append(f"{proof.doubled:,} outputs are there twice, such as of {examples}")
-    if ordered and proof.strange:
+    if proof.strange:
         problems.append(f"{proof.strange:,} outputs are not of the plan, such as {examples}")
     return proof
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from pipeline.core.origin import ORIGIN
 from pipeline.core.timestamps import format_time
 from pipeline.exits import Exit
 from pipeline.ports import TopicSpec
@@ -176,6 +177,31 @@ def test_breaker(pipeline: Pipeline) -> None:
     assert json.loads(pipeline.run("replay", "status", id_, "--json").out)["enriched"] == len(good)
     ended = _executed(pipeline, "--resume", id_, "--no-breaker", number=3)
     assert (ended["enriched"], ended["dead_letters"], ended["proof"]["ok"]) == (1000, 900, True)
+
+
+def test_copies(pipeline: Pipeline) -> None:
+    """Letters that were sent to the raw topic again are there twice; a replay writes them once."""
+    sent = [Sent(event(n), b"k", (), RECENT + n, n % 3) for n in range(60)]
+    produce(pipeline.servers, pipeline.names.raw, sent)
+    origins = [f"{pipeline.names.raw}/0/{offset}".encode() for offset in range(10)]
+    again = [Sent(event(70), b"k", [(ORIGIN, each)], RECENT + 99, 1) for each in origins]
+    produce(pipeline.servers, pipeline.names.raw, again)
+    believed = {"TRACK_ACCEPT_ORIGIN_HEADERS": "true"}
+    for number, workers in enumerate(("1", "2"), 1):
+        flags = ("--execute", "--json", "--workers", workers)
+        process = pipeline.start_command("replay", *flags, env=believed)
+        assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text(f"command-{number}")
+        text = pipeline.text(f"command-{number}")
+        said = json.loads(next(line for line in text.splitlines() if line.startswith('{"id"')))
+        assert (said["enriched"], said["dropped"]) == (60, {"copied": 10})
+        assert "10 records are copies" in text
+        copies = read_topic(pipeline.servers, said["outputs"]["enriched"])
+        assert len({dict(each.headers)["track.source"] for each in copies}) == len(copies)
+    doubled = Sent(copies[0].value, copies[0].key, copies[0].headers, partition=0)
+    produce(pipeline.servers, said["outputs"]["enriched"], [doubled])
+    process = pipeline.start_command("replay", "--resume", said["id"], env=believed)
+    assert process.wait(PATIENCE_S) == Exit.DIFFERENCE
+    assert "1 outputs are there twice" in pipeline.text("command-3")
 
 
 def test_filters_and_live_output(pipeline: Pipeline) -> None:

@@ -64,7 +64,7 @@ def _proof(*records: Record, **totals: int) -> Proof:
         enriched=totals.pop("enriched", 0),
         dead_letters=totals,
     )
-    return judged(written(_Topics(records), PLAN, EXTENTS), wanted, ordered=True)
+    return judged(written(_Topics(records), PLAN, EXTENTS), wanted)
 
 
 def test_all_there() -> None:
@@ -118,9 +118,9 @@ FILES = (PlannedFile("a", "/a", 1, "", 4), PlannedFile("b:c", "/b:c", 1, "", 4))
 def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Proof:
     plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order))
     topics = _Topics([_good(source) for source in sources])
-    with noting(plan, None) as noted:
+    with noting(plan, None, ordered=True) as noted:
         proof = written(topics, plan, EXTENTS, noted=noted)
-    return judged(proof, Totals(enriched=len(sources)), ordered=True)
+    return judged(proof, Totals(enriched=len(sources)))
 
 
 @pytest.mark.parametrize(
@@ -197,3 +197,15 @@ def test_plans_and_notes_are_read_as_they_were_written() -> None:
     assert read_replay_note("1;a;base=0") is None
     older = ReplayNote("o", "me", 1, "begun", 6, Totals())
     assert newest([older, None, note]) == note
+
+
+@pytest.mark.parametrize(
+    ("sources", "doubled"), [(["raw/0/9", "other/7/1", "raw/0/2"], 0), (["raw/0/9", "raw/0/9"], 1)]
+)
+def test_origins(sources: Sequence[str], doubled: int) -> None:
+    """Sources that records name, and not where they are: in any order, of any topic, each once."""
+    with noting(PLAN, None, ordered=False) as noted:
+        topics = _Topics([_good(source) for source in sources])
+        proof = written(topics, PLAN, EXTENTS, ordered=False, noted=noted)
+    assert judged(proof, Totals(enriched=len(sources))).doubled == doubled
+    assert proof.ok == (not doubled)

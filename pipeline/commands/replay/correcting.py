@@ -18,10 +18,9 @@ from pipeline.commands.replay.dry_run import DryRun, compared, rehearsal_of
 from pipeline.commands.replay.dry_run_view import differences_sentence
 from pipeline.core.record import Role
 from pipeline.replay.bounds import Ranges
-from pipeline.replay.corrections import Corrections
 from pipeline.replay.plan import Plan
 from pipeline.replay.survey import Survey
-from pipeline.replay.verdicts import SavedVerdicts, Verdicts
+from pipeline.replay.verdicts import Verdicts
 from pipeline.settings import Settings
 
 
@@ -32,15 +31,12 @@ def differences(
     newly_invalid: IO[bytes] | None,
     spill_dir: Path | None,
     survey: Survey | None,
-) -> Iterator[Path | None]:
-    """The file of what differs while the context lasts; None of a replay that writes everything.
+) -> Iterator[Path]:
+    """The file of what differs while the context lasts.
 
     `survey` is of the plan's files, if it has any. Says on standard error what differs. Raises
     TransportError, RefusedError, OSError.
     """
-    if not plan.only:
-        yield None
-        return
     asked = DryRun(
         settings,
         Ranges(plan.parts, plan.window),
@@ -61,13 +57,3 @@ def differences(
             f"{differences_sentence(report)} {' and '.join(plan.only)} are written", err=True
         )
         yield verdicts.path
-
-
-@contextmanager
-def corrections(plan: Plan, file: Path | None) -> Iterator[Corrections | None]:
-    """What chooses among the outputs of a slot; None when all are written."""
-    if file is None:
-        yield None
-        return
-    with SavedVerdicts(file) as verdicts:
-        yield Corrections(verdicts, plan.only, plan.compared)

@@ -52,9 +52,9 @@ def prove(settings: Settings, now: Standing, spill_dir: Path | None) -> Proof:
         target.topic: cluster.extents(target.topic, stable=True) for target in plan.outputs.values()
     }
     ordered = not settings.accept_origin_headers
-    with noting(plan, spill_dir) as noted:
+    with noting(plan, spill_dir, ordered=ordered) as noted:
         proof = written(range_reader(settings), plan, extents, ordered=ordered, noted=noted)
-    return judged(proof, now.totals, ordered=ordered)
+    return judged(proof, now.totals)
 
 
 def _say(now: Standing, proof: Proof | None, *, as_json: bool) -> None:

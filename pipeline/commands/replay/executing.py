@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from pipeline.cli import Failure, code_of
-from pipeline.commands.replay.correcting import corrections, differences
+from pipeline.commands.replay.choosing import choice, noted_choice
 from pipeline.commands.replay.ending import say_end, way_on
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plans_topic import PlansTopic
@@ -45,8 +45,8 @@ class _Part(msgspec.Struct):
 
     plan: Plan
     owner: dict[str, str | int]
-    verdicts: str | None
-    """Path of the file of what differs; None when everything is written."""
+    choice: str | None
+    """Path of the file of what is chosen; None when everything is written."""
 
 
 def execute(asked: Asked, record: PlanRecord, deed: str, survey: Survey | None) -> None:
@@ -63,12 +63,12 @@ def execute(asked: Asked, record: PlanRecord, deed: str, survey: Survey | None) 
         if record.state is State.PLANNED:
             PlansTopic(settings).note(plan, State.STARTED)
         tune_memory()
-        with differences(settings, plan, asked.newly_invalid, asked.spill_dir, survey) as verdicts:
+        with noted_choice(settings, plan, asked.newly_invalid, asked.spill_dir, survey) as file:
             if plan.slots > 1:
-                stopped = _in_several(settings, plan, owner, verdicts)
+                stopped = _in_several(settings, plan, owner, file)
             else:
                 with (
-                    corrections(plan, verdicts) as chosen,
+                    choice(plan, file) as chosen,
                     stopping_on_signals() as stop,
                     watched(settings, plan),
                 ):
@@ -102,11 +102,11 @@ def _resumable(plan: Plan) -> Iterator[None]:
         raise Failure(f"{error}. {way_on(plan)}", code_of(error) or Exit.KAFKA) from error
 
 
-def _in_several(settings: Settings, plan: Plan, owner: Owner, verdicts: Path | None) -> bool:
+def _in_several(settings: Settings, plan: Plan, owner: Owner, file: Path | None) -> bool:
     """A process for each slot; whether they were stopped. Failure when one of them fails."""
     memory = SharedMemory.created(plan.slots)
     processes = WorkerProcesses(memory.descriptor, Signals(SIGNALS))
-    part = _Part(plan, asdict(owner), None if verdicts is None else str(verdicts))
+    part = _Part(plan, asdict(owner), None if file is None else str(file))
     os.environ[_VARIABLE] = msgspec.json.encode(part).decode()
     failed: Ended | None = None
     stopped = False
@@ -146,8 +146,8 @@ def execute_part(settings: Settings, place: Place) -> None:
     plan = told.plan
     tune_memory()
     if plan.of_slot(place.slot):
-        file = None if told.verdicts is None else Path(told.verdicts)
-        with corrections(plan, file) as chosen:
+        file = None if told.choice is None else Path(told.choice)
+        with choice(plan, file) as chosen:
             facts = output_facts(settings, plan)
             work(settings, plan, place.slot, owner, facts, stop, chosen)
     if stop.is_set():

@@ -16,8 +16,7 @@ from pipeline.edges.kafka import ReplayOffsets, SessionConfig
 from pipeline.edges.kafka.clients import transactional_config
 from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.ports import Broker, Meter, TopicFacts
-from pipeline.replay.corrections import CorrectingProcessor, Corrections
-from pipeline.replay.filters import processor_for
+from pipeline.replay.filters import Choice, ChoosingProcessor, processor_for
 from pipeline.replay.plan import Plan
 from pipeline.settings import Settings
 from pipeline.wiring import APP, make_worker, session_config
@@ -55,16 +54,14 @@ def _replay_map(plan: Plan) -> Callable[[int], PartitionMap]:
     return lambda count: PartitionMap(max(named, count), count)
 
 
-def replay_processor(
-    settings: Settings, plan: Plan, corrections: Corrections | None = None
-) -> Processor:
+def replay_processor(settings: Settings, plan: Plan, chosen: Choice | None = None) -> Processor:
     """The contract under these settings, for the events that the replay means.
 
-    With `corrections` only for what they choose.
+    With `chosen` only what is so.
     """
     identity = Identity(app=APP, group=plan.group, replay=plan.id)
-    if corrections is not None:
-        return CorrectingProcessor(settings, identity, plan.filters, corrections)
+    if chosen is not None:
+        return ChoosingProcessor(settings, identity, plan.filters, chosen)
     return processor_for(settings, identity, plan.filters)
 
 
@@ -80,7 +77,7 @@ def make_replay_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
     plan: Plan,
     broker: Broker,
     meter: Meter,
-    corrections: Corrections | None = None,
+    chosen: Choice | None = None,
     before: Totals | None = None,
 ) -> Worker:
     """The worker's own loop over a replay, or one slot of it, which has done `before` already.
@@ -93,7 +90,7 @@ def make_replay_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
     return make_worker(
         settings.model_copy(update={"breaker": breaker}),
         broker,
-        replay_processor(settings, plan, corrections),
+        replay_processor(settings, plan, chosen),
         meter,
         LoneGuard(()),
         Tally(enriched=done.enriched, dead_letters=Counter(done.dead_letters)),

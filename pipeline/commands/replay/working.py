@@ -8,13 +8,12 @@ from threading import Event
 from typing import Final
 
 from pipeline.commands.replay.wiring import make_replay_worker, replay_session
-from pipeline.core.record import Record
 from pipeline.core.replaynote import Totals, newest
 from pipeline.edges.kafka import Owner, ReplayBroker, SlotConfig
 from pipeline.edges.observe import LogMeter
 from pipeline.ports import BreakerOpenError, FencedError, Session, Stop, TopicFacts, Trip
-from pipeline.replay.corrections import Corrections
 from pipeline.replay.file_collector import FileCollector
+from pipeline.replay.filters import Choice
 from pipeline.replay.plan import Plan
 from pipeline.replay.survey import Survey
 from pipeline.settings import Settings
@@ -61,7 +60,7 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
     owner: Owner,
     facts: dict[str, TopicFacts],
     stop: Stop,
-    chosen: Corrections | None = None,
+    chosen: Choice | None = None,
     survey: Survey | None = None,
 ) -> None:
     """Replay the slot, or only what is `chosen`; with a `survey` its files.
@@ -108,7 +107,7 @@ def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
         ranges={part.partition: (part.start, part.end) for part in plan.of_slot(slot)},
         owner=owner,
         topic_id=plan.raw_topic_id,
-        means=_meant(plan),
+        means=plan.means(),
         most=plan.most_of(slot),
         rate=None if plan.rate is None else plan.rate / plan.slots,
         max_invalid_ratio=plan.max_invalid_ratio,
@@ -122,11 +121,3 @@ def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
 def _file_collector(config: SlotConfig, survey: Survey) -> Callable[[], FileCollector]:
     limits = config.session.batch
     return lambda: FileCollector(survey, config.means, limits.max_bytes, limits.linger_s)
-
-
-def _meant(plan: Plan) -> Callable[[Record], bool] | None:
-    """Which records are meant; None when all are, which costs nothing."""
-    window, filters = plan.window, plan.filters
-    if not window.is_bounded:
-        return None if filters.is_empty else filters.means
-    return lambda record: window.holds(record.timestamp) and filters.means(record)
