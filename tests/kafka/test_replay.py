@@ -14,7 +14,15 @@ from pipeline.core.origin import ORIGIN
 from pipeline.core.timestamps import format_time
 from pipeline.exits import Exit
 from pipeline.ports import TopicSpec
-from tests.brokers import RECENT, Sent, delete_topics, produce, produce_in_transaction, read_topic
+from tests.brokers import (
+    RECENT,
+    Sent,
+    delete_records,
+    delete_topics,
+    produce,
+    produce_in_transaction,
+    read_topic,
+)
 from tests.cli.program import Ran
 from tests.forged import event
 from tests.kafka.replay_process import forget_offsets
@@ -202,6 +210,19 @@ def test_copies(pipeline: Pipeline) -> None:
     process = pipeline.start_command("replay", "--resume", said["id"], env=believed)
     assert process.wait(PATIENCE_S) == Exit.DIFFERENCE
     assert "1 outputs are there twice" in pipeline.text("command-3")
+
+
+def test_copies_when_the_beginning_is_deleted(pipeline: Pipeline) -> None:
+    """A resume looks for copies in what retention has left: what is done needs no record."""
+    sent = [Sent(event(n), b"k", (), RECENT + n, 0) for n in range(20)]
+    produce(pipeline.servers, pipeline.names.raw, sent)
+    believed = {"TRACK_ACCEPT_ORIGIN_HEADERS": "true"}
+    first = pipeline.start_command("replay", "--execute", "--max", "10", env=believed)
+    assert first.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    id_ = pipeline.text("command-1").split(" begins")[0].split()[-1]
+    delete_records(pipeline.servers, pipeline.names.raw, partition=0, before=10)
+    again = pipeline.start_command("replay", "--resume", id_, env=believed)
+    assert again.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
 
 
 def test_filters_and_live_output(pipeline: Pipeline) -> None:

@@ -25,7 +25,7 @@ from pipeline.replay.survey import Survey, records_of
 from pipeline.replay.verdicts import SavedVerdicts
 from pipeline.settings import Settings
 from pipeline.spill import spilling
-from pipeline.wiring import range_reader
+from pipeline.wiring import admin, range_reader
 
 
 @contextmanager
@@ -71,11 +71,15 @@ def choice(plan: Plan, file: Path | None) -> Iterator[Choice | None]:
 def _meant(
     settings: Settings, plan: Plan, survey: Survey | None, on_progress: OnProgress
 ) -> Iterator[Record]:
-    """The records of a replay, all slots together."""
+    """The records of a replay, all slots together, as far as retention has left them."""
     means = plan.means()
     if survey is None:
         topic = plan.raw_topic
-        ranges = {(topic, part.partition): (part.start, part.end) for part in plan.parts}
+        extents = admin(settings).extents(topic)
+        ranges = {
+            (topic, part.partition): (max(part.start, extents[part.partition][0]), part.end)
+            for part in plan.parts
+        }
         gauge = Gauge("looking for copies", ranges, on_progress)
         records = gauge.passing(range_reader(settings).read(ranges))
     else:
