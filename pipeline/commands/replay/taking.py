@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from pipeline.commands.names import whoami
 from pipeline.commands.replay.wiring import replay_session
 from pipeline.core.coordinates import Source
 from pipeline.core.replaynote import ReplayNote
-from pipeline.edges.kafka import At, Owner, ReplayClaim, last_notes
-from pipeline.ports import DataLossError, TopicFacts
+from pipeline.edges.kafka import Admin, At, Owner, ReplayClaim, last_notes
+from pipeline.ports import DataLossError, RefusedError, TopicFacts
 from pipeline.replay.file_collector import PARTITION
-from pipeline.replay.plan import Plan, PlanRecord, State
+from pipeline.replay.plan import OF_REPLAY, Plan, PlanRecord, State
 from pipeline.replay.proof import Proof, name_of, written
 from pipeline.replay.seen import Seen
 from pipeline.replay.survey import Survey, records_of
@@ -24,6 +25,8 @@ from pipeline.spill import spilling
 from pipeline.wiring import WallClock, admin, range_reader
 
 _TOKEN_BYTES: Final = 8
+_ENDING_S: Final = 5.0
+_LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,44 @@ def take_over(  # noqa: PLR0913  most of them by keyword
         for slot in range(plan.slots)
     ]
     with closing(ReplayClaim(slots)) as claim:
+        if to_write:
+            _refuse_open_outputs(settings, plan)
         found = claim.found()
         if not to_write or _is_known(record, found):
             start = _any_start(plan, found)
         else:
             start = _rebuilt(settings, plan, found, survey)
         claim.take(start.offsets, owner, start.notes)
+
+
+def _refuse_open_outputs(settings: Settings, plan: Plan) -> None:
+    """RefusedError when a transaction of an older process was never ended in an output.
+
+    Once all transactional ids are taken, none is open, and nobody else writes to a replay's own
+    topics. But Kafka leaves out the end of a transaction that expires while a partition has no
+    leader, as when a broker comes back: the next commit would make its records visible.
+    """
+    cluster = admin(settings)
+    for topic in (target.topic for target in plan.outputs.values()):
+        if not topic.endswith(OF_REPLAY + plan.id):
+            continue  # others may be writing to it
+        deadline = time.monotonic() + _ENDING_S
+        while open_from := _open(cluster, topic):
+            if time.monotonic() > deadline:
+                number, offset = min(open_from.items())
+                raise RefusedError(
+                    f"{topic}/{number} holds a transaction that has no end, from offset {offset} "
+                    "on: Kafka has left it out, and the next commit would make its records "
+                    "visible, doubled. Abort it (kafka-transactions.sh find-hanging, then abort), "
+                    "or make a new replay"
+                )
+            time.sleep(_LOOK_S)
+
+
+def _open(cluster: Admin, topic: str) -> dict[int, int]:
+    """Partition → where the first open transaction begins."""
+    stable, all_ = cluster.extents(topic, stable=True), cluster.extents(topic)
+    return {number: end for number, (_, end) in stable.items() if end < all_[number][1]}
 
 
 def _any_start(plan: Plan, found: Mapping[int, At]) -> _Start:
