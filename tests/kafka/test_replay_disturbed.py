@@ -96,6 +96,21 @@ def test_transaction_that_kafka_has_not_ended(pipeline: Pipeline) -> None:
     assert resumed(pipeline, id_, 2)["proof"]["ok"]
 
 
+def test_proof_waits_for_ends_of_transactions(pipeline: Pipeline) -> None:
+    """What is committed behind a transaction that is still open is there, too."""
+    live = pipeline.names.enriched
+    other = Producer({"bootstrap.servers": pipeline.servers, "transactional.id": live})
+    other.init_transactions(30)
+    other.begin_transaction()
+    other.produce(live, b"{}", partition=0)
+    other.flush(30)
+    produce(pipeline.servers, pipeline.names.raw, [Sent(event(), b"k", (), 0, 0)])
+    process, id_ = begun(pipeline, "--into-live")
+    wait_for_records(pipeline, id_, 1)
+    other.commit_transaction(30)
+    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+
+
 def test_raw_topic_grows(pipeline: Pipeline) -> None:
     """More records and more partitions, also before a resume: what was planned is replayed."""
     filled(pipeline)

@@ -135,9 +135,7 @@ def _rebuilt(
             "do not tell how far it was: cancel it, and make a new replay"
         )
     cluster, reader = admin(settings), range_reader(settings)
-    extents = {
-        target.topic: cluster.extents(target.topic, stable=True) for target in plan.outputs.values()
-    }
+    extents = {target.topic: cluster.extents(target.topic) for target in plan.outputs.values()}
     if survey is not None:
         with spilling(), Seen(survey.folder) as noted:
             proof = written(reader, plan, extents, slot=0, noted=noted)
