@@ -54,6 +54,19 @@ class Spill:
         self._folder.cleanup()
 
 
+class SavedSpill:
+    """What a `Spill` has saved, read by any process; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+
 def insert(table: str, fields: int) -> str:
     """The statement that writes a row of so many fields; one with the same key is replaced."""
     marks = ", ".join("?" * fields)

@@ -7,16 +7,15 @@ would be there twice.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
 from pipeline.core.origin import origin_of
 from pipeline.core.record import Output, Record, Role
 from pipeline.replay.filters import source_of
-from pipeline.spill import Spill
+from pipeline.spill import SavedSpill, Spill
 
 COPIED: Final = "copied"
 """Reason code of what is left out since a copy takes its place."""
@@ -58,17 +57,8 @@ class Copies(Spill):
         return count
 
 
-class LastCopies:
-    """Copies that were noted and saved, read by any process; a context manager."""
-
-    def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
+class LastCopies(SavedSpill):
+    """Copies that were noted and saved. See `SavedSpill`."""
 
     def of(self, record: Record, outputs: Sequence[Output]) -> list[Output]:
         """What of a record's outputs is to be written; of events with a later copy none."""

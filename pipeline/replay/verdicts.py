@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import zstandard
@@ -14,7 +14,7 @@ import zstandard
 from pipeline.core.coordinates import Source
 from pipeline.core.record import Headers, Output, Record, Role
 from pipeline.replay.verdict import Kind
-from pipeline.spill import CACHE_KIB, Spill, insert
+from pipeline.spill import CACHE_KIB, SavedSpill, Spill, insert
 
 _PAGE: Final = 500
 
@@ -149,17 +149,8 @@ class Verdicts(Spill):
                 yield verdict
 
 
-class SavedVerdicts:
-    """Verdicts that were saved, read by any process; a context manager."""
-
-    def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
+class SavedVerdicts(SavedSpill):
+    """Verdicts that were saved. See `SavedSpill`."""
 
     def of(self, source: Source) -> Verdict | None:
         """See `Verdicts`."""

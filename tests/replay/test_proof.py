@@ -12,23 +12,15 @@ from pipeline.core.record import Record, Role
 from pipeline.core.replaynote import ReplayNote, Totals, newest, read_replay_note
 from pipeline.ports import DataLossError, Ranges
 from pipeline.replay.archive import Archive, PlannedFile
-from pipeline.replay.plan import Part, Plan, PlanRecord, State, Target, read_plan
+from pipeline.replay.plan import Part, PlanRecord, State, Target, read_plan
 from pipeline.replay.proof import Proof, judged, name_of, noting, written
 from pipeline.replay.seen import Seen
+from tests.replay.plans import plan_of
 
-PLAN = Plan(
-    id="r1",
-    raw_topic="raw",
-    raw_topic_id="id",
-    raw_partitions=3,
-    parts=(Part(0, 10, 20), Part(1, 0, 5)),
+PLAN = plan_of(
+    Part(0, 10, 20),
+    Part(1, 0, 5),
     outputs={Role.ENRICHED: Target("good", {0: 3}), Role.DEAD_LETTER: Target("bad")},
-    contract="1;a",
-    settings="b",
-    version="1",
-    created_at=1,
-    created_by="me@here",
-    transactional_id_prefix="track",
     slots=2,
 )
 EXTENTS = {"good": {0: (0, 100)}, "bad": {0: (0, 100)}}

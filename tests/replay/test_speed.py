@@ -5,22 +5,10 @@ from __future__ import annotations
 from pipeline.commands.replay.standing import Standing
 from pipeline.commands.replay.watching import Speed
 from pipeline.core.replaynote import Totals
-from pipeline.replay.plan import Part, Plan
+from pipeline.replay.plan import Part
+from tests.replay.plans import plan_of
 
-PLAN = Plan(
-    id="x",
-    raw_topic="raw",
-    raw_topic_id="",
-    raw_partitions=1,
-    parts=(Part(0, 0, 100_000),),
-    outputs={},
-    contract="1;a",
-    settings="a",
-    version="0",
-    created_at=0,
-    created_by="ann@desk",
-    transactional_id_prefix="p",
-)
+PLAN = plan_of(Part(0, 0, 100_000))
 
 
 def _at(offset: int, events: int) -> Standing:

@@ -12,13 +12,13 @@ from pipeline.cli import Failure
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plans_topic import PlansTopic
 from pipeline.commands.replay.standing import Standing, standing
-from pipeline.commands.replay.wiring import replay_offsets
+from pipeline.commands.replay.wiring import output_extents, replay_offsets
 from pipeline.core.readable import escaped
 from pipeline.exits import Exit
 from pipeline.replay.plan import Plan, State
 from pipeline.replay.proof import Proof, judged, noting, written
 from pipeline.settings import Settings
-from pipeline.wiring import admin, range_reader
+from pipeline.wiring import range_reader
 
 
 def say_end(asked: Asked, plan: Plan, *, stopped: bool) -> None:
@@ -47,10 +47,7 @@ def way_on(plan: Plan) -> str:
 
 def prove(settings: Settings, now: Standing, spill_dir: Path | None) -> Proof:
     """Read the outputs back, and compare them with what was counted."""
-    plan, cluster = now.plan, admin(settings)
-    # Also behind transactions that are still open: a commit is answered before its markers are
-    # written, and others may write to the same topic.
-    extents = {target.topic: cluster.extents(target.topic) for target in plan.outputs.values()}
+    plan, extents = now.plan, output_extents(settings, now.plan)
     ordered = not settings.accept_origin_headers
     with noting(plan, spill_dir, ordered=ordered) as noted:
         proof = written(range_reader(settings), plan, extents, ordered=ordered, noted=noted)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.commands.names import whoami
-from pipeline.commands.replay.wiring import replay_session
+from pipeline.commands.replay.wiring import output_extents, replay_session
 from pipeline.core.coordinates import Source
 from pipeline.core.replaynote import ReplayNote
 from pipeline.edges.kafka import Admin, At, Owner, ReplayClaim, last_notes
@@ -53,8 +53,8 @@ def take_over(  # noqa: PLR0913  most of them by keyword
     """Become the owner: from then on no other process can write for the replay.
 
     Not `to_write`: offsets that are gone do not matter. `survey` is of the plan's files, if it has
-    any. Raises FencedError when another process
-    does the same at this moment, DataLossError when nobody knows where to go on.
+    any. Raises FencedError when another process does the same at this moment, DataLossError when
+    nobody knows where to go on, RefusedError when an output holds a transaction without its end.
     """
     plan = record.plan
     slots = [
@@ -93,8 +93,8 @@ def _refuse_open_outputs(settings: Settings, plan: Plan) -> None:
                 raise RefusedError(
                     f"{topic}/{number} holds a transaction that has no end, from offset {offset} "
                     "on: Kafka has left it out, and the next commit would make its records "
-                    "visible, doubled. Abort it (kafka-transactions.sh find-hanging, then abort), "
-                    "or make a new replay"
+                    "visible, doubled. Make a new replay, or abort that transaction "
+                    "(kafka-transactions.sh find-hanging, then abort)"
                 )
             time.sleep(_LOOK_S)
 
@@ -134,8 +134,7 @@ def _rebuilt(
             f"group {plan.group} has lost its offsets, and with accept_origin_headers the outputs "
             "do not tell how far it was: cancel it, and make a new replay"
         )
-    cluster, reader = admin(settings), range_reader(settings)
-    extents = {target.topic: cluster.extents(target.topic) for target in plan.outputs.values()}
+    reader, extents = range_reader(settings), output_extents(settings, plan)
     if survey is not None:
         with spilling(), Seen(survey.folder) as noted:
             proof = written(reader, plan, extents, slot=0, noted=noted)

@@ -19,7 +19,7 @@ from pipeline.ports import Broker, Meter, TopicFacts
 from pipeline.replay.filters import Choice, ChoosingProcessor, processor_for
 from pipeline.replay.plan import Plan
 from pipeline.settings import Settings
-from pipeline.wiring import APP, make_worker, session_config
+from pipeline.wiring import APP, admin, make_worker, session_config
 from pipeline.worker import Worker
 
 
@@ -70,6 +70,16 @@ def replay_offsets(settings: Settings, plan: Plan, *, stable: bool = False) -> R
     return ReplayOffsets(
         settings.kafka, plan.group, plan.progress_topic, settings.startup_timeout_s, stable=stable
     )
+
+
+def output_extents(settings: Settings, plan: Plan) -> dict[str, dict[int, tuple[int, int]]]:
+    """Of each output topic: partition → first offset and the one after the last.
+
+    Also behind transactions that are still open: a commit is answered before its markers are
+    written, and others may write to the same topic.
+    """
+    cluster = admin(settings)
+    return {target.topic: cluster.extents(target.topic) for target in plan.outputs.values()}
 
 
 def make_replay_worker(  # noqa: PLR0913, PLR0917  what a loop is made of

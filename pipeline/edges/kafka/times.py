@@ -33,4 +33,6 @@ def first_records_at(
         for record in reader.read(ranges):
             if (record.timestamp or 0) >= time_ms:
                 found.setdefault(record.partition, record.offset)
+                if all(number in found for _, number in ranges):
+                    break
     return {**ends, **found}
