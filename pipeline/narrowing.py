@@ -115,14 +115,17 @@ def _half(records: list[Record]) -> list[list[Record]]:
 
 
 def _covering(batch: Batch, parts: list[Piece]) -> list[Piece]:
-    """The parts with their positions; those of partitions without records go with the first."""
-    read = {(record.topic, record.partition) for record in batch.records}
-    unread = {place: at for place, at in batch.positions.items() if place not in read}
+    """The parts with their positions: behind their last records, and in the end the batch's own.
+
+    Those of partitions without records go with the first part.
+    """
+    left = dict(batch.positions)
     covered = []
-    for number, part in enumerate(parts):
-        positions: Positions = {
-            **({} if number else unread),
-            **{(span.topic, span.partition): span.last + 1 for span in spans(part.batch.records)},
-        }
+    for part in reversed(parts):
+        ends = {(span.topic, span.partition): span.last + 1 for span in spans(part.batch.records)}
+        # The batch's position may be behind what follows its last record and is never delivered.
+        positions: Positions = {place: left.pop(place, end) for place, end in ends.items()}
         covered.append(part._replace(batch=part.batch._replace(positions=positions)))
-    return covered
+    first = covered[-1].batch
+    covered[-1] = covered[-1]._replace(batch=first._replace(positions={**left, **first.positions}))
+    return covered[::-1]

@@ -101,11 +101,21 @@ class Batch(NamedTuple):
 
     records: list[Record]
     positions: Positions
-    """Where to go on after it: last offset + 1 of each partition."""
+    """Where to go on after it, of each partition whose position has moved: behind its last record,
+    or behind what follows and is never delivered. There may be positions without records."""
     inherited: Sequence[CommitNote] = ()
     """Notes beside the committed offsets of partitions that were assigned since the last batch."""
     lost: int = 0
     """Records that were deleted before they were read, since the last batch."""
+
+
+class Lag(NamedTuple):
+    """How far a session is behind."""
+
+    partitions: int
+    """That it holds."""
+    offsets: int
+    """In these: from the committed positions to the ends of the partitions."""
 
 
 class Span(NamedTuple):
@@ -157,7 +167,10 @@ class Session(Protocol):
     """
 
     def collect(self) -> Batch:
-        """Read until the batch is full by records, bytes or time; no transaction is open now."""
+        """Read until the batch is full by records, bytes or time; no transaction is open now.
+
+        A batch without records has positions only when they have moved.
+        """
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -180,8 +193,8 @@ class Session(Protocol):
     def hold(self, seconds: float) -> None:
         """Stay in the group for that long without reading; after it the session can only close."""
 
-    def lag(self) -> int | None:
-        """Records not yet read, as last heard from the broker; None without partitions."""
+    def lag(self) -> Lag | None:
+        """How far behind it is now; None when that can't be told. Waits a moment at most."""
 
     def close(self) -> None:
         """Leave the group and let both clients go; never raises."""

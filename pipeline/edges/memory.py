@@ -8,14 +8,13 @@ so partitions are never revoked.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Headers, Output, Record
 from pipeline.core.tally import Tally
-from pipeline.ports import Batch, FencedError, Positions, TransportError
+from pipeline.ports import Batch, FencedError, Lag, Positions, TransportError
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,8 @@ class MemoryBroker:
 
     def __init__(self, topic: str = "track.raw", partitions: int = 1, batch: int = 100) -> None:
         self.topic = topic
-        self.raw: list[list[Record]] = [[] for _ in range(partitions)]
+        self.raw: list[list[Record | None]] = [[] for _ in range(partitions)]
+        """By partition and offset; None is an entry that is never delivered."""
         self.committed: dict[tuple[str, int], int] = {
             (topic, number): 0 for number in range(partitions)
         }
@@ -107,6 +107,20 @@ class MemoryBroker:
         record = Record(value, key, headers, timestamp, self.topic, partition, len(log))
         log.append(record)
         return record
+
+    def append_marker(self, partition: int = 0) -> None:
+        """Write a transaction's marker, or an aborted record: an offset that nobody ever sees."""
+        self.raw[partition].append(None)
+
+    def read(self, partition: int, start: int, room: int) -> tuple[list[Record], int]:
+        """At most so many records from an offset on, and the position behind them.
+
+        It is behind what follows and is never delivered, too, once there is no other record.
+        """
+        rest = [record for record in self.raw[partition][start:] if record is not None]
+        if len(rest) <= room:
+            return rest, len(self.raw[partition])
+        return rest[:room], rest[room - 1].offset + 1 if room else start
 
     def fail(self, call: str, error: TransportError, *, takes_effect: bool = False) -> None:
         """Let the next call of this name fail: open, or a method of `ports.Session`."""
@@ -144,10 +158,12 @@ class MemorySession:
         """See `ports.Session`."""
         self._meet("collect")
         records: list[Record] = []
-        for (_topic, number), start in self._next.items():
-            room = self._broker.batch - len(records)
-            records += self._broker.raw[number][start : start + room]
-        positions = self._after(records)
+        positions: dict[tuple[str, int], int] = {}
+        for place, start in self._next.items():
+            taken, end = self._broker.read(place[1], start, self._broker.batch - len(records))
+            records += taken
+            if end > start:
+                positions[place] = end
         self._next.update(positions)
         inherited, self._inherited = self._inherited, []
         return Batch(records, positions, inherited)
@@ -190,7 +206,7 @@ class MemorySession:
         firsts: dict[tuple[str, int], int] = {}
         for record in batch.records:
             firsts.setdefault((record.topic, record.partition), record.offset)
-        self._next.update(firsts)
+        self._next |= {place: self._broker.committed[place] for place in batch.positions}
         self._broker.diary.append(Rewound(firsts))
 
     def hold(self, seconds: float) -> None:
@@ -199,19 +215,17 @@ class MemorySession:
         self._meet("hold")
         self._broker.diary.append(Held())
 
-    def lag(self) -> int:
+    def lag(self) -> Lag:
         """See `ports.Session`."""
-        return sum(
-            len(self._broker.raw[number]) - position
-            for (_topic, number), position in self._next.items()
+        committed = self._broker.committed
+        behind = sum(
+            len(self._broker.raw[number]) - at for (_topic, number), at in committed.items()
         )
+        return Lag(len(committed), behind)
 
     def close(self) -> None:
         """See `ports.Session`."""
         self._broker.diary.append(Closed())
-
-    def _after(self, records: Iterable[Record]) -> dict[tuple[str, int], int]:
-        return {(record.topic, record.partition): record.offset + 1 for record in records}
 
     def _meet(self, call: str) -> None:
         fault = self._broker.fault(call)

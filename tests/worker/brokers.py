@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
+from pipeline.edges.kafka import Admin
 from pipeline.edges.memory import MemoryBroker
 from pipeline.ports import Broker
 from pipeline.settings import load_settings
 from pipeline.wiring import checked_topics, make_broker
-from tests.brokers import Sent, create_topics, produce, read_topic
+from tests.brokers import Sent, create_topics, produce, produce_in_transaction, read_topic
 from tests.worker.rig import Remembering, processor, work
 
 PARTITIONS = 3
@@ -26,8 +27,17 @@ class Rig(Protocol):
     def write(self, records: Iterable[Sent]) -> None:
         """Append raw records."""
 
-    def work(self, records: int, **settings: Any) -> Remembering:
-        """Run a worker until so many records are committed."""
+    def write_in_transaction(self, records: Iterable[Sent], *, committed: bool) -> None:
+        """Append raw records in one transaction, which is committed or aborted."""
+
+    def work(self, records: int, *, to_end: bool = False, **settings: Any) -> Remembering:
+        """Run a worker until so many records are committed; `to_end`: until there is no lag."""
+
+    def committed(self) -> dict[int, int]:
+        """Partition → what the worker's group has committed."""
+
+    def ends(self) -> dict[int, int]:
+        """Partition → the raw topic's end."""
 
     def raw(self) -> list[Record]:
         """The raw records as read."""
@@ -54,13 +64,32 @@ class MemoryRig:
                 sent.value, sent.key, sent.headers, sent.timestamp, max(0, sent.partition)
             )
 
-    def work(self, records: int, **settings: Any) -> Remembering:
+    def write_in_transaction(self, records: Iterable[Sent], *, committed: bool) -> None:
         """See `Rig`."""
-        return work(self._broker, records, contract=processor(**settings))
+        sent = list(records)
+        if committed:
+            self.write(sent)
+        else:
+            for each in sent:
+                self._broker.append_marker(max(0, each.partition))
+        for partition in {max(0, each.partition) for each in sent}:
+            self._broker.append_marker(partition)
+
+    def work(self, records: int, *, to_end: bool = False, **settings: Any) -> Remembering:
+        """See `Rig`."""
+        return work(self._broker, records, contract=processor(**settings), to_end=to_end)
+
+    def committed(self) -> dict[int, int]:
+        """See `Rig`."""
+        return {number: at for (_, number), at in self._broker.committed.items()}
+
+    def ends(self) -> dict[int, int]:
+        """See `Rig`."""
+        return {number: len(log) for number, log in enumerate(self._broker.raw)}
 
     def raw(self) -> list[Record]:
         """See `Rig`."""
-        return [record for log in self._broker.raw for record in log]
+        return [record for log in self._broker.raw for record in log if record is not None]
 
     def outputs(self) -> list[Output]:
         """See `Rig`."""
@@ -72,6 +101,7 @@ class KafkaRig:
 
     def __init__(self, servers: str, name: Callable[[str], str], delivery: str) -> None:
         self._servers = servers
+        self._admin = Admin({"bootstrap.servers": servers}, _GIVE_UP_S)
         self._delivery = delivery
         self._topics = {role: name(role) for role in Role if role is not Role.DROPPED}
         self._raw = name("raw")
@@ -87,10 +117,22 @@ class KafkaRig:
         """See `Rig`."""
         produce(self._servers, self._raw, records, largest=LARGEST)
 
-    def work(self, records: int, **settings: Any) -> Remembering:
+    def write_in_transaction(self, records: Iterable[Sent], *, committed: bool) -> None:
+        """See `Rig`."""
+        produce_in_transaction(self._servers, self._raw, records, committed=committed)
+
+    def work(self, records: int, *, to_end: bool = False, **settings: Any) -> Remembering:
         """See `Rig`."""
         broker, contract = self._make(settings)
-        return work(broker, records, contract=contract, give_up_s=_GIVE_UP_S)
+        return work(broker, records, contract=contract, give_up_s=_GIVE_UP_S, to_end=to_end)
+
+    def committed(self) -> dict[int, int]:
+        """See `Rig`."""
+        return self._admin.committed(self._raw, self._raw)
+
+    def ends(self) -> dict[int, int]:
+        """See `Rig`."""
+        return {number: end for number, (_, end) in self._admin.extents(self._raw).items()}
 
     def _make(self, contract: dict[str, Any]) -> tuple[Broker, Processor]:
         names = {f"topics.{role.value}": topic for role, topic in self._topics.items()}

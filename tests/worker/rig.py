@@ -11,7 +11,7 @@ from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Record
 from pipeline.core.tally import Tally
-from pipeline.ports import Broker, CrashGuard, Session, Span, Trip
+from pipeline.ports import Broker, CrashGuard, Lag, Session, Span, Trip
 from pipeline.worker import Worker
 
 NOW = 1_800_000_000_000
@@ -27,23 +27,28 @@ class FixedClock:
 
 
 class Remembering:
-    """A meter that remembers what it heard and asks for a stop after `enough` records."""
+    """A meter that remembers what it heard and asks for a stop after `enough` records.
 
-    def __init__(self, stop: threading.Event, enough: int) -> None:
+    `to_end` waits until there is no lag, too.
+    """
+
+    def __init__(self, stop: threading.Event, enough: int, *, to_end: bool = False) -> None:
         self.total = Tally()
         self.recoveries: list[tuple[str, str]] = []
         self.crashes: list[Record] = []
-        self.lags: list[int | None] = []
+        self.lags: list[Lag | None] = []
         self.isolations: list[tuple[Record, str]] = []
         self.narrowings: list[int] = []
         self.losses: list[int] = []
         self.trips: list[Trip] = []
         self.stop = stop
         self._enough = enough
+        self._to_end = to_end
         self._end_if_enough()
 
     def _end_if_enough(self) -> None:
-        if self.total.records >= self._enough:
+        at_end = bool(self.lags) and self.lags[-1] is not None and not self.lags[-1].offsets
+        if self.total.records >= self._enough and (at_end or not self._to_end):
             self.stop.set()
 
     def committed(self, tally: Tally) -> None:
@@ -54,6 +59,7 @@ class Remembering:
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""
         self.lags.append(session.lag())
+        self._end_if_enough()
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:
         """See `ports.Meter`."""
@@ -156,10 +162,14 @@ def work(
     give_up_s: float | None = None,
     guard: CrashGuard | None = None,
     rules: BreakerRules = NO_BREAKER,
+    to_end: bool = False,
 ) -> Remembering:
-    """Run a worker until so many records are committed (or `give_up_s`); what it said."""
+    """Run a worker until so many records are committed (or `give_up_s`); what it said.
+
+    `to_end`: until nothing is left to commit.
+    """
     stop = NoWait() if give_up_s is None else threading.Event()
-    meter = Remembering(stop, records)
+    meter = Remembering(stop, records, to_end=to_end)
     worker = make_worker(
         broker, contract or processor(), meter, max_resets=max_resets, guard=guard, rules=rules
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import islice
+from typing import Any
 
 from pipeline.core.record import Output, Role
 from pipeline.generate import Generator
+from pipeline.ports import Lag
 from tests.brokers import RECENT, Sent
 from tests.hostile import EVENT, FORGED, HOSTILE, OK
 from tests.support import header
@@ -84,7 +86,7 @@ def test_identify_by_rule(rig: Rig) -> None:
     """An event that a rule names gives an identify message beside the enriched event."""
     value = b'{"event":"Button Clicked","userId":"u1","context":{"traits":{"plan":"pro"}}}'
     rig.write([Sent(value, b"u1", (), RECENT, 1), Sent(EVENT, b"u1", (), RECENT, 1)])
-    rule = {"identify": [{"event": "Button Clicked"}]}
+    rule: dict[str, Any] = {"identify": [{"event": "Button Clicked"}]}
     meter = rig.work(2, **rule)
     assert (meter.total.enriched, meter.total.identify) == (2, 1)
     assert _seen(rig) == _expected(rig, **rule)
@@ -106,4 +108,17 @@ def test_dropped_by_setting(rig: Rig) -> None:
 def test_lag_comes_down_to_nothing(rig: Rig) -> None:
     """At the end of the topic nothing is left to read."""
     rig.write(Sent(EVENT, timestamp=RECENT, partition=n % PARTITIONS) for n in range(20))
-    assert rig.work(20).lags[-1] == 0
+    assert rig.work(20).lags[-1] == Lag(PARTITIONS, 0)
+
+
+def test_transactional_senders(rig: Rig) -> None:
+    """Nothing is left to commit, or counts as lag, where only markers and aborted records are."""
+    rig.write_in_transaction([Sent(EVENT, None, (), RECENT, n) for n in (0, 0, 1)], committed=True)
+    rig.write_in_transaction([Sent(EVENT, None, (), RECENT, n) for n in (1, 2)], committed=False)
+    meter = rig.work(3, to_end=True)
+    assert meter.lags[-1] == Lag(PARTITIONS, 0)
+    assert rig.committed() == rig.ends()
+    rig.write_in_transaction([Sent(b"[]", None, (), RECENT, 2)], committed=True)
+    assert rig.work(1, to_end=True).total.dead_letters == {"not_an_object": 1}
+    assert rig.committed() == rig.ends()
+    assert _seen(rig) == _expected(rig)

@@ -11,6 +11,7 @@ import pytest
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
+from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
 from pipeline.core.tally import Tally
 from pipeline.edges.memory import (
@@ -29,8 +30,11 @@ from pipeline.ports import (
     AbortableError,
     DataLossError,
     FencedError,
+    Lag,
     OutcomeUnknownError,
+    RecordRefusedError,
     RefusedError,
+    Session,
     TooLargeError,
     TransportError,
 )
@@ -267,7 +271,62 @@ def test_stop_finishes_the_transaction_at_hand() -> None:
     assert _shape(broker.diary) == ["opened", "begun", *sent, "committed 4", "closed"]
 
 
+def test_positions_behind_markers() -> None:
+    """Offsets that have no record are committed, too: with the records, or later by themselves."""
+    broker = _filled(1)
+    broker.append_marker()
+    work(broker, 1, to_end=True)
+    broker.append_marker()
+    meter = work(broker, 0, to_end=True)
+    first = ["opened", "begun", "sent 0", "committed 2", "closed"]
+    assert _shape(broker.diary) == [*first, "opened", "begun", "committed 3", "closed"]
+    assert meter.total == Tally()
+
+
+class _Turns(Remembering):
+    """Asks for a stop after so many turns of the loop."""
+
+    def __init__(self, stop: threading.Event, turns: int) -> None:
+        super().__init__(stop, 1_000_000)
+        self._turns = turns
+
+    def tick(self, session: Session) -> None:
+        """See `ports.Meter`."""
+        super().tick(session)
+        if len(self.lags) == self._turns:
+            self.stop.set()
+
+
+def test_nothing_is_committed_where_nothing_moved() -> None:
+    """A worker at the end of its topic begins no transactions."""
+    broker, stop = _filled(1), NoWait()
+    broker.append_marker()
+    make_worker(broker, processor(), _Turns(stop, 20)).run(stop)
+    assert _shape(broker.diary) == ["opened", "begun", "sent 0", "committed 2", "closed"]
+
+
+def test_refused_record_in_front_of_a_marker() -> None:
+    """A batch in pieces ends where the whole batch would have ended, behind the marker."""
+    broker = _filled(3)
+    broker.append_marker()
+    refused = RecordRefusedError("too large", Reason.ENRICHED_TOO_LARGE, Role.ENRICHED)
+    broker.fail("commit", refused)
+    work(broker, 3, to_end=True)
+    commits = [word for word in _shape(broker.diary) if word.startswith("committed")]
+    assert commits == ["committed 1", "committed 4"]
+
+
+def test_positions_without_records_that_could_not_be_committed() -> None:
+    """They are committed with the next transaction."""
+    broker = _filled(1)
+    work(broker, 1)
+    broker.append_marker()
+    broker.fail("commit", AbortableError("lost"))
+    work(broker, 0, to_end=True)
+    assert broker.committed[FIRST] == 2
+
+
 def test_lag_is_told_on_every_turn() -> None:
-    """The meter hears the records that are not yet read."""
+    """The meter hears the offsets that are not yet committed."""
     broker = _filled(5, batch=2)
-    assert work(broker, 5).lags == [3, 1, 0]
+    assert work(broker, 5).lags == [Lag(1, 3), Lag(1, 1), Lag(1, 0)]

@@ -65,6 +65,8 @@ _CONSUMER_GUARANTEE: Final[dict[str, Any]] = {
     "enable.auto.offset.store": False,
     # Never start anywhere by itself: what a missing offset means is decided in positions.py.
     "auto.offset.reset": "error",
+    # Positions behind transaction markers and aborted records are told as the end of a partition.
+    "enable.partition.eof": True,
 }
 _PRODUCER: Final[dict[str, Any]] = {
     "compression.type": "lz4",

@@ -3,11 +3,14 @@
 Rebalance callbacks run only inside `consume()`, and no transaction is open there. What has been
 collected of a partition that is taken away meanwhile is thrown away at once: its next owner
 reads it again, from the committed offset.
+
+Transaction markers and aborted records have offsets, and are never delivered. When the client has
+come to the end of a partition it tells the position behind all of them, as an event in the order of
+the records: everything before that position has been delivered, or never will be.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -17,13 +20,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pipeline.core.commitnote import CommitNote
 from pipeline.edges.kafka.clients import is_cooperative
 from pipeline.edges.kafka.config import SessionConfig
+from pipeline.edges.kafka.deleted import deleted_unread
 from pipeline.edges.kafka.errors import Causes, in_transaction, is_fatal, reason, refusal
+from pipeline.edges.kafka.held import END, Held
 from pipeline.edges.kafka.positions import Start, StartPositions, created_anew
 from pipeline.edges.kafka.reader import to_record
 from pipeline.edges.kafka.topic_ids import TopicIds
-from pipeline.ports import Batch, DataLossError, OutcomeUnknownError, TransportError
+from pipeline.ports import Batch, OutcomeUnknownError, Positions, TransportError
 
-_LOG: Final = logging.getLogger(__name__)
 _LARGEST_CHUNK: Final = 1000
 _FIRST_CHUNK: Final = 50
 """Until the size of the records is known: 50 of Kafka's usual largest are 50 MB."""
@@ -59,18 +63,16 @@ class Collector:
         self._cooperative = is_cooperative(config.consumer)
         self._chunk = _FIRST_CHUNK
         self._collected: list[Message] = []
-        self._fresh: dict[tuple[str, int], int] = {}
+        self._held = Held(self._topic)
+        self._is_assigned = False
         self._revoked: set[int] = set()
         self._failure: Exception | None = None
-        self._awaited: dict[int, int] = {}
         self._inherited: list[CommitNote] = []
         self.closing = False
         """Partitions that are still given are not taken: asking for their offsets may wait long."""
         self._lost = 0
-        self._gone: dict[int, int] = {}
-        """Partition → where to go on, of those whose next offset was deleted."""
-        self.next: dict[int, int] = {}
-        """Partition → offset of the next record, of the partitions that are held."""
+        self.next: Mapping[int, int] = self._held.next
+        """Partition → position behind what was collected, of the partitions that are held."""
         consumer.subscribe(
             [self._topic],
             on_assign=self._on_assign,
@@ -103,6 +105,8 @@ class Collector:
             raise self._broken(self._causes.fatal)
         if self._revoked:
             messages = self._without_revoked(messages)
+        if self._held.sought:
+            messages = self._held.from_sought(messages)
         good = [message for message in messages if self._is_record(message)]
         size = sum(map(len, good))
         if good:
@@ -127,6 +131,9 @@ class Collector:
         error = message.error()
         if error is None:
             return True
+        if error.code() == END:
+            self._held.ends[message.partition() or 0] = message.offset() or 0
+            return False
         if error.code() in _OFFSET_GONE:
             self._lost_offsets(message)
             return False
@@ -150,26 +157,11 @@ class Collector:
         number = message.partition() or 0
         place = TopicPartition(self._topic, number)
         low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
-        taken = [each.offset() or 0 for each in self._collected if each.partition() == number]
-        wanted = max(taken) + 1 if taken else self.next.get(number, -1)
-        what = (
-            f"{self._topic}/{number}: offset {wanted} does not exist, the topic has {low} to {high}"
+        wanted = self._held.wanted(number, message.offset() or 0)
+        self._lost += deleted_unread(
+            place, wanted, low, high, continues=self._continue_on_data_loss
         )
-        if wanted > high:
-            raise DataLossError(
-                f"{what}: it was truncated or created anew. Where to go on is yours to say: set "
-                "the group's offsets with Kafka's kafka-consumer-groups --reset-offsets"
-            )
-        if wanted >= low:
-            raise OutcomeUnknownError(f"{self._topic}/{number}: offset {wanted} was not served")
-        if not self._continue_on_data_loss:
-            raise DataLossError(
-                f"{what}: records {wanted} to {low - 1} were deleted before they were read "
-                "(retention). Set on_data_loss=continue to go on without them"
-            )
-        _LOG.error("data lost, going on: %s", what)
-        self._lost += low - wanted
-        self._gone[number] = low
+        self._held.gone[number] = low
 
     def _assign_again(self, offsets: Mapping[int, int]) -> None:
         """Read these partitions from these offsets.
@@ -177,7 +169,7 @@ class Collector:
         An eager assignment is made as a whole: everything that was collected of other partitions
         must be counted in `next`, else it would be read twice.
         """
-        self.next.update(offsets)
+        self._held.next |= offsets
         places = [TopicPartition(self._topic, number, at) for number, at in offsets.items()]
         if self._cooperative:
             self._consumer.incremental_unassign(places)
@@ -188,24 +180,18 @@ class Collector:
             )
 
     def _batch(self) -> Batch:
-        topic, positions = self._topic, self._fresh
-        self._fresh = {}
         records = []
         last: dict[int, int] = {}
         message: Any  # the stubs allow None where a record read from Kafka has none
         for message in self._collected:
-            number, offset = message.partition(), message.offset()
             records.append(to_record(message))
-            if number not in last and self._awaited.pop(number, offset) != offset:
-                raise OutcomeUnknownError(f"{topic}/{number}: a seek was lost")
-            last[number] = offset
+            last[message.partition()] = message.offset()
         self._collected = []
-        for number, offset in last.items():
-            positions[topic, number] = self.next[number] = offset + 1
-        if self._gone:
+        positions = self._held.behind(last)
+        if self._held.gone:
             # A partition whose offset was gone can't be sought, only assigned anew.
-            self._assign_again(self._gone)
-            self._gone = {}
+            self._assign_again(self._held.gone)
+            self._held.gone = {}
         inherited, self._inherited = self._inherited, []
         lost, self._lost = self._lost, 0
         return Batch(records, positions, inherited, lost)
@@ -215,19 +201,11 @@ class Collector:
         firsts: dict[int, int] = {}
         for record in batch.records:
             firsts.setdefault(record.partition, record.offset)
-        for number, offset in firsts.items():
-            if number in self.next:
-                try:
-                    self._consumer.seek(TopicPartition(self._topic, number, offset))
-                except KafkaException as error:
-                    raise OutcomeUnknownError(f"could not seek {self._topic}/{number}") from error
-                self._awaited[number] = self.next[number] = offset
-        # Positions of partitions without records were to be committed as they are.
-        self._fresh = {
-            place: offset
-            for place, offset in batch.positions.items()
-            if place[1] in self.next and place[1] not in firsts
-        }
+        for number, offset in self._held.rewind(batch, firsts).items():
+            try:
+                self._consumer.seek(TopicPartition(self._topic, number, offset))
+            except KafkaException as error:
+                raise OutcomeUnknownError(f"could not seek {self._topic}/{number}") from error
 
     def hold(self, seconds: float) -> None:
         """Keep the membership; what arrives is thrown away, since nothing of it is committed."""
@@ -236,17 +214,18 @@ class Collector:
             self._consumer.pause(self._consumer.assignment())
             self._take(1, left)
             self._collected.clear()
+            self._held.ends.clear()
 
-    def lag(self) -> int | None:
-        """Records not yet read, by the high watermarks that the fetches have told."""
-        if not self.next:
-            return None
-        behind = 0
-        for number, position in list(self.next.items()):
-            place = TopicPartition(self._topic, number)
-            _low, high = self._consumer.get_watermark_offsets(place, cached=True)
-            behind += max(0, high - position)
-        return behind
+    def committed(self, positions: Positions) -> None:
+        """These positions are committed."""
+        self._held.committed |= {number: at for (_, number), at in positions.items()}
+
+    def done(self) -> Mapping[int, int] | None:
+        """Partition → position behind what is committed, of those that are held.
+
+        None while it is not decided which these are.
+        """
+        return self._held.committed if self._is_assigned else None
 
     # The callbacks run inside consume() and never raise: an exception there would destroy the
     # messages that consume() has already taken. What went wrong is raised after it.
@@ -257,10 +236,8 @@ class Collector:
         try:
             self._refuse_new_partitions(partitions)
             start = self._start_of(partitions) if partitions else Start([], [], [])
-            for place in start.places:
-                self.next[place.partition] = place.offset
-            for place in start.fresh:
-                self._fresh[place.topic, place.partition] = place.offset
+            self._held.give(start)
+            self._is_assigned = True
             self._inherited += start.notes
             assign = consumer.incremental_assign if self._cooperative else consumer.assign
             assign(start.places)
@@ -291,10 +268,7 @@ class Collector:
             self._collected = [
                 message for message in self._collected if message.partition() not in gone
             ]
-            for number in gone:
-                self.next.pop(number, None)
-                self._gone.pop(number, None)
-                self._awaited.pop(number, None)
-                self._fresh.pop((self._topic, number), None)
+            self._held.take_away(gone)
+            self._is_assigned = bool(self.next)
         except Exception as error:  # noqa: BLE001  see above
             self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")

@@ -23,7 +23,7 @@ from pipeline.core.replaynote import ReplayNote, Totals, newest
 from pipeline.core.tally import Tally
 from pipeline.core.timestamps import format_time
 from pipeline.edges.kafka.bounded_collector import BoundedCollector
-from pipeline.edges.kafka.clients import make_consumer
+from pipeline.edges.kafka.clients import make_admin, make_consumer, plain_config
 from pipeline.edges.kafka.errors import Causes, in_transaction
 from pipeline.edges.kafka.replay_config import Collector, SlotConfig
 from pipeline.edges.kafka.replay_offsets import At, ReplayOffsets
@@ -34,6 +34,7 @@ from pipeline.ports import (
     BreakerOpenError,
     DataLossError,
     FencedError,
+    Lag,
     OutcomeUnknownError,
     Positions,
 )
@@ -55,7 +56,8 @@ class ReplayBroker:
         self._config = config
         self._on_end = on_end
         session = config.session
-        self._topic_ids = TopicIds(session.shared, session.raw_topic, session.startup_timeout_s)
+        client = make_admin(plain_config(session.shared), Causes())
+        self._topic_ids = TopicIds(client, session.raw_topic, session.startup_timeout_s)
         offsets = partial(
             ReplayOffsets,
             session.shared,
@@ -237,10 +239,11 @@ class ReplaySession:
         """See `ports.Session`."""
         self._config.stop.wait(seconds)
 
-    def lag(self) -> int | None:
-        """Offsets up to the end."""
+    def lag(self) -> Lag:
+        """See `ports.Session`; up to the ends of the ranges."""
         ends = self._config.ranges
-        return sum(ends[number][1] - at for number, at in self._committed.items())
+        behind = sum(ends[number][1] - at for number, at in self._committed.items())
+        return Lag(len(self._committed), behind)
 
     def close(self) -> None:
         """Let both clients go; never raises."""
@@ -251,7 +254,7 @@ class ReplaySession:
 
 
 def _consumer(config: SlotConfig, causes: Causes) -> Consumer:
-    return make_consumer({**config.session.consumer, "enable.partition.eof": True}, causes)
+    return make_consumer(dict(config.session.consumer), causes)
 
 
 def _totals(tally: Tally, left_out: int) -> Totals:

@@ -12,15 +12,16 @@ from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Output
 from pipeline.core.tally import Tally
 from pipeline.edges.kafka.acknowledged import AcknowledgedWriter
-from pipeline.edges.kafka.clients import make_consumer
+from pipeline.edges.kafka.clients import make_admin, make_consumer, plain_config
 from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import SessionConfig
+from pipeline.edges.kafka.ends import EndOffsets
 from pipeline.edges.kafka.errors import Causes, InstanceFencedError, in_transaction
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
 from pipeline.edges.kafka.writer import Writer
-from pipeline.ports import Batch, OutcomeUnknownError, Positions
+from pipeline.ports import Batch, Lag, OutcomeUnknownError, Positions
 
 
 class KafkaBroker:
@@ -28,18 +29,21 @@ class KafkaBroker:
 
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
-        self._topic_ids = TopicIds(config.shared, config.raw_topic, config.startup_timeout_s)
+        client = make_admin(plain_config(config.shared), Causes())
+        self._topic_ids = TopicIds(client, config.raw_topic, config.startup_timeout_s)
+        self._ends = EndOffsets(client, config.raw_topic)
 
     def open(self) -> KafkaSession:
         """A new session; fences an older one with the same transactional id."""
-        return KafkaSession(self._config, self._topic_ids)
+        return KafkaSession(self._config, self._topic_ids, self._ends)
 
 
 class KafkaSession:
     """See `ports.Session`."""
 
-    def __init__(self, config: SessionConfig, topic_ids: TopicIds) -> None:
+    def __init__(self, config: SessionConfig, topic_ids: TopicIds, ends: EndOffsets) -> None:
         self._config = config
+        self._ends = ends
         self._causes = Causes()  # of the consumer alone: the writer's are told by its calls
         # First the writer: it aborts our own dangling transaction, so that the committed
         # offsets that the consumer starts from are final.
@@ -89,6 +93,7 @@ class KafkaSession:
             for (topic, number), offset in positions.items()
         ]
         self._writer.commit(offsets, self._consumer, self._generation)
+        self._collector.committed(positions)
 
     def abort(self) -> None:
         """See `ports.Session`."""
@@ -102,9 +107,13 @@ class KafkaSession:
         """See `ports.Session`."""
         self._collector.hold(seconds)
 
-    def lag(self) -> int | None:
+    def lag(self) -> Lag | None:
         """See `ports.Session`."""
-        return self._collector.lag()
+        done = self._collector.done()
+        ends = None if done is None else self._ends.of(done)
+        if done is None or ends is None:
+            return None
+        return Lag(len(done), sum(max(0, ends[number] - at) for number, at in done.items()))
 
     def close(self) -> None:
         """Leave the group; never raises."""

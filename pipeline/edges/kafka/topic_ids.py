@@ -12,9 +12,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from confluent_kafka import KafkaException, TopicCollection
-
-from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
-from pipeline.edges.kafka.errors import Causes
+from confluent_kafka.admin import AdminClient
 
 _EVERY_S: Final = 10.0
 _NONE: Final = "A" * 22
@@ -26,10 +24,10 @@ _AS_KAFKA_WRITES: Final = str.maketrans("+/", "-_")
 class TopicIds:
     """Asks for the id of one topic; an id that can't be had is the empty text."""
 
-    def __init__(self, kafka: LibrdkafkaConfig, topic: str, timeout_s: float) -> None:
+    def __init__(self, client: AdminClient, topic: str, timeout_s: float) -> None:
+        self._client = client
         self._topic = topic
         self._timeout_s = timeout_s
-        self._client = make_admin(plain_config(kafka), Causes())
         self._asked: Future[Any] | None = None
         self._next = 0.0
 

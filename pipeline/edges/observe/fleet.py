@@ -12,10 +12,12 @@ import msgspec
 from pipeline.core.tally import Tally
 from pipeline.edges.observe.meter import LogMeter
 from pipeline.edges.observe.statistics import Figures, StatisticsLog
-from pipeline.ports import Session
+from pipeline.ports import Lag, Session
 
-_LAG_EVERY_S: Final = 1.0
-_decode_figures: Final = msgspec.json.Decoder(tuple[dict[str, int], int | None]).decode
+_LAG_EVERY_S: Final = 2.0
+_LAG_LASTS_S: Final = 10.0
+"""A worker that has not told its lag for so long is busy with something else than records."""
+_decode_told: Final = msgspec.json.Decoder(tuple[dict[str, int], Lag | None, float]).decode
 
 
 class Store(Protocol):
@@ -37,7 +39,7 @@ class SlotMeter(LogMeter):
         super().__init__(interval_s, clock)
         self._clock = clock
         self._store = store
-        self._lag: int | None = None
+        self._lag: Lag | None = None
         self._looked = clock()
         self._tell()
 
@@ -48,20 +50,29 @@ class SlotMeter(LogMeter):
 
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""
-        if self._lag is None or self._clock() - self._looked >= _LAG_EVERY_S:
-            self._looked = self._clock()
-            self._lag = session.lag()
+        if self._clock() - self._looked >= _LAG_EVERY_S:
+            self._look(session.lag())
             self._tell()
         super().tick(session)
 
-    def statistics(self, lag: int | None) -> None:
+    def recovering(self, how: str, error: Exception, attempt: int) -> None:
+        """See `ports.Meter`. What it held may be others' by now."""
+        super().recovering(how, error, attempt)
+        self._look(None)
+        self._tell()
+
+    def statistics(self, lag: Lag | None) -> None:
         """Tell the supervisor, and begin the next interval."""
-        self._crashes, self._lag = 0, lag
+        self._crashes = 0
+        self._look(lag)
         self._statistics.restart()
         self._tell()
 
+    def _look(self, lag: Lag | None) -> None:
+        self._lag, self._looked = lag, self._clock()
+
     def _tell(self) -> None:
-        self._store.write(msgspec.json.encode(self.figures(self._lag)))
+        self._store.write(msgspec.json.encode((*self.figures(self._lag), self._looked)))
 
 
 class FleetStatistics:
@@ -74,10 +85,13 @@ class FleetStatistics:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._line = StatisticsLog(interval_s, clock)
+        self._clock = clock
         self._stores = stores
         self._before: Counter[str] = Counter()
         """Of the workers that have ended."""
         self._now: list[Figures | None] = [None] * len(stores)
+        self._told: list[float] = [0.0] * len(stores)
+        """When each has looked for its lag."""
 
     def began(self) -> bool:
         """Whether any worker has ever found Kafka and the topics as they should be."""
@@ -105,22 +119,30 @@ class FleetStatistics:
 
     def log(self, workers: int) -> None:
         """Log the line now."""
-        total, lags = self._total(), self._lags()
-        self._line.write(total, workers=workers, workers_reading=len(lags))
+        total = self._total()
+        reading = [lag for lag in self._lags() if lag is not None and lag.partitions]
+        self._line.write(total, workers=workers, workers_reading=len(reading))
 
     def _total(self) -> Figures:
         self._read()
         counts = sum((figures.counts for figures in self._now if figures), self._before)
-        lags = self._lags()
-        return Figures(counts, sum(lags) if lags else None)
+        known = [lag for lag in self._lags() if lag is not None]
+        # Part of a sum would look like a lag that has become less.
+        is_complete = len(known) == len(self._now)
+        total = Lag(sum(lag.partitions for lag in known), sum(lag.offsets for lag in known))
+        return Figures(counts, total if is_complete else None)
 
-    def _lags(self) -> list[int]:
-        """Of the workers that hold partitions."""
-        return [each.lag for each in self._now if each and each.lag is not None]
+    def _lags(self) -> list[Lag | None]:
+        """Of each worker; None of those of which it is not known."""
+        oldest = self._clock() - _LAG_LASTS_S
+        return [
+            figures.lag if figures and told >= oldest else None
+            for figures, told in zip(self._now, self._told, strict=True)
+        ]
 
     def _read(self) -> None:
         """What can't be read at this moment stays as it was."""
         for slot, store in enumerate(self._stores):
             if payload := store.read():
-                counts, lag = _decode_figures(payload)
+                counts, lag, self._told[slot] = _decode_told(payload)
                 self._now[slot] = Figures(Counter(counts), lag)

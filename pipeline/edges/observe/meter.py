@@ -13,7 +13,7 @@ import structlog
 from pipeline.core.record import Record
 from pipeline.core.tally import Tally
 from pipeline.edges.observe.statistics import Figures, StatisticsLog
-from pipeline.ports import Session, Trip
+from pipeline.ports import Lag, Session, Trip
 
 _CRASHES_SHOWN: Final = 10
 """Tracebacks of our own bugs per interval; the count is always complete."""
@@ -73,12 +73,12 @@ class LogMeter:
         """See `ports.Meter`."""
         self._log.error("breaker_open", message=trip.sentence(), **trip._asdict())
 
-    def statistics(self, lag: int | None) -> None:
+    def statistics(self, lag: Lag | None) -> None:
         """Log the interval's line and begin the next interval."""
         self._crashes = 0
         self._statistics.write(self.figures(lag))
 
-    def figures(self, lag: int | None) -> Figures:
+    def figures(self, lag: Lag | None) -> Figures:
         """What was done since the start."""
         total, counts = self._total, Counter(self._counts)
         counts["consumed"] = total.records

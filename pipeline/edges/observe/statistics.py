@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import structlog
 
+from pipeline.ports import Lag
+
 
 class Figures(NamedTuple):
     """What a worker, or several, have done since their start."""
@@ -16,8 +18,8 @@ class Figures(NamedTuple):
     counts: Counter[str]
     """`consumed`, `enriched`, `identify`, `lost`, `resets`, `cpu_us` (CPU time of the processes);
     by reason code `dead_lettered.…` and `dropped.…`."""
-    lag: int | None
-    """Raw records not read yet, in the partitions that are held; None while none is."""
+    lag: Lag | None
+    """None while it is not known."""
 
     @property
     def events(self) -> int:
@@ -59,7 +61,7 @@ class StatisticsLog:
             identify=counts["identify"],
             dead_lettered=dict(done.by_reason("dead_lettered").most_common()),
             dropped=dict(done.by_reason("dropped").most_common()),
-            lag=done.lag,
+            lag=done.lag.offsets if done.lag and done.lag.partitions else None,
             cpu_us_per_event=round(counts["cpu_us"] / events, 1) if events else None,
             lost=counts["lost"],
             resets=counts["resets"],
