@@ -21,9 +21,10 @@ class RawPartition(NamedTuple):
     first: int
     """Where the audit begins."""
     end: int
-    """Where it ends: the group's committed offset, or less when a time bounds the window."""
+    """Where it ends: the group's committed offset, or behind what follows it and has no record;
+    less when a time bounds the window."""
     last: int
-    """The topic's end, captured after the ends of the outputs."""
+    """Where the topic ends for readers, captured after the ends of the outputs."""
 
 
 class OutputPartition(NamedTuple):

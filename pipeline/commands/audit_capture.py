@@ -9,8 +9,8 @@ from pipeline.core.record import Role
 from pipeline.core.timestamps import DAY
 from pipeline.edges.kafka import Admin
 from pipeline.edges.kafka.partitioner import PartitionMap
-from pipeline.edges.kafka.times import first_records_at
-from pipeline.ports import DataLossError, TopicFacts
+from pipeline.edges.kafka.times import first_records, first_records_at
+from pipeline.ports import DataLossError, Reader, TopicFacts
 from pipeline.settings import Settings, SettingsError
 from pipeline.topics import TopicNames
 from pipeline.window import Window
@@ -98,7 +98,8 @@ def _raw(
     settings: Settings, cluster: Admin, committed: dict[int, int], window: Window
 ) -> dict[int, RawPartition]:
     topic = settings.topics.raw
-    extents = cluster.extents(topic)
+    # Records of transactions that are open can't be read, and nothing is written for them.
+    extents = cluster.extents(topic, stable=True)
     firsts = {} if window.start is None else cluster.offsets_at(topic, window.start)
     done = {number: committed.get(number, begin) for number, (begin, _) in extents.items()}
     for number, (_, last) in extents.items():
@@ -108,15 +109,29 @@ def _raw(
                 f"{done[number]}: the topic was deleted and created again, or truncated; its "
                 "outputs can't be audited"
             )
-    ends = done
-    if window.end is not None:
-        time = window.end + _EARLY_MS
-        ends = first_records_at(cluster, range_reader(settings), topic, time, done)
+    reader = range_reader(settings)
+    if window.end is None:
+        ends = _behind_markers(reader, topic, done, extents)
+    else:
+        ends = first_records_at(cluster, reader, topic, window.end + _EARLY_MS, done)
     parts = {}
     for number, (begin, last) in extents.items():
         first = begin if window.start is None else min(firsts.get(number, last), done[number])
         parts[number] = RawPartition(begin, max(begin, first), max(begin, ends[number]), last)
     return parts
+
+
+def _behind_markers(
+    reader: Reader, topic: str, done: dict[int, int], extents: dict[int, tuple[int, int]]
+) -> dict[int, int]:
+    """The committed offsets, or the ends of partitions that have no record behind them.
+
+    The worker commits the position behind transaction markers and aborted records a moment after
+    the one behind the last record; one that was killed in between has not.
+    """
+    rest = {number: (max(begin, done[number]), end) for number, (begin, end) in extents.items()}
+    unread = first_records(reader, topic, rest)
+    return {number: at if number in unread else rest[number][1] for number, at in done.items()}
 
 
 def target_of(plan: Plan, facts: dict[str, TopicFacts]) -> Target:

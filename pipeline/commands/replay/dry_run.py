@@ -227,7 +227,7 @@ def _existing(cluster: Admin, names: list[str]) -> dict[str, TopicFacts]:
 
 def _raw(asked: DryRun, cluster: Admin) -> dict[int, RawPartition]:
     """The window; copies of its records may be anywhere up to the end of the topic."""
-    extents = cluster.extents(asked.settings.topics.raw)
+    extents = cluster.extents(asked.settings.topics.raw, stable=True)
     raw = {}
     for part in asked.ranges.parts:
         begin, end = extents.get(part.partition, (part.start, part.end))

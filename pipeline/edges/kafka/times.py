@@ -1,19 +1,20 @@
-"""Where a time is in a topic, by its records and not by what the broker answers alone."""
+"""Where a topic's records are: not every offset has one, and a marker has a time of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from pipeline.core.record import Record
 from pipeline.edges.kafka.admin import Admin
-from pipeline.edges.kafka.ranges import RangeReader
+from pipeline.ports import Reader
 
 _NEAR: Final = 50
 """Offsets: as a rule the record is the first of them."""
 
 
 def first_records_at(
-    cluster: Admin, reader: RangeReader, topic: str, time_ms: int, ends: Mapping[int, int]
+    cluster: Admin, reader: Reader, topic: str, time_ms: int, ends: Mapping[int, int]
 ) -> dict[int, int]:
     """Partition → offset of the first record with this time (epoch milliseconds) or a later one.
 
@@ -23,16 +24,31 @@ def first_records_at(
     older, but as an end it would cut off the records behind it. TransportError, DataLossError.
     """
     told = cluster.offsets_at(topic, time_ms)
+    ranges = {number: (told.get(number, end), end) for number, end in ends.items()}
+    found = first_records(reader, topic, ranges, lambda record: (record.timestamp or 0) >= time_ms)
+    return {**ends, **found}
+
+
+def first_records(
+    reader: Reader,
+    topic: str,
+    ranges: Mapping[int, tuple[int, int]],
+    fits: Callable[[Record], bool] = lambda _: True,
+) -> dict[int, int]:
+    """Partition → offset of the first record of its range that fits; none where there is no such.
+
+    Where there is none the range is read to its end. TransportError, DataLossError.
+    """
     found: dict[int, int] = {}
     for size in (_NEAR, None):
-        ranges = {
-            (topic, number): (told[number], end if size is None else min(end, told[number] + size))
-            for number, end in ends.items()
-            if number not in found and told.get(number, end) < end
+        parts = {
+            (topic, number): (first, end if size is None else min(end, first + size))
+            for number, (first, end) in ranges.items()
+            if number not in found and first < end
         }
-        for record in reader.read(ranges):
-            if (record.timestamp or 0) >= time_ms:
+        for record in reader.read(parts):
+            if fits(record):
                 found.setdefault(record.partition, record.offset)
-                if all(number in found for _, number in ranges):
+                if all(number in found for _, number in parts):
                     break
-    return {**ends, **found}
+    return found
