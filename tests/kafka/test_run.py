@@ -224,7 +224,7 @@ def test_deleted_records(pipeline: Pipeline, strategy: str) -> None:
     delete_records(servers, names.raw, partition=0, before=5)
     said = _ends(pipeline, Exit.DATA_LOSS)
     assert f"{names.raw}/0: offset 3 does not exist" in said
-    assert "records 3 to 4 were deleted" in said
+    assert "offsets 3 to 4 were deleted" in said
     worker = pipeline.start(
         on_data_loss="continue", consumer_partition_assignment_strategy=strategy
     )
