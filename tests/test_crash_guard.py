@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import structlog
@@ -17,9 +18,9 @@ from pipeline.core.record import Record
 from pipeline.core.tally import Tally
 from pipeline.edges import processes
 from pipeline.edges.crash_guard import Cell, CrashBoard, LoneGuard, SharedGuard, SharedMemory
-from pipeline.edges.memory import MemoryBroker
+from pipeline.edges.memory import MemoryBroker, MemorySession
 from pipeline.edges.observe import FleetStatistics, SlotMeter
-from pipeline.ports import CrashGuard, Span, TransportError
+from pipeline.ports import CrashGuard, Lag, Span, TransportError
 
 TOPIC = "track.raw"
 NAMED = Span(TOPIC, 3, 9, 9)
@@ -192,16 +193,62 @@ def test_one_line_for_all(memory: SharedMemory) -> None:
         second.committed(_tally(7, invalid_json=1))
         second.recovering("soft reset", TransportError("gone"), 1)
         second.lost(3)
+        stores.now = 12.0
+        first.tick(session)
         second.tick(session)
         fleet.log(2)
     before, _, after = lines
     figures = ("seconds", "consumed", "enriched", "dead_lettered", "total_consumed", "workers")
     assert [before[name] for name in figures] == [10.0, 150, 140, {"invalid_json": 10}, 150, 1]
-    assert [after[name] for name in figures] == [0.0, 8, 7, {"invalid_json": 1}, 158, 2]
-    assert (before["workers_reading"], before["lag"]) == (1, 0)
-    assert (after["workers_reading"], after["resets"], after["lost"]) == (2, 1, 3)
+    assert [after[name] for name in figures] == [2.0, 8, 7, {"invalid_json": 1}, 158, 2]
+    assert (before["workers_reading"], after["workers_reading"]) == (1, 2)
+    assert (after["resets"], after["lost"]) == (1, 3)
     assert before["cpu_us_per_event"] >= 0
     assert fleet.consumed() == 158
+
+
+class _Behind(MemorySession):
+    """A session that is so far behind."""
+
+    def __init__(self, lag: Lag | None) -> None:
+        self._lag = lag
+
+    def lag(self) -> Lag:
+        """See `ports.Session`, which may not know it."""
+        return cast("Lag", self._lag)
+
+
+@pytest.mark.parametrize(
+    ("lags", "reading", "told"),
+    [
+        ((Lag(2, 30), Lag(1, 4)), 2, 34),
+        ((Lag(2, 30), Lag(0, 0)), 1, 30),
+        ((Lag(0, 0), Lag(0, 0)), 0, None),
+        ((Lag(2, 30), None), 1, None),
+        ((Lag(2, 30), "ended"), 1, None),
+        ((Lag(2, 30), "recovering"), 1, None),
+        ((Lag(2, 30), "silent"), 1, None),
+    ],
+)
+def test_lag_of_all_workers(
+    memory: SharedMemory, lags: tuple[Lag, Lag | str | None], reading: int, told: int | None
+) -> None:
+    """The sum over those that hold partitions; none at all while one of them is not known."""
+    stores = _Stores(memory)
+    meters = [stores.meter(slot) for slot in range(2)]
+    for meter, lag in zip(meters, lags, strict=True):
+        meter.tick(_Behind(Lag(1, 4) if isinstance(lag, str) else lag))
+    stores.fleet.began()
+    if lags[1] == "ended":
+        stores.fleet.ended(1)
+    if lags[1] == "recovering":
+        meters[1].recovering("hard reset", TransportError("gone"), 1)
+    if lags[1] == "silent":
+        stores.now = 20.0
+        meters[0].tick(_Behind(lags[0]))
+    with structlog.testing.capture_logs() as lines:
+        stores.fleet.log(2)
+    assert (lines[-1]["workers_reading"], lines[-1]["lag"]) == (reading, told)
 
 
 def test_figures_that_cannot_be_read(memory: SharedMemory) -> None:

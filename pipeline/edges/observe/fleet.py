@@ -40,7 +40,7 @@ class SlotMeter(LogMeter):
         self._clock = clock
         self._store = store
         self._lag: Lag | None = None
-        self._looked = clock()
+        self._looked = clock() - _LAG_EVERY_S
         self._tell()
 
     def committed(self, tally: Tally) -> None:
