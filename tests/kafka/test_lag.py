@@ -73,13 +73,21 @@ def test_what_is_not_committed_waits(
     session = opened("one")
     assert session.lag() is None
     batch = _next(session)
-    assert session.lag() == Lag(3, 60)
+    _wait_for(session, Lag(3, 60))
     _commit(session, batch)
-    assert session.lag() == Lag(3, 60 - len(batch.records))
+    _wait_for(session, Lag(3, 60 - len(batch.records)))
     batch = _next(session)
     session.hold(0.1)
     _produce(pipeline, 7)
-    assert session.lag() == Lag(3, 60 - len(batch.records) + 7)
+    _wait_for(session, Lag(3, 60 - len(batch.records) + 7))
+
+
+def _wait_for(session: KafkaSession, wanted: Lag) -> None:
+    """A busy broker may be too slow for one answer; a figure that is told is right."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (lag := session.lag()) != wanted:
+        assert lag is None
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.kafka
@@ -106,14 +114,18 @@ def test_brokers_that_do_not_answer() -> None:
         cluster.create_topic("raw")
         produce(cluster.bootstrap_servers, "raw", [Sent(b"x")] * 3)
         ends = EndOffsets(AdminClient({"bootstrap.servers": cluster.bootstrap_servers}), "raw")
-        assert ends.of([0]) == {0: 3}
+        _wait_for_an_answer(ends)
         cluster.down()
         assert ends.of([0]) is None
         assert ends.of([0]) is None
         cluster.up()
-        deadline = time.monotonic() + PATIENCE_S
-        while ends.of([0]) != {0: 3}:
-            assert time.monotonic() < deadline
+        _wait_for_an_answer(ends)
+
+
+def _wait_for_an_answer(ends: EndOffsets) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while ends.of([0]) != {0: 3}:
+        assert time.monotonic() < deadline
 
 
 def test_no_partitions() -> None:

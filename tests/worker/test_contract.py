@@ -108,7 +108,7 @@ def test_dropped_by_setting(rig: Rig) -> None:
 def test_lag_comes_down_to_nothing(rig: Rig) -> None:
     """At the end of the topic nothing is left to read."""
     rig.write(Sent(EVENT, timestamp=RECENT, partition=n % PARTITIONS) for n in range(20))
-    assert rig.work(20).lags[-1] == Lag(PARTITIONS, 0)
+    assert rig.work(20, to_end=True).lags[-1] == Lag(PARTITIONS, 0)
 
 
 def test_transactional_senders(rig: Rig) -> None:

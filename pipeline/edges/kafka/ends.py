@@ -11,7 +11,7 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-_WAIT_S: Final = 1.0
+_WAIT_S: Final = 2.0
 """Longest wait of the worker for a figure."""
 _REQUEST_S: Final = 5.0
 
