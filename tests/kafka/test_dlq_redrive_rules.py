@@ -177,6 +177,27 @@ def test_audit(with_ledger: Pipeline) -> None:
     assert len(_enriched(with_ledger)) == 2
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("event['properties']['revenue'] = float('nan')", "/properties/revenue is nan"),
+        ("__import__('sys').exit(0)", "failed: SystemExit: 0, line 2"),
+        ("__import__('os')._exit(0)", "ended its process (exit code 0)"),
+    ],
+)
+def test_repair_that_fails(with_ledger: Pipeline, tmp_path: Path, body: str, said: str) -> None:
+    """Nothing is sent and nothing counts as done: not without its revenue, and not in silence."""
+    _write_letter(with_ledger)
+    path = tmp_path / "fix.py"
+    path.write_text(f"def transform(event, letter):\n    {body}\n    return event\n")
+    ran = _redrive(with_ledger, "--transform", str(path), "--execute", env={})
+    plan = _plan(ran)
+    assert (ran.code, plan["send"], plan["not_sent"]) == (1, 0, {"repair failed": 1})
+    assert said in plan["said"][0]
+    assert _enriched(with_ledger) == []
+    assert b"Order" in with_ledger.run("dlq", "list").out
+
+
 def test_history_of_nothing(pipeline: Pipeline) -> None:
     """Without a ledger nothing was done, and reading says so."""
     ran = pipeline.run("dlq", "history", "--since", "1h")
