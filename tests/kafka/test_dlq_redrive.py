@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -215,6 +216,19 @@ def test_export_and_import(refused: Pipeline, tmp_path: Path) -> None:
     assert run["repair"].startswith("import letters.ndjson sha256:")
     path.write_bytes(path.read_bytes().replace(b'"topic_id":"', b'"topic_id":"other'))
     assert "is of another topic" in refused.run("dlq", "import", path).err
+
+
+def test_import_from_a_pipe(refused: Pipeline) -> None:
+    """What a pipe gives is read for the plan, and is there to be sent, too."""
+    edited = refused.run("dlq", "export", "--reveal").out.replace(b'"x"', b"7.50")
+    read, write = os.pipe()
+    with os.fdopen(write, "wb") as end:
+        end.write(edited)
+    ran = refused.run("dlq", "import", f"/dev/fd/{read}", "--json", "--execute")
+    os.close(read)
+    plan, done = _documents(ran)
+    assert (ran.code, plan["send"], done["done"]) == (0, 3, 3)
+    assert len(_enriched(refused)) == 3
 
 
 def _start(pipeline: Pipeline, *flags: str) -> subprocess.Popen[bytes]:
