@@ -208,7 +208,8 @@ def test_history_of_nothing(pipeline: Pipeline) -> None:
 def test_history_since(with_ledger: Pipeline) -> None:
     """Only what was begun in the window is listed."""
     _write_letter(with_ledger)
-    assert with_ledger.run("dlq", "discard", "--because", "x", "--execute").code == 0
+    discard = ("dlq", "discard", "--everything", "--because", "x", "--execute")
+    assert with_ledger.run(*discard).code == 0
     assert with_ledger.run("dlq", "history", "--since", "1h").out
     assert not with_ledger.run("dlq", "history", "--until", "1h").out
 
@@ -216,7 +217,9 @@ def test_history_since(with_ledger: Pipeline) -> None:
 def test_discard_shows_its_plan(with_ledger: Pipeline) -> None:
     """What would be discarded is counted by reason, with its money; nothing is written."""
     _write_letter(with_ledger)
-    ran = with_ledger.run("dlq", "discard", "--because", "x", "--json")
+    ran = with_ledger.run(
+        "dlq", "discard", "--reason", "revenue_invalid", "--because", "x", "--json"
+    )
     plan = json.loads(ran.out)
     assert (plan["discard"], plan["reasons"]) == (1, {"revenue_invalid": 1})
     assert plan["money"]["unreadable"] == 1

@@ -42,7 +42,7 @@ class Edited:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @desk_command
 @rate_option
-@most_option
+@most_option("send")
 @replay_option
 @force_option
 @act_option

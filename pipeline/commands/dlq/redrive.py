@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 
@@ -19,15 +20,30 @@ from pipeline.exits import Exit
 from pipeline.progress import OnProgress
 from pipeline.settings import SettingsError
 
+_Function = Callable[..., Any]
+
 rate_option = click.option("--rate", type=click.FloatRange(0.1), help="Most letters a second.")
-most_option = click.option(
-    "--max",
-    "most",
-    type=click.IntRange(1),
-    default=10_000,
-    show_default=True,
-    help="Refuse to send more letters than this.",
-)
+
+
+def most_option(verb: str) -> Callable[[_Function], _Function]:
+    """The option that bounds how many letters a command sends, or marks."""
+    return click.option(
+        "--max",
+        "most",
+        type=click.IntRange(1),
+        default=10_000,
+        show_default=True,
+        help=f"Refuse to {verb} more letters than this.",
+    )
+
+
+def refuse_more_than(most: int, planned: int, done: str) -> None:
+    """SettingsError when a plan has more letters; `done` says what would be done with them."""
+    if planned > most:
+        text = f"{planned:,} letters would be {done}, more than {most:,}: say --max {planned}"
+        raise SettingsError([f"--max: {text}"])
+
+
 force_option = click.option(
     "--force", is_flag=True, help="Also with other rules than the live worker's."
 )
@@ -53,7 +69,7 @@ act_option = click.option(
     "worker once more, which must accept origin headers.",
 )
 @rate_option
-@most_option
+@most_option("send")
 @click.option("--max-attempts", type=click.IntRange(1), help="Leave out what failed so often.")
 @click.option(
     "--reinsert-failing",
@@ -110,9 +126,7 @@ def plan_and_act(  # noqa: PLR0913  one for each option
     plan = plan_of(job, asked.desk.ledger)
     show_plan(View(job, plan, rate, note, reveal=asked.reveal), as_json=asked.as_json)
     left, planned = sum(plan.not_sent.values()), job.planned(plan)
-    if planned > most:
-        text = f"{planned:,} letters would be sent, more than {most:,}: say --max {planned}"
-        raise SettingsError([f"--max: {text}"])
+    refuse_more_than(most, planned, "sent")
     if act and planned:
         left += execute(
             job.where,
