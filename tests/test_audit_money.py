@@ -14,7 +14,7 @@ from pipeline.audit import AuditOptions
 from pipeline.audit.money import Money, Place, Sums, joined, plain_amount, same
 from pipeline.core.contract import Identity
 from pipeline.core.deadletter import pointer_to
-from pipeline.core.record import Role
+from pipeline.core.record import Record, Role
 from tests.forged import NAMES, TIME, Forged, event
 
 ENRICHED, LETTER = Role.ENRICHED, Role.DEAD_LETTER
@@ -41,7 +41,7 @@ def _money(forged: Forged) -> Money:
 
 
 def _rows(money: Money) -> list[tuple[str, ...]]:
-    return [(*row.place, *(plain_amount(amount) for amount in row[1:])) for row in money.rows()]
+    return [(*row.place, *(plain_amount(amount) for amount in row[1:5])) for row in money.rows()]
 
 
 def test_what_adds_up() -> None:
@@ -255,6 +255,98 @@ def test_deleted_by_retention() -> None:
     forged.of(ENRICHED).pop(0)
     forged.begins[NAMES.enriched, 0] = 1
     assert _rows(_money(forged)) == [(DAY, "EUR", "4.00", "4.00", "0.00", "0.00")]
+
+
+def _redrive(forged: Forged, record: Record, value: bytes, item: int | None = None) -> None:
+    """Send the event of a dead letter, repaired into this value, as the desk does it."""
+    outputs = forged.outputs(record._replace(value=value))
+    for number, output in enumerate(outputs):
+        if output.role is ENRICHED and item in {None, number}:
+            headers = [*output.headers, ("track.redrive", b"r1")]
+            forged.write(output._replace(headers=headers))
+
+
+def _redriven(money: Money) -> list[tuple[str, ...]]:
+    names = ("sent", "delivered", "held", "redriven", "repaired", "difference")
+    return [
+        (row.place.currency, *(plain_amount(getattr(row, name)) for name in names))
+        for row in money.totals()
+    ]
+
+
+def test_redriven() -> None:
+    """Money that was redriven is not held back any more, and the rest of it is."""
+    forged = Forged()
+    (record, *_) = forged.clean(_refused(100), _refused(7), _sale(5))
+    _redrive(forged, record, _sale(100))
+    result = forged.audit(options=_WITH_MONEY)
+    assert result.ok
+    assert _redriven(_money(forged)) == [
+        ("EUR", "112.00", "5.00", "7.00", "100.00", "0.00", "0.00")
+    ]
+
+
+def test_repaired() -> None:
+    """What could not be read is an amount since; what a repair has changed is said."""
+    forged = Forged()
+    text, user = forged.clean(_sale("1,90"), _refused(100))
+    _redrive(forged, text, _sale("1.90"))
+    _redrive(forged, user, _sale(80))
+    money = _money(forged)
+    assert money.ok
+    assert _redriven(money) == [("EUR", "100.00", "0.00", "0.00", "81.90", "-18.10", "0.00")]
+    assert (money.sent.unreadable, money.held.unreadable, money.replaced.unreadable) == (1, 0, 1)
+
+
+def test_repair_that_loses_the_revenue() -> None:
+    """An event that was redriven without its revenue is seen: nothing stands for that money."""
+    forged = Forged()
+    (record,) = forged.clean(_refused(100))
+    _redrive(forged, record, event())
+    assert _redriven(_money(forged)) == [
+        ("EUR", "100.00", "0.00", "0.00", "0.00", "-100.00", "0.00")
+    ]
+
+
+def test_redriven_twice() -> None:
+    """The second time is money that nobody sent, as it is of an event that was never refused."""
+    forged = Forged()
+    refused, good = forged.clean(_refused(100), _sale(7))
+    for _ in range(2):
+        _redrive(forged, refused, _sale(100))
+    _redrive(forged, good, _sale(7))
+    money = _money(forged)
+    assert not money.ok
+    assert [row.difference for row in money.totals()] == [-107]
+
+
+def test_redriven_items() -> None:
+    """Of a batch each item by itself; or all of them, where the whole batch was one letter."""
+    sales = [json.loads(value) for value in (_refused(1), _refused(2), _sale(4))]
+    whole = json.dumps({"batch": [json.loads(_sale(n)) for n in (1, 2, 4)]}).encode()
+    forged = Forged()
+    (record,) = forged.clean(json.dumps({"batch": sales}).encode())
+    _redrive(forged, record, whole, item=1)
+    assert _redriven(_money(forged)) == [("EUR", "7.00", "4.00", "1.00", "2.00", "0.00", "0.00")]
+    forged = Forged()
+    record = forged.send(whole)
+    forged.write(forged.processor().crashed(record, TIME))
+    forged.committed[0] = 1
+    _redrive(forged, record, whole)
+    assert _redriven(_money(forged)) == [("EUR", "7.00", "0.00", "0.00", "7.00", "0.00", "0.00")]
+
+
+def test_redriven_and_its_letter_gone() -> None:
+    """Where retention has deleted the dead letter the money is in no sum; lost ones are told."""
+    forged = Forged()
+    (record,) = forged.clean(_refused(3))
+    _redrive(forged, record, _sale(3))
+    forged.of(LETTER).clear()
+    assert _redriven(_money(forged)) == [("EUR", "3.00", "0.00", "0.00", "3.00", "0.00", "0.00")]
+    assert not forged.audit(options=_WITH_MONEY).ok
+    forged.begins[NAMES.dead_letter, 0] = 1
+    money = _money(forged)
+    assert (money.ok, money.apart, _redriven(money)) == (True, 1, [])
 
 
 amounts = st.decimals(min_value=-(10**29) + 1, max_value=10**29 - 1, places=20)

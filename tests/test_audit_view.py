@@ -45,6 +45,25 @@ def test_what_does_not_add_up(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_redriven_money(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where events were redriven two more columns say what, and what repairs have changed."""
+    forged = Forged()
+    (record,) = forged.clean(_sale("x"))
+    (output,) = forged.outputs(record._replace(value=_sale("2.50")))
+    forged.write(output._replace(headers=[*output.headers, ("track.redrive", b"r")]))
+    lines = _shown(forged.audit(options=AuditOptions(money=True)), capsys)
+    assert (
+        "day (UTC)   currency  sent  delivered  held back  redriven  repaired  difference" in lines
+    )
+    assert (
+        "2015-12-12  EUR       0.00       0.00       0.00      2.50      2.50        0.00" in lines
+    )
+    assert (
+        "could not be read: 1 sent, 0 delivered, 1 in dead letters that were redriven, "
+        "0 held back; difference 0"
+    ) in lines
+
+
 def test_what_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
     """What was not judged is said, with its meaning; the sentence says what the sums lack."""
     forged = Forged()

@@ -9,9 +9,10 @@ from pipeline.audit.cuts import Cuts
 from pipeline.audit.expect import Expected, Wanted
 from pipeline.audit.found import OTHER_RULES, POINTER, SET_ASIDE, Found
 from pipeline.audit.judge import CONTENTS, WORDS, Claim, Standing, Verdict
-from pipeline.audit.money import joined, same
+from pipeline.audit.money import Money, joined, same
 from pipeline.audit.order import KeyOrder
 from pipeline.audit.plan import Plan
+from pipeline.audit.redriven import RedrivenOf
 from pipeline.audit.result import AuditResult, Kind, Offence
 from pipeline.audit.store import Store
 from pipeline.core.coordinates import NO_ITEM, Source
@@ -58,7 +59,7 @@ class Books:
             self._store.set_aside([row], standing)
         if self._result.money is not None:
             excused = [each for each in verdict.missing if each not in missing]
-            self._enter_money(expected, verdict, excused)
+            self._enter_money(expected, verdict, excused, in_order=in_order)
         if verdict.claims:
             last = verdict.claims[-1].row.marks
             self._under_other_rules[expected.partition] = bool(last & OTHER_RULES)
@@ -119,33 +120,64 @@ class Books:
             return True
         return False
 
-    def _enter_money(self, expected: Expected, verdict: Verdict, excused: list[Wanted]) -> None:
+    def _enter_money(
+        self, expected: Expected, verdict: Verdict, excused: list[Wanted], *, in_order: bool
+    ) -> None:
         money = self._result.money
         if money is None:
             return
+        source = Source(expected.topic, expected.partition, expected.offset)
+        redriven = RedrivenOf(self._store.redriven_of(source) if in_order else ())
         claimed = [claim for claim in verdict.claims if claim.row.role != Role.IDENTIFY]
+        # The same bytes are the same money.
+        found = {
+            id(claim): claim.row.cash if verdict.is_plain else _cash(claim, expected)
+            for claim in claimed
+        }
         if verdict.is_plain:
-            # The same bytes are the same money.
-            for claim in claimed:
-                money.sent.add(claim.row.cash)
-                money.of(claim.row.role).add(claim.row.cash)
-            return
-        sent = joined(each.cash for each in expected.events if each not in excused)
-        found = {id(claim): _cash(claim, expected) for claim in claimed}
-        other = any(claim.row.marks & OTHER_RULES for claim in claimed)
-        if other and not same(sent, joined(found.values())):
-            money.apart += len(expected.events)
-            return
+            sent = joined(found.values())
+        else:
+            sent = joined(each.cash for each in expected.events if each not in excused)
+            other = any(claim.row.marks & OTHER_RULES for claim in claimed)
+            if other and not same(sent, joined(found.values())):
+                money.apart += len(expected.events)
+                return
         if not expected.is_optional or claimed:
             money.sent.add(sent)
         for claim in claimed:
-            money.of(claim.row.role).add(found[id(claim)])
+            role, item, cash = claim.row.role, claim.row.item, found[id(claim)]
+            if role != Role.DEAD_LETTER or not _was_redriven(money, item, cash, redriven):
+                money.of(role).add(cash)
+        _enter_missing(money, verdict.missing, excused, redriven)
 
     def _place(self, row: Found) -> str:
         return f"{self._plan.topics[Role(row.role)]}/{row.out_partition}/{row.out_offset}"
 
     def _accuse(self, kind: Kind, source: str, place: str, detail: str) -> None:
         self._result.accuse(Offence(kind, source, place, detail), self._show)
+
+
+def _enter_missing(
+    money: Money, missing: list[Wanted], excused: list[Wanted], redriven: RedrivenOf
+) -> None:
+    """What was redriven of events whose dead letters are gone, or was delivered once more."""
+    for wanted in missing:
+        if wanted in excused:
+            money.apart += len(redriven.take(wanted.item))
+        elif wanted.role is Role.DEAD_LETTER:
+            _was_redriven(money, wanted.item, wanted.cash, redriven)
+    for _, cash in redriven.rest:
+        money.delivered.add(cash)
+
+
+def _was_redriven(money: Money, item: int, cash: str | None, redriven: RedrivenOf) -> bool:
+    """Whether a dead letter with this money was; then it holds nothing back any more."""
+    sent_since = redriven.take(item)
+    if sent_since:
+        money.replaced.add(cash)
+    for each in sent_since:
+        money.redriven.add(each)
+    return bool(sent_since)
 
 
 def _cash(claim: Claim, expected: Expected) -> str | None:

@@ -50,6 +50,7 @@ class Collector:
         self._contract = result.contract.encode()
         self._rows: list[Found] = []
         self._outside: list[Found] = []
+        self._redriven: list[Found] = []
         self.cuts = Cuts(plan)
 
     def collect(self, reader: Reader, on_progress: OnProgress | None) -> None:
@@ -59,7 +60,7 @@ class Collector:
         for record in reader.read(ranges):
             gauge.passed(record)
             self._take(record)
-            if len(self._rows) >= _ROWS:
+            if len(self._rows) + len(self._redriven) >= _ROWS:
                 self._flush()
         self._flush()
         gauge.finished()
@@ -69,12 +70,15 @@ class Collector:
         self._rows.clear()
         self._store.set_aside(self._outside, Standing.OUTSIDE)
         self._outside.clear()
+        self._store.add_redriven(self._redriven)
+        self._redriven.clear()
 
     def _take(self, record: Record) -> None:
         role = self._roles[record.topic]
         reading = read_output(record, role, self._contract)
         if reading.apart:
             self._result.apart[reading.apart] += 1
+            self._keep_money(record, role, reading)
             return
         source = parse_source(reading.source)
         if source is None:
@@ -94,6 +98,14 @@ class Collector:
             self._result.apart[word] += 1
             if self._keeps_outside:
                 self._outside.append(self._row(record, role, reading, source))
+
+    def _keep_money(self, record: Record, role: Role, reading: Reading) -> None:
+        """The money of a redriven event: no longer held back by its dead letter."""
+        if self._purse is None or reading.apart != "redriven":
+            return
+        source = parse_source(reading.source)
+        if role is Role.ENRICHED and source is not None:
+            self._redriven.append(self._row(record, role, reading, source))
 
     def _row(self, record: Record, role: Role, reading: Reading, source: Source) -> Found:
         value, key, headers, timestamp, _topic, partition, offset = record

@@ -70,7 +70,17 @@ class Row(NamedTuple):
     delivered: Decimal
     held: Decimal
     difference: Decimal
-    """sent - delivered - held: money that is missing, or below zero money that nobody sent."""
+    """sent - delivered - held - replaced: money that is missing, or below zero money that nobody
+    sent."""
+    redriven: Decimal
+    """In the enriched topic, sent there by redrives."""
+    replaced: Decimal
+    """What the dead letters of the redriven events hold: no longer held back."""
+
+    @property
+    def repaired(self) -> Decimal:
+        """What repairs have added before events were redriven, or taken away."""
+        return less(self.redriven, self.replaced)
 
 
 @dataclass(slots=True)
@@ -82,7 +92,11 @@ class Money:
     delivered: Sums = field(default_factory=Sums)
     """In the enriched topic, read from what is really there."""
     held: Sums = field(default_factory=Sums)
-    """In the dead-letter topic, as the contract would read it."""
+    """In the dead-letter topic, as the contract would read it; less what was redriven."""
+    redriven: Sums = field(default_factory=Sums)
+    """In the enriched topic, of events that were redriven; read from what is really there."""
+    replaced: Sums = field(default_factory=Sums)
+    """In the dead letters of these events. Where it is not the same, a repair has changed it."""
     apart: int = 0
     """Events that are in no sum: other rules read their money in another way."""
 
@@ -92,32 +106,28 @@ class Money:
 
     def rows(self) -> Iterator[Row]:
         """By day and currency."""
-        columns = [self.sent.amounts, self.delivered.amounts, self.held.amounts]
+        columns = [sums.amounts for sums in self._columns]
         for place in sorted({place for column in columns for place in column}):
-            yield _row(place, *(column.get(place, Decimal()) for column in columns))
+            yield _row(place, *(column.get(place, _ZERO) for column in columns))
+
+    @property
+    def _columns(self) -> tuple[Sums, ...]:
+        return self.sent, self.delivered, self.held, self.redriven, self.replaced
 
     def totals(self) -> Iterator[Row]:
         """By currency, over all days."""
-        totals: dict[str, Row] = {}
-        for row in self.rows():
-            place = Place("", row.place.currency)
-            before = totals.get(place.currency, _row(place, Decimal(), Decimal(), Decimal()))
-            totals[place.currency] = _row(
-                place,
-                _EXACT.add(before.sent, row.sent),
-                _EXACT.add(before.delivered, row.delivered),
-                _EXACT.add(before.held, row.held),
-            )
-        return iter(totals[currency] for currency in sorted(totals))
+        sent, delivered, held, redriven, replaced = map(_without_days, self._columns)
+        return Money(sent, delivered, held, redriven, replaced).rows()
 
     @property
     def unreadable_difference(self) -> int:
         """Unreadable revenues that were sent, less those in both output topics."""
-        return self.sent.unreadable - self.delivered.unreadable - self.held.unreadable
+        found = self.delivered.unreadable + self.held.unreadable + self.replaced.unreadable
+        return self.sent.unreadable - found
 
     @property
     def ok(self) -> bool:
-        """Whether sent = delivered + held back, to the last digit, everywhere."""
+        """Whether sent = delivered + held back + replaced, to the last digit, everywhere."""
         return not self.unreadable_difference and not any(row.difference for row in self.rows())
 
     def plain(self) -> dict[str, Any]:
@@ -130,14 +140,25 @@ class Money:
                 "sent": self.sent.unreadable,
                 "delivered": self.delivered.unreadable,
                 "held_back": self.held.unreadable,
+                "redriven": self.redriven.unreadable,
+                "replaced": self.replaced.unreadable,
                 "difference": self.unreadable_difference,
             },
             "not_compared_events": self.apart,
         }
 
 
-def _row(place: Place, sent: Decimal, delivered: Decimal, held: Decimal) -> Row:
-    return Row(place, sent, delivered, held, less(sent, _EXACT.add(delivered, held)))
+def _row(place: Place, *amounts: Decimal) -> Row:
+    sent, delivered, held, redriven, replaced = amounts
+    found = _EXACT.add(_EXACT.add(delivered, held), replaced)
+    return Row(place, sent, delivered, held, less(sent, found), redriven, replaced)
+
+
+def _without_days(sums: Sums) -> Sums:
+    found = Sums(unreadable=sums.unreadable)
+    for place, amount in sums.amounts.items():
+        found.count(Place("", place.currency), amount)
+    return found
 
 
 def less(amount: Decimal, other: Decimal) -> Decimal:
@@ -152,6 +173,8 @@ def _plain(row: Row) -> dict[str, str]:
         "sent": plain_amount(row.sent),
         "delivered": plain_amount(row.delivered),
         "held_back": plain_amount(row.held),
+        "redriven": plain_amount(row.redriven),
+        "repaired": plain_amount(row.repaired),
         "difference": plain_amount(row.difference),
     }
 

@@ -25,6 +25,7 @@ _BY_KEY: Final = "topic, partition, role, out_partition, key, offset, item, out_
 _SCHEMA: Final = f"""
 CREATE TABLE found ({_COLUMNS}, PRIMARY KEY ({_SOURCE}, {_PLACE})) WITHOUT ROWID;
 CREATE TABLE extra ({_COLUMNS}, standing, PRIMARY KEY ({_SOURCE}, {_PLACE})) WITHOUT ROWID;
+CREATE TABLE redriven ({_SOURCE}, {_PLACE}, cash, PRIMARY KEY ({_SOURCE}, {_PLACE})) WITHOUT ROWID;
 CREATE TABLE deferred (number INTEGER PRIMARY KEY, expected BLOB);
 CREATE TABLE by_key ({_BY_KEY}, PRIMARY KEY ({_BY_KEY})) WITHOUT ROWID;
 """
@@ -47,6 +48,7 @@ class Store(Spill):
     def __init__(self, folder: Path | None = None, cache_kib: int = CACHE_KIB) -> None:
         super().__init__(_SCHEMA, folder, cache_kib)
         self._indexed = False
+        self._has_redriven = False
 
     def add(self, rows: Iterable[Found]) -> None:
         """Keep outputs; a place that is added again replaces itself."""
@@ -72,6 +74,20 @@ class Store(Spill):
         """Keep outputs that no event has claimed yet, and why."""
         values = ((*row, standing) for row in rows)
         self._database.executemany(insert("extra", _FIELDS + 1), values)
+
+    def add_redriven(self, rows: Iterable[Found]) -> None:
+        """Keep the money of what redrives have sent."""
+        values = [(*row[:7], row.cash) for row in rows]
+        self._has_redriven = self._has_redriven or bool(values)
+        self._database.executemany(insert("redriven", len(Found._fields[:7]) + 1), values)
+
+    def redriven_of(self, source: Source) -> list[tuple[int, str | None]]:
+        """Item and money of what redrives have sent for one raw record (all of its items)."""
+        if not self._has_redriven:  # as in most audits
+            return []
+        query = "SELECT item, cash FROM redriven "
+        query += f"WHERE topic = ? AND partition = ? AND offset = ? ORDER BY {_SOURCE}, {_PLACE}"
+        return self._database.execute(query, source[:3]).fetchall()
 
     def unclaimed_of(self, source: Source) -> list[Found]:
         """Outputs that were set aside, of one raw record (all of its items)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
@@ -69,30 +70,45 @@ def _print_offences(console: Console, result: AuditResult) -> None:
 def _print_money(console: Console, money: Money) -> None:
     rows = list(money.rows())
     shown = rows if len(rows) <= _ROWS else [row for row in rows if row.difference]
+    names = ["sent", "delivered", "held back", "difference"]
+    if any(row.redriven or row.replaced for row in rows):
+        names[3:3] = ["redriven", "repaired"]
     table = Table("day (UTC)", "currency", box=None, pad_edge=False)
-    for name in ("sent", "delivered", "held back", "difference"):
+    for name in names:
         table.add_column(name, justify="right")
     for row in shown:
-        _add(table, row.place.day or "no day", row)
+        _add(table, row.place.day or "no day", row, names)
     table.add_row()
     for row in money.totals():
-        _add(table, "all days", row)
+        _add(table, "all days", row, names)
     console.print()
     console.print(table)
     if len(shown) < len(rows):
         console.print(f"{len(rows) - len(shown)} days without a difference are not shown")
+    replaced = money.replaced.unreadable
+    redriven = f"{replaced} in dead letters that were redriven, " if replaced else ""
     console.print(
         f"could not be read: {money.sent.unreadable} sent, {money.delivered.unreadable} delivered, "
-        f"{money.held.unreadable} held back; difference {money.unreadable_difference}"
+        f"{redriven}{money.held.unreadable} held back; difference {money.unreadable_difference}"
     )
     if money.apart:
-        console.print(f"in no sum: {money.apart} events that other rules have read differently")
+        console.print(
+            f"in no sum: {money.apart} events that other rules have read differently, or that were "
+            "redriven and whose dead letters are deleted"
+        )
     console.print()
 
 
-def _add(table: Table, day: str, row: Row) -> None:
-    amounts = (row.sent, row.delivered, row.held, row.difference)
-    table.add_row(day, row.place.currency, *map(plain_amount, amounts))
+def _add(table: Table, day: str, row: Row, names: Sequence[str]) -> None:
+    amounts = {
+        "sent": row.sent,
+        "delivered": row.delivered,
+        "held back": row.held,
+        "redriven": row.redriven,
+        "repaired": row.repaired,
+        "difference": row.difference,
+    }
+    table.add_row(day, row.place.currency, *(plain_amount(amounts[name]) for name in names))
 
 
 def closing_sentence(result: AuditResult) -> str:

@@ -7,8 +7,9 @@ from pipeline.deadletters.again import Again
 from pipeline.deadletters.desk import Desk
 from pipeline.deadletters.dialects import read_letter
 from pipeline.deadletters.letter import DeadLetter, Problem
-from pipeline.deadletters.repair import EventRepair, Repair, load_transform, no_repair
+from pipeline.deadletters.repair import EventRepair, Repair, no_repair
 from pipeline.deadletters.selection import Selection
+from pipeline.deadletters.transform_file import load_transform
 from pipeline.deadletters.whatif import Examiner, Kind, Report, Verdict
 
 __all__ = [

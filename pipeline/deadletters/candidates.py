@@ -11,7 +11,8 @@ from pipeline.audit.money import Purse, Sums
 from pipeline.core.deadletter import Header
 from pipeline.core.record import Output, Role
 from pipeline.deadletters.ledger import Ledger, fingerprint
-from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.letter import TRACK, DeadLetter
+from pipeline.deadletters.reason_counts import ReasonCounts
 from pipeline.deadletters.whatif import CRASH, Examiner, Kind, Verdict
 
 _SAMPLES: Final = 3
@@ -29,6 +30,10 @@ class Rules(NamedTuple):
     """Letters that have failed so often, or more often, are left alone."""
     crashes: bool = False
     """Also letters that killed a process or met a bug."""
+    source: str = ""
+    """Topic that dead letters of other systems must be of, if they say it; empty: any."""
+    foreign_only: bool = False
+    """Dead letters of other systems only, and only those that say which topic they are of."""
 
 
 class Candidate(NamedTuple):
@@ -86,7 +91,20 @@ class Chooser:
             and self._ledger.was_sent(source.text(), letter.source_timestamp, rules.target)
         ):
             return "already sent by another letter of the event"
-        return ""
+        return self._of_another_topic(letter)
+
+    def _of_another_topic(self, letter: DeadLetter) -> str:
+        """Why a letter is not sent to where this topic's events go; empty when it is."""
+        rules = self._rules
+        if letter.dialect == TRACK:
+            if rules.foreign_only:
+                return "written by track-pipeline: --to enriched and --to raw send it"
+            return ""
+        if letter.source is None:
+            return "does not say which topic it is of" if rules.foreign_only else ""
+        if letter.source.topic == rules.source or not rules.source:
+            return ""
+        return f"of topic {letter.source.topic}, not {rules.source}: --to source sends it back"
 
     def _event(self, letter: DeadLetter) -> bytes:
         """A letter that does not tell its event is one by itself."""
@@ -110,7 +128,7 @@ class Plan:
     """Letters."""
     outputs: Counter[Role] = field(default_factory=Counter)
     """Records that would be written for them, by kind."""
-    not_sent: Counter[str] = field(default_factory=Counter)
+    not_sent: ReasonCounts = field(default_factory=ReasonCounts)
     """Why → letters."""
     failing: int = 0
     """Of those not sent: letters that fail again, which can be reinserted."""
@@ -125,7 +143,7 @@ class Plan:
     def add(self, candidate: Candidate, purse: Purse) -> None:
         """Count one in."""
         if candidate.why_not:
-            self.not_sent[candidate.why_not] += 1
+            self.not_sent.add(candidate.why_not)
             self.failing += fails_again(candidate)
             if candidate.verdict.kind in _NOT_TRIED and len(self.said) < _SAMPLES:
                 self.said.append(candidate.verdict.detail)

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pipeline.core.coordinates import NO_ITEM, parse_source
+from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.encode import encode_json
 from pipeline.core.reasons import Stage
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
@@ -156,15 +157,16 @@ def _digest(value: bytes | None) -> str | None:
 
 
 def read_letters(source: Input) -> Iterator[Exported]:
-    """The letters of a file, in its order; blank lines are skipped.
+    """The letters of a file, in its order; blank lines and a byte-order mark are skipped.
 
     Raises ExportError, which names file and line, and the errors of `lines`.
     """
     for lines in source.lines():
         for line in lines:
-            if line.text.strip():
+            text = line.text.removeprefix(BYTE_ORDER_MARK) if line.number == 1 else line.text
+            if text.strip():
                 try:
-                    yield read_line(line.text)
+                    yield read_line(text)
                 except ExportError as error:
                     raise ExportError(f"{source.name}:{line.number}: {error}") from error
 

@@ -6,6 +6,7 @@ setting a currency would relabel good dollars.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pipeline.deadletters.letter import DeadLetter, Problem
 from pipeline.deadletters.repair import EventRepair
 from pipeline.pointers import ABSENT, delete, find, put, tokens
 
+_DEEPEST: Final = 512
 _IDS: Final = ("/userId", "/anonymousId")
 
 
@@ -52,7 +54,7 @@ def default_value(text: str) -> Fix:
 
 def delete_member(text: str) -> Fix:
     """`POINTER`. ValueError."""
-    tokens(text)
+    _parts(text, 1)
     return Fix(f"--delete {text}", text, lambda event: delete(event, text))
 
 
@@ -94,6 +96,10 @@ def _places(problem: Problem) -> tuple[str, ...]:
 
 
 def _parts(text: str, number: int) -> list[str]:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} is no UTF-8 text") from None
     parts = text.split("=", number - 1)
     if len(parts) != number:
         wanted = "POINTER=VALUE" if number == 2 else "POINTER=REGEX=TEXT"  # noqa: PLR2004
@@ -103,5 +109,23 @@ def _parts(text: str, number: int) -> list[str]:
 
 
 def _json_or_text(text: str) -> Any:  # noqa: ANN401  any JSON value
-    value = decode(text.encode(), 512)
-    return text if type(value) is Invalid else value
+    """VALUE as JSON, or as text. ValueError for what may be meant as JSON and is none.
+
+    As text it would be quite another value than the one that was meant.
+    """
+    value = decode(text.encode(), _DEEPEST)
+    if type(value) is not Invalid:
+        return value
+    if text.startswith(("{", "[", '"')) or _is_lenient_json(text):
+        why = value.violations[0].detail
+        raise ValueError(f"{text!r}: {why} (text is given in quotes, such as '\"NaN\"')")
+    return text
+
+
+def _is_lenient_json(text: str) -> bool:
+    """Whether a JSON reader that takes NaN, infinity and numbers of any size reads it."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
-from pipeline.core.record import INVALID_HEADERS, Output, Record
+from pipeline.core.record import Output, Record
 from pipeline.deadletters.again import as_raw
-from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.child import Child, ChildEndedError
+from pipeline.deadletters.letter import DeadLetter, unpickled
 
 _TIMEOUT_S: Final = 60.0
 
@@ -26,24 +25,21 @@ class Isolated:
     def __init__(self, settings: ContractSettings, identity: Identity) -> None:
         contract = {name: getattr(settings, name) for name in ContractSettings.model_fields}
         self._made_of = ContractSettings.model_validate(contract), identity
-        self._pool: ProcessPoolExecutor | None = None
+        self._child: Child | None = None
 
     def outputs(self, letter: DeadLetter, now: int, value: bytes | None) -> tuple[Output, ...]:
         """What becomes of the letter. Raises KilledError, and what the rules raise."""
-        if self._pool is None:
-            # Not forked: this process has threads of the Kafka client.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, context, _prepare, self._made_of)
+        if self._child is None:
+            self._child = Child(_rules, *self._made_of)
         record = as_raw(letter)._replace(value=value)
-        running = self._pool.submit(_process, record, now)
         try:
-            return running.result(_TIMEOUT_S)
-        except BrokenProcessPool:
+            made: tuple[Output, ...] = self._child.call((record, now), _TIMEOUT_S)
+        except ChildEndedError as error:
             self.end()
+            if error.timed_out:
+                raise KilledError(f"it {error}") from None
             raise KilledError("it kills the process that works on it") from None
-        except TimeoutError:
-            self.end()
-            raise KilledError(f"it was not done after {_TIMEOUT_S:.0f} s") from None
+        return made
 
     def probe(self, letter: DeadLetter, now: int) -> None:
         """Raise KilledError when the letter, as it is, kills a process; a mere bug is no matter."""
@@ -56,23 +52,18 @@ class Isolated:
 
     def end(self) -> None:
         """End the process, if there is one."""
-        if self._pool is not None:
-            for process in list(self._pool._processes.values()):  # noqa: SLF001  no other way to end one that hangs
-                process.kill()
-            self._pool.shutdown()
-            self._pool = None
+        if self._child is not None:
+            self._child.end()
+            self._child = None
 
 
-_processor: Any = None
+def _rules(
+    settings: ContractSettings, identity: Identity
+) -> Callable[[tuple[Record, int]], tuple[Output, ...]]:
+    processor = Processor(settings, identity, trust_origin=True)
 
+    def process(given: tuple[Record, int]) -> tuple[Output, ...]:
+        record, now = given
+        return processor.process(unpickled(record), now)
 
-def _prepare(settings: ContractSettings, identity: Identity) -> None:
-    global _processor  # noqa: PLW0603  the pool's process has nothing else
-    _processor = Processor(settings, identity, trust_origin=True)
-
-
-def _process(record: Record, now: int) -> tuple[Output, ...]:
-    if record.headers == INVALID_HEADERS:  # known by identity, which no process hands on
-        record = record._replace(headers=INVALID_HEADERS)
-    made: tuple[Output, ...] = _processor.process(record, now)
-    return made
+    return process

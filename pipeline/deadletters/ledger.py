@@ -8,6 +8,7 @@ coordinates, since a topic created anew repeats coordinates.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -34,10 +35,13 @@ class Action(StrEnum):
     """It failed again, and a new letter with one attempt more was written in its place."""
     DISCARDED = "discarded"
     """Dealt with otherwise, or not worth it."""
+    RESTORED = "restored"
+    """It had been discarded, and is pending again, as if nothing had been done with it."""
 
 
-_CODES: Final = {action: number for number, action in enumerate(Action, 1)}
-_ACTIONS: Final = {number: action for action, number in _CODES.items()}
+_ACTIONS: Final = {1: Action.REDRIVEN, 2: Action.REINSERTED, 3: Action.DISCARDED}
+"""By the two bits of a letter; 0 is nothing."""
+_CODES: Final = {action.value: number for number, action in _ACTIONS.items()}
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -59,17 +63,22 @@ class Entry(msgspec.Struct, frozen=True):
     at: _Time
     """Epoch milliseconds."""
     id: str
-    """Of the redrive or discard; one for all letters of one command."""
+    """Of the redrive, discard or restore; one for all letters of one command."""
     target: str = ""
     """Topic that it was sent to; empty of a discard."""
     repair: str = ""
     """What was applied to it before, with the hash of a file; empty for none."""
     because: str = ""
-    """Of a discard: why."""
+    """Of a discard or restore: why."""
 
     def key(self) -> bytes:
-        """Of the ledger's record."""
-        return f"{self.topic_id}/{self.partition}/{self.offset}".encode()
+        """Of the ledger's record.
+
+        That something was restored is another one: it stands behind what it undoes, which
+        compaction must not remove from the history.
+        """
+        restored = "/restored" if self.action == Action.RESTORED else ""
+        return f"{self.topic_id}/{self.partition}/{self.offset}{restored}".encode()
 
     def value(self) -> bytes:
         """Of the ledger's record, JSON."""
@@ -136,7 +145,9 @@ class Ledger:
         """Count an entry in; of an older topic of this name only its source counts."""
         if entry.action == Action.REDRIVEN:
             self._add_sent(fingerprint(entry.source, entry.source_timestamp, entry.target))
-        code = _CODES.get(Action(entry.action)) if entry.action in set(Action) else None
+        code = _CODES.get(entry.action)
+        if entry.action == Action.RESTORED and self._is_discarded(entry):
+            code = 0
         if code is None or entry.topic_id != self._topic_id:
             return
         chunk, byte, shift = _where(entry.partition, entry.offset)
@@ -163,6 +174,19 @@ class Ledger:
         _, byte, shift = _where(partition, offset)
         return _ACTIONS.get(bits[byte] >> shift & 3)
 
+    def _is_discarded(self, entry: Entry) -> bool:
+        return self.action(entry.partition, entry.offset) is Action.DISCARDED
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether there is nothing left to do for what an entry says: it is so already."""
+        if entry.action == Action.RESTORED:
+            return not self._is_discarded(entry)
+        if self.action(entry.partition, entry.offset) is not None:
+            return True
+        return entry.action == Action.REDRIVEN and self.was_sent(
+            entry.source, entry.source_timestamp, entry.target
+        )
+
     def was_sent(self, source: str, source_timestamp: int | None, target: str) -> bool:
         """Whether an event was sent there before, by this letter or by another one of it.
 
@@ -179,6 +203,18 @@ class Ledger:
                 "deleted older entries"
             )
         return False
+
+
+def discarded_by(id_: str, topic_id: str, entries: Iterable[Entry]) -> Ledger:
+    """The letters that one discard was the last to discard, of all entries of a ledger."""
+    found = Ledger(topic_id)
+    for entry in entries:
+        if entry.action == Action.DISCARDED:
+            is_meant = entry.id == id_
+            found.add(entry if is_meant else msgspec.structs.replace(entry, action=Action.RESTORED))
+        elif entry.action == Action.RESTORED:
+            found.add(entry)
+    return found
 
 
 def _where(partition: int, offset: int) -> tuple[tuple[int, int], int, int]:

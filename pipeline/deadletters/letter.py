@@ -13,7 +13,7 @@ from pipeline.core.decode import decode
 from pipeline.core.envelope import merge
 from pipeline.core.origin import OUR_PREFIXES
 from pipeline.core.reasons import Invalid
-from pipeline.core.record import Headers, Record
+from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.core.timestamps import MAX_MS
 
 TRACK: Final = "track"
@@ -73,6 +73,11 @@ class DeadLetter:
         self._added = added
         self._added_names = added_names
         self._decoded: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process, which decodes the value by itself."""
+        made_of = self.record, self.dialect, self._said, self._added, self._added_names
+        return _made_again, made_of
 
     @property
     def headers(self) -> Headers:
@@ -218,6 +223,16 @@ class DeadLetter:
             return self.said(header)
         found = (self.event_object or {}).get(name)
         return found if type(found) is str else ""
+
+
+def unpickled(record: Record) -> Record:
+    """A record of another process: headers that can't be read are known by identity."""
+    is_invalid = record.headers == INVALID_HEADERS
+    return record._replace(headers=INVALID_HEADERS) if is_invalid else record
+
+
+def _made_again(record: Record, *rest: Any) -> DeadLetter:  # noqa: ANN401  as `DeadLetter` has them
+    return DeadLetter(unpickled(record), *rest)
 
 
 def read_number(text: str) -> int | None:

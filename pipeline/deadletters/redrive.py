@@ -181,7 +181,7 @@ class Redriver:
             names: set[object] = {(entry.partition, entry.offset)}
             if entry.action == Action.REDRIVEN and entry.source:
                 names.add(fingerprint(entry.source, entry.source_timestamp, entry.target))
-            if seen.isdisjoint(names) and not self._is_listed(entry):
+            if seen.isdisjoint(names) and not self._ledger.holds(entry):
                 left.append(deed)
             seen |= names
         if is_unsure:
@@ -189,13 +189,6 @@ class Redriver:
         else:
             self.done.already += len(deeds) - len(left)
         return left
-
-    def _is_listed(self, entry: Entry) -> bool:
-        if self._ledger.action(entry.partition, entry.offset) is not None:
-            return True
-        return entry.action == Action.REDRIVEN and self._ledger.was_sent(
-            entry.source, entry.source_timestamp, entry.target
-        )
 
     def _transact(self, sender: Sender, deeds: Sequence[Deed]) -> None:
         if not deeds:

@@ -6,8 +6,6 @@ does not touch stays byte for byte.
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +18,13 @@ from pipeline.core.origin import origin_of
 from pipeline.deadletters.again import as_raw
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.located import locate
-from pipeline.lines import UnusableFileError
+from pipeline.deadletters.strict_json import NoJsonError, json_of
 
-_HASH_DIGITS: Final = 12
-_EVENT: Final = "transform"
-_BYTES: Final = "transform_bytes"
 _MESSAGE_ID: Final = "messageId"
 _DEEPEST: Final = 512
+_OURS: Final = Path(__file__).parent
+_LONGEST: Final = 300
+"""Characters that are kept of what an exception says."""
 
 
 class RepairError(Exception):
@@ -90,10 +88,15 @@ class EventRepair:
         located = locate(value, letter.decoded, letter.source)
         if located is None:
             return value
-        changed = self._call(change, copy.deepcopy(located.event), letter)
+        # Decoded anew: a copy of its own, however deep it is.
+        changed = self._call(change, decode(located.raw, _DEEPEST), letter)
         if changed is None:
             return None
-        new = self._encoded(changed, letter)
+        try:
+            new = json_of(changed, _DEEPEST)
+        except NoJsonError as error:
+            text = f"{letter.place}: {self.name} gave what is no JSON: {error}"
+            raise RepairError(text) from error
         return value if new == encode_json(located.event) else located.around(new)
 
     def _call(self, function: Callable[..., Any], given: Any, letter: DeadLetter) -> Any:  # noqa: ANN401  the user's
@@ -101,22 +104,25 @@ class EventRepair:
         try:
             changed = function(given, letter)
         except Exception as error:  # whatever the user's code raises concerns this letter only
-            last = traceback.format_exception_only(error)[-1].strip()
-            frames = traceback.extract_tb(error.__traceback__)
-            line = f", line {frames[-1].lineno}" if len(frames) > 1 else ""
-            raise RepairError(f"{letter.place}: {self.name} failed: {last}{line}") from error
-        if changed is None or type(changed) is type(given):
+            text = f"{letter.place}: {self.name} failed: {what_happened(error)}"
+            raise RepairError(text) from error
+        if changed is None or isinstance(changed, type(given)):
             return changed
         was, wanted = type(changed).__name__, type(given).__name__
         raise RepairError(f"{letter.place}: {self.name} gave {was}, not {wanted} or None")
 
-    def _encoded(self, changed: Any, letter: DeadLetter) -> bytes:  # noqa: ANN401  the user's
-        try:
-            return encode_json(changed)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise RepairError(
-                f"{letter.place}: {self.name} gave what is no JSON: {error}"
-            ) from error
+
+def what_happened(error: BaseException) -> str:
+    """An exception of a user's code as a few words: its class, its text, and the line."""
+    if isinstance(error, SyntaxError):
+        file = Path(error.filename or "").name
+        return f"{type(error).__name__}: {error.msg}, line {error.lineno} of {file}"
+    said = traceback.format_exception_only(error)[0].strip().partition("\n")[0][:_LONGEST]
+    # The first frames are ours, and the last ones may be in a library that the user's code calls.
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if Path(frame.filename).parent != _OURS]
+    lines = [frame.lineno for frame in theirs if frame.filename == theirs[0].filename]
+    return f"{said}, line {lines[-1]}" if lines else said
 
 
 def generated_id(letter: DeadLetter) -> str:
@@ -146,27 +152,3 @@ def with_message_id(letter: DeadLetter, value: bytes, message_id: str) -> bytes:
 def has_message_id(event: dict[str, Any]) -> bool:
     """Whether an event has a usable id of its own."""
     return type(read_id(event.get(_MESSAGE_ID))) is str
-
-
-def load_transform(path: Path) -> EventRepair:
-    """The repair in a Python file: `transform(event, letter)`, `transform_bytes(value, letter)`.
-
-    Raises UnusableFileError when the file can't be read, does not run, or has neither.
-    """
-    try:
-        source = path.read_bytes()
-        code = compile(source, str(path), "exec")
-        names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
-        exec(code, names)  # noqa: S102  the operator's own file, given by name
-    except OSError as error:
-        raise UnusableFileError(f"{path}: {error.strerror or error}") from error
-    except Exception as error:
-        last = traceback.format_exception_only(error)[-1].strip()
-        raise UnusableFileError(f"{path} does not run: {last}") from error
-    functions = [names.get(name) for name in (_EVENT, _BYTES)]
-    if not any(map(callable, functions)):
-        raise UnusableFileError(
-            f"{path} has neither a function {_EVENT}(event, letter) nor {_BYTES}(value, letter)"
-        )
-    digest = hashlib.sha256(source).hexdigest()[:_HASH_DIGITS]
-    return EventRepair(f"{path.name} sha256:{digest}", *functions)

@@ -87,8 +87,7 @@ class Examiner:
                 return Verdict(Kind.LEFT_OUT)
             # An absent value is another one than an empty one.
             tried = None if letter.value is None and not value else value
-            rules = self._isolated if letter.stage == CRASH else self._again
-            outputs = rules.outputs(letter, now, tried)
+            outputs = self._outputs(letter, now, tried)
         except RepairError as error:
             return Verdict(Kind.REPAIR_FAILED, detail=str(error))
         except KilledError as error:
@@ -106,6 +105,25 @@ class Examiner:
         if value is None or value == (letter.value or b""):
             return value
         return with_message_id(letter, value, generated_id(letter))
+
+    def _outputs(self, letter: DeadLetter, now: int, value: bytes | None) -> tuple[Output, ...]:
+        rules = self._isolated if letter.stage == CRASH else self._again
+        return rules.outputs(letter, now, value)
+
+
+class SourceExaminer(Examiner):
+    """For dead letters that go back to where they are from: no rule of ours is about them."""
+
+    def _repaired(self, letter: DeadLetter, now: int) -> bytes | None:
+        del now
+        return self._repair.apply(letter)
+
+    def _outputs(self, letter: DeadLetter, now: int, value: bytes | None) -> tuple[Output, ...]:
+        """The record that it was: what the other system has added is left out."""
+        record, source = letter.record, letter.source
+        partition = source.partition if source else record.partition
+        time = letter.source_timestamp or letter.failed_at or now
+        return (Output(Role.ENRICHED, value, record.key, letter.headers, time, partition),)
 
 
 def _verdict(letter: DeadLetter, outputs: tuple[Output, ...], value: bytes | None) -> Verdict:

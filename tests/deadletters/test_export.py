@@ -167,7 +167,9 @@ def test_lines_that_are_none(text: bytes, said: str) -> None:
 def test_file() -> None:
     """Letters are read in order, blank lines are skipped, and a bad line is named."""
     first, second = (line_of(letter_of({"event": name}), ID, reveal=True) for name in "AB")
-    source = Input("letters.ndjson", BytesIO(b"\n".join([first, b" ", second, b"x"])))
+    # With the byte-order mark that editors of Windows put in front.
+    text = b"\xef\xbb\xbf" + b"\n".join([first, b" ", second, b"x"])
+    source = Input("letters.ndjson", BytesIO(text))
     found = read_letters(source)
     assert [next(found).letter.event, next(found).letter.event] == ["A", "B"]
     with pytest.raises(ExportError, match=r"^letters\.ndjson:4: is no letter"):

@@ -12,6 +12,7 @@ from pipeline.deadletters.ledger import (
     Entry,
     Holder,
     Ledger,
+    discarded_by,
     holder_key,
     read_entry,
     read_holder,
@@ -32,14 +33,57 @@ def _record(value: bytes | None, key: bytes | None = b"k") -> Record:
     )
 )
 def test_actions(done: list[tuple[int, int, Action]]) -> None:
-    """The last action of each letter is known, and of others none."""
-    ledger, expected = Ledger("t1"), {}
+    """The last action of each letter is known, and of others none; a discard can be undone."""
+    ledger = Ledger("t1")
+    expected: dict[tuple[int, int], Action] = {}
     for partition, offset, action in done:
-        ledger.add(Entry("t1", partition, offset, action, "", None, "", 0, ""))
-        expected[partition, offset] = action
+        entry = Entry("t1", partition, offset, action, "", None, "", 0, "")
+        place = (partition, offset)
+        if action is not Action.RESTORED:
+            expected[place] = action
+        else:
+            assert ledger.holds(entry) == (expected.get(place) is not Action.DISCARDED)
+            if expected.get(place) is Action.DISCARDED:
+                del expected[place]
+        ledger.add(entry)
+        assert ledger.holds(entry)
     for partition in range(4):
         for offset in {0, 1, *(place[1] for place in expected)}:
             assert ledger.action(partition, offset) == expected.get((partition, offset))
+
+
+def _done(action: Action, id_: str) -> Entry:
+    return Entry("t1", 0, 5, action, "", None, "", 0, id_)
+
+
+def test_restored_behind_compaction() -> None:
+    """Compaction leaves the last record of each key: the history keeps what was undone."""
+    log = [
+        _done(Action.DISCARDED, "d1"),
+        _done(Action.RESTORED, "r1"),
+        _done(Action.DISCARDED, "d2"),
+        _done(Action.RESTORED, "r2"),
+    ]
+    for end in range(len(log) + 1):
+        last = {entry.key(): number for number, entry in enumerate(log[:end])}
+        whole, compacted = Ledger("t1"), Ledger("t1")
+        for number, entry in enumerate(log[:end]):
+            whole.add(entry)
+            if last[entry.key()] == number:
+                compacted.add(entry)
+        assert compacted.action(0, 5) == whole.action(0, 5)
+    assert [log[number].id for number in last.values()] == ["d2", "r2"]
+
+
+def test_letters_of_one_discard() -> None:
+    """Those that it was the last to discard, unless they were restored since."""
+    log = [_done(Action.DISCARDED, "d1")]
+    assert discarded_by("d1", "t1", log).action(0, 5) is Action.DISCARDED
+    assert discarded_by("d2", "t1", log).is_empty
+    log.append(_done(Action.DISCARDED, "d2"))
+    assert discarded_by("d1", "t1", log).action(0, 5) is None
+    log.append(_done(Action.RESTORED, "r1"))
+    assert discarded_by("d2", "t1", log).action(0, 5) is None
 
 
 def test_read_back() -> None:

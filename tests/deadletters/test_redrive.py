@@ -171,6 +171,23 @@ def test_every_output_once(faults: list[str], count: int, rate: float | None) ->
     assert (done.sent, done.already, done.refused.total()) == (count, 0, 0)
 
 
+@given(faults=st.lists(st.sampled_from(FAULTS), max_size=6), count=st.integers(0, 500))
+def test_every_discard_undone_once(faults: list[str], count: int) -> None:
+    """Whatever fails, what was discarded is restored once, and what was sent stays sent."""
+    store = Store()
+    run(store, [Deed([], entry(number, action=Action.DISCARDED)) for number in range(count)])
+    run(store, [deed(count)])
+    store.faults = list(faults)
+    everyone = [Deed([], entry(number, action=Action.RESTORED)) for number in range(count + 1)]
+    done = run(store, everyone)
+    assert done.sent + done.already == count + 1
+    store.faults.clear()
+    _, ledger = store.open()
+    actions = [ledger.action(0, number) for number in range(count + 1)]
+    assert actions == [None] * count + [Action.REDRIVEN]
+    assert Counter(each.action for each in store.entries)[Action.RESTORED] == count
+
+
 @given(stops=st.lists(st.integers(1, 5), max_size=5), count=st.integers(1, 60))
 def test_ended_and_started_again(stops: list[int], count: int) -> None:
     """Ended after any transaction and started again, it goes on where it was."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,7 @@ from pipeline.deadletters.fixes import (
     set_value,
 )
 from pipeline.deadletters.letter import DeadLetter
-from pipeline.deadletters.repair import EventRepair, RepairError, load_transform, no_repair
-from pipeline.lines import UnusableFileError
+from pipeline.deadletters.repair import EventRepair, no_repair
 from tests.deadletters.letters import event, letter_of, letters_of, raw
 
 BAD_CURRENCY = (
@@ -92,6 +90,34 @@ def test_wrong_fixes(text: str) -> None:
         set_value(text)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "NaN",
+        "-Infinity",
+        '{"a":NaN}',
+        "[1,",
+        '"a',
+        '"\\ud800"',
+        "1e99999999999999999999",
+        "a\udc80",
+    ],
+)
+def test_values_that_are_no_json(value: str) -> None:
+    """What may be meant as JSON does not become text, and what is no text is told."""
+    for make in (set_value, default_value):
+        with pytest.raises(ValueError, match=r"JSON|UTF-8|digits|surrogate|large"):
+            make(f"/x={value}")
+
+
+@pytest.mark.parametrize("value", ['"NaN"', "nan", "EUR", "1,9", "2026-01-01", "", "0x10", "007"])
+def test_values_that_are_text(value: str) -> None:
+    """The rest is text; in quotes anything is."""
+    event_: dict[str, Any] = {}
+    set_value(f"/x={value}").act(event_)
+    assert event_ == {"x": value.strip('"')}
+
+
 def test_wrong_patterns() -> None:
     """A regular expression that can't be used is told before anything is read."""
     for text in ("/x=(=y", r"/x=a=\1"):
@@ -130,64 +156,6 @@ def test_changing_in_place_and_giving_none() -> None:
     letter = letter_of(event(userId=None))
     assert EventRepair("r", lambda _event, _letter: None).apply(letter) is None
     assert letter.event_object == event(userId=None)
-
-
-def _file(folder: Path, text: str) -> Path:
-    path = folder / "fix.py"
-    path.write_text(text)
-    return path
-
-
-def test_file(tmp_path: Path) -> None:
-    """Both functions of a file; its name and hash are noted."""
-    repair = load_transform(
-        _file(
-            tmp_path,
-            "def transform(event, letter):\n"
-            "    return {**event, 'userId': letter.source.text()}\n"
-            "def transform_bytes(value, letter):\n"
-            "    return value.replace(b'\\'', b'\"')\n",
-        )
-    )
-    assert repair.apply(letter_of({"event": "A"})) == b'{"event":"A","userId":"raw/2/7"}'
-    assert repair.apply(letter_of(b"{'event': 'A'}")) == b'{"event": "A"}'
-    assert repair.name.startswith("fix.py sha256:")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("def transform(event, letter)\n  pass", "SyntaxError"),
-        ("1/0", "ZeroDivisionError"),
-        ("x = 1", "neither a function transform"),
-        ("transform = 5", "neither a function transform"),
-    ],
-)
-def test_files_that_will_not_do(tmp_path: Path, text: str, said: str) -> None:
-    """A file that does not run is told in a sentence that names it."""
-    with pytest.raises(UnusableFileError, match=rf"fix.py.*{said}"):
-        load_transform(_file(tmp_path, text))
-
-
-def test_file_that_is_missing(tmp_path: Path) -> None:
-    """A missing file is named."""
-    with pytest.raises(UnusableFileError, match=r"none.py: No such file"):
-        load_transform(tmp_path / "none.py")
-
-
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("event['none']", r"0/0: fix.py sha256:\w+ failed: KeyError: 'none', line 2"),
-        ("5", "gave int, not dict or None"),
-        ("{'x': object()}", "gave what is no JSON"),
-    ],
-)
-def test_transform_that_fails(tmp_path: Path, body: str, said: str) -> None:
-    """What a transform does wrong is told with the letter's place and the last line."""
-    text = f"def transform(event, letter):\n    return {body}\n"
-    with pytest.raises(RepairError, match=said):
-        load_transform(_file(tmp_path, text)).apply(letter_of({"event": "A"}))
 
 
 def test_no_repair() -> None:

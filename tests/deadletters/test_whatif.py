@@ -222,7 +222,7 @@ def _kill(*_: Any) -> Any:
 
 def _killing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other process dies of whatever it is given."""
-    monkeypatch.setattr(isolated, "_process", _kill)
+    monkeypatch.setattr(isolated, "_rules", _kill)
 
 
 def test_letter_that_kills(monkeypatch: pytest.MonkeyPatch, examiner: Examiner) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -141,15 +142,70 @@ def test_reinserted_as_it_was(refused: Pipeline) -> None:
 
 def test_discard(refused: Pipeline) -> None:
     """Discarded letters are shown no more, and never sent."""
-    assert refused.run("dlq", "discard", "--because", "test data").code == 0
+    discard = ("dlq", "discard", "--everything", "--because", "test data")
+    assert refused.run(*discard).code == 0
     assert len(refused.run("dlq", "list").out.splitlines()) == 3
-    ran = refused.run("dlq", "discard", "--because", "test data", "--execute")
-    assert ran.code == 0
+    assert refused.run(*discard, "--execute").code == 0
     assert "left out: 3 discarded" in refused.run("dlq", "list").err
     (plan,) = _documents(_redrive(refused, "--force", "--all"))
     assert plan["not_sent"] == {"already discarded": 3}
     assert _enriched(refused) == []
     assert "test data" in refused.run("dlq", "history").out.decode()
+
+
+@pytest.mark.parametrize("command", ["discard", "restore"])
+def test_marking_without_a_filter(refused: Pipeline, command: str) -> None:
+    """A filter that was forgotten, or that means too many letters, marks none."""
+    marking = ("dlq", command, "--because", "x", "--execute")
+    ran = refused.run(*marking)
+    assert ran.code == Exit.USAGE
+    assert "by a filter such as --reason" in ran.err
+    assert refused.run(*marking, "--limit", "9").code == Exit.USAGE
+    discard = ("dlq", "discard", "--because", "x", "--execute", "--everything")
+    if command == "restore":
+        assert refused.run(*discard).code == 0
+    before = refused.run("dlq", "list").out
+    ran = refused.run(*marking, "--everything", "--max", "2")
+    assert ran.code == Exit.USAGE
+    assert f"3 letters would be {command.removesuffix('e')}ed, more than 2: say --max 3" in ran.err
+    assert refused.run("dlq", "list").out == before
+
+
+def test_restore(refused: Pipeline) -> None:
+    """It undoes a discard, and nothing else; the history has both, and the letters can be sent."""
+    assert _redrive(refused, "--force", "--offsets", "0:0-0").code == 0
+    discard = ("dlq", "discard", "--everything", "--because", "by mistake", "--execute")
+    assert refused.run(*discard).code == 0
+    plan = refused.run("dlq", "restore", "--everything", "--json")
+    assert _documents(plan)[0]["restore"] == 2
+    assert len(refused.run("dlq", "list").out.splitlines()) == 0
+    ran = refused.run("dlq", "restore", "--everything", "--execute", "--because", "still good")
+    assert (ran.code, "2 letters done" in ran.out.decode()) == (0, True)
+    assert len(refused.run("dlq", "list").out.splitlines()) == 2
+    runs = _documents(refused.run("dlq", "history", "--json"))
+    assert [(run["action"], run["letters"], run["because"]) for run in runs] == [
+        ("redriven", 1, None),
+        ("discarded", 2, "by mistake"),
+        ("restored", 2, "still good"),
+    ]
+    assert _documents(_redrive(refused, "--force", "--all"))[-1]["done"] == 2
+    assert len(_enriched(refused)) == 3
+    assert "no letters" in refused.run("dlq", "restore", "--everything", "--execute").err
+
+
+def test_restore_of_one_discard(refused: Pipeline) -> None:
+    """Of several discards the one that is named is undone."""
+    ids = []
+    for partition in (0, 1):
+        flags = ("--offsets", f"{partition}:0-0", "--because", "x", "--execute", "--json")
+        ids.append(_documents(refused.run("dlq", "discard", *flags))[0]["id"])
+    ran = refused.run("dlq", "restore", "--id", ids[1], "--execute", "--json")
+    assert _documents(ran)[-1]["done"] == 1
+    places = [line.split()[0] for line in refused.run("dlq", "list").out.decode().splitlines()]
+    assert sorted(places) == ["1/0", "2/0"]
+    ran = refused.run("dlq", "restore", "--id", "discard-none")
+    assert ran.code == Exit.USAGE
+    assert "lists no discard discard-none" in ran.err
 
 
 def test_more_than_was_said(refused: Pipeline) -> None:
@@ -215,6 +271,19 @@ def test_export_and_import(refused: Pipeline, tmp_path: Path) -> None:
     assert run["repair"].startswith("import letters.ndjson sha256:")
     path.write_bytes(path.read_bytes().replace(b'"topic_id":"', b'"topic_id":"other'))
     assert "is of another topic" in refused.run("dlq", "import", path).err
+
+
+def test_import_from_a_pipe(refused: Pipeline) -> None:
+    """What a pipe gives is read for the plan, and is there to be sent, too."""
+    edited = refused.run("dlq", "export", "--reveal").out.replace(b'"x"', b"7.50")
+    read, write = os.pipe()
+    with os.fdopen(write, "wb") as end:
+        end.write(edited)
+    ran = refused.run("dlq", "import", f"/dev/fd/{read}", "--json", "--execute")
+    os.close(read)
+    plan, done = _documents(ran)
+    assert (ran.code, plan["send"], done["done"]) == (0, 3, 3)
+    assert len(_enriched(refused)) == 3
 
 
 def _start(pipeline: Pipeline, *flags: str) -> subprocess.Popen[bytes]:

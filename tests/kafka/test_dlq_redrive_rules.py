@@ -166,15 +166,40 @@ def test_import_of_a_letter_without_an_event(with_ledger: Pipeline, tmp_path: Pa
 
 
 def test_audit(with_ledger: Pipeline) -> None:
-    """The audit finds every event once behind a redrive."""
+    """The audit finds every event once behind a redrive, and its money in the right place."""
     produce(with_ledger.servers, with_ledger.names.raw, [Sent(BAD, b"k"), Sent(GOOD, b"k")])
     worker = with_ledger.start()
     with_ledger.wait_until_done()
     assert terminate(worker) == 0
     assert _redrive(with_ledger, "--execute", "--set", "/properties/revenue=7", env={}).code == 0
-    ran = with_ledger.run("audit", "--json")
+    ran = with_ledger.run("audit", "--json", "--money")
     assert ran.code == 0, ran.out
+    money = json.loads(ran.out)["money"]
+    (total,) = money["totals"]
+    assert (total["delivered"], total["redriven"], total["repaired"]) == ("7.50", "7.00", "7.00")
+    assert (money["unreadable"]["held_back"], money["unreadable"]["replaced"]) == (0, 1)
     assert len(_enriched(with_ledger)) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("event['properties']['revenue'] = float('nan')", "/properties/revenue is nan"),
+        ("__import__('sys').exit(0)", "failed: SystemExit: 0, line 2"),
+        ("__import__('os')._exit(0)", "ended its process (exit code 0)"),
+    ],
+)
+def test_repair_that_fails(with_ledger: Pipeline, tmp_path: Path, body: str, said: str) -> None:
+    """Nothing is sent and nothing counts as done: not without its revenue, and not in silence."""
+    _write_letter(with_ledger)
+    path = tmp_path / "fix.py"
+    path.write_text(f"def transform(event, letter):\n    {body}\n    return event\n")
+    ran = _redrive(with_ledger, "--transform", str(path), "--execute", env={})
+    plan = _plan(ran)
+    assert (ran.code, plan["send"], plan["not_sent"]) == (1, 0, {"repair failed": 1})
+    assert said in plan["said"][0]
+    assert _enriched(with_ledger) == []
+    assert b"Order" in with_ledger.run("dlq", "list").out
 
 
 def test_history_of_nothing(pipeline: Pipeline) -> None:
@@ -187,7 +212,8 @@ def test_history_of_nothing(pipeline: Pipeline) -> None:
 def test_history_since(with_ledger: Pipeline) -> None:
     """Only what was begun in the window is listed."""
     _write_letter(with_ledger)
-    assert with_ledger.run("dlq", "discard", "--because", "x", "--execute").code == 0
+    discard = ("dlq", "discard", "--everything", "--because", "x", "--execute")
+    assert with_ledger.run(*discard).code == 0
     assert with_ledger.run("dlq", "history", "--since", "1h").out
     assert not with_ledger.run("dlq", "history", "--until", "1h").out
 
@@ -195,7 +221,9 @@ def test_history_since(with_ledger: Pipeline) -> None:
 def test_discard_shows_its_plan(with_ledger: Pipeline) -> None:
     """What would be discarded is counted by reason, with its money; nothing is written."""
     _write_letter(with_ledger)
-    ran = with_ledger.run("dlq", "discard", "--because", "x", "--json")
+    ran = with_ledger.run(
+        "dlq", "discard", "--reason", "revenue_invalid", "--because", "x", "--json"
+    )
     plan = json.loads(ran.out)
     assert (plan["discard"], plan["reasons"]) == (1, {"revenue_invalid": 1})
     assert plan["money"]["unreadable"] == 1

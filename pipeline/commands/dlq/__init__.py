@@ -17,7 +17,8 @@ _LISTED: Final = {
     "redrive": Listed(f"{_PACKAGE}.redrive", "Send letters again, never twice."),
     "import": Listed(f"{_PACKAGE}.import_", "Send an edited export.", "import_letters"),
     "discard": Listed(f"{_PACKAGE}.discard", "Mark letters as dealt with."),
-    "history": Listed(f"{_PACKAGE}.history", "List redrives and discards."),
+    "restore": Listed(f"{_PACKAGE}.restore", "Undo a discard."),
+    "history": Listed(f"{_PACKAGE}.history", "List redrives, discards and restores."),
     "export": Listed(f"{_PACKAGE}.export", "Write letters as NDJSON.", "export_letters"),
     "list": Listed(f"{_PACKAGE}.list", "List letters, one line each.", "list_letters"),
 }
@@ -27,6 +28,6 @@ _LISTED: Final = {
 def dlq() -> None:
     """Look into dead letters, check what would happen now, and send them again.
 
-    Everything but redrive, discard and import only reads: in no consumer group, and up to the end
-    that the topic has at the start.
+    Everything but redrive, import, discard and restore only reads: in no consumer group, and up to
+    the end that the topic has at the start.
     """

@@ -1,10 +1,9 @@
-"""`track-pipeline dlq history`: what was redriven and discarded, by whom."""
+"""`track-pipeline dlq history`: what was redriven, discarded and restored, by whom."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import click
@@ -12,16 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.commands.console import output_console
-from pipeline.commands.dlq.ledger_topic import LedgerTopic
+from pipeline.commands.dlq.ledger_topic import entries_of
 from pipeline.commands.moment import Moment
 from pipeline.commands.options import PIPELINE_FLAGS, with_settings
 from pipeline.core.readable import escaped, one_line
 from pipeline.core.timestamps import format_time
-from pipeline.deadletters.ledger import Entry, read_entry
+from pipeline.deadletters.ledger import Entry
 from pipeline.settings import Settings
-from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
 from pipeline.window import FORMS, Window
-from pipeline.wiring import admin, range_reader
 
 
 class _Run(NamedTuple):
@@ -56,12 +53,14 @@ class _Run(NamedTuple):
 def history(
     settings: Settings, topic: str | None, since: int | None, until: int | None, *, as_json: bool
 ) -> None:
-    """List redrives and discards: when, by whom, how many letters, to where, why.
+    """List redrives, discards and restores: when, by whom, how many letters, to where, why.
 
     What is older than the ledger's retention is forgotten.
     """
     topic, window = topic or settings.topics.dead_letter, Window(since, until)
-    runs = Counter(_run_of(entry) for entry in _entries(settings, topic) if window.holds(entry.at))
+    runs = Counter(
+        _run_of(entry) for entry in entries_of(settings, topic) if window.holds(entry.at)
+    )
     ordered = sorted(runs.items())
     if as_json:
         for run, count in ordered:
@@ -71,19 +70,6 @@ def history(
     if not runs:
         text = f"nothing was done with letters of {topic} {window.text()}"
         click.echo(escaped(text.rstrip()), err=True)
-
-
-def _entries(settings: Settings, topic: str) -> Iterator[Entry]:
-    cluster, ledger = admin(settings), topic + LEDGER_SUFFIX
-    cluster.wait_until_reachable()
-    facts = cluster.topics([ledger])
-    if ledger not in facts:
-        return
-    refuse_forbidden(facts.values(), "READ")
-    for record in LedgerTopic(cluster, range_reader(settings), ledger).news(stable=True):
-        entry = read_entry(record)
-        if entry is not None:
-            yield entry
 
 
 def _print(runs: list[tuple[_Run, int]]) -> None:

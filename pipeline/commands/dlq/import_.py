@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Final
 
 import click
 
+from pipeline.commands.dlq.import_file import ImportFile, open_import
 from pipeline.commands.dlq.job import job_of
 from pipeline.commands.dlq.live_rules import check_live_rules
 from pipeline.commands.dlq.options import Asked, desk_command
@@ -24,18 +23,15 @@ from pipeline.commands.dlq.redrive import (
 from pipeline.deadletters.export import read_letters
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.exits import Exit
-from pipeline.lines import UnusableFileError, open_input
+from pipeline.lines import UnusableFileError
 from pipeline.progress import OnProgress
-
-_HASH_DIGITS: Final = 12
 
 
 class Edited:
     """The repair that a person has made in an export; the values are in the letters already."""
 
-    def __init__(self, path: Path) -> None:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:_HASH_DIGITS]
-        self.name = f"import {path.name} sha256:{digest}"
+    def __init__(self, file: ImportFile) -> None:
+        self.name = f"import {Path(file.name).name} sha256:{file.digest}"
 
     def apply(self, letter: DeadLetter) -> bytes | None:
         """The value of the file."""
@@ -43,10 +39,10 @@ class Edited:
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @desk_command
 @rate_option
-@most_option
+@most_option("send")
 @replay_option
 @force_option
 @act_option
@@ -55,7 +51,7 @@ def import_letters(  # noqa: PLR0913  one for each option
     ctx: click.Context,
     asked: Asked,
     *,
-    file: Path,
+    file: str,
     rate: float | None,
     most: int,
     replay: str | None,
@@ -64,35 +60,36 @@ def import_letters(  # noqa: PLR0913  one for each option
 ) -> None:
     """Send the letters of an edited export through the rules; shows the plan unless --execute.
 
-    FILE is what `dlq export --reveal` has written. As with redrive, each event is sent once.
+    FILE is what `dlq export --reveal` has written; a pipe, or - for standard input, is copied to a
+    temporary file first. As with redrive, each event is sent once.
 
     Exit code 0 when all were or would be sent, 1 when letters are left.
     """
     note = check_live_rules(asked, force=force, raw=False)
+    with open_import(file) as opened:
 
-    def letters(_: OnProgress | None) -> Iterator[DeadLetter]:
-        return islice(_letters(file, asked), asked.selection.limit)
+        def letters(_: OnProgress | None) -> Iterator[DeadLetter]:
+            return islice(_letters(opened, asked), asked.selection.limit)
 
-    job = job_of(asked, letters, Edited(file), replay=replay)
-    left = plan_and_act(asked, job, note, rate=rate, most=most, act=act)
+        job = job_of(asked, letters, Edited(opened), replay=replay)
+        left = plan_and_act(asked, job, note, rate=rate, most=most, act=act)
     ctx.exit(Exit.DIFFERENCE if left else Exit.OK)
 
 
-def _letters(file: Path, asked: Asked) -> Iterator[DeadLetter]:
+def _letters(file: ImportFile, asked: Asked) -> Iterator[DeadLetter]:
     """Those that the filters mean. UnusableFileError for a masked one, or one of another topic."""
     captured, selection = asked.desk.captured, asked.selection
-    with open_input(str(file)) as opened:
-        for exported in read_letters(opened.input):
-            letter = exported.letter
-            place = f"{file}: letter {letter.place}"
-            if exported.masked:
-                raise UnusableFileError(
-                    f"{place} is masked, so it is not what was refused: export with --reveal"
-                )
-            if exported.topic_id != captured.topic_id:
-                raise UnusableFileError(
-                    f"{place} is of another topic than {captured.topic}, or of an older one of "
-                    "this name: name its topic with --topic"
-                )
-            if selection.reads(letter.partition, letter.offset) and selection.holds(letter):
-                yield letter
+    for exported in read_letters(file.input()):
+        letter = exported.letter
+        place = f"{file.name}: letter {letter.place}"
+        if exported.masked:
+            raise UnusableFileError(
+                f"{place} is masked, so it is not what was refused: export with --reveal"
+            )
+        if exported.topic_id != captured.topic_id:
+            raise UnusableFileError(
+                f"{place} is of another topic than {captured.topic}, or of an older one of "
+                "this name: name its topic with --topic"
+            )
+        if selection.reads(letter.partition, letter.offset) and selection.holds(letter):
+            yield letter

@@ -12,6 +12,7 @@ from rich.console import Console
 from pipeline.audit.money import Purse
 from pipeline.commands.dlq.options import Asked
 from pipeline.commands.dlq.place import Place, place
+from pipeline.commands.dlq.source_topic import source_topic
 from pipeline.commands.names import new_id, whoami
 from pipeline.commands.progress import shown_progress
 from pipeline.core.record import Headers, Output, Role
@@ -28,13 +29,13 @@ from pipeline.deadletters.ledger import Action, Entry, Ledger
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.redrive import Deed
 from pipeline.deadletters.repair import Repair
-from pipeline.deadletters.whatif import CRASH, Examiner
+from pipeline.deadletters.whatif import CRASH, Examiner, SourceExaminer
 from pipeline.progress import OnProgress
 from pipeline.replay.plan import OF_REPLAY
 from pipeline.settings import Settings, SettingsError
 from pipeline.wiring import WallClock, make_again, make_processor
 
-ENRICHED, RAW = "enriched", "raw"
+ENRICHED, RAW, SOURCE = "enriched", "raw", "source"
 REDRIVE: Final = "track.redrive"
 _LETTER: Final = "track.redrive.letter"
 
@@ -70,7 +71,8 @@ class Job:
         self, ledger: Ledger, on_progress: OnProgress | None = None
     ) -> Iterator[Candidate]:
         """Every letter that is meant, with the decision."""
-        examiner = Examiner(self._again(), self.repair)
+        kind = SourceExaminer if self.to == SOURCE else Examiner
+        examiner = kind(self._again(), self.repair)
         letters = self.letters(on_progress)
         try:
             yield from Chooser(examiner, self.rules, ledger).choose(letters, self.now)
@@ -94,6 +96,9 @@ class Job:
     def _outputs(self, candidate: Candidate) -> list[Output]:
         if self.to == RAW:
             return [as_raw_output(candidate, self._kept(as_raw(candidate.letter).headers))]
+        if self.to == SOURCE:
+            outputs = candidate.verdict.outputs
+            return [output._replace(headers=self._kept(output.headers)) for output in outputs]
         return self._linked(candidate)
 
     def _refused_as_it_is(self, candidate: Candidate) -> list[Output]:
@@ -161,9 +166,12 @@ def job_of(  # noqa: PLR0913  what can be asked for
     settings, captured = asked.settings, asked.desk.captured
     if replay is None:  # a replay's own topic is named after it
         replay = captured.topic.partition(OF_REPLAY)[2]
-    if replay and to == RAW:
-        problem = "--to raw: the live worker would take a replay's events for its own"
+    if replay and to != ENRICHED:
+        problem = f"--to {to}: the live worker would take a replay's events for its own"
         raise SettingsError([f"{problem}: use --to enriched, which is the replay's output"])
+    if to == SOURCE:  # which then is what the raw topic is otherwise: partitions are its own
+        topics = settings.topics.model_copy(update={"raw": source_topic(asked)})
+        settings = settings.model_copy(update={"topics": topics})
     outputs = {
         **_targets(settings, to, f"{OF_REPLAY}{replay}" if replay else ""),
         Role.DEAD_LETTER: captured.topic,
@@ -175,7 +183,14 @@ def job_of(  # noqa: PLR0913  what can be asked for
         settings,
         letters,
         repair,
-        Rules(outputs[Role.ENRICHED], replay, max_attempts, CRASH in asked.selection.stages),
+        Rules(
+            outputs[Role.ENRICHED],
+            replay,
+            max_attempts,
+            CRASH in asked.selection.stages,
+            settings.topics.raw,
+            foreign_only=to == SOURCE,
+        ),
         place(settings, captured.topic, captured.topic_id, outputs),
         to,
         reinsert,
@@ -186,7 +201,7 @@ def job_of(  # noqa: PLR0913  what can be asked for
 
 def _targets(settings: Settings, to: str, suffix: str) -> dict[Role, str]:
     """Where the outputs go that are no letters."""
-    if to == RAW:
+    if to != ENRICHED:
         return {Role.ENRICHED: settings.topics.raw}
     targets = {Role.ENRICHED: settings.topics.enriched + suffix}
     if settings.identify:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.core.record import Record
+from pipeline.deadletters.ledger import Entry, read_entry
 from pipeline.edges.kafka import Admin
 from pipeline.ports import Reader
+from pipeline.settings import Settings
+from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
+from pipeline.wiring import admin, range_reader
 
 
 class LedgerTopic:
@@ -32,3 +36,20 @@ class LedgerTopic:
         )
         # Only now: what was not read to its end is read again.
         self._next = {number: end for number, (_, end) in extents.items()}
+
+
+def entries_of(settings: Settings, topic: str) -> Iterator[Entry]:
+    """What was done with the letters of a dead-letter topic; nothing when it has no ledger.
+
+    RefusedError when the ledger may not be read, and TransportError.
+    """
+    cluster, ledger = admin(settings), topic + LEDGER_SUFFIX
+    cluster.wait_until_reachable()
+    facts = cluster.topics([ledger])
+    if ledger not in facts:
+        return
+    refuse_forbidden(facts.values(), "READ")
+    for record in LedgerTopic(cluster, range_reader(settings), ledger).news(stable=True):
+        entry = read_entry(record)
+        if entry is not None:
+            yield entry

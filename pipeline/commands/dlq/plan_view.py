@@ -53,7 +53,7 @@ class View(NamedTuple):
 
     def targets(self) -> list[str]:
         """The topics that something is written to; that of the events in any case."""
-        written = {} if self.job.to == RAW else self.plan.outputs
+        written = self.plan.outputs if self.job.to == ENRICHED else {}
         outputs = self.job.where.outputs.items()
         return [name for role, name in outputs if role is Role.ENRICHED or written.get(role)]
 
@@ -76,7 +76,7 @@ def show_plan(view: View, *, as_json: bool) -> None:
     for name, value in _facts(view):
         table.add_row(Text(name, "bold"), Text(one_line(value)))
     console.print(table)
-    if view.plan.not_sent:
+    if view.plan.not_sent.total():
         _show_not_sent(console, view.plan)
     for text in view.said:
         console.print(Text(one_line(text)))
@@ -85,7 +85,7 @@ def show_plan(view: View, *, as_json: bool) -> None:
 def _facts(view: View) -> Iterator[tuple[str, str]]:
     job, plan = view.job, view.plan
     yield "letters to send", f"{plan.send:,}"
-    yield "to", f"{', '.join(view.targets())}{' (raw)' if job.to == RAW else ''}"
+    yield "to", f"{', '.join(view.targets())}{'' if job.to == ENRICHED else f' ({job.to})'}"
     written = ", ".join(f"{number:,} {role}" for role, number in sorted(plan.outputs.items()))
     if written and job.to == ENRICHED:
         yield "records", written
@@ -129,7 +129,7 @@ def _plain(view: View) -> dict[str, Any]:
         "send": plan.send,
         "reinsert": plan.failing if job.reinsert else 0,
         "records": {role.value: number for role, number in plan.outputs.items()},
-        "not_sent": dict(plan.not_sent),
+        "not_sent": plan.not_sent.plain(),
         "revenue": list(view.money()),
         "repair": job.repair.name,
         "rate": view.rate,

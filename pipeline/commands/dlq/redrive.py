@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 
 from pipeline.commands.dlq.closing import say_what_was_left_out
 from pipeline.commands.dlq.executing import execute
-from pipeline.commands.dlq.job import ENRICHED, RAW, Job, job_of, plan_of
+from pipeline.commands.dlq.job import ENRICHED, RAW, SOURCE, Job, job_of, plan_of
 from pipeline.commands.dlq.live_rules import check_live_rules
 from pipeline.commands.dlq.options import Asked, desk_command
 from pipeline.commands.dlq.plan_view import View, show_plan
@@ -19,15 +20,30 @@ from pipeline.exits import Exit
 from pipeline.progress import OnProgress
 from pipeline.settings import SettingsError
 
+_Function = Callable[..., Any]
+
 rate_option = click.option("--rate", type=click.FloatRange(0.1), help="Most letters a second.")
-most_option = click.option(
-    "--max",
-    "most",
-    type=click.IntRange(1),
-    default=10_000,
-    show_default=True,
-    help="Refuse to send more letters than this.",
-)
+
+
+def most_option(verb: str) -> Callable[[_Function], _Function]:
+    """The option that bounds how many letters a command sends, or marks."""
+    return click.option(
+        "--max",
+        "most",
+        type=click.IntRange(1),
+        default=10_000,
+        show_default=True,
+        help=f"Refuse to {verb} more letters than this.",
+    )
+
+
+def refuse_more_than(most: int, planned: int, done: str) -> None:
+    """SettingsError when a plan has more letters; `done` says what would be done with them."""
+    if planned > most:
+        text = f"{planned:,} letters would be {done}, more than {most:,}: say --max {planned}"
+        raise SettingsError([f"--max: {text}"])
+
+
 force_option = click.option(
     "--force", is_flag=True, help="Also with other rules than the live worker's."
 )
@@ -46,14 +62,15 @@ act_option = click.option(
 @with_repair
 @click.option(
     "--to",
-    type=click.Choice([ENRICHED, RAW]),
+    type=click.Choice([ENRICHED, RAW, SOURCE]),
     default=ENRICHED,
     show_default=True,
     help="enriched: processed here, with the original coordinates and times. raw: through the "
-    "worker once more, which must accept origin headers.",
+    "worker once more, which must accept origin headers. source: dead letters of other systems, as "
+    "they were, back to the topic that they name.",
 )
 @rate_option
-@most_option
+@most_option("send")
 @click.option("--max-attempts", type=click.IntRange(1), help="Leave out what failed so often.")
 @click.option(
     "--reinsert-failing",
@@ -85,7 +102,8 @@ def redrive(  # noqa: PLR0913  one for each option
 
     Exit code 0 when everything that is meant was or would be sent, 1 when letters are left.
     """
-    note = check_live_rules(asked, force=force, raw=to == RAW)
+    # No rule and no worker of ours is concerned by what goes back to another topic.
+    note = "" if to == SOURCE else check_live_rules(asked, force=force, raw=to == RAW)
 
     def letters(on_progress: OnProgress | None) -> Iterator[DeadLetter]:
         return asked.desk.letters(asked.selection, done_too=asked.done_too, on_progress=on_progress)
@@ -109,10 +127,8 @@ def plan_and_act(  # noqa: PLR0913  one for each option
     """Show the plan, and do it when it is to be done; how many letters are left."""
     plan = plan_of(job, asked.desk.ledger)
     show_plan(View(job, plan, rate, note, reveal=asked.reveal), as_json=asked.as_json)
-    left, planned = sum(plan.not_sent.values()), job.planned(plan)
-    if planned > most:
-        text = f"{planned:,} letters would be sent, more than {most:,}: say --max {planned}"
-        raise SettingsError([f"--max: {text}"])
+    left, planned = plan.not_sent.total(), job.planned(plan)
+    refuse_more_than(most, planned, "sent")
     if act and planned:
         left += execute(
             job.where,

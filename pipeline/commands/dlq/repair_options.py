@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,8 @@ from pipeline.deadletters.fixes import (
     replace_text,
     set_value,
 )
-from pipeline.deadletters.repair import Repair, load_transform, no_repair
+from pipeline.deadletters.repair import Repair, no_repair
+from pipeline.deadletters.transform_file import EVENT_TIMEOUT_S, load_transform
 
 _Function = Callable[..., Any]
 
@@ -41,6 +43,14 @@ _OPTIONS: Final = (
         metavar="FILE",
         help="Python file with transform(event, letter) or transform_bytes(value, letter): gives "
         "what to try, or None to leave the letter out.",
+    ),
+    click.option(
+        "--transform-timeout",
+        type=click.IntRange(1, 3600),
+        default=EVENT_TIMEOUT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help="Most time that the file's function may take for one event.",
     ),
     _fix(
         "--set",
@@ -65,16 +75,25 @@ def with_repair(function: _Function) -> _Function:
     """Decorate a command: adds the options and passes `repair`; UnusableFileError for the file."""
 
     @wraps(function)
-    def call(*args: Any, transform: Path | None, everywhere: bool, **given: Any) -> Any:  # noqa: ANN401  click's
+    def call(  # one for each option
+        *args: Any,  # noqa: ANN401  click's
+        transform: Path | None,
+        transform_timeout: int,
+        everywhere: bool,
+        **given: Any,  # noqa: ANN401  click's
+    ) -> Any:  # noqa: ANN401  click's
         fixes = [fix for name in _FIXES for fix in given.pop(name)]
         if transform is not None and fixes:
             raise click.UsageError("--transform and ready-made fixes exclude each other")
-        repair: Repair = no_repair()
-        if transform is not None:
-            repair = load_transform(transform)
-        elif fixes:
-            repair = repair_of(fixes, everywhere=everywhere)
-        return function(*args, repair=repair, **given)
+        with ExitStack() as stack:
+            repair: Repair = no_repair()
+            if transform is not None:
+                from_file = load_transform(transform, transform_timeout)
+                stack.callback(from_file.end)
+                repair = from_file
+            elif fixes:
+                repair = repair_of(fixes, everywhere=everywhere)
+            return function(*args, repair=repair, **given)
 
     command: _Function = call
     for option in reversed(_OPTIONS):

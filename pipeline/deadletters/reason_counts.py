@@ -1,0 +1,40 @@
+"""Dead letters by reason, in memory that does not grow with what other systems call a reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+MOST_REASONS: Final = 1000
+OTHER: Final = "(other reasons)"
+"""Stands for the reasons for which there was no room."""
+
+
+class ReasonCounts:
+    """Counts by text; at most `most` of them, those that are met first, and one for all others."""
+
+    def __init__(self, most: int = MOST_REASONS) -> None:
+        self._counts: Counter[str] = Counter()
+        self._most = most
+
+    def name(self, reason: str) -> str:
+        """What a reason is counted as: itself, or OTHER when there is no room for it."""
+        return reason if reason in self._counts or len(self._counts) < self._most else OTHER
+
+    def add(self, reason: str) -> str:
+        """Count one in; the name that it was counted as."""
+        name = self.name(reason)
+        self._counts[name] += 1
+        return name
+
+    def total(self) -> int:
+        """All that were counted."""
+        return self._counts.total()
+
+    def most_common(self, number: int | None = None) -> list[tuple[str, int]]:
+        """The most frequent first."""
+        return self._counts.most_common(number)
+
+    def plain(self) -> dict[str, int]:
+        """Reason → number."""
+        return dict(self._counts)
