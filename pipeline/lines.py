@@ -1,7 +1,8 @@
 """Files and standard input → lines, in memory that does not grow with the file.
 
 `.gz` and `.zst` are unpacked by suffix. What is no text at all (an executable, a packed stream)
-is refused before anything is read from it as events.
+is refused before anything is read from it as events. A byte-order mark at the start of a file is no
+part of its first line.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from contextlib import contextmanager
 from typing import IO, Any, Final, NamedTuple, Protocol, cast
 
 import zstandard
+
+from pipeline.core.decode import BYTE_ORDER_MARK
 
 STDIN: Final = "-"
 GZIP: Final = ".gz"
@@ -39,6 +42,7 @@ _MAGIC: Final = (
     (b"\xff\xfe", "UTF-16 text; convert it to UTF-8 first"),
     (b"\xfe\xff", "UTF-16 text; convert it to UTF-8 first"),
 )
+_MARKS: Final = (BYTE_ORDER_MARK, *(magic for magic, _ in _MAGIC))
 
 
 class UnusableFileError(Exception):
@@ -82,10 +86,9 @@ class Input:
 
     def chunks(self) -> Iterator[bytes]:
         """The unpacked bytes as they come; raises the two errors of this module."""
+        if first := self._first():
+            yield first
         while chunk := self._read():
-            if not self._began:
-                _refuse_binary(self.name, chunk)
-                self._began = True
             yield chunk
 
     def lines(self) -> Iterator[list[Line]]:
@@ -101,6 +104,15 @@ class Input:
             yield [self._line(text) for text in complete]
         if pieces:
             yield [self._line(b"".join(pieces))]
+
+    def _first(self) -> bytes:
+        """The first bytes: enough of them to tell what they begin with, also from a slow pipe."""
+        start = b""
+        while any(mark.startswith(start) for mark in _MARKS) and (chunk := self._read()):
+            start += chunk
+        _refuse_binary(self.name, start)
+        self._began = True
+        return start.removeprefix(BYTE_ORDER_MARK)
 
     def _line(self, text: bytes) -> Line:
         self.line_number += 1

@@ -117,6 +117,32 @@ def test_unusable_file_among_good_ones(tmp_path: Path, content: bytes, what: str
     assert dead.read_text() == "letters of another run"
 
 
+MARK = b"\xef\xbb\xbf"
+"""Windows editors put it at the start of a file."""
+
+
+@pytest.mark.parametrize("piece", [1, 2, 100])
+def test_byte_order_mark_is_no_part_of_the_first_line(piece: int) -> None:
+    """It is skipped at the start of a file, however few bytes a pipe gives at a time; only there.
+
+    Further on it is part of a line, whose event the contract reads without it.
+    """
+    content = MARK + b'{"event":"E","userId":"u"}\r\n' + MARK + b"second\n"
+    source = Input("events", io.BufferedReader(Trickling(content, piece)))
+    lines = [line.text for each in source.lines() for line in each]
+    assert lines == [b'{"event":"E","userId":"u"}', MARK + b"second"]
+
+
+def test_file_of_nothing_but_a_byte_order_mark(tmp_path: Path) -> None:
+    """Such a file is empty, and a mark before a line end makes a blank line."""
+    assert counts(run("transform", "--json", stdin=MARK))["lines"] == 0
+    blank = counts(run("transform", "--json", stdin=MARK + b"\n"))
+    assert (blank["lines"], blank["blank"], blank["dead_letters"]) == (1, 1, 0)
+    packed_file = tmp_path / "events.gz"
+    packed_file.write_bytes(gzip.compress(MARK + EVENTS))
+    assert counts(run("transform", "--json", packed_file))["enriched"] == 3000
+
+
 def test_nul_in_a_later_line_is_a_dead_letter() -> None:
     """Only the beginning tells text from binary; damage further on costs its own line alone."""
     ran = run("transform", "--json", stdin=b'{"event":"A","userId":"u"}\n\0\0\n')
@@ -188,6 +214,24 @@ class Repeated(io.RawIOBase):
         size = lines * len(self._line)
         buffer[:size] = self._line * lines
         return size
+
+
+class Trickling(io.RawIOBase):
+    """A pipe that gives a few bytes at a time."""
+
+    def __init__(self, content: bytes, piece: int) -> None:
+        self._content = io.BytesIO(content)
+        self._piece = piece
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer will do
+        """Fill a few bytes of the buffer."""
+        piece = self._content.read(min(self._piece, len(buffer)))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def _peak(times: int) -> int:
