@@ -20,6 +20,7 @@ from pipeline.core.process import Processor
 from pipeline.core.readable import escaped
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.lines import Input, Line
+from pipeline.streams import ReaderGoneError
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ class Target(NamedTuple):
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except ReaderGoneError:
             raise
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.name) from error

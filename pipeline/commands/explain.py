@@ -119,7 +119,7 @@ def _print_tables(
     table = Table(show_header=False, show_lines=True)
     for effect in explanation.effects:
         # Two narrow columns instead of four: codes and values stay whole in 80 columns.
-        rule = Text(one_line(effect.code), _STYLES[effect.kind])
+        rule = Text(f"{effect.kind}: {one_line(effect.code)}", _STYLES[effect.kind])
         rule.append(f"\n{one_line(effect.pointer)}", "dim")
         values = Text(_values(effect))
         values.append(f"{chr(10) if values else ''}{one_line(effect.meaning)}", "dim")

@@ -158,7 +158,8 @@ def test_on_a_terminal() -> None:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)  # the table's own bold and dim
     assert plain == escaped(plain)
     assert "\\u202eA\\u007f[bold]" in plain
-    assert "│ message_id_generated" in plain
+    for rule in ("warned: message_id_generated", "changed: trimmed"):
+        assert f"│ {rule}" in plain  # not by colour alone
     table = [line for line in plain.splitlines() if line.startswith(("│", "┌", "├", "└"))]
     assert table
     assert {len(line) for line in table} <= set(range(81))
