@@ -19,6 +19,7 @@ from pipeline.command_tree import CommandTree, Listed
 from pipeline.core.readable import escaped
 from pipeline.exits import Exit
 from pipeline.streams import ReaderGoneError, connect_streams, let_go_of_streams
+from pipeline.termination import Terminated, end_as_asked, unwind_on_signals
 
 PROGRAM: Final = "track-pipeline"
 
@@ -129,6 +130,8 @@ def _failure(error: BaseException, ctx: click.Context | None) -> Failure:
     code = code_of(error)
     if code is not None:
         return Failure(str(error), code)
+    if isinstance(error, Terminated):
+        return Failure("", Exit.INTERRUPTED)  # main() ends by the signal itself
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted", Exit.INTERRUPTED)
     if isinstance(error, ReaderGoneError):
@@ -166,10 +169,12 @@ def cli(*, traceback: bool) -> None:
 def main() -> NoReturn:
     """Entry point of the program."""
     connect_streams()
+    unwind_on_signals()
     try:
         cli(prog_name=PROGRAM)
     except OSError:  # click could not write its sentence about wrong usage to standard error
         sys.exit(Exit.USAGE)
     finally:
         let_go_of_streams()
+        end_as_asked()
     raise AssertionError  # click exits
