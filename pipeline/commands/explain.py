@@ -60,7 +60,7 @@ def explain(
     if file == STDIN and sys.stdin is not None and sys.stdin.isatty():
         click.echo("reading one event from the terminal; Ctrl-D ends", err=True)
     with open_input(file) as source:
-        value, name = b"".join(source.input.chunks()), source.input.name
+        value, name = source.input.document(), source.input.name
     processor = offline_processor(settings)
     record = Record(value, None, (), received_at, name, NO_PARTITION, 1)
     explained = explain_record(processor, record, time.time_ns() // 1_000_000)

@@ -23,7 +23,7 @@ from pipeline.deadletters.located import locate
 from pipeline.deadletters.masking import masked_text
 from pipeline.deadletters.repair import generated_id, has_message_id, with_message_id
 from pipeline.deadletters.shown import facts, masked_letter_value
-from pipeline.lines import Input, UnusableFileError
+from pipeline.lines import Input, TooLong, UnusableFileError
 from pipeline.transform import BASE64, UTF_8, as_text
 
 JSON: Final = "json"
@@ -162,6 +162,8 @@ def read_letters(source: Input) -> Iterator[Exported]:
     """
     for lines in source.lines():
         for line in lines:
+            if isinstance(line, TooLong):
+                raise ExportError(f"{source.name}:{line.number}: {line.why}")
             if line.text.strip():
                 try:
                     yield read_line(line.text)
