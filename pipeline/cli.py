@@ -67,7 +67,7 @@ class Program(CommandTree):
         try:
             return super().get_command(ctx, cmd_name)
         except Exception as error:
-            raise _failure(error, ctx) from error
+            raise failure_of(error, ctx) from error
 
     def make_context(
         self,
@@ -123,10 +123,11 @@ def _as_failures(ctx: click.Context | None) -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except (Exception, KeyboardInterrupt) as error:
-        raise _failure(error, ctx) from error
+        raise failure_of(error, ctx) from error
 
 
-def _failure(error: BaseException, ctx: click.Context | None) -> Failure:
+def failure_of(error: BaseException, ctx: click.Context | None) -> Failure:
+    """How an error that a command raises ends the program."""
     code = code_of(error)
     if code is not None:
         return Failure(str(error), code)

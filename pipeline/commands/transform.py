@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -34,6 +34,11 @@ from pipeline.transform import Options, Summary, Target, Transformer
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
+
+_STDOUT: Final = "-"
+_TAKEN: Final = (
+    "--dead-letters -: standard output has the enriched events; name a file, or /dev/stderr"
+)
 
 
 @click.command()
@@ -66,6 +71,8 @@ def transform(  # noqa: PLR0913  one for each flag
 
     Exit code 0 also when events were refused, 1 then with --strict.
     """
+    if dead_letters == _STDOUT:
+        raise click.UsageError(_TAKEN)
     names = list(files) or [STDIN]
     refuse_unusable(names)
     with _dead_letter_file(dead_letters, names) as letters:

@@ -94,6 +94,14 @@ def test_unparsable_time_is_told_once() -> None:
     ]
 
 
+def test_names_that_pointers_escape() -> None:
+    """A member whose name has a slash or a tilde is found at its own place."""
+    found = effects('{"event":"A","userId":"u","a/b":null,"~2":1,"a":{"b":1}}')
+    assert not [name for name in found if "/a" in name or "~" in name]
+    batch = b'{"batch":[{"event":"A","userId":"u","~2":1}],"context":{"x":1}}'
+    assert run("explain", stdin=batch).code == Exit.OK
+
+
 def test_write_key_is_not_shown() -> None:
     """A credential is not printed among the changes."""
     found = effects('{"event":"A","userId":"u","writeKey":"hunter2"}')

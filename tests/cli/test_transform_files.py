@@ -213,6 +213,15 @@ def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
         assert ran.err == f"track-pipeline: --dead-letters {dead}: can't be written: {why}\n"
 
 
+def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dash is no file name, and standard output is taken."""
+    monkeypatch.chdir(tmp_path)
+    ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
+    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert "standard output has the enriched events" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_dead_letters_over_an_input(tmp_path: Path) -> None:
     """An input is never overwritten by its own dead letters, whatever name is used for it."""
     source, link = tmp_path / "events", tmp_path / "link"
