@@ -6,10 +6,10 @@ failure that a user can do something about is one sentence on standard error and
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NoReturn
 
 import click
@@ -18,6 +18,8 @@ from pipeline import __version__
 from pipeline.command_tree import CommandTree, Listed
 from pipeline.core.readable import escaped
 from pipeline.exits import Exit
+from pipeline.streams import ReaderGoneError, connect_streams, let_go_of_streams
+from pipeline.termination import Terminated, end_as_asked, unwind_on_signals
 
 PROGRAM: Final = "track-pipeline"
 
@@ -65,16 +67,29 @@ class Program(CommandTree):
         try:
             return super().get_command(ctx, cmd_name)
         except Exception as error:
-            raise _failure(error, ctx) from error
+            raise failure_of(error, ctx) from error
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401  click's
+    ) -> click.Context:
+        """Read the arguments; `--help` and `--version` print here already."""
+        with _as_failures(None):
+            return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's
         """Run a command; whatever it raises ends as Failure."""
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except (Exception, KeyboardInterrupt) as error:
-            raise _failure(error, ctx) from error
+        with _as_failures(ctx):
+            try:
+                result = super().invoke(ctx)
+            except click.exceptions.Exit:
+                sys.stdout.flush()  # fails here, where it can be told, and not when Python exits
+                raise
+            sys.stdout.flush()
+            return result
 
 
 class Failure(click.ClickException):
@@ -87,11 +102,12 @@ class Failure(click.ClickException):
     def show(self, file: Any = None) -> None:  # noqa: ANN401  click's
         """Print each line of the message behind the program's name."""
         del file
-        if self.exit_code == Exit.INPUT_OUTPUT:
-            _let_go_of_standard_output()
+        if not self.message:
+            return
         # Only our own line feeds divide it: splitlines() knows others, which a topic may hold.
         for line in escaped(self.message).split("\n"):
-            click.echo(f"{PROGRAM}: {line}", err=True)
+            with suppress(OSError):  # the exit code tells it where standard error does not
+                click.echo(f"{PROGRAM}: {line}", err=True)
 
 
 def code_of(error: BaseException) -> Exit | None:
@@ -100,17 +116,27 @@ def code_of(error: BaseException) -> Exit | None:
     return next((CODES[name] for name in names if name in CODES), None)
 
 
-def _failure(error: BaseException, ctx: click.Context) -> Failure:
+@contextmanager
+def _as_failures(ctx: click.Context | None) -> Iterator[None]:
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        raise failure_of(error, ctx) from error
+
+
+def failure_of(error: BaseException, ctx: click.Context | None) -> Failure:
+    """How an error that a command raises ends the program."""
     code = code_of(error)
     if code is not None:
         return Failure(str(error), code)
+    if isinstance(error, Terminated):
+        return Failure("", Exit.INTERRUPTED)  # main() ends by the signal itself
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted", Exit.INTERRUPTED)
-    if isinstance(error, BrokenPipeError):
-        return Failure(
-            "the reader of standard output closed it before everything was written",
-            Exit.INPUT_OUTPUT,
-        )
+    if isinstance(error, ReaderGoneError):
+        return Failure("", Exit.READER_GONE)  # as quiet as every program in front of `head`
     if isinstance(error, OSError):
         return Failure(_system_sentence(error), Exit.INPUT_OUTPUT)
     return _internal(error, ctx)
@@ -121,9 +147,9 @@ def _system_sentence(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename is not None else reason
 
 
-def _internal(error: BaseException, ctx: click.Context) -> Failure:
+def _internal(error: BaseException, ctx: click.Context | None) -> Failure:
     """Name a bug of ours; show the traceback only when it was asked for."""
-    if ctx.find_root().params.get("traceback"):
+    if ctx is not None and ctx.find_root().params.get("traceback"):
         click.echo(escaped("".join(traceback.format_exception(error))), err=True)
     text = " ".join(str(error).split())
     return Failure(
@@ -131,14 +157,6 @@ def _internal(error: BaseException, ctx: click.Context) -> Failure:
         f"`{PROGRAM} --traceback …` prints",
         Exit.INTERNAL,
     )
-
-
-def _let_go_of_standard_output() -> None:
-    """Keep the interpreter from trying again, when it exits, to write what can't be written."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=Program, listed=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -151,9 +169,13 @@ def cli(*, traceback: bool) -> None:
 
 def main() -> NoReturn:
     """Entry point of the program."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # What the terminal's encoding lacks is shown as an escape instead of failing.
-            stream.reconfigure(errors="backslashreplace")
-    cli(prog_name=PROGRAM)
+    connect_streams()
+    unwind_on_signals()
+    try:
+        cli(prog_name=PROGRAM)
+    except OSError:  # click could not write its sentence about wrong usage to standard error
+        sys.exit(Exit.USAGE)
+    finally:
+        let_go_of_streams()
+        end_as_asked()
     raise AssertionError  # click exits

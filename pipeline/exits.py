@@ -31,3 +31,7 @@ class Exit(IntEnum):
     INTERNAL = 70, "a bug of this program"
     INPUT_OUTPUT = 74, "a file or stream failed after the work began"
     INTERRUPTED = 130, "interrupted from the keyboard"
+    READER_GONE = (
+        141,
+        "whoever read the output has closed it, as `head` does; the rest was not written",
+    )

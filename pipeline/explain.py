@@ -24,7 +24,7 @@ from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
 from pipeline.core.reserved import RESERVED
 from pipeline.core.timestamps import format_time
-from pipeline.pointers import ABSENT, find
+from pipeline.pointers import ABSENT, find, step_to
 from pipeline.settings_properties import MASK
 from pipeline.transform import dead_letter_line
 
@@ -129,7 +129,7 @@ def _from_envelope(sent: Any, merged: Any) -> Iterator[Effect]:  # noqa: ANN401
         before = sent.get(name, ABSENT)
         if before != after:
             meaning = "the batch envelope's fields lie below the event's own"
-            yield Effect(Kind.CHANGED, "envelope", f"/{name}", meaning, before, after)
+            yield Effect(Kind.CHANGED, "envelope", f"/{step_to(name)}", meaning, before, after)
 
 
 def _effects(output: Output, sent: Any, received: int | None) -> list[Effect]:  # noqa: ANN401
@@ -170,7 +170,9 @@ def _changes(
     """What differs without a warning, and in any case where the timestamp is from."""
     names = [name for name in OUR_FIELDS if name != "enrichment"]
     names += [name for name in sent if name not in OUR_FIELDS]
-    pointers = [f"/{name}" for name in names] + [f"/properties/{name}" for name in RESERVED]
+    pointers = [f"/{step_to(name)}" for name in names] + [
+        f"/properties/{name}" for name in RESERVED
+    ]
     for pointer in pointers:
         before, after = find(sent, pointer), find(enriched, pointer)
         if pointer == "/properties" and type(before) is dict:

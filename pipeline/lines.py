@@ -1,44 +1,30 @@
-"""Files and standard input → lines, in memory that does not grow with the file.
+"""Files and standard input → lines, in memory that grows neither with the file nor with a line.
 
 `.gz` and `.zst` are unpacked by suffix. What is no text at all (an executable, a packed stream)
-is refused before anything is read from it as events.
+is refused before anything is read from it as events. A byte-order mark at the start of a file is no
+part of its first line.
 """
 
 from __future__ import annotations
 
-import gzip
+import hashlib
 import os
 import stat
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Final, NamedTuple, Protocol, cast
+from typing import IO, Final, NamedTuple
 
-import zstandard
+from pipeline.core.decode import BYTE_ORDER_MARK
+from pipeline.core.record import Unread
+from pipeline.unpacking import DAMAGED, GZIP, WindowError, binary, may_be_binary, unpacked
 
 STDIN: Final = "-"
-GZIP: Final = ".gz"
-ZSTD: Final = ".zst"
 CHUNK: Final = 262_144
-_PROBE: Final = 8192
-_ZSTD_FEED: Final = 256
-"""A block of 4 bytes unpacks to 128 KiB at most, so this many bytes give at most 8 MiB."""
-
-_MAGIC: Final = (
-    (b"\x1f\x8b", "gzip data; unpack it first, or name it in a file that ends in .gz"),
-    (b"\x28\xb5\x2f\xfd", "zstd data; unpack it first, or name it in a file that ends in .zst"),
-    (b"BZh", "bzip2 data; unpack it first"),
-    (b"\xfd7zXZ\x00", "xz data; unpack it first"),
-    (b"PK\x03\x04", "a zip archive; unpack it first"),
-    (b"\x7fELF", "a program"),
-    (b"PAR1", "a Parquet file; convert it to one JSON event per line"),
-    (b"Obj\x01", "an Avro file; convert it to one JSON event per line"),
-    (b"%PDF-", "a PDF document"),
-    (b"\x89PNG", "an image"),
-    (b"\xff\xfe", "UTF-16 text; convert it to UTF-8 first"),
-    (b"\xfe\xff", "UTF-16 text; convert it to UTF-8 first"),
-)
+LONGEST_LINE: Final = 16 * 1024 * 1024
+"""In bytes, without its end. Records of Kafka are far shorter, also when they are archived."""
+_START: Final = 4096
+_CR: Final = b"\r"
 
 
 class UnusableFileError(Exception):
@@ -49,10 +35,6 @@ class BrokenInputError(Exception):
     """An input that failed after some of it was read."""
 
 
-class _Stream(Protocol):
-    def read1(self, size: int, /) -> bytes: ...
-
-
 class Line(NamedTuple):
     r"""One line without its end (`\n` or `\r\n`)."""
 
@@ -61,13 +43,57 @@ class Line(NamedTuple):
     text: bytes
 
 
+class TooLong(NamedTuple):
+    """A line that is longer than LONGEST_LINE."""
+
+    number: int
+    unread: Unread
+
+    @property
+    def why(self) -> str:
+        """What is wrong with it, for whoever can't leave it to the rules."""
+        return f"has {self.unread.size:,} bytes, and a line may have {self.unread.most:,}"
+
+
+class _Pieces:
+    """What is read piece by piece; of what is too long only that which tells it is kept."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._size = 0
+        self._start = b""
+        self._hash = hashlib.sha256()
+
+    def __bool__(self) -> bool:
+        return self._size > 0
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece."""
+        self._size += len(piece)
+        self._kept += piece
+        if self._size > LONGEST_LINE + len(_CR):
+            self._start = self._start or bytes(self._kept[:_START])
+            # The last byte may be part of the line's end.
+            self._hash.update(self._kept[:-1])
+            del self._kept[:-1]
+
+    def value(self, end: bytes = b"") -> bytes:
+        """All of it but what may be its end; Unread when that is too long."""
+        text = bytes(self._kept).removesuffix(end)
+        if not self._start and len(text) <= LONGEST_LINE:
+            return text
+        self._hash.update(text)
+        size = self._size - len(self._kept) + len(text)
+        return Unread(size, LONGEST_LINE, self._hash.hexdigest(), self._start or text[:_START])
+
+
 class Input:
     """An open file or standard input."""
 
     def __init__(self, name: str, file: IO[bytes]) -> None:
         self.name = name
         self._file = file
-        self._stream = _unpacked(name, file)
+        self._stream = unpacked(name, file)
         self._began = False
         self.line_number = 0
         """Of the last line that was complete."""
@@ -82,36 +108,63 @@ class Input:
 
     def chunks(self) -> Iterator[bytes]:
         """The unpacked bytes as they come; raises the two errors of this module."""
+        if first := self._first():
+            yield first
         while chunk := self._read():
-            if not self._began:
-                _refuse_binary(self.name, chunk)
-                self._began = True
             yield chunk
 
-    def lines(self) -> Iterator[list[Line]]:
+    def lines(self) -> Iterator[list[Line | TooLong]]:
         """The lines of one chunk after the other, so that a live pipe is followed as it comes."""
-        pieces: list[bytes] = []
+        pieces = _Pieces()
         for chunk in self.chunks():
-            *complete, rest = chunk.split(b"\n")
-            if complete:
-                complete[0] = b"".join((*pieces, complete[0]))
-                pieces = []
-            if rest:
-                pieces.append(rest)
-            yield [self._line(text) for text in complete]
+            first, *others = chunk.split(b"\n")
+            pieces.add(first)
+            lines: list[Line | TooLong] = []
+            if others:
+                *complete, rest = others
+                lines = [self._line(pieces.value(_CR)), *map(self._line, complete)]
+                pieces = _Pieces()
+                pieces.add(rest)
+            yield lines
         if pieces:
-            yield [self._line(b"".join(pieces))]
+            yield [self._line(pieces.value(_CR))]
 
-    def _line(self, text: bytes) -> Line:
+    def document(self) -> bytes:
+        """All of it as one value; Unread when it is longer than a line may be."""
+        pieces = _Pieces()
+        for chunk in self.chunks():
+            pieces.add(chunk)
+        return pieces.value()
+
+    def _first(self) -> bytes:
+        """The first bytes: enough of them to tell what they begin with, also from a slow pipe."""
+        start = b""
+        while may_be_binary(start) and (chunk := self._read()):
+            start += chunk
+        if what := binary(start, self.name):
+            shown = "standard input" if self.name == STDIN else self.name
+            message = f"{shown}: is {what}; expected JSON text"
+            raise UnusableFileError(message)
+        self._began = True
+        return start.removeprefix(BYTE_ORDER_MARK)
+
+    def _line(self, text: bytes) -> Line | TooLong:
         self.line_number += 1
-        return Line(self.line_number, text.removesuffix(b"\r"))
+        if isinstance(text, Unread):
+            return TooLong(self.line_number, text)
+        return Line(self.line_number, text.removesuffix(_CR))
 
     def _read(self) -> bytes:
         try:
             return self._stream.read1(CHUNK)
         except EOFError as error:
             raise self._broken("ends in the middle: it was cut off") from error
-        except (zlib.error, zstandard.ZstdError, gzip.BadGzipFile) as error:
+        except WindowError as error:
+            message = f"{self.name}: {error}"
+            if not self._began:
+                raise UnusableFileError(message) from error
+            raise self._broken(str(error)) from error
+        except DAMAGED as error:
             cause = " ".join(str(error).split())
             if not self._began:
                 kind = "gzip" if self.name.endswith(GZIP) else "zstd"
@@ -183,54 +236,3 @@ def size_of(file: IO[bytes]) -> int | None:
 def printable(name: str) -> str:
     """A file name as text: bytes of it that are not UTF-8 are replaced."""
     return os.fsencode(name).decode("utf-8", "replace")
-
-
-def _refuse_binary(name: str, chunk: bytes) -> None:
-    shown = "standard input" if name == STDIN else name
-    for magic, what in _MAGIC:
-        if chunk.startswith(magic):
-            message = f"{shown}: is {what}; expected JSON text"
-            raise UnusableFileError(message)
-    # JSON text has no NUL; events that are damaged by one further down become dead letters.
-    if b"\0" in chunk[:_PROBE].partition(b"\n")[0]:
-        message = f"{shown}: is binary, not text; expected JSON text"
-        raise UnusableFileError(message)
-
-
-def _unpacked(name: str, file: IO[bytes]) -> _Stream:
-    if name.endswith(GZIP):
-        return gzip.GzipFile(fileobj=file)
-    if name.endswith(ZSTD):
-        return _Zstd(file)
-    return cast("_Stream", file)  # every binary file of Python's has read1
-
-
-class _Zstd:
-    """Frames of zstd, one after the other; unlike the library's reader it notices a cut-off."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._frame: Any = None
-        self._packed = b""
-        self._text = memoryview(b"")
-
-    def read1(self, size: int, /) -> bytes:
-        """The next unpacked bytes; raises EOFError when the last frame is incomplete."""
-        while not self._text:
-            self._packed = self._packed or self._file.read(_ZSTD_FEED)
-            if not self._packed:
-                if self._frame is not None:
-                    raise EOFError
-                return b""
-            self._unpack()
-        taken, self._text = bytes(self._text[:size]), self._text[size:]
-        return taken
-
-    def _unpack(self) -> None:
-        if self._frame is None:
-            self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._text = memoryview(self._frame.decompress(self._packed))
-        self._packed = b""
-        if self._frame.eof:
-            self._packed = self._frame.unused_data
-            self._frame = None

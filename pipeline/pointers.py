@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -11,13 +12,27 @@ from pipeline.core.encode import encode_json
 
 ABSENT: Final = msgspec.UNSET
 """There is nothing at the place."""
+_NO_ESCAPE: Final = re.compile("~(?![01])")
+_NUMBER: Final = re.compile("0|[1-9][0-9]{0,17}")
 
 
 def tokens(pointer: str) -> list[str]:
     """The steps of a pointer; ValueError when it is none."""
     if not pointer.startswith("/"):
         raise ValueError(f"{pointer!r} is no JSON Pointer, such as /properties/currency")
+    if _NO_ESCAPE.search(pointer):
+        raise ValueError(f"{pointer!r}: in a JSON Pointer, ~ is written ~0, and a / in a name ~1")
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
+
+
+def is_pointer(text: str) -> bool:
+    """Whether it is one."""
+    return text.startswith("/") and not _NO_ESCAPE.search(text)
+
+
+def step_to(name: str) -> str:
+    """The step to a member of this name, as it is written in a pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def find(document: Any, pointer: str) -> Any:  # noqa: ANN401  any JSON value
@@ -76,7 +91,7 @@ def delete(document: Any, pointer: str) -> bool:  # noqa: ANN401  any JSON value
 
 def _index(value: Any, step: str) -> int | None:  # noqa: ANN401  any JSON value
     """Which item of an array a step means."""
-    if type(value) is not list or not (step.isascii() and step.isdigit()):
+    if type(value) is not list or not _NUMBER.fullmatch(step):
         return None
     return int(step) if int(step) < len(value) else None
 
@@ -98,7 +113,7 @@ def differences(before: Any, after: Any, at: str = "") -> Iterator[Difference]: 
     """
     if type(before) is dict and type(after) is dict:
         for name in sorted(before.keys() | after.keys()):
-            place = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+            place = f"{at}/{step_to(name)}"
             yield from differences(before.get(name, ABSENT), after.get(name, ABSENT), place)
     elif type(before) is list and type(after) is list and len(before) == len(after):
         for index, pair in enumerate(zip(before, after, strict=True)):

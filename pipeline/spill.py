@@ -25,16 +25,35 @@ class Spill:
     """A database with the tables of `schema`, a script; a context manager that removes its file.
 
     `folder` is where the file is made (None: the system's folder for temporary files), `cache_kib`
-    how much of it is kept in memory. All that is written is one transaction, until `save`.
+    how much of it is kept in memory. All that is written is one transaction, until `save`. Within
+    the context a disk that is full is an OSError with a sentence.
+
+    Only a file that is `shared` has a name while it is used. Any other is gone with the process,
+    however that ends.
     """
 
-    def __init__(self, schema: str, folder: Path | None = None, cache_kib: int = CACHE_KIB) -> None:
+    def __init__(
+        self,
+        schema: str,
+        folder: Path | None = None,
+        cache_kib: int = CACHE_KIB,
+        *,
+        shared: bool = False,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="track-pipeline-", dir=folder)
         self.path = Path(self._folder.name) / "rows.sqlite"
-        """The file; another process may open it once it is saved."""
+        """The file, if it is shared; another process may open it once it is saved."""
         self._database = sqlite3.connect(self.path, isolation_level=None, cached_statements=64)
-        self._database.execute(f"PRAGMA cache_size = -{cache_kib}")
-        self._database.executescript(f"{_FAST}{schema}BEGIN;")
+        try:
+            with _as_sentence():
+                self._database.execute(f"PRAGMA cache_size = -{cache_kib}")
+                self._database.executescript(f"{_FAST}{schema}BEGIN;")
+        except OSError:
+            self._database.close()
+            self._folder.cleanup()
+            raise
+        if not shared:
+            self._folder.cleanup()
 
     def save(self) -> None:
         """Write everything to the file, for other connections."""
@@ -52,6 +71,8 @@ class Spill:
     ) -> None:
         self._database.close()
         self._folder.cleanup()
+        if isinstance(error, sqlite3.OperationalError):
+            raise _full(error) from error
 
 
 class SavedSpill:
@@ -74,10 +95,13 @@ def insert(table: str, fields: int) -> str:
 
 
 @contextmanager
-def spilling() -> Iterator[None]:
-    """OSError with a sentence, instead of the database's own error, when a disk is full."""
+def _as_sentence() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        message = f"the temporary file can't be written ({error}): see --spill-dir"
-        raise OSError(errno.ENOSPC, message) from error
+        raise _full(error) from error
+
+
+def _full(error: sqlite3.OperationalError) -> OSError:
+    message = f"the temporary file can't be written ({error}): see --spill-dir"
+    return OSError(errno.ENOSPC, message)

@@ -37,7 +37,7 @@ class Processes(Protocol):
         """How many there are."""
 
     def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
-        """Wait that long at most: SIGTERM or SIGINT if there was one, and the values of `Ended`."""
+        """Wait that long at most: a signal that asks to stop, if any, and the values of `Ended`."""
 
     def ask_to_stop(self) -> None:
         """Let all workers finish what they have begun, and end."""

@@ -19,7 +19,8 @@ from pipeline.core.encode import encode_json
 from pipeline.core.process import Processor
 from pipeline.core.readable import escaped
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
-from pipeline.lines import Input, Line
+from pipeline.lines import Input, Line, TooLong
+from pipeline.streams import ReaderGoneError
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ class Target(NamedTuple):
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except ReaderGoneError:
             raise
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.name) from error
@@ -127,9 +128,9 @@ class Transformer:
             self._flush()
             on_progress(source.position)
 
-    def _take(self, name: str, line: Line) -> None:
+    def _take(self, name: str, line: Line | TooLong) -> None:
         self.summary.lines += 1
-        if not line.text or line.text.isspace():
+        if isinstance(line, Line) and (not line.text or line.text.isspace()):
             self.summary.blank += 1
             return
         record = line_record(name, line, self._received_at)
@@ -168,9 +169,10 @@ class Transformer:
             self._dead_lines = []
 
 
-def line_record(name: str, line: Line, received_at: int | None) -> Record:
+def line_record(name: str, line: Line | TooLong, received_at: int | None) -> Record:
     """A line as a raw record: file name and line number stand for its coordinates."""
-    return Record(line.text, None, (), received_at, name, NO_PARTITION, line.number)
+    value = line.unread if isinstance(line, TooLong) else line.text
+    return Record(value, None, (), received_at, name, NO_PARTITION, line.number)
 
 
 UTF_8: Final = "utf-8"

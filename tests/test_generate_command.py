@@ -82,13 +82,13 @@ def started(*arguments: str) -> subprocess.Popen[bytes]:
 
 
 def test_command_ends_quietly_when_nobody_reads() -> None:
-    """As in `generate | head -1`: no message, exit code 0."""
+    """As in `generate | head -1`: no message, and the exit code of every command for it."""
     with started() as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().startswith(b'{"')
         process.stdout.close()
-        assert process.wait(TIMEOUT_S) == Exit.OK
+        assert process.wait(TIMEOUT_S) == Exit.READER_GONE
         assert process.stderr.read() == b""
 
 

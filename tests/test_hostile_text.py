@@ -99,6 +99,31 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
+@pytest.mark.parametrize(
+    ("environ", "coloured"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": ""}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_colours_of_log_lines(
+    logged: Callable[[LogFormat], Callable[[], str]],
+    monkeypatch: pytest.MonkeyPatch,
+    environ: dict[str, str],
+    *,
+    coloured: bool,
+) -> None:
+    """Where standard error is no terminal there are none, unless they are forced."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    read = logged("console")
+    _log_everything()
+    assert ("\x1b[" in read()) is coloured
+
+
 def test_console_lines(logged: Callable[[LogFormat], Callable[[], str]]) -> None:
     """Each line begins with its time, so that none was forged, and is safe to look at."""
     read = logged("console")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import TIMEOUT_S, environment
+from tests.cli.program import TIMEOUT_S, environment, started
 
 _SCRIPT = """
 import os, signal
@@ -24,7 +24,7 @@ assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 """
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_within_a_block(name: str) -> None:
     """A signal sets the event; behind the block it does what it did before."""
     ran = subprocess.run(
@@ -34,6 +34,47 @@ def test_within_a_block(name: str) -> None:
         check=False,
     )
     assert ran.returncode == 0
+
+
+_WITHOUT_TERMINAL = """
+import os, signal
+from pipeline.edges.signals import stopping_on_signals
+with stopping_on_signals() as stop:
+    os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.wait(10)
+    print("one signal was heard")
+    os.kill(os.getpid(), signal.SIGHUP)
+"""
+
+
+def test_hang_up_under_nohup() -> None:
+    """A SIGHUP that was ignored at the start is no request to stop, and no second one either."""
+    ran = subprocess.run(
+        ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-c", _WITHOUT_TERMINAL],
+        env=environment(),
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (0, b"one signal was heard\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_commands_end_in_order(number: signal.Signals) -> None:
+    """A command that is told to end counts what it has done, and ends by that very signal."""
+    with started("transform") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b'{"event":"A","userId":"u"}\n')
+        process.stdin.flush()
+        process.stdout.readline()
+        process.send_signal(number)
+        lines = process.stderr.read().decode().splitlines()
+    assert process.returncode == -number
+    assert lines[0].split() == ["lines", "1"]
+    assert lines[-1].startswith("stopped before the end")
 
 
 _LISTENER = """

@@ -31,7 +31,7 @@ from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
-from pipeline.spill import CACHE_KIB, spilling
+from pipeline.spill import CACHE_KIB
 
 __all__ = ["APART", "USUAL", "AuditOptions", "AuditResult", "Kind", "Offence", "audit"]
 
@@ -76,7 +76,7 @@ def audit(  # noqa: PLR0913  made in one place, by keyword
     result = _empty_result(plan, processor.contract, with_money=options.money)
     purse = Purse(processor) if options.money else None
     expecter = Expecter(processor, target, purse, accept_origin=accept_origin, now=now)
-    with spilling(), Store(options.spill_dir, options.cache_kib) as store:
+    with Store(options.spill_dir, options.cache_kib) as store:
         collector = Collector(
             plan, store, result, purse, keeps_outside=accept_origin, show=options.show
         )

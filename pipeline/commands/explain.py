@@ -60,7 +60,7 @@ def explain(
     if file == STDIN and sys.stdin is not None and sys.stdin.isatty():
         click.echo("reading one event from the terminal; Ctrl-D ends", err=True)
     with open_input(file) as source:
-        value, name = b"".join(source.input.chunks()), source.input.name
+        value, name = source.input.document(), source.input.name
     processor = offline_processor(settings)
     record = Record(value, None, (), received_at, name, NO_PARTITION, 1)
     explained = explain_record(processor, record, time.time_ns() // 1_000_000)
@@ -119,7 +119,7 @@ def _print_tables(
     table = Table(show_header=False, show_lines=True)
     for effect in explanation.effects:
         # Two narrow columns instead of four: codes and values stay whole in 80 columns.
-        rule = Text(one_line(effect.code), _STYLES[effect.kind])
+        rule = Text(f"{effect.kind}: {one_line(effect.code)}", _STYLES[effect.kind])
         rule.append(f"\n{one_line(effect.pointer)}", "dim")
         values = Text(_values(effect))
         values.append(f"{chr(10) if values else ''}{one_line(effect.meaning)}", "dim")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -25,6 +24,7 @@ from pipeline.lines import UnusableFileError, printable
 from pipeline.ports import RefusedError
 from pipeline.settings import Settings
 from pipeline.settings_names import TOPIC_PATTERN
+from pipeline.streams import STANDARD_OUTPUT, ReaderGoneError
 
 _STDOUT: Final = "-"
 _LONGEST_SPAN_MS: Final = 3_600_000
@@ -120,7 +120,7 @@ def generate(  # noqa: PLR0913  one for each flag
     them; with --topic they are there too.
 
     What was written is told on standard error. Ctrl-C ends it with the count so far and exit
-    code 130; a reader of standard output that closes it ends it quietly.
+    code 130.
     """
     _refuse_contradictions(output, topic, rate)
     interval_ms = _interval_ms(topic, rate, count)
@@ -171,6 +171,7 @@ def _start(given: datetime | None, topic: str | None, span_ms: int) -> int:
 
 
 def _write_lines(name: str, records: Iterable[Generated], tally: Tally, count: int) -> None:
+    where = STANDARD_OUTPUT if name == _STDOUT else printable(name)
     try:
         with _opened(name) as file, _progress(count, quiet=_is_terminal(file)) as show:
             try:
@@ -181,21 +182,17 @@ def _write_lines(name: str, records: Iterable[Generated], tally: Tally, count: i
             except KeyboardInterrupt:
                 tally.interrupted = True
             file.flush()
-    except BrokenPipeError:
-        # The reader has enough. The interpreter would try to write the rest when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise click.exceptions.Exit(Exit.OK) from None
-    except OSError as error:
-        error.filename = "standard output" if name == _STDOUT else printable(name)
+    except ReaderGoneError:
         raise
-    _tell(tally, "standard output" if name == _STDOUT else printable(name))
+    except OSError as error:
+        error.filename = where
+        raise
+    _tell(tally, where)
 
 
 @contextmanager
 def _opened(name: str) -> Iterator[IO[bytes]]:
     if name == _STDOUT:
-        if sys.stdout is None:
-            raise UnusableFileError("standard output is closed")
         yield sys.stdout.buffer
         return
     try:

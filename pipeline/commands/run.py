@@ -59,8 +59,8 @@ def _record(text: str) -> Span:
 def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...]) -> None:
     """Read raw track events, write enriched events and dead letters, exactly once.
 
-    Runs until SIGTERM or SIGINT: the transaction at hand is finished, then it exits 0. A second
-    signal exits at once; nothing is lost then either.
+    Runs until SIGTERM, SIGINT or SIGHUP: the transaction at hand is finished, then it exits 0. A
+    second signal exits at once; nothing is lost then either.
     """
     _check(settings, quarantined)
     configure_logging(settings.log.format, settings.log.level)

@@ -29,12 +29,16 @@ from pipeline.core.readable import one_line
 from pipeline.core.reasons import Reason
 from pipeline.exits import Exit
 from pipeline.lines import STDIN, Opened, UnusableFileError, open_input, printable, refuse_unusable
+from pipeline.streams import STANDARD_OUTPUT
 from pipeline.transform import Options, Summary, Target, Transformer
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
 
-_STANDARD_OUTPUT: Final = "standard output"
+_STDOUT: Final = "-"
+_TAKEN: Final = (
+    "--dead-letters -: standard output has the enriched events; name a file, or /dev/stderr"
+)
 
 
 @click.command()
@@ -67,12 +71,14 @@ def transform(  # noqa: PLR0913  one for each flag
 
     Exit code 0 also when events were refused, 1 then with --strict.
     """
+    if dead_letters == _STDOUT:
+        raise click.UsageError(_TAKEN)
     names = list(files) or [STDIN]
     refuse_unusable(names)
     with _dead_letter_file(dead_letters, names) as letters:
         transformer = Transformer(
             offline_processor(settings),
-            Target(_STANDARD_OUTPUT, sys.stdout.buffer),
+            Target(STANDARD_OUTPUT, sys.stdout.buffer),
             letters,
             Options(received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug),
         )
@@ -173,6 +179,8 @@ def _print_summary(summary: Summary, letters: Target | None, *, as_json: bool) -
             click.echo(f"{name:<12} {count:>9,}  {note}".rstrip(), err=True)
         for code, count in summary.dead_letters.most_common():
             click.echo(f"  {code:<24} {count:>9,}  {Reason(code).meaning}", err=True)
+    if not summary.complete and not as_json:
+        click.echo("stopped before the end: not everything was read, or written", err=True)
 
 
 def _counts(summary: Summary, letters: Target | None) -> Iterator[tuple[str, int, str]]:

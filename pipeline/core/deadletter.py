@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from pipeline.core.contract import Identity
 from pipeline.core.origin import Origin
 from pipeline.core.reasons import Invalid, Violation
-from pipeline.core.record import Headers, Output, Role
+from pipeline.core.record import Headers, Output, Role, Unread
 from pipeline.core.timestamps import format_time
 
 VERSION: Final = "1"
@@ -81,9 +81,10 @@ class LetterWriter:
         if self._connect_headers:
             headers = _with_connect_headers(headers, letter, self._identity)
         reason = letter.invalid.violations[0].code.value
-        return Output(
+        output = Output(
             Role.DEAD_LETTER, letter.value, letter.key, headers, now, letter.partition, reason
         )
+        return pointer_to(output) if isinstance(letter.value, Unread) else output
 
     def _headers(self, letter: Letter, now: int) -> dict[str, str]:
         origin, failed_at = letter.origin, format_time(now)
@@ -174,14 +175,17 @@ def _with_connect_headers(
 
 
 def pointer_to(letter: Output) -> Output:
-    """A small stand-in for a letter that its topic can't take: where the raw record is."""
-    value = letter.value or b""
+    """A small stand-in for a letter that its topic can't take, or for a value that was not read.
+
+    It tells where the raw record is, and what finds it again.
+    """
+    if isinstance(letter.value, Unread):
+        size, sha256 = letter.value.size, letter.value.sha256
+    else:
+        value = letter.value or b""
+        size, sha256 = len(value), hashlib.sha256(value).hexdigest()
     source = read_headers(letter.headers)[Header.SOURCE]
-    pointer = {
-        "dlq.pointer": source,
-        "sha256": hashlib.sha256(value).hexdigest(),
-        "size": len(value),
-    }
+    pointer = {"dlq.pointer": source, "sha256": sha256, "size": size}
     ours = [header for header in letter.headers if header[0].startswith(("dlq.", "track."))]
     return letter._replace(
         value=json.dumps(pointer).encode(), key=None, headers=[*ours, (Header.POINTER, b"1")]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.core.reasons import Invalid, Reason, Stage, Violation
+from pipeline.core.record import Unread
 
 JSON_WHITESPACE_AND_MORE = b" \t\r\n\v\f"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -47,6 +48,9 @@ def refuse(code: Reason, detail: str, stage: Stage = Stage.DECODE) -> Invalid:
 def _no_value(value: bytes | None) -> Invalid:
     if value is None:
         return refuse(Reason.NULL_VALUE, "the record has no value (a tombstone)")
+    if isinstance(value, Unread):
+        detail = f"{value.size} bytes; a line of a file may have {value.most}"
+        return refuse(Reason.RECORD_TOO_LARGE, detail)
     return refuse(Reason.EMPTY_VALUE, "the value has no bytes")
 
 

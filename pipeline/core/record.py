@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 _Tuple = TypeVar("_Tuple", bound=tuple[Any, ...])
 new_tuple: Final[Callable[[type[_Tuple], tuple[Any, ...]], _Tuple]] = tuple.__new__
@@ -19,6 +19,25 @@ INVALID_HEADERS: Final[Headers] = (("track.headers", None),)
 
 NO_PARTITION = -1
 """`Record.partition` of a record from a file: `topic` is its name, `offset` the line."""
+
+
+class Unread(bytes):
+    """Stands for a value that is too long to be read: without its bytes, with what tells them."""
+
+    size: int
+    """How many bytes there are."""
+    most: int
+    """How many there may be."""
+    sha256: str
+    """Of all of them, in hexadecimal digits."""
+    start: bytes
+    """The first few of them."""
+
+    def __new__(cls, size: int, most: int, sha256: str, start: bytes) -> Self:
+        """Know it by these."""
+        unread = super().__new__(cls)
+        unread.size, unread.most, unread.sha256, unread.start = size, most, sha256, start
+        return unread
 
 
 class Record(NamedTuple):

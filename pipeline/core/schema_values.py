@@ -139,8 +139,9 @@ class SentTime(RootModel[str | float | Anything]):
     """A moment as clients send it.
 
     Read are ISO-8601 (`Z`, an offset or none, which is UTC; date only; up to nine decimals of a
-    second) and epoch seconds (10 digits) or milliseconds (13 digits), as number or text. A time
-    never rejects an event: what can't be read is left out, with warning `timestamp_unparsable`.
+    second) and epoch seconds (10 digits) or milliseconds (13 digits), with or without a fraction,
+    as number or text; outer white space is trimmed. A time never rejects an event: what can't be
+    read is left out, with warning `timestamp_unparsable`.
     """
 
 

@@ -27,6 +27,8 @@ _ISO = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?(" + _ZONE + r")?)?"
 )
+_NUMBER = re.compile(r"[1-9][0-9]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?")
+"""As JSON has it: an epoch as text is read as the same digits without quotes are."""
 _OPTIONAL_ZONE = re.compile(f"(?:{_ZONE})?")
 _MAX_FRACTION_DIGITS = 9
 _SECONDS_DIGITS = 10
@@ -58,10 +60,7 @@ def _read_other(value: Any) -> int | None:  # noqa: ANN401  any JSON value
         return _from_text(value)
     if type(value) is int:
         return _from_epoch(value)
-    if type(value) is Decimal:
-        # 10^13 has 14 digits: what is checked here is only that int() stays cheap.
-        return _from_decimal(value) if 0 < value.adjusted() < _MILLISECONDS_DIGITS else None
-    return None
+    return _from_decimal(value) if type(value) is Decimal else None
 
 
 def format_time(ms: int) -> str:
@@ -145,8 +144,10 @@ def _from_usual_text(text: str) -> int:
 
 
 def _from_unusual_text(text: str) -> int | None:
-    if text.isascii() and text.isdigit():
-        return _from_epoch(int(text)) if len(text) <= _MILLISECONDS_DIGITS else None
+    if (trimmed := text.strip()) != text:
+        return _from_text(trimmed)
+    if _NUMBER.fullmatch(text):
+        return _from_decimal(Decimal(text))
     match = _ISO.fullmatch(text)
     if match is None:
         return None
@@ -183,6 +184,9 @@ def _from_epoch(number: int) -> int | None:
 
 
 def _from_decimal(number: Decimal) -> int | None:
+    # 10^13 has 14 digits: what is checked here is only that int() stays cheap.
+    if not 0 < number.adjusted() < _MILLISECONDS_DIGITS:
+        return None
     whole = _from_epoch(int(number))
     if whole is None or whole == int(number):
         return whole

@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pipeline.core.coordinates import NO_ITEM, parse_source
-from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.encode import encode_json
 from pipeline.core.reasons import Stage
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
@@ -24,7 +23,7 @@ from pipeline.deadletters.located import locate
 from pipeline.deadletters.masking import masked_text
 from pipeline.deadletters.repair import generated_id, has_message_id, with_message_id
 from pipeline.deadletters.shown import facts, masked_letter_value
-from pipeline.lines import Input, UnusableFileError
+from pipeline.lines import Input, TooLong, UnusableFileError
 from pipeline.transform import BASE64, UTF_8, as_text
 
 JSON: Final = "json"
@@ -157,16 +156,17 @@ def _digest(value: bytes | None) -> str | None:
 
 
 def read_letters(source: Input) -> Iterator[Exported]:
-    """The letters of a file, in its order; blank lines and a byte-order mark are skipped.
+    """The letters of a file, in its order; blank lines are skipped.
 
     Raises ExportError, which names file and line, and the errors of `lines`.
     """
     for lines in source.lines():
         for line in lines:
-            text = line.text.removeprefix(BYTE_ORDER_MARK) if line.number == 1 else line.text
-            if text.strip():
+            if isinstance(line, TooLong):
+                raise ExportError(f"{source.name}:{line.number}: {line.why}")
+            if line.text.strip():
                 try:
-                    yield read_line(text)
+                    yield read_line(line.text)
                 except ExportError as error:
                     raise ExportError(f"{source.name}:{line.number}: {error}") from error
 

@@ -12,7 +12,7 @@ from pipeline.core.readable import escaped, one_line
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.located import ITEM, locate
 from pipeline.deadletters.masking import masked_event, masked_text
-from pipeline.pointers import ABSENT, find
+from pipeline.pointers import ABSENT, find, is_pointer, step_to
 
 _POSITION: Final = re.compile(r"\(byte (\d+)\)")
 _AROUND: Final = 60
@@ -89,7 +89,7 @@ def _marks(letter: DeadLetter) -> dict[str, tuple[str, ...]]:
 
 def _place(decoded: Any, root: str, pointer: str) -> str:  # noqa: ANN401  any JSON value
     """The deepest place that exists; of an item's shared fields, their place in the envelope."""
-    if pointer and not pointer.startswith("/"):
+    if pointer and not is_pointer(pointer):
         return root
     while pointer:
         for place in (root + pointer, pointer):
@@ -115,7 +115,7 @@ def _lines(  # noqa: PLR0913, PLR0917  one for each part of a line
     notes = tuple(marks.get(pointer, ()))
     members: list[tuple[str, str, Any]]
     if isinstance(value, dict) and value:
-        members = [(_string(key) + ": ", _escape(key), each) for key, each in value.items()]
+        members = [(_string(key) + ": ", step_to(key), each) for key, each in value.items()]
         opening, closing = "{", "}"
     elif isinstance(value, list) and value:
         members = [("", str(number), each) for number, each in enumerate(value)]
@@ -133,10 +133,6 @@ def _lines(  # noqa: PLR0913, PLR0917  one for each part of a line
 
 def _string(value: Any) -> str:  # noqa: ANN401  any JSON value
     return escaped(encode_json(value).decode())
-
-
-def _escape(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _text_lines(value: bytes, position: int | None, *, reveal: bool) -> Iterator[Line]:

@@ -19,7 +19,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 """What a supervisor listens to."""
 _VARIABLE: Final = "_TRACK_PIPELINE_WORKER"
 _VMSTAT: Final = Path("/proc/vmstat")
@@ -78,7 +78,7 @@ class WorkerProcesses:
         return len(self._alive)
 
     def wait(self, timeout_s: float) -> tuple[int | None, list[Ending]]:
-        """Wait that long at most: SIGTERM or SIGINT if there was one, the workers that ended."""
+        """Wait that long at most: a signal that asks to stop, if any, and workers that ended."""
         received = self._signals.next(timeout_s)
         number = None if received == signal.SIGCHLD else received
         oom_kills = _oom_kills()

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT → a stop flag; a second signal, or the end of the grace time, exits at once.
+"""SIGTERM, SIGINT, SIGHUP → a stop flag; a second one, or the end of the grace time, exits at once.
 
 A thread of its own waits for the signals: a handler in the main thread would run only when a call
 into the Kafka client returns, which may be seconds later.
@@ -14,18 +14,22 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 _EXIT_BASE: Final = 128
 _SAME_REQUEST_S: Final = 0.25
 """timeout(1) and some supervisors signal the process and its group: that is still one request."""
 
 
 class Signals:
-    """Signals as they come. Make it before threads are started: it blocks the signals."""
+    """Signals as they come. Make it before threads are started: it blocks the signals.
+
+    A SIGHUP that is ignored stays so: nohup(1) wants the process to outlive its terminal.
+    """
 
     def __init__(self, which: Collection[signal.Signals]) -> None:
-        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, which)
-        self._which = which
+        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+        self._which = set(which) - ignored
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._which)
         self._heard: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._over = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="signals", daemon=True)
@@ -62,7 +66,7 @@ class Signals:
 
 @contextmanager
 def stopping_on_signals() -> Iterator[threading.Event]:
-    """An event that is set by a SIGTERM or SIGINT within the block; a second one ends the program.
+    """An event that is set by such a signal within the block; a second one ends the program.
 
     Behind the block signals do again what they did before.
     """
@@ -87,7 +91,7 @@ def stopping_on_signals() -> Iterator[threading.Event]:
 
 
 def stop_on_signals(grace_s: float) -> threading.Event:
-    """An event that is set by the first SIGTERM or SIGINT. Call it before threads are started."""
+    """An event that is set by the first of the signals. Call it before threads are started."""
     stop, signals = threading.Event(), Signals(_SIGNALS)
 
     def watch() -> None:

@@ -29,7 +29,6 @@ from pipeline.replay.report import Report
 from pipeline.replay.there import There
 from pipeline.replay.verdict import Kind, Made, Pair, first_reason, judge, made_of
 from pipeline.replay.verdicts import Verdict, Verdicts, pack, raw_place
-from pipeline.spill import spilling
 
 _BATCH: Final = 500
 _PACKED: Final = frozenset({Kind.CHANGED, Kind.NEWLY_INVALID})
@@ -95,7 +94,7 @@ class Comparison:
 
         Raises TransportError, and OSError when temporary files can't be written.
         """
-        with spilling(), Store(folder) as store:
+        with Store(folder) as store:
             there = There(
                 self._plan,
                 store,

@@ -41,7 +41,7 @@ class Copies(Spill):
     """The last copy of each event that has one, by source. See `Spill`."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        super().__init__(_SCHEMA, folder)
+        super().__init__(_SCHEMA, folder, shared=True)
 
     def note(self, records: Iterable[Record]) -> int:
         """Keep those that are copies; how many there were."""

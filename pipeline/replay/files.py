@@ -22,13 +22,14 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
-from pipeline.lines import Input, Line, UnusableFileError
+from pipeline.lines import Input, Line, TooLong, UnusableFileError
 from pipeline.transform import line_record
 
 _LARGEST_PARTITION: Final = 2**31 - 1
 _LARGEST_OFFSET: Final = 2**63 - 1
 _TOPIC: Final = r"^[A-Za-z0-9._-]{1,249}$"
 _BASE64: Final = b'"base64"'
+_COORDINATE: Final = b'"offset"'
 _LETTER: Final = b'{"dead_letter":'
 _TOPIC_ID: Final = b'"topic_id":'
 """So a line begins that `dlq export` wrote, and this is in it."""
@@ -140,14 +141,18 @@ def read_lines(source: Input, received_at: int | None = None, after: int = 0) ->
                 yield Numbered(line.number, _record(source.name, line, received_at))
 
 
-def _record(name: str, line: Line, received_at: int | None) -> Record | None:
+def _record(name: str, line: Line | TooLong, received_at: int | None) -> Record | None:
+    if isinstance(line, TooLong):
+        if _COORDINATE in line.unread.start or line.unread.start.startswith(_LETTER):
+            raise ArchiveError(f"{name}:{line.number}: {line.why}; its coordinates can't be read")
+        return line_record(name, line, received_at)
     text = line.text
     if not text or text.isspace():
         return None
     if text.startswith(_LETTER) and _TOPIC_ID in text:
         what = "is a dead letter that `dlq export` wrote: `dlq import` sends it again"
         raise ArchiveError(f"{name}:{line.number}: {what}")
-    probe = _archived(text) if b'"offset"' in text else None
+    probe = _archived(text) if _COORDINATE in text else None
     if probe is None:
         return line_record(name, line, received_at)
     try:

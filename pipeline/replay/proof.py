@@ -21,7 +21,6 @@ from pipeline.core.replaynote import Totals
 from pipeline.ports import DataLossError, Ranges, Reader
 from pipeline.replay.plan import Plan
 from pipeline.replay.seen import Seen
-from pipeline.spill import spilling
 
 _SHOWN: Final = 5
 _BITS: Final = 8
@@ -107,7 +106,7 @@ def noting(plan: Plan, folder: Path | None, *, ordered: bool) -> Iterator[Seen |
     if ordered and (plan.archive is None or plan.archive.in_order):
         yield None
         return
-    with spilling(), Seen(folder) as seen:
+    with Seen(folder) as seen:
         yield seen
 
 

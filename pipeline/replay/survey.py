@@ -20,7 +20,6 @@ from pipeline.progress import OnProgress, Progress
 from pipeline.replay.archive import Archive, PlannedFile
 from pipeline.replay.files import read_lines
 from pipeline.replay.seen import Seen
-from pipeline.spill import spilling
 
 _BITS: Final = 8
 _EVERY: Final = 20_000
@@ -222,7 +221,7 @@ def _repeated(archive: Archive, folder: Path | None) -> LineSet:
     repeated = LineSet(archive.lines)
     if archive.in_order:
         return repeated
-    with spilling(), Seen(folder) as seen:
+    with Seen(folder) as seen:
         for line, record in _records(archive):
             if record.partition == NO_PARTITION:
                 continue

@@ -83,8 +83,10 @@ def unpack(packed: bytes) -> Contents:
 class Verdicts(Spill):
     """Verdicts by source; a later one takes an earlier one's place. See `Spill`."""
 
-    def __init__(self, folder: Path | None = None, cache_kib: int = CACHE_KIB) -> None:
-        super().__init__(_SCHEMA, folder, cache_kib)
+    def __init__(
+        self, folder: Path | None = None, cache_kib: int = CACHE_KIB, *, shared: bool = False
+    ) -> None:
+        super().__init__(_SCHEMA, folder, cache_kib, shared=shared)
 
     def put(self, verdicts: Iterable[Verdict]) -> None:
         """Keep verdicts."""

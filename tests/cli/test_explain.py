@@ -94,6 +94,14 @@ def test_unparsable_time_is_told_once() -> None:
     ]
 
 
+def test_names_that_pointers_escape() -> None:
+    """A member whose name has a slash or a tilde is found at its own place."""
+    found = effects('{"event":"A","userId":"u","a/b":null,"~2":1,"a":{"b":1}}')
+    assert not [name for name in found if "/a" in name or "~" in name]
+    batch = b'{"batch":[{"event":"A","userId":"u","~2":1}],"context":{"x":1}}'
+    assert run("explain", stdin=batch).code == Exit.OK
+
+
 def test_write_key_is_not_shown() -> None:
     """A credential is not printed among the changes."""
     found = effects('{"event":"A","userId":"u","writeKey":"hunter2"}')
@@ -158,7 +166,8 @@ def test_on_a_terminal() -> None:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)  # the table's own bold and dim
     assert plain == escaped(plain)
     assert "\\u202eA\\u007f[bold]" in plain
-    assert "│ message_id_generated" in plain
+    for rule in ("warned: message_id_generated", "changed: trimmed"):
+        assert f"│ {rule}" in plain  # not by colour alone
     table = [line for line in plain.splitlines() if line.startswith(("│", "┌", "├", "└"))]
     assert table
     assert {len(line) for line in table} <= set(range(81))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import json
+import random
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +14,11 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from pipeline import lines as lines_module
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.exits import Exit
-from pipeline.lines import Input
+from pipeline.lines import LONGEST_LINE, Input, Line
 from pipeline.transform import Options, Target, Transformer
 from tests.cli.program import run
 from tests.cli.test_transform import counts
@@ -117,6 +121,32 @@ def test_unusable_file_among_good_ones(tmp_path: Path, content: bytes, what: str
     assert dead.read_text() == "letters of another run"
 
 
+MARK = b"\xef\xbb\xbf"
+"""Windows editors put it at the start of a file."""
+
+
+@pytest.mark.parametrize("piece", [1, 2, 100])
+def test_byte_order_mark_is_no_part_of_the_first_line(piece: int) -> None:
+    """It is skipped at the start of a file, however few bytes a pipe gives at a time; only there.
+
+    Further on it is part of a line, whose event the contract reads without it.
+    """
+    content = MARK + b'{"event":"E","userId":"u"}\r\n' + MARK + b"second\n"
+    source = Input("events", io.BufferedReader(Trickling(content, piece)))
+    lines = [line.text for each in source.lines() for line in each if isinstance(line, Line)]
+    assert lines == [b'{"event":"E","userId":"u"}', MARK + b"second"]
+
+
+def test_file_of_nothing_but_a_byte_order_mark(tmp_path: Path) -> None:
+    """Such a file is empty, and a mark before a line end makes a blank line."""
+    assert counts(run("transform", "--json", stdin=MARK))["lines"] == 0
+    blank = counts(run("transform", "--json", stdin=MARK + b"\n"))
+    assert (blank["lines"], blank["blank"], blank["dead_letters"]) == (1, 1, 0)
+    packed_file = tmp_path / "events.gz"
+    packed_file.write_bytes(gzip.compress(MARK + EVENTS))
+    assert counts(run("transform", "--json", packed_file))["enriched"] == 3000
+
+
 def test_nul_in_a_later_line_is_a_dead_letter() -> None:
     """Only the beginning tells text from binary; damage further on costs its own line alone."""
     ran = run("transform", "--json", stdin=b'{"event":"A","userId":"u"}\n\0\0\n')
@@ -144,6 +174,36 @@ def test_suffix_that_is_wrong(tmp_path: Path, suffix: str) -> None:
     assert ran.err.startswith(f"track-pipeline: {source}: is no {kind} data, though its name")
 
 
+@packed
+def test_file_that_is_packed_twice(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """It is not told to have the suffix that it has."""
+    source = tmp_path / f"events{suffix}"
+    source.write_bytes(pack(pack(EVENTS)))
+    ran = run("transform", source)
+    assert ran.code == Exit.USAGE
+    assert " data packed once more; unpack it first; expected JSON text" in ran.err
+
+
+def test_window_that_takes_too_much_memory(tmp_path: Path) -> None:
+    """A zstd file that takes more memory than is given is told as that, wherever the frame is."""
+    long = zstandard.ZstdCompressionParameters(window_log=28)
+    frame = zstandard.ZstdCompressor(compression_params=long).compressobj()
+    big = frame.compress(EVENTS) + frame.flush()
+    source = tmp_path / "events.zst"
+    sentence = (
+        f"track-pipeline: {source}: was packed with a window of 256 MiB, and 128 MiB of memory are "
+        "taken at most; unpack it first (zstd -d --long=28)"
+    )
+    source.write_bytes(big)
+    assert run("transform", source) == (Exit.USAGE, b"", f"{sentence}\n")
+    source.write_bytes(zstd(EVENTS) + big)
+    ran = run("transform", source)
+    assert (ran.code, ran.out.count(b"\n")) == (Exit.INPUT_OUTPUT, 3000)
+    assert ran.err.splitlines()[-1].startswith(f"{sentence}; its first 3000 lines were processed")
+
+
 def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
     """The file is opened before anything is read, so that no letter is lost for want of it."""
     missing = tmp_path / "no" / "dead"
@@ -151,6 +211,15 @@ def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
         ran = run("transform", "--dead-letters", dead, stdin=EVENTS)
         assert (ran.code, ran.out) == (Exit.USAGE, b"")
         assert ran.err == f"track-pipeline: --dead-letters {dead}: can't be written: {why}\n"
+
+
+def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dash is no file name, and standard output is taken."""
+    monkeypatch.chdir(tmp_path)
+    ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
+    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert "standard output has the enriched events" in ran.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_dead_letters_over_an_input(tmp_path: Path) -> None:
@@ -190,10 +259,83 @@ class Repeated(io.RawIOBase):
         return size
 
 
-def _peak(times: int) -> int:
-    """The most memory, in bytes, that it takes to transform a line so many times."""
-    good = b'{"event":"A","userId":"u","properties":{"text":"' + b"x" * 2000 + b'"}}\n'
-    file = io.BufferedReader(Repeated(good, times), 65536)
+class Trickling(io.RawIOBase):
+    """A pipe that gives a few bytes at a time."""
+
+    def __init__(self, content: bytes, piece: int) -> None:
+        self._content = io.BytesIO(content)
+        self._piece = piece
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer will do
+        """Fill a few bytes of the buffer."""
+        piece = self._content.read(min(self._piece, len(buffer)))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lines_of_any_length(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are what lies between line ends, however they are read; of long ones the hash is."""
+    dice = random.Random(seed)  # noqa: S311
+    monkeypatch.setattr(lines_module, "LONGEST_LINE", 64)
+    monkeypatch.setattr(lines_module, "CHUNK", dice.choice([1, 7, 64]))
+    content = bytes(dice.choices(b"ab\r\n", [40, 40, 2, 1], k=3000))
+    expected = [line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")]
+    assert {len(line) > 64 for line in expected} == {True, False}
+    source = Input("events", io.BufferedReader(Trickling(content, dice.choice([3, 64, 999]))))
+    found = [line for each in source.lines() for line in each]
+    assert [line.number for line in found] == list(range(1, len(expected) + 1))
+    for line, text in zip(found, expected, strict=True):
+        if isinstance(line, Line):
+            assert line.text == text
+            assert len(text) <= 64
+        else:
+            unread = line.unread
+            assert len(text) > 64
+            assert (unread.size, unread.sha256) == (len(text), hashlib.sha256(text).hexdigest())
+            assert text.startswith(unread.start[:60])
+
+
+TOO_LONG = b'{"event":"A","userId":"u","x":"' + b"x" * LONGEST_LINE + b'"}'
+"""An event that no other rule has anything against."""
+
+
+def test_line_that_is_too_long(tmp_path: Path) -> None:
+    """It is a dead letter that tells how to find it; the lines around it are as ever."""
+    source, dead = tmp_path / "events.zst", tmp_path / "dead"
+    good = b'{"event":"A","userId":"u","x":"' + b"x" * 1000 + b'"}'
+    source.write_bytes(zstd(good + b"\n" + TOO_LONG + b"\r\n" + good))
+    assert source.stat().st_size < 10_000
+    ran = run("transform", "--json", source, "--dead-letters", dead)
+    assert (counts(ran)["enriched"], counts(ran)["reasons"]) == (2, {"record_too_large": 1})
+    (letter,) = map(json.loads, dead.read_bytes().splitlines())
+    assert letter["source"] == f"{source}:2"
+    assert letter["reasons"][0]["detail"] == (
+        f"{len(TOO_LONG)} bytes; a line of a file may have {LONGEST_LINE}"
+    )
+    assert json.loads(letter["value"]) == {
+        "dlq.pointer": f"{source}:2",
+        "sha256": hashlib.sha256(TOO_LONG).hexdigest(),
+        "size": len(TOO_LONG),
+    }
+
+
+def test_document_that_is_too_long() -> None:
+    """It is explained like that line."""
+    ran = run("explain", stdin=TOO_LONG)
+    assert ran.code == Exit.DIFFERENCE
+    assert "- refused: record_too_large" in ran.out.decode()
+    assert hashlib.sha256(TOO_LONG).hexdigest() in ran.out.decode()
+    assert len(ran.out) < 2000
+
+
+def _peak(line: bytes, times: int) -> int:
+    """The most memory, in bytes, that it takes to transform so many times these bytes."""
+    file = io.BufferedReader(Repeated(line, times), 65536)
     with open("/dev/null", "wb") as nowhere:  # noqa: PTH123  as the command does
         transformer = Transformer(
             Processor(ContractSettings(), Identity(app="test")),
@@ -207,12 +349,18 @@ def _peak(times: int) -> int:
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert transformer.summary.enriched == times
+    assert transformer.summary.events == (times if line.endswith(b"\n") else 1)
     return peak
 
 
 def test_memory_does_not_grow_with_the_file() -> None:
     """Twenty times the file takes no more memory."""
-    _peak(100)  # what is made once and kept
-    small, large = _peak(500), _peak(10_000)
+    good = b'{"event":"A","userId":"u","properties":{"text":"' + b"x" * 2000 + b'"}}\n'
+    _peak(good, 100)  # what is made once and kept
+    small, large = _peak(good, 500), _peak(good, 10_000)
     assert large < small + 500_000
+
+
+def test_memory_does_not_grow_with_a_line() -> None:
+    """A line twelve times as long as it may be takes no more memory than the longest that may."""
+    assert _peak(b"x" * 4096, 12 * LONGEST_LINE // 4096) < 3 * LONGEST_LINE

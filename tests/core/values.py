@@ -405,8 +405,11 @@ def _times() -> list[Row]:
         "before_1970": ("1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.999Z"),
         "first_moment": ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
         "first_moment_by_offset": ("0001-01-01T05:00:00+05:00", "0001-01-01T00:00:00.000Z"),
-        "digits_seconds": ("1449947461", "2015-12-12T19:11:01.000Z"),
-        "digits_milliseconds": ("1449947461249", "2015-12-12T19:11:01.249Z"),
+        "leading_space": (" 2015-12-12T19:11:01.249Z", "2015-12-12T19:11:01.249Z"),
+        "trailing_space": ("2015-12-12T20:11:01+01:00 ", "2015-12-12T19:11:01.000Z"),
+        "padded_date": ("\\t2015-12-12\\u00a0", "2015-12-12T00:00:00.000Z"),
+        "trailing_newline": ("2015-12-12T19:11:01.249Z\\n", "2015-12-12T19:11:01.249Z"),
+        "padded_digits": (" 1449947461 ", "2015-12-12T19:11:01.000Z"),
     }
     bad = {
         "blank": '""',
@@ -436,7 +439,11 @@ def _times() -> list[Row]:
         "one_digit_month": '"2015-1-12T19:11:01Z"',
         "full_width_digits": '"２０１５-12-12T19:11:01Z"',
         "trailing_text": '"2015-12-12T19:11:01.249Zx"',
-        "trailing_newline": '"2015-12-12T19:11:01.249Z\\n"',
+        "inner_space": '"2015-12-12 T 19:11:01Z"',
+        "leading_zero": '"01449947461"',
+        "plus_digits": '"+1449947461"',
+        "comma_for_point": '"1449947461,5"',
+        "point_at_the_end": '"1449947461."',
         "nine_digits": "144994746",
         "nine_digits_text": '"144994746"',
         "twelve_digits": "144994746124",
@@ -458,6 +465,9 @@ def _times() -> list[Row]:
         "smallest_seconds": ("1000000000", "2001-09-09T01:46:40.000Z"),
         "milliseconds_with_exponent": ("1.449947461249e12", "2015-12-12T19:11:01.249Z"),
         "seconds_zero_fraction": ("1449947461.0", "2015-12-12T19:11:01.000Z"),
+        "seconds_with_fraction": ("1449947461.2499", "2015-12-12T19:11:01.249Z"),
+        "milliseconds_with_fraction": ("1449947461249.9", "2015-12-12T19:11:01.249Z"),
+        "seconds_as_java_prints_them": ("1.449947461249E9", "2015-12-12T19:11:01.249Z"),
     }
     # What stands in each field when the sent time can't be read: the Kafka record's own time.
     instead = {"timestamp": RECEIVED, "sentAt": None, "receivedAt": '"2015-12-12T19:11:01.300Z"'}
@@ -476,6 +486,10 @@ def _times() -> list[Row]:
     for field, unreadable in instead.items():
         rows += [
             Row(field, f"number_{name}", sent, f'"{out}"', _clock(field, out))
+            for name, (sent, out) in numbers.items()
+        ]
+        rows += [
+            Row(field, f"digits_{name}", f'"{sent}"', f'"{out}"', _clock(field, out))
             for name, (sent, out) in numbers.items()
         ]
         rows += [

@@ -174,3 +174,11 @@ def test_file() -> None:
     assert [next(found).letter.event, next(found).letter.event] == ["A", "B"]
     with pytest.raises(ExportError, match=r"^letters\.ndjson:4: is no letter"):
         next(found)
+
+
+def test_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named, and is not taken for a letter that is cut off."""
+    monkeypatch.setattr("pipeline.lines.LONGEST_LINE", 1000)
+    line = line_of(letter_of({"event": "A" * 1000}), ID, reveal=True)
+    with pytest.raises(ExportError, match=rf"^letters\.ndjson:1: has {len(line):,} bytes, and a"):
+        next(read_letters(Input("letters.ndjson", BytesIO(line))))

@@ -89,14 +89,17 @@ def test_names_with_slashes() -> None:
     assert _noted(_lines(read_letter(record))) == {'"~": 1': ("x",)}
 
 
-@pytest.mark.parametrize("pointer", ["no pointer", "/a/b/c", "/event/x"])
+@pytest.mark.parametrize(
+    "pointer", ["no pointer", "/a/b/c", "/event/x", "/event/~2", f"/l/{'1' * 5000}", "/l/00"]
+)
 def test_pointers_that_lead_nowhere(pointer: str) -> None:
     """Whatever a foreign header calls a pointer, the value is shown."""
     headers = [
         ("dlq.reason", b"x"),
         ("dlq.reasons", b'[{"code":"x","pointer":"%s","detail":""}]' % pointer.encode()),
     ]
-    lines = _lines(read_letter(Record(b'{"event":"A"}', None, headers, NOW, "dead", 0, 0)))
+    value = b'{"event":"A","l":[1]}'
+    lines = _lines(read_letter(Record(value, None, headers, NOW, "dead", 0, 0)))
     assert [line.notes for line in lines if line.notes] == [(f"x {pointer}",)]
 
 

@@ -58,7 +58,7 @@ def compared(
         accept_origin=forged.settings.accept_origin_headers,
         **(more or {}),
     )
-    with Verdicts() as verdicts:
+    with Verdicts(shared=True) as verdicts:
         rehearsal = Rehearsal(processor, LATER + 5, **(rehearse or {}))
         comparison = Comparison(what, processor, rehearsal, verdicts, options or CompareOptions())
         yield comparison.run(forged, records=records), verdicts, comparison

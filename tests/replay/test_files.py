@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline.core.record import INVALID_HEADERS, NO_PARTITION, Record
+from pipeline.core.record import INVALID_HEADERS, NO_PARTITION, Record, Role, Unread
 from pipeline.deadletters.dialects import read_letter
 from pipeline.deadletters.export import line_of
 from pipeline.lines import BrokenInputError, UnusableFileError, open_input
@@ -50,6 +50,20 @@ def test_plain_events(tmp_path: Path) -> None:
         (str(file), NO_PARTITION, number) for number in (1, 3, 4)
     ]
     assert {each.timestamp for each in records} == {5}
+
+
+def test_lines_that_are_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event is left to the rules, which refuse it; of a record the coordinates are needed."""
+    monkeypatch.setattr("pipeline.lines.LONGEST_LINE", 200)
+    plain = event(1, properties={"x": "x" * 200})
+    _, record = _read(_written(tmp_path, event(1), plain))
+    assert isinstance(record.value, Unread)
+    (output,) = Forged().processor().process(record, 1)
+    assert (output.role, output.reason) == (Role.DEAD_LETTER, "record_too_large")
+    for archived in (_line(f'"{200 * "x"}"'), _kcat(payload=200 * "x")):
+        file = _written(tmp_path, event(1), archived)
+        with pytest.raises(UnusableFileError, match=f"{file}:2: has {len(archived)} bytes, and a"):
+            _read(file)
 
 
 @pytest.mark.parametrize(

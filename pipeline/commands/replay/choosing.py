@@ -24,7 +24,6 @@ from pipeline.replay.plan import Plan
 from pipeline.replay.survey import Survey, records_of
 from pipeline.replay.verdicts import SavedVerdicts
 from pipeline.settings import Settings
-from pipeline.spill import spilling
 from pipeline.wiring import admin, range_reader
 
 
@@ -44,7 +43,7 @@ def noted_choice(
         with differences(settings, plan, newly_invalid, spill_dir, survey) as file:
             yield file
     elif settings.accept_origin_headers:
-        with spilling(), Copies(spill_dir) as copies:
+        with Copies(spill_dir) as copies:
             with shown_progress(Console(stderr=True)) as on_progress:
                 count = copies.note(_meant(settings, plan, survey, on_progress))
             copies.save()

@@ -49,7 +49,7 @@ def differences(
         files=tuple(file.name for file in plan.archive.files) if plan.archive else (),
         survey=survey,
     )
-    with Verdicts(spill_dir) as verdicts:
+    with Verdicts(spill_dir, shared=True) as verdicts:
         with shown_progress(Console(stderr=True)) as on_progress:
             processor, rehearsal = rehearsal_of(asked)
             report = compared(asked, processor, rehearsal, verdicts, on_progress)

@@ -21,7 +21,6 @@ from pipeline.replay.proof import Proof, name_of, written
 from pipeline.replay.seen import Seen
 from pipeline.replay.survey import Survey, records_of
 from pipeline.settings import Settings
-from pipeline.spill import spilling
 from pipeline.wiring import WallClock, admin, range_reader
 
 _TOKEN_BYTES: Final = 8
@@ -136,7 +135,7 @@ def _rebuilt(
         )
     reader, extents = range_reader(settings), output_extents(settings, plan)
     if survey is not None:
-        with spilling(), Seen(survey.folder) as noted:
+        with Seen(survey.folder) as noted:
             proof = written(reader, plan, extents, slot=0, noted=noted)
             done = _lines_done(survey, noted)
         return _Start({PARTITION: done}, {0: _rebuilt_note(proof)})

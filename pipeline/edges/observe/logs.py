@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -29,7 +30,8 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
         renderer = structlog.processors.JSONRenderer()
     else:
         renderer = structlog.dev.ConsoleRenderer(
-            colors=on_terminal, exception_formatter=structlog.dev.plain_traceback
+            colors=_coloured(os.environ, on_terminal=on_terminal),
+            exception_formatter=structlog.dev.plain_traceback,
         )
     handler = logging.StreamHandler()
     handler.setFormatter(
@@ -59,6 +61,15 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _coloured(environ: Mapping[str, str], *, on_terminal: bool) -> bool:
+    """As tables are: by the customs of NO_COLOR, FORCE_COLOR and TERM."""
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return on_terminal and environ.get("TERM") not in {"dumb", "unknown"}
 
 
 def _with_escapes(_logger: object, _method: str, line: Any) -> Any:  # noqa: ANN401  structlog's

@@ -1,0 +1,84 @@
+"""Standard output and standard error, which may be closed, full, or read by nobody any more.
+
+Every command writes to them: directly, through click or through rich, which would each end a
+broken pipe in its own way. So the streams themselves say what is wrong, once for all of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+STANDARD_OUTPUT: Final = "standard output"
+STANDARD_ERROR: Final = "standard error"
+_OUT: Final = 1
+_ERR: Final = 2
+_LACKING_ENCODING: Final = "backslashreplace"
+"""What the encoding of a terminal lacks is shown as an escape instead of failing."""
+
+
+class ReaderGoneError(OSError):
+    """Whoever read standard output or standard error has closed it, as `head` does.
+
+    No BrokenPipeError, which rich would turn into exit code 1 before anybody else sees it.
+    """
+
+
+class _Descriptor(io.FileIO):
+    """Bytes to one of the two; an OSError names it."""
+
+    def __init__(self, number: int, title: str) -> None:
+        super().__init__(number, "wb", closefd=False)
+        self._title = title
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write as much as the system takes."""
+        try:
+            return super().write(data)
+        except BrokenPipeError as error:
+            raise ReaderGoneError(error.errno, error.strerror, self._title) from error
+        except OSError as error:
+            what = "is closed" if error.errno == errno.EBADF else error.strerror
+            raise OSError(error.errno, what, self._title) from error
+
+
+def connect_streams() -> None:
+    """Put streams that name themselves in place of the interpreter's own.
+
+    A closed standard error is written to nowhere: the program works without it. Writing to a
+    closed standard output fails, since what a command prints is what it was called for.
+    """
+    # In this order each takes the number that is free, so that no file or socket of ours does.
+    for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, flags), True)  # noqa: FBT003  no keyword
+    sys.stdout = _text(_OUT, STANDARD_OUTPUT, sys.stdout)
+    sys.stderr = _text(_ERR, STANDARD_ERROR, sys.stderr)
+
+
+def _text(number: int, title: str, before: TextIO | None) -> TextIO:
+    """A stream as the interpreter has configured the one `before`; None: that was closed."""
+    encoding, by_line = "utf-8", number == _ERR
+    if isinstance(before, io.TextIOWrapper):
+        encoding, by_line = before.encoding, before.line_buffering or before.write_through
+    buffer = io.BufferedWriter(_Descriptor(number, title))
+    return io.TextIOWrapper(buffer, encoding, _LACKING_ENCODING, line_buffering=by_line)
+
+
+def let_go_of_streams() -> None:
+    """Keep the interpreter from trying again, when it exits, to write what can't be written."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
