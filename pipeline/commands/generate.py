@@ -16,10 +16,17 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.commands.options import BOOTSTRAP_SERVERS, require_kafka, with_settings
+from pipeline.commands.options import (
+    BOOTSTRAP_SERVERS,
+    config_file,
+    overwrite_option,
+    require_kafka,
+    with_settings,
+)
 from pipeline.core.readable import one_line
 from pipeline.core.timestamps import EPOCH
 from pipeline.exits import Exit
+from pipeline.file_outputs import FileOutput, opened_output
 from pipeline.generate import DEFAULT_INTERVAL_MS, NOT_IN_LINES, START, Generated, Generator
 from pipeline.lines import UnusableFileError, printable
 from pipeline.ports import RefusedError
@@ -95,8 +102,9 @@ class Pace:
               help="Also, rarely, refused records of 0.2 to 1.1 MB, which a topic takes only with "
               "a larger max.message.bytes and kafka.message.max.bytes.")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE|-",
-              help="Write lines of JSON to a file (it is overwritten) or, the default, to "
-              "standard output.")  # fmt: skip
+              help="Write lines of JSON to a file or, the default, to standard "
+              "output.")  # fmt: skip
+@overwrite_option
 @click.option("--topic", metavar="NAME", help="Write to this Kafka topic instead, keyed by user.")
 @click.option("--rate", type=click.FloatRange(0.001), metavar="N",
               help="Records a second, with --topic; else as fast as they are taken.")  # fmt: skip
@@ -109,6 +117,7 @@ def generate(  # noqa: PLR0913  one for each flag
     count: int,
     start: datetime | None,
     output: str | None,
+    overwrite: bool,
     topic: str | None,
     rate: float | None,
     settings: Settings,
@@ -135,7 +144,8 @@ def generate(  # noqa: PLR0913  one for each flag
         raise click.UsageError(str(error), ctx) from error
     records, tally = islice(generator, count), Tally()
     if topic is None:
-        _write_lines(output or _STDOUT, records, tally, count)
+        file = FileOutput("--output", output or _STDOUT, config_file(), overwrite)
+        _write_lines(file, records, tally, count)
         if generator.invalid_share:
             left_out = ", ".join(NOT_IN_LINES)
             click.echo(f"left out, since no line can hold them: {left_out}", err=True)
@@ -170,9 +180,12 @@ def _start(given: datetime | None, topic: str | None, span_ms: int) -> int:
     return START if topic is None else time.time_ns() // 1_000_000 - span_ms
 
 
-def _write_lines(name: str, records: Iterable[Generated], tally: Tally, count: int) -> None:
+def _write_lines(
+    output: FileOutput, records: Iterable[Generated], tally: Tally, count: int
+) -> None:
+    shown = "standard output" if output.name == _STDOUT else printable(output.name)
     try:
-        with _opened(name) as file, _progress(count, quiet=_is_terminal(file)) as show:
+        with _opened(output) as file, _progress(count, quiet=_is_terminal(file)) as show:
             try:
                 for record in records:
                     file.write((record.value or b"") + b"\n")
@@ -186,24 +199,19 @@ def _write_lines(name: str, records: Iterable[Generated], tally: Tally, count: i
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.exceptions.Exit(Exit.OK) from None
     except OSError as error:
-        error.filename = "standard output" if name == _STDOUT else printable(name)
+        error.filename = shown
         raise
-    _tell(tally, "standard output" if name == _STDOUT else printable(name))
+    _tell(tally, shown)
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
-    if name == _STDOUT:
+def _opened(output: FileOutput) -> Iterator[IO[bytes]]:
+    if output.name == _STDOUT:
         if sys.stdout is None:
             raise UnusableFileError("standard output is closed")
         yield sys.stdout.buffer
         return
-    try:
-        file = open(name, "wb")  # noqa: SIM115, PTH123  closed below; as it was named
-    except OSError as error:
-        message = f"--output {printable(name)}: can't be written: {error.strerror}"
-        raise UnusableFileError(message) from error
-    with file:
+    with opened_output(output) as file:
         yield file
 
 

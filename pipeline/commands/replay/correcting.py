@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import click
 from rich.console import Console
@@ -17,6 +16,7 @@ from pipeline.commands.progress import shown_progress
 from pipeline.commands.replay.dry_run import DryRun, compared, rehearsal_of
 from pipeline.commands.replay.dry_run_view import differences_sentence
 from pipeline.core.record import Role
+from pipeline.file_outputs import FileOutput
 from pipeline.replay.bounds import Ranges
 from pipeline.replay.plan import Plan
 from pipeline.replay.survey import Survey
@@ -28,7 +28,7 @@ from pipeline.settings import Settings
 def differences(
     settings: Settings,
     plan: Plan,
-    newly_invalid: IO[bytes] | None,
+    newly_invalid: FileOutput | None,
     spill_dir: Path | None,
     survey: Survey | None,
 ) -> Iterator[Path]:
@@ -37,6 +37,10 @@ def differences(
     `survey` is of the plan's files, if it has any. Says on standard error what differs. Raises
     TransportError, RefusedError, OSError.
     """
+    files = plan.archive.files if plan.archive else ()
+    if newly_invalid is not None:
+        paths = (file.path for file in files)
+        newly_invalid = newly_invalid._replace(inputs=(*newly_invalid.inputs, *paths))
     asked = DryRun(
         settings,
         Ranges(plan.parts, plan.window),
@@ -46,7 +50,7 @@ def differences(
         compare_letters=plan.compared.get(Role.DEAD_LETTER),
         newly_invalid=newly_invalid,
         spill_dir=spill_dir,
-        files=tuple(file.name for file in plan.archive.files) if plan.archive else (),
+        files=tuple(file.name for file in files),
         survey=survey,
     )
     with Verdicts(spill_dir) as verdicts:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import click
 
 from pipeline.commands.moment import asked_at
-from pipeline.commands.options import received_at_option
+from pipeline.commands.options import config_file, overwrite_option, received_at_option
 from pipeline.commands.parsed import Parsed
+from pipeline.file_outputs import FileOutput, refuse_output, refuse_redirection
 from pipeline.replay.bounds import EARLIEST, LATEST, Bound, read_bound
 from pipeline.replay.corrections import read_only
 from pipeline.replay.filters import Filters, read_value_filter
@@ -53,7 +54,7 @@ class Asked:
     compare_letters: str | None
     show: int
     reveal: bool
-    newly_invalid: IO[bytes] | None
+    newly_invalid: FileOutput | None
     spill_dir: Path | None
     as_json: bool
 
@@ -197,9 +198,10 @@ DRY_RUN: Final = (
     ),
     click.option("--reveal", is_flag=True, help="Show personal data in them."),
     click.option(
-        "--newly-invalid", type=click.File("wb", lazy=False), metavar="FILE",
+        "--newly-invalid", metavar="FILE",
         help="With --compare: write the newly invalid events here, one JSON object per line.",
     ),
+    overwrite_option,
     click.option(
         "--spill-dir", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
         metavar="DIR", help="Folder of temporary files, about 150 bytes for each compared event.",
@@ -225,8 +227,14 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
     meant = filters_of(given)
     identify_live = given.pop("identify_live") is not None
     only = given.pop("only") or frozenset()
+    newly_invalid = _newly_invalid(given.pop("newly_invalid"), given)
     wanted = Asked(
-        settings=settings, filters=meant, identify_live=identify_live, only=only, **given
+        settings=settings,
+        filters=meant,
+        identify_live=identify_live,
+        only=only,
+        newly_invalid=newly_invalid,
+        **given,
     )
     start, end = wanted.start.time, wanted.end.time
     if start is not None and end is not None and start >= end:
@@ -236,7 +244,18 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
     wanted = _with_comparison(wanted)
     if wanted.force and not wanted.resume:
         raise click.UsageError("--force is for --resume")
+    refuse_redirection(wanted.files)
+    if wanted.newly_invalid is not None:
+        refuse_output(wanted.newly_invalid)
     return wanted
+
+
+def _newly_invalid(name: str | None, given: dict[str, Any]) -> FileOutput | None:
+    """Takes `overwrite` out of what click gives."""
+    overwrite = given.pop("overwrite")
+    if name is None:
+        return None
+    return FileOutput("--newly-invalid", name, (*given["files"], *config_file()), overwrite)
 
 
 def _refuse_for_files(wanted: Asked) -> None:
