@@ -23,6 +23,7 @@ from pipeline.edges.kafka.times import first_records_at
 from pipeline.ports import RefusedError, TopicFacts
 from pipeline.replay.bounds import Extent, Ranges, ranges, why_empty
 from pipeline.replay.plan import Part, Plan, Target
+from pipeline.replay.report import Report
 from pipeline.replay.survey import Survey
 from pipeline.settings import Settings, SettingsError
 from pipeline.topics import refuse_forbidden
@@ -58,6 +59,8 @@ class Outlook:
     replication: int
     survey: Survey | None = None
     """Of files that are replayed."""
+    report: Report | None = None
+    """Of a correction run that is only planned: what differs."""
 
 
 def captured_ranges(asked: Asked, cluster: Admin) -> tuple[Ranges, Mapping[int, Extent]]:

@@ -13,6 +13,7 @@ from pipeline.commands.replay.capture import (
     refuse_other_topic,
     settings_hash,
 )
+from pipeline.commands.replay.correcting import counted_differences
 from pipeline.commands.replay.executing import execute, execute_part, is_part
 from pipeline.commands.replay.file_capture import capture_files, looked_at_again
 from pipeline.commands.replay.options import Asked
@@ -37,6 +38,11 @@ def replay_or_plan(asked: Asked) -> None:
         _resume(asked, asked.resume)
     else:
         outlook = capture_files(asked) if asked.files else capture(asked)
+        if asked.only and not asked.execute:
+            report = counted_differences(
+                asked.settings, outlook.plan, asked.spill_dir, outlook.survey
+            )
+            outlook = replace(outlook, report=report)
         print_plan(outlook, as_json=asked.as_json, executed=asked.execute)
         if asked.execute:
             _begin(asked, outlook)

@@ -172,7 +172,8 @@ EXECUTION: Final = (
     click.option(
         "--only", type=Parsed("kinds", read_only), metavar="KINDS",
         help="Write only what differs from --compare (the live topic, unless another is named): "
-        "changed, newly-valid, missing, or several of them with commas.",
+        "changed, newly-valid, missing, or several of them with commas. redriven ones, which a "
+        "redrive may have repaired, are left as they are unless they are named too.",
     ),
     click.option("--execute", is_flag=True, help="Do it; without this it only says what it would."),
     click.option("--resume", metavar="ID", help="Go on with a replay; nothing else is needed."),

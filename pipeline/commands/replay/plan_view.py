@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pipeline.commands.console import output_console
 from pipeline.commands.replay.capture import Outlook, Sample
+from pipeline.commands.replay.dry_run_view import correction_sentence
 from pipeline.commands.replay.file_view import about_files, file_table, plain_survey
 from pipeline.core.readable import escaped
 from pipeline.core.timestamps import format_time
@@ -93,6 +94,8 @@ def _lines(outlook: Outlook) -> list[str]:
         said.append(
             f"{role.value.replace('_', ' ')}: {target.topic}{made if target.topic in new else ''}"
         )
+    if outlook.report is not None:
+        said.append(correction_sentence(plan, outlook.report))
     if plan.rate is not None:
         seconds = int(plan.offsets / plan.rate)
         said.append(
@@ -134,6 +137,7 @@ def document(outlook: Outlook) -> dict[str, Any]:
             }
             for target in plan.outputs.values()
         ],
+        "comparison": None if outlook.report is None else outlook.report.plain(),
         "warnings": list(outlook.warnings),
         "notes": list(outlook.notes),
     }
