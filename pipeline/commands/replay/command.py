@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import click
@@ -14,12 +13,12 @@ from pipeline.commands.replay.capture import (
     settings_hash,
 )
 from pipeline.commands.replay.correcting import counted_differences
-from pipeline.commands.replay.executing import execute, execute_part, is_part
+from pipeline.commands.replay.executing import execute, execute_part
 from pipeline.commands.replay.file_capture import capture_files, looked_at_again
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plan_view import print_plan
 from pipeline.commands.replay.plans_topic import PlansTopic, refuse_ended
-from pipeline.edges.processes import inherited_place
+from pipeline.edges.processes import Place
 from pipeline.ports import RefusedError
 from pipeline.replay.plan import Plan, PlanRecord, State, Target
 from pipeline.settings import SettingsError
@@ -27,12 +26,9 @@ from pipeline.topics import refuse_forbidden
 from pipeline.wiring import admin
 
 
-def replay_or_plan(asked: Asked) -> None:
-    """Do what was asked for."""
-    if is_part():
-        place = inherited_place(os.environ)
-        if place is None:
-            raise RefusedError("a part of a replay was started by hand; start the whole replay")
+def replay_or_plan(asked: Asked, place: Place | None) -> None:
+    """Do what was asked for; with a place, as one of several processes."""
+    if place is not None:
         execute_part(asked.settings, place)
     elif asked.resume is not None:
         _resume(asked, asked.resume)

@@ -245,10 +245,14 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
     wanted = _with_comparison(wanted)
     if wanted.force and not wanted.resume:
         raise click.UsageError("--force is for --resume")
+    return wanted
+
+
+def refuse_files(wanted: Asked) -> None:
+    """UnusableFileError when a file would be written to that is read, or must not be replaced."""
     refuse_redirection(wanted.files)
     if wanted.newly_invalid is not None:
         refuse_output(wanted.newly_invalid)
-    return wanted
 
 
 def _newly_invalid(name: str | None, given: dict[str, Any]) -> FileOutput | None:
