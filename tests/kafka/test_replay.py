@@ -251,24 +251,6 @@ def test_wrong_bounds(module_pipeline: Pipeline, options: tuple[str, ...], sente
     assert sentence in " ".join(ran.err.split())
 
 
-@pytest.mark.parametrize("role", ["enriched", "dead_letter", "identify"])
-def test_output_is_live(module_pipeline: Pipeline, role: str) -> None:
-    """What the live worker writes to is written to by no mistake: --into-live says that it is."""
-    live = getattr(module_pipeline.names, role)
-    ran = module_pipeline.run(
-        "replay", "--output", live, env={"TRACK_IDENTIFY": '[{"event":"In"}]'}
-    )
-    assert ran.code == Exit.USAGE
-    assert f"{live} is a live topic" in " ".join(ran.err.split())
-    assert "--into-live" in ran.err
-
-
-def test_output_is_input(module_pipeline: Pipeline) -> None:
-    """It would read what it writes."""
-    ran = module_pipeline.run("replay", "--output", module_pipeline.names.raw)
-    assert (ran.code, "is the topic that is read" in ran.err) == (Exit.USAGE, True)
-
-
 def test_topic_created_anew(pipeline: Pipeline) -> None:
     """Offsets of a topic that is gone mean nothing in the new one."""
     _send(pipeline, {"one": RECENT})

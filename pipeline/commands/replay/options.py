@@ -18,6 +18,7 @@ from pipeline.replay.corrections import read_only
 from pipeline.replay.filters import Filters, read_value_filter
 from pipeline.replay.verdict import Kind
 from pipeline.settings import Settings
+from pipeline.topic_roles import refuse_role
 from pipeline.window import FORMS, read_moment
 from pipeline.wiring import WallClock
 
@@ -240,8 +241,12 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
     start, end = wanted.start.time, wanted.end.time
     if start is not None and end is not None and start >= end:
         raise click.UsageError("--from must be earlier than --to")
-    if wanted.output and wanted.into_live:
+    if wanted.output is not None and wanted.into_live:
         raise click.UsageError("--output and --into-live exclude each other")
+    if wanted.output is not None:
+        live = wanted.output == settings.topics.enriched
+        hint = ", or say --into-live" if live else ""
+        refuse_role("--output", wanted.output, settings.topics, hint=hint)
     wanted = _with_comparison(wanted)
     if wanted.force and not wanted.resume:
         raise click.UsageError("--force is for --resume")

@@ -30,22 +30,16 @@ class Outputs:
 
 
 def output_names(asked: Asked, id_: str) -> dict[Role, str]:
-    """Role → topic; SettingsError for the topic that is read, a live one, or one for two."""
+    """Role → topic; SettingsError for one topic that is to be two things."""
     settings, suffix = asked.settings, OF_REPLAY + id_
     live = topic_names(settings).outputs(settings)
     names = {role: topic + suffix for role, topic in live.items()}
     if asked.into_live:
         names[Role.ENRICHED] = live[Role.ENRICHED]
     if asked.output is not None:
-        if asked.output in live.values():
-            problem = f"--output: {asked.output} is a live topic: name another one"
-            raise SettingsError([f"{problem}, or say --into-live for {live[Role.ENRICHED]}"])
         names[Role.ENRICHED] = asked.output
     if asked.identify_live and Role.IDENTIFY in live:
         names[Role.IDENTIFY] = live[Role.IDENTIFY]
-    raw = settings.topics.raw
-    if raw in names.values():
-        raise SettingsError([f"--output: {raw} is the topic that is read; name another one"])
     if len(set(names.values())) < len(names):
         raise SettingsError([f"--output: {asked.output} is already the output of something else"])
     return names
