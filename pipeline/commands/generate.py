@@ -22,6 +22,7 @@ from pipeline.commands.options import (
     require_kafka,
     with_settings,
 )
+from pipeline.commands.parsed import RATE, SHARE
 from pipeline.core.readable import one_line
 from pipeline.core.timestamps import EPOCH
 from pipeline.exits import Exit
@@ -35,10 +36,10 @@ from pipeline.topic_roles import RAW, refuse_role
 _STDOUT: Final = "-"
 _LONGEST_SPAN_MS: Final = 3_600_000
 """Records for a topic begin at most an hour ago, so that no usual retention deletes them."""
+_MOST: Final = 10**15
 _SHOWN_FROM: Final = 20_000
 _STEPS: Final = 200
 _SHORTEST_SLEEP_S: Final = 0.002
-_SHARE: Final = click.FloatRange(0, 1)
 
 
 class Tally:
@@ -84,13 +85,13 @@ class Pace:
 
 
 @click.command()
-@click.option("-n", "--count", type=click.IntRange(1), default=1000, show_default=True,
+@click.option("-n", "--count", type=click.IntRange(1, _MOST), default=1000, show_default=True,
               help="Records: lines of a file, or records of a topic.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="The same seed, options and --start give the same bytes.")  # fmt: skip
-@click.option("--invalid-share", type=_SHARE, default=0.02, show_default=True,
+@click.option("--invalid-share", type=SHARE, default=0.02, show_default=True,
               help="Share of events to be refused, of every reason in turn.")  # fmt: skip
-@click.option("--batch-share", type=_SHARE, default=0.05, show_default=True,
+@click.option("--batch-share", type=SHARE, default=0.05, show_default=True,
               help="Share of records that are batches of 2 to 20 events.")  # fmt: skip
 @click.option("--users", type=click.IntRange(1, 10_000_000), default=10_000, show_default=True,
               help="Users to choose from; few of them send most events.")  # fmt: skip
@@ -105,7 +106,7 @@ class Pace:
               "output.")  # fmt: skip
 @overwrite_option
 @click.option("--topic", metavar="NAME", help="Write to this Kafka topic instead, keyed by user.")
-@click.option("--rate", type=click.FloatRange(0.001), metavar="N",
+@click.option("--rate", type=RATE, metavar="N",
               help="Records a second, with --topic; else as fast as they are taken.")  # fmt: skip
 @with_settings("--bootstrap-servers")
 @click.pass_context

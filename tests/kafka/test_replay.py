@@ -6,6 +6,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,7 @@ from pipeline.core.origin import ORIGIN
 from pipeline.core.timestamps import format_time
 from pipeline.exits import Exit
 from pipeline.ports import TopicSpec
+from pipeline.topics import NO_TIME_LIMIT
 from tests.brokers import (
     RECENT,
     Sent,
@@ -22,6 +24,7 @@ from tests.brokers import (
     produce,
     produce_in_transaction,
     read_topic,
+    set_topic_config,
 )
 from tests.cli.program import Ran
 from tests.forged import event
@@ -86,6 +89,29 @@ def test_range_whose_last_offsets_have_no_record(pipeline: Pipeline) -> None:
     said = _executed(pipeline, "--execute", "--from", "0:1", "--to", "0:4")
     assert _names(pipeline, said["outputs"]["enriched"]) == ["two"]
     assert [part["position"] for part in said["partitions"]] == [4]
+
+
+def test_times_that_are_none(pipeline: Pipeline, tmp_path: Path) -> None:
+    """A producer that gives Kafka microseconds: the plan does not know that time, no more."""
+    raw, microseconds = pipeline.names.raw, RECENT * 1000
+    limit = "message.timestamp.after.max.ms"
+    set_topic_config(pipeline.servers, raw, limit, NO_TIME_LIMIT)
+    _send(pipeline, {"one": microseconds, "two": RECENT, "three": microseconds})
+    ran = _plan(pipeline)
+    assert ran.code == Exit.OK, ran.err
+    assert ran.out.decode().splitlines()[2].split()[-2:] == ["-", "-"]
+    (part, *_) = json.loads(_plan(pipeline, "--json").out)["partitions"]
+    assert (part["first"], part["last"]) == (None, None)
+    assert _plan(pipeline, "--dry-run").code == Exit.OK
+    said = _executed(pipeline, "--execute")
+    assert (said["enriched"], said["proof"]["ok"]) == (3, True)
+    place = {"topic": "old", "partition": 0, "offset": 1, "timestamp": microseconds}
+    file = tmp_path / "archive.ndjson"
+    file.write_text(json.dumps(place | {"value": {"event": "E", "userId": "u"}}))
+    ran = _plan(pipeline, "--from-file", str(file))
+    assert "received from - to -" in ran.out.decode()
+    document = json.loads(_plan(pipeline, "--json", "--from-file", str(file)).out)
+    assert (document["archive"]["first"], document["archive"]["last"]) == (None, None)
 
 
 def test_plan_writes_nothing(pipeline: Pipeline) -> None:

@@ -11,7 +11,7 @@ import click
 
 from pipeline.commands.moment import asked_at
 from pipeline.commands.options import config_file, overwrite_option, received_at_option
-from pipeline.commands.parsed import Parsed
+from pipeline.commands.parsed import RATE, SHARE, Parsed
 from pipeline.file_outputs import FileOutput, refuse_output, refuse_redirection
 from pipeline.replay.bounds import EARLIEST, LATEST, Bound, read_bound
 from pipeline.replay.corrections import read_only
@@ -151,7 +151,7 @@ EXECUTION: Final = (
         help="Write identify messages into the live topic: old traits replace new ones.",
     ),
     click.option(
-        "--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="Most events a second."
+        "--rate", type=RATE, metavar="N", help="Most events a second."
     ),
     click.option(
         "--max", "most", type=click.IntRange(1), metavar="N",
@@ -162,7 +162,7 @@ EXECUTION: Final = (
         help="Processes that share the partitions; fixed once it has begun.  [default: 1]",
     ),
     click.option(
-        "--max-invalid-ratio", type=click.FloatRange(0, 1), metavar="R",
+        "--max-invalid-ratio", type=SHARE, metavar="R",
         help=f"Stop when more than this share is refused.  [default: {_USUAL_RATIO}]",
     ),
     click.option(
