@@ -26,9 +26,9 @@ from tests.brokers import (
     read_topic,
     set_topic_config,
 )
-from tests.cli.program import Ran
+from tests.cli.program import Ran, run_process
 from tests.forged import event
-from tests.kafka.replay_process import forget_offsets
+from tests.kafka.replay_process import begun, forget_offsets, wait_for_records
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
 pytestmark = pytest.mark.kafka
@@ -140,14 +140,38 @@ def test_live_group_and_topics_are_not_touched(pipeline: Pipeline) -> None:
     assert {dict(each.headers)["track.replay"] for each in copies} == {said["id"].encode()}
 
 
+def test_id_is_enough(pipeline: Pipeline, tmp_path: Path) -> None:
+    """A replay goes on under the settings of its plan, also where none of them are given."""
+    sales = [event(n, properties={"revenue": n}) for n in range(200)]
+    produce(pipeline.servers, pipeline.names.raw, [Sent(sale) for sale in sales])
+    config = tmp_path / "pipeline.toml"
+    config.write_text('default_currency = "EUR"\n[dead_letter]\nconnect_headers = true\n')
+    options = ("--config", str(config), "--workers", "2", "--rate", "100")
+    process, id_ = begun(pipeline, *options)
+    wait_for_records(pipeline, id_, 20)
+    process.kill()
+    process.wait()
+    only_kafka = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": pipeline.servers}
+    ran = run_process("replay", "--resume", id_, "--rate", "1000", env=only_kafka)
+    assert ran.code == Exit.OK, ran.err
+    assert 'settings of its plan: default_currency = "EUR"' in ran.err
+    written = read_topic(pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}")
+    assert len(written) == 200
+    assert all(b'"currency":"EUR"' in (each.value or b"") for each in written)
+
+
 def test_other_rules(pipeline: Pipeline) -> None:
     """A resume under other settings is refused, unless it is forced; another id is unknown."""
     _send(pipeline, {"one": RECENT})
     said = _executed(pipeline, "--execute")
-    other = {"TRACK_DEFAULT_CURRENCY": "EUR"}
+    other = {"TRACK_DEFAULT_CURRENCY": "EUR", "TRACK_CURRENCY__EXTRA_CODES": '["XBT"]'}
     refused = pipeline.run("replay", "--resume", said["id"], env=other)
     assert refused.code == Exit.KAFKA
-    assert "was begun under other rules or settings" in refused.err
+    differing = (
+        'default_currency is "USD" in its plan, not "EUR" (TRACK_DEFAULT_CURRENCY); '
+        'currency.extra_codes is [] in its plan, not ["XBT"] (TRACK_CURRENCY__EXTRA_CODES)'
+    )
+    assert differing in refused.err
     unknown = pipeline.run("replay", "--resume", "nothing")
     assert (unknown.code, "no replay has the id nothing" in unknown.err) == (Exit.USAGE, True)
     forced = pipeline.start_command("replay", "--resume", said["id"], "--force", env=other)

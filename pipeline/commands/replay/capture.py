@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from pipeline import __version__
 from pipeline.commands.names import stamp, whoami
+from pipeline.commands.replay.kept import kept_settings, settings_hash
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.outputs import (
     Outputs,
@@ -149,6 +148,7 @@ def new_plan(asked: Asked, id_: str, now: int, where: Outputs) -> Plan:
         outputs={role: Target(name) for role, name in where.topics.items()},
         contract=settings.contract(),
         settings=settings_hash(settings),
+        kept=kept_settings(settings),
         version=__version__,
         created_at=now,
         created_by=whoami(),
@@ -162,14 +162,6 @@ def new_plan(asked: Asked, id_: str, now: int, where: Outputs) -> Plan:
         only=tuple(sorted(kind.value for kind in asked.only)),
         compared=compared_topics(settings, asked.compare, asked.compare_letters),
     )
-
-
-def settings_hash(settings: Settings) -> str:
-    """Of what decides what is written, beyond the contract: the headers of dead letters."""
-    plain: dict[str, Any] = settings.dead_letter.model_dump(mode="json")
-    plain["redrive_drop_headers"] = sorted(plain["redrive_drop_headers"])
-    text = json.dumps([settings.contract(), plain], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _samples(settings: Settings, parts: tuple[Part, ...]) -> dict[int, Sample]:

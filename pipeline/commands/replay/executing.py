@@ -16,6 +16,7 @@ import msgspec
 from pipeline.cli import Failure, code_of
 from pipeline.commands.replay.choosing import choice, noted_choice
 from pipeline.commands.replay.ending import say_end, way_on
+from pipeline.commands.replay.kept import with_kept
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plans_topic import PlansTopic, refuse_ended
 from pipeline.commands.replay.taking import new_owner, take_over
@@ -156,6 +157,7 @@ def execute_part(settings: Settings, place: Place) -> None:
     stop: threading.Event = stop_on_signals(settings.shutdown_grace_s)
     follow(place.lifeline, stop)
     plan = told.plan
+    settings = with_kept(settings, plan)
     tune_memory()
     if plan.of_slot(place.slot):
         file = None if told.choice is None else Path(told.choice)

@@ -179,7 +179,7 @@ EXECUTION: Final = (
     click.option("--execute", is_flag=True, help="Do it; without this it only says what it would."),
     click.option("--resume", metavar="ID", help="Go on with a replay; nothing else is needed."),
     click.option(
-        "--force", is_flag=True, help="With --resume: although rules or settings have changed."
+        "--force", is_flag=True, help="With --resume: under the rules and settings of now."
     ),
 )  # fmt: skip
 DRY_RUN: Final = (
