@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -9,12 +10,26 @@ import msgspec
 
 from pipeline.core.encode import encode_json
 
+_NO_ESCAPE: Final = re.compile(r"~(?![01])")
 ABSENT: Final = msgspec.UNSET
 """There is nothing at the place."""
 
 
+def read_pointer(text: str) -> str:
+    """A pointer as a person writes it; ValueError for any other text."""
+    tokens(text)
+    if _NO_ESCAPE.search(text):
+        raise ValueError(
+            f"{text!r} is no JSON Pointer: a ~ is written as ~0, and a / within a name as ~1"
+        )
+    return text
+
+
 def tokens(pointer: str) -> list[str]:
-    """The steps of a pointer; ValueError when it is none."""
+    """The steps of a pointer; ValueError when it does not begin as one.
+
+    A `~` that escapes nothing is taken as it is: places in foreign data may be written so.
+    """
     if not pointer.startswith("/"):
         raise ValueError(f"{pointer!r} is no JSON Pointer, such as /properties/currency")
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]

@@ -14,7 +14,7 @@ from pipeline.core.timestamps import MINUTE, format_time
 from pipeline.deadletters.folding import fold
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.masking import HIDDEN, mask
-from pipeline.pointers import ABSENT, find, tokens
+from pipeline.pointers import ABSENT, find, read_pointer, tokens
 
 HOUR_MS: Final = 60 * MINUTE
 _LONGEST: Final = 80
@@ -45,7 +45,7 @@ class Dimension(NamedTuple):
 def dimension(name: str) -> Dimension:
     """The dimension of a name; ValueError when there is none of this name."""
     if name.startswith("/"):
-        return Dimension(name, partial(_payload, pointer=name))
+        return Dimension(name, partial(_payload, pointer=read_pointer(name)))
     if name not in _NAMED:
         names = ", ".join(NAMES)
         raise ValueError(f"{name!r} is none of {names}, and no JSON Pointer such as /context/ip")

@@ -15,7 +15,7 @@ from pipeline.core.decode import decode
 from pipeline.core.reasons import Invalid, Reason
 from pipeline.deadletters.letter import DeadLetter, Problem
 from pipeline.deadletters.repair import EventRepair
-from pipeline.pointers import ABSENT, delete, find, put, tokens
+from pipeline.pointers import ABSENT, delete, find, put, read_pointer
 
 _IDS: Final = ("/userId", "/anonymousId")
 
@@ -52,7 +52,7 @@ def default_value(text: str) -> Fix:
 
 def delete_member(text: str) -> Fix:
     """`POINTER`. ValueError."""
-    tokens(text)
+    read_pointer(text)
     return Fix(f"--delete {text}", text, lambda event: delete(event, text))
 
 
@@ -98,7 +98,7 @@ def _parts(text: str, number: int) -> list[str]:
     if len(parts) != number:
         wanted = "POINTER=VALUE" if number == 2 else "POINTER=REGEX=TEXT"  # noqa: PLR2004
         raise ValueError(f"{text!r} is not {wanted}")
-    tokens(parts[0])
+    read_pointer(parts[0])
     return parts
 
 

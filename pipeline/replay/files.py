@@ -21,6 +21,7 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
+from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.lines import Input, Line, UnusableFileError
 from pipeline.transform import line_record
@@ -141,7 +142,7 @@ def read_lines(source: Input, received_at: int | None = None, after: int = 0) ->
 
 
 def _record(name: str, line: Line, received_at: int | None) -> Record | None:
-    text = line.text
+    text = line.text.removeprefix(BYTE_ORDER_MARK)
     if not text or text.isspace():
         return None
     if text.startswith(_LETTER) and _TOPIC_ID in text:

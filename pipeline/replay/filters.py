@@ -15,7 +15,7 @@ from pipeline.core.decode import Envelope, decode, split
 from pipeline.core.envelope import merge
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
-from pipeline.pointers import ABSENT, find, tokens
+from pipeline.pointers import ABSENT, find, read_pointer
 
 _DEEPEST: Final = 512
 _NAMES_OF_USERS: Final = ("userId", "anonymousId")
@@ -100,8 +100,7 @@ def read_value_filter(text: str) -> tuple[str, str]:
     pointer, equals, wanted = text.partition("=")
     if not equals:
         raise ValueError(f"{text!r} is not POINTER=VALUE, such as /properties/plan=pro")
-    tokens(pointer)
-    return pointer, wanted
+    return read_pointer(pointer), wanted
 
 
 class SelectingProcessor(Processor):
