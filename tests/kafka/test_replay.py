@@ -219,6 +219,30 @@ def test_too_many_refused(pipeline: Pipeline) -> None:
     assert "600 of 600 events would be refused" in pipeline.text("command-1")
 
 
+def test_too_many_of_a_few(pipeline: Pipeline) -> None:
+    """At the end the share counts of any number; a resume with another ratio goes on."""
+    good, bad = [Sent(event(n), partition=0) for n in range(4)], [Sent(b"{}", partition=0)] * 6
+    produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
+    process, id_ = begun(pipeline)
+    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    assert "6 of 10 events would be refused (60.0%)" in pipeline.text("command-1")
+    assert json.loads(pipeline.run("replay", "status", id_, "--json").out)["records"] == 0
+    ended = _executed(pipeline, "--resume", id_, "--max-invalid-ratio", "0.6", number=2)
+    assert (ended["enriched"], ended["dead_letters"]) == (4, 6)
+
+
+def test_too_many_of_several_workers(pipeline: Pipeline) -> None:
+    """One that has refused all of its few events stops nothing: all of them together count."""
+    good, bad = [Sent(event(n), partition=0) for n in range(9)], [Sent(b"{}", partition=1)] * 6
+    produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
+    said = _executed(pipeline, "--execute", "--workers", "2")
+    assert (said["enriched"], said["dead_letters"]) == (9, 6)
+    strict = ("--execute", "--workers", "2", "--max-invalid-ratio", "0.3")
+    process = pipeline.start_command("replay", *strict)
+    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    assert "6 of 15 events were refused (40.0%)" in pipeline.text("command-2")
+
+
 def test_breaker(pipeline: Pipeline) -> None:
     """It stops with 6 when far more is refused than before, and still knows that when resumed."""
     good, bad = [Sent(event(n), partition=0) for n in range(1000)], [Sent(b"{}", partition=0)] * 900

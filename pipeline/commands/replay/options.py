@@ -163,7 +163,8 @@ EXECUTION: Final = (
     ),
     click.option(
         "--max-invalid-ratio", type=SHARE, metavar="R",
-        help=f"Stop when more than this share is refused.  [default: {_USUAL_RATIO}]",
+        help="Stop when more than this share is refused, of 500 events or more, and in the end of "
+        f"any number.  [default: {_USUAL_RATIO}]",
     ),
     click.option(
         "--breaker/--no-breaker", default=None,

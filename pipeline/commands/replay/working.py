@@ -115,6 +115,7 @@ def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
         most=plan.most_of(slot),
         rate=None if plan.rate is None else plan.rate / plan.slots,
         max_invalid_ratio=plan.max_invalid_ratio,
+        is_only=plan.slots == 1,
         stop=stop,
     )
     if survey is not None:
