@@ -21,7 +21,9 @@ def tokens(pointer: str) -> list[str]:
     if not pointer.startswith("/"):
         raise ValueError(f"{pointer!r} is no JSON Pointer, such as /properties/currency")
     if _NO_ESCAPE.search(pointer):
-        raise ValueError(f"{pointer!r}: in a JSON Pointer, ~ is written ~0, and a / in a name ~1")
+        raise ValueError(
+            f"{pointer!r} is no JSON Pointer: a ~ is written as ~0, and a / within a name as ~1"
+        )
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
 
 

@@ -20,6 +20,7 @@ from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.exits import Exit
 from pipeline.explain import Effect, Explanation, Kind
 from pipeline.explain import explain as explain_record
+from pipeline.file_outputs import refuse_redirection
 from pipeline.lines import STDIN, open_input
 from pipeline.pointers import ABSENT
 from pipeline.transform import dead_letter_line
@@ -57,6 +58,7 @@ def explain(
 
     Exit code 0 when every event is enriched, 1 when one is refused or dropped.
     """
+    refuse_redirection([file])
     if file == STDIN and sys.stdin is not None and sys.stdin.isatty():
         click.echo("reading one event from the terminal; Ctrl-D ends", err=True)
     with open_input(file) as source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,24 +14,32 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.commands.options import BOOTSTRAP_SERVERS, require_kafka, with_settings
+from pipeline.commands.options import (
+    BOOTSTRAP_SERVERS,
+    config_file,
+    overwrite_option,
+    require_kafka,
+    with_settings,
+)
+from pipeline.commands.parsed import RATE, SHARE
 from pipeline.core.readable import one_line
 from pipeline.core.timestamps import EPOCH
 from pipeline.exits import Exit
+from pipeline.file_outputs import FileOutput, opened_output
 from pipeline.generate import DEFAULT_INTERVAL_MS, NOT_IN_LINES, START, Generated, Generator
-from pipeline.lines import UnusableFileError, printable
+from pipeline.lines import printable
 from pipeline.ports import RefusedError
 from pipeline.settings import Settings
-from pipeline.settings_names import TOPIC_PATTERN
 from pipeline.streams import STANDARD_OUTPUT, ReaderGoneError
+from pipeline.topic_roles import RAW, refuse_role
 
 _STDOUT: Final = "-"
 _LONGEST_SPAN_MS: Final = 3_600_000
 """Records for a topic begin at most an hour ago, so that no usual retention deletes them."""
+_MOST: Final = 10**15
 _SHOWN_FROM: Final = 20_000
 _STEPS: Final = 200
 _SHORTEST_SLEEP_S: Final = 0.002
-_SHARE: Final = click.FloatRange(0, 1)
 
 
 class Tally:
@@ -78,13 +85,13 @@ class Pace:
 
 
 @click.command()
-@click.option("-n", "--count", type=click.IntRange(1), default=1000, show_default=True,
+@click.option("-n", "--count", type=click.IntRange(1, _MOST), default=1000, show_default=True,
               help="Records: lines of a file, or records of a topic.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="The same seed, options and --start give the same bytes.")  # fmt: skip
-@click.option("--invalid-share", type=_SHARE, default=0.02, show_default=True,
+@click.option("--invalid-share", type=SHARE, default=0.02, show_default=True,
               help="Share of events to be refused, of every reason in turn.")  # fmt: skip
-@click.option("--batch-share", type=_SHARE, default=0.05, show_default=True,
+@click.option("--batch-share", type=SHARE, default=0.05, show_default=True,
               help="Share of records that are batches of 2 to 20 events.")  # fmt: skip
 @click.option("--users", type=click.IntRange(1, 10_000_000), default=10_000, show_default=True,
               help="Users to choose from; few of them send most events.")  # fmt: skip
@@ -95,10 +102,11 @@ class Pace:
               help="Also, rarely, refused records of 0.2 to 1.1 MB, which a topic takes only with "
               "a larger max.message.bytes and kafka.message.max.bytes.")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE|-",
-              help="Write lines of JSON to a file (it is overwritten) or, the default, to "
-              "standard output.")  # fmt: skip
+              help="Write lines of JSON to a file or, the default, to standard "
+              "output.")  # fmt: skip
+@overwrite_option
 @click.option("--topic", metavar="NAME", help="Write to this Kafka topic instead, keyed by user.")
-@click.option("--rate", type=click.FloatRange(0.001), metavar="N",
+@click.option("--rate", type=RATE, metavar="N",
               help="Records a second, with --topic; else as fast as they are taken.")  # fmt: skip
 @with_settings("--bootstrap-servers")
 @click.pass_context
@@ -109,6 +117,7 @@ def generate(  # noqa: PLR0913  one for each flag
     count: int,
     start: datetime | None,
     output: str | None,
+    overwrite: bool,
     topic: str | None,
     rate: float | None,
     settings: Settings,
@@ -123,6 +132,8 @@ def generate(  # noqa: PLR0913  one for each flag
     code 130.
     """
     _refuse_contradictions(output, topic, rate)
+    if topic is not None:
+        refuse_role("--topic", topic, settings.topics, but=RAW)
     interval_ms = _interval_ms(topic, rate, count)
     try:
         generator = Generator(
@@ -135,7 +146,8 @@ def generate(  # noqa: PLR0913  one for each flag
         raise click.UsageError(str(error), ctx) from error
     records, tally = islice(generator, count), Tally()
     if topic is None:
-        _write_lines(output or _STDOUT, records, tally, count)
+        file = FileOutput("--output", output or _STDOUT, config_file(), overwrite)
+        _write_lines(file, records, tally, count)
         if generator.invalid_share:
             left_out = ", ".join(NOT_IN_LINES)
             click.echo(f"left out, since no line can hold them: {left_out}", err=True)
@@ -149,10 +161,6 @@ def _refuse_contradictions(output: str | None, topic: str | None, rate: float | 
         raise click.UsageError("--output and --topic exclude each other: give one of them")
     if topic is None and rate is not None:
         raise click.UsageError("--rate is for --topic only: a file is written at once")
-    if topic is not None and not re.fullmatch(TOPIC_PATTERN, topic):
-        raise click.UsageError(
-            f"--topic {topic!r} can't be a topic: allowed are 1 to 249 of A-Z a-z 0-9 . _ -"
-        )
 
 
 def _interval_ms(topic: str | None, rate: float | None, count: int) -> float:
@@ -170,10 +178,12 @@ def _start(given: datetime | None, topic: str | None, span_ms: int) -> int:
     return START if topic is None else time.time_ns() // 1_000_000 - span_ms
 
 
-def _write_lines(name: str, records: Iterable[Generated], tally: Tally, count: int) -> None:
-    where = STANDARD_OUTPUT if name == _STDOUT else printable(name)
+def _write_lines(
+    output: FileOutput, records: Iterable[Generated], tally: Tally, count: int
+) -> None:
+    shown = STANDARD_OUTPUT if output.name == _STDOUT else printable(output.name)
     try:
-        with _opened(name) as file, _progress(count, quiet=_is_terminal(file)) as show:
+        with _opened(output) as file, _progress(count, quiet=_is_terminal(file)) as show:
             try:
                 for record in records:
                     file.write((record.value or b"") + b"\n")
@@ -185,22 +195,17 @@ def _write_lines(name: str, records: Iterable[Generated], tally: Tally, count: i
     except ReaderGoneError:
         raise
     except OSError as error:
-        error.filename = where
+        error.filename = shown
         raise
-    _tell(tally, where)
+    _tell(tally, shown)
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
-    if name == _STDOUT:
+def _opened(output: FileOutput) -> Iterator[IO[bytes]]:
+    if output.name == _STDOUT:
         yield sys.stdout.buffer
         return
-    try:
-        file = open(name, "wb")  # noqa: SIM115, PTH123  closed below; as it was named
-    except OSError as error:
-        message = f"--output {printable(name)}: can't be written: {error.strerror}"
-        raise UnusableFileError(message) from error
-    with file:
+    with opened_output(output) as file:
         yield file
 
 

@@ -117,6 +117,15 @@ def _time(text: str) -> int:
     return time[0]
 
 
+def config_file() -> tuple[str, ...]:
+    """The `--config` file of the command that runs, which is an input as others are."""
+    config = click.get_current_context().params.get("config")
+    return () if config is None else (str(config),)
+
+
+overwrite_option: Final = click.option(
+    "--overwrite", is_flag=True, help="Replace the file that is written, if it exists."
+)
 received_at_option: Final = click.option(
     "--received-at",
     type=Parsed("time", _time),

@@ -1,13 +1,32 @@
-"""Values of options that a function of ours reads."""
+"""Values of options: numbers, and what a function of ours reads."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 
 _Value = TypeVar("_Value")
+
+
+class Number(click.FloatRange):
+    """A number within bounds; `nan` and `inf`, which are within any, are none."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """See click."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number.", param, ctx)
+        return number
+
+
+RATE: Final = Number(0.001)
+"""So many a second, at most."""
+SHARE: Final = Number(0, 1)
 
 
 class Parsed(click.ParamType[_Value]):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import click
 from rich.table import Table
 
 from pipeline.commands.console import output_console
 from pipeline.commands.options import with_settings
+from pipeline.commands.parsed import Number
 from pipeline.core.readable import escaped
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.settings import Settings
@@ -24,6 +26,8 @@ from pipeline.topics import (
 )
 from pipeline.wiring import admin, topic_names
 
+_LONGEST_DAYS: Final = 100_000_000_000
+"""More milliseconds than these have Kafka can't count."""
 _TOPIC_FLAGS = (
     "--bootstrap-servers",
     "--raw-topic",
@@ -56,13 +60,13 @@ def topics() -> None:
 )
 @click.option(
     "--retention-days",
-    type=float,
+    type=Number(-1, _LONGEST_DAYS),
     default=None,
     help="Of raw, enriched and identify; the broker's default when not given, -1 is for ever.",
 )
 @click.option(
     "--dead-letter-retention-days",
-    type=float,
+    type=Number(-1, _LONGEST_DAYS),
     default=30.0,
     show_default=True,
     help="Of dead letters, longer than the rest: somebody has to repair them. -1 is for ever.",

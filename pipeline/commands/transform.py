@@ -7,8 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -24,11 +23,18 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from pipeline.commands.options import offline_processor, received_at_option, with_settings
+from pipeline.commands.options import (
+    config_file,
+    offline_processor,
+    overwrite_option,
+    received_at_option,
+    with_settings,
+)
 from pipeline.core.readable import one_line
 from pipeline.core.reasons import Reason
 from pipeline.exits import Exit
-from pipeline.lines import STDIN, Opened, UnusableFileError, open_input, printable, refuse_unusable
+from pipeline.file_outputs import FileOutput, opened_output, refuse_redirection
+from pipeline.lines import STDIN, Opened, open_input, printable, refuse_unusable
 from pipeline.streams import STANDARD_OUTPUT
 from pipeline.transform import Options, Summary, Target, Transformer
 
@@ -46,8 +52,9 @@ _TAKEN: Final = (
 @click.option(
     "--dead-letters",
     metavar="FILE",
-    help="Write refused events here, one JSON object per line (the file is overwritten).",
+    help="Write refused events here, one JSON object per line.",
 )
+@overwrite_option
 @received_at_option
 @click.option("--strict", is_flag=True, help="Exit 1 when an event was refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
@@ -58,6 +65,7 @@ def transform(  # noqa: PLR0913  one for each flag
     *,
     files: tuple[str, ...],
     dead_letters: str | None,
+    overwrite: bool,
     received_at: int | None,
     strict: bool,
     as_json: bool,
@@ -74,8 +82,13 @@ def transform(  # noqa: PLR0913  one for each flag
     if dead_letters == _STDOUT:
         raise click.UsageError(_TAKEN)
     names = list(files) or [STDIN]
+    refuse_redirection(names)
     refuse_unusable(names)
-    with _dead_letter_file(dead_letters, names) as letters:
+    output = None
+    if dead_letters is not None:
+        inputs = (*names, *config_file())
+        output = FileOutput("--dead-letters", dead_letters, inputs, overwrite)
+    with _dead_letter_file(output) as letters:
         transformer = Transformer(
             offline_processor(settings),
             Target(STANDARD_OUTPUT, sys.stdout.buffer),
@@ -130,21 +143,13 @@ def _progress(*, quiet: bool) -> Progress:
 
 
 @contextmanager
-def _dead_letter_file(name: str | None, inputs: list[str]) -> Iterator[Target | None]:
+def _dead_letter_file(output: FileOutput | None) -> Iterator[Target | None]:
     """Open the file before anything is read, so that no letter is refused for want of it."""
-    if name is None:
+    if output is None:
         yield None
         return
-    shown = printable(name)
-    if any(_is_same(name, other) for other in inputs):
-        message = f"--dead-letters {shown}: is also an input, which would be overwritten"
-        raise UnusableFileError(message)
-    try:
-        file: IO[bytes] = open(name, "wb")  # noqa: SIM115, PTH123  closed below; as it was named
-    except OSError as error:
-        message = f"--dead-letters {shown}: can't be written: {error.strerror}"
-        raise UnusableFileError(message) from error
-    target = Target(shown, file)
+    file = opened_output(output)
+    target = Target(printable(output.name), file)
     try:
         yield target
     except BaseException:
@@ -152,13 +157,6 @@ def _dead_letter_file(name: str | None, inputs: list[str]) -> Iterator[Target | 
             file.close()
         raise
     target.close()
-
-
-def _is_same(name: str, other: str) -> bool:
-    try:
-        return other != STDIN and Path(name).samefile(other)
-    except OSError:
-        return False
 
 
 def _tell_of_bug(source: str, error: Exception) -> None:

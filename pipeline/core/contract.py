@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -128,13 +128,18 @@ class ContractSettings(BaseModel):
 
     def contract(self) -> str:
         """`version;hash` (header `track.contract`): equal when verdicts and payloads are."""
-        decides = {name: getattr(self, name) for name in ContractSettings.model_fields}
-        plain = ContractSettings.model_construct(**decides).model_dump(
-            mode="json", exclude={"dead_letter"}
-        )
-        plain["currency"]["extra_codes"].sort()
+        plain = self.rules_only()
+        del plain["dead_letter"]
         text = json.dumps([plain, sorted(ISO_4217)], sort_keys=True)
         return f"{CONTRACT_VERSION};{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def rules_only(self) -> dict[str, Any]:
+        """All of these settings as JSON values, sets in order, without what a subclass adds."""
+        decides = {name: getattr(self, name) for name in ContractSettings.model_fields}
+        plain = ContractSettings.model_construct(**decides).model_dump(mode="json")
+        plain["currency"]["extra_codes"].sort()
+        plain["dead_letter"]["redrive_drop_headers"].sort()
+        return plain
 
 
 class Identity(BaseModel):

@@ -68,6 +68,14 @@ def format_time(ms: int) -> str:
     return _TEXT_OF_SECOND[ms // 1000] + _FRACTIONS[ms % 1000]
 
 
+def time_text(ms: int | None) -> str | None:
+    """Any record's time in canonical form; None of none, and of one that is no time.
+
+    A producer that gives Kafka microseconds instead of milliseconds leaves the year 9999 behind.
+    """
+    return format_time(ms) if ms is not None and MIN_MS <= ms <= MAX_MS else None
+
+
 class _Memo(dict[_K, _V]):
     """A bounded memory of a pure function's results; a look-up costs half of an lru_cache's."""
 

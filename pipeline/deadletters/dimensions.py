@@ -45,6 +45,7 @@ class Dimension(NamedTuple):
 def dimension(name: str) -> Dimension:
     """The dimension of a name; ValueError when there is none of this name."""
     if name.startswith("/"):
+        tokens(name)
         return Dimension(name, partial(_payload, pointer=name))
     if name not in _NAMED:
         names = ", ".join(NAMES)

@@ -17,7 +17,7 @@ from pipeline.core.decode import decode
 from pipeline.core.money import is_set
 from pipeline.core.reasons import Stage, WarningCode
 from pipeline.core.record import Record
-from pipeline.core.timestamps import format_time
+from pipeline.core.timestamps import time_text
 from pipeline.deadletters.letter import DeadLetter
 
 LIBRARY: Final = "library"
@@ -119,8 +119,9 @@ def _as_sent(event: dict[str, Any]) -> dict[str, str]:
 def _place(source: Source | None, time: int) -> Iterator[Feature]:
     if source is not None:
         yield Feature(PARTITION, f"{source.topic}/{source.partition}")
-    if time > 0:
-        yield Feature(HOUR, f"{format_time(time)[:_HOUR_LENGTH]}:00Z")
+    text = time_text(time) if time > 0 else None
+    if text is not None:
+        yield Feature(HOUR, f"{text[:_HOUR_LENGTH]}:00Z")
 
 
 def _event(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:

@@ -67,6 +67,14 @@ class Cell:
         return self._start + _HEADER.size + version % 2 * self._room
 
 
+def unnamed_file() -> int:
+    """A new file, in memory where the system has such, that is gone with its last descriptor."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("track-pipeline")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
 class SharedMemory:
     """One piece for a supervisor and all of its workers; they have its file descriptor."""
 
@@ -79,11 +87,7 @@ class SharedMemory:
     @classmethod
     def created(cls, workers: int) -> SharedMemory:
         """New, empty memory for so many workers."""
-        if hasattr(os, "memfd_create"):
-            descriptor = os.memfd_create("track-pipeline")
-        else:
-            with tempfile.TemporaryFile() as file:  # it has no name either
-                descriptor = os.dup(file.fileno())
+        descriptor = unnamed_file()
         os.truncate(descriptor, _WIDE + workers * (_WIDE + _NARROW))
         return cls(descriptor)
 

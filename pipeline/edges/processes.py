@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
     slot: int
     memory: int
-    """File descriptor of the shared memory."""
+    """File descriptor of what all of them share: memory, or a file that says what is to be done."""
     lifeline: int
     """File descriptor of a pipe, which ends with the supervisor."""
 

@@ -65,6 +65,16 @@ class Signals:
 
 
 @contextmanager
+def listening(which: Collection[signal.Signals]) -> Iterator[Signals]:
+    """Signals as they come within the block; behind it they do again what they did before."""
+    signals = Signals(which)
+    try:
+        yield signals
+    finally:
+        signals.end()
+
+
+@contextmanager
 def stopping_on_signals() -> Iterator[threading.Event]:
     """An event that is set by such a signal within the block; a second one ends the program.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.core.timestamps import format_time
+from pipeline.core.timestamps import format_time, time_text
 from pipeline.ports import DataLossError
 from pipeline.replay.plan import Part
 from pipeline.window import FORMS, Window, read_moment
@@ -167,7 +167,10 @@ def _cut(topic: str, number: int, begin: int, start: int, oldest: int | None) ->
     if oldest is None or oldest <= start:
         return []
     what = f"{topic}/{number}: retention has deleted all before offset {begin}"
-    return [f"{what}, so nothing is left from {format_time(start)} to {format_time(oldest)}"]
+    until = time_text(oldest)
+    if until is None:
+        return [f"{what}, and the time of that record is unknown: some may be missing"]
+    return [f"{what}, so nothing is left from {format_time(start)} to {until}"]
 
 
 def why_empty(topic: str, extent: Extent, start: Bound, end: Bound) -> str:

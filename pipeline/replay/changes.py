@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.audit.found import REDRIVEN
 from pipeline.audit.money import Purse
 from pipeline.core.deadletter import Header, read_headers
 from pipeline.core.decode import decode
@@ -34,7 +33,7 @@ _DEEPEST: Final = 512
 _LONGEST: Final = 120
 _CHANGES_SHOWN: Final = 8
 _FORGET: Final = 500
-_READ_AGAIN: Final = (Kind.CHANGED, Kind.NEWLY_INVALID, Kind.NEWLY_DROPPED)
+_READ_AGAIN: Final = (Kind.CHANGED, Kind.NEWLY_INVALID, Kind.NEWLY_DROPPED, Kind.REDRIVEN)
 """What may take something away from the enriched topic, or change it."""
 
 
@@ -98,23 +97,26 @@ class Changes:
         equal.clear()
 
     def _is_equal(self, verdict: Verdict, record: Record, purse: Purse) -> bool:
-        """Whether a changed event is the same after all; if not, its fields and money count."""
-        kind, revenue = Kind(verdict.kind), self._report.revenue
-        if kind is Kind.CHANGED:
+        """Whether an event is the same after all; if not, its fields and money count.
+
+        Those of a redriven one do not count: the raw topic does not hold its repair.
+        """
+        kind = Kind(verdict.kind)
+        if kind in {Kind.CHANGED, Kind.REDRIVEN}:
             before = Contents(record.value, record.key, without_ours(record.headers))
             after = _contents(verdict)
             after = after._replace(headers=without_ours(after.headers))
-            if verdict.marks & REDRIVEN:
+            if kind is Kind.REDRIVEN:
                 before, after = self._without_dropped(before), self._without_dropped(after)
             found = list(_differing(before, after))
-            if not found:
-                return True
+            if not found or kind is Kind.REDRIVEN:
+                return not found
             for name in found:
                 self._report.count_field(name)
-            if sum(each.kind is kind for each in self._samples) < self._shown.most:
+            if len(self._samples) < self._shown.most:
                 changes = _changes(before, after, found[:_CHANGES_SHOWN], self._shown)
                 self._samples.append(self._sample(verdict, changes))
-        revenue.add(kind, purse.of_enriched(record.value), is_after=False)
+        self._report.revenue.add(kind, purse.of_enriched(record.value), is_after=False)
         return False
 
     def _without_dropped(self, contents: Contents) -> Contents:
@@ -132,8 +134,7 @@ class Changes:
             report.kinds[kind] += number
             if reason and kind != Kind.IDENTICAL:
                 report.reasons[kind, reason] += number
-        report.apart["redriven"] += self._verdicts.marked(Kind.NEWLY_INVALID, REDRIVEN)
-        for kind in DIFFERENT:
+        for kind in (*DIFFERENT, Kind.REDRIVEN):
             reasons = [reason for (each, reason) in report.reasons if each == kind]
             if kind is Kind.CHANGED:
                 report.samples += self._samples

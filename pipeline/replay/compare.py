@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,7 @@ from pipeline.replay.verdict import Kind, Made, Pair, first_reason, judge, made_
 from pipeline.replay.verdicts import Verdict, Verdicts, pack, raw_place
 
 _BATCH: Final = 500
-_PACKED: Final = frozenset({Kind.CHANGED, Kind.NEWLY_INVALID})
+_PACKED: Final = frozenset({Kind.CHANGED, Kind.NEWLY_INVALID, Kind.REDRIVEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,23 +236,26 @@ class Comparison:
     ) -> Verdict:
         row = pair.before
         role, partition, offset = ("", -1, -1) if row is None else row[4:7]
-        marks = 0 if row is None else row.marks
         packed = cash = None
         if after is not None and pair.kind is not Kind.IDENTICAL:
             packed = pack(after) if pair.kind in _PACKED else None
             cash = self._purse.of_enriched(after.value) if after.role is Role.ENRICHED else None
         reason = _reason(pair.kind, row, pair.after)
         return Verdict(
-            *source, pair.kind.value, reason, *raw, role, partition, offset, marks, packed, cash
+            *source, pair.kind.value, reason, *raw, role, partition, offset, packed, cash
         )
 
     def _strays(self, rows: Iterable[Found]) -> None:
         """Outputs whose raw record does not exist."""
-        for row in rows:
-            part = self._plan.raw[row.partition]
-            if part.first <= row.offset < part.end:
-                pair = Pair(Kind.WITHOUT_RAW, row.item, row, None)
-                self._note(self._verdict(row.source, (row.partition, row.offset), pair, None))
+        inside = (row for row in rows if self._is_inside(row))
+        for (topic, partition, offset), own in groupby(inside, lambda row: row[:3]):
+            for pair in judge((), list(own), knows_letters=True):
+                source = Source(topic, partition, offset, pair.item)
+                self._note(self._verdict(source, (partition, offset), pair, None))
+
+    def _is_inside(self, row: Found) -> bool:
+        part = self._plan.raw[row.partition]
+        return part.first <= row.offset < part.end
 
     def _note(self, verdict: Verdict) -> None:
         self._pending.append(verdict)

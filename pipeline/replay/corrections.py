@@ -21,8 +21,8 @@ from pipeline.transform import dead_letter_line
 
 REPLACES: Final = "track.replaces"
 """Header of a correction: `topic/partition/offset` of what it takes the place of."""
-WRITABLE: Final = (Kind.CHANGED, Kind.NEWLY_VALID, Kind.MISSING)
-"""Of these there is an enriched event to be written."""
+WRITABLE: Final = (Kind.CHANGED, Kind.NEWLY_VALID, Kind.MISSING, Kind.REDRIVEN)
+"""Of these there may be an enriched event to be written."""
 
 
 class Asked(Protocol):

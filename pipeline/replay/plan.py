@@ -95,6 +95,8 @@ class Plan:
     """Of a correction run: the topics that results are held against."""
     archive: Archive | None = None
     """Files that are read instead of the raw topic."""
+    kept: dict[str, Any] | None = None
+    """The settings that decide what is written, by name; None: of an older plan."""
 
     @property
     def group(self) -> str:

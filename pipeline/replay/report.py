@@ -19,7 +19,6 @@ APART: Final = {
     "foreign": "records in the compared topics that name no raw record",
     "other_rules": "outputs that were written under another contract than this one",
     "outside": "outputs of raw records outside the window",
-    "redriven": "newly invalid events that are there only because they were sent again",
     "without_coordinates": "lines of files that are no archived records: not compared",
     "respelled": "identical events whose JSON is spelled in another way",
 }

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.audit.expect import item_of
-from pipeline.audit.found import Found, print_of
+from pipeline.audit.found import REDRIVEN, Found, print_of
 from pipeline.core.coordinates import NO_ITEM
 from pipeline.core.deadletter import Header
 from pipeline.core.explained import Explained
@@ -28,9 +28,11 @@ class Kind(Explained):
     NEWLY_DROPPED = "newly-dropped", "was there, is dropped now by a setting"
     MISSING = "missing", "should be there, and is not"
     WITHOUT_RAW = "without-raw", "is there, but no raw event gives it"
+    REDRIVEN = "redriven", "a redrive wrote it, repaired perhaps; the raw event gives another one"
 
 
-DIFFERENT: Final = tuple(kind for kind in Kind if kind is not Kind.IDENTICAL)
+DIFFERENT: Final = tuple(kind for kind in Kind if kind not in {Kind.IDENTICAL, Kind.REDRIVEN})
+"""What a redrive has written is what counts: the raw topic does not hold its repair."""
 
 
 class Made(NamedTuple):
@@ -157,20 +159,30 @@ def judge(events: Sequence[Made], rows: Sequence[Found], *, knows_letters: bool)
 
 
 def _kind(before: Found | None, after: Made | None, *, knows_letters: bool) -> Kind:
-    if after is None:
-        return Kind.WITHOUT_RAW
     if before is None:
         return _kind_of_absent(after, knows_letters=knows_letters)
+    if _is_equal(before, after):
+        return Kind.IDENTICAL
+    if before.marks & REDRIVEN:
+        return Kind.REDRIVEN
+    return Kind.WITHOUT_RAW if after is None else _kind_of_change(before, after)
+
+
+def _kind_of_change(before: Found, after: Made) -> Kind:
     if after.role is Role.DROPPED:
         return Kind.NEWLY_DROPPED
     if before.role != after.role:
         return Kind.NEWLY_VALID if after.role is Role.ENRICHED else Kind.NEWLY_INVALID
-    if before.print == after.print:
-        return Kind.IDENTICAL
     return Kind.CHANGED if after.role is Role.ENRICHED else Kind.OTHER_REASON
 
 
-def _kind_of_absent(after: Made, *, knows_letters: bool) -> Kind:
+def _is_equal(before: Found, after: Made | None) -> bool:
+    return after is not None and (before.role, before.print) == (after.role, after.print)
+
+
+def _kind_of_absent(after: Made | None, *, knows_letters: bool) -> Kind:
+    if after is None:
+        return Kind.WITHOUT_RAW
     if after.role is Role.DROPPED:
         return Kind.IDENTICAL
     if after.role is Role.ENRICHED:

@@ -38,8 +38,6 @@ class Verdict(NamedTuple):
     out_partition: int
     out_offset: int
     """Where that stands."""
-    marks: int
-    """See `audit.found`."""
     after: bytes | None = None
     """The result, packed, where it is looked at again."""
     cash: str | None = None
@@ -106,12 +104,6 @@ class Verdicts(Spill):
         query = "SELECT kind, reason, count(*) FROM verdict GROUP BY kind, reason"
         rows = self._database.execute(query)
         return Counter({(kind, reason): number for kind, reason, number in rows})
-
-    def marked(self, kind: Kind, mark: int) -> int:
-        """How many of a kind have a mark."""
-        query = "SELECT count(*) FROM verdict WHERE kind = ? AND marks & ?"
-        (number,) = self._database.execute(query, (kind.value, mark)).fetchone()
-        return int(number)
 
     def first(self, kind: Kind, reason: str, most: int) -> list[Verdict]:
         """The first few of a kind and reason, by source."""

@@ -54,14 +54,19 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(_ROOT)}
 
 
-def run_process(*arguments: str | Path, stdin: bytes = b"", stdout: int | None = None) -> Ran:
+def run_process(
+    *arguments: str | Path,
+    stdin: bytes = b"",
+    stdout: int | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Ran:
     """Run the program as a process; `stdout` is a file descriptor to write to."""
     done = subprocess.run(
         command(*arguments),
         input=stdin,
         stdout=subprocess.PIPE if stdout is None else stdout,
         stderr=subprocess.PIPE,
-        env=environment(),
+        env={**environment(), **(env or {})},
         timeout=TIMEOUT_S,
         check=False,
     )

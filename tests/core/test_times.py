@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.timestamps import MAX_MS, MIN_MS, time_text
 from tests.support import enrich, good, raw, warnings
 
 
@@ -14,6 +15,19 @@ def times(record: Any, **settings: Any) -> tuple[Any, ...]:
     event = enrich(record, **settings)
     source = event["enrichment"].get("timestampSource")
     return event.get("originalTimestamp"), event.get("timestamp"), source, *warnings(event)
+
+
+@pytest.mark.parametrize("ms", [None, MIN_MS - 1, MAX_MS + 1, 1_700_000_000_000_000, 2**63 - 1])
+def test_time_that_is_none(ms: int | None) -> None:
+    """A record may have any number as its time: it has no text, and nothing fails."""
+    assert time_text(ms) is None
+
+
+def test_text_of_a_time() -> None:
+    """Up to both ends of what can be written."""
+    assert time_text(0) == "1970-01-01T00:00:00.000Z"
+    assert time_text(MIN_MS) == "0001-01-01T00:00:00.000Z"
+    assert time_text(MAX_MS) == "9999-12-31T23:59:59.999Z"
 
 
 SECOND = "2015-12-12T19:11:0%s.000Z"

@@ -34,6 +34,14 @@ def _event(library: str = "ios 1.0", **properties: Any) -> dict[str, Any]:
     return {"event": "Order", "userId": "u1", "context": context, "properties": properties}
 
 
+def test_good_event_without_a_usable_time() -> None:
+    """Microseconds are no hour of any day."""
+    record = enriched({"event": "E", "userId": "u"})
+    found = of_good(record._replace(timestamp=2**62))
+    assert found is not None
+    assert "hour" not in {feature.about for feature in found}
+
+
 def test_features_of_a_letter() -> None:
     """Everything that is compared is read from a letter, as it was sent."""
     letter = letter_of(_event(revenue="x", plan=None, tags=["a"]))

@@ -164,7 +164,10 @@ def test_export(refused: Pipeline, tmp_path: Path) -> None:
     ]
     again = _dlq(refused, "export", "--output", path)
     assert again.code == Exit.USAGE
-    assert "letters.ndjson: can't be written: File exists" in again.err
+    assert "letters.ndjson: exists already" in again.err
+    again = _dlq(refused, "export", "--reveal", "--output", path, "--overwrite")
+    assert (again.code, again.out) == (0, b"")
+    assert _dlq(refused, "export", "--reveal", "--output", "-").out == path.read_bytes()
 
 
 def test_export_is_masked(refused: Pipeline) -> None:

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,7 @@ from pipeline.core.origin import ORIGIN
 from pipeline.core.timestamps import format_time
 from pipeline.exits import Exit
 from pipeline.ports import TopicSpec
+from pipeline.topics import NO_TIME_LIMIT
 from tests.brokers import (
     RECENT,
     Sent,
@@ -22,10 +24,11 @@ from tests.brokers import (
     produce,
     produce_in_transaction,
     read_topic,
+    set_topic_config,
 )
-from tests.cli.program import Ran
+from tests.cli.program import Ran, run_process
 from tests.forged import event
-from tests.kafka.replay_process import forget_offsets
+from tests.kafka.replay_process import begun, forget_offsets, wait_for_records
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
 pytestmark = pytest.mark.kafka
@@ -88,6 +91,29 @@ def test_range_whose_last_offsets_have_no_record(pipeline: Pipeline) -> None:
     assert [part["position"] for part in said["partitions"]] == [4]
 
 
+def test_times_that_are_none(pipeline: Pipeline, tmp_path: Path) -> None:
+    """A producer that gives Kafka microseconds: the plan does not know that time, no more."""
+    raw, microseconds = pipeline.names.raw, RECENT * 1000
+    limit = "message.timestamp.after.max.ms"
+    set_topic_config(pipeline.servers, raw, limit, NO_TIME_LIMIT)
+    _send(pipeline, {"one": microseconds, "two": RECENT, "three": microseconds})
+    ran = _plan(pipeline)
+    assert ran.code == Exit.OK, ran.err
+    assert ran.out.decode().splitlines()[2].split()[-2:] == ["-", "-"]
+    (part, *_) = json.loads(_plan(pipeline, "--json").out)["partitions"]
+    assert (part["first"], part["last"]) == (None, None)
+    assert _plan(pipeline, "--dry-run").code == Exit.OK
+    said = _executed(pipeline, "--execute")
+    assert (said["enriched"], said["proof"]["ok"]) == (3, True)
+    place = {"topic": "old", "partition": 0, "offset": 1, "timestamp": microseconds}
+    file = tmp_path / "archive.ndjson"
+    file.write_text(json.dumps(place | {"value": {"event": "E", "userId": "u"}}))
+    ran = _plan(pipeline, "--from-file", str(file))
+    assert "received from - to -" in ran.out.decode()
+    document = json.loads(_plan(pipeline, "--json", "--from-file", str(file)).out)
+    assert (document["archive"]["first"], document["archive"]["last"]) == (None, None)
+
+
 def test_plan_writes_nothing(pipeline: Pipeline) -> None:
     """Without --execute there are no topics, no offsets and no plan after it."""
     _send(pipeline, {"one": RECENT})
@@ -114,14 +140,38 @@ def test_live_group_and_topics_are_not_touched(pipeline: Pipeline) -> None:
     assert {dict(each.headers)["track.replay"] for each in copies} == {said["id"].encode()}
 
 
+def test_id_is_enough(pipeline: Pipeline, tmp_path: Path) -> None:
+    """A replay goes on under the settings of its plan, also where none of them are given."""
+    sales = [event(n, properties={"revenue": n}) for n in range(200)]
+    produce(pipeline.servers, pipeline.names.raw, [Sent(sale) for sale in sales])
+    config = tmp_path / "pipeline.toml"
+    config.write_text('default_currency = "EUR"\n[dead_letter]\nconnect_headers = true\n')
+    options = ("--config", str(config), "--workers", "2", "--rate", "100")
+    process, id_ = begun(pipeline, *options)
+    wait_for_records(pipeline, id_, 20)
+    process.kill()
+    process.wait()
+    only_kafka = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": pipeline.servers}
+    ran = run_process("replay", "--resume", id_, "--rate", "1000", env=only_kafka)
+    assert ran.code == Exit.OK, ran.err
+    assert 'settings of its plan: default_currency = "EUR"' in ran.err
+    written = read_topic(pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}")
+    assert len(written) == 200
+    assert all(b'"currency":"EUR"' in (each.value or b"") for each in written)
+
+
 def test_other_rules(pipeline: Pipeline) -> None:
     """A resume under other settings is refused, unless it is forced; another id is unknown."""
     _send(pipeline, {"one": RECENT})
     said = _executed(pipeline, "--execute")
-    other = {"TRACK_DEFAULT_CURRENCY": "EUR"}
+    other = {"TRACK_DEFAULT_CURRENCY": "EUR", "TRACK_CURRENCY__EXTRA_CODES": '["XBT"]'}
     refused = pipeline.run("replay", "--resume", said["id"], env=other)
     assert refused.code == Exit.KAFKA
-    assert "was begun under other rules or settings" in refused.err
+    differing = (
+        'default_currency is "USD" in its plan, not "EUR" (TRACK_DEFAULT_CURRENCY); '
+        'currency.extra_codes is [] in its plan, not ["XBT"] (TRACK_CURRENCY__EXTRA_CODES)'
+    )
+    assert differing in refused.err
     unknown = pipeline.run("replay", "--resume", "nothing")
     assert (unknown.code, "no replay has the id nothing" in unknown.err) == (Exit.USAGE, True)
     forced = pipeline.start_command("replay", "--resume", said["id"], "--force", env=other)
@@ -167,6 +217,30 @@ def test_too_many_refused(pipeline: Pipeline) -> None:
     process = pipeline.start_command("replay", "--execute", "--max-invalid-ratio", "0.2")
     assert process.wait(PATIENCE_S) == Exit.BREAKER
     assert "600 of 600 events would be refused" in pipeline.text("command-1")
+
+
+def test_too_many_of_a_few(pipeline: Pipeline) -> None:
+    """At the end the share counts of any number; a resume with another ratio goes on."""
+    good, bad = [Sent(event(n), partition=0) for n in range(4)], [Sent(b"{}", partition=0)] * 6
+    produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
+    process, id_ = begun(pipeline)
+    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    assert "6 of 10 events would be refused (60.0%)" in pipeline.text("command-1")
+    assert json.loads(pipeline.run("replay", "status", id_, "--json").out)["records"] == 0
+    ended = _executed(pipeline, "--resume", id_, "--max-invalid-ratio", "0.6", number=2)
+    assert (ended["enriched"], ended["dead_letters"]) == (4, 6)
+
+
+def test_too_many_of_several_workers(pipeline: Pipeline) -> None:
+    """One that has refused all of its few events stops nothing: all of them together count."""
+    good, bad = [Sent(event(n), partition=0) for n in range(9)], [Sent(b"{}", partition=1)] * 6
+    produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
+    said = _executed(pipeline, "--execute", "--workers", "2")
+    assert (said["enriched"], said["dead_letters"]) == (9, 6)
+    strict = ("--execute", "--workers", "2", "--max-invalid-ratio", "0.3")
+    process = pipeline.start_command("replay", *strict)
+    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    assert "6 of 15 events were refused (40.0%)" in pipeline.text("command-2")
 
 
 def test_breaker(pipeline: Pipeline) -> None:
@@ -249,24 +323,6 @@ def test_wrong_bounds(module_pipeline: Pipeline, options: tuple[str, ...], sente
     ran = module_pipeline.run("replay", *options)
     assert ran.code in {Exit.USAGE, Exit.DATA_LOSS}
     assert sentence in " ".join(ran.err.split())
-
-
-@pytest.mark.parametrize("role", ["enriched", "dead_letter", "identify"])
-def test_output_is_live(module_pipeline: Pipeline, role: str) -> None:
-    """What the live worker writes to is written to by no mistake: --into-live says that it is."""
-    live = getattr(module_pipeline.names, role)
-    ran = module_pipeline.run(
-        "replay", "--output", live, env={"TRACK_IDENTIFY": '[{"event":"In"}]'}
-    )
-    assert ran.code == Exit.USAGE
-    assert f"{live} is a live topic" in " ".join(ran.err.split())
-    assert "--into-live" in ran.err
-
-
-def test_output_is_input(module_pipeline: Pipeline) -> None:
-    """It would read what it writes."""
-    ran = module_pipeline.run("replay", "--output", module_pipeline.names.raw)
-    assert (ran.code, "is the topic that is read" in ran.err) == (Exit.USAGE, True)
 
 
 def test_topic_created_anew(pipeline: Pipeline) -> None:

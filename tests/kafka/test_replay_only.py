@@ -120,6 +120,33 @@ def test_archived_records(worked: Pipeline, tmp_path: Path) -> None:
     assert read_topic(worked.servers, worked.names.enriched) == before
 
 
+def test_redriven_events_keep_their_repairs(worked: Pipeline) -> None:
+    """What a redrive has repaired is counted in the plan, and not written back unrepaired."""
+    live = worked.names.enriched
+    assert worked.run("topics", "create", "--ledger").code == 0
+    repair = ("--reason", "currency_invalid", "--set", "/properties/currency=SEK")
+    assert worked.run("dlq", "redrive", *repair, "--execute").code == Exit.OK
+    before = read_topic(worked.servers, live)
+    assert sum(b'"SEK"' in (each.value or b"") for each in before) == 20
+    flags = ("--only", "changed,newly-valid", "--into-live")
+    said = _replay(worked, *flags).out.decode()
+    assert "It differs: 20 changed (of 80 events). 20 redriven events are" in said
+    assert read_topic(worked.servers, live) == before
+    assert _replay(worked, *flags, "--execute").code == Exit.OK
+    assert sum(b'"XBT"' in (each.value or b"") for each in read_topic(worked.servers, live)) == 0
+    # With the rules as they were there is no difference to be seen.
+    ran = worked.run("replay", "--dry-run", "--json", "--compare", live)
+    events = json.loads(ran.out)["comparison"]["events"]
+    assert {kind: number for kind, number in events.items() if number} == {
+        "identical": 40,
+        "changed": 20,
+        "redriven": 20,
+    }
+    asked_for = _replay(worked, "--only", "redriven", "--into-live", "--execute")
+    assert asked_for.code == Exit.OK
+    assert sum(b'"XBT"' in (each.value or b"") for each in read_topic(worked.servers, live)) == 20
+
+
 def _archived(topic: str, record: Stored) -> bytes:
     return json.dumps(
         {
@@ -143,7 +170,10 @@ def _finished(pipeline: Pipeline, *flags: str) -> str:
 
 def test_plan(worked: Pipeline) -> None:
     """The plan says what would be written, and nothing is."""
-    document = json.loads(_replay(worked, "--only", "missing", "--json").out)
-    assert document["only"] == ["missing"]
+    document = json.loads(_replay(worked, "--only", "changed", "--json").out)
+    assert document["only"] == ["changed"]
+    assert document["comparison"]["events"]["changed"] == 20
+    said = _replay(worked, "--only", "changed").out.decode()
+    assert "It differs: 20 changed, 20 newly-valid (of 80 events). changed are written" in said
     assert document["compared"]["enriched"] == worked.names.enriched
     assert worked.progress().total == 80

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
+import sys
+from collections.abc import Mapping
 
 import pytest
 
+from pipeline.commands.replay import executing
+from pipeline.commands.replay.plans_topic import PlansTopic
+from pipeline.edges.kafka import At, ReplayClaim
 from pipeline.exits import Exit
+from pipeline.ports import TopicFacts
+from pipeline.replay.plan import Plan, State
+from pipeline.settings import Settings, load_settings
+from tests.cli.program import environment
 from tests.kafka.replay_process import (
     RECORDS,
     SLOW,
@@ -69,6 +79,30 @@ def test_newer_one_takes_over_from_a_live_one(pipeline: Pipeline) -> None:
     assert written(pipeline, id_) == expected(pipeline)
 
 
+def test_older_one_that_opens_once_more(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that a live process opens in the middle of a takeover does not stop that."""
+    filled(pipeline, 200)
+    process, id_ = begun(pipeline, "--rate", "50")
+    wait_for_records(pipeline, id_, 20)
+    process.kill()
+    process.wait()
+    older: list[ReplayClaim] = []
+    real = ReplayClaim.found
+
+    def found(self: ReplayClaim) -> Mapping[int, At]:
+        if not older:
+            older.append(ReplayClaim(self._slots))
+        return real(self)
+
+    monkeypatch.setattr(ReplayClaim, "found", found)
+    ran = pipeline.run("replay", "--resume", id_, "--rate", "1000")
+    older[0].close()
+    assert ran.code == Exit.OK, ran.err
+    assert written(pipeline, id_) == expected(pipeline)
+
+
 def test_cancelled(pipeline: Pipeline) -> None:
     """The process that works on it ends, and nobody resumes it."""
     filled(pipeline)
@@ -82,6 +116,80 @@ def test_cancelled(pipeline: Pipeline) -> None:
     refused = pipeline.run("replay", "--resume", id_)
     assert refused.code == Exit.KAFKA
     assert "was cancelled" in refused.err
+
+
+def test_cancelled_while_it_is_being_resumed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resume that has read the plan before finds out, and does not bring the replay back."""
+    filled(pipeline)
+    process, id_ = begun(pipeline, *SLOW)
+    wait_for_records(pipeline, id_, 300)
+    process.kill()
+    process.wait()
+    done = status(pipeline, id_)["records"]
+
+    real = executing.output_facts
+
+    def cancelled_meanwhile(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
+        other = pipeline.start_command("replay", "cancel", id_)
+        assert other.wait(PATIENCE_S) == Exit.OK
+        return real(settings, plan)
+
+    monkeypatch.setattr(executing, "output_facts", cancelled_meanwhile)
+    ran = pipeline.run("replay", "--resume", id_)
+    assert ran.code == Exit.KAFKA
+    assert "was cancelled" in ran.err
+    assert "goes on" not in ran.err
+    after = status(pipeline, id_)
+    assert (after["state"], after["records"]) == ("cancelled", done)
+
+
+def test_cancelled_for_good(pipeline: Pipeline) -> None:
+    """What a process notes that has not heard of it yet changes nothing."""
+    filled(pipeline, 10)
+    settings = load_settings(None, {}, pipeline.variables)
+    process, id_ = begun(pipeline)
+    assert process.wait(PATIENCE_S) == Exit.OK
+    plans = PlansTopic(settings)
+    plan = plans.one(id_).plan
+    for state in (State.STARTED, State.CANCELLED, State.STARTED, State.FINISHED):
+        plans.note(plan, state)
+    assert plans.one(id_).state is State.CANCELLED
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_interrupted_in_the_proof(pipeline: Pipeline, workers: str) -> None:
+    """Ctrl-C ends it at once, however many processes there were."""
+    filled(pipeline, 50)
+    program = (
+        "import os, signal, threading\n"
+        "from pipeline.cli import main\n"
+        "from pipeline.commands.replay import ending\n"
+        "def prove(*_):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    threading.Event().wait(50)\n"
+        "ending.prove = prove\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "replay", "--execute", "--workers", workers],
+        env={**environment(), **pipeline.variables},
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == Exit.INTERRUPTED, done.stderr.decode()
+
+
+def test_large_plan(pipeline: Pipeline) -> None:
+    """A plan that fits into no environment variable reaches the processes all the same."""
+    filled(pipeline, 50)
+    values = [f"/properties/{'x' * 4000}{number}=1" for number in range(40)]
+    options = [word for value in values for word in ("--value", value)]
+    process, id_ = begun(pipeline, "--workers", "2", *options)
+    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    assert status(pipeline, id_)["left_out"] == 50
 
 
 def test_stopped_by_a_signal(pipeline: Pipeline) -> None:

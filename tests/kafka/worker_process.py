@@ -43,7 +43,7 @@ class Pipeline:
     def start(self, instance: str = "w1", *flags: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker; its log goes to `log(instance)`."""
         variables = {
-            **self._variables,
+            **self.variables,
             "TRACK_INSTANCE_ID": instance,
             "TRACK_CONSUMER_SESSION_TIMEOUT_MS": "6000",
             **{f"TRACK_{n.upper()}": value for n, value in settings.items()},
@@ -57,13 +57,13 @@ class Pipeline:
 
     def run(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> Ran:
         """Run a command of the program on these topics, in this process."""
-        return run(*arguments, env={**self._variables, **(env or {})})
+        return run(*arguments, env={**self.variables, **(env or {})})
 
     def start_command(
         self, *arguments: str, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         """Start a command; what it says goes to `log("command-<n>")`, the first being 1."""
-        variables = {**environment(), **self._variables, **(env or {})}
+        variables = {**environment(), **self.variables, **(env or {})}
         name = f"command-{1 + len(list(self._folder.glob('command-*')))}"
         with self._log(name).open("ab") as log:
             started = subprocess.Popen(command(*arguments), env=variables, stdout=log, stderr=log)
@@ -71,7 +71,8 @@ class Pipeline:
         return started
 
     @property
-    def _variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """The settings that name the broker and the topics."""
         return {
             "TRACK_KAFKA_BOOTSTRAP_SERVERS": self.servers,
             "TRACK_GROUP": self.names.raw,

@@ -58,6 +58,8 @@ def test_what_retention_has_deleted() -> None:
     assert "offsets 10 to 49 were deleted" in by_offset.warnings[0]
     by_time = ranges("raw", extents, FROM, LATEST, lambda _: NOW)
     assert "nothing is left from" in by_time.warnings[0]
+    microseconds = ranges("raw", extents, FROM, LATEST, lambda _: NOW * 1000)
+    assert "the time of that record is unknown" in microseconds.warnings[0]
     assert ranges("raw", extents, FROM, LATEST, lambda _: NOW - 2 * DAY).warnings == ()
     assert "deleted all before 50" in ranges("raw", extents, EARLIEST, LATEST, lambda _: 1).notes[0]
 

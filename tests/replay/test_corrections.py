@@ -68,6 +68,22 @@ def test_applied_corrections_leave_nothing_to_do() -> None:
     assert not _corrections(forged, **rules)
 
 
+def test_redriven_events_keep_their_repair() -> None:
+    """A correction would take the repair back: only who asks for them gets them."""
+    forged = Forged()
+    forged.clean(_sale(1, "1,9"), _sale(2, 5))
+    (repaired,) = forged.outputs(forged.of_raw(0)._replace(value=_sale(1, 1.9)))
+    headers = [*repaired.headers, ("track.redrive", b"redrive-1")]
+    forged.write(repaired._replace(headers=headers))
+    rules = {**EUR, **WARN}
+    assert _marks(_corrections(forged, **rules)) == [("raw/0/1", "enriched/0/0")]
+    asked_for = read_only("changed,redriven")
+    assert _marks(_corrections(forged, asked_for, **rules)) == [
+        ("raw/0/0", "enriched/0/1"),
+        ("raw/0/1", "enriched/0/0"),
+    ]
+
+
 def test_missing() -> None:
     """It replaces nothing."""
     forged = Forged()
@@ -111,5 +127,7 @@ def test_newly_invalid(reveal: bool) -> None:  # noqa: FBT001
 def test_kinds_are_named() -> None:
     """Unknown ones are refused with those that are known."""
     assert read_only("changed, newly-valid") == BOTH
-    with pytest.raises(ValueError, match="'identical' is none of changed, newly-valid, missing"):
+    with pytest.raises(
+        ValueError, match="'identical' is none of changed, newly-valid, missing, redriven"
+    ):
         read_only("changed,identical")

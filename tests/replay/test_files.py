@@ -42,6 +42,22 @@ def _kcat(**members: object) -> bytes:
     return json.dumps(named | members).encode()
 
 
+def test_byte_order_mark(tmp_path: Path) -> None:
+    """Windows tools put one in front, and files that are joined have it further down, too."""
+    mark = b"\xef\xbb\xbf"
+    lines = (_line(offset=1), _kcat(offset=2), event(3), b" ", b"")
+    marked = _read(_written(tmp_path, *(mark + line for line in lines)))
+    assert [(each.topic, each.offset) for each in marked[:2]] == [
+        ("track.raw", 1),
+        ("track.raw", 2),
+    ]
+    # An event's own bytes stay as they are: the rules skip the mark.
+    assert [each.value for each in marked[2:]] == [mark + event(3)]
+    exported = line_of(read_letter(Record(b"{", None, (), 1, "letters", 0, 1)), "id", reveal=True)
+    with pytest.raises(UnusableFileError, match="dlq import"):
+        _read(_written(tmp_path, mark + exported))
+
+
 def test_plain_events(tmp_path: Path) -> None:
     """Each line is an event with the coordinates `file:line`; blank lines count as lines."""
     file = _written(tmp_path, event(1), b"", b'{"broken"', b'{"event":"E","offset":1}')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,21 +11,23 @@ import click
 
 from pipeline.commands.dlq.closing import say_what_was_left_out
 from pipeline.commands.dlq.options import Asked, desk_command
+from pipeline.commands.options import config_file, overwrite_option
 from pipeline.core.readable import escaped
 from pipeline.deadletters.export import line_of
-from pipeline.lines import UnusableFileError, printable
+from pipeline.file_outputs import FileOutput, whole_output
+from pipeline.lines import printable
 
+_STANDARD: Final = "-"
 _MASKED: Final = (
     "personal data is masked, so that this export can't be imported (--reveal: as it is)"
 )
 
 
 @click.command("export")
-@click.option(
-    "--output", metavar="FILE", help="Write here instead of to standard output; must not exist."
-)
+@click.option("--output", metavar="FILE", help="Write here instead of to standard output.")
+@overwrite_option
 @desk_command
-def export_letters(asked: Asked, output: str | None) -> None:
+def export_letters(asked: Asked, output: str | None, *, overwrite: bool) -> None:
     """Write letters with all that is needed to send them again, one JSON object per line.
 
     A value that is a JSON object stands in `value` as it was sent, and may be edited; any other is
@@ -35,11 +36,12 @@ def export_letters(asked: Asked, output: str | None) -> None:
     Exit code 0, also when there is none.
     """
     topic_id, count = asked.desk.captured.topic_id, 0
-    with _target(output) as write:
-        for letter in asked.letters(printed=output is None):
+    to_file = output not in {None, _STANDARD}
+    with _target(output, overwrite=overwrite) as write:
+        for letter in asked.letters(printed=not to_file):
             write(line_of(letter, topic_id, reveal=asked.reveal) + b"\n")
             count += 1
-    if output is not None:
+    if output is not None and to_file:
         click.echo(f"{count:,} letters written to {printable(output)}", err=True)
     if count and not asked.reveal:
         click.echo(_MASKED, err=True)
@@ -47,8 +49,8 @@ def export_letters(asked: Asked, output: str | None) -> None:
 
 
 @contextmanager
-def _target(name: str | None) -> Iterator[Callable[[bytes], object]]:
-    if name is None:
+def _target(name: str | None, *, overwrite: bool) -> Iterator[Callable[[bytes], object]]:
+    if name is None or name == _STANDARD:
         on_terminal = sys.stdout.isatty()
 
         def write(line: bytes) -> None:
@@ -57,13 +59,10 @@ def _target(name: str | None) -> Iterator[Callable[[bytes], object]]:
         yield write
         sys.stdout.buffer.flush()
         return
-    shown = printable(name)
+    # Half an export looks like a whole one.
+    output = FileOutput("--output", name, config_file(), overwrite)
     try:
-        with open(name, "xb") as file:  # noqa: PTH123  as it was named
-            try:
-                yield file.write
-            except BaseException:
-                os.unlink(name)  # noqa: PTH108  half an export looks like a whole one
-                raise
+        with whole_output(output) as file:
+            yield file.write
     except OSError as error:
-        raise UnusableFileError(f"{shown}: can't be written: {error.strerror or error}") from error
+        raise output.problem(f"can't be written: {error.strerror or error}") from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
+from pipeline.core.timestamps import time_text
+
+_LENGTH: Final = len("2026-11-23T15:22:00")
 _DAY_LENGTH: Final = len("2026-11-23")
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
@@ -52,4 +54,4 @@ class Times:
 
 
 def _text(time: int) -> str:
-    return datetime.fromtimestamp(time // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return (time_text(time) or "-")[:_LENGTH].replace("T", " ")

@@ -23,6 +23,7 @@ from pipeline.commands.dlq.redrive import (
 from pipeline.deadletters.export import read_letters
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.exits import Exit
+from pipeline.file_outputs import refuse_redirection
 from pipeline.lines import UnusableFileError
 from pipeline.progress import OnProgress
 
@@ -65,6 +66,7 @@ def import_letters(  # noqa: PLR0913  one for each option
 
     Exit code 0 when all were or would be sent, 1 when letters are left.
     """
+    refuse_redirection([str(file)])
     note = check_live_rules(asked, force=force, raw=False)
     with open_import(file) as opened:
 

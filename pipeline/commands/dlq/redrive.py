@@ -14,6 +14,7 @@ from pipeline.commands.dlq.live_rules import check_live_rules
 from pipeline.commands.dlq.options import Asked, desk_command
 from pipeline.commands.dlq.plan_view import View, show_plan
 from pipeline.commands.dlq.repair_options import with_repair
+from pipeline.commands.parsed import RATE
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.repair import Repair
 from pipeline.exits import Exit
@@ -22,7 +23,7 @@ from pipeline.settings import SettingsError
 
 _Function = Callable[..., Any]
 
-rate_option = click.option("--rate", type=click.FloatRange(0.1), help="Most letters a second.")
+rate_option = click.option("--rate", type=RATE, help="Most letters a second.")
 
 
 def most_option(verb: str) -> Callable[[_Function], _Function]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 import click
@@ -15,8 +16,10 @@ from pipeline.commands.replay.options import (
     JSON,
     SOURCE,
     asked,
+    refuse_files,
     with_options,
 )
+from pipeline.edges.processes import inherited_place
 from pipeline.settings import Settings
 
 _PACKAGE: Final = "pipeline.commands.replay"
@@ -43,7 +46,9 @@ def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx)
         return
-    wanted = asked(settings, given)
+    wanted, place = asked(settings, given), inherited_place(os.environ)
+    if place is None:  # else the process that has started this one has looked at them
+        refuse_files(wanted)
     if wanted.needs_kafka:
         require_kafka(settings)
     # Imported only now: the sub-commands need nothing of it.
@@ -53,7 +58,7 @@ def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
         rehearse(wanted)
     from pipeline.commands.replay.command import replay_or_plan  # noqa: PLC0415
 
-    replay_or_plan(wanted)
+    replay_or_plan(wanted, place)
 
 
 def _refuse_options(ctx: click.Context) -> None:

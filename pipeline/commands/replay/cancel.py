@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.commands.options import with_settings
+from pipeline.commands.replay.kept import with_kept
 from pipeline.commands.replay.plans_topic import PlansTopic
 from pipeline.commands.replay.taking import new_owner, take_over
 from pipeline.core.readable import escaped
@@ -28,7 +29,7 @@ def cancel(settings: Settings, *, id_: str) -> None:
         raise RefusedError(f"replay {id_} is finished; its topics are yours to delete")
     plans.note(record.plan, State.CANCELLED)
     take_over(settings, record, {}, new_owner("cancelled"), to_write=False)
-    live = set(topic_names(settings))
+    live = set(topic_names(with_kept(settings, record.plan)))
     own = [target.topic for target in record.plan.outputs.values() if target.topic not in live]
     click.echo(escaped(f"cancelled replay {id_}; what it has written stays"))
     for topic in own:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from pipeline import __version__
 from pipeline.commands.names import stamp, whoami
+from pipeline.commands.replay.kept import kept_settings, settings_hash
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.outputs import (
     Outputs,
@@ -23,6 +22,7 @@ from pipeline.edges.kafka.times import first_records_at
 from pipeline.ports import RefusedError, TopicFacts
 from pipeline.replay.bounds import Extent, Ranges, ranges, why_empty
 from pipeline.replay.plan import Part, Plan, Target
+from pipeline.replay.report import Report
 from pipeline.replay.survey import Survey
 from pipeline.settings import Settings, SettingsError
 from pipeline.topics import refuse_forbidden
@@ -58,6 +58,8 @@ class Outlook:
     replication: int
     survey: Survey | None = None
     """Of files that are replayed."""
+    report: Report | None = None
+    """Of a correction run that is only planned: what differs."""
 
 
 def captured_ranges(asked: Asked, cluster: Admin) -> tuple[Ranges, Mapping[int, Extent]]:
@@ -146,6 +148,7 @@ def new_plan(asked: Asked, id_: str, now: int, where: Outputs) -> Plan:
         outputs={role: Target(name) for role, name in where.topics.items()},
         contract=settings.contract(),
         settings=settings_hash(settings),
+        kept=kept_settings(settings),
         version=__version__,
         created_at=now,
         created_by=whoami(),
@@ -159,14 +162,6 @@ def new_plan(asked: Asked, id_: str, now: int, where: Outputs) -> Plan:
         only=tuple(sorted(kind.value for kind in asked.only)),
         compared=compared_topics(settings, asked.compare, asked.compare_letters),
     )
-
-
-def settings_hash(settings: Settings) -> str:
-    """Of what decides what is written, beyond the contract: the headers of dead letters."""
-    plain: dict[str, Any] = settings.dead_letter.model_dump(mode="json")
-    plain["redrive_drop_headers"] = sorted(plain["redrive_drop_headers"])
-    text = json.dumps([settings.contract(), plain], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _samples(settings: Settings, parts: tuple[Part, ...]) -> dict[int, Sample]:

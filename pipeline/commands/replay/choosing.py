@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import click
 from rich.console import Console
@@ -16,6 +15,7 @@ from rich.console import Console
 from pipeline.commands.progress import shown_progress
 from pipeline.commands.replay.correcting import differences
 from pipeline.core.record import Record
+from pipeline.file_outputs import FileOutput
 from pipeline.progress import Gauge, OnProgress
 from pipeline.replay.copies import Copies, LastCopies
 from pipeline.replay.corrections import Corrections
@@ -31,7 +31,7 @@ from pipeline.wiring import admin, range_reader
 def noted_choice(
     settings: Settings,
     plan: Plan,
-    newly_invalid: IO[bytes] | None,
+    newly_invalid: FileOutput | None,
     spill_dir: Path | None,
     survey: Survey | None,
 ) -> Iterator[Path | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 from dataclasses import replace
 
 import click
@@ -11,14 +11,20 @@ from pipeline.commands.replay.capture import (
     Outlook,
     capture,
     refuse_other_topic,
-    settings_hash,
 )
-from pipeline.commands.replay.executing import execute, execute_part, is_part
+from pipeline.commands.replay.correcting import counted_differences
+from pipeline.commands.replay.executing import execute, execute_part
 from pipeline.commands.replay.file_capture import capture_files, looked_at_again
+from pipeline.commands.replay.kept import (
+    differing_settings,
+    planned_anew,
+    settings_hash,
+    with_kept,
+)
 from pipeline.commands.replay.options import Asked
 from pipeline.commands.replay.plan_view import print_plan
 from pipeline.commands.replay.plans_topic import PlansTopic, refuse_ended
-from pipeline.edges.processes import inherited_place
+from pipeline.edges.processes import Place
 from pipeline.ports import RefusedError
 from pipeline.replay.plan import Plan, PlanRecord, State, Target
 from pipeline.settings import SettingsError
@@ -26,17 +32,19 @@ from pipeline.topics import refuse_forbidden
 from pipeline.wiring import admin
 
 
-def replay_or_plan(asked: Asked) -> None:
-    """Do what was asked for."""
-    if is_part():
-        place = inherited_place(os.environ)
-        if place is None:
-            raise RefusedError("a part of a replay was started by hand; start the whole replay")
+def replay_or_plan(asked: Asked, place: Place | None) -> None:
+    """Do what was asked for; with a place, as one of several processes."""
+    if place is not None:
         execute_part(asked.settings, place)
     elif asked.resume is not None:
         _resume(asked, asked.resume)
     else:
         outlook = capture_files(asked) if asked.files else capture(asked)
+        if asked.only and not asked.execute:
+            report = counted_differences(
+                asked.settings, outlook.plan, asked.spill_dir, outlook.survey
+            )
+            outlook = replace(outlook, report=report)
         print_plan(outlook, as_json=asked.as_json, executed=asked.execute)
         if asked.execute:
             _begin(asked, outlook)
@@ -66,8 +74,7 @@ def _begin(asked: Asked, outlook: Outlook) -> None:
 
 
 def _resume(asked: Asked, id_: str) -> None:
-    settings = asked.settings
-    plans, cluster = PlansTopic(settings), admin(settings)
+    plans, cluster = PlansTopic(asked.settings), admin(asked.settings)
     cluster.wait_until_reachable()
     record = plans.one(id_)
     refuse_ended(record)
@@ -76,7 +83,7 @@ def _resume(asked: Asked, id_: str) -> None:
         refuse_other_topic(record.plan, cluster.topics([record.plan.raw_topic]))
     else:
         survey = looked_at_again(record.plan.archive, asked.spill_dir)
-    record = _with_rules_of_now(asked, record)
+    asked, record = _under_its_rules(asked, record)
     plan = record.plan
     if asked.workers not in {None, plan.slots}:
         click.echo(
@@ -97,17 +104,33 @@ def _adjusted(plan: Plan, asked: Asked) -> Plan:
     return plan
 
 
-def _with_rules_of_now(asked: Asked, record: PlanRecord) -> PlanRecord:
-    """RefusedError when rules or settings have changed, unless it was said that they may."""
+def _under_its_rules(asked: Asked, record: PlanRecord) -> tuple[Asked, PlanRecord]:
+    """The settings of its plan, or with --force the rules of now.
+
+    RefusedError when settings are given that differ, or the program has other rules by now.
+    """
     settings, plan = asked.settings, record.plan
-    contract, hashed = settings.contract(), settings_hash(settings)
-    if (contract, hashed) == (plan.contract, plan.settings):
-        return record
-    if not asked.force:
+    if asked.force:
+        plan = replace(plan, **planned_anew(plan, settings))
+        PlansTopic(settings).note(plan, record.state)
+        return replace(asked, settings=with_kept(settings, plan)), replace(record, plan=plan)
+    differing = list(differing_settings(settings, plan)) if plan.kept is not None else []
+    given = [str(each) for each in differing if each.source]
+    if given:
         raise RefusedError(
-            f"replay {plan.id} was begun under other rules or settings ({plan.contract}, now "
-            f"{contract}): one output would hold results of both. Resume it with the same ones, "
-            "make a new replay, or say --force"
+            f"replay {plan.id} was begun under other settings: {'; '.join(given)}. One output "
+            "would hold results of both. Without them it goes on as it was planned; else make a "
+            "new replay, or say --force"
         )
-    PlansTopic(settings).note(replace(plan, contract=contract, settings=hashed), record.state)
-    return replace(record, plan=replace(plan, contract=contract, settings=hashed))
+    settings = with_kept(settings, plan)
+    if (settings.contract(), settings_hash(settings)) != (plan.contract, plan.settings):
+        why = "settings" if plan.kept is None else "rules"
+        raise RefusedError(
+            f"replay {plan.id} was begun under other {why}, by version {plan.version}: its "
+            f"contract is {plan.contract}, now it is {settings.contract()}. One output would hold "
+            "results of both: go on as it was begun, make a new replay, or say --force"
+        )
+    if differing:
+        said = ", ".join(f"{each.name} = {json.dumps(each.planned)}" for each in differing)
+        click.echo(f"goes on under the settings of its plan: {said}", err=True)
+    return replace(asked, settings=settings), record

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import click
 from rich.console import Console
 
 from pipeline.commands.progress import shown_progress
 from pipeline.commands.replay.dry_run import DryRun, compared, rehearsal_of
-from pipeline.commands.replay.dry_run_view import differences_sentence
+from pipeline.commands.replay.dry_run_view import correction_sentence
 from pipeline.core.record import Role
+from pipeline.file_outputs import FileOutput
 from pipeline.replay.bounds import Ranges
 from pipeline.replay.plan import Plan
+from pipeline.replay.report import Report
 from pipeline.replay.survey import Survey
 from pipeline.replay.verdicts import Verdicts
 from pipeline.settings import Settings
@@ -28,7 +29,7 @@ from pipeline.settings import Settings
 def differences(
     settings: Settings,
     plan: Plan,
-    newly_invalid: IO[bytes] | None,
+    newly_invalid: FileOutput | None,
     spill_dir: Path | None,
     survey: Survey | None,
 ) -> Iterator[Path]:
@@ -37,6 +38,32 @@ def differences(
     `survey` is of the plan's files, if it has any. Says on standard error what differs. Raises
     TransportError, RefusedError, OSError.
     """
+    with Verdicts(spill_dir, shared=True) as verdicts:
+        report = _compared(settings, plan, newly_invalid, spill_dir, survey, verdicts)
+        click.echo(correction_sentence(plan, report), err=True)
+        yield verdicts.path
+
+
+def counted_differences(
+    settings: Settings, plan: Plan, spill_dir: Path | None, survey: Survey | None
+) -> Report:
+    """The same comparison for a plan that is only shown; nothing is kept of it."""
+    with Verdicts(spill_dir) as verdicts:
+        return _compared(settings, plan, None, spill_dir, survey, verdicts)
+
+
+def _compared(  # noqa: PLR0913, PLR0917  what a comparison is made of
+    settings: Settings,
+    plan: Plan,
+    newly_invalid: FileOutput | None,
+    spill_dir: Path | None,
+    survey: Survey | None,
+    verdicts: Verdicts,
+) -> Report:
+    files = plan.archive.files if plan.archive else ()
+    if newly_invalid is not None:
+        paths = (file.path for file in files)
+        newly_invalid = newly_invalid._replace(inputs=(*newly_invalid.inputs, *paths))
     asked = DryRun(
         settings,
         Ranges(plan.parts, plan.window),
@@ -46,14 +73,9 @@ def differences(
         compare_letters=plan.compared.get(Role.DEAD_LETTER),
         newly_invalid=newly_invalid,
         spill_dir=spill_dir,
-        files=tuple(file.name for file in plan.archive.files) if plan.archive else (),
+        files=tuple(file.name for file in files),
         survey=survey,
     )
-    with Verdicts(spill_dir, shared=True) as verdicts:
-        with shown_progress(Console(stderr=True)) as on_progress:
-            processor, rehearsal = rehearsal_of(asked)
-            report = compared(asked, processor, rehearsal, verdicts, on_progress)
-        click.echo(
-            f"{differences_sentence(report)} {' and '.join(plan.only)} are written", err=True
-        )
-        yield verdicts.path
+    with shown_progress(Console(stderr=True)) as on_progress:
+        processor, rehearsal = rehearsal_of(asked)
+        return compared(asked, processor, rehearsal, verdicts, on_progress)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import click
 from rich.console import Console
@@ -26,6 +26,7 @@ from pipeline.edges.heap import tune_memory
 from pipeline.edges.kafka import Admin
 from pipeline.edges.kafka.partitioner import PartitionMap
 from pipeline.exits import Exit
+from pipeline.file_outputs import FileOutput, whole_output
 from pipeline.lines import open_input, refuse_unusable
 from pipeline.ports import RefusedError, TopicFacts
 from pipeline.progress import Gauge, OnProgress
@@ -59,7 +60,7 @@ class DryRun:
     compare_letters: str | None = None
     """Topic of their dead letters; None: the one that belongs to `compare`, if that is known."""
     options: CompareOptions = field(default_factory=CompareOptions)
-    newly_invalid: IO[bytes] | None = None
+    newly_invalid: FileOutput | None = None
     """Where the newly invalid events are listed."""
     spill_dir: Path | None = None
     as_json: bool = False
@@ -170,11 +171,12 @@ def compared(
     captured, reader = capture(asked), range_reader(asked.settings)
     records = _records(asked) if asked.files else None
     comparison = Comparison(captured, processor, rehearsal, verdicts, asked.options)
-    report = comparison.run(reader, asked.spill_dir, on_progress, records)
-    if asked.newly_invalid is not None:
-        topics, reveal = captured.plan.topics, asked.options.reveal
-        asked.newly_invalid.writelines(newly_invalid_lines(verdicts, topics, reveal=reveal))
-        asked.newly_invalid.flush()
+    listed = asked.newly_invalid
+    with nullcontext() if listed is None else whole_output(listed) as file:
+        report = comparison.run(reader, asked.spill_dir, on_progress, records)
+        if file is not None:
+            topics, reveal = captured.plan.topics, asked.options.reveal
+            file.writelines(newly_invalid_lines(verdicts, topics, reveal=reveal))
     if Role.DEAD_LETTER not in captured.plan.topics:
         report.notes.append(
             "dead letters were not looked at (--compare-dead-letters names their topic): what is "

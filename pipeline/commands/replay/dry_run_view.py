@@ -13,8 +13,9 @@ from pipeline.audit.money import plain_amount
 from pipeline.core.readable import escaped, one_line
 from pipeline.core.reasons import Reason, WarningCode
 from pipeline.replay.dry_run import Counts
+from pipeline.replay.plan import Plan
 from pipeline.replay.report import APART, Report, Revenue, Sample
-from pipeline.replay.verdict import Kind
+from pipeline.replay.verdict import DIFFERENT, Kind
 
 _WIDTH: Final = 160
 _ROWS: Final = 20
@@ -161,14 +162,20 @@ def _print_revenue(console: Console, revenue: Revenue) -> None:
         console.print()
 
 
+def correction_sentence(plan: Plan, report: Report) -> str:
+    """What a correction run would write of what differs."""
+    return f"{differences_sentence(report)} {' and '.join(plan.only)} are written"
+
+
 def differences_sentence(report: Report) -> str:
     """What the comparison comes to."""
-    total = f"{report.kinds.total():,} events"
+    redriven = report.kinds[Kind.REDRIVEN]
+    apart = ""
+    if redriven:
+        events = "1 redriven event is" if redriven == 1 else f"{redriven:,} redriven events are"
+        apart = f" {events} not what the raw topic gives, and no difference."
     if report.same:
-        return f"Nothing differs: {total} are as they are in the topics."
-    found = [
-        f"{report.kinds[kind]:,} {kind.value}"
-        for kind in Kind
-        if kind is not Kind.IDENTICAL and report.kinds[kind]
-    ]
-    return f"It differs: {', '.join(found)} (of {total})."
+        number = report.kinds[Kind.IDENTICAL]
+        return f"Nothing differs: {number:,} events are as they are in the topics.{apart}"
+    found = [f"{report.kinds[kind]:,} {kind}" for kind in DIFFERENT if report.kinds[kind]]
+    return f"It differs: {', '.join(found)} (of {report.kinds.total():,} events).{apart}"

@@ -24,7 +24,8 @@ from pipeline.wiring import range_reader
 def say_end(asked: Asked, plan: Plan, *, stopped: bool) -> None:
     """Say what was done, and prove it once all of it is.
 
-    Ends the program: exit code 0 when everything adds up, 1 when not, 130 after a signal.
+    Ends the program: exit code 0 when everything adds up, 1 when not, 6 when too much was refused,
+    130 after a signal.
     """
     settings, as_json = asked.settings, asked.as_json
     found = replay_offsets(settings, plan, stable=True).of(part.partition for part in plan.parts)
@@ -37,7 +38,21 @@ def say_end(asked: Asked, plan: Plan, *, stopped: bool) -> None:
     proof = prove(settings, now, asked.spill_dir)
     PlansTopic(settings).note(plan, State.FINISHED)
     _say(now, proof, as_json=as_json)
+    if proof.ok:
+        _refuse_too_many(now)
     raise click.exceptions.Exit(Exit.OK if proof.ok else Exit.DIFFERENCE)
+
+
+def _refuse_too_many(now: Standing) -> None:
+    """Of several workers only all together show the share; by then everything is written."""
+    refused, events, most = now.totals.refused, now.totals.events, now.plan.max_invalid_ratio
+    if refused > events * most:
+        raise Failure(
+            f"{refused:,} of {events:,} events were refused ({refused / events:.1%}), more than "
+            f"--max-invalid-ratio {most:g} tolerates: nobody should use these outputs before that "
+            "is understood",
+            Exit.BREAKER,
+        )
 
 
 def way_on(plan: Plan) -> str:

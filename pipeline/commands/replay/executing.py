@@ -16,17 +16,18 @@ import msgspec
 from pipeline.cli import Failure, code_of
 from pipeline.commands.replay.choosing import choice, noted_choice
 from pipeline.commands.replay.ending import say_end, way_on
+from pipeline.commands.replay.kept import with_kept
 from pipeline.commands.replay.options import Asked
-from pipeline.commands.replay.plans_topic import PlansTopic
+from pipeline.commands.replay.plans_topic import PlansTopic, refuse_ended
 from pipeline.commands.replay.taking import new_owner, take_over
 from pipeline.commands.replay.watching import watched
 from pipeline.commands.replay.working import work
-from pipeline.edges.crash_guard import SharedMemory
+from pipeline.edges.crash_guard import unnamed_file
 from pipeline.edges.heap import tune_memory
 from pipeline.edges.kafka import Owner
 from pipeline.edges.observe import configure_logging
 from pipeline.edges.processes import SIGNALS, Place, WorkerProcesses, follow
-from pipeline.edges.signals import Signals, stop_on_signals, stopping_on_signals
+from pipeline.edges.signals import listening, stop_on_signals, stopping_on_signals
 from pipeline.endings import Ended
 from pipeline.exits import Exit
 from pipeline.ports import DataLossError, FencedError, RefusedError, TopicFacts, TransportError
@@ -36,7 +37,6 @@ from pipeline.settings import Settings
 from pipeline.topics import refuse_forbidden
 from pipeline.wiring import admin
 
-_VARIABLE: Final = "_TRACK_PIPELINE_REPLAY"
 _WAIT_S: Final = 1.0
 
 
@@ -58,10 +58,16 @@ def execute(asked: Asked, record: PlanRecord, deed: str, survey: Survey | None) 
     configure_logging(settings.log.format, settings.log.level)
     facts = output_facts(settings, plan)
     owner = new_owner(deed)
+    plans = PlansTopic(settings)
     with _resumable(plan):
         take_over(settings, record, facts, owner, survey=survey)
-        if record.state is State.PLANNED:
-            PlansTopic(settings).note(plan, State.STARTED)
+        # Who cancels a replay notes that before taking it over. So what is noted now is final,
+        # unless this process is fenced off.
+        noted = plans.one(plan.id)
+    refuse_ended(noted)
+    with _resumable(plan):
+        if noted.state is State.PLANNED:
+            plans.note(plan, State.STARTED)
         tune_memory()
         with noted_choice(settings, plan, asked.newly_invalid, asked.spill_dir, survey) as file:
             if plan.slots > 1:
@@ -104,13 +110,11 @@ def _resumable(plan: Plan) -> Iterator[None]:
 
 def _in_several(settings: Settings, plan: Plan, owner: Owner, file: Path | None) -> bool:
     """A process for each slot; whether they were stopped. Failure when one of them fails."""
-    memory = SharedMemory.created(plan.slots)
-    processes = WorkerProcesses(memory.descriptor, Signals(SIGNALS))
     part = _Part(plan, asdict(owner), None if file is None else str(file))
-    os.environ[_VARIABLE] = msgspec.json.encode(part).decode()
     failed: Ended | None = None
     stopped = False
-    with watched(settings, plan):
+    with _handed_over(part) as told, listening(SIGNALS) as signals, watched(settings, plan):
+        processes = WorkerProcesses(told, signals)
         for slot in range(plan.slots):
             processes.start(slot)
         while processes.alive():
@@ -131,19 +135,29 @@ def _in_several(settings: Settings, plan: Plan, owner: Owner, file: Path | None)
     return stopped
 
 
-def is_part() -> bool:
-    """Whether this process was started by `execute` of another one."""
-    return _VARIABLE in os.environ
+@contextmanager
+def _handed_over(part: _Part) -> Iterator[int]:
+    """A file that processes inherit: a plan may be larger than a variable or an argument."""
+    descriptor = unnamed_file()
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(msgspec.json.encode(part))
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def execute_part(settings: Settings, place: Place) -> None:
     """Replay one slot, as the process that has started this one says."""
     configure_logging(settings.log.format, settings.log.level)
-    told = msgspec.json.decode(os.environ.pop(_VARIABLE), type=_Part)
+    size = os.fstat(place.memory).st_size
+    # All processes have the same file, and so the same position in it.
+    told = msgspec.json.decode(os.pread(place.memory, size, 0), type=_Part)
     owner = msgspec.convert(told.owner, Owner)
     stop: threading.Event = stop_on_signals(settings.shutdown_grace_s)
     follow(place.lifeline, stop)
     plan = told.plan
+    settings = with_kept(settings, plan)
     tune_memory()
     if plan.of_slot(place.slot):
         file = None if told.choice is None else Path(told.choice)

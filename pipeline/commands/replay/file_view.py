@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.core.readable import escaped
-from pipeline.core.timestamps import format_time
+from pipeline.core.timestamps import time_text
 from pipeline.replay.archive import Archive
 from pipeline.replay.survey import Survey
 
@@ -41,13 +41,13 @@ def about_files(survey: Survey) -> list[str]:
     if plain:
         said.append(f"{plain:,} events without coordinates; their sources are file:line")
     if survey.first is not None and survey.last is not None:
-        said.append(f"received from {format_time(survey.first)} to {format_time(survey.last)}")
+        times = (time_text(each) or "-" for each in (survey.first, survey.last))
+        said.append(f"received from {' to '.join(times)}")
     return said
 
 
 def plain_survey(survey: Survey) -> dict[str, Any]:
     """As JSON values."""
-    first, last = survey.first, survey.last
     return {
         "lines": survey.archive.lines,
         "records": survey.records,
@@ -55,7 +55,7 @@ def plain_survey(survey: Survey) -> dict[str, Any]:
         "topics": list(survey.topics),
         "repeated": survey.repeated.count,
         "without_time": survey.without_time,
-        "first": None if first is None else format_time(first),
-        "last": None if last is None else format_time(last),
+        "first": time_text(survey.first),
+        "last": time_text(survey.last),
         "received_at": survey.archive.received_at,
     }

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import click
 
 from pipeline.commands.moment import asked_at
-from pipeline.commands.options import received_at_option
-from pipeline.commands.parsed import Parsed
+from pipeline.commands.options import config_file, overwrite_option, received_at_option
+from pipeline.commands.parsed import RATE, SHARE, Parsed
+from pipeline.file_outputs import FileOutput, refuse_output, refuse_redirection
 from pipeline.replay.bounds import EARLIEST, LATEST, Bound, read_bound
 from pipeline.replay.corrections import read_only
 from pipeline.replay.filters import Filters, read_value_filter
 from pipeline.replay.verdict import Kind
 from pipeline.settings import Settings
+from pipeline.topic_roles import refuse_role
 from pipeline.window import FORMS, read_moment
 from pipeline.wiring import WallClock
 
@@ -53,7 +55,7 @@ class Asked:
     compare_letters: str | None
     show: int
     reveal: bool
-    newly_invalid: IO[bytes] | None
+    newly_invalid: FileOutput | None
     spill_dir: Path | None
     as_json: bool
 
@@ -149,7 +151,7 @@ EXECUTION: Final = (
         help="Write identify messages into the live topic: old traits replace new ones.",
     ),
     click.option(
-        "--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="Most events a second."
+        "--rate", type=RATE, metavar="N", help="Most events a second."
     ),
     click.option(
         "--max", "most", type=click.IntRange(1), metavar="N",
@@ -160,8 +162,9 @@ EXECUTION: Final = (
         help="Processes that share the partitions; fixed once it has begun.  [default: 1]",
     ),
     click.option(
-        "--max-invalid-ratio", type=click.FloatRange(0, 1), metavar="R",
-        help=f"Stop when more than this share is refused.  [default: {_USUAL_RATIO}]",
+        "--max-invalid-ratio", type=SHARE, metavar="R",
+        help="Stop when more than this share is refused, of 500 events or more, and in the end of "
+        f"any number.  [default: {_USUAL_RATIO}]",
     ),
     click.option(
         "--breaker/--no-breaker", default=None,
@@ -171,12 +174,13 @@ EXECUTION: Final = (
     click.option(
         "--only", type=Parsed("kinds", read_only), metavar="KINDS",
         help="Write only what differs from --compare (the live topic, unless another is named): "
-        "changed, newly-valid, missing, or several of them with commas.",
+        "changed, newly-valid, missing, or several of them with commas. redriven ones, which a "
+        "redrive may have repaired, are left as they are unless they are named too.",
     ),
     click.option("--execute", is_flag=True, help="Do it; without this it only says what it would."),
     click.option("--resume", metavar="ID", help="Go on with a replay; nothing else is needed."),
     click.option(
-        "--force", is_flag=True, help="With --resume: although rules or settings have changed."
+        "--force", is_flag=True, help="With --resume: under the rules and settings of now."
     ),
 )  # fmt: skip
 DRY_RUN: Final = (
@@ -197,9 +201,10 @@ DRY_RUN: Final = (
     ),
     click.option("--reveal", is_flag=True, help="Show personal data in them."),
     click.option(
-        "--newly-invalid", type=click.File("wb", lazy=False), metavar="FILE",
+        "--newly-invalid", metavar="FILE",
         help="With --compare: write the newly invalid events here, one JSON object per line.",
     ),
+    overwrite_option,
     click.option(
         "--spill-dir", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
         metavar="DIR", help="Folder of temporary files, about 150 bytes for each compared event.",
@@ -225,18 +230,43 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
     meant = filters_of(given)
     identify_live = given.pop("identify_live") is not None
     only = given.pop("only") or frozenset()
+    newly_invalid = _newly_invalid(given.pop("newly_invalid"), given)
     wanted = Asked(
-        settings=settings, filters=meant, identify_live=identify_live, only=only, **given
+        settings=settings,
+        filters=meant,
+        identify_live=identify_live,
+        only=only,
+        newly_invalid=newly_invalid,
+        **given,
     )
     start, end = wanted.start.time, wanted.end.time
     if start is not None and end is not None and start >= end:
         raise click.UsageError("--from must be earlier than --to")
-    if wanted.output and wanted.into_live:
+    if wanted.output is not None and wanted.into_live:
         raise click.UsageError("--output and --into-live exclude each other")
+    if wanted.output is not None:
+        live = wanted.output == settings.topics.enriched
+        hint = ", or say --into-live" if live else ""
+        refuse_role("--output", wanted.output, settings.topics, hint=hint)
     wanted = _with_comparison(wanted)
     if wanted.force and not wanted.resume:
         raise click.UsageError("--force is for --resume")
     return wanted
+
+
+def refuse_files(wanted: Asked) -> None:
+    """UnusableFileError when a file would be written to that is read, or must not be replaced."""
+    refuse_redirection(wanted.files)
+    if wanted.newly_invalid is not None:
+        refuse_output(wanted.newly_invalid)
+
+
+def _newly_invalid(name: str | None, given: dict[str, Any]) -> FileOutput | None:
+    """Takes `overwrite` out of what click gives."""
+    overwrite = given.pop("overwrite")
+    if name is None:
+        return None
+    return FileOutput("--newly-invalid", name, (*given["files"], *config_file()), overwrite)
 
 
 def _refuse_for_files(wanted: Asked) -> None:

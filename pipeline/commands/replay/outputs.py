@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ from pipeline.core.record import Role
 from pipeline.core.timestamps import format_time
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.replay.plan import OF_REPLAY
+from pipeline.replay.verdict import Kind
 from pipeline.settings import Settings, SettingsError
 from pipeline.topics import DAY_MS, CreateOptions, TopicNames, specs
 from pipeline.wiring import topic_names
@@ -29,22 +30,16 @@ class Outputs:
 
 
 def output_names(asked: Asked, id_: str) -> dict[Role, str]:
-    """Role → topic; SettingsError for the topic that is read, a live one, or one for two."""
+    """Role → topic; SettingsError for one topic that is to be two things."""
     settings, suffix = asked.settings, OF_REPLAY + id_
     live = topic_names(settings).outputs(settings)
     names = {role: topic + suffix for role, topic in live.items()}
     if asked.into_live:
         names[Role.ENRICHED] = live[Role.ENRICHED]
     if asked.output is not None:
-        if asked.output in live.values():
-            problem = f"--output: {asked.output} is a live topic: name another one"
-            raise SettingsError([f"{problem}, or say --into-live for {live[Role.ENRICHED]}"])
         names[Role.ENRICHED] = asked.output
     if asked.identify_live and Role.IDENTIFY in live:
         names[Role.IDENTIFY] = live[Role.IDENTIFY]
-    raw = settings.topics.raw
-    if raw in names.values():
-        raise SettingsError([f"--output: {raw} is the topic that is read; name another one"])
     if len(set(names.values())) < len(names):
         raise SettingsError([f"--output: {asked.output} is already the output of something else"])
     return names
@@ -84,7 +79,7 @@ def outputs(  # noqa: PLR0913, PLR0917  what they depend on
     """
     names = output_names(asked, id_)
     live = topic_names(asked.settings).outputs(asked.settings)
-    warnings = [*_into_live(names, live)]
+    warnings = _into_live(names, live, asked.only)
     new: list[TopicSpec] = []
     for role, spec in _specs(names, raw).items():
         model = facts.get(live[role])
@@ -109,13 +104,20 @@ def outputs(  # noqa: PLR0913, PLR0917  what they depend on
     return Outputs(names, tuple(new), tuple(warnings), existing)
 
 
-def _into_live(names: Mapping[Role, str], live: Mapping[Role, str]) -> list[str]:
+def _into_live(
+    names: Mapping[Role, str], live: Mapping[Role, str], only: Collection[Kind]
+) -> list[str]:
     said = []
     if names[Role.ENRICHED] == live[Role.ENRICHED]:
         said.append(
             f"{live[Role.ENRICHED]} is the live topic: its readers see these events again, marked "
             "by the header track.replay"
         )
+        if not only:
+            said.append(
+                "events that a redrive has repaired are written again without their repairs: "
+                "--only leaves them as they are"
+            )
     if Role.IDENTIFY in names and names[Role.IDENTIFY] == live[Role.IDENTIFY]:
         said.append(f"{live[Role.IDENTIFY]} is the live topic: old traits replace new ones")
     return said

@@ -12,13 +12,15 @@ from rich.text import Text
 
 from pipeline.commands.console import output_console
 from pipeline.commands.replay.capture import Outlook, Sample
+from pipeline.commands.replay.dry_run_view import correction_sentence
 from pipeline.commands.replay.file_view import about_files, file_table, plain_survey
 from pipeline.core.readable import escaped
-from pipeline.core.timestamps import format_time
+from pipeline.core.timestamps import time_text
 from pipeline.replay.plan import Part, Plan
 
 _COLUMNS: Final = ("partition", "start", "end", "offsets", "bytes (about)", "first", "last")
 _MINUTE: Final = 60
+_UNKNOWN: Final = "-"
 
 
 def print_plan(outlook: Outlook, *, as_json: bool, executed: bool) -> None:
@@ -79,7 +81,8 @@ def _bytes(part: Part, sample: Sample) -> int | None:
 
 
 def _moment(time: int | None) -> str:
-    return "" if time is None else format_time(time)
+    """Empty without a record; a dash when its time is unknown."""
+    return "" if time is None else time_text(time) or _UNKNOWN
 
 
 def _lines(outlook: Outlook) -> list[str]:
@@ -93,6 +96,8 @@ def _lines(outlook: Outlook) -> list[str]:
         said.append(
             f"{role.value.replace('_', ' ')}: {target.topic}{made if target.topic in new else ''}"
         )
+    if outlook.report is not None:
+        said.append(correction_sentence(plan, outlook.report))
     if plan.rate is not None:
         seconds = int(plan.offsets / plan.rate)
         said.append(
@@ -134,6 +139,7 @@ def document(outlook: Outlook) -> dict[str, Any]:
             }
             for target in plan.outputs.values()
         ],
+        "comparison": None if outlook.report is None else outlook.report.plain(),
         "warnings": list(outlook.warnings),
         "notes": list(outlook.notes),
     }
@@ -147,7 +153,7 @@ def _partition(outlook: Outlook, part: Part) -> dict[str, Any]:
         "end": part.end,
         "offsets": part.offsets,
         "bytes_estimated": _bytes(part, sample),
-        "first": _moment(sample.first) or None,
-        "last": _moment(sample.last) or None,
+        "first": time_text(sample.first),
+        "last": time_text(sample.last),
         "empty_because": outlook.empty.get(part.partition),
     }

@@ -1,4 +1,4 @@
-"""The topic of plans: one record for each replay, the newest one counts."""
+"""The topic of plans: of each replay the newest record counts, unless it was cancelled."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pipeline.topics import refuse_forbidden
 from pipeline.wiring import WallClock, admin, range_reader
 
 _CONFIG: Final = {"cleanup.policy": "compact"}
+_CANCELLED: Final = ".cancelled"
 
 
 class PlansTopic:
@@ -37,9 +38,12 @@ class PlansTopic:
         ranges = {(PLANS_TOPIC, number): ends for number, ends in extents.items()}
         plans: dict[str, PlanRecord] = {}
         for record in range_reader(self._settings).read(ranges):
-            plan = read_plan(record.value)
-            if plan is not None:
-                plans[plan.plan.id] = plan
+            read = read_plan(record.value)
+            if read is not None:
+                known = plans.get(read.plan.id)
+                # A process that has read the plan before may note another state afterwards.
+                if known is None or known.state is not State.CANCELLED:
+                    plans[read.plan.id] = read
         return dict(sorted(plans.items(), key=lambda item: item[1].plan.created_at))
 
     def one(self, id_: str) -> PlanRecord:
@@ -54,7 +58,9 @@ class PlansTopic:
         """Write down that a replay is in this state now."""
         record = PlanRecord(plan, state, WallClock().now(), whoami())
         with Publisher(self._settings.kafka) as publisher:
-            publisher.send(PLANS_TOPIC, record.encode(), plan.id.encode())
+            # The topic is compacted: under a key of its own a cancellation is never replaced.
+            suffix = _CANCELLED if state is State.CANCELLED else ""
+            publisher.send(PLANS_TOPIC, record.encode(), f"{plan.id}{suffix}".encode())
         return record
 
 

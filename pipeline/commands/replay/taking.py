@@ -14,7 +14,7 @@ from pipeline.commands.replay.wiring import output_extents, replay_session
 from pipeline.core.coordinates import Source
 from pipeline.core.replaynote import ReplayNote
 from pipeline.edges.kafka import Admin, At, Owner, ReplayClaim, last_notes
-from pipeline.ports import DataLossError, RefusedError, TopicFacts
+from pipeline.ports import DataLossError, FencedError, RefusedError, TopicFacts
 from pipeline.replay.file_collector import PARTITION
 from pipeline.replay.plan import OF_REPLAY, Plan, PlanRecord, State
 from pipeline.replay.proof import Proof, name_of, written
@@ -26,6 +26,7 @@ from pipeline.wiring import WallClock, admin, range_reader
 _TOKEN_BYTES: Final = 8
 _ENDING_S: Final = 5.0
 _LOOK_S: Final = 0.1
+_TRIES: Final = 5
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def take_over(  # noqa: PLR0913  most of them by keyword
     """Become the owner: from then on no other process can write for the replay.
 
     Not `to_write`: offsets that are gone do not matter. `survey` is of the plan's files, if it has
-    any. Raises FencedError when another process does the same at this moment, DataLossError when
+    any. Raises FencedError when others do the same again and again, DataLossError when
     nobody knows where to go on, RefusedError when an output holds a transaction without its end.
     """
     plan = record.plan
@@ -63,15 +64,32 @@ def take_over(  # noqa: PLR0913  most of them by keyword
         )
         for slot in range(plan.slots)
     ]
-    with closing(ReplayClaim(slots)) as claim:
-        if to_write:
-            _refuse_open_outputs(settings, plan)
-        found = claim.found()
-        if not to_write or _is_known(record, found):
-            start = _any_start(plan, found)
+    for attempt in range(1, _TRIES + 1):
+        try:
+            with closing(ReplayClaim(slots)) as claim:
+                if to_write:
+                    _refuse_open_outputs(settings, plan)
+                start = _start(settings, record, claim.found(), survey, to_write=to_write)
+                claim.take(start.offsets, owner, start.notes)
+        except FencedError:
+            # An older process that is alive may open a session before this one is the owner.
+            if attempt == _TRIES:
+                raise
         else:
-            start = _rebuilt(settings, plan, found, survey)
-        claim.take(start.offsets, owner, start.notes)
+            return
+
+
+def _start(
+    settings: Settings,
+    record: PlanRecord,
+    found: Mapping[int, At],
+    survey: Survey | None,
+    *,
+    to_write: bool,
+) -> _Start:
+    if not to_write or _is_known(record, found):
+        return _any_start(record.plan, found)
+    return _rebuilt(settings, record.plan, found, survey)
 
 
 def _refuse_open_outputs(settings: Settings, plan: Plan) -> None:

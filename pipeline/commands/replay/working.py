@@ -19,6 +19,8 @@ from pipeline.replay.survey import Survey
 from pipeline.settings import Settings
 
 _TRIES: Final = 5
+_NEW_OWNER_S: Final = 2.0
+"""To open the next session at once would fence a new owner off before it is written down."""
 
 
 class _Until:
@@ -77,7 +79,9 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
         try:
             worker.run(until)
         except FencedError:
-            # By the new owner; or by an older one, which finds that it is none any more, and ends.
+            # By the new owner, which writes itself down once it has every slot's id; or by an older
+            # one, which finds that it is none any more, and ends.
+            stop.wait(_NEW_OWNER_S)
             broker.owned(stable=True)
             if attempt == _TRIES:
                 raise
@@ -111,6 +115,7 @@ def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
         most=plan.most_of(slot),
         rate=None if plan.rate is None else plan.rate / plan.slots,
         max_invalid_ratio=plan.max_invalid_ratio,
+        is_only=plan.slots == 1,
         stop=stop,
     )
     if survey is not None:

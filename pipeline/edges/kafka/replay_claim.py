@@ -85,7 +85,7 @@ class ReplayClaim:
         except FencedError as error:
             raise FencedError(
                 f"{config.group}: another process takes this replay over at the same time; this "
-                "one stops, nothing was done"
+                "one stops"
             ) from error
         finally:
             consumer.close()

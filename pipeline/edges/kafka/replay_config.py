@@ -58,6 +58,8 @@ class SlotConfig:
     rate: float | None
     """Events a second, at most."""
     max_invalid_ratio: float
+    is_only: bool
+    """Whether there are no others: of several, none knows the share of all of them."""
     stop: Stop
     """Ends a pause that keeps the rate."""
     collector: Callable[[], Collector] | None = None

@@ -195,7 +195,7 @@ class ReplaySession:
         # What is left out counts once, also when the batch is committed in pieces.
         left_out = self._collector.left_out if committed == self._collector.reached else 0
         totals = self._totals.plus(_totals(tally, left_out))
-        self._refuse_too_many(totals)
+        self._refuse_too_many(totals, at_end=self._ends_with(committed, totals))
         owner = self._config.owner
         metadata = ReplayNote(
             owner.token, owner.who, owner.since, owner.deed, self._number + 1, totals
@@ -211,10 +211,18 @@ class ReplaySession:
         self._committed, self._totals, self._number = committed, totals, self._number + 1
         self._collector.left_out -= left_out
 
-    def _refuse_too_many(self, totals: Totals) -> None:
+    def _ends_with(self, committed: Mapping[int, int], totals: Totals) -> bool:
+        """Whether this batch is the last one."""
+        most = self._config.most
+        at_end = self._collector.is_done or (most is not None and totals.records >= most)
+        return at_end and committed == self._collector.reached
+
+    def _refuse_too_many(self, totals: Totals, *, at_end: bool) -> None:
+        """While it goes on a share of a few events says nothing; in the end it is the result."""
         refused, events = totals.refused, totals.events
         most = self._config.max_invalid_ratio
-        if events >= _LEAST_EVENTS and refused > events * most:
+        counts = events >= _LEAST_EVENTS or (at_end and self._config.is_only)
+        if counts and refused > events * most:
             reasons = Counter(totals.dead_letters).most_common(_REASONS)
             raise BreakerOpenError(
                 f"{refused:,} of {events:,} events would be refused ({refused / events:.1%}), more "
