@@ -111,6 +111,10 @@ class MockCluster:
         """Answer every question for this topic with a code; 0 ends that."""
         self._call("topic_set_error", name.encode(), code)
 
+    def lose_leader(self, topic: str, partition: int) -> None:
+        """Let a partition have no leader."""
+        self._must("partition_set_leader", topic.encode(), partition, -1)
+
     def push(
         self, api: Api, codes: Sequence[int], *, delay_ms: int = 0, broker: int = ONLY
     ) -> None:

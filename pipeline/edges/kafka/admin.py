@@ -22,6 +22,7 @@ from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_admin, plain_con
 from pipeline.edges.kafka.committed import CommittedOffsets
 from pipeline.edges.kafka.diagnosis import diagnosis
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.edges.kafka.partitions import partitions_of
 from pipeline.edges.kafka.topic_ids import topic_id
 from pipeline.ports import Stop, TopicFacts, TopicSpec, TransportError
 
@@ -233,8 +234,8 @@ class Admin:
         return {place.partition: future.result().offset for place, future in answers.items()}
 
     def _places(self, topic: str) -> list[TopicPartition]:
-        known = self._client.list_topics(topic, timeout=self._timeout_s).topics[topic]
-        return [TopicPartition(topic, number) for number in known.partitions]
+        numbers = partitions_of(self._client, topic, self._timeout_s, self._causes)
+        return [TopicPartition(topic, number) for number in numbers]
 
     def create(self, topics: Iterable[TopicSpec]) -> list[str]:
         """Create topics, and wait until they can be used; the names of those that are new."""
