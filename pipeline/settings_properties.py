@@ -27,6 +27,7 @@ OWNED: Final = {
     "acks": _FIXED,
     "request.required.acks": _FIXED,
     "delivery.report.only.error": _FIXED,
+    "allow.auto.create.topics": "topics are created by `track-pipeline topics create` only",
     "partitioner": "the output partition follows the input's, as the contract says",
 }
 """librdkafka properties that the delivery guarantee decides, and what to do instead."""

@@ -46,6 +46,13 @@ _SHARED: Final[dict[str, Any]] = {
     # Say at once when a broker's name or port is wrong, instead of for ever "timed out".
     "socket.connection.setup.timeout.ms": 10_000,
 }
+_CREATES_NOTHING: Final[dict[str, Any]] = {
+    # Asking for a topic, or writing to it, must never create it: where brokers create topics by
+    # themselves, one that was deleted would come back with their defaults. (Of producers and admin
+    # clients librdkafka allows it unless told otherwise.)
+    "allow.auto.create.topics": False,
+}
+"""Of every client, whatever the settings say."""
 _STRATEGY: Final = "partition.assignment.strategy"
 _CONSUMER: Final[dict[str, Any]] = {
     _STRATEGY: "cooperative-sticky",
@@ -139,7 +146,7 @@ def plain_config(shared: LibrdkafkaConfig) -> dict[str, Any]:
 def make_consumer(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> Consumer:
     """A consumer; RefusedError when librdkafka does not take the configuration."""
     try:
-        return Consumer({**config, "error_cb": on_error}, logger=CLIENT_LOG)
+        return Consumer({**config, **_CREATES_NOTHING, "error_cb": on_error}, logger=CLIENT_LOG)
     except _BAD_CONFIG as error:
         raise _bad_config(error, config) from error
 
@@ -155,16 +162,15 @@ def make_producer(
     if on_delivery is not None:
         callbacks["on_delivery"] = on_delivery
     try:
-        return Producer({**config, **callbacks}, logger=log)
+        return Producer({**config, **_CREATES_NOTHING, **callbacks}, logger=log)
     except _BAD_CONFIG as error:
         raise _bad_config(error, config) from error
 
 
 def make_admin(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> AdminClient:
     """An admin client; RefusedError when librdkafka does not take the configuration."""
-    callbacks: dict[str, Any] = {"error_cb": on_error}
     try:
-        return AdminClient({**config, **callbacks}, logger=CLIENT_LOG)
+        return AdminClient({**config, **_CREATES_NOTHING, "error_cb": on_error}, logger=CLIENT_LOG)
     except _BAD_CONFIG as error:
         raise _bad_config(error, config) from error
 
