@@ -62,13 +62,18 @@ def test_a_deleted_output_topic_stays_deleted(creating: Pipeline, role: str, del
     assert f"create  {topic}" in creating.run("topics", "create", "--dry-run").out.decode()
 
 
+def _publish(kafka: dict[str, str], topic: str) -> None:
+    with Publisher({**kafka, "topic.metadata.propagation.max.ms": "500"}) as publisher:
+        publisher.send(topic, b"{}")
+
+
 @pytest.mark.parametrize(
     "ask",
     [
         lambda kafka, topic: Admin(kafka, 5.0).extents(topic),
         lambda kafka, topic: Admin(kafka, 5.0).committed("g", topic),
         lambda kafka, topic: list(read_committed(kafka, topic, 5.0)),
-        lambda kafka, topic: _publish(kafka, topic),
+        _publish,
     ],
     ids=["extents", "committed", "read", "publish"],
 )
@@ -81,11 +86,6 @@ def test_asking_for_a_topic_does_not_create_it(
     with pytest.raises(TransportError, match=f"topic {topic}: the topic does not exist"):
         ask(kafka, topic)
     assert not _exists(servers, topic)
-
-
-def _publish(kafka: dict[str, str], topic: str) -> None:
-    with Publisher({**kafka, "topic.metadata.propagation.max.ms": "500"}) as publisher:
-        publisher.send(topic, b"{}")
 
 
 @pytest.mark.parametrize("table", ["kafka", "consumer", "producer"])

@@ -169,8 +169,9 @@ def make_producer(
 
 def make_admin(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> AdminClient:
     """An admin client; RefusedError when librdkafka does not take the configuration."""
+    callbacks: dict[str, Any] = {"error_cb": on_error}
     try:
-        return AdminClient({**config, **_CREATES_NOTHING, "error_cb": on_error}, logger=CLIENT_LOG)
+        return AdminClient({**config, **_CREATES_NOTHING, **callbacks}, logger=CLIENT_LOG)
     except _BAD_CONFIG as error:
         raise _bad_config(error, config) from error
 
