@@ -66,6 +66,10 @@ class RefusedError(TransportError):
     """Kafka refuses for a reason that only the operator can remove: a topic, a right, a limit."""
 
 
+class ClientSettingsError(RefusedError):
+    """The Kafka client refuses its own settings: nothing was asked of Kafka."""
+
+
 class FencedError(TransportError):
     """Another live process uses our transactional id or instance id."""
 

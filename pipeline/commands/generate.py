@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +23,7 @@ from pipeline.generate import DEFAULT_INTERVAL_MS, NOT_IN_LINES, START, Generate
 from pipeline.lines import UnusableFileError, printable
 from pipeline.ports import RefusedError
 from pipeline.settings import Settings
-from pipeline.settings_names import TOPIC_PATTERN
+from pipeline.settings_names import is_topic
 
 _STDOUT: Final = "-"
 _LONGEST_SPAN_MS: Final = 3_600_000
@@ -149,7 +148,7 @@ def _refuse_contradictions(output: str | None, topic: str | None, rate: float | 
         raise click.UsageError("--output and --topic exclude each other: give one of them")
     if topic is None and rate is not None:
         raise click.UsageError("--rate is for --topic only: a file is written at once")
-    if topic is not None and not re.fullmatch(TOPIC_PATTERN, topic):
+    if topic is not None and not is_topic(topic):
         raise click.UsageError(
             f"--topic {topic!r} can't be a topic: allowed are 1 to 249 of A-Z a-z 0-9 . _ -"
         )
