@@ -144,6 +144,8 @@ class TopicFacts(NamedTuple):
     Nothing at all: it is hidden from us, and may not even exist."""
     id: str = ""
     """Kafka's id: a topic created anew has another one. Empty when the cluster has no ids."""
+    in_sync: int | None = None
+    """Replicas in sync of the partition that has the fewest; None when it was not asked for."""
 
     def allows(self, operation: str) -> bool:
         """Whether we may do this, as far as the broker says."""
