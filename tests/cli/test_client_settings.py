@@ -20,7 +20,7 @@ def test_every_wrong_property_is_told_with_all_other_problems() -> None:
     variables = {
         "TRACK_GROUP": "grüp",
         "TRACK_KAFKA_SASL_MECANISM": "PLAIN",
-        "TRACK_KAFKA_BOOTSTRAP_SERVERS": "http://kafka:9092",
+        "TRACK_KAFKA_BOOTSTRAP_SERVERS": "http://kafka.example.com:9092",
         "TRACK_KAFKA_SOCKET_TIMEOUT_MS": "10s",
         "TRACK_CONSUMER_LINGER_MS": "5",
         "TRACK_PRODUCER_ACKS": "1",
@@ -31,7 +31,7 @@ def test_every_wrong_property_is_told_with_all_other_problems() -> None:
     starts = [
         "TRACK_GROUP: group: 'gr\\xfcp' is refused; allowed: text: printable ASCII",
         "TRACK_KAFKA_SASL_MECANISM: kafka.sasl.mecanism: librdkafka has no such property; did you",
-        "TRACK_KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrap.servers: 'http://kafka:9092' is a URL",
+        "TRACK_KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrap.servers: 'http://kafka.example.com:9092' is a URL",
         "TRACK_KAFKA_SOCKET_TIMEOUT_MS: kafka.socket.timeout.ms: the value is refused; allowed: a",
         "TRACK_CONSUMER_LINGER_MS: consumer.linger.ms: is a property of the producer: set it as ",
         "TRACK_PRODUCER_ACKS: producer.acks: can't be set as a client property",
@@ -72,8 +72,11 @@ def test_names_that_a_topic_can_have(name: str) -> None:
 @pytest.mark.parametrize(
     ("servers", "sentence"),
     [
-        ("http://kafka:9092", "'http://kafka:9092' is a URL: write host:port"),
-        ("kafka://me:hunter2@kafka:9092", "'kafka:9092' is a URL"),
+        (
+            "http://kafka.example.com:9092",
+            "'http://kafka.example.com:9092' is a URL: write host:port",
+        ),
+        ("kafka://me:hunter2@kafka.example.com:9092", "'kafka.example.com:9092' is a URL"),
         ("9092", "'9092' is a number: write host:port"),
         (9092, "'9092' is a number"),
         ("kafka", "'kafka' has no port (Kafka's usual one is 9092): write host:port"),
