@@ -50,6 +50,7 @@ CODES: Final = {
     "pipeline.settings.SettingsError": Exit.USAGE,
     "pipeline.lines.UnusableFileError": Exit.USAGE,
     "pipeline.lines.BrokenInputError": Exit.INPUT_OUTPUT,
+    "pipeline.ports.ClientSettingsError": Exit.USAGE,
     "pipeline.ports.FencedError": Exit.FENCED,
     "pipeline.ports.DataLossError": Exit.DATA_LOSS,
     "pipeline.ports.BreakerOpenError": Exit.BREAKER,

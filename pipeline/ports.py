@@ -66,6 +66,10 @@ class RefusedError(TransportError):
     """Kafka refuses for a reason that only the operator can remove: a topic, a right, a limit."""
 
 
+class ClientSettingsError(RefusedError):
+    """The Kafka client refuses its own settings: nothing was asked of Kafka."""
+
+
 class FencedError(TransportError):
     """Another live process uses our transactional id or instance id."""
 
@@ -150,6 +154,8 @@ class TopicFacts(NamedTuple):
     Nothing at all: it is hidden from us, and may not even exist."""
     id: str = ""
     """Kafka's id: a topic created anew has another one. Empty when the cluster has no ids."""
+    in_sync: int | None = None
+    """Replicas in sync of the partition that has the fewest; None when it was not asked for."""
 
     def allows(self, operation: str) -> bool:
         """Whether we may do this, as far as the broker says."""

@@ -7,7 +7,7 @@ problem of every source is reported at once. Secrets are never printed.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,14 +20,15 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from pipeline.core.contract import ContractSettings
-from pipeline.settings_names import TOPIC_PATTERN, Leaf, allowed, leaves
+from pipeline.settings_errors import sentences
+from pipeline.settings_names import LONGEST_TOPIC, NAME_PATTERN, TOPIC_PATTERN, leaves
 from pipeline.settings_properties import Properties, masked
 from pipeline.settings_sources import Assigned, Layers, NamePath
 
-Topic = Annotated[str, StringConstraints(pattern=TOPIC_PATTERN)]
+Topic = Annotated[str, StringConstraints(pattern=TOPIC_PATTERN, max_length=LONGEST_TOPIC)]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
 class _Group(BaseModel):
@@ -107,10 +108,9 @@ class Settings(ContractSettings):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     topics: Topics = Topics()
-    group: str = Field("track-pipeline", min_length=1, description="consumer group")
-    instance_id: str | None = Field(
+    group: Name = Field("track-pipeline", description="consumer group")
+    instance_id: Name | None = Field(
         None,
-        min_length=1,
         description=(
             "name of this worker within its group: the same after a restart, unique among live "
             "workers (two with one name fence each other off). Used as group.instance.id and in "
@@ -127,9 +127,8 @@ class Settings(ContractSettings):
             "when they end; each adds `-<number>` to the instance"
         ),
     )
-    transactional_id_prefix: str = Field(
+    transactional_id_prefix: Name = Field(
         "track",
-        min_length=1,
         description="first part of the transactional id `<prefix>.<group>.<instance>`",
     )
     delivery: Literal["exactly-once", "at-least-once"] = Field(
@@ -256,7 +255,7 @@ def load_settings(
     try:
         settings = Settings.model_validate(_nested(layers.assigned))
     except ValidationError as error:
-        problems += _sentences(error, layers.assigned)
+        problems += sentences(error, Settings, layers.assigned)
     if problems:
         raise SettingsError(problems)
     settings._sources.update({".".join(path): a.source for path, a in layers.assigned.items()})  # noqa: SLF001  our own
@@ -271,37 +270,3 @@ def _nested(assigned: Mapping[NamePath, Assigned]) -> dict[str, Any]:
             table = table.setdefault(name, {})
         table[path[-1]] = value
     return root
-
-
-def _sentences(error: ValidationError, assigned: Mapping[NamePath, Assigned]) -> Iterator[str]:
-    by_path = {leaf.path: leaf for leaf in leaves(Settings)}
-    for details in error.errors(include_url=False, include_input=True):
-        if details["type"] == "extra_forbidden":
-            continue  # told already, with the nearest name
-        yield _sentence(details, by_path, assigned)
-
-
-def _sentence(
-    details: ErrorDetails, by_path: Mapping[NamePath, Leaf], assigned: Mapping[NamePath, Assigned]
-) -> str:
-    place = tuple(str(part) for part in details["loc"] if part != "[key]")
-    prefixes = [place[:length] for length in range(len(place), 0, -1)]
-    sources = sorted({a.source for path, a in assigned.items() if path[: len(place)] == place})
-    source = next((assigned[path].source for path in prefixes if path in assigned), None)
-    source = source or ", ".join(sources)
-    name = ".".join(place)
-    if "ctx" in details and isinstance(cause := details["ctx"].get("error"), ValueError):
-        return f"{source}: {name}: {cause}"
-    leaf = next((by_path[path] for path in prefixes if path in by_path), None)
-    wanted = allowed(leaf.field) if leaf else "a table of settings"
-    if details["type"] == "missing":
-        return f"{source}: {name}: is missing; allowed: {wanted}"
-    shown = _short(details["input"])
-    return f"{source}: {name}: {shown} is refused; allowed: {wanted}"
-
-
-def _short(value: object) -> str:
-    """The value as it was written, in one short line."""
-    longest = 60
-    text = ascii(value)
-    return text if len(text) <= longest else f"{text[:longest]}…"

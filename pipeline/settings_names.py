@@ -8,6 +8,7 @@ that messages, the settings table and the model can't disagree.
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
@@ -32,9 +33,13 @@ FLAGS: Final = {
 }
 """The settings that also have a flag."""
 
-TOPIC_PATTERN: Final = r"^[A-Za-z0-9._-]{1,249}$"
+TOPIC_PATTERN: Final = r"^(?:\.{0,2}[A-Za-z0-9_-][A-Za-z0-9._-]*|\.{3}[A-Za-z0-9._-]*)$"
+LONGEST_TOPIC: Final = 249
+NAME_PATTERN: Final = r"^[!-~](?:[ -~]*[!-~])?$"
+"""What Kafka, or its client, can carry everywhere: else it is found out at the first commit."""
 _PATTERNS: Final = {
-    TOPIC_PATTERN: "1 to 249 of the characters A-Z a-z 0-9 . _ -",
+    TOPIC_PATTERN: "1 to 249 of the characters A-Z a-z 0-9 . _ -, but not . or ..",
+    NAME_PATTERN: "printable ASCII without outer spaces",
     "^[A-Z]{3}$": "three capital letters such as EUR",
 }
 _PLAIN_TYPES: Final[dict[Any, str]] = {
@@ -119,6 +124,11 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         return f"; did you mean {folded[close[0]]}?"
     few = 12
     return f"; valid: {', '.join(names)}" if len(names) <= few else ""
+
+
+def is_topic(name: str) -> bool:
+    """Whether Kafka takes a name for a topic."""
+    return len(name) <= LONGEST_TOPIC and re.fullmatch(TOPIC_PATTERN, name) is not None
 
 
 def allowed(field: FieldInfo) -> str:

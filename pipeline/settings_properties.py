@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, ValidationError, ValidationInfo
+from pydantic import BeforeValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails
+
+from pipeline.settings_client import problem as client_problem
+from pipeline.settings_servers import SERVERS, servers_problem
 
 _FIXED: Final = "exactly-once delivery depends on it, so it is fixed"
 OWNED: Final = {
@@ -27,6 +30,7 @@ OWNED: Final = {
     "acks": _FIXED,
     "request.required.acks": _FIXED,
     "delivery.report.only.error": _FIXED,
+    "allow.auto.create.topics": "topics are created by `track-pipeline topics create` only",
     "partitioner": "the output partition follows the input's, as the contract says",
 }
 """librdkafka properties that the delivery guarantee decides, and what to do instead."""
@@ -91,52 +95,63 @@ _VERIFICATION: Final = {
     "ssl.endpoint.identification.algorithm": frozenset({"https"}),
 }
 """Property → the values with which the broker's certificate and its name are checked."""
+_UNVERIFIED: Final = (
+    "turns the verification of the broker's certificate off, so that anyone could pose as "
+    f"the broker: remove it, or say that it is meant with {ALLOW_UNVERIFIED_TLS} = true"
+)
 
 
-def _not_owned(name: str) -> str:
-    if name in OWNED:
-        message = f"can't be set as a client property: {OWNED[name]}"
-        raise ValueError(message)
-    return name
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str | int | float):
-        return str(value)
-    message = "must be text, a number, true or false"
-    raise ValueError(message)
-
-
-def _verified(properties: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-    """Refuse what turns TLS verification off, unless it was said to be meant."""
-    off = [] if info.data.get(ALLOW_UNVERIFIED_TLS) else list(_unverified(properties))
-    if off:
-        cause = ValueError(
-            "turns the verification of the broker's certificate off, so that anyone could pose as "
-            f"the broker: remove it, or say that it is meant with {ALLOW_UNVERIFIED_TLS} = true"
-        )
+def _read(value: object, info: ValidationInfo) -> object:
+    """The properties of a table as text; ValidationError with every wrong one."""
+    if not isinstance(value, dict):
+        return value
+    table = str(info.field_name)
+    properties = {name: _as_text(given) for name, given in value.items()}
+    wrong = {
+        name: cause
+        for name, text in properties.items()
+        if (cause := _problem(table, name, text)) is not None
+    }
+    if not info.data.get(ALLOW_UNVERIFIED_TLS):
+        wrong |= dict.fromkeys(_unverified(properties), _UNVERIFIED)
+    for name in SERVERS & properties.keys() - wrong.keys():
+        cause = servers_problem(properties[name] or "", properties.get("security.protocol"))
+        wrong |= {} if cause is None else {name: cause}
+    if wrong:
         raise ValidationError.from_exception_data(
             "Properties",
             [
-                InitErrorDetails(type="value_error", loc=(name,), input=None, ctx={"error": cause})
-                for name in off
+                InitErrorDetails(
+                    type="value_error", loc=(name,), input=None, ctx={"error": ValueError(cause)}
+                )
+                for name, cause in wrong.items()
             ],
         )
     return properties
 
 
-def _unverified(properties: Mapping[str, str]) -> Iterator[str]:
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def _problem(table: str, name: str, text: str | None) -> str | None:
+    if name in OWNED:
+        return f"can't be set as a client property: {OWNED[name]}"
+    if text is None:
+        return "must be text, a number, true or false"
+    return client_problem(table, name, text)
+
+
+def _unverified(properties: Mapping[str, str | None]) -> Iterator[str]:
     for name, values in _VERIFICATION.items():
-        if name in properties and properties[name].strip().lower() not in values:
+        value = properties.get(name)
+        if value is not None and value.strip().lower() not in values:
             yield name
 
 
-Properties = Annotated[
-    dict[Annotated[str, AfterValidator(_not_owned)], Annotated[str, BeforeValidator(_as_text)]],
-    AfterValidator(_verified),
-]
+Properties = Annotated[dict[str, str], BeforeValidator(_read)]
 """librdkafka properties by their own dotted names."""
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
+from pipeline.settings_client import named_by_variable
 from pipeline.settings_names import (
     PREFIX,
     Leaf,
@@ -142,7 +143,7 @@ class Layers:
                 self._assign_text(leaf, text, source)
                 return True
             if leaf.is_map and variable.startswith(f"{leaf.variable}_"):
-                name = variable.removeprefix(leaf.variable).strip("_").lower().replace("_", ".")
+                name = named_by_variable(variable.removeprefix(leaf.variable).strip("_").lower())
                 if variable.endswith(FILE_SUFFIX) and name not in ENDS_IN_FILE:
                     return False
                 self._assign(leaf, (*leaf.path, name), text, source)

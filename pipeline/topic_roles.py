@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from pipeline.replay.plan import OF_REPLAY, PLANS_TOPIC
 from pipeline.settings import SettingsError, Topics
-from pipeline.settings_names import TOPIC_PATTERN
+from pipeline.settings_names import is_topic
 from pipeline.topics import LEDGER_SUFFIX
 
 RAW: Final = "the raw topic"
@@ -38,7 +37,7 @@ def refuse_role(option: str, name: str, topics: Topics, *, but: str = "", hint: 
 
     `but` is the one role that it may have; `hint` says what else there is to do.
     """
-    if not re.fullmatch(TOPIC_PATTERN, name):
+    if not is_topic(name):
         allowed = "allowed are 1 to 249 of A-Z a-z 0-9 . _ -"
         raise SettingsError([f"{option} {name!r} can't be a topic: {allowed}"])
     role = role_of(name, topics)

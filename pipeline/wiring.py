@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pipeline import __version__
 from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
+from pipeline.core.readable import escaped
 from pipeline.core.record import Role
 from pipeline.core.tally import Tally
 from pipeline.deadletters.again import Again
@@ -59,15 +61,21 @@ class WallClock:
         return time.time_ns() // 1_000_000
 
 
+def told_on_standard_error(sentence: str) -> None:
+    """Where every command says what it waits for."""
+    sys.stderr.write(escaped(f"track-pipeline: {sentence}") + "\n")
+    sys.stderr.flush()
+
+
 def topic_names(settings: Settings) -> TopicNames:
     """The topics that the settings name."""
     topics = settings.topics
     return TopicNames(topics.raw, topics.enriched, topics.dead_letter, topics.identify)
 
 
-def admin(settings: Settings) -> Admin:
-    """The cluster that the settings name."""
-    return Admin(settings.kafka, settings.startup_timeout_s)
+def admin(settings: Settings, on_wait: Callable[[str], None] = told_on_standard_error) -> Admin:
+    """The cluster that the settings name; `on_wait` hears what a longer wait is for."""
+    return Admin(settings.kafka, settings.startup_timeout_s, on_wait)
 
 
 def range_reader(settings: Settings) -> RangeReader:
@@ -96,8 +104,8 @@ def checked_topics(
     """
     for sentence in weaknesses(settings.kafka, settings.consumer, settings.producer):
         warn(sentence)
-    cluster = admin(settings)
-    if not cluster.wait_until_reachable(warn, stop):
+    cluster = admin(settings, warn)
+    if not cluster.wait_until_reachable(stop):
         return {}
     names = topic_names(settings)
     facts = cluster.topics(names)

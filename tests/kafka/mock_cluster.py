@@ -49,7 +49,7 @@ class Api(IntEnum):
 
 
 @cache
-def _library() -> Any:
+def library() -> Any:
     """The client's own shared library, the instance that it has loaded."""
     folder = Path(confluent_kafka.__file__).parent.with_name("confluent_kafka.libs")
     (path,) = folder.glob("librdkafka-*")
@@ -65,7 +65,7 @@ class MockCluster:
     """A cluster of so many brokers; a context manager that ends it."""
 
     def __init__(self, brokers: int = 1) -> None:
-        self._library = _library()
+        self._library = library()
         text = ctypes.create_string_buffer(_ERROR_TEXT_BYTES)
         config = ctypes.c_void_p(self._library.rd_kafka_conf_new())
         settings = {b"test.mock.num.brokers": str(brokers).encode(), b"log_level": _NO_LOG}
@@ -110,6 +110,10 @@ class MockCluster:
     def fail_topic(self, name: str, code: int) -> None:
         """Answer every question for this topic with a code; 0 ends that."""
         self._call("topic_set_error", name.encode(), code)
+
+    def lose_leader(self, topic: str, partition: int) -> None:
+        """Let a partition have no leader."""
+        self._must("partition_set_leader", topic.encode(), partition, -1)
 
     def push(
         self, api: Api, codes: Sequence[int], *, delay_ms: int = 0, broker: int = ONLY

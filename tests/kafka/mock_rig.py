@@ -38,7 +38,6 @@ _QUICK: Final = {
     "kafka.reconnect.backoff.ms": "10",
     "kafka.reconnect.backoff.max.ms": "50",
     "kafka.topic.metadata.refresh.fast.interval.ms": "10",
-    "kafka.allow.auto.create.topics": "false",
     "batch.linger_ms": "2000",
     "startup_timeout_s": "10",
 }

@@ -255,9 +255,9 @@ def test_output_topic_deleted_while_running(
 
 
 def test_bad_client_setting(pipeline: Pipeline) -> None:
-    """A property that librdkafka does not know is named."""
-    said = _ends(pipeline, Exit.KAFKA, kafka_no_such_thing="1")
-    assert 'No such configuration property: "no.such.thing"' in said
+    """Properties that do not fit together are a wrong setting: a restart would not help."""
+    said = _ends(pipeline, Exit.USAGE, consumer_fetch_max_bytes="100")
+    assert "`fetch.max.bytes` must be >= `message.max.bytes`" in said
 
 
 def test_check_and_topics_create(bare_pipeline: Pipeline, tmp_path: Path) -> None:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple, TypeVar
+from contextlib import AbstractContextManager
+from typing import Final, NamedTuple, TypeVar
 
-from confluent_kafka import (
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
-from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin._listoffsets import OffsetSpec
-from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
 from pipeline.edges.kafka.committed import CommittedOffsets
-from pipeline.edges.kafka.diagnosis import diagnosis
+from pipeline.edges.kafka.diagnosis import Address, diagnosis
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
-from pipeline.edges.kafka.topic_ids import topic_id
+from pipeline.edges.kafka.partitions import partitions_of
+from pipeline.edges.kafka.topic_facts import broker_config, facts_of
+from pipeline.edges.kafka.waiting import Say, say_nothing, told
 from pipeline.ports import Stop, TopicFacts, TopicSpec, TransportError
 
 _ASK_EVERY_S: Final = 1.0
@@ -51,56 +46,60 @@ class Progress(NamedTuple):
     total: int
 
 
-def _facts_of(topic: Any) -> TopicFacts:  # noqa: ANN401  the client's, whose stubs are wrong
-    """Without the topic's settings."""
-    replicas = min((len(each.replicas) for each in topic.partitions), default=0)
-    allowed = topic.authorized_operations
-    operations = None if allowed is None else frozenset(each.name for each in allowed)
-    return TopicFacts(topic.name, len(topic.partitions), replicas, {}, operations, topic_id(topic))
-
-
 class Admin:
     """Asks and changes a cluster; every method raises TransportError with a sentence."""
 
-    def __init__(self, kafka: LibrdkafkaConfig, timeout_s: float) -> None:
+    def __init__(
+        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: Say = say_nothing
+    ) -> None:
+        """`on_wait` hears in a sentence, from another thread, what a longer wait is for."""
         self._timeout_s = timeout_s
         self._kafka = kafka
         self._servers = str(kafka.get("bootstrap.servers", ""))
+        self._on_wait = on_wait
         self._causes = Causes()
+        self._brokers: dict[int, Address] = {}
         self._offsets_of: dict[str, CommittedOffsets] = {}
         self._client = make_admin(plain_config(kafka), self._causes)
 
-    def wait_until_reachable(
-        self, on_wait: Callable[[str], None] | None = None, stop: Stop | None = None
-    ) -> int:
-        """Wait for the cluster to answer; the number of brokers, 0 after a stop was asked for.
-
-        `on_wait` hears once, in a sentence, that it does not answer at once.
-        """
+    def wait_until_reachable(self, stop: Stop | None = None) -> int:
+        """Wait for the cluster to answer; the number of brokers, 0 after a stop was asked for."""
         deadline = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                return len(self._client.list_topics(timeout=_ASK_EVERY_S).brokers)
-            except KafkaException as error:
-                known = refusal(kafka_error(error), "asking the cluster")
-                if known is not None:
-                    raise known from error
-                self._client.poll(0)  # the error callback runs only inside poll
+        with self.told(f"Kafka does not answer yet at {self._servers}"):
+            while not self._ask_for_brokers():
                 if stop is not None and stop.is_set():
                     return 0
                 if time.monotonic() > deadline:
-                    raise self._unreachable() from error
-                if on_wait is not None:
-                    on_wait(
-                        f"Kafka does not answer yet at {self._servers}"
-                        f"{diagnosis(self._kafka, self._causes)}"
-                    )
-                    on_wait = None
+                    raise self._unreachable()
+        return len(self._brokers)
+
+    def _ask_for_brokers(self) -> bool:
+        """Whether the cluster says which brokers it has."""
+        try:
+            found = self._client.list_topics(timeout=_ASK_EVERY_S).brokers
+        except KafkaException as error:
+            known = refusal(kafka_error(error), "asking the cluster")
+            if known is not None:
+                raise known from error
+            return False
+        self._brokers = {number: (str(each.host), each.port) for number, each in found.items()}
+        if not found:
+            time.sleep(_ASK_AGAIN_S)  # a broker that has just started may know of none
+        return bool(found)
+
+    def told(self, what: str, why: Callable[[], str] | None = None) -> AbstractContextManager[None]:
+        """Tell of a wait in the body, with its cause: what keeps us from the brokers, or `why`."""
+        return told(self._on_wait, what, why or self.cause)
+
+    def cause(self) -> str:
+        """`: <what keeps us from the brokers, and what to do>`, or nothing."""
+        self._client.poll(0)  # the error callback runs only inside poll
+        return diagnosis(self._kafka, self._causes, list(self._brokers.values()))
 
     def _unreachable(self) -> TransportError:
         if self._causes.last is None:
             self._client.poll(_LAST_WORD_S)  # a login that was slow may fail just now
-        why = diagnosis(self._kafka, self._causes) or (
+        why = self.cause() or (
             ": is the address right (kafka.bootstrap.servers, TRACK_KAFKA_BOOTSTRAP_SERVERS), and "
             "do security.protocol and credentials fit?"
         )
@@ -111,56 +110,30 @@ class Admin:
     def _patiently(self, call: Callable[[], _Answer], what: str) -> _Answer:
         """Make the call again while the cluster is only not ready yet."""
         deadline = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                return call()
-            except KafkaException as error:
-                passing = kafka_error(error).code() in _PASSING
-                if not passing or time.monotonic() > deadline:
-                    raise self._sentence(error, what) from error
-                time.sleep(_ASK_AGAIN_S)
+        with self.told(f"still {what}"):
+            while True:
+                try:
+                    return call()
+                except KafkaException as error:
+                    passing = kafka_error(error).code() in _PASSING
+                    if not passing or time.monotonic() > deadline:
+                        raise self._sentence(error, what) from error
+                    time.sleep(_ASK_AGAIN_S)
 
     def topics(self, names: Iterable[str]) -> dict[str, TopicFacts]:
         """The facts of those of the topics that exist, or that one may not see."""
         wanted = list(names)
-        return self._patiently(lambda: self._facts(wanted), "asking for the topics")
-
-    def _facts(self, wanted: list[str]) -> dict[str, TopicFacts]:
-        facts = {}
-        answers = self._client.describe_topics(
-            TopicCollection(wanted),
-            include_authorized_operations=True,
-            request_timeout=self._timeout_s,
+        return self._patiently(
+            lambda: facts_of(self._client, wanted, self._timeout_s), "asking for the topics"
         )
-        for name, future in answers.items():
-            try:
-                facts[name] = _facts_of(future.result())
-            except KafkaException as error:
-                code = kafka_error(error).code()
-                if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                    facts[name] = TopicFacts(name, 0, 0, {}, frozenset())
-                elif code != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise
-        configs = self._configs([name for name, topic in facts.items() if topic.partitions])
-        return {name: topic._replace(config=configs.get(name, {})) for name, topic in facts.items()}
 
-    def _configs(self, names: list[str]) -> dict[str, dict[str, str]]:
-        if not names:
-            return {}
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-        answers = self._client.describe_configs(resources, request_timeout=self._timeout_s)
-        configs = {}
-        for resource, future in answers.items():
-            try:
-                entries: dict[str, Any] = future.result()
-            except KafkaException as error:
-                if kafka_error(error).code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                    raise
-                continue  # without DESCRIBE_CONFIGS the topic's settings stay unknown
-            configs[resource.name] = {
-                name: entry.value for name, entry in entries.items() if entry.value is not None
-            }
-        return configs
+    def broker_config(self) -> dict[str, str]:
+        """The settings of one of the brokers; empty when we may not see them."""
+        broker = next(iter(self._brokers), -1)
+        return self._patiently(
+            lambda: broker_config(self._client, broker, self._timeout_s),
+            "asking for the settings of a broker",
+        )
 
     def progress(self, group: str, topic: str) -> Progress:
         """How far a group has committed a topic."""
@@ -233,8 +206,8 @@ class Admin:
         return {place.partition: future.result().offset for place, future in answers.items()}
 
     def _places(self, topic: str) -> list[TopicPartition]:
-        known = self._client.list_topics(topic, timeout=self._timeout_s).topics[topic]
-        return [TopicPartition(topic, number) for number in known.partitions]
+        numbers = partitions_of(self._client, topic, self._timeout_s, self._causes)
+        return [TopicPartition(topic, number) for number in numbers]
 
     def create(self, topics: Iterable[TopicSpec]) -> list[str]:
         """Create topics, and wait until they can be used; the names of those that are new."""
@@ -247,6 +220,10 @@ class Admin:
             )
             for topic in topics
         ]
+        with self.told("still creating the topics"):
+            return self._created(new)
+
+    def _created(self, new: list[NewTopic]) -> list[str]:
         created = []
         for name, future in self._client.create_topics(
             new, operation_timeout=self._timeout_s, request_timeout=self._timeout_s
@@ -283,6 +260,9 @@ class Admin:
 
     def _sentence(self, error: KafkaException, what: str) -> TransportError:
         inner = kafka_error(error)
-        return refusal(inner, what) or TransportError(
-            f"{what}: {reason(inner)}{self._causes.sentence()}"
-        )
+        known = refusal(inner, what)
+        if known is not None:
+            return known
+        # What the client finds out by itself is that time is over; the cause says more.
+        cause = self.cause() if inner.code() < 0 else ""
+        return TransportError(f"{what}{cause or f': {reason(inner)}'}")

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from pipeline.edges.kafka.errors import reason
-from pipeline.ports import RefusedError
+from pipeline.ports import ClientSettingsError
 
 LibrdkafkaConfig = Mapping[str, str | int | float | bool]
 
@@ -46,6 +46,13 @@ _SHARED: Final[dict[str, Any]] = {
     # Say at once when a broker's name or port is wrong, instead of for ever "timed out".
     "socket.connection.setup.timeout.ms": 10_000,
 }
+_CREATES_NOTHING: Final[dict[str, Any]] = {
+    # Asking for a topic, or writing to it, must never create it: where brokers create topics by
+    # themselves, one that was deleted would come back with their defaults. (Of producers and admin
+    # clients librdkafka allows it unless told otherwise.)
+    "allow.auto.create.topics": False,
+}
+"""Of every client, whatever the settings say."""
 _STRATEGY: Final = "partition.assignment.strategy"
 _CONSUMER: Final[dict[str, Any]] = {
     _STRATEGY: "cooperative-sticky",
@@ -139,9 +146,9 @@ def plain_config(shared: LibrdkafkaConfig) -> dict[str, Any]:
 
 
 def make_consumer(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> Consumer:
-    """A consumer; RefusedError when librdkafka does not take the configuration."""
+    """A consumer; ClientSettingsError when librdkafka does not take the configuration."""
     try:
-        return Consumer({**config, "error_cb": on_error}, logger=CLIENT_LOG)
+        return Consumer({**config, **_CREATES_NOTHING, "error_cb": on_error}, logger=CLIENT_LOG)
     except _BAD_CONFIG as error:
         raise _bad_config(error, config) from error
 
@@ -152,33 +159,35 @@ def make_producer(
     on_delivery: Callable[[KafkaError | None, Any], None] | None = None,
     log: logging.Logger = CLIENT_LOG,
 ) -> Producer:
-    """A producer; RefusedError when librdkafka does not take the configuration."""
+    """A producer; ClientSettingsError when librdkafka does not take the configuration."""
     callbacks: dict[str, Any] = {"error_cb": on_error}
     if on_delivery is not None:
         callbacks["on_delivery"] = on_delivery
     try:
-        return Producer({**config, **callbacks}, logger=log)
+        return Producer({**config, **_CREATES_NOTHING, **callbacks}, logger=log)
     except _BAD_CONFIG as error:
         raise _bad_config(error, config) from error
 
 
 def make_admin(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> AdminClient:
-    """An admin client; RefusedError when librdkafka does not take the configuration."""
+    """An admin client; ClientSettingsError when librdkafka does not take the configuration."""
     callbacks: dict[str, Any] = {"error_cb": on_error}
     try:
-        return AdminClient({**config, **callbacks}, logger=CLIENT_LOG)
+        return AdminClient({**config, **_CREATES_NOTHING, **callbacks}, logger=CLIENT_LOG)
     except _BAD_CONFIG as error:
         raise _bad_config(error, config) from error
 
 
-def _bad_config(error: Exception, config: Mapping[str, Any]) -> RefusedError:
+def _bad_config(error: Exception, config: Mapping[str, Any]) -> ClientSettingsError:
     detail = error.args[0]
     text = reason(detail) if isinstance(detail, KafkaError) else str(detail)
     for name, value in config.items():
         # OpenSSL's own words for a file that can't be read are "BIO lib".
         if name.endswith((".location", ".file")) and (why := _unreadable(str(value))):
             text = f"{name}: {value} can't be read, {why}"
-    return RefusedError(f"librdkafka refuses its configuration ({text}): correct the setting")
+    return ClientSettingsError(
+        f"librdkafka refuses its configuration ({text}): correct the setting"
+    )
 
 
 def _unreadable(path: str) -> str | None:

@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,8 @@ from pipeline.edges.kafka.bounded import BoundedCalls
 from pipeline.edges.kafka.errors import Causes, reason
 from pipeline.ports import OutcomeUnknownError
 
+Address = tuple[str, int]
+"""Host and port."""
 _LIMIT_S: Final = 6.0
 _LOOKED_AT: Final = 3
 _USUAL_PORT: Final = 9092
@@ -33,6 +35,10 @@ _LONGEST_ANSWER: Final = 65_536
 _NOISE: Final = re.compile(r"^\w+: |\w+://\S+: | \(after \d+ms in state \w+\)$")
 """What the client puts around a cause: its code, the connection, the time."""
 
+_ADVERTISED: Final = re.compile(r"(?P<host>[\w.-]+|\[[\w:.%]+\]):(?P<port>\d{1,5})/\d+: ")
+"""How the client calls a broker that another one has told it of; those of the settings have
+`/bootstrap` in the place of the number."""
+
 
 class _Answer(NamedTuple):
     """What a broker says of a login by some mechanism."""
@@ -41,17 +47,18 @@ class _Answer(NamedTuple):
     mechanisms: list[str]
 
 
-def diagnosis(kafka: Mapping[str, Any], causes: Causes) -> str:
-    """`: <what is wrong, what to do>`, or nothing when neither we nor the client know."""
-    found: list[str | None] = []
-    calls = BoundedCalls()
-    # An address that can't be one is a ValueError or an OverflowError.
-    with contextlib.suppress(OutcomeUnknownError, OSError, ValueError, OverflowError):
-        for address in _addresses(kafka)[:_LOOKED_AT]:
-            calls.call(partial(_look_at, address, kafka, found), _LIMIT_S, "")
-    calls.end()
-    if None not in found:
-        return f": {found[0]}" if found else causes.sentence()
+def diagnosis(kafka: Mapping[str, Any], causes: Causes, advertised: Sequence[Address] = ()) -> str:
+    """`: <what is wrong, what to do>`, or nothing when neither we nor the client know.
+
+    `advertised` are the addresses by which the brokers call themselves, where that is known.
+    """
+    found = _looked_at(_addresses(kafka), lambda address: _fault(address, kafka))
+    well = [address for address, fault in found if fault is None]
+    if not well:
+        return f": {found[0][1]}" if found else causes.sentence()
+    elsewhere = _elsewhere(well[0], advertised or _named_in(causes))
+    if elsewhere is not None:
+        return f": {elsewhere}"
     # One of them is well as far as can be seen from outside: it is the login.
     last = causes.last
     if last is None or last.code() != KafkaError._AUTHENTICATION:  # noqa: SLF001  the client's name
@@ -59,7 +66,7 @@ def diagnosis(kafka: Mapping[str, Any], causes: Causes) -> str:
     return f": {_login_fault(last, kafka)}"
 
 
-def _addresses(kafka: Mapping[str, Any]) -> list[tuple[str, int]]:
+def _addresses(kafka: Mapping[str, Any]) -> list[Address]:
     """The brokers to begin with; a scheme before the name is allowed."""
     servers = str(kafka.get("bootstrap.servers") or kafka.get("metadata.broker.list") or "")
     found = []
@@ -71,13 +78,63 @@ def _addresses(kafka: Mapping[str, Any]) -> list[tuple[str, int]]:
     return found
 
 
-def _look_at(address: tuple[str, int], kafka: Mapping[str, Any], found: list[str | None]) -> None:
-    """Add what is wrong with a broker, or None."""
-    found.append(_fault(address, kafka))
+def _looked_at(
+    addresses: Sequence[Address], fault: Callable[[Address], str | None]
+) -> list[tuple[Address, str | None]]:
+    """The first addresses, each with what is wrong with it, or None."""
+    found: list[tuple[Address, str | None]] = []
+
+    def look(address: Address) -> None:
+        found.append((address, fault(address)))
+
+    calls = BoundedCalls()
+    # An address that can't be one is a ValueError or an OverflowError.
+    with contextlib.suppress(OutcomeUnknownError, OSError, ValueError, OverflowError):
+        for address in addresses[:_LOOKED_AT]:
+            calls.call(partial(look, address), _LIMIT_S, "")
+    calls.end()
+    return found
 
 
-def _fault(address: tuple[str, int], kafka: Mapping[str, Any]) -> str | None:
-    name = f"{address[0]}:{address[1]}"
+def _named_in(causes: Causes) -> list[Address]:
+    """The broker that the client failed to reach, when it knows it by the broker's own word."""
+    named = None if causes.last is None else _ADVERTISED.search(causes.last.str())
+    return [] if named is None else [(named["host"].strip("[]"), int(named["port"]))]
+
+
+def _elsewhere(answering: Address, advertised: Sequence[Address]) -> str | None:
+    """That a broker answers, but names an address for itself or another that we can't reach."""
+    found = _looked_at(advertised, _out_of_reach)
+    wrong = next(((address, why) for address, why in found if why is not None), None)
+    if wrong is None:
+        return None
+    address, why = wrong
+    whom = "itself" if len(advertised) == 1 else "one of the brokers"
+    return (
+        f"the broker at {_name(answering)} answers and calls {whom} {_name(address)}, {why}: "
+        "correct its advertised.listeners, or make that address known and reachable from here"
+    )
+
+
+def _out_of_reach(address: Address) -> str | None:
+    try:
+        tls.connected(address).close()
+    except ConnectionRefusedError:
+        return "where nothing listens"
+    except socket.gaierror:
+        return "a name that is not known here"
+    except OSError:
+        return "which can't be reached from here"
+    return None
+
+
+def _name(address: Address) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _fault(address: Address, kafka: Mapping[str, Any]) -> str | None:
+    name = _name(address)
     try:
         plain = tls.connected(address)
     except ConnectionRefusedError:
@@ -93,7 +150,7 @@ def _fault(address: tuple[str, int], kafka: Mapping[str, Any]) -> str | None:
 
 
 def _fault_of_connection(
-    plain: socket.socket, address: tuple[str, int], kafka: Mapping[str, Any]
+    plain: socket.socket, address: Address, kafka: Mapping[str, Any]
 ) -> str | None:
     if not tls.uses_tls(kafka):
         if tls.speaks_tls(address):

@@ -24,6 +24,7 @@ from pipeline.edges.kafka.clients import make_admin, plain_config
 from pipeline.edges.kafka.committed import committed
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import Causes
+from pipeline.edges.kafka.partitions import partitions_of
 from pipeline.edges.kafka.reader import read_committed
 from pipeline.ports import DataLossError
 
@@ -124,8 +125,9 @@ class StartPositions:
         Asked of the consumer, inside its rebalance callback, it would make the consumer's next
         callback abort the whole process (confluent-kafka 2.16).
         """
-        client = make_admin(plain_config(self._kafka), Causes())
-        return list(client.list_topics(topic, timeout=self._timeout_s).topics[topic].partitions)
+        causes = Causes()
+        client = make_admin(plain_config(self._kafka), causes)
+        return partitions_of(client, topic, self._timeout_s, causes)
 
     def _resolve(self, consumer: Consumer, place: TopicPartition, start: int) -> int:
         low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)

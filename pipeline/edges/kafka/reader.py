@@ -18,6 +18,7 @@ from confluent_kafka import (
 from pipeline.core.record import INVALID_HEADERS, Record, new_tuple
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
 from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason
+from pipeline.edges.kafka.partitions import partitions_of
 from pipeline.ports import TransportError
 
 CHUNK: Final = 100
@@ -66,10 +67,7 @@ def make_reader(kafka: LibrdkafkaConfig, causes: Causes, group: str = _GROUP) ->
 
 
 def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> Iterator[Record]:
-    metadata = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
-    if metadata.error is not None:
-        raise in_transaction(KafkaException(metadata.error), f"reading topic {topic}")
-    open_ends = set(metadata.partitions)
+    open_ends = set(partitions_of(consumer, topic, timeout_s, causes))
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in open_ends])
     deadline = time.monotonic() + timeout_s
     while open_ends:

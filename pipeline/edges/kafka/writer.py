@@ -21,6 +21,7 @@ from pipeline.edges.kafka.clients import ConnectionLog, make_producer
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.edges.kafka.partitioner import PartitionMap
+from pipeline.edges.kafka.partitions import partitions_of
 from pipeline.edges.kafka.undelivered import Undelivered
 from pipeline.ports import (
     AbortableError,
@@ -113,17 +114,9 @@ class Writer(ABC):
         """Give the batch up."""
 
     def count_partitions(self, topic: str) -> int:
-        """Partitions of a topic as they are now; RefusedError when there is no such topic."""
-        try:
-            found = self.producer.list_topics(topic, self.config.startup_timeout_s).topics[topic]
-        except KafkaException as error:
-            text = f"asking for topic {topic}: {reason(kafka_error(error))}"
-            raise OutcomeUnknownError(f"{text}{self.causes.sentence()}") from error
-        if found.error is not None:
-            what = f"asking for topic {topic}"
-            known = refusal(found.error, what)
-            raise known or OutcomeUnknownError(f"{what}: {reason(found.error)}")
-        return len(found.partitions)
+        """Number of partitions of a topic now; RefusedError when there is no such topic."""
+        timeout_s = self.config.startup_timeout_s
+        return len(partitions_of(self.producer, topic, timeout_s, self.causes))
 
     def _partition_maps(self) -> dict[Role, PartitionMap]:
         counts = {role: self.count_partitions(topic) for role, topic in self.config.topics.items()}

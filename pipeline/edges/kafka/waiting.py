@@ -1,0 +1,71 @@
+"""A word on a wait that takes longer than a moment, with its cause when that can be found."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+FIRST_WORD_S: Final = 1.0
+_CAUSE_S: Final = 1.5
+"""How long the first word waits for its cause; a cause that comes later is a second word."""
+
+Say = Callable[[str], None]
+
+
+def say_nothing(_sentence: str) -> None:
+    """For clients whose waits are told by somebody else."""
+
+
+class _Wait:
+    """One wait: what is said of it, and that nothing is said after its end."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._lock = threading.Lock()
+        self.over = threading.Event()
+        self.explained = threading.Event()
+
+    def say(self, sentence: str) -> None:
+        """Say it, unless the wait is over."""
+        # A standard error that is closed is no reason to fail in a thread of our own.
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            if not self.over.is_set():
+                self._say(sentence)
+
+    def end(self) -> None:
+        """From now on nothing is said."""
+        with self._lock:
+            self.over.set()
+
+
+@contextmanager
+def told(say: Say, what: str, why: Callable[[], str]) -> Iterator[None]:
+    """While the body runs for longer than a moment: say `<what><why>`, once.
+
+    `why` may take long, and runs in a thread of its own; it gives `: <cause>`, or nothing.
+    """
+    if say is say_nothing:
+        yield
+        return
+    wait = _Wait(say)
+
+    def explain() -> None:
+        if wait.over.wait(FIRST_WORD_S):
+            return
+        threading.Thread(target=say_unexplained, name="kafka-wait", daemon=True).start()
+        cause = why()
+        wait.explained.set()
+        wait.say(f"{what}{cause}")
+
+    def say_unexplained() -> None:
+        if not wait.explained.wait(_CAUSE_S):
+            wait.say(what)
+
+    threading.Thread(target=explain, name="kafka-wait", daemon=True).start()
+    try:
+        yield
+    finally:
+        wait.end()
