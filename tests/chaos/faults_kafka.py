@@ -22,6 +22,7 @@ _DOWN_S: Final = (0.5, 4.0)
 _REFUSED_S: Final = 4.0
 _FUTURE_RECORDS: Final = 3
 _AN_HOUR_MS: Final = "3600000"
+_REFUSED_TIME: Final = "INVALID_TIMESTAMP"
 _SIZE_LIMIT: Final = "max.message.bytes"
 _SMALL: Final = {"enriched": "4000", "dead_letter": "2000"}
 """Bytes that a batch may have; most single records have less."""
@@ -206,11 +207,13 @@ def _lowered(world: World, role: str) -> Iterator[str]:
 
 
 def future_record(world: World) -> None:
-    """Records two hours ahead, which an output topic refuses."""
+    """Records two hours ahead, which an output topic refuses; nobody may stop over them."""
     topic = world.names.enriched
     with _limit(world, topic, (TIME_LIMIT, _AN_HOUR_MS, NO_TIME_LIMIT)):
         world.load.send_future(_FUTURE_RECORDS)
         _await_narrowing(world, topic)
+    if any(_REFUSED_TIME in ended.words for ended in world.fleet.ended):
+        world.complaints.append(f"a worker stopped over a record that {topic} refuses")
 
 
 @contextlib.contextmanager

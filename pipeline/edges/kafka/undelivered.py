@@ -6,9 +6,14 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError
 
-_PURGED: Final = frozenset(
-    {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001  the client's own names
+_OF_ANOTHER: Final = frozenset(
+    {
+        KafkaError._PURGE_QUEUE,  # noqa: SLF001  the client's own names
+        KafkaError._PURGE_INFLIGHT,  # noqa: SLF001
+        KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001
+    }
 )
+"""What becomes of an output because of another one: it is never the cause."""
 
 
 class Undelivered:
@@ -26,5 +31,5 @@ class Undelivered:
 
     def __call__(self, error: KafkaError | None, message: Any, nth: int | None = None) -> None:  # noqa: ANN401  the client's
         """The delivery callback; it hears of failures only, and never raises."""
-        if error is not None and self.error is None and error.code() not in _PURGED:
+        if error is not None and self.error is None and error.code() not in _OF_ANOTHER:
             self.error, self.topic, self.nth = error, message.topic(), nth

@@ -189,7 +189,7 @@ class Writer(ABC):
             self._hear_reports(error)
         except KafkaException as fatal:  # what a call that came later only names _FATAL
             error = kafka_error(fatal)
-        cause = self.undelivered.error
+        cause = self._cause(error)
         if cause is not None:
             what = f"writing to topic {self.undelivered.topic}"
             if cause.code() in _OF_THE_RECORD:
@@ -202,6 +202,17 @@ class Writer(ABC):
             return self.explained(known, what)
         text = f"{what}: {reason(cause or error)}"
         return AbortableError(text) if self.can_abort(error) else OutcomeUnknownError(text)
+
+    def _cause(self, error: KafkaError) -> KafkaError | None:
+        """Why the first output was not delivered; `error` is the call's own.
+
+        When the broker refuses several records of one batch, their reports say no more than that
+        they are invalid; only the call that fails over the batch says why.
+        """
+        cause = self.undelivered.error
+        if cause is not None and cause.code() == KafkaError.INVALID_RECORD:
+            return error if error.code() in _OF_THE_RECORD else cause
+        return cause
 
     def _hear_reports(self, error: KafkaError) -> None:
         """The transaction fails before the client reports the output that it failed for."""
