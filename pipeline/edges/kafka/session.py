@@ -16,6 +16,7 @@ from pipeline.edges.kafka.clients import make_consumer
 from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import Causes, InstanceFencedError, in_transaction
+from pipeline.edges.kafka.membership import Membership
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
@@ -29,17 +30,23 @@ class KafkaBroker:
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
         self._topic_ids = TopicIds(config.shared, config.raw_topic, config.startup_timeout_s)
+        self._membership = Membership(config)
 
     def open(self) -> KafkaSession:
-        """A new session; fences an older one with the same transactional id."""
-        return KafkaSession(self._config, self._topic_ids)
+        """A new session; fences an older one with the same transactional id.
+
+        FencedError when this process had sessions before, and another has taken its name since.
+        """
+        self._membership.ask()
+        return KafkaSession(self._config, self._topic_ids, self._membership)
 
 
 class KafkaSession:
     """See `ports.Session`."""
 
-    def __init__(self, config: SessionConfig, topic_ids: TopicIds) -> None:
+    def __init__(self, config: SessionConfig, topic_ids: TopicIds, membership: Membership) -> None:
         self._config = config
+        self._membership = membership
         self._causes = Causes()  # of the consumer alone: the writer's are told by its calls
         # First the writer: it aborts our own dangling transaction, so that the committed
         # offsets that the consumer starts from are final.
@@ -64,7 +71,7 @@ class KafkaSession:
             if batch.positions:
                 # Right after consume: the generation that owns these records.
                 self._generation = self._consumer.consumer_group_metadata()
-                if not self._consumer.memberid():
+                if not self._membership.note(self._consumer):
                     # A commit without a member would be accepted over a live group's.
                     raise OutcomeUnknownError("the consumer is not a member of its group")
         except InstanceFencedError as error:
@@ -78,6 +85,8 @@ class KafkaSession:
 
     def begin(self) -> None:
         """See `ports.Session`."""
+        if self._writer.renew:
+            self._membership.ask()  # a new producer takes the transactional id anew
         self._writer.begin()
 
     def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
@@ -110,6 +119,7 @@ class KafkaSession:
         """Leave the group; never raises."""
         self._collector.closing = True
         with contextlib.suppress(KafkaException, RuntimeError):
+            self._membership.note(self._consumer)
             self._consumer.close()
         del self.send
         self._writer.drop()

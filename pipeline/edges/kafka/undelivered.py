@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Final
 
 from confluent_kafka import KafkaError
@@ -28,6 +29,17 @@ class Undelivered:
         self.topic = ""
         self.nth: int | None = None
         """Its number in the batch, when outputs are sent one by one."""
+
+    def cause(self, error: KafkaError, of_the_record: Container[int]) -> KafkaError | None:
+        """Why the output was not delivered; `error` is that of the call which failed over it.
+
+        When the broker refuses several records of one batch, their reports say no more than that
+        they are invalid; only the call says why, by a code that is `of_the_record`.
+        """
+        known = self.error
+        if known is not None and known.code() == KafkaError.INVALID_RECORD:
+            return error if error.code() in of_the_record else known
+        return known
 
     def __call__(self, error: KafkaError | None, message: Any, nth: int | None = None) -> None:  # noqa: ANN401  the client's
         """The delivery callback; it hears of failures only, and never raises."""

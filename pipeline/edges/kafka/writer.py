@@ -189,7 +189,7 @@ class Writer(ABC):
             self._hear_reports(error)
         except KafkaException as fatal:  # what a call that came later only names _FATAL
             error = kafka_error(fatal)
-        cause = self._cause(error)
+        cause = self.undelivered.cause(error, _OF_THE_RECORD)
         if cause is not None:
             what = f"writing to topic {self.undelivered.topic}"
             if cause.code() in _OF_THE_RECORD:
@@ -202,17 +202,6 @@ class Writer(ABC):
             return self.explained(known, what)
         text = f"{what}: {reason(cause or error)}"
         return AbortableError(text) if self.can_abort(error) else OutcomeUnknownError(text)
-
-    def _cause(self, error: KafkaError) -> KafkaError | None:
-        """Why the first output was not delivered; `error` is the call's own.
-
-        When the broker refuses several records of one batch, their reports say no more than that
-        they are invalid; only the call that fails over the batch says why.
-        """
-        cause = self.undelivered.error
-        if cause is not None and cause.code() == KafkaError.INVALID_RECORD:
-            return error if error.code() in _OF_THE_RECORD else cause
-        return cause
 
     def _hear_reports(self, error: KafkaError) -> None:
         """The transaction fails before the client reports the output that it failed for."""
@@ -286,12 +275,15 @@ class Writer(ABC):
     def retrying(self, call: Callable[[float], Any], deadline: float, what: str) -> None:
         """Make the call again, with the same arguments, while the client says that it may be."""
         while True:
-            left = deadline - time.monotonic()
+            began = time.monotonic()
+            step = max(0.001, min(STEP_S, deadline - began))
             try:
-                step = max(0.001, min(STEP_S, left))
                 self.bounded(partial(call, step), step, what)
             except KafkaException as failure:
                 error = kafka_error(failure)
+                # Beyond the call's own time-out this process was stopped, which does not count: the
+                # next call tells what has become of the transaction meanwhile.
+                deadline += max(0.0, time.monotonic() - began - step)
                 if error.retriable() and time.monotonic() < deadline:
                     continue
                 raise self.failed(failure, what) from failure
