@@ -98,6 +98,7 @@ def chaos(  # noqa: PLR0917  one for each option
         rate=rate,
         partitions=partitions,
         static=static,
+        is_whole=not faults,
     )
     folder = Path(tempfile.mkdtemp(prefix="track-pipeline-chaos-"))
     tell = _telling(console)

@@ -17,6 +17,7 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.faults import WORKER_FAULTS, Fault, NotFiredError
 from tests.chaos.faults_kafka import KAFKA_FAULTS, ONE_NODE_FAULTS, SOLO
+from tests.chaos.fleet import Ended
 from tests.chaos.judge import Verdict, judge_by_audit, judge_by_ledger
 from tests.chaos.progress import Goal
 from tests.chaos.world import WORKERS, Plan, World
@@ -29,6 +30,8 @@ _FINE: Final = frozenset(
     {Exit.OK, Exit.FENCED, Exit.KAFKA, _KILLED_BASE + signal.SIGKILL, -signal.SIGKILL}
 )
 """How a worker may end while its world breaks; 137 is a stop that took longer than its grace."""
+_OFFSETS_DELETED: Final = "has no committed offsets"
+"""The one loss that a fault causes, in the words of the worker that stops over it."""
 
 Tell = Callable[[str], None]
 
@@ -191,18 +194,23 @@ def _judge(world: World, result: Result, tell: Tell) -> None:
     result.notes += [f"a bug of Kafka's own, which may cost events: {line}" for line in forgotten]
     result.bad_ends = _bad_ends(world)
     result.evidence = gather(world)
-    result.vacuous += result.evidence.missing()
+    if world.plan.is_whole:
+        result.vacuous += result.evidence.missing()
 
 
 def _bad_ends(world: World) -> list[str]:
     """Workers that ended in a way that no fault accounts for, each way once."""
-    found: dict[str, None] = {}
-    data_loss_is_due = "offsets deleted" in world.plan.faults
-    for slot, code, asked, alone, words in world.fleet.ended:
-        if code == Exit.FENCED and alone:
-            found[f"{slot} stopped as fenced, but no other process had its name: {words}"] = None
-        elif code == Exit.OK and not asked:
-            found[f"{slot} stopped although nobody asked it to"] = None
-        elif code not in _FINE and not (code == Exit.DATA_LOSS and data_loss_is_due):
-            found[f"{slot} ended with code {code}: {words}"] = None
-    return list(found)
+    return list(dict.fromkeys(filter(None, map(_bad_end, world.fleet.ended))))
+
+
+def _bad_end(ended: Ended) -> str | None:
+    slot, code, asked, alone, words = ended
+    if code == Exit.FENCED and alone:
+        return f"{slot} stopped as fenced, but no other process had its name: {words}"
+    if code == Exit.OK and not asked:
+        return f"{slot} stopped although nobody asked it to"
+    told_too_early = code == -signal.SIGTERM and asked  # before it listened
+    loss_is_due = code == Exit.DATA_LOSS and _OFFSETS_DELETED in words
+    if code in _FINE or told_too_early or loss_is_due:
+        return None
+    return f"{slot} ended with code {code}: {words}"

@@ -15,7 +15,7 @@ from typing import Final
 from pipeline.exits import Exit
 from tests.chaos.fleet import Slot
 from tests.chaos.orders import KILL_POINTS, Act, Order, Point
-from tests.chaos.world import SESSION_S, World
+from tests.chaos.world import SESSION_S, TRANSACTION_S, World
 
 _OBEY_S: Final = 30.0
 _POLL_S: Final = 0.02
@@ -83,17 +83,27 @@ def zombie(world: World) -> None:
 
 
 def replaced_zombie(world: World) -> None:
-    """A stopped worker is replaced by another of the same name, and then wakes up: exit 3."""
-    stopped = order_somebody(world, Order(Point.AFTER_PRODUCE, Act.STOP, world.dice.randrange(5)))
+    """A stopped worker is replaced by another of the same name, and then wakes up: exit 3.
+
+    A static one may be stopped anywhere, and longer than a transaction may be open: its group tells
+    it that it was replaced. Any other learns that by its open transaction alone.
+    """
+    point, seconds = Point.AFTER_PRODUCE, SESSION_S + 2
+    if world.plan.static:
+        point = world.dice.choice([Point.COLLECTING, point, Point.AFTER_COMMIT])
+        seconds = world.dice.choice([seconds, TRANSACTION_S + 2])
+    stopped = order_somebody(world, Order(point, Act.STOP, world.dice.randrange(5)))
     zombies = [(slot, process) for slot in stopped for process in slot.alive()]
     for slot, _ in zombies:
         world.fleet.add(slot.name)
-    time.sleep(SESSION_S + 2)
+    time.sleep(seconds)
     for slot, process in zombies:
         process.send_signal(signal.SIGCONT)
         ended = world.wait_for(lambda: process.poll() is not None, f"the zombie's end, {slot.name}")  # noqa: B023  awaited here
         if ended and process.returncode != Exit.FENCED:
             world.complaints.append(f"a zombie of {slot.name} ended with {process.returncode}")
+        if not slot.alive():
+            world.complaints.append(f"the newer process of {slot.name} ended, too")
 
 
 def rebalance_storm(world: World) -> None:

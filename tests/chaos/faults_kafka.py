@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +13,7 @@ from pipeline.topics import NO_TIME_LIMIT
 from tests.brokers import Sent, Stored, produce, read_topic
 from tests.chaos.cluster import Node
 from tests.chaos.faults import Fault, NotFiredError, order_somebody
+from tests.chaos.faults_offsets import cut_log, delete_offsets
 from tests.chaos.operator import internal_partition
 from tests.chaos.orders import Act, Order, Point
 from tests.chaos.world import TIME_LIMIT, TRANSACTION_S, World
@@ -22,6 +22,7 @@ _DOWN_S: Final = (0.5, 4.0)
 _REFUSED_S: Final = 4.0
 _FUTURE_RECORDS: Final = 3
 _AN_HOUR_MS: Final = "3600000"
+_REFUSED_TIME: Final = "INVALID_TIMESTAMP"
 _SIZE_LIMIT: Final = "max.message.bytes"
 _SMALL: Final = {"enriched": "4000", "dead_letter": "2000"}
 """Bytes that a batch may have; most single records have less."""
@@ -206,11 +207,13 @@ def _lowered(world: World, role: str) -> Iterator[str]:
 
 
 def future_record(world: World) -> None:
-    """Records two hours ahead, which an output topic refuses."""
+    """Records two hours ahead, which an output topic refuses; nobody may stop over them."""
     topic = world.names.enriched
     with _limit(world, topic, (TIME_LIMIT, _AN_HOUR_MS, NO_TIME_LIMIT)):
         world.load.send_future(_FUTURE_RECORDS)
         _await_narrowing(world, topic)
+    if any(_REFUSED_TIME in ended.words for ended in world.fleet.ended):
+        world.complaints.append(f"a worker stopped over a record that {topic} refuses")
 
 
 @contextlib.contextmanager
@@ -236,31 +239,6 @@ def _narrowings(world: World) -> int:
     return sum(line["event"] == "narrowing" for slot in world.slots for line in slot.lines())
 
 
-def delete_offsets(world: World) -> None:
-    """The group's offsets are lost: every worker must stop with 4 until they are restored."""
-    operator, group, raw = world.operator, world.group, world.names.raw
-    slots, names = world.slots, [slot.name for slot in world.slots]
-    with world.fleet.held(*slots):
-        for slot in slots:
-            slot.signal(signal.SIGTERM)
-        for slot in slots:
-            world.fleet.await_end(slot)
-        operator.evict(group, names)
-        saved = operator.patiently(lambda: operator.offsets(group, raw), "saving the offsets")
-        operator.patiently(lambda: operator.delete_group(group), "deleting the group")
-    world.wait_for(lambda: _lost(world) > 0, "noticing that the offsets are gone")
-    with world.fleet.held(*slots):
-        for slot in slots:
-            slot.signal(signal.SIGKILL)
-            world.fleet.await_end(slot)
-        operator.evict(group, names)
-        operator.patiently(lambda: operator.set_offsets(group, saved), "restoring the offsets")
-
-
-def _lost(world: World) -> int:
-    return sum(ended.code == Exit.DATA_LOSS for ended in world.fleet.ended)
-
-
 KAFKA_FAULTS: Final[dict[str, Fault]] = {
     **{
         f"kill leader of {role}": partial(kill_leader, role=role)
@@ -279,6 +257,7 @@ KAFKA_FAULTS: Final[dict[str, Fault]] = {
     "kill while narrowing": kill_while_narrowing,
     "future record": future_record,
     "offsets deleted": delete_offsets,
+    "log cut": cut_log,
 }
 
 ONE_NODE_FAULTS: Final = tuple(
@@ -288,7 +267,13 @@ ONE_NODE_FAULTS: Final = tuple(
 )
 """Where one broker leads everything, one kill is like the other."""
 SOLO: Final = frozenset(
-    {"dead-letter topic deleted", "offsets deleted", "kill while narrowing", "future record"}
+    {
+        "dead-letter topic deleted",
+        "offsets deleted",
+        "kill while narrowing",
+        "future record",
+        "log cut",
+    }
 )
 """Nothing else may happen to workers meanwhile: these tell them one by one what to do, or a worker
 that starts meanwhile refuses to."""

@@ -17,6 +17,7 @@ from pipeline.exits import Exit
 from pipeline.topics import TopicNames
 from tests.brokers import Stored, read_topic
 from tests.chaos.load import Entry, Ledger, digest
+from tests.chaos.operator import Operator
 from tests.cli.program import command, environment
 
 _BY_BROKER: Final = frozenset({"produce", "crash"})
@@ -72,10 +73,16 @@ class Outcomes(NamedTuple):
 
 
 def judge_by_ledger(servers: str, names: TopicNames, ledger: Ledger) -> Verdict:
-    """Hold the topics against the ledger."""
-    intended, acknowledged = ledger.intended(), ledger.acknowledged()
+    """Hold the topics against the ledger, also where the raw topic's log was cut meanwhile."""
     raw = {(each.partition, each.offset): each for each in read_topic(servers, names.raw)}
-    outcomes = read_outcomes(servers, names)
+    begins = Operator(servers).begins(names.raw)
+    intended, outcomes = ledger.intended(), read_outcomes(servers, names)
+    doubted = ledger.doubted()
+    acknowledged = ledger.acknowledged() | {
+        place: number for place, number in doubted.items() if place in raw
+    }
+    # Of what was doubted and then cut away nobody can say what must have become of it.
+    unknown = {place for place in doubted if place[1] < begins[place[0]]}
     faults = Counter[str]()
     examples: list[str] = []
 
@@ -87,14 +94,15 @@ def judge_by_ledger(servers: str, names: TopicNames, ledger: Ledger) -> Verdict:
 
     for place, number in acknowledged.items():
         entry, record = intended[number], raw.get(place)
-        if record is None or digest(record.key, record.value) != entry.digest:
+        is_cut = place[1] < begins[place[0]]
+        if not is_cut and (record is None or digest(record.key, record.value) != entry.digest):
             accuse("other", place, "is acknowledged, but not in the raw topic (Kafka's fault)")
             continue
         lost, doubled, wrong = weigh(entry, outcomes, place)
         accuse("lost", place, f"lacks {lost} of {entry.events} outcomes", lost)
         accuse("doubled", place, f"has {doubled} outcomes too many", doubled)
         accuse("other", place, f"became {wrong} instead of {entry.invalid}", int(bool(wrong)))
-    for place in {*outcomes.enriched, *outcomes.letters} - set(acknowledged):
+    for place in {*outcomes.enriched, *outcomes.letters} - set(acknowledged) - unknown:
         accuse("other", place, "has an outcome, but was never written, or was aborted")
     events = sum(intended[number].events for number in acknowledged.values())
     return Verdict(events, faults["lost"], faults["doubled"], faults["other"], examples)

@@ -82,6 +82,21 @@ class Operator:
         answers = self.client.list_offsets(places, isolation_level=level, request_timeout=_ANSWER_S)
         return {place.partition: future.result().offset for place, future in answers.items()}
 
+    def begins(self, topic: str) -> dict[int, int]:
+        """Partition → the first offset that is left."""
+        earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        places = {
+            TopicPartition(topic, number): earliest for number in range(self.partitions(topic))
+        }
+        answers = self.client.list_offsets(places, request_timeout=_ANSWER_S)
+        return {place.partition: future.result().offset for place, future in answers.items()}
+
+    def delete_records(self, topic: str, before: Mapping[int, int]) -> None:
+        """Cut each partition's log, as retention does; what is at its offset stays."""
+        places = [TopicPartition(topic, number, offset) for number, offset in before.items()]
+        for future in self.client.delete_records(places, request_timeout=_ANSWER_S).values():
+            future.result()
+
     def has_open_transactions(self, topic: str) -> bool:
         """Whether a reader of committed records can't read to the end yet."""
         return self.ends(topic) != self.ends(topic, committed=False)

@@ -44,6 +44,8 @@ class Plan:
     sabotage: str | None = None
     static: bool = False
     """Static membership: the workers have instance ids; else each has a transactional id only."""
+    is_whole: bool = True
+    """Every kind of evidence is due; not of a few chosen faults, which need not cause each."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """More TRACK_ variables for the workers."""
 
@@ -68,7 +70,9 @@ class World:
             self.witness.follow(topic, plan.partitions)
         self.progress = Progress(self.operator, self.group, self.names.raw)
         ledger = Ledger(folder / "ledger.txt")
-        self.load = Load(cluster.servers, self.names.raw, plan.seed, plan.rate, ledger)
+        self.load = Load(
+            cluster.servers, self.names.raw, plan.partitions, plan.seed, plan.rate, ledger
+        )
         self.fleet = Fleet(folder, self.variables, plan.sabotage, static=plan.static)
         self.complaints: list[str] = []
         """Behaviour that is wrong, whatever the topics hold."""

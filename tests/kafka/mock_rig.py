@@ -86,7 +86,8 @@ class NotedBroker(KafkaBroker):
     def open(self) -> KafkaSession:
         """See `ports.Broker`."""
         self.diary.append("open")
-        session = NotedSession(self._config, self._topic_ids, self._ends)
+        self._membership.ask()
+        session = NotedSession(self._config, self._topic_ids, self._ends, self._membership)
         session.diary, session.before = self.diary, self.before
         return session
 

@@ -77,6 +77,26 @@ def test_output_topic_refuses_a_timestamp(pipeline: Pipeline, delivery: str) -> 
     _all_but(enriched, CULPRIT, delivery)
 
 
+def test_output_topic_refuses_several_timestamps(pipeline: Pipeline) -> None:
+    """Of several refused records in one batch each one is a dead letter; all others are written."""
+    _started(pipeline, "exactly-once")
+    limit = "message.timestamp.after.max.ms"
+    set_topic_config(pipeline.servers, pipeline.names.enriched, limit, "3600000")
+    set_topic_config(pipeline.servers, pipeline.names.raw, limit, str(2**62))
+    soon = int(time.time() * 1000) + 7_200_000
+    culprits = {CULPRIT, CULPRIT + 1}
+    produce(
+        pipeline.servers,
+        pipeline.names.raw,
+        [Sent(_event(n), None, (), soon if n in culprits else RECENT, 0) for n in range(EVENTS)],
+    )
+    pipeline.wait_until_done()
+    letters, enriched = _of_culprit(pipeline)
+    assert [dict(each.headers)["dlq.reason"] for each in letters] == [b"timestamp_refused"] * 2
+    users = [int(json.loads(each.value or b"")["userId"][1:]) for each in enriched]
+    assert users == [0, *(number for number in range(EVENTS) if number not in culprits)]
+
+
 def test_dead_letter_topic_takes_less_than_before(pipeline: Pipeline) -> None:
     """A letter that became too large leaves a pointer, which keeps the reasons."""
     _started(pipeline, "exactly-once")

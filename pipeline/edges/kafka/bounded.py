@@ -11,8 +11,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from pipeline.ports import OutcomeUnknownError
+
+_SLICE_S: Final = 1.0
+"""A process that was stopped meanwhile has waited for no more than this."""
 
 
 class BoundedCalls:
@@ -27,13 +31,23 @@ class BoundedCalls:
         """Call it; raises what it raises, and OutcomeUnknownError when it takes longer."""
         self._asked.put(function)
         try:
-            error = self._answers.get(timeout=limit_s)
+            error = self._answer(limit_s)
         except queue.Empty:
             raise OutcomeUnknownError(
                 f"{what}: the Kafka client did not come back from a call within {limit_s:.0f} s"
             ) from None
         if error is not None:
             raise error
+
+    def _answer(self, limit_s: float) -> Exception | None:
+        """Wait in slices: when this process goes on after a stop, the call has yet to return."""
+        left = limit_s
+        while left > _SLICE_S:
+            try:
+                return self._answers.get(timeout=_SLICE_S)
+            except queue.Empty:
+                left -= _SLICE_S
+        return self._answers.get(timeout=left)
 
     def end(self) -> None:
         """Let the thread end, after the call at hand if it ever returns."""

@@ -17,6 +17,7 @@ from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.ends import EndOffsets
 from pipeline.edges.kafka.errors import Causes, InstanceFencedError, in_transaction
+from pipeline.edges.kafka.membership import Membership
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
@@ -32,18 +33,30 @@ class KafkaBroker:
         client = make_admin(plain_config(config.shared), Causes())
         self._topic_ids = TopicIds(client, config.raw_topic, config.startup_timeout_s)
         self._ends = EndOffsets(client, config.raw_topic)
+        self._membership = Membership(config)
 
     def open(self) -> KafkaSession:
-        """A new session; fences an older one with the same transactional id."""
-        return KafkaSession(self._config, self._topic_ids, self._ends)
+        """A new session; fences an older one with the same transactional id.
+
+        FencedError when this process had sessions before, and another has taken its name since.
+        """
+        self._membership.ask()
+        return KafkaSession(self._config, self._topic_ids, self._ends, self._membership)
 
 
 class KafkaSession:
     """See `ports.Session`."""
 
-    def __init__(self, config: SessionConfig, topic_ids: TopicIds, ends: EndOffsets) -> None:
+    def __init__(
+        self,
+        config: SessionConfig,
+        topic_ids: TopicIds,
+        ends: EndOffsets,
+        membership: Membership,
+    ) -> None:
         self._config = config
         self._ends = ends
+        self._membership = membership
         self._causes = Causes()  # of the consumer alone: the writer's are told by its calls
         # First the writer: it aborts our own dangling transaction, so that the committed
         # offsets that the consumer starts from are final.
@@ -68,7 +81,7 @@ class KafkaSession:
             if batch.positions:
                 # Right after consume: the generation that owns these records.
                 self._generation = self._consumer.consumer_group_metadata()
-                if not self._consumer.memberid():
+                if not self._membership.note(self._consumer):
                     # A commit without a member would be accepted over a live group's.
                     raise OutcomeUnknownError("the consumer is not a member of its group")
         except InstanceFencedError as error:
@@ -82,6 +95,8 @@ class KafkaSession:
 
     def begin(self) -> None:
         """See `ports.Session`."""
+        if self._writer.renew:
+            self._membership.ask()  # a new producer takes the transactional id anew
         self._writer.begin()
 
     def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
@@ -119,6 +134,7 @@ class KafkaSession:
         """Leave the group; never raises."""
         self._collector.closing = True
         with contextlib.suppress(KafkaException, RuntimeError):
+            self._membership.note(self._consumer)
             self._consumer.close()
         del self.send
         self._writer.drop()

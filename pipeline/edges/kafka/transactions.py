@@ -91,6 +91,8 @@ class TransactionalWriter(Writer):
         deadline = started + self.config.deadline_s
         try:
             self.retrying(self.producer.abort_transaction, deadline, "aborting")
+        except FencedError:
+            raise
         except TransportError as error:
             raise OutcomeUnknownError(str(error)) from error
         self._ended(started)
@@ -115,12 +117,13 @@ class TransactionalWriter(Writer):
 
         librdkafka lets a coordinator that has just moved fence every static member at once, by a
         heartbeat without a member id. A process that really has our name has our transactional id
-        too, and then the first request of a transaction is refused. Nothing is committed here.
+        too, and then the first request of a transaction is refused. Nothing is committed here. A
+        producer that is to be renewed is not: a new one would take the id, instead of asking.
         """
-        self.begin()
         place = TopicPartition(self.config.raw_topic, 0, 0)
         call = partial(self.producer.send_offsets_to_transaction, [place], generation, STEP_S)
         try:
+            self.producer.begin_transaction()
             self.bounded(call, STEP_S, "asking who has the transactional id")
         except KafkaException as failure:
             known = self.refusal(kafka_error(failure), "asking who has the transactional id")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Final
 
 from confluent_kafka import KafkaError
 
-_PURGED: Final = frozenset(
-    {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001  the client's own names
+_OF_ANOTHER: Final = frozenset(
+    {
+        KafkaError._PURGE_QUEUE,  # noqa: SLF001  the client's own names
+        KafkaError._PURGE_INFLIGHT,  # noqa: SLF001
+        KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001
+    }
 )
+"""What becomes of an output because of another one: it is never the cause."""
 
 
 class Undelivered:
@@ -24,7 +30,18 @@ class Undelivered:
         self.nth: int | None = None
         """Its number in the batch, when outputs are sent one by one."""
 
+    def cause(self, error: KafkaError, of_the_record: Container[int]) -> KafkaError | None:
+        """Why the output was not delivered; `error` is that of the call which failed over it.
+
+        When the broker refuses several records of one batch, their reports say no more than that
+        they are invalid; only the call says why, by a code that is `of_the_record`.
+        """
+        known = self.error
+        if known is not None and known.code() == KafkaError.INVALID_RECORD:
+            return error if error.code() in of_the_record else known
+        return known
+
     def __call__(self, error: KafkaError | None, message: Any, nth: int | None = None) -> None:  # noqa: ANN401  the client's
         """The delivery callback; it hears of failures only, and never raises."""
-        if error is not None and self.error is None and error.code() not in _PURGED:
+        if error is not None and self.error is None and error.code() not in _OF_ANOTHER:
             self.error, self.topic, self.nth = error, message.topic(), nth

@@ -182,7 +182,7 @@ class Writer(ABC):
             self._hear_reports(error)
         except KafkaException as fatal:  # what a call that came later only names _FATAL
             error = kafka_error(fatal)
-        cause = self.undelivered.error
+        cause = self.undelivered.cause(error, _OF_THE_RECORD)
         if cause is not None:
             what = f"writing to topic {self.undelivered.topic}"
             if cause.code() in _OF_THE_RECORD:
@@ -268,12 +268,15 @@ class Writer(ABC):
     def retrying(self, call: Callable[[float], Any], deadline: float, what: str) -> None:
         """Make the call again, with the same arguments, while the client says that it may be."""
         while True:
-            left = deadline - time.monotonic()
+            began = time.monotonic()
+            step = max(0.001, min(STEP_S, deadline - began))
             try:
-                step = max(0.001, min(STEP_S, left))
                 self.bounded(partial(call, step), step, what)
             except KafkaException as failure:
                 error = kafka_error(failure)
+                # Beyond the call's own time-out this process was stopped, which does not count: the
+                # next call tells what has become of the transaction meanwhile.
+                deadline += max(0.0, time.monotonic() - began - step)
                 if error.retriable() and time.monotonic() < deadline:
                     continue
                 raise self.failed(failure, what) from failure

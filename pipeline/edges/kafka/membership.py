@@ -1,0 +1,82 @@
+"""Whether the group still takes this process for the one that has its instance id.
+
+A new session takes the transactional id and the instance id, whoever has them: that is how a
+process that starts replaces one that hangs. A process that goes on after a failure must not do so
+blindly. It may have been stopped for so long that another was started in its place, and would
+fence off the newer one. The failure itself does not tell: a client that is broken, or a
+transaction that the broker has ended, looks the same in both cases. The group does tell: the member
+with our instance id has a member id that was given to us, or it is another process.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from pipeline.edges.kafka.clients import make_admin, plain_config
+from pipeline.edges.kafka.config import SessionConfig
+from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.ports import FencedError, OutcomeUnknownError
+
+_NO_MEMBERS: Final = frozenset(
+    {
+        KafkaError.GROUP_ID_NOT_FOUND,
+        KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001  the client's own: there is nobody to ask
+    }
+)
+
+
+class Membership:
+    """The member ids of one process, over all of its sessions.
+
+    Without an instance id the group does not know members by name, and is not asked.
+    """
+
+    def __init__(self, config: SessionConfig) -> None:
+        self._kafka = config.shared
+        self._group = config.group
+        self._instance = config.consumer.get("group.instance.id")
+        self._timeout_s = config.startup_timeout_s
+        self._ours: set[str] = set()
+
+    def note(self, consumer: Consumer) -> str:
+        """The consumer's member id, remembered as ours; empty when it is no member."""
+        member = consumer.memberid() or ""
+        if member:
+            self._ours.add(member)
+        return member
+
+    def ask(self) -> None:
+        """FencedError when another process has joined under our instance id.
+
+        OutcomeUnknownError when the group can't say. A process that was no member yet has nothing
+        to ask: it is the newer one, and takes the name.
+        """
+        if self._instance is None or not self._ours:
+            return
+        for member in self._members():
+            if member.group_instance_id == self._instance and member.member_id not in self._ours:
+                raise FencedError(
+                    f"group {self._group}: another live process has joined with the same instance "
+                    f"id, {self._instance}; this older one stops. Give each worker an instance_id "
+                    "of its own"
+                )
+
+    def _members(self) -> list[Any]:
+        # A client of its own each time: one that has met a restarted broker may never find the
+        # coordinator again.
+        causes = Causes()
+        client = make_admin(plain_config(self._kafka), causes)
+        asked = client.describe_consumer_groups([self._group], request_timeout=self._timeout_s)
+        try:
+            return list(asked[self._group].result().members)
+        except KafkaException as failure:
+            error = kafka_error(failure)
+            if error.code() in _NO_MEMBERS:
+                return []
+            what = f"asking for the members of group {self._group}"
+            known = refusal(error, what, group=self._group)
+            raise known or OutcomeUnknownError(
+                f"{what}: {reason(error)}{causes.sentence()}"
+            ) from failure

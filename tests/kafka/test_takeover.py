@@ -1,0 +1,228 @@
+"""A worker that was replaced does not take its name back, whatever it wakes up to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Final
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from pipeline.core.commitnote import CommitNote
+from pipeline.core.record import Output, Role
+from pipeline.core.tally import Tally
+from pipeline.edges.kafka import transactions, writer
+from pipeline.edges.kafka.bounded import BoundedCalls
+from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
+from pipeline.ports import Batch, FencedError, OutcomeUnknownError
+from pipeline.settings import load_settings
+from pipeline.wiring import checked_topics, make_broker
+from tests.brokers import RECENT, Sent, produce
+from tests.hostile import EVENT
+from tests.kafka.mock_cluster import MockCluster
+from tests.kafka.mock_rig import MockRig
+from tests.kafka.worker_process import Pipeline
+
+NOTE: Final = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
+OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [("track.source", b"t/0/0")], RECENT, 0)
+TRANSACTION_MS: Final = 3000
+
+
+class Process:
+    """What one process has of a worker: its sessions, one after the other."""
+
+    def __init__(self, broker: KafkaBroker) -> None:
+        self._broker = broker
+        self.session: KafkaSession
+        self._is_open = False
+
+    def open(self) -> None:
+        """Open the next session."""
+        self.session = self._broker.open()
+        self._is_open = True
+
+    def close(self) -> None:
+        """Close the session, if one is open."""
+        if self._is_open:
+            self.session.close()
+        self._is_open = False
+
+    def read_on(self) -> None:
+        """Collect until that fails."""
+        while True:
+            self.session.collect()
+
+    def batch(self) -> Batch:
+        """Records, when there are some."""
+        while not (batch := self.session.collect()).records:
+            pass
+        return batch
+
+    def work(self) -> None:
+        """One whole transaction."""
+        batch = self.batch()
+        self.session.begin()
+        self.session.send(OUTPUT)
+        self.session.commit(batch.positions, NOTE, Tally())
+
+
+@pytest.fixture
+def start(pipeline: Pipeline) -> Iterator[Callable[[], Process]]:
+    """Starts processes that all have the same instance id."""
+    flags = {f"topics.{name}": topic for name, topic in pipeline.names._asdict().items()}
+    flags |= {
+        "kafka.bootstrap.servers": pipeline.servers,
+        "group": pipeline.names.raw,
+        "instance_id": "w1",
+        "transaction_timeout_ms": str(TRANSACTION_MS),
+        "consumer.session.timeout.ms": "6000",
+        "consumer.heartbeat.interval.ms": "300",
+        "batch.max_records": "1",
+    }
+    produce(pipeline.servers, pipeline.names.raw, [Sent(EVENT, None, (), RECENT, 0)] * 5)
+    settings = load_settings(None, flags, {})
+    started: list[Process] = []
+
+    def start_one() -> Process:
+        started.append(Process(make_broker(settings, checked_topics(settings, print), None)))
+        started[-1].open()
+        return started[-1]
+
+    yield start_one
+    for process in started:
+        process.close()
+
+
+@pytest.mark.kafka
+def test_a_new_session_of_an_older_process(start: Callable[[], Process]) -> None:
+    """It asks the group before it takes the transactional id; the newer process goes on."""
+    older = start()
+    older.work()
+    newer = start()
+    newer.work()
+    older.close()
+    with pytest.raises(FencedError, match="same instance id, w1; this older one stops"):
+        older.open()
+    newer.work()
+
+
+@pytest.mark.kafka
+def test_a_new_session_of_a_process_that_was_not_replaced(start: Callable[[], Process]) -> None:
+    """The member that the group still knows is its own."""
+    alone = start()
+    alone.work()
+    alone.close()
+    alone.open()
+    alone.work()
+
+
+@pytest.mark.kafka
+def test_a_new_producer_of_an_older_process(
+    start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that was slow, since the process was stopped meanwhile, is no reason to take it."""
+    monkeypatch.setattr(transactions, "_SLOW_S", 0.0)
+    older = start()
+    older.work()
+    monkeypatch.undo()
+    newer = start()
+    newer.work()
+    with pytest.raises(FencedError, match="same instance id"):
+        older.session.begin()
+    newer.work()
+
+
+@pytest.mark.kafka
+def test_a_fenced_member_whose_producer_is_to_be_renewed(
+    start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for the transactional id with the old producer: a new one would take it."""
+    monkeypatch.setattr(transactions, "_SLOW_S", 0.0)
+    older = start()
+    older.work()
+    monkeypatch.undo()
+    newer = start()
+    newer.work()
+    with pytest.raises(FencedError):
+        older.read_on()
+    newer.work()
+
+
+@pytest.mark.kafka
+def test_a_transaction_that_ended_before_the_process_went_on(
+    pipeline: Pipeline, start: Callable[[], Process]
+) -> None:
+    """Open too long, it may have been ended by the broker as well: the group tells which it was."""
+    older = start()
+    batch = older.batch()
+    older.session.begin()
+    older.session.send(OUTPUT)
+    begun = time.monotonic()
+    newer = start()
+    newer.work()
+    pipeline.wait_for(
+        lambda: time.monotonic() > begun + TRANSACTION_MS / 1000, "the broker's time-out"
+    )
+    with pytest.raises(OutcomeUnknownError, match="longer than transaction_timeout_ms"):
+        older.session.commit(batch.positions, NOTE, Tally())
+    older.close()
+    with pytest.raises(FencedError, match="same instance id"):
+        older.open()
+    newer.work()
+
+
+@pytest.mark.kafka
+def test_an_abort_that_is_fenced(start: Callable[[], Process]) -> None:
+    """It tells of the newer process, as a commit does; no session is opened anew."""
+    older = start()
+    older.batch()
+    older.session.begin()
+    older.session.send(OUTPUT)
+    newer = start()
+    with pytest.raises(FencedError, match="another live process"):
+        older.session.abort()
+    newer.work()
+
+
+def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not count towards a commit's deadline: the same call again tells that it is fenced.
+
+    While the broker still aborts the older one's transaction, it only says that it is busy.
+    """
+    busy = KafkaError(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True)
+    fenced = KafkaError(KafkaError.PRODUCER_FENCED)
+    answers, clock = iter([(600.0, busy), (0.0, fenced)]), [0.0]
+
+    def call(_step: float) -> None:
+        stopped_s, error = next(answers)
+        clock[0] += stopped_s
+        raise KafkaException(error)
+
+    with MockCluster() as cluster:
+        session = MockRig(cluster).broker.open()
+        half = session._writer  # noqa: SLF001
+        monkeypatch.setattr(writer, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+        with pytest.raises(FencedError):
+            half.retrying(call, 8.0, "committing")
+        monkeypatch.undo()
+        session.close()
+
+
+def test_a_stopped_process_that_waits_for_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that end by the clock while nothing could run do not give the call up."""
+    calls = BoundedCalls()
+    answers = calls._answers  # noqa: SLF001
+    waits = iter([0.0, 0.0, 0.0])
+    monkeypatch.setattr(
+        calls,
+        "_answers",
+        SimpleNamespace(
+            put=answers.put, get=lambda timeout: answers.get(timeout=next(waits, timeout))
+        ),
+    )
+    done: list[bool] = []
+    calls.call(lambda: done.append(True), 60.0, "committing")
+    calls.end()
+    assert done
