@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipeline.core.record import Record
 from pipeline.edges.kafka.errors import Causes, in_transaction, is_fatal, reason
-from pipeline.edges.kafka.reader import to_record
+from pipeline.edges.kafka.reader import UNREADABLE, to_record, unreadable
 from pipeline.edges.kafka.replay_config import SlotConfig
 from pipeline.ports import DataLossError, OutcomeUnknownError, TransportError
 
@@ -101,6 +101,8 @@ class BoundedCollector:
             self._pass(number, message.offset() or 0)
         elif error.code() in _OFFSET_GONE:
             raise self._gone(number)
+        elif error.code() in UNREADABLE:
+            raise unreadable(message, error)
         elif is_fatal(error) or error.code() in _TOLD:
             raise self._failure(error)
         else:
