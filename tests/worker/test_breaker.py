@@ -244,7 +244,7 @@ def test_positions_without_records_ask_nobody() -> None:
     waiting, broker.raw[0] = broker.raw[0][600:], broker.raw[0][:600]
     broker.append_marker()
     stop = NoWait()
-    meter = Remembering(stop, 0, to_end=True)
+    meter = _StopsWhenHeld(stop, 0, to_end=True)
     contract = processor(rules={"revenue_invalid": "reject"})
     make_worker(broker, contract, meter, rules=RULES).run(stop)
     assert broker.committed["track.raw", 0] == 601
@@ -263,6 +263,6 @@ def test_what_was_watched_before_holds_up_no_positions() -> None:
     note = _note(processor().contract)._replace(left=1, bad=RULES.window - 1)
     broker.notes["track.raw", 0] = note
     stop = NoWait()
-    meter = Remembering(stop, 0, to_end=True)
+    meter = _StopsWhenHeld(stop, 0, to_end=True)
     make_worker(broker, processor(), meter, rules=RULES).run(stop)
     assert (broker.committed["track.raw", 0], meter.trips) == (1, [])
