@@ -121,8 +121,9 @@ class BoundedCollector:
     def _gone(self, number: int) -> DataLossError:
         at = self.reached.get(number, -1)
         return DataLossError(
-            f"{self._topic}/{number}: the records from offset {at} on were deleted before they "
-            "were replayed (retention). What was committed stays; make a new replay of what is left"
+            f"{self._topic}/{number}: the offsets from {at} on were deleted before they were "
+            "replayed (retention), and whether they held records can't be told any more. What was "
+            "committed stays; make a new replay of what is left"
         )
 
     def _failure(self, error: KafkaError) -> TransportError:
