@@ -102,7 +102,7 @@ class Worker:
             if batch.lost:
                 self._meter.lost(batch.lost)
             if batch.positions:
-                if self._breaker.armed:
+                if batch.records and self._breaker.armed:
                     self._admit(session, batch, stop)
                 self._work_on(session, batch, stop)
             self._meter.tick(session)

@@ -275,18 +275,26 @@ def produce_in_transaction(
     servers: str, topic: str, records: Iterable[Sent], *, committed: bool = True
 ) -> None:
     """Write records in one transaction, which is committed or taken back."""
+    producer = open_transaction(servers, topic, records, f"sender-{topic}")
+    if committed:
+        producer.commit_transaction(_CLIENT_S)
+    else:
+        producer.abort_transaction(_CLIENT_S)
+
+
+def open_transaction(
+    servers: str, topic: str, records: Iterable[Sent], transactional_id: str
+) -> Producer:
+    """Write records in a transaction that the caller ends, or leaves open."""
     producer = Producer(
-        {"bootstrap.servers": servers, "transactional.id": f"sender-{topic}", "log_level": 0}
+        {"bootstrap.servers": servers, "transactional.id": transactional_id, "log_level": 0}
     )
     producer.init_transactions(_CLIENT_S)
     producer.begin_transaction()
     for value, key, headers, timestamp, partition in records:
         producer.produce(topic, value, key, partition, timestamp=timestamp, headers=list(headers))
     producer.flush(_CLIENT_S)
-    if committed:
-        producer.commit_transaction(_CLIENT_S)
-    else:
-        producer.abort_transaction(_CLIENT_S)
+    return producer
 
 
 def read_topic(servers: str, topic: str, isolation: str = "read_committed") -> list[Stored]:

@@ -157,7 +157,8 @@ def _end(topic: str, number: int, extent: Extent, bound: Bound) -> int:
 def _existing(topic: str, number: int, offset: int, end: int) -> int:
     if offset > end:
         raise DataLossError(
-            f"{topic}/{number}: there is no offset {offset}, the topic ends at {end}"
+            f"{topic}/{number}: there is no offset {offset} to read, the topic ends at {end} (or a "
+            "transaction that begins there is still open)"
         )
     return offset
 

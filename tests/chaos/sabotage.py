@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Output, Role
 from pipeline.core.tally import Tally
 from pipeline.edges.kafka import clients
-from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import SessionConfig
+from pipeline.edges.kafka.held import Held
 from pipeline.edges.kafka.session import KafkaSession
 from pipeline.edges.kafka.undelivered import Undelivered
 from pipeline.ports import AbortableError, OutcomeUnknownError, Positions, RefusedError
@@ -153,24 +153,18 @@ def read_uncommitted() -> None:
 
 def lost_seek() -> None:
     """Seeks do nothing, and nobody checks whether they did."""
-
-    class Forgetful(dict[int, int]):
-        def __setitem__(self, key: int, value: int) -> None:
-            pass
-
-    prepare = Collector.__init__
     consumer_class: Any = _CLIENTS.Consumer
 
-    def prepared(self: Any, *arguments: Any, **keywords: Any) -> None:
-        prepare(self, *arguments, **keywords)
-        self._awaited = Forgetful()
+    def unchecked(self: Any, messages: list[Message]) -> list[Message]:
+        self.sought.clear()
+        return messages
 
     class Deaf(consumer_class):  # type: ignore[misc]
         def seek(self, partition: TopicPartition) -> None:
             pass
 
     _CLIENTS.Consumer = Deaf
-    _replace(Collector, __init__=prepared)
+    _replace(Held, from_sought=unchecked)
 
 
 def _replace(owner: type, **methods: Any) -> None:

@@ -22,6 +22,7 @@ from tests.brokers import (
     Stored,
     create_topics,
     delete_records,
+    open_transaction,
     produce,
     produce_in_transaction,
     read_topic,
@@ -291,6 +292,25 @@ def test_window_of_records_older_than_their_transactions(pipeline: Pipeline) -> 
     _work(pipeline, [Sent(event(), b"u", (), RECENT, 0)])
     result = _audit(pipeline, Window(start, start + 10))
     assert (result.ok, result.records) == (True, 4), result.offences
+
+
+def test_transactional_senders(pipeline: Pipeline) -> None:
+    """Offsets without a record that anybody sees are not outstanding; those of records are."""
+    servers, raw = pipeline.servers, pipeline.names.raw
+    produce_in_transaction(servers, raw, [Sent(event(), b"u", (), RECENT, n) for n in range(3)])
+    produce_in_transaction(servers, raw, [Sent(event(), b"u", (), RECENT, 0)], committed=False)
+    _work(pipeline, [])
+    assert (_audit(pipeline).records, _audit(pipeline).notes) == (3, [])
+    killed = unique("group")  # in the moment before it has come to the end
+    for number in range(3):
+        _commit(pipeline, killed, TopicPartition(raw, number, 1))
+    result = _audit(pipeline, group=killed)
+    assert (result.ok, result.records, result.notes) == (True, 3, [])
+    opened = open_transaction(servers, raw, [Sent(event(), b"u", (), RECENT, 1)], raw)
+    result = _audit(pipeline, accept_origin_headers="true", transaction_timeout_ms="900000")
+    assert (result.ok, result.records, result.notes) == (True, 3, [])
+    opened.commit_transaction(30)
+    assert "has not committed the last 2 raw offsets" in _audit(pipeline).notes[0]
 
 
 def test_retention(worked: Pipeline) -> None:

@@ -20,7 +20,7 @@ from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import BatchLimits
 from pipeline.edges.kafka.errors import Causes
 from pipeline.edges.kafka.positions import Start
-from pipeline.ports import Batch
+from pipeline.ports import Batch, OutcomeUnknownError
 
 TOPIC: Final = "raw"
 PARTITIONS: Final = range(4)
@@ -288,6 +288,18 @@ def test_end_that_was_told_before_a_seek(strategy: str) -> None:
     consumer.left_over = [_Message(0, 3, KafkaError(KafkaError._PARTITION_EOF))]  # noqa: SLF001
     assert not _collect(collector, consumer, [[]]).positions
     assert _collect(collector, consumer, [[_move("fetch", 0)]]).positions == {(TOPIC, 0): 1}
+
+
+@pytest.mark.parametrize("code", [KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION])  # noqa: SLF001
+def test_damaged_records(code: int) -> None:
+    """They are told, with their place; what the client says after them is not believed."""
+    consumer = _Consumer(cooperative=True)
+    collector = _collector(consumer, "cooperative-sticky")
+    _collect(collector, consumer, [[_move("rebalance", 0)]])
+    elsewhere = KafkaError(KafkaError._AUTO_OFFSET_RESET)  # noqa: SLF001
+    consumer.left_over = [_Message(0, 5, KafkaError(code)), _Message(0, 2**60, elsewhere)]
+    with pytest.raises(OutcomeUnknownError, match="raw/0: the records from offset 5 on can't be"):
+        _collect(collector, consumer, [[]])
 
 
 def test_end_that_is_told_while_nothing_is_taken() -> None:

@@ -19,6 +19,7 @@ from tests.brokers import (
     RECENT,
     Sent,
     delete_records,
+    open_transaction,
     produce,
     produce_in_transaction,
     read_topic,
@@ -97,15 +98,8 @@ def test_markers_that_retention_has_removed_before_a_rebalance(pipeline: Pipelin
 
 def _open_transaction(pipeline: Pipeline, records: Sequence[Sent]) -> Producer:
     """A transaction with these records that nobody has ended yet."""
-    producer = Producer(
-        {"bootstrap.servers": pipeline.servers, "transactional.id": f"open-{pipeline.names.raw}"}
-    )
-    producer.init_transactions(_CLIENT_S)
-    producer.begin_transaction()
-    for value, key, _, timestamp, partition in records:
-        producer.produce(pipeline.names.raw, value, key, partition, timestamp=timestamp)
-    producer.flush(_CLIENT_S)
-    return producer
+    raw = pipeline.names.raw
+    return open_transaction(pipeline.servers, raw, records, f"open-{raw}")
 
 
 def test_open_transaction(pipeline: Pipeline) -> None:

@@ -236,3 +236,33 @@ def test_accepting_the_hash_lets_it_run() -> None:
     meter = _run(_after_a_bad_change(), accepted)
     assert meter.total.dead_letters == {"revenue_invalid": 2000}
     assert meter.trips == []
+
+
+def test_positions_without_records_ask_nobody() -> None:
+    """They are committed while the breaker watches, and it goes on watching after a restart."""
+    broker = _after_a_bad_change()
+    waiting, broker.raw[0] = broker.raw[0][600:], broker.raw[0][:600]
+    broker.append_marker()
+    stop = NoWait()
+    meter = _StopsWhenHeld(stop, 0, to_end=True)
+    contract = processor(rules={"revenue_invalid": "reject"})
+    make_worker(broker, contract, meter, rules=RULES).run(stop)
+    assert broker.committed["track.raw", 0] == 601
+    assert broker.notes["track.raw", 0].left == RULES.window
+    for _ in waiting:
+        broker.append(BAD)
+    with pytest.raises(BreakerOpenError, match="revenue_invalid"):
+        _run(broker)
+    assert broker.committed["track.raw", 0] == 1001
+
+
+def test_what_was_watched_before_holds_up_no_positions() -> None:
+    """A stricter limit after a restart is for the next records: there is nothing to write now."""
+    broker = MemoryBroker()
+    broker.append_marker()
+    note = _note(processor().contract)._replace(left=1, bad=RULES.window - 1)
+    broker.notes["track.raw", 0] = note
+    stop = NoWait()
+    meter = _StopsWhenHeld(stop, 0, to_end=True)
+    make_worker(broker, processor(), meter, rules=RULES).run(stop)
+    assert (broker.committed["track.raw", 0], meter.trips) == (1, [])

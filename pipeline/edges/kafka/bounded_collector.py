@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipeline.core.record import Record
 from pipeline.edges.kafka.errors import Causes, in_transaction, is_fatal, reason
-from pipeline.edges.kafka.reader import to_record
+from pipeline.edges.kafka.reader import UNREADABLE, to_record, unreadable
 from pipeline.edges.kafka.replay_config import SlotConfig
 from pipeline.ports import DataLossError, OutcomeUnknownError, TransportError
 
@@ -101,6 +101,8 @@ class BoundedCollector:
             self._pass(number, message.offset() or 0)
         elif error.code() in _OFFSET_GONE:
             raise self._gone(number)
+        elif error.code() in UNREADABLE:
+            raise unreadable(message, error)
         elif is_fatal(error) or error.code() in _TOLD:
             raise self._failure(error)
         else:
@@ -119,8 +121,9 @@ class BoundedCollector:
     def _gone(self, number: int) -> DataLossError:
         at = self.reached.get(number, -1)
         return DataLossError(
-            f"{self._topic}/{number}: the records from offset {at} on were deleted before they "
-            "were replayed (retention). What was committed stays; make a new replay of what is left"
+            f"{self._topic}/{number}: the offsets from {at} on were deleted before they were "
+            "replayed (retention), and whether they held records can't be told any more. What was "
+            "committed stays; make a new replay of what is left"
         )
 
     def _failure(self, error: KafkaError) -> TransportError:

@@ -24,7 +24,7 @@ from pipeline.edges.kafka.deleted import deleted_unread
 from pipeline.edges.kafka.errors import Causes, in_transaction, is_fatal, reason, refusal
 from pipeline.edges.kafka.held import END, Held
 from pipeline.edges.kafka.positions import Start, StartPositions, created_anew
-from pipeline.edges.kafka.reader import to_record
+from pipeline.edges.kafka.reader import UNREADABLE, to_record, unreadable
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.ports import Batch, OutcomeUnknownError, Positions, TransportError
 
@@ -140,6 +140,8 @@ class Collector:
         known = self._refusal(error)
         if known is not None:
             raise known
+        if error.code() in UNREADABLE:
+            raise unreadable(message, error)
         if is_fatal(error):
             raise self._broken(error)
         # Everything else the client mends by itself; should it not, the caller's next call says so.
@@ -157,7 +159,7 @@ class Collector:
         number = message.partition() or 0
         place = TopicPartition(self._topic, number)
         low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
-        wanted = self._held.wanted(number, message.offset() or 0)
+        wanted = self._held.wanted(number, message.offset() or 0, high)
         self._lost += deleted_unread(
             place, wanted, low, high, continues=self._continue_on_data_loss
         )

@@ -20,9 +20,9 @@ def deleted_unread(
     `low` and `high` are the first offset that is left and the end. Whether the deleted offsets held
     records can't be told any more: markers of transactions and aborted records have offsets, too. A
     worker commits the position behind them as soon as it has come to the end of the partition, so
-    `wanted` is in front of some only when the worker was killed a moment before that. So they
-    count as lost: DataLossError, unless `continues` accepts it. OutcomeUnknownError when nothing
-    is missing.
+    `wanted` is in front of some only when the worker was stopped or killed a moment before that. So
+    they count as lost: DataLossError, unless `continues` accepts it. OutcomeUnknownError when
+    nothing is missing.
     """
     name = f"{place.topic}/{place.partition}"
     what = f"{name}: offset {wanted} does not exist, the topic has {low} to {high}"

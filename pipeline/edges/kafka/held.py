@@ -66,13 +66,17 @@ class Held:
             kept.append(message)
         return kept
 
-    def wanted(self, number: int, fetched_from: int) -> int:
+    def wanted(self, number: int, fetched_from: int, high: int) -> int:
         """The position that the client could not go on from.
 
-        It tells its own, which may be behind markers and aborted records that it has passed.
+        It tells its own, which may be behind markers and aborted records that it has passed; one
+        that is behind the end, `high`, is not believed.
         """
         sought = self.sought.pop(number, None)
-        return max(fetched_from, self.next.get(number, -1)) if sought is None else sought
+        if sought is not None:
+            return sought
+        known = self.next.get(number, -1)
+        return max(fetched_from, known) if fetched_from <= high else known
 
     def behind(self, last: Mapping[int, int]) -> dict[tuple[str, int], int]:
         """What a batch commits; `last` is the offset of its last record in each partition.

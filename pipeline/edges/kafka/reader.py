@@ -19,7 +19,7 @@ from pipeline.core.record import INVALID_HEADERS, Record, new_tuple
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
 from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason
 from pipeline.edges.kafka.partitions import partitions_of
-from pipeline.ports import TransportError
+from pipeline.ports import OutcomeUnknownError, TransportError
 
 CHUNK: Final = 100
 """Messages of one call. Of a thousand, most are out of the processor's cache again before they are
@@ -28,6 +28,28 @@ _WAIT_S: Final = 0.02
 """consume() waits so long for a full chunk, which the last one never is."""
 _GROUP: Final = "track-pipeline-read"
 """The client wants the name of a group; it is not joined."""
+
+UNREADABLE: Final = frozenset(
+    {
+        KafkaError._BAD_MSG,  # noqa: SLF001  the client's own names
+        KafkaError._BAD_COMPRESSION,  # noqa: SLF001
+        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
+    }
+)
+"""Errors of records that are damaged, or in a form that the client does not know.
+
+It asks for them again and again; where it checks sums (`check.crcs`) it may even go on at any
+offset. So nothing that it tells after such an error is to be believed.
+"""
+
+
+def unreadable(message: Message, error: KafkaError) -> OutcomeUnknownError:
+    """The sentence for such an error; another replica or connection may have them whole."""
+    return OutcomeUnknownError(
+        f"{message.topic()}/{message.partition()}: the records from offset {message.offset()} on "
+        f"can't be read ({reason(error)}). If this does not end, they are damaged on the broker: "
+        "restore them from a replica, or set the group's offset behind them"
+    )
 
 
 def read_committed(
