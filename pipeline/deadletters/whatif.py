@@ -14,6 +14,7 @@ from pipeline.core.record import Output, Role
 from pipeline.deadletters.again import Again
 from pipeline.deadletters.isolated import Isolated, KilledError
 from pipeline.deadletters.letter import DeadLetter, Problem
+from pipeline.deadletters.reason_counts import ReasonCounts
 from pipeline.deadletters.repair import Repair, RepairError, generated_id, with_message_id
 
 _SAMPLES: Final = 3
@@ -172,14 +173,18 @@ class Report:
 
     def __init__(self) -> None:
         self.outcomes: defaultdict[tuple[str, Kind, str], Outcome] = defaultdict(Outcome)
-        """(old reason, kind, new reason or empty) → how many, and some of them."""
+        """(old reason, kind, new reason or empty) → how many, and some of them.
+
+        Of the old reasons there are at most as many as `ReasonCounts` tells apart.
+        """
+        self._reasons = ReasonCounts()
         self.changed = 0
         """Letters that the repair has changed."""
 
     def add(self, letter: DeadLetter, verdict: Verdict) -> None:
         """Count one in."""
         new = verdict.detail if verdict.kind is Kind.OTHER else ""
-        outcome = self.outcomes[letter.reason, verdict.kind, new]
+        outcome = self.outcomes[self._reasons.add(letter.reason), verdict.kind, new]
         outcome.count += 1
         changed = verdict.value is not None and verdict.value != letter.value
         self.changed += changed
