@@ -162,7 +162,7 @@ def contrast(
         for one in comparison.findings()
         if one.difference > _LEAST_DIFFERENCE and one.feature.about not in without
     ]
-    found.sort(key=lambda one: (-one.difference, -len(one.feature.value), one.feature))
+    found.sort(key=lambda one: (-one.difference, -len(one.feature.text), one.feature))
     return comparison.distinct(found[:_CANDIDATES], most)
 
 
@@ -179,7 +179,7 @@ def common(letters: Sample, *, most: int = MOST_FINDINGS) -> list[Finding]:
         and one.feature.value
         and one.feature.about not in {MEMBER, TYPE}
     ]
-    found.sort(key=lambda one: (-one.letters.events, -len(one.feature.value), one.feature))
+    found.sort(key=lambda one: (-one.letters.events, -len(one.feature.text), one.feature))
     return comparison.distinct(found[:_CANDIDATES], most)
 
 

@@ -60,7 +60,19 @@ class Feature(NamedTuple):
 
     about: str
     value: str
-    """Empty: it has nothing there. Of a member its JSON Pointer, of a type `pointer is type`."""
+    """Empty: it has nothing there. Of a member and its type its JSON Pointer, of a library version
+    the library, of a page the host."""
+    more: str = ""
+    """The type, the version, or the page's path; empty of all others."""
+
+    @property
+    def text(self) -> str:
+        """Both in one text, for people: nothing reads it back."""
+        if self.about == TYPE:
+            return f"{self.value} is {self.more}"
+        if self.about == LIBRARY_VERSION:
+            return f"{self.value} {self.more or 'without a version'}"
+        return self.value + self.more
 
     @property
     def holder(self) -> Feature:
@@ -69,10 +81,10 @@ class Feature(NamedTuple):
 
     def generalises(self, other: Feature) -> bool:
         """Whether whatever has the other one has this one, by its meaning."""
-        if (self.about, other.about) in {(LIBRARY, LIBRARY_VERSION), (MEMBER, TYPE)}:
-            return other.value.startswith(f"{self.value} ")
-        return (self.about, other.about) == (HOST, PAGE) and other.value.startswith(self.value)
+        return (self.about, other.about) in _GENERAL and self.value == other.value
 
+
+_GENERAL: Final = frozenset({(LIBRARY, LIBRARY_VERSION), (MEMBER, TYPE), (HOST, PAGE)})
 
 READABLE: Final = Feature(HOLDER, "")
 """Every event has it whose value can be read."""
@@ -144,20 +156,25 @@ def _members(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
         yield Feature(HOLDER, "/properties")
         for name, value in islice(properties.items(), _MOST_PROPERTIES):
             if is_set(value):
-                values[f"/properties/{name[:LONGEST]}"] = value
+                values[f"/properties/{_step(name[:LONGEST])}"] = value
     elif is_set(properties):
-        yield Feature(TYPE, f"/properties is {_TYPES[type(properties)]}")
+        yield Feature(TYPE, "/properties", _TYPES[type(properties)])
     types = {pointer: _TYPES[type(value)] for pointer, value in values.items()} | was
     for pointer, type_name in types.items():
         if type_name:
             yield Feature(MEMBER, pointer)
-            yield Feature(TYPE, f"{pointer} is {type_name}")
+            yield Feature(TYPE, pointer, type_name)
+
+
+def _step(name: str) -> str:
+    """A name as a step of a JSON Pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _library(name: str, version: str) -> Iterator[Feature]:
     yield Feature(LIBRARY, name)
     if name:
-        yield Feature(LIBRARY_VERSION, f"{name} {version or 'without a version'}")
+        yield Feature(LIBRARY_VERSION, name, version)
 
 
 def _page(url: str) -> Iterator[Feature]:
@@ -165,7 +182,7 @@ def _page(url: str) -> Iterator[Feature]:
     host = match[1].lower() if match else ""
     yield Feature(HOST, host)
     if match and host:
-        yield Feature(PAGE, f"{host}{match[2]}"[:LONGEST])
+        yield Feature(PAGE, host, match[2][:LONGEST])
 
 
 def _object(value: Any) -> dict[str, Any]:  # noqa: ANN401  any JSON value

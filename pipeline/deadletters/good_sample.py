@@ -36,8 +36,11 @@ Extents = Mapping[int, tuple[int, int]]
 class Offsets(Protocol):
     """What must be known of a topic; see `edges.kafka.Admin`."""
 
-    def extents(self, topic: str) -> dict[int, tuple[int, int]]:
-        """Partition → first offset and the one after the last."""
+    def extents(self, topic: str, *, stable: bool) -> dict[int, tuple[int, int]]:
+        """Partition → first offset and the one after the last.
+
+        `stable` ends before the first transaction that is open.
+        """
 
     def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:
         """Partition → the first offset with this timestamp or a later one, where there is one."""
@@ -63,10 +66,10 @@ def like(selection: Selection) -> Callable[[Collection[Feature]], bool]:
     What all these letters have by being selected is nothing to find out.
     """
     events = {Feature(EVENT, name[:LONGEST]) for name in selection.events}
-    libraries = {
-        Feature(LIBRARY_VERSION, name.replace("/", " ")) if "/" in name else Feature(LIBRARY, name)
-        for name in selection.libraries
-    }
+    # `a/b` is the version b of a, or the library a/b.
+    names = selection.libraries
+    libraries = {Feature(LIBRARY, name) for name in names}
+    libraries |= {Feature(LIBRARY_VERSION, *name.rsplit("/", 1)) for name in names if "/" in name}
 
     def is_like(features: Collection[Feature]) -> bool:
         return all(not wanted or not wanted.isdisjoint(features) for wanted in (events, libraries))
@@ -93,7 +96,7 @@ class GoodEvents:
 
         About MOST_GOOD records are read, wherever they are; of them those that are alike count.
         """
-        extents = self._offsets.extents(self._topic)
+        extents = self._offsets.extents(self._topic, stable=True)
         inside = self._inside(extents, window)
         for record in _records(self._reader, spread(self._topic, inside), on_progress):
             if window.holds(record.timestamp):

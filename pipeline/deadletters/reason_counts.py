@@ -17,13 +17,10 @@ class ReasonCounts:
         self._counts: Counter[str] = Counter()
         self._most = most
 
-    def name(self, reason: str) -> str:
-        """What a reason is counted as: itself, or OTHER when there is no room for it."""
-        return reason if reason in self._counts or len(self._counts) < self._most else OTHER
-
     def add(self, reason: str) -> str:
-        """Count one in; the name that it was counted as."""
-        name = self.name(reason)
+        """Count one in; what it was counted as: itself, or OTHER when there was no room for it."""
+        is_known = reason in self._counts or len(self._counts) < self._most
+        name = reason if is_known else OTHER
         self._counts[name] += 1
         return name
 

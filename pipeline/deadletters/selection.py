@@ -119,7 +119,8 @@ class Selection:
         )
 
     def _by_library(self, library: str) -> bool:
-        return library in self.libraries or library.partition("/")[0] in self.libraries
+        # The name may have a slash itself, such as @segment/analytics-node.
+        return library in self.libraries or library.rpartition("/")[0] in self.libraries
 
     def _by_user(self, letter: DeadLetter) -> bool:
         event = letter.event_object or {}

@@ -23,7 +23,8 @@ _EVENT: Final = "transform"
 _BYTES: Final = "transform_bytes"
 _HASH_DIGITS: Final = 12
 _MOST_ENDS: Final = 3
-"""Letters in a row that end the process; then all of them would, each after its time limit."""
+"""Letters that end the process, with none repaired in between: all of them would, each after its
+time limit."""
 
 
 def load_transform(path: Path, timeout_s: float = EVENT_TIMEOUT_S) -> FileRepair:
@@ -59,7 +60,7 @@ class FileRepair:
             raise UnusableFileError(f"{self._path} does not run: it {error}") from error
 
     def apply(self, letter: DeadLetter) -> bytes | None:
-        """See `Repair`; UnusableFileError when letters in a row end its process."""
+        """See `Repair`; UnusableFileError when it seems that every letter ends its process."""
         self.start()
         try:
             changed: bytes | None = self._child.call(letter, self._timeout_s)
@@ -68,7 +69,8 @@ class FileRepair:
         except RepairError:
             self._ends = 0
             raise
-        self._ends = 0
+        if changed != (letter.value or b""):  # else its functions may not have been called
+            self._ends = 0
         return changed
 
     def _ended(self, letter: DeadLetter, error: ChildEndedError) -> Exception:
@@ -77,7 +79,10 @@ class FileRepair:
         text = f"{letter.place}: {self.name} {error}{more}"
         if self._ends < _MOST_ENDS:
             return RepairError(text)
-        return UnusableFileError(f"{text}, as with the {_MOST_ENDS - 1} letters before it")
+        return UnusableFileError(
+            f"{text}: it is the {_MOST_ENDS}rd dead letter that ends so, and none was repaired in "
+            "between"
+        )
 
     def end(self) -> None:
         """End its process."""

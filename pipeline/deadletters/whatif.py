@@ -14,7 +14,9 @@ from pipeline.core.record import Output, Role
 from pipeline.deadletters.again import Again
 from pipeline.deadletters.isolated import Isolated, KilledError
 from pipeline.deadletters.letter import DeadLetter, Problem
+from pipeline.deadletters.reason_counts import ReasonCounts
 from pipeline.deadletters.repair import Repair, RepairError, generated_id, with_message_id
+from pipeline.lines import UnusableFileError
 
 _SAMPLES: Final = 3
 _POINTER: Final = "the value was too large for this topic; the raw record is"
@@ -77,7 +79,10 @@ class Examiner:
         self._isolated.end()
 
     def examine(self, letter: DeadLetter, now: int) -> Verdict:
-        """The verdict at this time, epoch milliseconds; never raises for what a letter holds."""
+        """The verdict at this time, epoch milliseconds; never raises for what a letter holds.
+
+        UnusableFileError when the repair is no good for any letter.
+        """
         if letter.is_pointer:
             where = letter.source.text() if letter.source else "unknown"
             return Verdict(Kind.POINTER, detail=f"{letter.place}: {_POINTER} {where}")
@@ -90,6 +95,8 @@ class Examiner:
             outputs = self._outputs(letter, now, tried)
         except RepairError as error:
             return Verdict(Kind.REPAIR_FAILED, detail=str(error))
+        except UnusableFileError:
+            raise
         except KilledError as error:
             return Verdict(Kind.CRASHES, detail=f"{letter.place}: {error}")
         except Exception as error:  # noqa: BLE001  a bug of the rules concerns this letter only
@@ -172,14 +179,18 @@ class Report:
 
     def __init__(self) -> None:
         self.outcomes: defaultdict[tuple[str, Kind, str], Outcome] = defaultdict(Outcome)
-        """(old reason, kind, new reason or empty) → how many, and some of them."""
+        """(old reason, kind, new reason or empty) → how many, and some of them.
+
+        Of the old reasons there are at most as many as `ReasonCounts` tells apart.
+        """
+        self._reasons = ReasonCounts()
         self.changed = 0
         """Letters that the repair has changed."""
 
     def add(self, letter: DeadLetter, verdict: Verdict) -> None:
         """Count one in."""
         new = verdict.detail if verdict.kind is Kind.OTHER else ""
-        outcome = self.outcomes[letter.reason, verdict.kind, new]
+        outcome = self.outcomes[self._reasons.add(letter.reason), verdict.kind, new]
         outcome.count += 1
         changed = verdict.value is not None and verdict.value != letter.value
         self.changed += changed

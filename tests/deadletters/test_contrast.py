@@ -31,12 +31,12 @@ def _samples(
 
 
 def _said(findings: Sequence[Finding]) -> list[tuple[str, bool]]:
-    return [(finding.feature.value, finding.lacks) for finding in findings]
+    return [(finding.feature.text, finding.lacks) for finding in findings]
 
 
-def _library(version: str) -> set[Feature]:
-    name = version.partition(" ")[0]
-    return {Feature("library", name), Feature("library version", version)}
+def _library(text: str) -> set[Feature]:
+    name, _, version = text.partition(" ")
+    return {Feature("library", name), Feature("library version", name, version)}
 
 
 def test_largest_difference_first() -> None:

@@ -46,7 +46,7 @@ def test_features_of_a_letter() -> None:
     """Everything that is compared is read from a letter, as it was sent."""
     letter = letter_of(_event(revenue="x", plan=None, tags=["a"]))
     found = of_letter(letter)
-    assert {tuple(feature) for feature in found} == {
+    assert {(feature.about, feature.text) for feature in found} == {
         ("raw partition", "raw/2"),
         ("hour", "2027-01-15T07:00Z"),
         ("event", "Order"),
@@ -64,6 +64,22 @@ def test_features_of_a_letter() -> None:
         ("member", "/properties/tags"),
         ("type", "/properties/tags is an array"),
     }
+
+
+def test_names_that_look_like_the_text_around_them() -> None:
+    """What a sender writes is a value, whatever it says: it is never read out of a sentence."""
+    name = "a is an object /b ~"
+    found = of_letter(letter_of(_event("sdk 1 is 2", **{name: 5, "b": [], "revenue": "x"})))
+    pointer = "/properties/a is an object ~1b ~0"
+    assert {
+        Feature("type", pointer, "a number"),
+        Feature("type", "/properties/b", "an array"),
+    } <= found
+    assert Feature("member", pointer).holder == Feature("holder", "/properties")
+    assert Feature("library version", "sdk", "1 is 2") in found
+    assert not Feature("library", "sdk 1").generalises(Feature("library version", "sdk", "1 is 2"))
+    assert not Feature("host", "a.co").generalises(Feature("page", "a.com", "/"))
+    assert Feature("host", "a.com").generalises(Feature("page", "a.com", "/"))
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ from pipeline.window import Window
 from tests.deadletters.letters import NOW, enriched, event
 
 
-def _library(version: str) -> set[Feature]:
-    name = version.partition(" ")[0]
-    return {Feature("library", name), Feature("library version", version)}
+def _library(text: str) -> set[Feature]:
+    name, _, version = text.partition(" ")
+    return {Feature("library", name), Feature("library version", name, version)}
 
 
 def test_like() -> None:
@@ -37,6 +37,9 @@ def test_like() -> None:
     assert not is_like({Feature("event", "A"), *_library("android 4.1")})
     assert like(Selection(libraries=frozenset({"android"})))(android)
     assert like(Selection())(set())
+    scoped = like(Selection(libraries=frozenset({"@segment/node"})))
+    assert scoped(_library("@segment/node 1"))
+    assert not scoped(_library("@segment/go 1"))
 
 
 class _Topic:
@@ -52,9 +55,10 @@ class _Topic:
         }
         self.read_records = 0
 
-    def extents(self, topic: str) -> dict[int, tuple[int, int]]:
+    def extents(self, topic: str, *, stable: bool) -> dict[int, tuple[int, int]]:
         """See `good_sample.Offsets`."""
         del topic
+        assert stable, "no transaction that is open must be waited for"
         return {number: (0, len(records)) for number, records in self.partitions.items()}
 
     def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:

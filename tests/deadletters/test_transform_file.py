@@ -11,8 +11,9 @@ import pytest
 
 from pipeline.deadletters.repair import RepairError
 from pipeline.deadletters.transform_file import FileRepair, load_transform
+from pipeline.deadletters.whatif import Examiner, Kind
 from pipeline.lines import UnusableFileError
-from tests.deadletters.letters import event, letter_of
+from tests.deadletters.letters import NOW, again, event, letter_of
 
 LETTER = letter_of({"event": "A"})
 Load = Callable[..., FileRepair]
@@ -120,13 +121,23 @@ def test_function_that_never_comes_back(load: Load) -> None:
 
 
 def test_file_that_ends_its_process_each_time(load: Load) -> None:
-    """Letters one after the other that each take the whole time limit are not waited for."""
-    repair = load("import os\ndef transform(event, letter): os._exit(3)")
-    for _ in range(2):
-        with pytest.raises(RepairError, match="exit code 3"):
-            repair.apply(LETTER)
-    with pytest.raises(UnusableFileError, match="as with the 2 letters before it"):
-        repair.apply(LETTER)
+    """Letters that each take the whole time limit are not waited for, one after the other."""
+    repair = load(
+        "import os\n"
+        "def transform(event, letter):\n"
+        "    if event['event'] == 'A': os._exit(3)\n"
+        "    return event if event['event'] == 'B' else None\n"
+    )
+    examiner = Examiner(again(), repair)
+
+    def kinds(names: str) -> list[Kind]:
+        return [examiner.examine(letter_of({"event": name}), NOW).kind for name in names]
+
+    assert kinds("AAC") == [Kind.REPAIR_FAILED, Kind.REPAIR_FAILED, Kind.LEFT_OUT]
+    # What its function has left as it is, or was not called for, tells nothing.
+    assert kinds("ABA") == [Kind.REPAIR_FAILED, Kind.SAME, Kind.REPAIR_FAILED]
+    with pytest.raises(UnusableFileError, match=r"exit code 3.* 3rd dead letter that ends so"):
+        kinds("BA")
 
 
 def test_what_it_prints(load: Load, capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from pipeline.deadletters.again import Again, as_raw
 from pipeline.deadletters.dialects import read_letter
 from pipeline.deadletters.fixes import repair_of, set_value
 from pipeline.deadletters.letter import DeadLetter
+from pipeline.deadletters.reason_counts import MOST_REASONS, OTHER
 from pipeline.deadletters.repair import EventRepair, no_repair
 from pipeline.deadletters.whatif import Examiner, Kind, Report, Verdict
 from tests.deadletters.letters import (
@@ -173,6 +174,18 @@ def test_report() -> None:
         ("no_user_anon_id", Kind.SAME, ""): 2,
     }
     assert (report.total(), report.failing) == (3, 2)
+
+
+def test_report_of_many_reasons() -> None:
+    """What other systems call a reason may be different each time: memory is bounded."""
+    report, number = Report(), MOST_REASONS + 5
+    for each in range(number):
+        headers = [("dlq-reason", b"r%d" % each), ("dlq-step", b"s")]
+        record = Record(b"{}", None, headers, NOW, "dead", 0, each)
+        report.add(read_letter(record), Verdict(Kind.SAME))
+    assert len(report.outcomes) == MOST_REASONS + 1
+    assert report.outcomes[OTHER, Kind.SAME, ""].count == 5
+    assert report.total() == number
 
 
 def test_samples_are_those_that_a_repair_changes() -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from pipeline.commands.dlq import counting
 from pipeline.exits import Exit
 from tests.brokers import RECENT, Sent, produce
 from tests.cli.program import Ran
-from tests.kafka.worker_process import Pipeline, terminate
+from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 
 pytestmark = pytest.mark.kafka
 
@@ -174,6 +175,28 @@ def test_why(refused: Pipeline) -> None:
     assert findings["type", "/properties/revenue is text"]["good_share"] == 0
     assert findings["member", "/properties/currency"]["lacks"] is True
     assert ("event", "Order Completed") not in findings
+
+
+def test_why_beside_an_open_transaction(refused: Pipeline) -> None:
+    """What is stable is compared; the transaction of another program is not waited for."""
+    other = Producer(
+        {
+            "bootstrap.servers": refused.servers,
+            "transactional.id": refused.names.enriched,
+            "transaction.timeout.ms": 600_000,
+            "log_level": 0,
+        }
+    )
+    other.init_transactions(PATIENCE_S)
+    other.begin_transaction()
+    for partition in range(3):
+        other.produce(refused.names.enriched, b"{}", partition=partition)
+    other.flush(PATIENCE_S)
+    try:
+        found = _document(_dlq(refused, "why", "--json"))
+        assert (found["good_events"], found["compared_with"]) == (GOOD, "same time")
+    finally:
+        other.abort_transaction(PATIENCE_S)
 
 
 def test_why_as_text(refused: Pipeline) -> None:

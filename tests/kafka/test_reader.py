@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from pipeline.core.record import INVALID_HEADERS
-from pipeline.edges.kafka.reader import to_record
+from pipeline.edges.kafka import reader
+from pipeline.edges.kafka.reader import arriving, to_record
+from pipeline.ports import TransportError
 
 
 class Message:
@@ -50,3 +55,35 @@ def test_header_name_that_is_not_utf8(error: Exception) -> None:
     record = to_record(Message(error))
     assert record.headers is INVALID_HEADERS
     assert (record.value, record.timestamp, record.offset) == (b"{}", None, 7)
+
+
+class Slow:
+    """A consumer on a clock: it is asked, and gives what it is said to after so many seconds."""
+
+    def __init__(self, *waits: float) -> None:
+        self.now = 0.0
+        self._next = [self.now + sum(waits[: n + 1]) for n in range(len(waits))]
+
+    def consume(self, _number: int, timeout_s: float) -> list[Any]:
+        """One message when its time has come."""
+        self.now += timeout_s
+        if self._next and self.now >= self._next[0]:
+            self._next.pop(0)
+            return [SimpleNamespace(error=lambda: None)]
+        return []
+
+    def monotonic(self) -> float:
+        """The clock."""
+        return self.now
+
+
+def test_time_of_the_caller_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a chunk is worked on, the next one has the whole time limit to come."""
+    slow = Slow(1, 4, 110, 4)
+    monkeypatch.setattr(reader, "time", slow)
+    chunks = arriving(slow, 5, lambda: TransportError("nothing came"))  # type: ignore[arg-type]
+    assert [len(next(chunks)) for _ in range(2)] == [1, 1]
+    slow.now += 107
+    assert [len(next(chunks)) for _ in range(2)] == [1, 1]
+    with pytest.raises(TransportError, match="nothing came"):
+        next(chunks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
@@ -69,6 +69,7 @@ def desk_command(function: _Function) -> _Function:
     ) -> Any:  # noqa: ANN401  click's
         selection = _selection({name: given.pop(name) for name in _FILTERS})
         desk = open_desk(settings, topic or settings.topics.dead_letter, selection)
+        _refuse_unknown_partitions(desk, selection)
         asked = Asked(settings, desk, selection, done_too, reveal, as_json)
         return function(*args, asked=asked, **given)
 
@@ -96,7 +97,7 @@ def _selection(given: dict[str, Any]) -> Selection:
         detail=detail,
         attempts=frozenset(given["attempt"]),
         limit=given["limit"],
-        offsets=dict(given["offsets"]),
+        offsets=_one_for_each(given["offsets"]),
     )
 
 
@@ -118,8 +119,26 @@ def _offsets(text: str) -> tuple[int, tuple[int, int]]:
     match = _OFFSETS.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not PARTITION:FIRST-LAST, such as 3:1000-1999")
-    partition, first, last = match.groups()
-    return int(partition), (int(first or 0), int(last) + 1 if last else _LARGEST)
+    partition, *bounds = match.groups()
+    first, end = int(bounds[0] or 0), int(bounds[1]) + 1 if bounds[1] else _LARGEST
+    if first >= end:
+        raise ValueError(f"{text!r}: the first offset is behind the last one")
+    return int(partition), (first, end)
+
+
+def _one_for_each(given: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, tuple[int, int]]:
+    found = dict(given)
+    if len(found) < len(given):
+        raise click.UsageError("--offsets: a partition may be named once only")
+    return found
+
+
+def _refuse_unknown_partitions(desk: Desk, selection: Selection) -> None:
+    unknown = sorted(selection.offsets.keys() - desk.captured.extents.keys())
+    if unknown:
+        numbers, last = ", ".join(map(str, unknown)), max(desk.captured.extents)
+        text = f"{desk.captured.topic} has the partitions 0 to {last}, but no {numbers}"
+        raise click.UsageError(f"--offsets: {text}")
 
 
 def _many(flag: str, help_text: str, kind: Any = str) -> Any:  # noqa: ANN401  click's

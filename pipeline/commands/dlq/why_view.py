@@ -96,30 +96,30 @@ def _headline(asked: Asked, answer: Answer, times: Times) -> str:
 
 def _has(asked: Asked, finding: Finding) -> str:
     """As the end of a sentence about several letters."""
-    about, text = finding.feature.about, _value(asked, finding)
-    if about == MEMBER:
-        return f"{'lack' if finding.lacks else 'have'} {text}"
-    if about == TYPE:
-        return f"have {text.replace(' is ', ' as ', 1)}"
-    return f"have {about} {text}" if finding.feature.value else f"have no {about}"
+    feature = finding.feature
+    if feature.about == MEMBER:
+        return f"{'lack' if finding.lacks else 'have'} {_shown(asked, feature.value)}"
+    if feature.about == TYPE:
+        return f"have {_shown(asked, feature.value)} as {feature.more}"
+    if not feature.value:
+        return f"have no {feature.about}"
+    return f"have {feature.about} {_shown(asked, feature.text)}"
 
 
-def _value(asked: Asked, finding: Finding) -> str:
-    value = finding.feature.value
-    if value.isspace():
-        return short_json(value, len(value))
-    return one_line(value if asked.reveal else mask(value))
+def _shown(asked: Asked, text: str) -> str:
+    if text.isspace():
+        return short_json(text, len(text))
+    return one_line(text if asked.reveal else mask(text))
 
 
 def _what(asked: Asked, finding: Finding) -> tuple[str, str]:
     """Two cells of the table."""
-    about, text = finding.feature.about, _value(asked, finding)
-    if about == TYPE:
-        pointer, _, kind = text.partition(" is ")
-        return pointer, f"is {kind}"
-    if about == MEMBER:
-        return text, "is missing" if finding.lacks else "is there"
-    return about, text if finding.feature.value else "(none)"
+    feature = finding.feature
+    if feature.about == TYPE:
+        return _shown(asked, feature.value), f"is {feature.more}"
+    if feature.about == MEMBER:
+        return _shown(asked, feature.value), "is missing" if finding.lacks else "is there"
+    return feature.about, _shown(asked, feature.text) if feature.value else "(none)"
 
 
 def _table(asked: Asked, answer: Answer, times: Times) -> Table:
@@ -168,10 +168,10 @@ def plain_answer(asked: Asked, answer: Answer) -> dict[str, Any]:
 
 
 def _plain_finding(asked: Asked, one: Finding) -> dict[str, Any]:
-    value = one.feature.value if asked.reveal else mask(one.feature.value)
+    text = one.feature.text if asked.reveal else mask(one.feature.text)
     return {
         "about": one.feature.about,
-        "value": value or None,
+        "value": text or None,
         "lacks": one.lacks,
         "letters": one.letters.events,
         "letters_share": round(one.letters.share, 6),

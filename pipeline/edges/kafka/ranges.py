@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -11,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pipeline.core.record import Record
 from pipeline.edges.kafka.clients import LibrdkafkaConfig
 from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason
-from pipeline.edges.kafka.reader import make_reader, taken, to_record
+from pipeline.edges.kafka.reader import arriving, make_reader, to_record
 from pipeline.ports import DataLossError, TransportError
 
 _OUT_OF_RANGE: Final = frozenset(
@@ -54,17 +53,15 @@ class RangeReader:
     def _read(
         self, consumer: Consumer, ends: dict[tuple[str, int], int], causes: Causes
     ) -> Iterator[Record]:
-        deadline = time.monotonic() + self._timeout_s
+        def silent() -> TransportError:
+            return TransportError(
+                f"{_names(ends)} did not go on for {self._timeout_s:.0f} s"
+                f"{causes.sentence()}; is a transaction still open?"
+            )
+
+        chunks = arriving(consumer, self._timeout_s, silent)
         while ends:
-            messages = taken(consumer)
-            if messages:
-                deadline = time.monotonic() + self._timeout_s
-            elif time.monotonic() > deadline:
-                raise TransportError(
-                    f"{_names(ends)} did not go on for {self._timeout_s:.0f} s"
-                    f"{causes.sentence()}; is a transaction still open?"
-                )
-            for message in messages:
+            for message in next(chunks):
                 error = message.error()
                 if error is None:
                     record = to_record(message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from confluent_kafka import (
@@ -91,17 +91,16 @@ def make_reader(kafka: LibrdkafkaConfig, causes: Causes, group: str = _GROUP) ->
 def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> Iterator[Record]:
     open_ends = set(partitions_of(consumer, topic, timeout_s, causes))
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in open_ends])
-    deadline = time.monotonic() + timeout_s
+
+    def silent() -> TransportError:
+        return TransportError(
+            f"topic {topic} did not answer for {timeout_s:.0f} s{causes.sentence()}; "
+            "is a transaction still open?"
+        )
+
+    chunks = arriving(consumer, timeout_s, silent)
     while open_ends:
-        messages = taken(consumer)
-        if messages:
-            deadline = time.monotonic() + timeout_s
-        elif time.monotonic() > deadline:
-            raise TransportError(
-                f"topic {topic} did not answer for {timeout_s:.0f} s{causes.sentence()}; "
-                "is a transaction still open?"
-            )
-        for message in messages:
+        for message in next(chunks):
             error = message.error()
             if error is None:
                 yield to_record(message)
@@ -109,6 +108,21 @@ def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> I
                 open_ends.discard(message.partition())
             else:
                 raise in_transaction(KafkaException(error), f"reading topic {topic}")
+
+
+def arriving(
+    consumer: Consumer, timeout_s: float, silent: Callable[[], TransportError]
+) -> Iterator[list[Message]]:
+    """What a reader gets, chunk by chunk, for ever; raises `silent()` when nothing comes so long.
+
+    The time that the caller takes for a chunk does not count.
+    """
+    while True:
+        deadline = time.monotonic() + timeout_s
+        while not (messages := taken(consumer)):
+            if time.monotonic() > deadline:
+                raise silent()
+        yield messages
 
 
 def taken(consumer: Consumer) -> list[Message]:
