@@ -132,8 +132,7 @@ def generate(  # noqa: PLR0913  one for each flag
     code 130.
     """
     _refuse_contradictions(output, topic, rate)
-    if topic is not None:
-        refuse_role("--topic", topic, settings.topics, but=RAW)
+    _refuse_topic(topic, settings)
     interval_ms = _interval_ms(topic, rate, count)
     try:
         generator = Generator(
@@ -148,9 +147,7 @@ def generate(  # noqa: PLR0913  one for each flag
     if topic is None:
         file = FileOutput("--output", output or _STDOUT, config_file(), overwrite)
         _write_lines(file, records, tally, count)
-        if generator.invalid_share:
-            left_out = ", ".join(NOT_IN_LINES)
-            click.echo(f"left out, since no line can hold them: {left_out}", err=True)
+        _tell_left_out(generator)
     else:
         _write_to_topic(topic, records, tally, count=count, rate=rate, settings=settings)
     ctx.exit(Exit.INTERRUPTED if tally.interrupted else Exit.OK)
@@ -161,6 +158,17 @@ def _refuse_contradictions(output: str | None, topic: str | None, rate: float | 
         raise click.UsageError("--output and --topic exclude each other: give one of them")
     if topic is None and rate is not None:
         raise click.UsageError("--rate is for --topic only: a file is written at once")
+
+
+def _refuse_topic(topic: str | None, settings: Settings) -> None:
+    if topic is not None:
+        refuse_role("--topic", topic, settings.topics, but=RAW)
+
+
+def _tell_left_out(generator: Generator) -> None:
+    if generator.invalid_share:
+        left_out = ", ".join(NOT_IN_LINES)
+        click.echo(f"left out, since no line can hold them: {left_out}", err=True)
 
 
 def _interval_ms(topic: str | None, rate: float | None, count: int) -> float:

@@ -27,7 +27,7 @@ from pipeline.topics import (
 from pipeline.wiring import admin, topic_names
 
 _LONGEST_DAYS: Final = 100_000_000_000
-"""More milliseconds than these have Kafka can't count."""
+"""Of more, Kafka could not hold the milliseconds."""
 _TOPIC_FLAGS = (
     "--bootstrap-servers",
     "--raw-topic",

@@ -114,7 +114,20 @@ def test_other_rules_than_the_live_ones(refused: Pipeline) -> None:
     ran = _redrive(refused)
     assert ran.code == Exit.USAGE
     assert "deploy the same version and settings first" in ran.err
+    assert "Given here: rules.revenue_invalid (TRACK_RULES__REVENUE_INVALID)" in ran.err
     assert _enriched(refused) == []
+
+
+def test_settings_that_are_forgotten(pipeline: Pipeline) -> None:
+    """The usual cause of other rules is told: the worker's --config was not given."""
+    produce(pipeline.servers, pipeline.names.raw, [_bad(1)])
+    worker = pipeline.start(default_currency="EUR")
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    assert pipeline.run("topics", "create", "--ledger").code == 0
+    ran = pipeline.run("dlq", "redrive")
+    assert ran.code == Exit.USAGE
+    assert "No setting of the rules is given here: is --config missing?" in ran.err
 
 
 def test_letters_that_fail_again(refused: Pipeline) -> None:

@@ -174,6 +174,6 @@ def test_plan(worked: Pipeline) -> None:
     assert document["only"] == ["changed"]
     assert document["comparison"]["events"]["changed"] == 20
     said = _replay(worked, "--only", "changed").out.decode()
-    assert "It differs: 20 changed, 20 newly-valid (of 80 events). changed are written" in said
+    assert "It differs: 20 changed, 20 newly-valid (of 80 events). changed would be written" in said
     assert document["compared"]["enriched"] == worked.names.enriched
     assert worked.progress().total == 80

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pipeline.commands.dlq.options import Asked
+from pipeline.core.contract import ContractSettings
 from pipeline.core.timestamps import format_time
 from pipeline.deadletters.live import newest_note
 from pipeline.ports import TransportError
-from pipeline.settings import SettingsError
+from pipeline.settings import Settings, SettingsError
+from pipeline.settings_names import leaves
 from pipeline.wiring import admin, make_again
 
 
@@ -43,5 +45,17 @@ def check_live_rules(asked: Asked, *, force: bool, raw: bool) -> str:
     said = f"the live worker runs {live.contract} (committed {since}), here is {here}"
     if not force:
         problem = f"{said}: deploy the same version and settings first, or say --force"
-        raise SettingsError([problem])
+        raise SettingsError([f"{problem}. {_given(settings)}"])
     return said
+
+
+def _given(settings: Settings) -> str:
+    """Where to look for what differs: the worker's commits tell no more than a hash."""
+    given = [
+        f"{leaf.name} ({settings.sources[leaf.name]})"
+        for leaf in leaves(ContractSettings)
+        if leaf.name in settings.sources and leaf.path[0] != "dead_letter"
+    ]
+    if not given:
+        return "No setting of the rules is given here: is --config missing?"
+    return f"Given here: {', '.join(given)}"

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pipeline.commands.progress import shown_progress
 from pipeline.commands.replay.dry_run import DryRun, compared, rehearsal_of
-from pipeline.commands.replay.dry_run_view import correction_sentence
+from pipeline.commands.replay.dry_run_view import differences_sentence
 from pipeline.core.record import Role
 from pipeline.file_outputs import FileOutput
 from pipeline.replay.bounds import Ranges
@@ -40,7 +40,8 @@ def differences(
     """
     with Verdicts(spill_dir, shared=True) as verdicts:
         report = _compared(settings, plan, newly_invalid, spill_dir, survey, verdicts)
-        click.echo(correction_sentence(plan, report), err=True)
+        written = " and ".join(plan.only)
+        click.echo(f"{differences_sentence(report)} {written} are written", err=True)
         yield verdicts.path
 
 

@@ -13,7 +13,6 @@ from pipeline.audit.money import plain_amount
 from pipeline.core.readable import escaped, one_line
 from pipeline.core.reasons import Reason, WarningCode
 from pipeline.replay.dry_run import Counts
-from pipeline.replay.plan import Plan
 from pipeline.replay.report import APART, Report, Revenue, Sample
 from pipeline.replay.verdict import DIFFERENT, Kind
 
@@ -160,11 +159,6 @@ def _print_revenue(console: Console, revenue: Revenue) -> None:
         console.print(f"could not be read: {unreadable[0]:,} before, {unreadable[1]:,} after")
     if rows or any(unreadable):
         console.print()
-
-
-def correction_sentence(plan: Plan, report: Report) -> str:
-    """What a correction run would write of what differs."""
-    return f"{differences_sentence(report)} {' and '.join(plan.only)} are written"
 
 
 def differences_sentence(report: Report) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pipeline.commands.console import output_console
 from pipeline.commands.replay.capture import Outlook, Sample
-from pipeline.commands.replay.dry_run_view import correction_sentence
+from pipeline.commands.replay.dry_run_view import differences_sentence
 from pipeline.commands.replay.file_view import about_files, file_table, plain_survey
 from pipeline.core.readable import escaped
 from pipeline.core.timestamps import time_text
@@ -97,7 +97,8 @@ def _lines(outlook: Outlook) -> list[str]:
             f"{role.value.replace('_', ' ')}: {target.topic}{made if target.topic in new else ''}"
         )
     if outlook.report is not None:
-        said.append(correction_sentence(plan, outlook.report))
+        differences = differences_sentence(outlook.report)
+        said.append(f"{differences} {' and '.join(plan.only)} would be written")
     if plan.rate is not None:
         seconds = int(plan.offsets / plan.rate)
         said.append(
