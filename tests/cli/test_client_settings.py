@@ -31,7 +31,7 @@ def test_every_wrong_property_is_told_with_all_other_problems() -> None:
     starts = [
         "TRACK_GROUP: group: 'gr\\xfcp' is refused; allowed: text: printable ASCII",
         "TRACK_KAFKA_SASL_MECANISM: kafka.sasl.mecanism: librdkafka has no such property; did you",
-        "TRACK_KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrap.servers: 'http://kafka.example.com:9092' is a URL",
+        "TRACK_KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrap.servers: 'http://",
         "TRACK_KAFKA_SOCKET_TIMEOUT_MS: kafka.socket.timeout.ms: the value is refused; allowed: a",
         "TRACK_CONSUMER_LINGER_MS: consumer.linger.ms: is a property of the producer: set it as ",
         "TRACK_PRODUCER_ACKS: producer.acks: can't be set as a client property",
