@@ -27,6 +27,7 @@ from pipeline.settings_names import (
     nearest,
     variable_of,
 )
+from pipeline.settings_services import HINT, is_of_a_service, named_like_a_service
 
 NOT_OURS: Final = "TRACK_TEST_"
 """Variables of the tests, which are no settings."""
@@ -89,6 +90,11 @@ class Layers:
         """Read the variables `TRACK_…`; an empty one counts as not set."""
         for variable, text in sorted(environ.items()):
             if not variable.startswith(PREFIX) or variable.startswith(NOT_OURS) or not text:
+                continue
+            if is_of_a_service(variable, text):
+                continue
+            if named_like_a_service(variable):
+                self.problems.append(f"{variable}: {HINT}")
                 continue
             if self._add_variable(variable, text, variable):
                 continue

@@ -19,6 +19,7 @@ from pipeline.deadletters.again import Again
 from pipeline.edges.kafka import (
     Admin,
     BatchLimits,
+    Coordinators,
     DeskWriter,
     KafkaBroker,
     RangeReader,
@@ -98,14 +99,16 @@ def make_again(settings: Settings, *, replay: str = "") -> Again:
 def checked_topics(
     settings: Settings, warn: Callable[[str], None], stop: Stop | None = None
 ) -> dict[str, TopicFacts]:
-    """The pipeline's topics; RefusedError with every reason why they will not do.
+    """The pipeline's topics, when all that the start and the first commit need is there.
 
-    None of them when a stop was asked for while waiting for the cluster.
+    Raises RefusedError with every reason why they will not do, and TransportError. None of them
+    when a stop was asked for while waiting for the cluster.
     """
     for sentence in weaknesses(settings.kafka, settings.consumer, settings.producer):
         warn(sentence)
     cluster = admin(settings, warn)
-    if not cluster.wait_until_reachable(stop):
+    brokers = cluster.wait_until_reachable(stop)
+    if not brokers:
         return {}
     names = topic_names(settings)
     facts = cluster.topics(names)
@@ -117,6 +120,8 @@ def checked_topics(
     found = problems(names, settings, facts)
     if found:
         raise RefusedError("; ".join(found))
+    config = session_config(settings, names.outputs(settings), facts, None)
+    Coordinators(config, cluster, brokers, warn).check(stop)
     return {name: topic for name, topic in facts.items() if topic.partitions}
 
 

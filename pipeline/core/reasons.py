@@ -48,6 +48,10 @@ class Reason(Explained):
     CONTEXT_FIELD_TYPE = "context_field_type", "a field of context has another type than specified"
     ENRICHED_TOO_LARGE = "enriched_too_large", "the result exceeds limits.max_output_bytes"
     TIMESTAMP_REFUSED = "timestamp_refused", "the broker refuses the record's Kafka timestamp"
+    RECORD_REFUSED = (
+        "record_refused",
+        "the broker refuses the record by a rule of its own, such as a key that it wants",
+    )
     PROCESSING_ERROR = "processing_error", "a bug in this program stopped the event; report it"
 
 

@@ -310,13 +310,20 @@ def test_headers_that_cannot_be_read() -> None:
     assert all(is_ours(name) for name, _ in letter.output.headers)
 
 
-def test_set_aside_for_a_reason_outside_the_rules() -> None:
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (Reason.TIMESTAMP_REFUSED, "timestamp_refused"),
+        (Reason.RECORD_REFUSED, "record_refused"),
+    ],
+)
+def test_set_aside_for_a_reason_outside_the_rules(reason: Reason, code: str) -> None:
     """What the broker refuses is one letter for the whole record, byte for byte and undecoded."""
     value = b'{"batch":[{"event":"A","userId":"u"},{"event":"B","userId":"u"}]}'
     record = Record(value, b"k", [("own", b"1")], 5, "raw", 2, 7)
     contract = Processor(ContractSettings(), Identity(app="a/1"))
-    letter = contract.set_aside(record, 9, Reason.TIMESTAMP_REFUSED, Stage.PRODUCE, "too late")
+    letter = contract.set_aside(record, 9, reason, Stage.PRODUCE, "too late")
     headers = read_headers(letter.headers)
     assert (letter.role, letter.value, letter.key) == (Role.DEAD_LETTER, value, b"k")
-    assert (headers["dlq.reason"], headers["dlq.stage"]) == ("timestamp_refused", "produce")
+    assert (headers["dlq.reason"], headers["dlq.stage"]) == (code, "produce")
     assert headers["dlq.source"] == "raw/2/7"

@@ -52,7 +52,7 @@ RETRIED: Final[Codes] = {
         K.UNKNOWN_TOPIC_OR_PART,
         DISCONNECTED,
     ),
-    Api.PRODUCE: (*PARTITION_AWAY, DISCONNECTED),
+    Api.PRODUCE: (*PARTITION_AWAY, K.INVALID_MSG, DISCONNECTED),
     Api.ADD_OFFSETS_TO_TXN: (*COORDINATOR_AWAY, K.CONCURRENT_TRANSACTIONS, DISCONNECTED),
     Api.TXN_OFFSET_COMMIT: (*COORDINATOR_AWAY, K.UNKNOWN_TOPIC_OR_PART, DISCONNECTED),
     Api.END_TXN: (*COORDINATOR_AWAY, K.CONCURRENT_TRANSACTIONS, DISCONNECTED),
@@ -65,7 +65,6 @@ SOFT: Final[Codes] = {
         K.ILLEGAL_GENERATION,
         K.UNKNOWN_MEMBER_ID,
         K.REBALANCE_IN_PROGRESS,
-        K.OFFSET_METADATA_TOO_LARGE,
         K.UNKNOWN,
     ),
 }
@@ -76,7 +75,6 @@ HARD: Final[Codes] = {
     Api.ADD_PARTITIONS_TO_TXN: (K.INVALID_TXN_STATE,),
     Api.PRODUCE: (K.OUT_OF_ORDER_SEQUENCE_NUMBER,),
     Api.ADD_OFFSETS_TO_TXN: (K.INVALID_TXN_STATE,),
-    Api.TXN_OFFSET_COMMIT: (K.UNSUPPORTED_FOR_MESSAGE_FORMAT,),
     Api.END_TXN: (
         K.INVALID_TXN_STATE,
         K.INVALID_PRODUCER_ID_MAPPING,
@@ -93,7 +91,7 @@ BACKGROUND: Final[Codes] = {
         K.OPERATION_NOT_ATTEMPTED,
         K.UNKNOWN,
     ),
-    Api.PRODUCE: (K.UNKNOWN_PRODUCER_ID, K.INVALID_RECORD, K.POLICY_VIOLATION, K.UNKNOWN),
+    Api.PRODUCE: (K.UNKNOWN_PRODUCER_ID, K.UNKNOWN),
 }
 """Told by whichever call comes next: an abort when that is not the commit, else a new session."""
 
@@ -109,7 +107,7 @@ ACKNOWLEDGED_RETRIED: Final[Codes] = {
 """At least once, the same call again."""
 
 ACKNOWLEDGED_HARD: Final[Codes] = {
-    Api.OFFSET_COMMIT: (K.ILLEGAL_GENERATION, K.OFFSET_METADATA_TOO_LARGE, K.UNKNOWN),
+    Api.OFFSET_COMMIT: (K.ILLEGAL_GENERATION, K.UNKNOWN),
 }
 """At least once, a commit that failed."""
 
@@ -172,6 +170,28 @@ STOPS: Final = (
     Stops(Api.END_TXN, K.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RefusedError, _WRITE_ID),
     Stops(Api.END_TXN, K.PRODUCER_FENCED, FencedError, _SHARED_ID),
     Stops(Api.END_TXN, K.INVALID_PRODUCER_EPOCH, FencedError, _SHARED_ID),
+    *(
+        Stops(Api.PRODUCE, code, RefusedError, f"writing to topic {NAMES.enriched}: {says}", how)
+        for how in (EXACTLY_ONCE, AT_LEAST_ONCE)
+        for code, says in {
+            K.TOPIC_EXCEPTION: "the broker does not take the topic's name",
+            K.POLICY_VIOLATION: "a policy of the brokers forbids it",
+            K.UNSUPPORTED_COMPRESSION_TYPE: ".*set producer.compression.type",
+            K.UNSUPPORTED_FOR_MESSAGE_FORMAT: "the topic has a message format from before",
+        }.items()
+    ),
+    *(
+        Stops(api, code, RefusedError, f"offsets of topic {NAMES.raw}: .*{says}", how)
+        for api, how in (
+            (Api.TXN_OFFSET_COMMIT, EXACTLY_ONCE),
+            (Api.OFFSET_COMMIT, AT_LEAST_ONCE),
+        )
+        for code, says in {
+            K.OFFSET_METADATA_TOO_LARGE: "raise their offset.metadata.max.bytes",
+            K.INVALID_COMMIT_OFFSET_SIZE: "raise the max.message.bytes of that topic",
+            K.UNSUPPORTED_FOR_MESSAGE_FORMAT: "message format",
+        }.items()
+    ),
     Stops(
         Api.OFFSET_COMMIT, K.GROUP_AUTHORIZATION_FAILED, RefusedError, _READ_GROUP, AT_LEAST_ONCE
     ),
@@ -185,3 +205,118 @@ STOPS: Final = (
     ),
 )
 """What only the operator can mend."""
+
+OF_THE_RECORD: Final[Mapping[int, str]] = {
+    K.MSG_SIZE_TOO_LARGE: "enriched_too_large",
+    K.RECORD_LIST_TOO_LARGE: "enriched_too_large",
+    K.INVALID_TIMESTAMP: "timestamp_refused",
+    K.INVALID_RECORD: "record_refused",
+}
+"""What a broker refuses a batch for because of one record, and the reason of its dead letter."""
+
+IN_QUESTIONS: Final = frozenset(
+    {
+        K.NO_ERROR,
+        K.OFFSET_OUT_OF_RANGE,
+        K.TOPIC_ALREADY_EXISTS,
+        K.INVALID_PARTITIONS,
+        K.INVALID_REPLICATION_FACTOR,
+        K.INVALID_CONFIG,
+        K.UNSUPPORTED_VERSION,
+        K.CLUSTER_AUTHORIZATION_FAILED,
+        K.TRANSACTION_ABORTABLE,
+    }
+)
+"""Sorted elsewhere: where topics are created, where an offset is gone, where a right is named, by
+the client itself."""
+
+OF_THE_GROUP: Final = frozenset(
+    {
+        K.INCONSISTENT_GROUP_PROTOCOL,
+        K.INVALID_GROUP_ID,
+        K.INVALID_SESSION_TIMEOUT,
+        K.MEMBER_ID_REQUIRED,
+        K.GROUP_MAX_SIZE_REACHED,
+        K.FENCED_MEMBER_EPOCH,
+        K.STALE_MEMBER_EPOCH,
+        K.UNRELEASED_INSTANCE_ID,
+        K.UNSUPPORTED_ASSIGNOR,
+        K.INVALID_REGULAR_EXPRESSION,
+    }
+)
+"""Answers to a member that joins or stays."""
+
+OF_CONNECTIONS: Final = frozenset(
+    {
+        K.UNSUPPORTED_SASL_MECHANISM,
+        K.ILLEGAL_SASL_STATE,
+        K.SASL_AUTHENTICATION_FAILED,
+        K.SECURITY_DISABLED,
+        K.REBOOTSTRAP_REQUIRED,
+    }
+)
+"""Answers to a connection that is being made; the client tells them as its own errors."""
+
+NOT_FOR_US: Final = frozenset(
+    {
+        # Of a request that is wrong in itself, which the client's are not.
+        K.INVALID_MSG_SIZE,
+        K.INVALID_REQUIRED_ACKS,
+        K.INVALID_REQUEST,
+        K.INVALID_REPLICA_ASSIGNMENT,
+        K.DUPLICATE_SEQUENCE_NUMBER,  # the client takes it for success
+        K.INVALID_PRINCIPAL_TYPE,
+        K.DUPLICATE_RESOURCE,
+        K.UNACCEPTABLE_CREDENTIAL,
+        K.RESOURCE_NOT_FOUND,
+        K.PRINCIPAL_DESERIALIZATION_FAILURE,
+        # Between brokers, or repaired by the client inside a fetch.
+        K.STALE_CTRL_EPOCH,
+        K.STALE_BROKER_EPOCH,
+        K.TRANSACTION_COORDINATOR_FENCED,
+        K.LOG_DIR_NOT_FOUND,
+        K.LISTENER_NOT_FOUND,
+        K.FETCH_SESSION_ID_NOT_FOUND,
+        K.INVALID_FETCH_SESSION_EPOCH,
+        K.UNKNOWN_TOPIC_ID,
+        K.INCONSISTENT_TOPIC_ID,
+        K.INCONSISTENT_VOTER_SET,
+        K.INVALID_UPDATE_VERSION,
+        K.FEATURE_UPDATE_FAILED,
+        K.MISMATCHED_ENDPOINT_TYPE,
+        K.UNSUPPORTED_ENDPOINT_TYPE,
+        K.UNKNOWN_CONTROLLER_ID,
+        K.INVALID_REGISTRATION,
+        K.INVALID_VOTER_KEY,
+        K.DUPLICATE_VOTER,
+        K.VOTER_NOT_FOUND,
+        # Requests that nothing here makes: tokens, reassignments, elections, deletions, telemetry,
+        # share groups, streams groups.
+        K.REASSIGNMENT_IN_PROGRESS,
+        K.NO_REASSIGNMENT_IN_PROGRESS,
+        K.DELEGATION_TOKEN_AUTH_DISABLED,
+        K.DELEGATION_TOKEN_NOT_FOUND,
+        K.DELEGATION_TOKEN_OWNER_MISMATCH,
+        K.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED,
+        K.DELEGATION_TOKEN_AUTHORIZATION_FAILED,
+        K.DELEGATION_TOKEN_EXPIRED,
+        K.NON_EMPTY_GROUP,
+        K.GROUP_ID_NOT_FOUND,
+        K.GROUP_SUBSCRIBED_TO_TOPIC,
+        K.TOPIC_DELETION_DISABLED,
+        K.PREFERRED_LEADER_NOT_AVAILABLE,
+        K.ELIGIBLE_LEADERS_NOT_AVAILABLE,
+        K.ELECTION_NOT_NEEDED,
+        K.UNKNOWN_SUBSCRIPTION_ID,
+        K.TELEMETRY_TOO_LARGE,
+        K.INVALID_RECORD_STATE,
+        K.SHARE_SESSION_NOT_FOUND,
+        K.INVALID_SHARE_SESSION_EPOCH,
+        K.SHARE_SESSION_LIMIT_REACHED,
+        K.FENCED_STATE_EPOCH,
+        K.STREAMS_INVALID_TOPOLOGY,
+        K.STREAMS_INVALID_TOPOLOGY_EPOCH,
+        K.STREAMS_TOPOLOGY_FENCED,
+    }
+)
+"""No request of ours is answered so."""

@@ -97,6 +97,22 @@ def test_output_topic_refuses_several_timestamps(pipeline: Pipeline) -> None:
     assert users == [0, *(number for number in range(EVENTS) if number not in culprits)]
 
 
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_output_topic_wants_keys(pipeline: Pipeline, delivery: str) -> None:
+    """A record that the broker refuses by a rule of the topic is a dead letter that says so."""
+    _started(pipeline, delivery)
+    set_topic_config(pipeline.servers, pipeline.names.enriched, "cleanup.policy", "compact")
+    keys = [None if n == CULPRIT else f"k{n}".encode() for n in range(EVENTS)]
+    sent = [Sent(_event(n), key, (), RECENT, 0) for n, key in enumerate(keys)]
+    produce(pipeline.servers, pipeline.names.raw, sent)
+    pipeline.wait_until_done()
+    (letter,), enriched = _of_culprit(pipeline)
+    headers = dict(letter.headers)
+    assert (headers["dlq.reason"], headers["dlq.stage"]) == (b"record_refused", b"produce")
+    assert b"does the topic want keys" in (headers["dlq.reasons"] or b"")
+    _all_but(enriched, CULPRIT, delivery)
+
+
 def test_dead_letter_topic_takes_less_than_before(pipeline: Pipeline) -> None:
     """A letter that became too large leaves a pointer, which keeps the reasons."""
     _started(pipeline, "exactly-once")

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import pytest
 from confluent_kafka import KafkaError as K
 
+from pipeline.edges.kafka.errors import PASSING
 from pipeline.ports import FencedError, RefusedError, TransportError
 from tests.kafka.error_codes import (
     ACKNOWLEDGED_HARD,
@@ -21,6 +22,11 @@ from tests.kafka.error_codes import (
     BACKGROUND,
     EXACTLY_ONCE,
     HARD,
+    IN_QUESTIONS,
+    NOT_FOR_US,
+    OF_CONNECTIONS,
+    OF_THE_GROUP,
+    OF_THE_RECORD,
     RETRIED,
     SOFT,
     STOPS,
@@ -59,6 +65,16 @@ def _each(test: Callable[[T], None], rows: Sequence[T]) -> None:
 
 def _rows(codes: Codes) -> list[Row]:
     return [Row(api, code) for api, each in codes.items() for code in each]
+
+
+def test_every_code_is_sorted() -> None:
+    """A code that the client learns later is missing here, until somebody has thought about it."""
+    tables = (RETRIED, SOFT, HARD, BACKGROUND, ACKNOWLEDGED_RETRIED, ACKNOWLEDGED_HARD)
+    sorted_ = {row.code for table in tables for row in _rows(table)}
+    sorted_ |= {stops.code for stops in STOPS} | set(OF_THE_RECORD) | PASSING
+    sorted_ |= OF_THE_GROUP | OF_CONNECTIONS | IN_QUESTIONS | NOT_FOR_US
+    brokers = {code for code in vars(K).values() if isinstance(code, int) and code >= K.UNKNOWN}
+    assert {K(code).name() for code in brokers - sorted_} == set()
 
 
 @pytest.fixture
@@ -247,10 +263,6 @@ def test_topic_missing_or_hidden(topic: str) -> None:
 @pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
 def test_record_refused(delivery: str) -> None:
     """A refusal of one record has it searched for; a record that is refused alone is a letter."""
-    reasons = {
-        K.MSG_SIZE_TOO_LARGE: "enriched_too_large",
-        K.INVALID_TIMESTAMP: "timestamp_refused",
-    }
 
     def check(code: int) -> None:
         with MockCluster() as cluster:
@@ -259,10 +271,10 @@ def test_record_refused(delivery: str) -> None:
             meter = rig.work()
             assert meter.narrowings[0] == RECORDS
             assert meter.recoveries == []
-            assert set(meter.total.dead_letters) <= {reasons[code]}
+            assert set(meter.total.dead_letters) <= {OF_THE_RECORD[code]}
             assert set(rig.sources()) == set(ALL)
 
-    _each(check, list(reasons))
+    _each(check, list(OF_THE_RECORD))
 
 
 def test_search_ends_with_its_batch(cluster: MockCluster) -> None:

@@ -29,6 +29,7 @@ UNSAYABLE: Final = {
         Reason.PROCESSING_ERROR,
         Reason.INVALID_HEADERS,
         Reason.TIMESTAMP_REFUSED,
+        Reason.RECORD_REFUSED,
     ),
 }
 """Reasons that no example can have: no JSON, limits, rules that only warn, a bug of ours, what

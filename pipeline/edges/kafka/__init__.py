@@ -2,6 +2,7 @@
 
 from pipeline.edges.kafka.admin import Admin
 from pipeline.edges.kafka.config import BatchLimits, SessionConfig
+from pipeline.edges.kafka.coordinators import Coordinators
 from pipeline.edges.kafka.desk_writer import DeskWriter
 from pipeline.edges.kafka.publisher import Publisher
 from pipeline.edges.kafka.ranges import RangeReader
@@ -16,6 +17,7 @@ __all__ = [
     "Admin",
     "At",
     "BatchLimits",
+    "Coordinators",
     "DeskWriter",
     "KafkaBroker",
     "Owner",

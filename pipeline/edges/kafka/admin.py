@@ -14,7 +14,7 @@ from confluent_kafka.cimpl import NewTopic
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
 from pipeline.edges.kafka.committed import CommittedOffsets
 from pipeline.edges.kafka.diagnosis import Address, diagnosis
-from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.edges.kafka.errors import PASSING, Causes, kafka_error, reason, refusal
 from pipeline.edges.kafka.partitions import partitions_of
 from pipeline.edges.kafka.topic_facts import broker_config, facts_of
 from pipeline.edges.kafka.waiting import Say, say_nothing, told
@@ -23,19 +23,6 @@ from pipeline.ports import Stop, TopicFacts, TopicSpec, TransportError
 _ASK_EVERY_S: Final = 1.0
 _ASK_AGAIN_S: Final = 0.1
 _LAST_WORD_S: Final = 3.0
-_PASSING: Final = frozenset(
-    {
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.UNSTABLE_OFFSET_COMMIT,
-    }
-)
-"""What a cluster answers for a moment, after a start or while a leader changes."""
 _Answer = TypeVar("_Answer")
 
 
@@ -115,7 +102,7 @@ class Admin:
                 try:
                     return call()
                 except KafkaException as error:
-                    passing = kafka_error(error).code() in _PASSING
+                    passing = kafka_error(error).code() in PASSING
                     if not passing or time.monotonic() > deadline:
                         raise self._sentence(error, what) from error
                     time.sleep(_ASK_AGAIN_S)

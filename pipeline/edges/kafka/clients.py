@@ -108,7 +108,7 @@ def consumer_config(
     }
     if instance_id:
         config["group.instance.id"] = instance_id
-    if _is_new_protocol(config):
+    if not is_classic(config):
         # It assigns on the broker and refuses a client-side strategy.
         config.pop(_STRATEGY)
     return config
@@ -116,11 +116,12 @@ def consumer_config(
 
 def is_cooperative(consumer: Mapping[str, Any]) -> bool:
     """Whether rebalances take and give single partitions instead of all at once."""
-    return _is_new_protocol(consumer) or "cooperative" in consumer[_STRATEGY]
+    return not is_classic(consumer) or "cooperative" in consumer[_STRATEGY]
 
 
-def _is_new_protocol(config: Mapping[str, Any]) -> bool:
-    return config.get("group.protocol") == "consumer"
+def is_classic(consumer: Mapping[str, Any]) -> bool:
+    """Whether the members of the group agree among themselves, and name their own time-outs."""
+    return str(consumer.get("group.protocol", "classic")).lower() == "classic"
 
 
 def producer_config(

@@ -48,14 +48,61 @@ _REFUSALS: Final = {
         "a record is larger than the topic takes: raise its max.message.bytes "
         "or lower limits.max_output_bytes"
     ),
+    KafkaError.RECORD_LIST_TOO_LARGE: (
+        "a record is larger than a segment of the topic: raise its segment.bytes "
+        "or lower limits.max_output_bytes"
+    ),
+    KafkaError.INVALID_RECORD: (
+        "the broker refuses a record: does the topic want keys (cleanup.policy=compact), or has "
+        "it a validation of its own? Lift that"
+    ),
     KafkaError.INVALID_TIMESTAMP: (
         "the topic refuses a record's timestamp: lift its message.timestamp.*.max.ms limits"
     ),
     KafkaError.INVALID_TRANSACTION_TIMEOUT: (
         "transaction_timeout_ms exceeds the broker's transaction.max.timeout.ms: lower it"
     ),
+    KafkaError.TOPIC_EXCEPTION: (
+        "the broker does not take the topic's name, or keeps it for itself: choose another name"
+    ),
+    KafkaError.POLICY_VIOLATION: "a policy of the brokers forbids it: have the policy changed",
+    KafkaError.UNSUPPORTED_COMPRESSION_TYPE: (
+        "the broker does not take this compression: set producer.compression.type to another"
+    ),
+    KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT: (
+        "the topic has a message format from before Kafka 0.11: upgrade it (message.format.version)"
+    ),
+    KafkaError.OFFSET_METADATA_TOO_LARGE: (
+        "the note beside the offsets, some 150 bytes, is larger than the brokers take: raise their "
+        "offset.metadata.max.bytes"
+    ),
+    KafkaError.INVALID_COMMIT_OFFSET_SIZE: (
+        "the offsets of one commit are larger than a record of __consumer_offsets may be: raise "
+        "the max.message.bytes of that topic"
+    ),
     KafkaError.UNSUPPORTED_VERSION: "the broker is too old: transactions need Kafka 2.5 or later",
 }
+PASSING: Final = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_CONTROLLER,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.THROTTLING_QUOTA_EXCEEDED,
+    }
+)
+"""What a cluster answers for a moment to a question: after a start, or while a leader changes."""
 
 
 class EpochFencedError(FencedError):

@@ -56,7 +56,10 @@ def told(say: Say, what: str, why: Callable[[], str]) -> Iterator[None]:
         if wait.over.wait(FIRST_WORD_S):
             return
         threading.Thread(target=say_unexplained, name="kafka-wait", daemon=True).start()
-        cause = why()
+        try:
+            cause = why()
+        except Exception:  # noqa: BLE001  the wait itself ends with what is wrong
+            cause = ""
         wait.explained.set()
         wait.say(f"{what}{cause}")
 

@@ -41,7 +41,9 @@ _REPORTED_S: Final = 5.0
 """Longest wait for the report of an output that is known to be refused."""
 _OF_THE_RECORD: Final = {
     KafkaError.MSG_SIZE_TOO_LARGE: Reason.ENRICHED_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE: Reason.ENRICHED_TOO_LARGE,
     KafkaError.INVALID_TIMESTAMP: Reason.TIMESTAMP_REFUSED,
+    KafkaError.INVALID_RECORD: Reason.RECORD_REFUSED,
 }
 """Refusals of one record: the broker names no culprit, the worker finds it."""
 
