@@ -65,7 +65,7 @@ class Program(CommandTree):
         try:
             return super().get_command(ctx, cmd_name)
         except Exception as error:
-            raise _failure(error, ctx) from error
+            raise failure_of(error, ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's
         """Run a command; whatever it raises ends as Failure."""
@@ -74,7 +74,7 @@ class Program(CommandTree):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except (Exception, KeyboardInterrupt) as error:
-            raise _failure(error, ctx) from error
+            raise failure_of(error, ctx) from error
 
 
 class Failure(click.ClickException):
@@ -100,7 +100,10 @@ def code_of(error: BaseException) -> Exit | None:
     return next((CODES[name] for name in names if name in CODES), None)
 
 
-def _failure(error: BaseException, ctx: click.Context) -> Failure:
+def failure_of(error: BaseException, ctx: click.Context) -> Failure:
+    """How an error that a command raises ends the program."""
+    if isinstance(error, Failure):
+        return error
     code = code_of(error)
     if code is not None:
         return Failure(str(error), code)

@@ -206,6 +206,10 @@ class MemorySession:
             for (_topic, number), position in self._next.items()
         )
 
+    def held(self) -> list[int]:
+        """See `ports.Session`: all there are."""
+        return [number for _topic, number in self._next]
+
     def close(self) -> None:
         """See `ports.Session`."""
         self._broker.diary.append(Closed())

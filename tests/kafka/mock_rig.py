@@ -87,7 +87,7 @@ class NotedBroker(KafkaBroker):
     def open(self) -> KafkaSession:
         """See `ports.Broker`."""
         self.diary.append("open")
-        session = NotedSession(self._config, self._topic_ids)
+        session = NotedSession(self._config, self._topic_ids, self.watch)
         session.diary, session.before = self.diary, self.before
         return session
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pipeline.breaker import Breaker, BreakerRules
@@ -32,6 +32,10 @@ class Remembering:
     def __init__(self, stop: threading.Event, enough: int) -> None:
         self.total = Tally()
         self.recoveries: list[tuple[str, str]] = []
+        self.recovered_after: list[int] = []
+        """Beside each recovery that was over: how many resets there had been."""
+        self.held: list[list[int]] = []
+        """Each time that other partitions were held."""
         self.crashes: list[Record] = []
         self.lags: list[int | None] = []
         self.isolations: list[tuple[Record, str]] = []
@@ -54,6 +58,16 @@ class Remembering:
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""
         self.lags.append(session.lag())
+
+    def holding(self, partitions: Collection[int]) -> None:
+        """See `ports.Meter`."""
+        now = sorted(partitions)
+        if now != (self.held[-1] if self.held else []):
+            self.held.append(now)
+
+    def recovered(self) -> None:
+        """See `ports.Meter`."""
+        self.recovered_after.append(len(self.recoveries))
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:
         """See `ports.Meter`."""

@@ -7,10 +7,13 @@ failed says no more than "timed out". `Causes` remembers it, so that the sentenc
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
+from pipeline.edges.kafka.group_refusals import GROUP_REFUSALS
 from pipeline.ports import (
     AbortableError,
     FencedError,
@@ -55,6 +58,7 @@ _REFUSALS: Final = {
         "transaction_timeout_ms exceeds the broker's transaction.max.timeout.ms: lower it"
     ),
     KafkaError.UNSUPPORTED_VERSION: "the broker is too old: transactions need Kafka 2.5 or later",
+    **GROUP_REFUSALS,
 }
 
 
@@ -73,9 +77,26 @@ class Causes:
         self.last: KafkaError | None = None
         self.fatal: KafkaError | None = None
         """The client is broken for good; a consumer tells it nowhere else while nothing comes."""
+        self.heard = 0
+        """How many errors the client has told of so far."""
+        self.waits_for = ""
+        """What is tried again just now, and why; empty when nothing is. Another thread reads it."""
+
+    @contextmanager
+    def trying(self) -> Iterator[Callable[[str, KafkaError], None]]:
+        """Within the block what is given is said to be tried again; what failed, and how."""
+
+        def again(what: str, error: KafkaError) -> None:
+            self.waits_for = f"{what} is tried again: {reason(error)}"
+
+        try:
+            yield again
+        finally:
+            self.waits_for = ""
 
     def __call__(self, error: KafkaError) -> None:
         """The `error_cb` of a client; a connection's cause outranks "all brokers down"."""
+        self.heard += 1
         if is_fatal(error):
             self.fatal = error
         all_down = error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -19,6 +19,7 @@ from pipeline.edges.kafka.errors import Causes, InstanceFencedError, in_transact
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
+from pipeline.edges.kafka.watch import GroupWatch
 from pipeline.edges.kafka.writer import Writer
 from pipeline.ports import Batch, OutcomeUnknownError, Positions
 
@@ -28,22 +29,27 @@ class KafkaBroker:
 
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
+        self.watch = GroupWatch(config)
+        """Sees what its sessions wait for."""
         self._topic_ids = TopicIds(config.shared, config.raw_topic, config.startup_timeout_s)
 
     def open(self) -> KafkaSession:
         """A new session; fences an older one with the same transactional id."""
-        return KafkaSession(self._config, self._topic_ids)
+        return KafkaSession(self._config, self._topic_ids, self.watch)
 
 
 class KafkaSession:
     """See `ports.Session`."""
 
-    def __init__(self, config: SessionConfig, topic_ids: TopicIds) -> None:
+    def __init__(self, config: SessionConfig, topic_ids: TopicIds, watch: GroupWatch) -> None:
         self._config = config
+        self._watch = watch
         self._causes = Causes()  # of the consumer alone: the writer's are told by its calls
+        writer_causes = Causes()
+        watch.opened(self._causes, writer_causes)
         # First the writer: it aborts our own dangling transaction, so that the committed
         # offsets that the consumer starts from are final.
-        self._writer = _writer(config, Causes())
+        self._writer = _writer(config, writer_causes)
         self._consumer = make_consumer(dict(config.consumer), self._causes)
         self._collector = Collector(
             self._consumer,
@@ -74,6 +80,7 @@ class KafkaSession:
             raise in_transaction(error, what, group=self._config.group) from error
         self._writer.poll(0)
         self._writer.start_batch()
+        self._watch.turned(self._collector.next, len(batch.records))
         return batch
 
     def begin(self) -> None:
@@ -101,13 +108,19 @@ class KafkaSession:
     def hold(self, seconds: float) -> None:
         """See `ports.Session`."""
         self._collector.hold(seconds)
+        self._watch.turned(self._collector.next, 0)
 
     def lag(self) -> int | None:
         """See `ports.Session`."""
         return self._collector.lag()
 
+    def held(self) -> Collection[int]:
+        """See `ports.Session`."""
+        return self._collector.next
+
     def close(self) -> None:
         """Leave the group; never raises."""
+        self._watch.closed()
         self._collector.closing = True
         with contextlib.suppress(KafkaException, RuntimeError):
             self._consumer.close()

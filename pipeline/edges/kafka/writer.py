@@ -274,18 +274,19 @@ class Writer(ABC):
 
     def retrying(self, call: Callable[[float], Any], deadline: float, what: str) -> None:
         """Make the call again, with the same arguments, while the client says that it may be."""
-        while True:
-            left = deadline - time.monotonic()
-            try:
-                step = max(0.001, min(STEP_S, left))
-                self.bounded(partial(call, step), step, what)
-            except KafkaException as failure:
-                error = kafka_error(failure)
-                if error.retriable() and time.monotonic() < deadline:
-                    continue
-                raise self.failed(failure, what) from failure
-            else:
-                return
+        with self.causes.trying() as again:
+            while True:
+                left = deadline - time.monotonic()
+                try:
+                    step = max(0.001, min(STEP_S, left))
+                    self.bounded(partial(call, step), step, what)
+                except KafkaException as failure:
+                    error = kafka_error(failure)
+                    if not error.retriable() or time.monotonic() >= deadline:
+                        raise self.failed(failure, what) from failure
+                    again(what, error)
+                else:
+                    return
 
     def bounded(self, call: Callable[[], Any], timeout_s: float, what: str) -> None:
         """Make a call that ends by itself after `timeout_s`, unless it hangs."""

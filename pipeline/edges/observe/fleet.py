@@ -14,7 +14,6 @@ from pipeline.edges.observe.meter import LogMeter
 from pipeline.edges.observe.statistics import Figures, StatisticsLog
 from pipeline.ports import Session
 
-_LAG_EVERY_S: Final = 1.0
 _decode_figures: Final = msgspec.json.Decoder(tuple[dict[str, int], int | None]).decode
 
 
@@ -35,10 +34,7 @@ class SlotMeter(LogMeter):
         self, store: Store, interval_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(interval_s, clock)
-        self._clock = clock
         self._store = store
-        self._lag: int | None = None
-        self._looked = clock()
         self._tell()
 
     def committed(self, tally: Tally) -> None:
@@ -48,20 +44,21 @@ class SlotMeter(LogMeter):
 
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""
-        if self._lag is None or self._clock() - self._looked >= _LAG_EVERY_S:
-            self._looked = self._clock()
-            self._lag = session.lag()
-            self._tell()
+        before = self._looked, self._lag
         super().tick(session)
+        if before != (self._looked, self._lag):
+            self._tell()
 
     def statistics(self, lag: int | None) -> None:
         """Tell the supervisor, and begin the next interval."""
-        self._crashes, self._lag = 0, lag
-        self._statistics.restart()
-        self._tell()
+        with self._lock:
+            self._crashes, self._lag = 0, lag
+            self._statistics.restart()
+            self._tell()
 
     def _tell(self) -> None:
-        self._store.write(msgspec.json.encode(self.figures(self._lag)))
+        with self._lock:
+            self._store.write(msgspec.json.encode(self.figures(self._lag)))
 
 
 class FleetStatistics:
