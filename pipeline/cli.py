@@ -36,6 +36,9 @@ COMMANDS: Final = {
     "run": Listed(
         "pipeline.commands.run", "Run the worker: raw topic in, enriched topic out, exactly once."
     ),
+    "leave": Listed(
+        "pipeline.commands.leave", "Take the name of a worker that was stopped out of its group."
+    ),
     "audit": Listed("pipeline.commands.audit", "Prove that every raw event has its one outcome."),
     "replay": Listed(
         "pipeline.commands.replay", "Run the rules over a window of the raw topic again."

@@ -111,6 +111,11 @@ class MockCluster:
         """Answer every question for this topic with a code; 0 ends that."""
         self._call("topic_set_error", name.encode(), code)
 
+    def lead(self, topic: str, partition: int, broker: int | None) -> None:
+        """Let a broker lead a partition, or none."""
+        leader = -1 if broker is None else broker
+        self._must("partition_set_leader", topic.encode(), partition, leader)
+
     def push(
         self, api: Api, codes: Sequence[int], *, delay_ms: int = 0, broker: int = ONLY
     ) -> None:

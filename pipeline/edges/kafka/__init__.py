@@ -3,6 +3,7 @@
 from pipeline.edges.kafka.admin import Admin
 from pipeline.edges.kafka.config import BatchLimits, SessionConfig
 from pipeline.edges.kafka.desk_writer import DeskWriter
+from pipeline.edges.kafka.leaving import Leaving
 from pipeline.edges.kafka.publisher import Publisher
 from pipeline.edges.kafka.ranges import RangeReader
 from pipeline.edges.kafka.reader import read_committed
@@ -18,6 +19,7 @@ __all__ = [
     "BatchLimits",
     "DeskWriter",
     "KafkaBroker",
+    "Leaving",
     "Owner",
     "Publisher",
     "RangeReader",

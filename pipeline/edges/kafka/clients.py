@@ -99,7 +99,7 @@ def consumer_config(
     }
     if instance_id:
         config["group.instance.id"] = instance_id
-    if _is_new_protocol(config):
+    if is_new_protocol(config):
         # It assigns on the broker and refuses a client-side strategy.
         config.pop(_STRATEGY)
     return config
@@ -107,10 +107,11 @@ def consumer_config(
 
 def is_cooperative(consumer: Mapping[str, Any]) -> bool:
     """Whether rebalances take and give single partitions instead of all at once."""
-    return _is_new_protocol(consumer) or "cooperative" in consumer[_STRATEGY]
+    return is_new_protocol(consumer) or "cooperative" in consumer[_STRATEGY]
 
 
-def _is_new_protocol(config: Mapping[str, Any]) -> bool:
+def is_new_protocol(config: Mapping[str, Any]) -> bool:
+    """Whether the group's members are managed by the broker (KIP-848)."""
     return config.get("group.protocol") == "consumer"
 
 

@@ -145,6 +145,8 @@ def refusal(
             f"{what}: another live process uses the same transactional id; "
             "this older one stops. Give each worker an instance_id of its own"
         )
+    if error.code() in GROUP_REFUSALS:
+        what = f"joining group {group}"
     remedy = _REFUSALS.get(error.code())
     if error.code() in _FORBIDDEN:
         operation = _OPERATIONS.get(what.partition(" ")[0], "READ")

@@ -25,7 +25,8 @@ class Member(NamedTuple):
     def sentence(self) -> str:
         """Who it is and what it holds."""
         where = f"{self.client} at {self.host.removeprefix('/')}"
-        return f"member {self.name} ({where}) holds partitions {ranges_of(self.partitions)}"
+        many = "partitions" if len(self.partitions) > 1 else "partition"
+        return f"member {self.name} ({where}) holds {many} {ranges_of(self.partitions)}"
 
 
 class GroupState(NamedTuple):

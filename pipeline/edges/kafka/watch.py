@@ -28,6 +28,8 @@ _EVERY_S: Final = 10.0
 _AGAIN_S: Final = 2.0
 """While something is wrong."""
 _ANSWER_S: Final = 5.0
+_SOON_S: Final = 1.0
+"""The first answer, when a client has told of an error."""
 _JOINED_S: Final = 5.0
 """After so long without partitions the group is asked why. One that forms waits three seconds for
 more members (group.initial.rebalance.delay.ms)."""
@@ -78,11 +80,11 @@ class GroupWatch:
 
     def look(self) -> Hindrance | None:
         """See `ports.Watch`."""
-        changed = self._news()
-        if self._clock() < self._due and not changed:
+        news = self._news()
+        if self._clock() < self._due and not news:
             return self._found
         try:
-            self._found = self._look()
+            self._found = self._look(_SOON_S if news else _ANSWER_S)
         except (KafkaException, TransportError) as error:
             self._found = Hindrance(f"asking Kafka failed: {_said(error)}")
         self._due = self._clock() + (_AGAIN_S if self._is_wrong() else _EVERY_S)
@@ -109,13 +111,13 @@ class GroupWatch:
         since = self._without
         return since is not None and self._clock() - since >= _JOINED_S
 
-    def _look(self) -> Hindrance | None:
+    def _look(self, timeout_s: float) -> Hindrance | None:
         read = self._read
         if self._client is None:
             self._client = make_admin(plain_config(self._config.shared), self._causes)
         topic = self._config.raw_topic
         try:
-            found = self._client.list_topics(topic, timeout=_ANSWER_S).topics[topic]
+            found = self._client.list_topics(topic, timeout=timeout_s).topics[topic]
         except KafkaException as error:
             self._client.poll(0)  # the error callback runs only inside poll
             # When records still come, this client has met the broker at a bad moment.
