@@ -135,7 +135,8 @@ def test_fenced_worker_ends_all(pipeline: Pipeline) -> None:
     assert any("another live" in line.get("cause", "") for line in pipeline.lines("worker_ended"))
     assert len(pipeline.lines("worker_started")) == 2
     ends = {line["how"] for line in pipeline.lines("worker_ended")}
-    assert ends == {"exit code 3", "exit code 0"}
+    assert "exit code 3" in ends
+    assert ends <= {"exit code 3", "exit code 0"}  # the other one may be fenced before it stops
     pipeline.wait_until_done()
     assert terminate(intruder) == 0
     assert pipeline.found() == pipeline.expected()

@@ -22,7 +22,7 @@ from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.diagnosis import diagnosis
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.edges.kafka.group_state import group_state, without_partitions
-from pipeline.ports import Hindrance, TransportError
+from pipeline.ports import Hindrance
 
 _EVERY_S: Final = 10.0
 _AGAIN_S: Final = 2.0
@@ -69,8 +69,7 @@ class GroupWatch:
             self._without = None
         elif self._without is None:
             self._without = self._clock()
-        if held != self._held:
-            self._held = frozenset(held)
+        self._held = frozenset(held)
 
     def closed(self) -> None:
         """There is no session."""
@@ -85,8 +84,8 @@ class GroupWatch:
             return self._found
         try:
             self._found = self._look(_SOON_S if news else _ANSWER_S)
-        except (KafkaException, TransportError) as error:
-            self._found = Hindrance(f"asking Kafka failed: {_said(error)}")
+        except Exception as error:  # noqa: BLE001  even a bug must not end the watch in silence
+            self._found = Hindrance(f"asking Kafka what is wrong failed: {_said(error)}")
         self._due = self._clock() + (_AGAIN_S if self._is_wrong() else _EVERY_S)
         return self._found
 
@@ -202,4 +201,4 @@ def _topic_fault(topic: str, found: Any) -> Hindrance | None:  # noqa: ANN401  t
 
 
 def _said(error: Exception) -> str:
-    return reason(kafka_error(error)) if isinstance(error, KafkaException) else str(error)
+    return reason(kafka_error(error)) if isinstance(error, KafkaException) else repr(error)

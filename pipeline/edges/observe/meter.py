@@ -76,9 +76,9 @@ class LogMeter:
 
     def holding(self, partitions: Collection[int]) -> None:
         """See `ports.Meter`."""
-        if partitions == self._held:
-            return
         now = frozenset(partitions)
+        if now == self._held:
+            return
         for event, changed in (("revoked", self._held - now), ("assigned", now - self._held)):
             if changed:
                 self._log.info(event, partitions=ranges_of(changed), held=len(now))
