@@ -100,6 +100,14 @@ def test_what_is_in_the_way_is_told_until_it_is_gone(log: Log) -> None:
     assert log.said() == [("statistics", "info")]
 
 
+def test_what_was_just_told_is_not_repeated(log: Log) -> None:
+    """Though its interval ends at that moment."""
+    log.now += INTERVAL_S
+    log.meter.waits(DOWN)
+    log.meter.report()
+    assert [line[0] for line in log.said()] == ["waiting", "statistics"]
+
+
 def test_another_cause_is_told_at_once(log: Log) -> None:
     """It is one time of trouble; `recovered` names the last cause."""
     log.meter.waits(DOWN)

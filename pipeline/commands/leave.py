@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from pipeline.commands.options import with_settings
-from pipeline.core.coordinates import ranges_of
 from pipeline.edges.kafka import Leaving
 from pipeline.settings import Settings, SettingsError
 from pipeline.wiring import admin, consumer_of
@@ -40,8 +39,5 @@ def leave(settings: Settings) -> None:
         if member is None:
             click.echo(f"{own.instance_id} is not a member of group {settings.group}")
             continue
-        held = ranges_of(member.partitions)
-        click.echo(
-            f"{own.instance_id} has left group {settings.group}"
-            + (f"; partitions {held} go to the other workers" if held else "")
-        )
+        held = f": it held {member.holding()}" if member.partitions else ""
+        click.echo(f"{own.instance_id} has left group {settings.group}{held}")

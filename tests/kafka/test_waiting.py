@@ -341,7 +341,7 @@ def test_leaving_for_good(pipeline: Pipeline) -> None:
     assert terminate(workers[0]) == 0
     left = pipeline.run("leave", "--instance-id", "w1")
     assert left.code == 0
-    assert f"w1 has left group {pipeline.names.raw}; partitions" in left.out.decode()
+    assert f"w1 has left group {pipeline.names.raw}: it held partition" in left.out.decode()
     produce(pipeline.servers, pipeline.names.raw, _events(30))
     pipeline.wait_until_done()
     assert pipeline.lines("assigned", "w2")[-1]["held"] == 3

@@ -7,6 +7,7 @@ failed says no more than "timed out". `Causes` remembers it, so that the sentenc
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -60,6 +61,7 @@ _REFUSALS: Final = {
     KafkaError.UNSUPPORTED_VERSION: "the broker is too old: transactions need Kafka 2.5 or later",
     **GROUP_REFUSALS,
 }
+_PASSES_S: Final = 2.0
 
 
 class EpochFencedError(FencedError):
@@ -84,10 +86,15 @@ class Causes:
 
     @contextmanager
     def trying(self) -> Iterator[Callable[[str, KafkaError], None]]:
-        """Within the block what is given is said to be tried again; what failed, and how."""
+        """Within the block what is given is said to be tried again; what failed, and how.
+
+        Not at once: most of it succeeds with the next try.
+        """
+        told_from = time.monotonic() + _PASSES_S
 
         def again(what: str, error: KafkaError) -> None:
-            self.waits_for = f"{what} is tried again: {reason(error)}"
+            if time.monotonic() >= told_from:
+                self.waits_for = f"{what} is tried again: {reason(error)}"
 
         try:
             yield again

@@ -25,8 +25,12 @@ class Member(NamedTuple):
     def sentence(self) -> str:
         """Who it is and what it holds."""
         where = f"{self.client} at {self.host.removeprefix('/')}"
+        return f"member {self.name} ({where}) holds {self.holding()}"
+
+    def holding(self) -> str:
+        """Its partitions, in words."""
         many = "partitions" if len(self.partitions) > 1 else "partition"
-        return f"member {self.name} ({where}) holds {many} {ranges_of(self.partitions)}"
+        return f"{many} {ranges_of(self.partitions)}"
 
 
 class GroupState(NamedTuple):

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
 from pipeline.ports import Hindrance
+
+_JUST_NOW_S: Final = 0.9
+"""Less than the shortest interval."""
 
 
 class Hindrances:
@@ -24,6 +28,7 @@ class Hindrances:
         self._cause = ""
         self._since: float | None = None
         self._resetting = False
+        self._told_at = 0.0
 
     def reset(self, cause: str) -> None:
         """The worker begins anew because of this, and has said so itself."""
@@ -49,10 +54,12 @@ class Hindrances:
 
     def repeat(self) -> None:
         """Say again what is still in the way; a reset is told by each try."""
-        if self._waits is not None and not self._waits.harmless:
+        just_told = self._clock() - self._told_at < _JUST_NOW_S
+        if self._waits is not None and not self._waits.harmless and not just_told:
             self._tell(self._waits)
 
     def _tell(self, hindrance: Hindrance) -> None:
+        self._told_at = self._clock()
         if hindrance.harmless:
             self._log.info("waiting", cause=hindrance.cause)
         else:
