@@ -38,6 +38,9 @@ COMMANDS: Final = {
     "run": Listed(
         "pipeline.commands.run", "Run the worker: raw topic in, enriched topic out, exactly once."
     ),
+    "leave": Listed(
+        "pipeline.commands.leave", "Take the name of a worker that was stopped out of its group."
+    ),
     "audit": Listed("pipeline.commands.audit", "Prove that every raw event has its one outcome."),
     "replay": Listed(
         "pipeline.commands.replay", "Run the rules over a window of the raw topic again."
@@ -111,6 +114,13 @@ class Failure(click.ClickException):
                 click.echo(f"{PROGRAM}: {line}", err=True)
 
 
+_QUIET: Final[dict[type[BaseException], Exit]] = {
+    Terminated: Exit.INTERRUPTED,  # main() ends by the signal itself
+    ReaderGoneError: Exit.READER_GONE,  # as quiet as every program in front of `head`
+}
+"""Errors that end the program without a word."""
+
+
 def code_of(error: BaseException) -> Exit | None:
     """The exit code of an error whose text is already the sentence; None of others."""
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
@@ -129,15 +139,16 @@ def _as_failures(ctx: click.Context | None) -> Iterator[None]:
 
 def failure_of(error: BaseException, ctx: click.Context | None) -> Failure:
     """How an error that a command raises ends the program."""
+    if isinstance(error, Failure):
+        return error
     code = code_of(error)
     if code is not None:
         return Failure(str(error), code)
-    if isinstance(error, Terminated):
-        return Failure("", Exit.INTERRUPTED)  # main() ends by the signal itself
+    quiet = next((code for kind, code in _QUIET.items() if isinstance(error, kind)), None)
+    if quiet is not None:
+        return Failure("", quiet)
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted", Exit.INTERRUPTED)
-    if isinstance(error, ReaderGoneError):
-        return Failure("", Exit.READER_GONE)  # as quiet as every program in front of `head`
     if isinstance(error, OSError):
         return Failure(_system_sentence(error), Exit.INPUT_OUTPUT)
     return _internal(error, ctx)

@@ -41,6 +41,8 @@ class Ended(NamedTuple):
     """Exit code, or the negative number of the signal that killed it."""
     out_of_memory: bool
     """Whether the system has killed processes for want of memory just now."""
+    reason: str = ""
+    """Why, in the worker's own words; empty when it could not say so."""
 
     @property
     def crashed(self) -> bool:
@@ -64,7 +66,7 @@ class Ended(NamedTuple):
 
     def outcome(self, why: str = "") -> Outcome:
         """What the supervisor ends with because of this."""
-        why = why or _MEANINGS.get(self.status, "it did not end in good order")
+        why = why or self.reason or _MEANINGS.get(self.status, "it did not end in good order")
         code = self.status if self.status in _MEANINGS else Exit.INTERNAL
         return Outcome(code, f"worker {self.slot} ended with {self.how}: {why}")
 

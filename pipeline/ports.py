@@ -7,7 +7,7 @@ the text of each is one sentence for the operator.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline.core.commitnote import CommitNote
@@ -202,6 +202,9 @@ class Session(Protocol):
     def lag(self) -> Lag | None:
         """How far behind it is now; None when that can't be told. Waits a moment at most."""
 
+    def held(self) -> Collection[int]:
+        """Numbers of the partitions that it reads now."""
+
     def close(self) -> None:
         """Leave the group and let both clients go; never raises."""
 
@@ -263,6 +266,23 @@ class CrashGuard(Protocol):
         """Records that kill a process, or that the operator named: dead-lettered unread."""
 
 
+class Hindrance(NamedTuple):
+    """What keeps the worker from working just now."""
+
+    cause: str
+    """A sentence: what is wrong, where, and what ends it. It stays the same while nothing changes,
+    so it holds no figure that grows."""
+    harmless: bool = False
+    """Nothing is wrong: there is nothing to do for this worker."""
+
+
+class Watch(Protocol):
+    """Finds out, beside the loop and in a thread of its own, why the worker can't work."""
+
+    def look(self) -> Hindrance | None:
+        """What is in the way; None when nothing is. Never raises; takes some seconds at most."""
+
+
 class Meter(Protocol):
     """Hears what the worker does; the edge decides where the figures go. Never raises."""
 
@@ -272,8 +292,14 @@ class Meter(Protocol):
     def tick(self, session: Session) -> None:
         """A turn of the loop; a good moment for a statistics line."""
 
+    def holding(self, partitions: Collection[int]) -> None:
+        """The partitions that are held after a turn of the loop; most often those of before."""
+
     def recovering(self, how: str, error: Exception, attempt: int) -> None:
         """A soft or hard reset follows."""
+
+    def recovered(self) -> None:
+        """After resets the worker works again."""
 
     def crashed(self, record: Record, error: Exception) -> None:
         """`process` raised, which is a bug of ours; the record is dead-lettered."""

@@ -200,6 +200,10 @@ class Settings(ContractSettings):
         instance = self.instance_id or _numbered(socket.gethostname(), self._slot)
         return f"{self.transactional_id_prefix}.{self.group}.{instance}"
 
+    def of_workers(self) -> list[Settings]:
+        """Those of each worker: these, when there is one."""
+        return [self] if self.workers == 1 else [self.of_worker(n) for n in range(self.workers)]
+
     def of_worker(self, slot: int) -> Settings:
         """Those of one of several workers: names that no other of them has, now or later."""
         instance = self.instance_id and _numbered(self.instance_id, slot)

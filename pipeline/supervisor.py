@@ -47,13 +47,16 @@ class Processes(Protocol):
 
 
 class Board(Protocol):
-    """What workers and supervisor tell each other about records that kill."""
+    """What workers and supervisor tell each other."""
 
     def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
         """Tell all workers, from their next batch on."""
 
     def at_work(self, slot: int) -> tuple[Sequence[Span], Sequence[int]]:
         """What a worker works on, and the numbers of the findings that it has survived."""
+
+    def reason(self, slot: int) -> str:
+        """Why a worker ended, in its own words; empty when it could not say so."""
 
     def clear(self, slot: int) -> None:
         """Forget what a dead worker said."""
@@ -146,6 +149,7 @@ class Supervisor:
     def _ended(self, ended: Ended) -> None:
         committed = self._statistics.ended(ended.slot)
         found = self._examine(ended)
+        ended = ended._replace(reason=self._board.reason(ended.slot))
         self._board.clear(ended.slot)
         if self._stopping is not None:
             self._ended_while_stopping(ended)
@@ -201,7 +205,8 @@ class Supervisor:
 
     def _tell_end(self, ended: Ended, follows: str) -> None:
         log = self._log.info if ended.status == Exit.OK else self._log.warning
-        log("worker_ended", worker=ended.slot, how=ended.how, next=follows)
+        why = {"cause": ended.reason} if ended.reason else {}
+        log("worker_ended", worker=ended.slot, how=ended.how, **why, next=follows)
 
     def _signal(self, number: int) -> None:
         now = self._clock()

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from pipeline import __version__
 from pipeline.breaker import Breaker, BreakerRules
@@ -170,6 +170,11 @@ def desk_transactional_id(settings: Settings, topic: str) -> str:
     return f"{settings.transactional_id_prefix}.dlq.{topic}"
 
 
+def consumer_of(settings: Settings) -> dict[str, Any]:
+    """librdkafka properties of the group's consumer."""
+    return consumer_config(settings.kafka, settings.consumer, settings.group, settings.instance_id)
+
+
 def session_config(
     settings: Settings,
     outputs: dict[Role, str],
@@ -178,9 +183,7 @@ def session_config(
 ) -> SessionConfig:
     """Of one session that writes to `outputs`; `facts` are those of the topics that exist."""
     limits = {name: facts[name].number("max.message.bytes", _SMALLEST) for name in outputs.values()}
-    consumer = consumer_config(
-        settings.kafka, settings.consumer, settings.group, settings.instance_id
-    )
+    consumer = consumer_of(settings)
     max_poll_s = float(consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
     deadline_s = _DEADLINE_SHARE * min(settings.transaction_timeout_ms / 1000, max_poll_s / 2)
     producer: dict[str, str | int | float | bool] = {

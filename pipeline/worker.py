@@ -69,6 +69,8 @@ class Worker:
         self._breaker = breaker
         self._guard = guard
         self._resets = 0
+        self._unwell = False
+        """Since the last reset nothing has shown that the worker works again."""
 
     def run(self, stop: Stop) -> None:
         """Work until `stop`; the transaction at hand is finished first.
@@ -90,6 +92,7 @@ class Worker:
             except _FOR_THE_OPERATOR:
                 raise
             except TransportError as error:
+                self._meter.holding(())
                 self._pause("hard reset", error, stop)
             finally:
                 self._guard.left()
@@ -98,6 +101,8 @@ class Worker:
     def _run_session(self, session: Session, stop: Stop) -> None:
         while not stop.is_set():
             batch = session.collect()
+            held = session.held()
+            self._meter.holding(held)
             self._breaker.inherit(batch.inherited)
             if batch.lost:
                 self._meter.lost(batch.lost)
@@ -105,6 +110,8 @@ class Worker:
                 if batch.records and self._breaker.armed:
                     self._admit(session, batch, stop)
                 self._work_on(session, batch, stop)
+            elif held:
+                self._recovered()  # it reads, and there is nothing to commit
             self._meter.tick(session)
 
     def _admit(self, session: Session, batch: Batch, stop: Stop) -> None:
@@ -126,6 +133,7 @@ class Worker:
         self._meter.tripped(trip)
         while not stop.is_set():
             session.hold(_HOLD_S)
+            self._meter.holding(session.held())
             self._meter.tick(session)
         raise BreakerOpenError(trip.sentence())
 
@@ -153,6 +161,7 @@ class Worker:
                 queue.popleft()
                 self._resets = 0
                 self._meter.committed(tally)
+                self._recovered()
             finally:
                 self._guard.left()
 
@@ -229,5 +238,11 @@ class Worker:
         if self._resets > self._max_resets:
             message = f"gave up after {self._max_resets} attempts without a commit: {error}"
             raise TransportError(message) from error
+        self._unwell = True
         self._meter.recovering(how, error, self._resets)
         stop.wait(min(_LONGEST_PAUSE_S, 0.1 * 2 ** (self._resets - 1)))
+
+    def _recovered(self) -> None:
+        if self._unwell:
+            self._unwell = False
+            self._meter.recovered()

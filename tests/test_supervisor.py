@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -225,6 +226,7 @@ class _Fleet:
         self.orders: list[str] = []
         self.marks: list[tuple[dict[int, Span], dict[int, Span]]] = []
         self.work: dict[int, tuple[Sequence[Span], Sequence[int]]] = {}
+        self.reasons: dict[int, str] = {}
         self.has_begun = True
         self.commits = 0
 
@@ -240,14 +242,14 @@ class _Fleet:
     def alive(self) -> int:
         return len(self.living)
 
-    def wait(self, timeout_s: float) -> tuple[int | None, Sequence[Ended]]:
+    def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
         self.now += timeout_s
         assert self.now < 2000, "it does not end"
         if not self.script or timeout_s < 1:
             return None, ()
         received, ended = self.script.popleft()
         self.living -= {each.slot for each in ended}
-        return received, ended
+        return received, [each[:3] for each in ended]
 
     def ask_to_stop(self) -> None:
         self.orders.append("stop")
@@ -263,8 +265,12 @@ class _Fleet:
     def at_work(self, slot: int) -> tuple[Sequence[Span], Sequence[int]]:
         return self.work.get(slot, ((), ()))
 
+    def reason(self, slot: int) -> str:
+        return self.reasons.get(slot, "")
+
     def clear(self, slot: int) -> None:
         self.work.pop(slot, None)
+        self.reasons.pop(slot, None)
 
     def began(self) -> bool:
         return self.has_begun
@@ -303,6 +309,20 @@ def test_stopped() -> None:
     assert fleet.run() == (0, "")
     assert fleet.orders == ["stop"]
     assert fleet.started == [(0, 0.0), (1, 0.0)]
+
+
+def test_says_why_a_worker_ended() -> None:
+    """In the worker's own words, in the log and in the sentence that the supervisor ends with."""
+    fleet = _Fleet([(None, [_end(1, Exit.FENCED)]), (None, [_end(0, 0)])])
+    fleet.reasons = {1: "another live process uses the same instance id"}
+    with structlog.testing.capture_logs() as lines:
+        outcome = fleet.run()
+    assert outcome == (
+        Exit.FENCED,
+        "worker 1 ended with exit code 3: another live process uses the same instance id",
+    )
+    causes = [line.get("cause") for line in lines if line["event"] == "worker_ended"]
+    assert causes == ["another live process uses the same instance id", None]
 
 
 @pytest.mark.parametrize("status", [0, 1, 5, 6, 70, 99, -signal.SIGKILL, -signal.SIGSEGV])
@@ -376,7 +396,7 @@ def test_nobody_is_left_behind() -> None:
     """Whatever goes wrong in the supervisor itself, its workers end with it."""
 
     class _Broken(_Fleet):
-        def wait(self, timeout_s: float) -> tuple[int | None, Sequence[Ended]]:
+        def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
             raise OSError(timeout_s)
 
     fleet = _Broken([])

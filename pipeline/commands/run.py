@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import Event
 from typing import Final
 
@@ -12,17 +13,23 @@ import click
 import structlog
 
 from pipeline import __version__
-from pipeline.cli import Failure
+from pipeline.cli import Failure, failure_of
 from pipeline.commands.options import with_settings
 from pipeline.commands.parsed import Parsed
 from pipeline.edges.crash_guard import CrashBoard, LoneGuard, SharedGuard, SharedMemory
 from pipeline.edges.heap import tune_memory
-from pipeline.edges.observe import FleetStatistics, LogMeter, SlotMeter, configure_logging
+from pipeline.edges.observe import (
+    FleetStatistics,
+    LogMeter,
+    SlotMeter,
+    configure_logging,
+    reporting,
+)
 from pipeline.edges.processes import SIGNALS, Place, WorkerProcesses, follow, inherited_place
 from pipeline.edges.signals import Signals, stop_on_signals
 from pipeline.endings import Pauses
 from pipeline.exits import Exit
-from pipeline.ports import CrashGuard, Span, TransportError
+from pipeline.ports import CrashGuard, Span
 from pipeline.settings import Settings, SettingsError
 from pipeline.settings_names import FLAGS
 from pipeline.supervisor import Supervisor
@@ -65,12 +72,32 @@ def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...
     _check(settings, quarantined)
     configure_logging(settings.log.format, settings.log.level)
     place = inherited_place(os.environ)
-    if place is not None:
-        _run_one_of_several(settings, start_over, quarantined, place)
-    elif settings.workers > 1:
-        _supervise(settings)
-    else:
-        _run_alone(settings, start_over, quarantined)
+    with _end_is_told(place):
+        if place is not None:
+            _run_one_of_several(settings, start_over, quarantined, place)
+        elif settings.workers > 1:
+            _supervise(settings)
+        else:
+            _run_alone(settings, start_over, quarantined)
+
+
+@contextmanager
+def _end_is_told(place: Place | None) -> Iterator[None]:
+    """Log why the program ends, beside the plain sentence, and let a supervisor know."""
+    try:
+        yield
+    except click.exceptions.Exit:
+        raise
+    except Exception as error:
+        failure = failure_of(error, click.get_current_context())
+        log = structlog.stdlib.get_logger("pipeline.worker")
+        code, cause = failure.exit_code, failure.message
+        # The sentence: the traceback of a bug is shown when it is asked for (--traceback).
+        log.error("ended", code=int(code), cause=cause)  # noqa: TRY400
+        if place is None:
+            raise failure from error
+        SharedMemory(place.memory).reason(place.slot).write(cause.encode())
+        raise Failure(f"worker {place.slot}: {cause}", _exit_of(code)) from error
 
 
 def _check(settings: Settings, quarantined: Sequence[Span]) -> None:
@@ -102,18 +129,14 @@ def _run_one_of_several(
     memory = SharedMemory(place.memory)
     figures = memory.figures(place.slot)
     own = settings.of_worker(place.slot)
-    try:
-        _work(
-            own,
-            start_over,
-            stop,
-            lambda: SlotMeter(figures, settings.stats_interval_s),
-            SharedGuard(memory, place.slot, quarantined),
-            {"instance": own.instance_id},
-        )
-    except TransportError as error:
-        error.args = (f"worker {place.slot}: {error}",)
-        raise
+    _work(
+        own,
+        start_over,
+        stop,
+        lambda: SlotMeter(figures, settings.stats_interval_s),
+        SharedGuard(memory, place.slot, quarantined),
+        {"instance": own.instance_id},
+    )
 
 
 def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of several differ
@@ -136,7 +159,8 @@ def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of severa
     meter = make_meter()
     tune_memory()
     try:
-        make_worker(settings, broker, processor, meter, guard).run(stop)
+        with reporting(meter, broker.watch):
+            make_worker(settings, broker, processor, meter, guard).run(stop)
     finally:
         meter.statistics(lag=None)
     log.info("stopped")
@@ -156,7 +180,11 @@ def _supervise(settings: Settings) -> None:
         grace_s=settings.shutdown_grace_s,
     ).run()
     if outcome.sentence:
-        raise Failure(outcome.sentence, next(code for code in Exit if code == outcome.code))
+        raise Failure(outcome.sentence, _exit_of(outcome.code))
     log.info("stopped")
     if outcome.code:
         raise click.exceptions.Exit(outcome.code)
+
+
+def _exit_of(number: int) -> Exit:
+    return next(code for code in Exit if code == number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from pipeline.core.record import NO_PARTITION
@@ -45,3 +46,14 @@ def parse_source(text: bytes) -> Source | None:
 def _is_number(text: bytes) -> bool:
     """Whether it is a number that can be stored in 64 bits."""
     return text.isdigit() and len(text) <= _DIGITS and int(text) < _LARGEST
+
+
+def ranges_of(numbers: Iterable[int]) -> str:
+    """Numbers of partitions for people: `0-3, 7`."""
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(f"{a}-{b}" if a != b else f"{a}" for a, b in ranges)

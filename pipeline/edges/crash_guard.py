@@ -26,6 +26,8 @@ _HEADER: Final = struct.Struct("<III")
 _WIDE: Final = 1 << 20
 """Spans of some thousand partitions. The memory costs only what is written to."""
 _NARROW: Final = 1 << 16
+_OF_ONE: Final = _WIDE + 2 * _NARROW
+"""What one worker has."""
 
 
 class Cell:
@@ -88,7 +90,7 @@ class SharedMemory:
     def created(cls, workers: int) -> SharedMemory:
         """New, empty memory for so many workers."""
         descriptor = unnamed_file()
-        os.truncate(descriptor, _WIDE + workers * (_WIDE + _NARROW))
+        os.truncate(descriptor, _WIDE + workers * _OF_ONE)
         return cls(descriptor)
 
     def at_work(self, slot: int) -> Cell:
@@ -99,6 +101,10 @@ class SharedMemory:
         """Where a worker says what it has done so far."""
         return Cell(self._memory, self._start(slot) + _WIDE, _NARROW)
 
+    def reason(self, slot: int) -> Cell:
+        """Where a worker says why it ends."""
+        return Cell(self._memory, self._start(slot) + _WIDE + _NARROW, _NARROW)
+
     def close(self) -> None:
         """Let it go."""
         self._memory.close()
@@ -107,7 +113,7 @@ class SharedMemory:
 
     @staticmethod
     def _start(slot: int) -> int:
-        return _WIDE + slot * (_WIDE + _NARROW)
+        return _WIDE + slot * _OF_ONE
 
 
 class Marks(NamedTuple):
@@ -147,9 +153,14 @@ class CrashBoard:
         """What a worker says, or said last before it died."""
         return _read(self._memory.at_work(slot), _decode_at_work) or _NOTHING
 
+    def reason(self, slot: int) -> str:
+        """Why a worker ended, in its own words; empty when it could not say so."""
+        return (self._memory.reason(slot).read() or b"").decode()
+
     def clear(self, slot: int) -> None:
         """Forget what a dead worker said."""
         self._memory.at_work(slot).write(b"")
+        self._memory.reason(slot).write(b"")
 
 
 class SharedGuard:

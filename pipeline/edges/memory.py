@@ -223,6 +223,10 @@ class MemorySession:
         )
         return Lag(len(committed), behind)
 
+    def held(self) -> list[int]:
+        """See `ports.Session`: all there are."""
+        return [number for _topic, number in self._next]
+
     def close(self) -> None:
         """See `ports.Session`."""
         self._broker.diary.append(Closed())

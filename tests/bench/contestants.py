@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any, Final
 
@@ -75,6 +75,12 @@ class Meter:
         self._watch.saw(tally.records)
 
     def tick(self, session: Session) -> None:
+        """See `ports.Meter`."""
+
+    def holding(self, partitions: Collection[int]) -> None:
+        """See `ports.Meter`."""
+
+    def recovered(self) -> None:
         """See `ports.Meter`."""
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:

@@ -111,9 +111,10 @@ class MockCluster:
         """Answer every question for this topic with a code; 0 ends that."""
         self._call("topic_set_error", name.encode(), code)
 
-    def lose_leader(self, topic: str, partition: int) -> None:
-        """Let a partition have no leader."""
-        self._must("partition_set_leader", topic.encode(), partition, -1)
+    def lead(self, topic: str, partition: int, broker: int | None) -> None:
+        """Let a broker lead a partition, or none."""
+        leader = -1 if broker is None else broker
+        self._must("partition_set_leader", topic.encode(), partition, leader)
 
     def push(
         self, api: Api, codes: Sequence[int], *, delay_ms: int = 0, broker: int = ONLY

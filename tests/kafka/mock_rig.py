@@ -87,7 +87,9 @@ class NotedBroker(KafkaBroker):
         """See `ports.Broker`."""
         self.diary.append("open")
         self._membership.ask()
-        session = NotedSession(self._config, self._topic_ids, self._ends, self._membership)
+        session = NotedSession(
+            self._config, self._topic_ids, self._ends, self._membership, self.watch
+        )
         session.diary, session.before = self.diary, self.before
         return session
 

@@ -1,133 +1,392 @@
-"""No command waits for Kafka without a word: what it waits for, and what is wrong."""
+"""A worker that can't work says why: it ends with a sentence, or it waits and says for what."""
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any, Final
 
 import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka import KafkaError as K
 
-from pipeline.edges.kafka import Admin
-from pipeline.edges.kafka.waiting import told
+from pipeline.edges.kafka import KafkaBroker
+from pipeline.edges.kafka.watch import GroupWatch
 from pipeline.edges.local_kafka import LocalKafka
-from pipeline.edges.local_kafka_ports import HOST, free_port
 from pipeline.exits import Exit
-from pipeline.ports import TransportError
-from pipeline.topics import CreateOptions, TopicNames, specs
-from tests.cli.program import run
+from pipeline.ports import Hindrance, RefusedError, Session
+from pipeline.settings import load_settings
+from pipeline.wiring import checked_topics, make_broker
+from tests.brokers import Sent, produce
+from tests.hostile import EVENT
 from tests.kafka.mock_cluster import Api, MockCluster
+from tests.kafka.mock_rig import GROUP, NAMES, MockRig
+from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 
 pytestmark = pytest.mark.kafka
 
-PATIENCE_S = 30.0
-ELSEWHERE = "kafka-internal.invalid:9092"
-NAMES = TopicNames("track.raw", "track.enriched", "track.dead-letter", "track.identify")
+PATIENT: Final[dict[str, Any]] = {
+    "kafka__retry__backoff__ms": "500",
+    "kafka__retry__backoff__max__ms": "500",
+}
+"""Clients that do not use up the mock cluster's refusals within a moment."""
+SOON: Final = {"stats_interval_s": "1"}
 
 
-@pytest.fixture(scope="module")
-def listener() -> Iterator[str]:
-    """Address at which a broker answers that calls itself by a name which is not known here.
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    """A mock cluster of one broker."""
+    with MockCluster() as made:
+        yield made
 
-    As a broker in a container does that is reached from its host. All topics exist.
-    """
-    port, outer, controller = free_port(), free_port(), free_port()
-    addresses = {
-        "listeners": f"PLAINTEXT://{HOST}:{port},OUTER://{HOST}:{outer},"
-        f"CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port},OUTER://{ELSEWHERE}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,OUTER:PLAINTEXT,"
-        "CONTROLLER:PLAINTEXT",
-        "controller.quorum.bootstrap.servers": f"{HOST}:{controller}",
-    }
-    with LocalKafka(port=port, properties=addresses) as kafka:
-        inside = Admin({"bootstrap.servers": kafka.bootstrap_servers}, PATIENCE_S)
-        inside.create(specs(NAMES, CreateOptions(1, 1, None, 30.0), None))
-        yield f"{HOST}:{outer}"
+
+def _events(count: int) -> list[Sent]:
+    return [Sent(EVENT, b"u1", (), 0, n % 3) for n in range(count)]
+
+
+def _without_id(pipeline: Pipeline, name: str, **settings: str) -> Any:
+    """Start a worker without an instance id; on this host its other names must differ."""
+    own = {"instance_id": "", "transactional_id_prefix": name, "kafka_client_id": name}
+    return pipeline.start(name, **own, **SOON, **settings)
+
+
+def _refused(pipeline: Pipeline, worker: Any, name: str) -> str:
+    """How a worker ends that its group does not take: in the log, and as the last plain line."""
+    assert worker.wait(PATIENCE_S) == Exit.KAFKA, pipeline.text(name)
+    (end,) = pipeline.lines("ended", name)
+    assert (end["level"], end["code"]) == ("error", Exit.KAFKA)
+    assert pipeline.text(name).splitlines()[-1] == f"track-pipeline: {end['cause']}"
+    return str(end["cause"])
+
+
+def _wait_for_line(pipeline: Pipeline, event: str, name: str, count: int = 1) -> Any:
+    """The last of so many lines."""
+    pipeline.wait_for(lambda: len(pipeline.lines(event, name)) >= count, f"{name}: {event}")
+    return pipeline.lines(event, name)[-1]
+
+
+@contextmanager
+def _foreign(pipeline: Pipeline, topic: str) -> Iterator[None]:
+    """Another program's consumer in the workers' group."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": pipeline.servers,
+            "group.id": pipeline.names.raw,
+            "partition.assignment.strategy": "roundrobin",
+        }
+    )
+    assigned: list[int] = []
+    consumer.subscribe([topic], on_assign=lambda _, places: assigned.append(len(places)))
+    with closing(consumer):
+
+        def joined() -> bool:
+            consumer.poll(0.1)
+            return bool(assigned)
+
+        pipeline.wait_for(joined, "joining")
+        yield
+
+
+def test_session_time_out_that_the_broker_refuses(pipeline: Pipeline) -> None:
+    """The setting is named, and the limits that it must keep."""
+    worker = pipeline.start(consumer_session_timeout_ms="500")
+    said = _refused(pipeline, worker, "w1")
+    assert f"joining group {pipeline.names.raw}: " in said
+    assert 'set consumer."session.timeout.ms" between' in said
+
+
+def test_instance_id_beside_none(pipeline: Pipeline) -> None:
+    """The newcomer is told what does not mix; who was there works on."""
+    older = _without_id(pipeline, "old")
+    _wait_for_line(pipeline, "assigned", "old")
+    said = _refused(pipeline, pipeline.start("w1"), "w1")
+    assert "instance_id" in said
+    assert "cooperative-sticky" in said
+    produce(pipeline.servers, pipeline.names.raw, _events(9))
+    pipeline.wait_until_done()
+    assert terminate(older) == 0
+
+
+@pytest.mark.parametrize("same_topic", [False, True])
+def test_foreign_consumer_in_the_group(pipeline: Pipeline, same_topic: bool) -> None:  # noqa: FBT001  a parameter
+    """Of another strategy, whatever it reads: the worker ends and says so."""
+    topic = pipeline.names.raw if same_topic else pipeline.names.identify
+    with _foreign(pipeline, topic):
+        said = _refused(pipeline, _without_id(pipeline, "new"), "new")
+    assert "let no other consumer use this group" in said
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("code", "says"),
     [
-        "check",
-        "run",
-        "topics create",
-        "audit",
-        "replay --from 2024-01-01 --to 2024-01-02",
-        "replay list",
-        "generate --topic track.raw --count 1",
-        "dlq summary",
-        "dlq history",
-        "dlq redrive",
+        (K.GROUP_MAX_SIZE_REACHED, f"joining group {GROUP}: the group is full"),
+        (K.INVALID_GROUP_ID, "name of the group"),
+        (K.INVALID_SESSION_TIMEOUT, "session time-out"),
+        (K.INCONSISTENT_GROUP_PROTOCOL, "assignment strategy"),
+        (K.UNSUPPORTED_ASSIGNOR, "assignor"),
     ],
 )
-def test_a_listener_that_names_another_address(listener: str, command: str) -> None:
-    """Both addresses and the remedy are told while the command waits, and when it ends."""
-    env = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": listener, "TRACK_STARTUP_TIMEOUT_S": "4"}
-    ran = run(*command.split(), env=env)
+def test_group_refuses(cluster: MockCluster, code: int, says: str) -> None:
+    """What the group answers is not asked again for ever."""
+    rig = MockRig(cluster)
+    cluster.refuse(Api.JOIN_GROUP, code)
+    with pytest.raises(RefusedError, match=says):
+        rig.work()
+
+
+def test_more_workers_than_partitions(pipeline: Pipeline) -> None:
+    """The one that has nothing to do says so once; it is no warning."""
+    workers = [_without_id(pipeline, f"w{number}") for number in range(4)]
+
+    def idle() -> list[dict[str, Any]]:
+        return [line for n in range(4) for line in pipeline.lines("waiting", f"w{n}")]
+
+    pipeline.wait_for(lambda: bool(idle()), "saying that there is nothing to do")
+    assert [terminate(worker) for worker in workers] == [0] * 4
+    (line,) = [line for line in idle() if line["level"] == "info"]
+    assert "more members (4) than topic" in line["cause"]
+
+
+def test_member_that_is_gone_without_leaving(pipeline: Pipeline) -> None:
+    """Who waits for its partitions names it and says until when; then work goes on."""
+    # Its session outlives the start of the next one.
+    gone = pipeline.start("w1", kafka_client_id="first", consumer_session_timeout_ms="20000")
+    _wait_for_line(pipeline, "assigned", "w1")
+    gone.kill()
+    gone.wait()
+    heir = pipeline.start("w2", **SOON)
+    line = _wait_for_line(pipeline, "waiting", "w2", count=2)
+    assert line["level"] == "warning"
+    assert "member w1 (first at 127.0.0.1) holds partitions 0-2" in line["cause"]
+    assert "session.timeout.ms" in line["cause"]
+    assert _wait_for_line(pipeline, "recovered", "w2")["after_s"] > 0
+    (assigned,) = pipeline.lines("assigned", "w2")
+    assert (assigned["partitions"], assigned["held"]) == ("0-2", 3)
+    assert terminate(heir) == 0
+
+
+def test_partitions_that_change_hands(pipeline: Pipeline) -> None:
+    """Both workers say what they have got, and what was taken from them."""
+    first = _without_id(pipeline, "w1")
+    assert _wait_for_line(pipeline, "assigned", "w1")["partitions"] == "0-2"
+    second = _without_id(pipeline, "w2")
+    got = _wait_for_line(pipeline, "assigned", "w2")
+    lost = _wait_for_line(pipeline, "revoked", "w1")
+    assert lost["held"] + got["held"] == 3
+    assert lost["partitions"] == got["partitions"]
+    assert [terminate(first), terminate(second)] == [0, 0]
+
+
+def test_broker_away_while_idle(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
+    """Address and cause, at once and in each interval, until it is back; figures come all along."""
+    worker = own_pipeline.start(**SOON)
+    _wait_for_line(own_pipeline, "assigned", "w1")
+    own_kafka.kill()
+    said = _wait_for_line(own_pipeline, "waiting", "w1", count=3)
+    assert said["level"] == "warning"
+    assert f"nothing listens at {own_kafka.bootstrap_servers} (connection refused)" in said["cause"]
+    before = len(own_pipeline.lines("statistics"))
+    _wait_for_line(own_pipeline, "statistics", "w1", before + 2)
+    own_kafka.restart()
+    _wait_for_line(own_pipeline, "recovered", "w1")
+    assert terminate(worker) == 0
+
+
+def test_broker_away_while_it_works(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
+    """The same, whatever call of the worker's meets it."""
+    produce(own_pipeline.servers, own_pipeline.names.raw, _events(30_000))
+    worker = own_pipeline.start(
+        batch__max_records="100", batch__linger_ms="20", transaction_timeout_ms="10000", **SOON
+    )
+    own_pipeline.wait_for(lambda: own_pipeline.committed() > 0, "the first commit")
+    own_kafka.kill()
+    said = _wait_for_line(own_pipeline, "waiting", "w1", count=3)
+    assert own_kafka.bootstrap_servers in said["cause"]
+    before = len(own_pipeline.lines("statistics"))
+    _wait_for_line(own_pipeline, "statistics", "w1", before + 2)
+    own_kafka.restart()
+    _wait_for_line(own_pipeline, "recovered", "w1")
+    own_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    assert own_pipeline.found() == own_pipeline.expected()
+
+
+class _Looking:
+    """A watch, a session that it watches, and a clock for both of its limits."""
+
+    def __init__(self, broker: KafkaBroker) -> None:
+        self.now = 1000.0
+        config = broker._config  # noqa: SLF001  the same, at another clock
+        self.watch = broker.watch = GroupWatch(config, lambda: self.now)
+        self._broker = broker
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One that holds its partitions."""
+        session = self._broker.open()
+        try:
+            while not session.held():
+                session.collect()
+            yield session
+        finally:
+            session.close()
+
+    def finds(self, after_s: float = 60.0) -> Hindrance | None:
+        """What there is to be seen so much later."""
+        self.now += after_s
+        return self.watch.look()
+
+
+def test_nothing_is_in_the_way(cluster: MockCluster) -> None:
+    """Of a worker that works, or has read everything, nothing is said."""
+    looking = _Looking(MockRig(cluster).broker)
+    with looking.session():
+        assert looking.finds() is None
+    assert looking.finds() is None
+
+
+def test_partition_without_a_leader(cluster: MockCluster) -> None:
+    """It is named, and so is the reason."""
+    looking = _Looking(MockRig(cluster).broker)
+    with looking.session():
+        cluster.lead(NAMES.raw, 0, None)
+        found = looking.finds()
+    assert found is not None
+    assert f"partitions 0 of topic {NAMES.raw} have no leader" in found.cause
+
+
+def test_raw_topic_that_is_gone(cluster: MockCluster) -> None:
+    """As it is at the start."""
+    looking = _Looking(MockRig(cluster).broker)
+    with looking.session():
+        cluster.fail_topic(NAMES.raw, K.UNKNOWN_TOPIC_OR_PART)
+        found = looking.finds()
+    assert found is not None
+    assert "the topic does not exist" in found.cause
+
+
+def _seen_while_working(rig: MockRig, **options: Any) -> str:
+    """What the worker waits for, as seen from another thread; then it goes on to its end."""
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(rig.work, **options)
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := rig.broker.watch.look()) is None:
+            assert time.monotonic() < deadline, "nothing is said"
+            time.sleep(0.05)
+        for api in Api:
+            rig.cluster.allow(api)
+        working.result()
+    return found.cause
+
+
+@pytest.mark.parametrize(
+    ("api", "says"),
+    [
+        (
+            Api.INIT_PRODUCER_ID,
+            "starting transactions is tried again: COORDINATOR_LOAD_IN_PROGRESS",
+        ),
+        (Api.END_TXN, "committing is tried again: _TIMED_OUT"),
+        (Api.JOIN_GROUP, f"no partitions of group {GROUP}"),
+    ],
+)
+def test_coordinator_that_does_not_come(cluster: MockCluster, api: Api, says: str) -> None:
+    """What is tried again is told while the worker is inside that call."""
+    rig = MockRig(cluster, startup_timeout_s="60", **PATIENT)
+    cluster.refuse(api, K.COORDINATOR_LOAD_IN_PROGRESS)
+    assert says in _seen_while_working(rig, give_up_s=PATIENCE_S)
+
+
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+def test_brokers_that_can_not_write(cluster: MockCluster, delivery: str) -> None:
+    """A full disk, or too few replicas: the commit is tried again, and that is told."""
+    rig = MockRig(cluster, delivery=delivery, **PATIENT)
+    cluster.refuse(Api.PRODUCE, K.KAFKA_STORAGE_ERROR)
+    said = _seen_while_working(rig, give_up_s=PATIENCE_S, max_resets=30)
+    assert "is tried again: _TIMED_OUT" in said
+
+
+def test_transaction_of_the_sender_that_stays_open(pipeline: Pipeline) -> None:
+    """After a minute it is told from where on nothing can be read; when it ends, that is over."""
+    names, servers = pipeline.names, pipeline.servers
+    produce(servers, names.raw, [Sent(EVENT, None, (), 0, 1)] * 2)
+    sender = Producer({"bootstrap.servers": servers, "transactional.id": f"{names.raw}.sender"})
+    sender.init_transactions(PATIENCE_S)
+    sender.begin_transaction()
+    sender.produce(names.raw, EVENT, partition=1)
+    sender.flush(PATIENCE_S)
+    flags = {f"topics.{name}": topic for name, topic in names._asdict().items()}
+    settings = load_settings(
+        None, {**flags, "kafka.bootstrap.servers": servers, "group": names.raw}, {}
+    )
+    looking = _Looking(make_broker(settings, checked_topics(settings, print), None))
+    with looking.session():
+        assert looking.finds() is None  # it may be one of those that end
+        found = looking.finds()
+        assert found is not None
+        assert f"{names.raw}/1 from offset 2 on" in found.cause
+        assert "keeps a transaction open" in found.cause
+        sender.abort_transaction(PATIENCE_S)
+        pipeline.wait_for(lambda: looking.finds() is None, "the end of the transaction")
+
+
+def test_leaving_for_good(pipeline: Pipeline) -> None:
+    """A stopped worker's partitions go to the others at once, long before its session ends."""
+    long_session = {"consumer_session_timeout_ms": "300000", **SOON}
+    workers = [pipeline.start(name, **long_session) for name in ("w1", "w2")]
+    for name in ("w1", "w2"):
+        _wait_for_line(pipeline, "assigned", name)
+    assert terminate(workers[0]) == 0
+    left = pipeline.run("leave", "--instance-id", "w1")
+    assert left.code == 0
+    assert f"w1 has left group {pipeline.names.raw}: it held partition" in left.out.decode()
+    produce(pipeline.servers, pipeline.names.raw, _events(30))
+    pipeline.wait_until_done()
+    assert pipeline.lines("assigned", "w2")[-1]["held"] == 3
+    again = pipeline.run("leave", "--instance-id", "w1")
+    assert (again.code, "is not a member of group" in again.out.decode()) == (0, True)
+    assert terminate(workers[1]) == 0
+    assert pipeline.found() == pipeline.expected()
+
+
+def test_leaving_while_it_runs(pipeline: Pipeline) -> None:
+    """A worker whose name is taken out by mistake joins again; nothing is lost or doubled."""
+    worker = pipeline.start("w1", **SOON)
+    _wait_for_line(pipeline, "assigned", "w1")
+    produce(pipeline.servers, pipeline.names.raw, _events(30))
+    assert pipeline.run("leave", "--instance-id", "w1").code == 0
+    produce(pipeline.servers, pipeline.names.raw, _events(30))
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    assert pipeline.found() == pipeline.expected()
+
+
+def test_all_workers_of_a_service_leave(pipeline: Pipeline) -> None:
+    """With the number of its workers, the names of all of them are taken out."""
+    service = pipeline.start(
+        "w1", "--workers", "2", consumer_session_timeout_ms="300000", stats_interval_s="1"
+    )
+    pipeline.wait_for(
+        lambda: any(line["workers_reading"] == 2 for line in pipeline.lines("statistics")),
+        "sharing the partitions",
+    )
+    assert terminate(service) == 0
+    left = pipeline.run("leave", "--instance-id", "w1", "--workers", "2").out.decode()
+    assert [line.split()[0] for line in left.splitlines()] == ["w1-0", "w1-1"]
+    assert left.count("has left group") == 2
+
+
+def test_leaving_with_the_new_group_protocol(pipeline: Pipeline) -> None:
+    """There the broker alone decides when a static member is gone; that is said."""
+    variables = {"TRACK_CONSUMER_GROUP_PROTOCOL": "consumer"}
+    ran = pipeline.run("leave", "--instance-id", "w1", env=variables)
     assert ran.code == Exit.KAFKA
-    says = f"the broker at {listener} answers and calls itself {ELSEWHERE}, a name that is not"
-    while_waiting, *_, last = (line for line in ran.err.splitlines() if says in line)
-    assert "answer yet" in while_waiting or "still asking for the topics" in while_waiting
-    assert last.startswith("track-pipeline: ")
-    assert "correct its advertised.listeners" in last
+    assert "group.consumer.session.timeout.ms" in ran.err
 
 
-def test_the_first_word_does_not_wait_for_its_cause() -> None:
-    """A cause that takes long to find is told when it is found."""
-    words: list[str] = []
-    heard, found = threading.Semaphore(0), threading.Event()
-
-    def say(word: str) -> None:
-        words.append(word)
-        heard.release()
-
-    def why() -> str:
-        assert found.wait(PATIENCE_S)
-        return ": a cable"
-
-    with told(say, "waiting", why):
-        assert heard.acquire(timeout=PATIENCE_S)
-        assert words == ["waiting"]
-        found.set()
-        assert heard.acquire(timeout=PATIENCE_S)
-    assert words == ["waiting", "waiting: a cable"]
-
-
-def test_what_is_quick_is_not_told() -> None:
-    """Nothing is said of a call that returns at once, however long its cause would take."""
-    words: list[str] = []
-    with told(words.append, "waiting", lambda: ""):
-        pass
-    assert words == []
-
-
-def test_nothing_is_told_of_a_wait_that_is_over() -> None:
-    """A cause that is found too late is kept to itself."""
-    words: list[str] = []
-    asked, found, answered = threading.Event(), threading.Event(), threading.Event()
-
-    def why() -> str:
-        asked.set()
-        assert found.wait(PATIENCE_S)
-        answered.set()
-        return ""
-
-    with told(words.append, "waiting", why):
-        assert asked.wait(PATIENCE_S)
-        seen = list(words)
-    found.set()
-    assert answered.wait(PATIENCE_S)
-    assert words[len(seen) :] == []
-
-
-def test_every_question_is_told() -> None:
-    """Whichever request is not answered, and not only the first."""
-    with MockCluster() as cluster:
-        cluster.create_topic("t")
-        words: list[str] = []
-        admin = Admin({"bootstrap.servers": cluster.bootstrap_servers}, 3.0, words.append)
-        assert admin.wait_until_reachable() == 1
-        cluster.push(Api.LIST_OFFSETS, [0], delay_ms=10_000)
-        with pytest.raises(TransportError, match="topic t"):
-            admin.extents("t")
-        assert words == ["still asking for the offsets of topic t"]
+def test_leaving_without_a_name(pipeline: Pipeline) -> None:
+    """Workers without one leave by themselves."""
+    ran = pipeline.run("leave")
+    assert (ran.code, "instance_id: is not set" in ran.err) == (Exit.USAGE, True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -121,7 +121,7 @@ def test_fenced_worker_ends_all(pipeline: Pipeline) -> None:
     """Exit code 3 is not answered by a new start: all workers stop, and the code is the same."""
     supervisor = _start(pipeline, instance_id="")
     # Without an instance id it is the host name that the transactional id is made of.
-    intruder = pipeline.start("w2", instance_id=f"{socket.gethostname()}-0")
+    intruder = pipeline.start("w2", instance_id="", workers="2")
     pipeline.wait_for(lambda: bool(pipeline.lines("topics", "w2")), "the second start")
 
     def fenced() -> bool:
@@ -131,10 +131,12 @@ def test_fenced_worker_ends_all(pipeline: Pipeline) -> None:
     pipeline.wait_for(fenced, "the end of all workers")
     assert _ends(supervisor, pipeline) == Exit.FENCED
     sentence = pipeline.text().splitlines()[-1]
-    assert sentence.startswith("track-pipeline: worker 0 ended with exit code 3: another live")
+    assert re.match(r"track-pipeline: worker [01] ended with exit code 3: .*another live", sentence)
+    assert any("another live" in line.get("cause", "") for line in pipeline.lines("worker_ended"))
     assert len(pipeline.lines("worker_started")) == 2
     ends = {line["how"] for line in pipeline.lines("worker_ended")}
-    assert ends == {"exit code 3", "exit code 0"}
+    assert "exit code 3" in ends
+    assert ends <= {"exit code 3", "exit code 0"}  # the other one may be fenced before it stops
     pipeline.wait_until_done()
     assert terminate(intruder) == 0
     assert pipeline.found() == pipeline.expected()

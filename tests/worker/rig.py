@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pipeline.breaker import Breaker, BreakerRules
@@ -35,6 +35,10 @@ class Remembering:
     def __init__(self, stop: threading.Event, enough: int, *, to_end: bool = False) -> None:
         self.total = Tally()
         self.recoveries: list[tuple[str, str]] = []
+        self.recovered_after: list[int] = []
+        """Beside each recovery that was over: how many resets there had been."""
+        self.held: list[list[int]] = []
+        """Each time that other partitions were held."""
         self.crashes: list[Record] = []
         self.lags: list[Lag | None] = []
         self.isolations: list[tuple[Record, str]] = []
@@ -60,6 +64,16 @@ class Remembering:
         """See `ports.Meter`."""
         self.lags.append(session.lag())
         self._end_if_enough()
+
+    def holding(self, partitions: Collection[int]) -> None:
+        """See `ports.Meter`."""
+        now = sorted(partitions)
+        if now != (self.held[-1] if self.held else []):
+            self.held.append(now)
+
+    def recovered(self) -> None:
+        """See `ports.Meter`."""
+        self.recovered_after.append(len(self.recoveries))
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:
         """See `ports.Meter`."""

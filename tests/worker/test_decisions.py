@@ -109,6 +109,36 @@ def test_soft_reset(call: str) -> None:
     assert meter.recoveries == [("soft reset", "lost")]
 
 
+def test_recovered_by_a_commit() -> None:
+    """However many resets there were, it is told once, when the batch is committed."""
+    broker = _filled(2)
+    broker.fail("commit", AbortableError("lost"))
+    broker.fail("commit", OutcomeUnknownError("worse"))
+    meter = work(broker, 2)
+    assert [how for how, _ in meter.recoveries] == ["soft reset", "hard reset"]
+    assert meter.recovered_after == [2]
+
+
+def test_recovered_with_nothing_to_commit() -> None:
+    """To read an assigned partition again is enough."""
+    broker = _filled(0)
+    broker.fail("collect", OutcomeUnknownError("gone"))
+    stop = NoWait()
+    meter = Remembering(stop, 1)
+    meter.recovered = stop.set  # type: ignore[method-assign]
+    make_worker(broker, processor(), meter).run(stop)
+    assert [how for how, _ in meter.recoveries] == ["hard reset"]
+
+
+def test_partitions_are_held_as_long_as_the_session() -> None:
+    """A session that is dropped holds none; the next one tells its own."""
+    broker = _filled(2, batch=1)
+    broker.spare("commit")
+    broker.fail("commit", OutcomeUnknownError("no answer"))
+    meter = work(broker, 2)
+    assert meter.held == [[0], [], [0]]
+
+
 @pytest.mark.parametrize("takes_effect", [False, True])
 def test_unknown_outcome_of_a_commit(takes_effect: bool) -> None:  # noqa: FBT001  a parameter
     """After a commit whose answer is lost only the broker's offsets count, whatever they say."""

@@ -4,6 +4,7 @@ from pipeline.edges.kafka.admin import Admin
 from pipeline.edges.kafka.config import BatchLimits, SessionConfig
 from pipeline.edges.kafka.coordinators import Coordinators
 from pipeline.edges.kafka.desk_writer import DeskWriter
+from pipeline.edges.kafka.leaving import Leaving
 from pipeline.edges.kafka.publisher import Publisher
 from pipeline.edges.kafka.ranges import RangeReader
 from pipeline.edges.kafka.reader import read_committed
@@ -20,6 +21,7 @@ __all__ = [
     "Coordinators",
     "DeskWriter",
     "KafkaBroker",
+    "Leaving",
     "Owner",
     "Publisher",
     "RangeReader",

@@ -34,31 +34,35 @@ class AcknowledgedWriter(Writer):
         self._flush(deadline)
         if self.undelivered.error is not None:
             raise self.failed(KafkaException(self.undelivered.error), "writing")
-        while True:
-            try:
-                call = partial(consumer.commit, offsets=offsets, asynchronous=False)
-                self.bounded(call, _COMMIT_S, "committing the offsets")
-            except KafkaException as failure:
-                error = kafka_error(failure)
-                waits = error.retriable() or error.code() == KafkaError.REBALANCE_IN_PROGRESS
-                if waits and time.monotonic() < deadline:
+        what = f"committing the offsets of topic {self.config.raw_topic}"
+        call = partial(consumer.commit, offsets=offsets, asynchronous=False)
+        with self.causes.trying() as again:
+            while True:
+                try:
+                    self.bounded(call, _COMMIT_S, what)
+                except KafkaException as failure:
+                    error = kafka_error(failure)
+                    waits = error.retriable() or error.code() == KafkaError.REBALANCE_IN_PROGRESS
+                    if not waits or time.monotonic() >= deadline:
+                        raise in_transaction(failure, what, group=self.config.group) from failure
+                    again(what, error)
                     time.sleep(0.1)  # the client joins the new generation in the background
-                    continue
-                what = f"committing the offsets of topic {self.config.raw_topic}"
-                raise in_transaction(failure, what, group=self.config.group) from failure
-            else:
-                return
+                else:
+                    return
 
     def abort(self) -> None:
         """Wait until nothing is in flight; what was delivered stays, and will be there twice."""
         self._flush(time.monotonic() + self.config.deadline_s)
 
     def _flush(self, deadline: float) -> None:
-        while self.producer.flush(min(STEP_S, max(0.0, deadline - time.monotonic()))):
-            if time.monotonic() >= deadline:
-                raise OutcomeUnknownError(
-                    f"the brokers did not acknowledge all outputs in time{self.causes.sentence()}"
-                )
+        with self.causes.trying() as again:
+            while self.producer.flush(min(STEP_S, max(0.0, deadline - time.monotonic()))):
+                if time.monotonic() >= deadline:
+                    raise OutcomeUnknownError(
+                        "the brokers did not acknowledge all outputs in time"
+                        f"{self.causes.sentence()}"
+                    )
+                again("writing", KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  the client's name
 
     def can_abort(self, error: KafkaError) -> bool:
         """Whatever was not delivered is sent again, unless the producer itself is broken."""

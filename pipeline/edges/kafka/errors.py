@@ -7,10 +7,14 @@ failed says no more than "timed out". `Causes` remembers it, so that the sentenc
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
+from pipeline.edges.kafka.group_refusals import GROUP_REFUSALS
 from pipeline.ports import (
     AbortableError,
     FencedError,
@@ -81,6 +85,7 @@ _REFUSALS: Final = {
         "the max.message.bytes of that topic"
     ),
     KafkaError.UNSUPPORTED_VERSION: "the broker is too old: transactions need Kafka 2.5 or later",
+    **GROUP_REFUSALS,
 }
 PASSING: Final = frozenset(
     {
@@ -103,6 +108,7 @@ PASSING: Final = frozenset(
     }
 )
 """What a cluster answers for a moment to a question: after a start, or while a leader changes."""
+_PASSES_S: Final = 2.0
 
 
 class EpochFencedError(FencedError):
@@ -120,9 +126,31 @@ class Causes:
         self.last: KafkaError | None = None
         self.fatal: KafkaError | None = None
         """The client is broken for good; a consumer tells it nowhere else while nothing comes."""
+        self.heard = 0
+        """How many errors the client has told of so far."""
+        self.waits_for = ""
+        """What is tried again just now, and why; empty when nothing is. Another thread reads it."""
+
+    @contextmanager
+    def trying(self) -> Iterator[Callable[[str, KafkaError], None]]:
+        """Within the block what is given is said to be tried again; what failed, and how.
+
+        Not at once: most of it succeeds with the next try.
+        """
+        told_from = time.monotonic() + _PASSES_S
+
+        def again(what: str, error: KafkaError) -> None:
+            if time.monotonic() >= told_from:
+                self.waits_for = f"{what} is tried again: {reason(error)}"
+
+        try:
+            yield again
+        finally:
+            self.waits_for = ""
 
     def __call__(self, error: KafkaError) -> None:
         """The `error_cb` of a client; a connection's cause outranks "all brokers down"."""
+        self.heard += 1
         if is_fatal(error):
             self.fatal = error
         all_down = error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
@@ -171,6 +199,8 @@ def refusal(
             f"{what}: another live process uses the same transactional id; "
             "this older one stops. Give each worker an instance_id of its own"
         )
+    if error.code() in GROUP_REFUSALS:
+        what = f"joining group {group}"
     remedy = _REFUSALS.get(error.code())
     if error.code() in _FORBIDDEN:
         operation = _OPERATIONS.get(what.partition(" ")[0], "READ")

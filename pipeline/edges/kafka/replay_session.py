@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final
 
@@ -252,6 +252,10 @@ class ReplaySession:
         ends = self._config.ranges
         behind = sum(ends[number][1] - at for number, at in self._committed.items())
         return Lag(len(self._committed), behind)
+
+    def held(self) -> Collection[int]:
+        """See `ports.Session`: those of its slot."""
+        return self._config.ranges
 
     def close(self) -> None:
         """Let both clients go; never raises."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -21,6 +21,7 @@ from pipeline.edges.kafka.membership import Membership
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
+from pipeline.edges.kafka.watch import GroupWatch
 from pipeline.edges.kafka.writer import Writer
 from pipeline.ports import Batch, Lag, OutcomeUnknownError, Positions
 
@@ -30,6 +31,8 @@ class KafkaBroker:
 
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
+        self.watch = GroupWatch(config)
+        """Sees what its sessions wait for."""
         client = make_admin(plain_config(config.shared), Causes())
         self._topic_ids = TopicIds(client, config.raw_topic, config.startup_timeout_s)
         self._ends = EndOffsets(client, config.raw_topic)
@@ -41,7 +44,7 @@ class KafkaBroker:
         FencedError when this process had sessions before, and another has taken its name since.
         """
         self._membership.ask()
-        return KafkaSession(self._config, self._topic_ids, self._ends, self._membership)
+        return KafkaSession(self._config, self._topic_ids, self._ends, self._membership, self.watch)
 
 
 class KafkaSession:
@@ -53,14 +56,18 @@ class KafkaSession:
         topic_ids: TopicIds,
         ends: EndOffsets,
         membership: Membership,
+        watch: GroupWatch,
     ) -> None:
         self._config = config
         self._ends = ends
         self._membership = membership
+        self._watch = watch
         self._causes = Causes()  # of the consumer alone: the writer's are told by its calls
+        writer_causes = Causes()
+        watch.opened(self._causes, writer_causes)
         # First the writer: it aborts our own dangling transaction, so that the committed
         # offsets that the consumer starts from are final.
-        self._writer = _writer(config, Causes())
+        self._writer = _writer(config, writer_causes)
         self._consumer = make_consumer(dict(config.consumer), self._causes)
         self._collector = Collector(
             self._consumer,
@@ -91,6 +98,7 @@ class KafkaSession:
             raise in_transaction(error, what, group=self._config.group) from error
         self._writer.poll(0)
         self._writer.start_batch()
+        self._watch.turned(self._collector.next, len(batch.records))
         return batch
 
     def begin(self) -> None:
@@ -121,6 +129,7 @@ class KafkaSession:
     def hold(self, seconds: float) -> None:
         """See `ports.Session`."""
         self._collector.hold(seconds)
+        self._watch.turned(self._collector.next, 0)
 
     def lag(self) -> Lag | None:
         """See `ports.Session`."""
@@ -130,8 +139,13 @@ class KafkaSession:
             return None
         return Lag(len(done), sum(max(0, ends[number] - at) for number, at in done.items()))
 
+    def held(self) -> Collection[int]:
+        """See `ports.Session`."""
+        return self._collector.next
+
     def close(self) -> None:
         """Leave the group; never raises."""
+        self._watch.closed()
         self._collector.closing = True
         with contextlib.suppress(KafkaException, RuntimeError):
             self._membership.note(self._consumer)

@@ -17,6 +17,7 @@ from pipeline.edges.kafka.errors import Causes, EpochFencedError, kafka_error, r
 from pipeline.edges.kafka.writer import STEP_S, Writer
 from pipeline.ports import AbortableError, FencedError, OutcomeUnknownError, TransportError
 
+_STARTING: Final = "starting transactions"
 _SLOW_S: Final = 2.0
 """librdkafka has no KIP-890: a late retry of an EndTxn that took longer, or whose connection was
 lost, can touch the next transaction. So the producer is replaced: a new epoch fences it."""
@@ -34,22 +35,24 @@ class TransactionalWriter(Writer):
         """It aborts a transaction that an earlier one left open."""
         producer = self.make_producer()
         deadline = time.monotonic() + self.config.startup_timeout_s
-        while True:
-            producer.poll(0)  # the error callback runs only inside poll
-            try:
-                producer.init_transactions(min(STEP_S, self.config.startup_timeout_s))
-            except KafkaException as failure:
-                error = kafka_error(failure)
-                known = self.refusal(error, "starting transactions")
-                if known is not None:
-                    raise known from failure
-                producer.poll(0)
-                if error.fatal() or not error.retriable() or time.monotonic() > deadline:
-                    raise OutcomeUnknownError(
-                        f"starting transactions: {reason(error)}{self.causes.sentence()}"
-                    ) from failure
-            else:
-                return producer
+        with self.causes.trying() as again:
+            while True:
+                producer.poll(0)  # the error callback runs only inside poll
+                try:
+                    producer.init_transactions(min(STEP_S, self.config.startup_timeout_s))
+                except KafkaException as failure:
+                    error = kafka_error(failure)
+                    known = self.refusal(error, _STARTING)
+                    if known is not None:
+                        raise known from failure
+                    producer.poll(0)
+                    if error.fatal() or not error.retriable() or time.monotonic() > deadline:
+                        raise OutcomeUnknownError(
+                            f"{_STARTING}: {reason(error)}{self.causes.sentence()}"
+                        ) from failure
+                    again(_STARTING, error)
+                else:
+                    return producer
 
     def begin(self) -> None:
         """See `ports.Session`."""

@@ -269,21 +269,22 @@ class Writer(ABC):
 
     def retrying(self, call: Callable[[float], Any], deadline: float, what: str) -> None:
         """Make the call again, with the same arguments, while the client says that it may be."""
-        while True:
-            began = time.monotonic()
-            step = max(0.001, min(STEP_S, deadline - began))
-            try:
-                self.bounded(partial(call, step), step, what)
-            except KafkaException as failure:
-                error = kafka_error(failure)
-                # Beyond the call's own time-out this process was stopped, which does not count: the
-                # next call tells what has become of the transaction meanwhile.
-                deadline += max(0.0, time.monotonic() - began - step)
-                if error.retriable() and time.monotonic() < deadline:
-                    continue
-                raise self.failed(failure, what) from failure
-            else:
-                return
+        with self.causes.trying() as again:
+            while True:
+                began = time.monotonic()
+                step = max(0.001, min(STEP_S, deadline - began))
+                try:
+                    self.bounded(partial(call, step), step, what)
+                except KafkaException as failure:
+                    error = kafka_error(failure)
+                    # Beyond the call's own time-out this process was stopped, which does not count:
+                    # the next call tells what has become of the transaction meanwhile.
+                    deadline += max(0.0, time.monotonic() - began - step)
+                    if not error.retriable() or time.monotonic() >= deadline:
+                        raise self.failed(failure, what) from failure
+                    again(what, error)
+                else:
+                    return
 
     def bounded(self, call: Callable[[], Any], timeout_s: float, what: str) -> None:
         """Make a call that ends by itself after `timeout_s`, unless it hangs."""

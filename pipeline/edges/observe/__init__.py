@@ -7,5 +7,13 @@ refused for is in its dead letter's headers.
 from pipeline.edges.observe.fleet import FleetStatistics, SlotMeter
 from pipeline.edges.observe.logs import LogFormat, configure_logging
 from pipeline.edges.observe.meter import LogMeter
+from pipeline.edges.observe.reporter import reporting
 
-__all__ = ["FleetStatistics", "LogFormat", "LogMeter", "SlotMeter", "configure_logging"]
+__all__ = [
+    "FleetStatistics",
+    "LogFormat",
+    "LogMeter",
+    "SlotMeter",
+    "configure_logging",
+    "reporting",
+]

@@ -12,9 +12,8 @@ import msgspec
 from pipeline.core.tally import Tally
 from pipeline.edges.observe.meter import LogMeter
 from pipeline.edges.observe.statistics import Figures, StatisticsLog
-from pipeline.ports import Lag, Session
+from pipeline.ports import Lag
 
-_LAG_EVERY_S: Final = 2.0
 _LAG_LASTS_S: Final = 10.0
 """A worker that has not told its lag for so long is busy with something else than records."""
 _decode_told: Final = msgspec.json.Decoder(tuple[dict[str, int], Lag | None, float]).decode
@@ -37,10 +36,7 @@ class SlotMeter(LogMeter):
         self, store: Store, interval_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(interval_s, clock)
-        self._clock = clock
         self._store = store
-        self._lag: Lag | None = None
-        self._looked = clock() - _LAG_EVERY_S
         self._tell()
 
     def committed(self, tally: Tally) -> None:
@@ -48,31 +44,20 @@ class SlotMeter(LogMeter):
         super().committed(tally)
         self._tell()
 
-    def tick(self, session: Session) -> None:
-        """See `ports.Meter`."""
-        if self._clock() - self._looked >= _LAG_EVERY_S:
-            self._look(session.lag())
-            self._tell()
-        super().tick(session)
-
-    def recovering(self, how: str, error: Exception, attempt: int) -> None:
-        """See `ports.Meter`. What it held may be others' by now."""
-        super().recovering(how, error, attempt)
-        self._look(None)
-        self._tell()
-
     def statistics(self, lag: Lag | None) -> None:
         """Tell the supervisor, and begin the next interval."""
-        self._crashes = 0
-        self._look(lag)
-        self._statistics.restart()
-        self._tell()
+        with self._lock:
+            self._crashes, self._lag = 0, lag
+            self._statistics.restart()
+            self._tell()
 
     def _look(self, lag: Lag | None) -> None:
-        self._lag, self._looked = lag, self._clock()
+        super()._look(lag)
+        self._tell()
 
     def _tell(self) -> None:
-        self._store.write(msgspec.json.encode((*self.figures(self._lag), self._looked)))
+        with self._lock:
+            self._store.write(msgspec.json.encode((*self.figures(self._lag), self._looked)))
 
 
 class FleetStatistics:

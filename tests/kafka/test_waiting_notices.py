@@ -1,0 +1,133 @@
+"""No command waits for Kafka without a word: what it waits for, and what is wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.edges.kafka import Admin
+from pipeline.edges.kafka.waiting import told
+from pipeline.edges.local_kafka import LocalKafka
+from pipeline.edges.local_kafka_ports import HOST, free_port
+from pipeline.exits import Exit
+from pipeline.ports import TransportError
+from pipeline.topics import CreateOptions, TopicNames, specs
+from tests.cli.program import run
+from tests.kafka.mock_cluster import Api, MockCluster
+
+pytestmark = pytest.mark.kafka
+
+PATIENCE_S = 30.0
+ELSEWHERE = "kafka-internal.invalid:9092"
+NAMES = TopicNames("track.raw", "track.enriched", "track.dead-letter", "track.identify")
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[str]:
+    """Address at which a broker answers that calls itself by a name which is not known here.
+
+    As a broker in a container does that is reached from its host. All topics exist.
+    """
+    port, outer, controller = free_port(), free_port(), free_port()
+    addresses = {
+        "listeners": f"PLAINTEXT://{HOST}:{port},OUTER://{HOST}:{outer},"
+        f"CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port},OUTER://{ELSEWHERE}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,OUTER:PLAINTEXT,"
+        "CONTROLLER:PLAINTEXT",
+        "controller.quorum.bootstrap.servers": f"{HOST}:{controller}",
+    }
+    with LocalKafka(port=port, properties=addresses) as kafka:
+        inside = Admin({"bootstrap.servers": kafka.bootstrap_servers}, PATIENCE_S)
+        inside.create(specs(NAMES, CreateOptions(1, 1, None, 30.0), None))
+        yield f"{HOST}:{outer}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check",
+        "run",
+        "topics create",
+        "audit",
+        "replay --from 2024-01-01 --to 2024-01-02",
+        "replay list",
+        "generate --topic track.raw --count 1",
+        "dlq summary",
+        "dlq history",
+        "dlq redrive",
+    ],
+)
+def test_a_listener_that_names_another_address(listener: str, command: str) -> None:
+    """Both addresses and the remedy are told while the command waits, and when it ends."""
+    env = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": listener, "TRACK_STARTUP_TIMEOUT_S": "4"}
+    ran = run(*command.split(), env=env)
+    assert ran.code == Exit.KAFKA
+    says = f"the broker at {listener} answers and calls itself {ELSEWHERE}, a name that is not"
+    while_waiting, *_, last = (line for line in ran.err.splitlines() if says in line)
+    assert "answer yet" in while_waiting or "still asking for the topics" in while_waiting
+    assert last.startswith("track-pipeline: ")
+    assert "correct its advertised.listeners" in last
+
+
+def test_the_first_word_does_not_wait_for_its_cause() -> None:
+    """A cause that takes long to find is told when it is found."""
+    words: list[str] = []
+    heard, found = threading.Semaphore(0), threading.Event()
+
+    def say(word: str) -> None:
+        words.append(word)
+        heard.release()
+
+    def why() -> str:
+        assert found.wait(PATIENCE_S)
+        return ": a cable"
+
+    with told(say, "waiting", why):
+        assert heard.acquire(timeout=PATIENCE_S)
+        assert words == ["waiting"]
+        found.set()
+        assert heard.acquire(timeout=PATIENCE_S)
+    assert words == ["waiting", "waiting: a cable"]
+
+
+def test_what_is_quick_is_not_told() -> None:
+    """Nothing is said of a call that returns at once, however long its cause would take."""
+    words: list[str] = []
+    with told(words.append, "waiting", lambda: ""):
+        pass
+    assert words == []
+
+
+def test_nothing_is_told_of_a_wait_that_is_over() -> None:
+    """A cause that is found too late is kept to itself."""
+    words: list[str] = []
+    asked, found, answered = threading.Event(), threading.Event(), threading.Event()
+
+    def why() -> str:
+        asked.set()
+        assert found.wait(PATIENCE_S)
+        answered.set()
+        return ""
+
+    with told(words.append, "waiting", why):
+        assert asked.wait(PATIENCE_S)
+        seen = list(words)
+    found.set()
+    assert answered.wait(PATIENCE_S)
+    assert words[len(seen) :] == []
+
+
+def test_every_question_is_told() -> None:
+    """Whichever request is not answered, and not only the first."""
+    with MockCluster() as cluster:
+        cluster.create_topic("t")
+        words: list[str] = []
+        admin = Admin({"bootstrap.servers": cluster.bootstrap_servers}, 3.0, words.append)
+        assert admin.wait_until_reachable() == 1
+        cluster.push(Api.LIST_OFFSETS, [0], delay_ms=10_000)
+        with pytest.raises(TransportError, match="topic t"):
+            admin.extents("t")
+        assert words == ["still asking for the offsets of topic t"]
