@@ -32,28 +32,36 @@ def delete_offsets(world: World) -> None:
 
 
 def cut_log(world: World) -> None:
-    """The raw topic's log is cut behind the group, up to markers that nobody ever reads.
+    """The raw topic's log is cut up to the group's offsets, as retention would one day.
 
-    Then workers start again, or come and go, so that partitions are read from committed offsets.
-    Nothing is lost: every record that can be read was committed before.
+    First while all are at work, then when there is nothing left to read: then the cut is behind
+    the markers of the last transactions, and behind records that were aborted. Workers start again,
+    or come and go, so that partitions are read from committed offsets. Nothing that can be read is
+    lost.
     """
     operator, raw = world.operator, world.names.raw
+    _cut(world)
     with world.load.quiet():
-        goal = world.progress.set_goal("all before the cut", world.load.ends())
-        committed = world.wait_for(lambda: goal.took_s is not None, "committing all before a cut")
-        world.progress.goals.remove(goal)
-        if not committed:
-            raise NotFiredError("a cut would have lost records that were not committed yet")
         ends = operator.patiently(lambda: operator.ends(raw, committed=False), "asking for ends")
-        if not any(ends[number] > wanted for number, wanted in goal.wanted.items()):
+        if not any(ends[number] > wanted for number, wanted in world.load.ends().items()):
             raise NotFiredError("no marker was behind the last record")
-        operator.patiently(lambda: operator.delete_records(raw, ends), "cutting the log")
+        goal = world.progress.set_goal("all, markers too", ends)
+        world.wait_for(lambda: goal.took_s is not None, "committing behind markers")
+        world.progress.goals.remove(goal)
+        _cut(world)
         for slot in world.dice.sample(world.slots, world.dice.randint(1, len(world.slots))):
             slot.signal(world.dice.choice([signal.SIGKILL, signal.SIGTERM]))
     guest = world.fleet.add("guest1")
     time.sleep(world.dice.uniform(2, 3))
     world.fleet.retire(guest, signal.SIGTERM)
     world.fleet.await_end(guest)
+
+
+def _cut(world: World) -> None:
+    operator, raw = world.operator, world.names.raw
+    places = operator.patiently(lambda: operator.offsets(world.group, raw), "asking for offsets")
+    before = {place.partition: place.offset for place in places if place.offset >= 0}
+    operator.patiently(lambda: operator.delete_records(raw, before), "cutting the log")
 
 
 def _lost(world: World) -> int:

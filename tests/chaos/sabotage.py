@@ -167,6 +167,24 @@ def lost_seek() -> None:
     _replace(Held, from_sought=unchecked)
 
 
+def high_watermark() -> None:
+    """The position behind what can't be read is taken to be the high watermark.
+
+    That is also behind records which were not read yet, and behind transactions that are open.
+    """
+    commit = KafkaSession.commit
+
+    def to_the_end(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+        ends = {
+            place: self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+            for place in positions
+        }
+        ahead = {place: max(at, ends[place]) for place, at in positions.items()}
+        commit(self, ahead, note, tally)
+
+    _replace(KafkaSession, commit=to_the_end)
+
+
 def _replace(owner: type, **methods: Any) -> None:
     for name, method in methods.items():
         setattr(owner, name, method)
@@ -182,6 +200,7 @@ SABOTAGES: Final[dict[str, Callable[[], None]]] = {
         dead_letter_skipped,
         read_uncommitted,
         lost_seek,
+        high_watermark,
     )
 }
 
@@ -193,5 +212,6 @@ TELLING: Final = {
     "dead_letter_skipped": ("writing dead letters denied",),
     "read_uncommitted": ("terminate",),
     "lost_seek": ("slow transaction",),
+    "high_watermark": ("log cut",),
 }
 """The faults under which each of them shows."""

@@ -18,7 +18,7 @@ from tests.chaos.world import Plan
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-FAULTS = ("kill during commit", "seek lost", "network cut", "kill at random")
+FAULTS = ("kill during commit", "seek lost", "network cut", "log cut")
 """No kill of the broker: on a single one that meets a bug of Kafka's own (docs/operating.md)."""
 
 _HARD_RESETS: Final = "hard resets"

@@ -59,9 +59,11 @@ def test_the_ledger_is_read_as_written(tmp_path: Path) -> None:
     ledger.intend(1, entry)
     ledger.intend(2, Entry(1, (), digest(None, b"")))
     ledger.acknowledge(1, 3, 44)
+    ledger.doubt(2, 3, 45)
     ledger.close()
     assert ledger.intended() == {1: entry, 2: Entry(1, (), digest(None, b""))}
     assert ledger.acknowledged() == {(3, 44): 1}
+    assert ledger.doubted() == {(3, 45): 2}
     assert digest(None, None) != digest(None, b"")
 
 
