@@ -87,8 +87,10 @@ def count(asked: Asked, by: Sequence[Dimension]) -> tuple[Summary, HeldMoney]:
 
 
 def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0))
+    """How many this process may use; where the system does not bind processes to some, all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _parts(asked: Asked, by: Sequence[Dimension]) -> list[_Part]:

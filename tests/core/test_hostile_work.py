@@ -1,0 +1,80 @@
+"""How much work a hostile record makes: counted, or held against the plain way to do it."""
+
+from __future__ import annotations
+
+import difflib
+import random
+import re
+from typing import Final
+
+import pytest
+
+from pipeline.core.decode import decode
+from pipeline.core.reasons import Invalid
+from pipeline.core.suggest import near_id_name
+from tests.support import good, refuse
+
+NAMES: Final = ("userid", "anonymousid")
+
+
+class Counted:
+    """Counts how often two names are compared letter by letter."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._before = difflib.get_close_matches
+
+    def __call__(self, word: str, names: list[str], n: int, cutoff: float) -> list[str]:
+        """As difflib does it."""
+        self.times += 1
+        return self._before(word, names, n=n, cutoff=cutoff)
+
+
+@pytest.mark.parametrize("alphabet", ["uidx", "userid", "anonymousid", "0123456789", "-_ "])
+def test_names_that_are_compared(alphabet: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of nothing but names makes a few comparisons, not one for each of them."""
+    counted, dice = Counted(), random.Random(3)  # noqa: S311
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    names = {"".join(dice.choices(alphabet, k=8)): 1 for _ in range(5000)}
+    refuse(good(userId=..., **names))
+    assert counted.times <= 8
+
+
+def test_near_names_are_all_found() -> None:
+    """Names that are left out before they are compared would not have been near."""
+    dice = random.Random(5)  # noqa: S311
+    for _ in range(20_000):
+        letters = list(dice.choice(NAMES))
+        for _ in range(dice.randrange(1, 5)):
+            at = dice.randrange(len(letters) + 1)
+            letters[at : at + dice.randrange(2)] = dice.choices(
+                "userid_anomyx", k=dice.randrange(2)
+            )
+        name = "".join(letters)
+        plain = name.replace("_", "")
+        near = difflib.get_close_matches(plain, NAMES, n=1, cutoff=0.85)
+        assert bool(near_id_name([name])) is bool(near), name
+
+
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+
+
+def _depth(value: bytes) -> int:
+    deepest = depth = 0
+    for token in _TOKEN.findall(value):
+        depth += (token in b"[{") - (token in b"]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_depth_is_counted_exactly(seed: int) -> None:
+    """Brackets within strings do not count, closed or not, escaped or not."""
+    dice = random.Random(seed)  # noqa: S311
+    value = bytes(dice.choices(b'[[[{]}",\\ a', k=400))
+    depth = _depth(value)
+    for limit in (depth - 1, depth):
+        refused = decode(value, limit)
+        assert isinstance(refused, Invalid)
+        too_deep = refused.violations[0].code == "too_deep"
+        assert too_deep is (limit < depth)
