@@ -73,14 +73,16 @@ class Child:
             for each in given:
                 connection.send(each)
             if not connection.poll(timeout_s):
-                self.end()
-                raise ChildEndedError(f"was not done after {timeout_s:g} s", timed_out=True)
+                raise ChildEndedError(f"was not done after {timeout_s:g} s", timed_out=True)  # noqa: TRY301  it ends, too
             answer: _Answer = connection.recv()
         except (EOFError, ConnectionError):
             process.join()
             how = _how_it_ended(process.exitcode or 0)
             self.end()
             raise ChildEndedError(how, timed_out=False) from None
+        except BaseException:  # such as Ctrl-C: an answer that is late would be taken for the next
+            self.end()
+            raise
         if answer.error is not None:
             raise answer.error
         return answer.result

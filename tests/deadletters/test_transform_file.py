@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,20 @@ def test_transform_that_fails(load: Load, body: str, said: str) -> None:
     with pytest.raises(RepairError, match=rf"^0/0: fix.py sha256:\w+ {said}"):
         repair.apply(LETTER)
     assert repair.apply(letter_of(b"{")) == b"{}"
+
+
+def test_interrupted(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind Ctrl-C the next letter gets its own answer, not the one that nobody has read."""
+    repair = load("def transform(event, letter): return event | {'seen': True}")
+    with monkeypatch.context() as patched:
+        patched.setattr(Connection, "poll", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            repair.apply(LETTER)
+    assert repair.apply(letter_of({"event": "B"})) == b'{"event":"B","seen":true}'
+
+
+def _interrupt(*_: object) -> bool:
+    raise KeyboardInterrupt
 
 
 def test_function_that_never_comes_back(load: Load) -> None:

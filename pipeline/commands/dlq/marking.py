@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import click
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,7 @@ from pipeline.commands.dlq.options import Asked
 from pipeline.commands.dlq.place import Place, place
 from pipeline.commands.dlq.redrive import act_option, most_option, refuse_more_than
 from pipeline.commands.names import new_id, whoami
+from pipeline.commands.progress import shown_progress
 from pipeline.core.readable import escaped
 from pipeline.core.record import Role
 from pipeline.deadletters.held_money import HeldMoney
@@ -25,6 +27,7 @@ from pipeline.deadletters.ledger import Action, Entry, Ledger
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.reason_counts import ReasonCounts
 from pipeline.deadletters.redrive import Deed
+from pipeline.progress import OnProgress
 from pipeline.wiring import WallClock
 
 _Function = Callable[..., None]
@@ -66,11 +69,13 @@ class Marking:
     id: str
     now: int
 
-    def letters(self) -> Iterator[DeadLetter]:
+    def letters(self, on_progress: OnProgress | None = None) -> Iterator[DeadLetter]:
         """Those that are to be marked."""
-        selection = self.asked.selection
-        everyone = replace(self.asked, selection=replace(selection, limit=None))
-        return islice(filter(self.is_meant, everyone.letters()), selection.limit)
+        asked, selection = self.asked, self.asked.selection
+        everyone = asked.desk.letters(
+            replace(selection, limit=None), done_too=asked.done_too, on_progress=on_progress
+        )
+        return islice(filter(self.is_meant, everyone), selection.limit)
 
     def deeds(self, where: Place) -> Iterator[Deed]:
         """An entry of the ledger for each."""
@@ -126,9 +131,10 @@ def _show_plan(marking: Marking) -> int:
     """What would be marked, by reason, and its money; how many dead letters."""
     asked = marking.asked
     reasons, money = ReasonCounts(), HeldMoney(asked.settings)
-    for letter in marking.letters():
-        reasons.add(letter.reason)
-        money.add(letter)
+    with shown_progress(Console(stderr=True)) as on_progress:
+        for letter in marking.letters(on_progress):
+            reasons.add(letter.reason)
+            money.add(letter)
     count = reasons.total()
     if asked.as_json:
         plan = {
