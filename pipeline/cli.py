@@ -162,7 +162,8 @@ def _system_sentence(error: OSError) -> str:
 def _internal(error: BaseException, ctx: click.Context | None) -> Failure:
     """Name a bug of ours; show the traceback only when it was asked for."""
     if ctx is not None and ctx.find_root().params.get("traceback"):
-        click.echo(escaped("".join(traceback.format_exception(error))), err=True)
+        with suppress(OSError):
+            click.echo(escaped("".join(traceback.format_exception(error))), err=True)
     text = " ".join(str(error).split())
     return Failure(
         f"internal error, {type(error).__name__}: {text}: please report it, with what "

@@ -170,9 +170,8 @@ def _changes(
     """What differs without a warning, and in any case where the timestamp is from."""
     names = [name for name in OUR_FIELDS if name != "enrichment"]
     names += [name for name in sent if name not in OUR_FIELDS]
-    pointers = [f"/{step_to(name)}" for name in names] + [
-        f"/properties/{name}" for name in RESERVED
-    ]
+    pointers = [f"/{step_to(name)}" for name in names]
+    pointers += [f"/properties/{name}" for name in RESERVED]
     for pointer in pointers:
         before, after = find(sent, pointer), find(enriched, pointer)
         if pointer == "/properties" and type(before) is dict:

@@ -122,7 +122,8 @@ class Input:
             lines: list[Line | TooLong] = []
             if others:
                 *complete, rest = others
-                lines = [self._line(pieces.value(_CR)), *map(self._line, complete)]
+                lines = [self._line(pieces.value(_CR))]
+                lines += [self._line(text.removesuffix(_CR)) for text in complete]
                 pieces = _Pieces()
                 pieces.add(rest)
             yield lines
@@ -152,7 +153,7 @@ class Input:
         self.line_number += 1
         if isinstance(text, Unread):
             return TooLong(self.line_number, text)
-        return Line(self.line_number, text.removesuffix(_CR))
+        return Line(self.line_number, text)
 
     def _read(self) -> bytes:
         try:

@@ -10,7 +10,8 @@ import errno
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
@@ -31,17 +32,31 @@ class ReaderGoneError(OSError):
     """
 
 
-class _Descriptor(io.FileIO):
-    """Bytes to one of the two; an OSError names it."""
+class _Named(io.BufferedWriter):
+    """Bytes to one of the two; an OSError names it.
+
+    Not the raw stream below does so: where Python code runs between a write and its count, Ctrl-C
+    makes the count be forgotten, and the bytes are written twice.
+    """
 
     def __init__(self, number: int, title: str) -> None:
-        super().__init__(number, "wb", closefd=False)
+        super().__init__(io.FileIO(number, "wb", closefd=False))
         self._title = title
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write as much as the system takes."""
-        try:
+        """Take all of it."""
+        with self._named_errors():
             return super().write(data)
+
+    def flush(self) -> None:
+        """Hand everything to the system."""
+        with self._named_errors():
+            super().flush()
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
         except BrokenPipeError as error:
             raise ReaderGoneError(error.errno, error.strerror, self._title) from error
         except OSError as error:
@@ -70,7 +85,7 @@ def _text(number: int, title: str, before: TextIO | None) -> TextIO:
     encoding, by_line = "utf-8", number == _ERR
     if isinstance(before, io.TextIOWrapper):
         encoding, by_line = before.encoding, before.line_buffering or before.write_through
-    buffer = io.BufferedWriter(_Descriptor(number, title))
+    buffer = _Named(number, title)
     return io.TextIOWrapper(buffer, encoding, _LACKING_ENCODING, line_buffering=by_line)
 
 

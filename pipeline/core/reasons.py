@@ -22,7 +22,10 @@ class Reason(Explained):
     INVALID_JSON = "invalid_json", "the value is not one JSON document that can be read exactly"
     TOO_DEEP = "too_deep", "objects and arrays are nested deeper than limits.max_depth"
     INVALID_HEADERS = "invalid_headers", "the name of a Kafka header is not UTF-8 text"
-    RECORD_TOO_LARGE = "record_too_large", "the record is longer than limits.max_record_bytes"
+    RECORD_TOO_LARGE = (
+        "record_too_large",
+        "the record is longer than limits.max_record_bytes, or a line of a file than 16 MiB",
+    )
     EVENT_TOO_LARGE = "event_too_large", "the event is longer than limits.max_event_bytes"
     NOT_AN_OBJECT = "not_an_object", "the value (or the batch item) is JSON, but not an object"
     EMPTY_BATCH = "empty_batch", "the batch array has no items"

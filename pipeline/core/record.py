@@ -22,7 +22,7 @@ NO_PARTITION = -1
 
 
 class Unread(bytes):
-    """Stands for a value that is too long to be read: without its bytes, with what tells them."""
+    """A value that was too long to be read: without its bytes, with what identifies them."""
 
     size: int
     """How many bytes there are."""
@@ -34,7 +34,7 @@ class Unread(bytes):
     """The first few of them."""
 
     def __new__(cls, size: int, most: int, sha256: str, start: bytes) -> Self:
-        """Know it by these."""
+        """See the attributes."""
         unread = super().__new__(cls)
         unread.size, unread.most, unread.sha256, unread.start = size, most, sha256, start
         return unread

@@ -20,18 +20,23 @@ _BASH: Final = shutil.which("bash") or "bash"
 EVENT: Final = '{"event":"A","userId":"u","messageId":"m"}'
 HELP_OF_EACH: Final = """
 import os, sys
-import pipeline.wiring, pipeline.commands.dlq.redrive, rich.progress
-from pipeline.cli import main
-for path in sys.argv[1].split(","):
-    child = os.fork()
-    if not child:
-        sys.argv[1:] = [*path.split(), "--help"]
+from pathlib import Path
+from pipeline.cli import cli, main
+from pipeline.streams import connect_streams
+from tests.cli.test_streams import leaves
+connect_streams()
+output, told = os.dup(1), Path(sys.argv[1])
+lines = []
+for path in leaves(cli):
+    os.dup2(output, 1)
+    sys.argv[1:] = [*path.split(), "--help"]
+    try:
         main()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with open(sys.argv[2], "a") as told:
-        print(path, status, file=told)
+    except SystemExit as end:
+        lines.append(f"{path} {int(end.code)}")
+told.write_text("\\n".join(lines))
 """
-"""Each command as the program itself: in a process of its own that has loaded it already."""
+"""Each command as the program itself, one after the other, with the same standard output."""
 
 
 def leaves(group: click.Group, path: str = "") -> Iterator[str]:
@@ -87,7 +92,7 @@ def test_every_command(line: str, code: Exit, sentence: str, tmp_path: Path) -> 
     told = tmp_path / "told"
     script = tmp_path / "script.py"
     script.write_text(HELP_OF_EACH)
-    run = f"{sys.executable} {script} '{','.join(paths)}' {told}"
+    run = f"{sys.executable} {script} {told}"
     ended = shell(line.replace("$RUN ARGUMENTS", run))
     assert told.read_text().splitlines() == [f"{path} {int(code)}" for path in paths]
     assert set(ended.err.splitlines()) == ({f"track-pipeline: {sentence}"} if sentence else set())

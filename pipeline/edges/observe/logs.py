@@ -64,7 +64,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
 
 
 def _coloured(environ: Mapping[str, str], *, on_terminal: bool) -> bool:
-    """As tables are: by the customs of NO_COLOR, FORCE_COLOR and TERM."""
+    """As tables are: by the conventions of NO_COLOR, FORCE_COLOR and TERM."""
     if environ.get("NO_COLOR"):
         return False
     if environ.get("FORCE_COLOR"):
