@@ -216,18 +216,17 @@ def test_expired_offsets(pipeline: Pipeline) -> None:
 def test_deleted_records(pipeline: Pipeline, strategy: str) -> None:
     """Records that were deleted before they were read are data loss: stop, and name the range."""
     names, servers = pipeline.names, pipeline.servers
+    one = {"consumer_partition_assignment_strategy": strategy}  # strategies do not mix
     produce(servers, names.raw, _events(9))
-    worker = pipeline.start()
+    worker = pipeline.start(**one)
     pipeline.wait_until_done()
     assert terminate(worker) == 0
     produce(servers, names.raw, _events(9))
     delete_records(servers, names.raw, partition=0, before=5)
-    said = _ends(pipeline, Exit.DATA_LOSS)
+    said = _ends(pipeline, Exit.DATA_LOSS, "w1", **one)
     assert f"{names.raw}/0: offset 3 does not exist" in said
     assert "offsets 3 to 4 were deleted" in said
-    worker = pipeline.start(
-        on_data_loss="continue", consumer_partition_assignment_strategy=strategy
-    )
+    worker = pipeline.start(on_data_loss="continue", **one)
     pipeline.wait_until_done()
     assert terminate(worker) == 0
     sources = [source for source, _, _ in pipeline.found()[Role.ENRICHED]]

@@ -19,7 +19,9 @@ GROUP_REFUSALS: Final[Mapping[int, str]] = {
     KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
         "the group has members with another assignment strategy. Workers with an instance_id use "
         "range, those without use cooperative-sticky: give one to all workers of the group or to "
-        "none, stop all of them before you change that, and let no other consumer use this group"
+        "none, stop all of them before you change that, and let no other consumer use this group. "
+        "One with an instance_id that was stopped is a member until its session ends, or until "
+        "`track-pipeline leave`"
     ),
     KafkaError.GROUP_MAX_SIZE_REACHED: (
         "the group is full: run fewer workers, or raise the broker's group.max.size"
