@@ -16,6 +16,8 @@ from tests.kafka.worker_process import PATIENCE_S, Pipeline
 RECORDS: Final = 2500
 SLOW: Final = ("--rate", "800")
 """So that there is a middle to be killed in."""
+LASTING: Final = ("--rate", "100")
+"""So that it is not at its end before another process has started, however busy the machine is."""
 
 
 def begun(

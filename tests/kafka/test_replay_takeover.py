@@ -19,6 +19,7 @@ from pipeline.replay.plan import Plan, State
 from pipeline.settings import Settings, load_settings
 from tests.cli.program import environment
 from tests.kafka.replay_process import (
+    LASTING,
     RECORDS,
     SLOW,
     begun,
@@ -72,8 +73,8 @@ def test_zombie(pipeline: Pipeline) -> None:
 def test_newer_one_takes_over_from_a_live_one(pipeline: Pipeline) -> None:
     """Of two live processes the one that came later goes on."""
     filled(pipeline)
-    older, id_ = begun(pipeline, *SLOW)
-    wait_for_records(pipeline, id_, 300)
+    older, id_ = begun(pipeline, *LASTING)
+    wait_for_records(pipeline, id_, 100)
     assert resumed(pipeline, id_, 2)["proof"]["ok"]
     assert older.wait(PATIENCE_S) == Exit.FENCED
     assert written(pipeline, id_) == expected(pipeline)
@@ -106,8 +107,8 @@ def test_older_one_that_opens_once_more(
 def test_cancelled(pipeline: Pipeline) -> None:
     """The process that works on it ends, and nobody resumes it."""
     filled(pipeline)
-    process, id_ = begun(pipeline, *SLOW)
-    wait_for_records(pipeline, id_, 300)
+    process, id_ = begun(pipeline, *LASTING)
+    wait_for_records(pipeline, id_, 100)
     ran = pipeline.run("replay", "cancel", id_)
     assert ran.code == Exit.OK, ran.err
     assert f"--delete --topic {pipeline.names.enriched}.replay.{id_}" in ran.out.decode()
@@ -195,8 +196,8 @@ def test_large_plan(pipeline: Pipeline) -> None:
 def test_stopped_by_a_signal(pipeline: Pipeline) -> None:
     """SIGTERM finishes the transaction at hand and says how to go on."""
     filled(pipeline, 2000)
-    process, id_ = begun(pipeline, *SLOW)
-    wait_for_records(pipeline, id_, 300)
+    process, id_ = begun(pipeline, *LASTING)
+    wait_for_records(pipeline, id_, 100)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_S) == Exit.INTERRUPTED
     assert resumed(pipeline, id_, 2)["proof"]["ok"]
