@@ -20,6 +20,11 @@ LEDGER_SUFFIX: Final = ".ledger"
 NO_TIME_LIMIT: Final = str(2**63 - 1)
 DAY_MS: Final = 86_400_000
 _TIME_LIMITS: Final = ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms")
+_OLD_TIME_LIMIT: Final = "message.timestamp.difference.max.ms"
+"""Both of them, on brokers before 3.6."""
+_SHORT_MS: Final = 3_600_000
+"""A retention below it may delete events before anybody has read them."""
+_SCHEMA_RULES: Final = ("confluent.value.schema.validation", "confluent.key.schema.validation")
 
 
 class TopicNames(NamedTuple):
@@ -165,21 +170,96 @@ def _problems_of_output(topic: TopicFacts, raw: TopicFacts, needs: int, why: str
     found: list[str] = []
     if not topic.config:
         return found  # unknown, for want of DESCRIBE_CONFIGS: the broker will tell
-    if topic.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES) < needs:
-        found.append(
-            f"topic {topic.name}: max.message.bytes is "
-            f"{topic.config.get('max.message.bytes')}, but {why}: set it to at least {needs}"
+    found += [
+        f"topic {topic.name}: {limit} is {topic.config.get(limit)}, but {why}: set it to at least "
+        f"{needs}"
+        for limit, default in (
+            ("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES),
+            ("segment.bytes", needs),
         )
-    if "compact" in topic.config.get("cleanup.policy", "delete"):
+        if topic.number(limit, default) < needs
+    ]
+    if _is_compacted(topic):
         found.append(
             f"topic {topic.name}: cleanup.policy is {topic.config['cleanup.policy']}, which "
             "deletes all but the last event of each key: set it to delete"
         )
-    for limit in _TIME_LIMITS:
-        no_limit = int(NO_TIME_LIMIT)
-        if raw.config and topic.number(limit, no_limit) < raw.number(limit, no_limit):
-            found.append(
-                f"topic {topic.name}: {limit} is stricter than that of {raw.name}, so events "
-                f"would be refused: set it to at least {raw.config[limit]}"
-            )
+    in_sync = topic.number("min.insync.replicas", 1)
+    if in_sync > topic.replication > 0:
+        found.append(
+            f"topic {topic.name}: min.insync.replicas is {in_sync}, but it has {topic.replication} "
+            "replicas, so nothing can be written: lower it, or add replicas"
+        )
+    no_limit = int(NO_TIME_LIMIT)
+    found += [
+        f"topic {topic.name}: {limit} is stricter than that of {raw.name}, so events "
+        f"would be refused: set it to at least {raw.config.get(limit, NO_TIME_LIMIT)}"
+        for limit in (*_TIME_LIMITS, _OLD_TIME_LIMIT)
+        if raw.config
+        and not _is_stamped(topic)
+        and topic.number(limit, no_limit) < raw.number(limit, no_limit)
+    ]
     return found
+
+
+def _is_compacted(topic: TopicFacts) -> bool:
+    return "compact" in topic.config.get("cleanup.policy", "delete")
+
+
+def _is_stamped(topic: TopicFacts) -> bool:
+    """Whether the broker gives records its own time, whatever time they come with."""
+    return topic.config.get("message.timestamp.type") == "LogAppendTime"
+
+
+def warnings(
+    names: TopicNames, settings: ContractSettings, facts: Mapping[str, TopicFacts]
+) -> list[str]:
+    """What can hurt later, though the worker starts: a sentence each with what to do."""
+    raw = facts[names.raw]
+    found = []
+    if _is_compacted(raw):
+        found.append(
+            f"topic {raw.name}: cleanup.policy is {raw.config['cleanup.policy']}: Kafka deletes "
+            "events that have not been read yet when a later one has the same key. Set it to delete"
+        )
+    outputs = [facts[name] for name in names.outputs(settings).values()]
+    found += [sentence for topic in outputs for sentence in _warnings_of_output(topic)]
+    return found + [sentence for topic in (raw, *outputs) for sentence in _short_lived(topic)]
+
+
+def _warnings_of_output(topic: TopicFacts) -> list[str]:
+    found = []
+    if _is_stamped(topic):
+        found.append(
+            f"topic {topic.name}: message.timestamp.type is LogAppendTime, so events get the time "
+            "of their writing instead of that of the raw record: set it to CreateTime"
+        )
+    elif topic.number(_TIME_LIMITS[0], int(NO_TIME_LIMIT)) < int(NO_TIME_LIMIT):
+        found.append(
+            f"topic {topic.name}: {_TIME_LIMITS[0]} is {topic.config[_TIME_LIMITS[0]]}: events "
+            f"that have waited for longer are refused and dead-lettered. Set it to {NO_TIME_LIMIT}"
+        )
+    needed = topic.number("min.insync.replicas", 1)
+    if topic.in_sync is not None and topic.in_sync < needed <= topic.replication:
+        found.append(
+            f"topic {topic.name}: {topic.in_sync} of its replicas are in sync, and "
+            f"min.insync.replicas is {needed}: nothing can be written until more brokers are back"
+        )
+    found += [
+        f"topic {topic.name}: {rule} is true: the broker refuses every record that names no "
+        "schema of its registry, as ours do not. Set it to false"
+        for rule in _SCHEMA_RULES
+        if topic.config.get(rule) == "true"
+    ]
+    return found
+
+
+def _short_lived(topic: TopicFacts) -> list[str]:
+    kept_ms = topic.number("retention.ms", -1)
+    if not 0 <= kept_ms < _SHORT_MS or topic.config.get("cleanup.policy") == "compact":
+        return []
+    sentence = (
+        f"topic {topic.name}: retention.ms is {kept_ms}: events are deleted {kept_ms / 1000:g} s "
+        "after their time, perhaps before anybody has read them. Set it to days, or to -1"
+    )
+    return [sentence]

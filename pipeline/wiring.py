@@ -41,6 +41,7 @@ from pipeline.topics import (
     TopicNames,
     missing,
     problems,
+    warnings,
 )
 from pipeline.worker import Worker
 
@@ -120,6 +121,8 @@ def checked_topics(
     found = problems(names, settings, facts)
     if found:
         raise RefusedError("; ".join(found))
+    for sentence in warnings(names, settings, facts):
+        warn(sentence)
     config = session_config(settings, names.outputs(settings), facts, None)
     Coordinators(config, cluster, brokers, warn).check(stop)
     return {name: topic for name, topic in facts.items() if topic.partitions}

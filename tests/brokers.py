@@ -218,10 +218,14 @@ def delete_topics(servers: str, names: Iterable[str]) -> None:
 
 
 def add_partitions(servers: str, topic: str, total: int) -> None:
-    """Let a topic have more partitions."""
+    """Let a topic have more partitions, and wait until the brokers know of them."""
     admin = AdminClient({"bootstrap.servers": servers})
     for done in admin.create_partitions([NewPartitions(topic, total)]).values():
         done.result(_CLIENT_S)
+    deadline = time.monotonic() + _CLIENT_S
+    while len(admin.list_topics(topic, timeout=_CLIENT_S).topics[topic].partitions) < total:
+        assert time.monotonic() < deadline, f"nobody knows the new partitions of {topic}"
+        time.sleep(0.05)
 
 
 def set_topic_config(servers: str, topic: str, name: str, value: str) -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from pipeline.core.contract import ContractSettings
 from pipeline.ports import TopicFacts
-from pipeline.topics import NO_TIME_LIMIT, CreateOptions, TopicNames, missing, problems, specs
+from pipeline.topics import (
+    NO_TIME_LIMIT,
+    CreateOptions,
+    TopicNames,
+    missing,
+    problems,
+    specs,
+    warnings,
+)
 
 NAMES = TopicNames("raw", "enriched", "letters", "identify")
 OPTIONS = CreateOptions(6, 3, None, 30.0)
@@ -54,6 +62,9 @@ def test_an_existing_raw_topic_decides() -> None:
         ("enriched", {"cleanup.policy": "compact"}, "cleanup.policy is compact"),
         ("letters", {"cleanup.policy": "compact,delete"}, "set it to delete"),
         ("enriched", {"message.timestamp.after.max.ms": "3600000"}, "stricter than that of raw"),
+        ("enriched", {"message.timestamp.difference.max.ms": "1"}, "stricter than that of raw"),
+        ("enriched", {"min.insync.replicas": "4"}, "it has 3 replicas, so nothing can be written"),
+        ("enriched", {"segment.bytes": "1004095"}, "set it to at least 1004096"),
     ],
 )
 def test_unfit(name: str, config: dict[str, str], sentence: str) -> None:
@@ -61,6 +72,51 @@ def test_unfit(name: str, config: dict[str, str], sentence: str) -> None:
     (found,) = problems(NAMES, ContractSettings(), _facts(**{name: config}))
     assert found.startswith(f"topic {name}: ")
     assert sentence in found
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "sentence"),
+    [
+        ("raw", {"cleanup.policy": "compact"}, "deletes events that have not been read yet"),
+        ("raw", {"retention.ms": "1000"}, "events are deleted 1 s after their time"),
+        ("enriched", {"retention.ms": "0"}, "events are deleted 0 s after their time"),
+        ("letters", {"retention.ms": "3599999"}, "Set it to days, or to -1"),
+        ("enriched", {"message.timestamp.type": "LogAppendTime"}, "set it to CreateTime"),
+        ("letters", {"confluent.value.schema.validation": "true"}, "Set it to false"),
+    ],
+)
+def test_what_can_hurt(name: str, config: dict[str, str], sentence: str) -> None:
+    """The worker would start; each is one sentence that names the topic and the remedy."""
+    facts = _facts(**{name: config})
+    assert problems(NAMES, ContractSettings(), facts) == []
+    (found,) = warnings(NAMES, ContractSettings(), facts)
+    assert found.startswith(f"topic {name}: ")
+    assert sentence in found
+
+
+def test_too_old_for_the_output() -> None:
+    """A limit that raw has too refuses what has waited in raw for longer."""
+    limit = {"message.timestamp.before.max.ms": "86400000"}
+    facts = _facts(raw=limit, enriched=limit)
+    assert problems(NAMES, ContractSettings(), facts) == []
+    (found,) = warnings(NAMES, ContractSettings(), facts)
+    assert "topic enriched: message.timestamp.before.max.ms is 86400000: events that" in found
+
+
+def test_brokers_away() -> None:
+    """Too few replicas in sync pass, and are no reason not to start."""
+    facts = _facts(enriched={"min.insync.replicas": "2"})
+    facts["enriched"] = facts["enriched"]._replace(in_sync=1)
+    assert problems(NAMES, ContractSettings(), facts) == []
+    (found,) = warnings(NAMES, ContractSettings(), facts)
+    assert "1 of its replicas are in sync, and min.insync.replicas is 2" in found
+
+
+@pytest.mark.parametrize("kept", ["-1", "3600000"])
+def test_what_does_not_hurt(kept: str) -> None:
+    """Nothing is said of topics as `topics create` makes them, and of those that are kept."""
+    facts = _facts(raw={"retention.ms": kept}, enriched={"retention.ms": kept})
+    assert warnings(NAMES, ContractSettings(), facts) == []
 
 
 @pytest.mark.parametrize(

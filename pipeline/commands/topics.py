@@ -23,6 +23,7 @@ from pipeline.topics import (
     problems,
     refuse_forbidden,
     specs,
+    warnings,
 )
 from pipeline.wiring import admin, topic_names
 
@@ -133,5 +134,5 @@ def _action(topic: TopicSpec, facts: dict[str, TopicFacts]) -> str:
 def _warn(names: TopicNames, settings: Settings, facts: dict[str, TopicFacts]) -> None:
     """Say what is wrong with topics that existed before; they are never changed."""
     if not missing(names, settings, facts):
-        for problem in problems(names, settings, facts):
+        for problem in problems(names, settings, facts) + warnings(names, settings, facts):
             click.echo(escaped(f"warning: {problem}"), err=True)

@@ -46,7 +46,7 @@ def test_addresses_of_version_6() -> None:
     ("variable", "value"),
     [
         ("TRACK_KAFKA_PORT", "9092"),
-        ("TRACK_PIPELINE_PORT", "http://10.0.0.1:80"),
+        ("TRACK_PIPELINE_PORT", "http://localhost:80"),
         ("TRACK_KAFKA_SERVICE_HOST", "kafka"),
         ("TRACK_KAFKA_SERVICE_PORT", "http"),
         ("TRACK_KAFKA_PORT_80_TCP", "10.0.0.1:80"),

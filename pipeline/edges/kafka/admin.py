@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Final, NamedTuple, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -115,12 +115,14 @@ class Admin:
         )
 
     def broker_config(self) -> dict[str, str]:
-        """The settings of one of the brokers; empty when we may not see them."""
+        """The settings of one of the brokers; empty when they can't be had, as of some services."""
         broker = next(iter(self._brokers), -1)
-        return self._patiently(
-            lambda: broker_config(self._client, broker, self._timeout_s),
-            "asking for the settings of a broker",
-        )
+        with suppress(TransportError):
+            return self._patiently(
+                lambda: broker_config(self._client, broker, self._timeout_s),
+                "asking for the settings of a broker",
+            )
+        return {}
 
     def progress(self, group: str, topic: str) -> Progress:
         """How far a group has committed a topic."""

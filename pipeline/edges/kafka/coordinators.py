@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -18,7 +19,7 @@ from pipeline.edges.kafka.admin import Admin
 from pipeline.edges.kafka.clients import is_classic, make_consumer, make_producer
 from pipeline.edges.kafka.committed import CommittedOffsets
 from pipeline.edges.kafka.config import SessionConfig
-from pipeline.edges.kafka.errors import Causes, kafka_error, refusal
+from pipeline.edges.kafka.errors import PASSING, Causes, kafka_error, refusal
 from pipeline.ports import RefusedError, Stop, TransportError
 
 _STEP_S: Final = 1.0
@@ -107,7 +108,9 @@ class Coordinators:
         deadline = time.monotonic() + timeout_s
 
         def why() -> str:
-            return self._fault(kind) or self._cluster.cause()
+            with suppress(TransportError):
+                return self._fault(kind) or self._cluster.cause()
+            return self._cluster.cause()
 
         answered = False
         with self._cluster.told(f"the {kind.name} is not available yet", why):
@@ -167,11 +170,14 @@ class Coordinators:
             known = refusal(error, "starting transactions")
             if known is not None:
                 raise known from failure
-            return False
+            # Whatever else a broker says of the question, it has answered.
+            return error.code() >= 0 and error.code() not in PASSING
         return True
 
     def _enough_in_sync(self, kind: _Kind) -> bool:
-        topic = self._cluster.topics([kind.topic]).get(kind.topic)
+        topic = None
+        with suppress(TransportError):  # not every service lets clients look at this topic
+            topic = self._cluster.topics([kind.topic]).get(kind.topic)
         if topic is None or topic.in_sync is None or not topic.config:
             return True  # a coordinator has answered, and more may not be seen
         return topic.in_sync >= topic.number("min.insync.replicas", 1)

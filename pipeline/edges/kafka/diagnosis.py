@@ -34,7 +34,6 @@ _NO_LOGIN_HERE: Final = 34
 _LONGEST_ANSWER: Final = 65_536
 _NOISE: Final = re.compile(r"^\w+: |\w+://\S+: | \(after \d+ms in state \w+\)$")
 """What the client puts around a cause: its code, the connection, the time."""
-
 _ADVERTISED: Final = re.compile(r"(?P<host>[\w.-]+|\[[\w:.%]+\]):(?P<port>\d{1,5})/\d+: ")
 """How the client calls a broker that another one has told it of; those of the settings have
 `/bootstrap` in the place of the number."""
