@@ -117,8 +117,8 @@ class TransactionalWriter(Writer):
 
         librdkafka lets a coordinator that has just moved fence every static member at once, by a
         heartbeat without a member id. A process that really has our name has our transactional id
-        too, and then the first request of a transaction is refused. Nothing is committed here. A
-        producer that is to be renewed is not: a new one would take the id, instead of asking.
+        too, and then the first request of a transaction is refused. Nothing is committed here. The
+        old producer asks, also when it is due to be replaced: a new one would take the id.
         """
         place = TopicPartition(self.config.raw_topic, 0, 0)
         call = partial(self.producer.send_offsets_to_transaction, [place], generation, STEP_S)
