@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
@@ -50,6 +51,15 @@ class Process:
         if self._is_open:
             self.session.close()
         self._is_open = False
+
+    def joins_again(self) -> KafkaSession:
+        """Its client becomes a member anew, as after the end of its session; the producer stays."""
+        config = replace(self._broker._config, exactly_once=False)  # noqa: SLF001
+        other = KafkaBroker(config).open()
+        while not other.collect().records:
+            pass
+        self.session._membership.note(other._consumer)  # noqa: SLF001
+        return other
 
     def read_on(self) -> None:
         """Collect until that fails."""
@@ -134,6 +144,31 @@ def test_a_new_producer_of_an_older_process(
     with pytest.raises(FencedError, match="same instance id"):
         older.session.begin()
     newer.work()
+
+
+@pytest.mark.kafka
+def test_an_older_process_whose_client_has_joined_again(
+    start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the group takes the older one for the owner of the name; the transactional id does not.
+
+    A client whose session is over joins without its member id, as a new process does.
+    """
+    monkeypatch.setattr(transactions, "_SLOW_S", 0.0)
+    older = start()
+    older.work()
+    monkeypatch.undo()
+    newer = start()
+    newer.work()
+    other = older.joins_again()
+    with pytest.raises(OutcomeUnknownError, match="lost track of this member"):
+        newer.read_on()
+    newer.close()
+    with pytest.raises(FencedError, match="same transactional id"):
+        older.session.begin()
+    newer.open()
+    newer.work()
+    other.close()
 
 
 @pytest.mark.kafka
