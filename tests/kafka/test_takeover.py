@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Final
+from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from pipeline.core.commitnote import CommitNote
 from pipeline.core.record import Output, Role
 from pipeline.core.tally import Tally
 from pipeline.edges.kafka import transactions, writer
 from pipeline.edges.kafka.bounded import BoundedCalls
+from pipeline.edges.kafka.errors import InstanceFencedError
 from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch, FencedError, OutcomeUnknownError
 from pipeline.settings import load_settings
@@ -22,7 +25,7 @@ from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
-from tests.kafka.mock_rig import MockRig
+from tests.kafka.mock_rig import NAMES, MockRig
 from tests.kafka.worker_process import Pipeline
 
 NOTE: Final = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
@@ -48,6 +51,15 @@ class Process:
         if self._is_open:
             self.session.close()
         self._is_open = False
+
+    def joins_again(self) -> KafkaSession:
+        """Its client becomes a member anew, as after the end of its session; the producer stays."""
+        config = replace(self._broker._config, exactly_once=False)  # noqa: SLF001
+        other = KafkaBroker(config).open()
+        while not other.collect().records:
+            pass
+        self.session._membership.note(other._consumer)  # noqa: SLF001
+        return other
 
     def read_on(self) -> None:
         """Collect until that fails."""
@@ -135,6 +147,31 @@ def test_a_new_producer_of_an_older_process(
 
 
 @pytest.mark.kafka
+def test_an_older_process_whose_client_has_joined_again(
+    start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the group takes the older one for the owner of the name; the transactional id does not.
+
+    A client whose session is over joins without its member id, as a new process does.
+    """
+    monkeypatch.setattr(transactions, "_SLOW_S", 0.0)
+    older = start()
+    older.work()
+    monkeypatch.undo()
+    newer = start()
+    newer.work()
+    other = older.joins_again()
+    with pytest.raises(OutcomeUnknownError, match="lost track of this member"):
+        newer.read_on()
+    newer.close()
+    with pytest.raises(FencedError, match="same transactional id"):
+        older.session.begin()
+    newer.open()
+    newer.work()
+    other.close()
+
+
+@pytest.mark.kafka
 def test_a_fenced_member_whose_producer_is_to_be_renewed(
     start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +221,29 @@ def test_an_abort_that_is_fenced(start: Callable[[], Process]) -> None:
     with pytest.raises(FencedError, match="another live process"):
         older.session.abort()
     newer.work()
+
+
+@pytest.mark.parametrize("regained", [False, True])
+def test_a_fatal_error_beside_lost_partitions(regained: bool) -> None:  # noqa: FBT001  a parameter
+    """A member that is fenced while it loses partition 0 hears it, and does not wait for ever."""
+    text = "Broker: Static consumer fenced by other consumer with same group.instance.id"
+    fatal = KafkaError(KafkaError._FATAL, text, fatal=True)  # noqa: SLF001  the client's own name
+    told = SimpleNamespace(error=lambda: fatal, topic=lambda: None, partition=lambda: 0)
+    with MockCluster() as cluster:
+        session = MockRig(cluster, instance_id="w1").broker.open()
+        half: Any = session._collector  # noqa: SLF001
+        place = TopicPartition(NAMES.raw, 0, 0)
+
+        def consume(_most: int, _timeout_s: float) -> list[Any]:
+            half._on_revoke(None, [place])  # noqa: SLF001
+            if regained:
+                half.next[0] = 0
+            return [told]
+
+        consumer = patch.object(half, "_consumer", SimpleNamespace(consume=consume))
+        with consumer, pytest.raises(InstanceFencedError):
+            half.collect()
+        session.close()
 
 
 def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,13 +119,16 @@ class Collector:
         """Messages that `consume` had taken before a partition was revoked are its next owner's."""
         revoked = set(self._revoked)
         regained = revoked & set(self.next)
+        # An error of the client as a whole has no topic, and a partition number of 0.
+        of_client = [message for message in messages if message.topic() is None]
+        messages = [message for message in messages if message.topic() is not None]
         if regained and any(message.partition() in revoked for message in messages):
             # Which of them are from before the loss can't be told: read the partitions anew, from
             # where they were assigned. Not by a seek: a lost one could not be noticed here.
             self._assign_again({number: self.next[number] for number in regained})
             if not self._cooperative:
-                return []  # The assignment was made anew as a whole: all of them come again.
-        return [message for message in messages if message.partition() not in revoked]
+                return of_client  # The assignment was made anew as a whole: all others come again.
+        return of_client + [each for each in messages if each.partition() not in revoked]
 
     def _is_record(self, message: Message) -> bool:
         error = message.error()

@@ -119,6 +119,10 @@ class InstanceFencedError(FencedError):
     """The consumer was fenced: by another process, or by a coordinator that lost track of it."""
 
 
+class LostTrackError(OutcomeUnknownError):
+    """The consumer was fenced by mistake: the transactional id is proven to be this process's."""
+
+
 class Causes:
     """The last thing the clients' error callbacks said. Callbacks never raise."""
 

@@ -39,6 +39,7 @@ class Membership:
         self._instance = config.consumer.get("group.instance.id")
         self._timeout_s = config.startup_timeout_s
         self._ours: set[str] = set()
+        self._is_confirmed = False
 
     def note(self, consumer: Consumer) -> str:
         """The consumer's member id, remembered as ours; empty when it is no member."""
@@ -47,13 +48,21 @@ class Membership:
             self._ours.add(member)
         return member
 
+    def confirm(self) -> None:
+        """The transactional id was found to be ours: the next question is answered.
+
+        A member with our name may be the older process, whose client has joined again by itself.
+        """
+        self._is_confirmed = True
+
     def ask(self) -> None:
         """FencedError when another process has joined under our instance id.
 
         OutcomeUnknownError when the group can't say. A process that was no member yet has nothing
         to ask: it is the newer one, and takes the name.
         """
-        if self._instance is None or not self._ours:
+        is_confirmed, self._is_confirmed = self._is_confirmed, False
+        if self._instance is None or not self._ours or is_confirmed:
             return
         for member in self._members():
             if member.group_instance_id == self._instance and member.member_id not in self._ours:

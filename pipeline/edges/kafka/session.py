@@ -16,7 +16,12 @@ from pipeline.edges.kafka.clients import make_admin, make_consumer, plain_config
 from pipeline.edges.kafka.collector import Collector
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.ends import EndOffsets
-from pipeline.edges.kafka.errors import Causes, InstanceFencedError, in_transaction
+from pipeline.edges.kafka.errors import (
+    Causes,
+    InstanceFencedError,
+    LostTrackError,
+    in_transaction,
+)
 from pipeline.edges.kafka.membership import Membership
 from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
@@ -92,7 +97,10 @@ class KafkaSession:
                     # A commit without a member would be accepted over a live group's.
                     raise OutcomeUnknownError("the consumer is not a member of its group")
         except InstanceFencedError as error:
-            raise self._writer.fenced(error, self._consumer.consumer_group_metadata()) from error
+            found = self._writer.fenced(error, self._consumer.consumer_group_metadata())
+            if isinstance(found, LostTrackError):
+                self._membership.confirm()
+            raise found from error
         except KafkaException as error:
             what = f"reading topic {self._config.raw_topic}"
             raise in_transaction(error, what, group=self._config.group) from error

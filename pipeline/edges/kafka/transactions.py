@@ -13,7 +13,13 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from pipeline.edges.kafka.config import SessionConfig
-from pipeline.edges.kafka.errors import Causes, EpochFencedError, kafka_error, reason
+from pipeline.edges.kafka.errors import (
+    Causes,
+    EpochFencedError,
+    LostTrackError,
+    kafka_error,
+    reason,
+)
 from pipeline.edges.kafka.writer import STEP_S, Writer
 from pipeline.ports import AbortableError, FencedError, OutcomeUnknownError, TransportError
 
@@ -21,6 +27,15 @@ _STARTING: Final = "starting transactions"
 _SLOW_S: Final = 2.0
 """librdkafka has no KIP-890: a late retry of an EndTxn that took longer, or whose connection was
 lost, can touch the next transaction. So the producer is replaced: a new epoch fences it."""
+_OF_THE_GROUP: Final = frozenset(
+    {
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+"""Told by the group, which is asked only when the transactional id was found to be ours."""
 
 
 class TransactionalWriter(Writer):
@@ -29,6 +44,8 @@ class TransactionalWriter(Writer):
     def __init__(self, config: SessionConfig, causes: Causes) -> None:
         self._begun: tuple[float, float] | None = None
         self._lost = 0
+        self._last: tuple[list[TopicPartition], Any] | None = None
+        """Offsets and generation of a commit that was slow, until the next transaction."""
         super().__init__(config, causes)
 
     def new_producer(self) -> Producer:
@@ -54,9 +71,22 @@ class TransactionalWriter(Writer):
                 else:
                     return producer
 
+    def start_anew(self) -> None:
+        """See `Writer`; FencedError when another process has taken the transactional id.
+
+        A commit may have been slow since this process was stopped. What it committed may be
+        committed once more, by whatever is still on its way.
+        """
+        if self._last is not None and (error := self._refused(*self._last)) is not None:
+            known = self.refusal(error, "taking the transactional id again")
+            if isinstance(known, EpochFencedError):
+                raise known
+        super().start_anew()
+
     def begin(self) -> None:
         """See `ports.Session`."""
         super().begin()
+        self._last = None
         try:
             self.producer.begin_transaction()
         except KafkaException as error:
@@ -75,6 +105,8 @@ class TransactionalWriter(Writer):
             f"committing the offsets of topic {self.config.raw_topic}",
         )
         self.commit_outputs(started)
+        if time.monotonic() - started > _SLOW_S:
+            self._last = offsets, generation
 
     def commit_outputs(self, started: float) -> None:
         """Commit, without any offsets more; all of it began at `started`, a monotonic time."""
@@ -120,19 +152,27 @@ class TransactionalWriter(Writer):
 
         librdkafka lets a coordinator that has just moved fence every static member at once, by a
         heartbeat without a member id. A process that really has our name has our transactional id
-        too, and then the first request of a transaction is refused. Nothing is committed here. A
-        producer that is to be renewed is not: a new one would take the id, instead of asking.
+        too, and then the first request of a transaction is refused. Nothing is committed here. The
+        old producer asks, also when it is due to be replaced: a new one would take the id.
         """
-        place = TopicPartition(self.config.raw_topic, 0, 0)
-        call = partial(self.producer.send_offsets_to_transaction, [place], generation, STEP_S)
+        refused = self._refused([TopicPartition(self.config.raw_topic, 0, 0)], generation)
+        if refused is not None:
+            known = self.refusal(refused, "asking who has the transactional id")
+            if isinstance(known, EpochFencedError):
+                return known
+        is_ours = refused is None or refused.code() in _OF_THE_GROUP
+        kind = LostTrackError if is_ours else OutcomeUnknownError
+        return kind(f"the coordinator lost track of this member ({error})")
+
+    def _refused(self, offsets: list[TopicPartition], generation: Any) -> KafkaError | None:  # noqa: ANN401  as above
+        """Begin a transaction, send these offsets, and leave it at that: why they are refused."""
+        call = partial(self.producer.send_offsets_to_transaction, offsets, generation, STEP_S)
         try:
             self.producer.begin_transaction()
             self.bounded(call, STEP_S, "asking who has the transactional id")
         except KafkaException as failure:
-            known = self.refusal(kafka_error(failure), "asking who has the transactional id")
-            if isinstance(known, EpochFencedError):
-                return known
-        return OutcomeUnknownError(f"the coordinator lost track of this member ({error})")
+            return kafka_error(failure)
+        return None
 
     def can_abort(self, error: KafkaError) -> bool:
         """See `Writer`."""
