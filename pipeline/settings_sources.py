@@ -168,7 +168,7 @@ class Layers:
 
     def _add_secret_file(self, variable: str, plain: str, file: str) -> None:
         try:
-            text = Path(file).read_text("utf-8").rstrip("\r\n")
+            text = Path(file).read_text("utf-8-sig").rstrip("\r\n")
         except OSError as error:
             self.problems.append(f"{variable}: {file}: can't be read: {error.strerror or error}")
         except UnicodeDecodeError:

@@ -45,6 +45,9 @@ from pipeline.ports import (
 _FOR_THE_OPERATOR: Final = (RefusedError, FencedError, DataLossError, BreakerOpenError)
 _LONGEST_PAUSE_S: Final = 30.0
 _HOLD_S: Final = 1.0
+_CALM_MS: Final = 60_000
+"""After so long of reading without a failure the resets before it are over, although nothing was
+committed: else those of an idle worker would add up over weeks until it gives up."""
 
 
 class Worker:
@@ -69,6 +72,8 @@ class Worker:
         self._breaker = breaker
         self._guard = guard
         self._resets = 0
+        self._last_reset = 0
+        """Epoch milliseconds."""
         self._unwell = False
         """Since the last reset nothing has shown that the worker works again."""
 
@@ -111,7 +116,7 @@ class Worker:
                     self._admit(session, batch, stop)
                 self._work_on(session, batch, stop)
             elif held:
-                self._recovered()  # it reads, and there is nothing to commit
+                self._reads()
             self._meter.tick(session)
 
     def _admit(self, session: Session, batch: Batch, stop: Stop) -> None:
@@ -235,12 +240,19 @@ class Worker:
     def _pause(self, how: str, error: TransportError, stop: Stop) -> None:
         """Count a reset and wait before the next try, longer each time."""
         self._resets += 1
+        self._last_reset = self._clock.now()
         if self._resets > self._max_resets:
             message = f"gave up after {self._max_resets} attempts without a commit: {error}"
             raise TransportError(message) from error
         self._unwell = True
         self._meter.recovering(how, error, self._resets)
         stop.wait(min(_LONGEST_PAUSE_S, 0.1 * 2 ** (self._resets - 1)))
+
+    def _reads(self) -> None:
+        """The worker reads, and there is nothing to commit."""
+        self._recovered()
+        if self._resets and self._clock.now() - self._last_reset >= _CALM_MS:
+            self._resets = 0
 
     def _recovered(self) -> None:
         if self._unwell:

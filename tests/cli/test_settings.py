@@ -132,6 +132,14 @@ def test_secret_in_a_file(tmp_path: Path) -> None:
     assert settings.sources == {"kafka.sasl.password": f"TRACK_KAFKA_SASL_PASSWORD_FILE ({file})"}
 
 
+def test_byte_order_mark_of_a_file_is_no_part_of_the_secret(tmp_path: Path) -> None:
+    """Editors on Windows write one; a password that begins with it is refused by the broker."""
+    file = tmp_path / "password"
+    file.write_bytes(b"\xef\xbb\xbfhunter2\r\n")
+    settings = load_settings(None, {}, {"TRACK_KAFKA_SASL_PASSWORD_FILE": str(file)})
+    assert settings.kafka == {"sasl.password": "hunter2"}
+
+
 def test_any_setting_in_a_file(tmp_path: Path) -> None:
     """The properties of each client, a group, a list and a plain setting may be in files."""
     contents = {

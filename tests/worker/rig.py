@@ -19,11 +19,14 @@ NO_BREAKER = BreakerRules("off", 10_000, 0.1, None)
 
 
 class FixedClock:
-    """See `ports.Clock`."""
+    """See `ports.Clock`; time passes only when a test says so."""
+
+    def __init__(self) -> None:
+        self.time = NOW
 
     def now(self) -> int:
-        """Always the same moment."""
-        return NOW
+        """The moment that was set."""
+        return self.time
 
 
 class Remembering:
@@ -154,12 +157,13 @@ def make_worker(
     max_resets: int = 3,
     guard: CrashGuard | None = None,
     rules: BreakerRules = NO_BREAKER,
+    clock: FixedClock | None = None,
 ) -> Worker:
-    """A worker at a standing clock."""
+    """A worker whose clock does not go on by itself."""
     return Worker(
         broker,
         contract,
-        FixedClock(),
+        clock or FixedClock(),
         meter,
         max_resets=max_resets,
         breaker=Breaker(rules, contract.contract, origin=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from contextlib import nullcontext
 
 import pytest
 
@@ -39,7 +40,7 @@ from pipeline.ports import (
     TransportError,
 )
 from tests.hostile import EVENT
-from tests.worker.rig import NoWait, Remembering, make_worker, processor, work
+from tests.worker.rig import FixedClock, NoWait, Remembering, make_worker, processor, work
 
 TOO_LONG = b"{" * 201
 FIRST = ("track.raw", 0)
@@ -128,6 +129,30 @@ def test_recovered_with_nothing_to_commit() -> None:
     meter.recovered = stop.set  # type: ignore[method-assign]
     make_worker(broker, processor(), meter).run(stop)
     assert [how for how, _ in meter.recoveries] == ["hard reset"]
+
+
+@pytest.mark.parametrize(("calm_ms", "is_over"), [(59_999, False), (60_000, True)])
+def test_resets_of_an_idle_worker_do_not_add_up(calm_ms: int, *, is_over: bool) -> None:
+    """A minute of reading ends a row of resets, although there was nothing to commit."""
+    broker, stop, clock = _filled(0), NoWait(), FixedClock()
+    broker.fail("collect", OutcomeUnknownError("gone"))
+    broker.spare("collect")
+    broker.spare("collect")
+    broker.fail("collect", OutcomeUnknownError("gone again"))
+    meter = Remembering(stop, 1)
+
+    def later(session: Session) -> None:
+        """Between the two failures; after the second the worker is stopped."""
+        del session
+        if len(meter.recoveries) == 2:
+            stop.set()
+        clock.time += calm_ms
+
+    meter.tick = later  # type: ignore[method-assign]
+    worker = make_worker(broker, processor(), meter, max_resets=1, clock=clock)
+    with nullcontext() if is_over else pytest.raises(TransportError, match="gave up after 1"):
+        worker.run(stop)
+    assert len(meter.recoveries) == (2 if is_over else 1)
 
 
 def test_partitions_are_held_as_long_as_the_session() -> None:

@@ -40,15 +40,19 @@ def first_records(
     Where there is none the range is read to its end. TransportError, DataLossError.
     """
     found: dict[int, int] = {}
-    for size in (_NEAR, None):
-        parts = {
-            (topic, number): (first, end if size is None else min(end, first + size))
-            for number, (first, end) in ranges.items()
-            if number not in found and first < end
-        }
-        for record in reader.read(parts):
+
+    def look(parts: Mapping[int, tuple[int, int]]) -> None:
+        places = {(topic, number): part for number, part in parts.items() if part[0] < part[1]}
+        for record in reader.read(places):
             if fits(record):
                 found.setdefault(record.partition, record.offset)
-                if all(number in found for _, number in parts):
+                if all(number in found for _, number in places):
                     break
+
+    look({number: (first, min(end, first + _NEAR)) for number, (first, end) in ranges.items()})
+    for number, (first, end) in ranges.items():
+        if number not in found:
+            # One by one: all records of a partition that has one would be read, while another one
+            # that has none is read to its end.
+            look({number: (first + _NEAR, end)})
     return found
