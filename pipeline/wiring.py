@@ -83,7 +83,9 @@ def admin(settings: Settings, on_wait: Callable[[str], None] = told_on_standard_
 def range_reader(settings: Settings) -> RangeReader:
     """Reads topics; waits for open transactions as long as the broker lets them be open."""
     return RangeReader(
-        settings.kafka, settings.startup_timeout_s + settings.transaction_timeout_ms / 1000
+        settings.kafka,
+        settings.startup_timeout_s + settings.transaction_timeout_ms / 1000,
+        told_on_standard_error,
     )
 
 

@@ -228,12 +228,16 @@ def _write_to_topic(  # noqa: PLR0913  all that it depends on
 ) -> None:
     # Imported here, so that files need no Kafka client.
     from pipeline.edges.kafka import Publisher  # noqa: PLC0415
+    from pipeline.wiring import told_on_standard_error  # noqa: PLC0415
 
     require_kafka(settings)
     _refuse_missing(topic, settings)
     pace = Pace(rate) if rate is not None else None
     kafka = {**settings.kafka, **settings.producer}
-    with Publisher(kafka) as publisher, _progress(count, quiet=False) as show:
+    with (
+        Publisher(kafka, told_on_standard_error) as publisher,
+        _progress(count, quiet=False) as show,
+    ):
         try:
             for record in records:
                 if pace is not None:

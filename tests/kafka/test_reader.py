@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipeline.core.record import INVALID_HEADERS
-from pipeline.edges.kafka import reader
+from pipeline.edges.kafka import waiting
+from pipeline.edges.kafka.errors import Causes
 from pipeline.edges.kafka.reader import arriving, to_record
 from pipeline.ports import TransportError
 
@@ -80,10 +81,22 @@ class Slow:
 def test_time_of_the_caller_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a chunk is worked on, the next one has the whole time limit to come."""
     slow = Slow(1, 4, 110, 4)
-    monkeypatch.setattr(reader, "time", slow)
-    chunks = arriving(slow, 5, lambda: TransportError("nothing came"))  # type: ignore[arg-type]
+    monkeypatch.setattr(waiting, "time", slow)
+    said: list[str] = []
+    chunks = arriving(slow, 5, Causes(), lambda: "track.raw/0", said.append)  # type: ignore[arg-type]
     assert [len(next(chunks)) for _ in range(2)] == [1, 1]
     slow.now += 107
     assert [len(next(chunks)) for _ in range(2)] == [1, 1]
-    with pytest.raises(TransportError, match="nothing came"):
+    with pytest.raises(TransportError, match=r"track\.raw/0 did not go on for 5 s"):
         next(chunks)
+    assert said == ["track.raw/0 does not go on; is a transaction still open?"] * 4
+
+
+def test_what_comes_soon_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most waits are over before anybody would wonder."""
+    slow = Slow(0.9, 0.5)
+    monkeypatch.setattr(waiting, "time", slow)
+    said: list[str] = []
+    chunks = arriving(slow, 5, Causes(), lambda: "track.raw/0", said.append)  # type: ignore[arg-type]
+    assert [len(next(chunks)) for _ in range(2)] == [1, 1]
+    assert not said

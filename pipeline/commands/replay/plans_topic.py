@@ -10,7 +10,7 @@ from pipeline.ports import RefusedError, TopicSpec
 from pipeline.replay.plan import PLANS_TOPIC, Plan, PlanRecord, State, read_plan
 from pipeline.settings import Settings, SettingsError
 from pipeline.topics import refuse_forbidden
-from pipeline.wiring import WallClock, admin, range_reader
+from pipeline.wiring import WallClock, admin, range_reader, told_on_standard_error
 
 _CONFIG: Final = {"cleanup.policy": "compact"}
 _CANCELLED: Final = ".cancelled"
@@ -57,7 +57,7 @@ class PlansTopic:
     def note(self, plan: Plan, state: State) -> PlanRecord:
         """Write down that a replay is in this state now."""
         record = PlanRecord(plan, state, WallClock().now(), whoami())
-        with Publisher(self._settings.kafka) as publisher:
+        with Publisher(self._settings.kafka, told_on_standard_error) as publisher:
             # The topic is compacted: under a key of its own a cancellation is never replaced.
             suffix = _CANCELLED if state is State.CANCELLED else ""
             publisher.send(PLANS_TOPIC, record.encode(), f"{plan.id}{suffix}".encode())

@@ -10,16 +10,20 @@ from confluent_kafka import KafkaError, KafkaException
 from pipeline.core.record import Headers
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_producer, plain_config
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.edges.kafka.waiting import RepeatedWait, Say, say_nothing
 from pipeline.ports import TransportError
 
 _FLUSH_S: Final = 60.0
+_STEP_S: Final = 0.5
 _LARGEST: Final = 64 * 1024 * 1024
 
 
 class Publisher:
     """A context manager; leaving it in good order waits for every record's acknowledgement."""
 
-    def __init__(self, kafka: LibrdkafkaConfig) -> None:
+    def __init__(self, kafka: LibrdkafkaConfig, on_wait: Say = say_nothing) -> None:
+        """`on_wait` is told in a sentence what a longer wait is for."""
+        self._on_wait = on_wait
         config = {
             "linger.ms": 20,
             "compression.type": "lz4",
@@ -63,6 +67,7 @@ class Publisher:
     ) -> None:
         """Queue one record (timestamp in epoch ms, 0: now); TransportError when one was refused."""
         self._topic = topic
+        wait = RepeatedWait(self._on_wait)
         while True:
             try:
                 self._producer.produce(
@@ -71,6 +76,7 @@ class Publisher:
             except BufferError:
                 self._producer.poll(0.1)
                 self._raise_if_failed()
+                wait.goes_on(self._unacknowledged)
             except KafkaException as error:
                 raise self._sentence(kafka_error(error)) from error
             else:
@@ -79,13 +85,19 @@ class Publisher:
 
     def flush(self) -> None:
         """Wait until the broker has acknowledged everything; TransportError when it does not."""
-        left = self._producer.flush(_FLUSH_S)
+        wait = RepeatedWait(self._on_wait)
+        while self._producer.flush(_STEP_S):
+            self._raise_if_failed()
+            if wait.goes_on(self._unacknowledged) > _FLUSH_S:
+                raise TransportError(f"after {_FLUSH_S:.0f} s {self._unacknowledged()}")
         self._raise_if_failed()
-        if left:
-            raise TransportError(
-                f"{left} records for topic {self._topic} were not acknowledged within "
-                f"{_FLUSH_S:.0f} s{self._causes.sentence()}"
-            )
+
+    def _unacknowledged(self) -> str:
+        left = len(self._producer)
+        return (
+            f"{left:,} records for topic {self._topic} are not acknowledged yet"
+            f"{self._causes.sentence()}"
+        )
 
     def _raise_if_failed(self) -> None:
         if self._failed is not None:

@@ -11,6 +11,7 @@ from pipeline.core.record import Record
 from pipeline.edges.kafka.clients import LibrdkafkaConfig
 from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason
 from pipeline.edges.kafka.reader import arriving, make_reader, to_record
+from pipeline.edges.kafka.waiting import Say, say_nothing
 from pipeline.ports import DataLossError, TransportError
 
 _OUT_OF_RANGE: Final = frozenset(
@@ -25,9 +26,13 @@ class RangeReader:
     progress: their records may belong to what is asked for.
     """
 
-    def __init__(self, kafka: LibrdkafkaConfig, timeout_s: float) -> None:
+    def __init__(
+        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: Say = say_nothing
+    ) -> None:
+        """`on_wait` is told in a sentence what a longer wait is for."""
         self._kafka = kafka
         self._timeout_s = timeout_s
+        self._on_wait = on_wait
 
     def read(self, ranges: Mapping[tuple[str, int], tuple[int, int]]) -> Iterator[Record]:
         """The records from the first offset to the one before the last, of each partition.
@@ -53,13 +58,7 @@ class RangeReader:
     def _read(
         self, consumer: Consumer, ends: dict[tuple[str, int], int], causes: Causes
     ) -> Iterator[Record]:
-        def silent() -> TransportError:
-            return TransportError(
-                f"{_names(ends)} did not go on for {self._timeout_s:.0f} s"
-                f"{causes.sentence()}; is a transaction still open?"
-            )
-
-        chunks = arriving(consumer, self._timeout_s, silent)
+        chunks = arriving(consumer, self._timeout_s, causes, lambda: _names(ends), self._on_wait)
         while ends:
             for message in next(chunks):
                 error = message.error()

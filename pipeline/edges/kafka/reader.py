@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from pipeline.core.record import INVALID_HEADERS, Record, new_tuple
 from pipeline.edges.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
 from pipeline.edges.kafka.errors import Causes, in_transaction, kafka_error, reason
 from pipeline.edges.kafka.partitions import partitions_of
+from pipeline.edges.kafka.waiting import RepeatedWait, Say, say_nothing
 from pipeline.ports import OutcomeUnknownError, TransportError
 
 CHUNK: Final = 100
@@ -91,14 +91,7 @@ def make_reader(kafka: LibrdkafkaConfig, causes: Causes, group: str = _GROUP) ->
 def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> Iterator[Record]:
     open_ends = set(partitions_of(consumer, topic, timeout_s, causes))
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in open_ends])
-
-    def silent() -> TransportError:
-        return TransportError(
-            f"topic {topic} did not answer for {timeout_s:.0f} s{causes.sentence()}; "
-            "is a transaction still open?"
-        )
-
-    chunks = arriving(consumer, timeout_s, silent)
+    chunks = arriving(consumer, timeout_s, causes, lambda: f"topic {topic}", say_nothing)
     while open_ends:
         for message in next(chunks):
             error = message.error()
@@ -111,17 +104,22 @@ def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> I
 
 
 def arriving(
-    consumer: Consumer, timeout_s: float, silent: Callable[[], TransportError]
+    consumer: Consumer, timeout_s: float, causes: Causes, places: Callable[[], str], say: Say
 ) -> Iterator[list[Message]]:
-    """What a reader gets, chunk by chunk, for ever; raises `silent()` when nothing comes so long.
+    """What a reader gets, chunk by chunk, for ever; `places()` names what it waits for.
 
-    The time that the caller takes for a chunk does not count.
+    `say` is told when nothing comes for a moment, and TransportError is raised when nothing comes
+    for `timeout_s`. The time that the caller takes for a chunk does not count.
     """
+
+    def silence(lasts: str) -> str:
+        return f"{places()} {lasts}{causes.sentence()}; is a transaction still open?"
+
     while True:
-        deadline = time.monotonic() + timeout_s
+        wait = RepeatedWait(say)
         while not (messages := taken(consumer)):
-            if time.monotonic() > deadline:
-                raise silent()
+            if wait.goes_on(lambda: silence("does not go on")) > timeout_s:
+                raise TransportError(silence(f"did not go on for {timeout_s:.0f} s"))
         yield messages
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -17,6 +18,24 @@ Say = Callable[[str], None]
 
 def say_nothing(_sentence: str) -> None:
     """For clients whose waits are told by somebody else."""
+
+
+class RepeatedWait:
+    """A wait in a loop that looks again and again; needs no thread, and costs nothing at first."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._since = time.monotonic()
+        self._is_told = False
+
+    def goes_on(self, sentence: Callable[[], str]) -> float:
+        """Seconds since it began; `sentence` is said once, when they are more than a moment."""
+        seconds = time.monotonic() - self._since
+        if seconds >= FIRST_WORD_S and not self._is_told:
+            self._is_told = True
+            with contextlib.suppress(OSError, ValueError):  # a closed standard error
+                self._say(sentence())
+        return seconds
 
 
 class _Wait:
