@@ -26,7 +26,7 @@ from pipeline.edges.kafka.positions import StartPositions
 from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
 from pipeline.edges.kafka.writer import Writer
-from pipeline.ports import Batch, OutcomeUnknownError, Positions
+from pipeline.ports import Batch, OutcomeUnknownError, Positions, TransportError
 
 
 class KafkaBroker:
@@ -80,16 +80,19 @@ class KafkaSession:
                     # A commit without a member would be accepted over a live group's.
                     raise OutcomeUnknownError("the consumer is not a member of its group")
         except InstanceFencedError as error:
-            found = self._writer.fenced(error, self._consumer.consumer_group_metadata())
-            if isinstance(found, LostTrackError):
-                self._membership.confirm()
-            raise found from error
+            raise self._fenced(error) from error
         except KafkaException as error:
             what = f"reading topic {self._config.raw_topic}"
             raise in_transaction(error, what, group=self._config.group) from error
         self._writer.poll(0)
         self._writer.start_batch()
         return batch
+
+    def _fenced(self, error: InstanceFencedError) -> TransportError:
+        found = self._writer.fenced(error, self._consumer.consumer_group_metadata())
+        if isinstance(found, LostTrackError):
+            self._membership.confirm()
+        return found
 
     def begin(self) -> None:
         """See `ports.Session`."""
@@ -105,7 +108,11 @@ class KafkaSession:
             TopicPartition(topic, number, offset, metadata)
             for (topic, number), offset in positions.items()
         ]
-        self._writer.commit(offsets, self._consumer, self._generation)
+        try:
+            self._writer.commit(offsets, self._consumer, self._generation)
+        except InstanceFencedError as error:
+            self._writer.abort()  # raises FencedError when the transactional id is not ours
+            raise self._fenced(error) from error
 
     def abort(self) -> None:
         """See `ports.Session`."""
