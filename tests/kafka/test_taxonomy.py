@@ -193,7 +193,7 @@ def test_stops() -> None:
     _each(check, STOPS)
 
 
-def test_fenced_instance_while_reading() -> None:
+def test_fenced_instance() -> None:
     """Fenced by the group alone, the worker asks who has its transactional id; it is still ours."""
 
     def check(api: Api) -> None:
@@ -205,7 +205,7 @@ def test_fenced_instance_while_reading() -> None:
             assert "lost track of this member" in meter.recoveries[0][1]
             assert set(rig.sources()) == set(ALL)
 
-    _each(check, [Api.JOIN_GROUP, Api.SYNC_GROUP, Api.HEARTBEAT])
+    _each(check, [Api.JOIN_GROUP, Api.SYNC_GROUP, Api.HEARTBEAT, Api.TXN_OFFSET_COMMIT])
 
 
 def test_fenced_instance_without_transactions(cluster: MockCluster) -> None:

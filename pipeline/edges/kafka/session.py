@@ -28,7 +28,7 @@ from pipeline.edges.kafka.topic_ids import TopicIds
 from pipeline.edges.kafka.transactions import TransactionalWriter
 from pipeline.edges.kafka.watch import GroupWatch
 from pipeline.edges.kafka.writer import Writer
-from pipeline.ports import Batch, Lag, OutcomeUnknownError, Positions
+from pipeline.ports import Batch, Lag, OutcomeUnknownError, Positions, TransportError
 
 
 class KafkaBroker:
@@ -97,10 +97,7 @@ class KafkaSession:
                     # A commit without a member would be accepted over a live group's.
                     raise OutcomeUnknownError("the consumer is not a member of its group")
         except InstanceFencedError as error:
-            found = self._writer.fenced(error, self._consumer.consumer_group_metadata())
-            if isinstance(found, LostTrackError):
-                self._membership.confirm()
-            raise found from error
+            raise self._fenced(error) from error
         except KafkaException as error:
             what = f"reading topic {self._config.raw_topic}"
             raise in_transaction(error, what, group=self._config.group) from error
@@ -108,6 +105,12 @@ class KafkaSession:
         self._writer.start_batch()
         self._watch.turned(self._collector.next, len(batch.records))
         return batch
+
+    def _fenced(self, error: InstanceFencedError) -> TransportError:
+        found = self._writer.fenced(error, self._consumer.consumer_group_metadata())
+        if isinstance(found, LostTrackError):
+            self._membership.confirm()
+        return found
 
     def begin(self) -> None:
         """See `ports.Session`."""
@@ -123,7 +126,11 @@ class KafkaSession:
             TopicPartition(topic, number, offset, metadata)
             for (topic, number), offset in positions.items()
         ]
-        self._writer.commit(offsets, self._consumer, self._generation)
+        try:
+            self._writer.commit(offsets, self._consumer, self._generation)
+        except InstanceFencedError as error:
+            self._writer.abort()  # raises FencedError when the transactional id is not ours
+            raise self._fenced(error) from error
         self._collector.committed(positions)
 
     def abort(self) -> None:
