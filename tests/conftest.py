@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -23,6 +24,21 @@ def pytest_report_collectionfinish(items: list[pytest.Item]) -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need a broker first: they take long, and the fast ones fill what is left."""
     items.sort(key=lambda item: item.get_closest_marker("kafka") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _imported_for_good() -> None:
+    """Keep what was imported out of garbage collections, which are quick then."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _clients_are_let_go(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Clients that are held by cycles only end with their test: each has several threads."""
+    yield
+    if request.node.get_closest_marker("kafka") is not None:
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ transactions and removes nothing that is aborted, so "at least once" is what can
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -14,6 +16,7 @@ import pytest
 from confluent_kafka import KafkaError as K
 
 from pipeline.edges.kafka.errors import PASSING
+from pipeline.edges.kafka.session import KafkaSession
 from pipeline.ports import FencedError, RefusedError, TransportError
 from tests.kafka.error_codes import (
     ACKNOWLEDGED_HARD,
@@ -150,6 +153,25 @@ def test_hard_reset(delivery: str, codes: Codes) -> None:
             assert set(rig.sources()) == set(ALL)
 
     _each(check, _rows(codes))
+
+
+def test_a_session_that_a_fatal_error_has_ended_is_let_go() -> None:
+    """Its clients have threads and memory, and a worker runs for months."""
+    with MockCluster() as cluster:
+        rig = MockRig(cluster)
+        sessions: list[weakref.ref[KafkaSession]] = []
+        opened = rig.broker.open
+
+        def noted() -> KafkaSession:
+            session = opened()
+            sessions.append(weakref.ref(session))
+            return session
+
+        rig.broker.open = noted  # type: ignore[method-assign]
+        cluster.push(Api.END_TXN, [K.INVALID_TXN_STATE])
+        rig.work()
+        gc.collect()
+        assert [each() for each in sessions] == [None, None]
 
 
 def test_failed_in_the_background() -> None:

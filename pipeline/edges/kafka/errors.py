@@ -178,7 +178,12 @@ def reason(error: KafkaError) -> str:
 
 
 def kafka_error(exception: KafkaException) -> KafkaError:
-    """The KafkaError inside a KafkaException."""
+    """The KafkaError inside a KafkaException, whose traceback is dropped.
+
+    The client never lets go of an exception that it has raised for a fatal error (confluent-kafka
+    2.16). By its traceback that would keep the session, with its clients and their threads.
+    """
+    exception.__traceback__ = None
     error = exception.args[0]
     return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(error))  # noqa: SLF001
 
