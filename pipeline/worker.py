@@ -72,8 +72,10 @@ class Worker:
         self._breaker = breaker
         self._guard = guard
         self._resets = 0
-        self._last_reset = 0
-        """Epoch milliseconds."""
+        self._reading_since: int | None = None
+        """Since when the worker reads after its last reset, epoch milliseconds."""
+        self._owes_commit = False
+        """A batch has failed, and none was committed since."""
         self._unwell = False
         """Since the last reset nothing has shown that the worker works again."""
 
@@ -104,17 +106,21 @@ class Worker:
                 session.close()
 
     def _run_session(self, session: Session, stop: Stop) -> None:
+        lost = 0
         while not stop.is_set():
             batch = session.collect()
             held = session.held()
             self._meter.holding(held)
             self._breaker.inherit(batch.inherited)
-            if batch.lost:
-                self._meter.lost(batch.lost)
+            lost += batch.lost
             if batch.positions:
                 if batch.records and self._breaker.armed:
                     self._admit(session, batch, stop)
-                self._work_on(session, batch, stop)
+                self._owes_commit = True
+                if self._work_on(session, batch, stop) and lost:
+                    # Not before: a session that begins anew finds the same loss again.
+                    self._meter.lost(lost)
+                    lost = 0
             elif held:
                 self._reads()
             self._meter.tick(session)
@@ -145,8 +151,8 @@ class Worker:
     def _pieces(self, batch: Batch) -> list[Piece]:
         return pieces(batch, self._guard.suspects(), self._guard.condemned())
 
-    def _work_on(self, session: Session, batch: Batch, stop: Stop) -> None:
-        """Commit the batch, as a rule in one transaction."""
+    def _work_on(self, session: Session, batch: Batch, stop: Stop) -> bool:
+        """Commit the batch, as a rule in one transaction; whether all of it is committed."""
         queue = deque(self._pieces(batch))
         while queue and not stop.is_set():
             piece = queue[0]
@@ -161,14 +167,16 @@ class Worker:
                 session.abort()
                 session.rewind(rest(queue))
                 self._pause("soft reset", error, stop)
-                return
+                return False
             else:
                 queue.popleft()
                 self._resets = 0
+                self._owes_commit = False
                 self._meter.committed(tally)
                 self._recovered()
             finally:
                 self._guard.left()
+        return not queue
 
     def _narrowed(self, piece: Piece, error: RecordRefusedError) -> list[Piece]:
         """What to try instead of a piece that holds a record which the broker refuses."""
@@ -240,7 +248,7 @@ class Worker:
     def _pause(self, how: str, error: TransportError, stop: Stop) -> None:
         """Count a reset and wait before the next try, longer each time."""
         self._resets += 1
-        self._last_reset = self._clock.now()
+        self._reading_since = None
         if self._resets > self._max_resets:
             message = f"gave up after {self._max_resets} attempts without a commit: {error}"
             raise TransportError(message) from error
@@ -249,10 +257,18 @@ class Worker:
         stop.wait(min(_LONGEST_PAUSE_S, 0.1 * 2 ** (self._resets - 1)))
 
     def _reads(self) -> None:
-        """The worker reads, and there is nothing to commit."""
-        self._recovered()
-        if self._resets and self._clock.now() - self._last_reset >= _CALM_MS:
+        """The worker reads, and there is nothing to commit.
+
+        After a commit that failed that alone shows nothing: what is to be committed may be late.
+        """
+        now = self._clock.now()
+        if self._reading_since is None:
+            self._reading_since = now
+        if now - self._reading_since >= _CALM_MS:
             self._resets = 0
+            self._owes_commit = False
+        if not self._owes_commit:
+            self._recovered()
 
     def _recovered(self) -> None:
         if self._unwell:

@@ -174,11 +174,11 @@ class _Committed:
         return Start(places, [], [])
 
 
-def _collector(consumer: _Consumer, strategy: str) -> Collector:
+def _collector(consumer: _Consumer, strategy: str, *, continues: bool = False) -> Collector:
     config = SimpleNamespace(
         raw_topic=TOPIC,
         batch=BatchLimits(10_000, 1_000_000, _LINGER_S),
-        continue_on_data_loss=False,
+        continue_on_data_loss=continues,
         startup_timeout_s=1.0,
         consumer={"partition.assignment.strategy": strategy},
     )
@@ -288,6 +288,21 @@ def test_end_that_was_told_before_a_seek(strategy: str) -> None:
     consumer.left_over = [_Message(0, 3, KafkaError(KafkaError._PARTITION_EOF))]  # noqa: SLF001
     assert not _collect(collector, consumer, [[]]).positions
     assert _collect(collector, consumer, [[_move("fetch", 0)]]).positions == {(TOPIC, 0): 1}
+
+
+@pytest.mark.parametrize("continues", [False, True])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_loss_in_a_partition_that_another_member_has(strategy: str, *, continues: bool) -> None:
+    """The client may tell it in a later call than the one that took the partition away."""
+    consumer = _Consumer(cooperative=strategy != "range")
+    collector = _collector(consumer, strategy, continues=continues)
+    _collect(collector, consumer, [[_move("rebalance", 0, 1)]])
+    _collect(collector, consumer, [[_move("rebalance", 0)]])
+    gone = KafkaError(KafkaError._AUTO_OFFSET_RESET)  # noqa: SLF001
+    consumer.left_over = [_Message(1, 10, gone)]
+    batch = _collect(collector, consumer, [[_move("fetch", 0)]])
+    assert batch.positions == {(TOPIC, 0): 1}
+    assert (batch.lost, set(collector.next)) == (0, {0})
 
 
 @pytest.mark.parametrize("code", [KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION])  # noqa: SLF001

@@ -16,7 +16,9 @@ def _why(state: str, *members: Member, count: int = 4) -> Hindrance:
     return without_partitions("g", "track.raw", count, GroupState(state, members))
 
 
-@pytest.mark.parametrize("state", ["PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING"])
+@pytest.mark.parametrize(
+    "state", ["PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "UNKNOWN"]
+)
 def test_rebalancing(state: str) -> None:
     """For which members the group waits, and what each of them holds."""
     found = _why(state, _member("new"), _member("w2", 3), _member("w1", 0, 1, 2))

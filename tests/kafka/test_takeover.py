@@ -18,6 +18,7 @@ from pipeline.core.tally import Tally
 from pipeline.edges.kafka import transactions, writer
 from pipeline.edges.kafka.bounded import BoundedCalls
 from pipeline.edges.kafka.errors import InstanceFencedError
+from pipeline.edges.kafka.membership import Membership
 from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch, FencedError, OutcomeUnknownError
 from pipeline.settings import load_settings
@@ -286,3 +287,42 @@ def test_a_stopped_process_that_waits_for_a_call(monkeypatch: pytest.MonkeyPatch
     calls.call(lambda: done.append(True), 60.0, "committing")
     calls.end()
     assert done
+
+
+def test_what_the_transactional_id_has_told_holds_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another process may join at any time after it, as while this one waits for its next try."""
+    config: Any = SimpleNamespace(
+        shared={}, group="g", consumer={"group.instance.id": "w1"}, startup_timeout_s=1.0
+    )
+    found = Membership(config)
+    found.note(SimpleNamespace(memberid=lambda: "ours"))  # type: ignore[arg-type]
+    other = SimpleNamespace(group_instance_id="w1", member_id="theirs")
+    monkeypatch.setattr(found, "_members", lambda: [other])
+    now = time.time()
+    monkeypatch.setattr("pipeline.edges.kafka.membership.time.time", lambda: now)
+    found.confirm()
+    found.ask()
+    found.confirm()
+    now += 30
+    with pytest.raises(FencedError, match="has joined with the same instance id, w1"):
+        found.ask()
+
+
+def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:
+    """The end of the last transaction may still be on its way, and would commit it."""
+    with MockCluster() as cluster:
+        session = MockRig(cluster).broker.open()
+        try:
+            while not (batch := session.collect()).records:
+                pass
+            session.begin()
+            session.commit(batch.positions, NOTE, Tally())
+            asked: list[list[TopicPartition]] = []
+            producing: Any = session._writer  # noqa: SLF001
+            with patch.object(producing, "_refused", lambda offsets, _: asked.append(offsets)):
+                producing.fenced(InstanceFencedError(), None)
+        finally:
+            session.close()
+    assert [(each.partition, each.offset) for each in asked[0]] == [(0, len(batch.records))]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import KafkaError as K
 
 from pipeline.edges.kafka import KafkaBroker
@@ -134,6 +135,52 @@ def test_group_refuses(cluster: MockCluster, code: int, says: str) -> None:
     cluster.refuse(Api.JOIN_GROUP, code)
     with pytest.raises(RefusedError, match=says):
         rig.work()
+
+
+def test_group_of_the_new_protocol_refuses(pipeline: Pipeline) -> None:
+    """There the client gives the cause in the text of a fatal error only."""
+    settings = {
+        "group_protocol": "consumer",
+        "group_remote_assignor": "none",
+        "session_timeout_ms": "",
+    }
+    own = {f"consumer_{name}": text for name, text in settings.items()}
+    said = _refused(pipeline, _without_id(pipeline, "new", **own), "new")
+    assert "the broker does not know this assignor" in said
+    assert not pipeline.lines("recovering", "new")
+
+
+class _Answers:
+    """An admin client: the raw topic is there, and the question for its ends fails."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        """The topic, with a leader."""
+        del timeout
+        partition = SimpleNamespace(leader=1)
+        return SimpleNamespace(
+            topics={topic: SimpleNamespace(error=None, partitions={0: partition})}
+        )
+
+    def list_offsets(self, *_places: Any, **_options: Any) -> Any:
+        """No answer."""
+        self._meanwhile()
+        raise KafkaException(K(K.REQUEST_TIMED_OUT))
+
+
+@pytest.mark.parametrize("records", [0, 100])
+def test_a_question_that_fails_is_no_hindrance_while_records_come(records: int) -> None:
+    """The watch's own client has met a leader that moves at a bad moment."""
+    now = 0.0
+    config: Any = SimpleNamespace(raw_topic="raw", shared={}, group=GROUP)
+    watch = GroupWatch(config, lambda: now)
+    watch.turned({0: 5}, 100)
+    answers: Any = _Answers(lambda: watch.turned({0: 5}, records))
+    watch._client = answers  # noqa: SLF001  instead of one of a broker
+    now = 60.0
+    assert (watch.look() is None) == bool(records)
 
 
 def test_more_workers_than_partitions(pipeline: Pipeline) -> None:

@@ -29,6 +29,7 @@ from pipeline.edges.memory import (
 )
 from pipeline.ports import (
     AbortableError,
+    Batch,
     DataLossError,
     FencedError,
     Lag,
@@ -153,6 +154,61 @@ def test_resets_of_an_idle_worker_do_not_add_up(calm_ms: int, *, is_over: bool) 
     with nullcontext() if is_over else pytest.raises(TransportError, match="gave up after 1"):
         worker.run(stop)
     assert len(meter.recoveries) == (2 if is_over else 1)
+
+
+def test_a_pause_between_two_tries_is_no_time_of_reading() -> None:
+    """However long it takes to open a session: a worker that can't commit gives up in the end."""
+    broker, stop, clock = _filled(2), NoWait(), FixedClock()
+    for _ in range(10):
+        broker.fail("commit", OutcomeUnknownError("no answer"))
+    meter = Remembering(stop, 2)
+    opened = broker.open
+
+    def slowly() -> MemorySession:
+        clock.time += 61_000
+        session, first = opened(), True
+        collected = session.collect
+
+        def nothing_at_first() -> Batch:
+            nonlocal first
+            batch = Batch([], {}) if first else collected()
+            first = False
+            return batch
+
+        session.collect = nothing_at_first  # type: ignore[method-assign]
+        return session
+
+    broker.open = slowly  # type: ignore[method-assign]
+    with pytest.raises(TransportError, match="gave up after 3 attempts"):
+        make_worker(broker, processor(), meter, max_resets=3, clock=clock).run(stop)
+    assert not meter.recovered_after  # reading an empty batch does not show that commits work
+
+
+def test_a_loss_is_counted_with_the_commit_behind_it() -> None:
+    """A session that begins anew finds the same loss again; one that rewinds does not."""
+    broker, stop = _filled(2), NoWait()
+    broker.fail("commit", AbortableError("lost"))
+    broker.fail("commit", OutcomeUnknownError("no answer"))
+    meter = Remembering(stop, 2)
+    opened = broker.open
+
+    def with_a_loss() -> MemorySession:
+        session, lost = opened(), 7
+        collected = session.collect
+
+        def collect() -> Batch:
+            nonlocal lost
+            batch = collected()._replace(lost=lost)
+            lost = 0
+            return batch
+
+        session.collect = collect  # type: ignore[method-assign]
+        return session
+
+    broker.open = with_a_loss  # type: ignore[method-assign]
+    make_worker(broker, processor(), meter).run(stop)
+    assert [how for how, _ in meter.recoveries] == ["soft reset", "hard reset"]
+    assert meter.losses == [7]
 
 
 def test_partitions_are_held_as_long_as_the_session() -> None:

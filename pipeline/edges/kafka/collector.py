@@ -160,6 +160,8 @@ class Collector:
     def _lost_offsets(self, message: Message) -> None:
         """Offsets that we must continue from are gone: stop, or go on from what is there."""
         number = message.partition() or 0
+        if number not in self.next:
+            return  # the client tells it also when the partition has been revoked meanwhile
         place = TopicPartition(self._topic, number)
         low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
         wanted = self._held.wanted(number, message.offset() or 0, high)

@@ -188,6 +188,13 @@ def kafka_error(exception: KafkaException) -> KafkaError:
     return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(error))  # noqa: SLF001
 
 
+def _of_the_group(error: KafkaError) -> int | None:
+    """The refusal of a group that a fatal error has as its cause: so the new protocol tells it."""
+    if not is_fatal(error):
+        return None
+    return next((code for code in GROUP_REFUSALS if KafkaError(code).str() in error.str()), None)
+
+
 def refusal(
     error: KafkaError, what: str, *, group: str = "", transactional_id: str = ""
 ) -> TransportError | None:
@@ -208,9 +215,10 @@ def refusal(
             f"{what}: another live process uses the same transactional id; "
             "this older one stops. Give each worker an instance_id of its own"
         )
-    if error.code() in GROUP_REFUSALS:
+    code = _of_the_group(error) or error.code()
+    if code in GROUP_REFUSALS:
         what = f"joining group {group}"
-    remedy = _REFUSALS.get(error.code())
+    remedy = _REFUSALS.get(code)
     if error.code() in _FORBIDDEN:
         operation = _OPERATIONS.get(what.partition(" ")[0], "READ")
         if error.code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED and operation != "CREATE":
@@ -221,7 +229,7 @@ def refusal(
             transactional_id=transactional_id,
         )
         remedy = f"the broker does not allow it: grant this user {right.rstrip()}"
-    return RefusedError(f"{what}: {remedy} ({error.name()})") if remedy else None
+    return RefusedError(f"{what}: {remedy} ({KafkaError(code).name()})") if remedy else None
 
 
 def in_transaction(exception: KafkaException, what: str, *, group: str = "") -> TransportError:

@@ -10,6 +10,7 @@ with our instance id has a member id that was given to us, or it is another proc
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -19,6 +20,10 @@ from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.ports import FencedError, OutcomeUnknownError
 
+_CONFIRMED_S: Final = 5.0
+"""Another process may join at any time; the wall clock goes on while this process is stopped."""
+_ANSWER_S: Final = 5.0
+"""Not longer: a stop is not heard meanwhile, and the question is asked again."""
 _NO_MEMBERS: Final = frozenset(
     {
         KafkaError.GROUP_ID_NOT_FOUND,
@@ -39,7 +44,7 @@ class Membership:
         self._instance = config.consumer.get("group.instance.id")
         self._timeout_s = config.startup_timeout_s
         self._ours: set[str] = set()
-        self._is_confirmed = False
+        self._confirmed_at: float | None = None
 
     def note(self, consumer: Consumer) -> str:
         """The consumer's member id, remembered as ours; empty when it is no member."""
@@ -49,11 +54,11 @@ class Membership:
         return member
 
     def confirm(self) -> None:
-        """The transactional id was found to be ours: the next question is answered.
+        """The transactional id was found to be ours: a question that follows soon is answered.
 
         A member with our name may be the older process, whose client has joined again by itself.
         """
-        self._is_confirmed = True
+        self._confirmed_at = time.time()
 
     def ask(self) -> None:
         """FencedError when another process has joined under our instance id.
@@ -61,7 +66,8 @@ class Membership:
         OutcomeUnknownError when the group can't say. A process that was no member yet has nothing
         to ask: it is the newer one, and takes the name.
         """
-        is_confirmed, self._is_confirmed = self._is_confirmed, False
+        at, self._confirmed_at = self._confirmed_at, None
+        is_confirmed = at is not None and abs(time.time() - at) < _CONFIRMED_S
         if self._instance is None or not self._ours or is_confirmed:
             return
         for member in self._members():
@@ -77,7 +83,8 @@ class Membership:
         # coordinator again.
         causes = Causes()
         client = make_admin(plain_config(self._kafka), causes)
-        asked = client.describe_consumer_groups([self._group], request_timeout=self._timeout_s)
+        timeout_s = min(_ANSWER_S, self._timeout_s)
+        asked = client.describe_consumer_groups([self._group], request_timeout=timeout_s)
         try:
             return list(asked[self._group].result().members)
         except KafkaException as failure:

@@ -45,7 +45,9 @@ class TransactionalWriter(Writer):
         self._begun: tuple[float, float] | None = None
         self._lost = 0
         self._last: tuple[list[TopicPartition], Any] | None = None
-        """Offsets and generation of a commit that was slow, until the next transaction."""
+        """Offsets and generation of the last commit."""
+        self._was_slow = False
+        """So that something of it may still be on its way; until the next transaction."""
         super().__init__(config, causes)
 
     def new_producer(self) -> Producer:
@@ -77,8 +79,9 @@ class TransactionalWriter(Writer):
         A commit may have been slow since this process was stopped. What it committed may be
         committed once more, by whatever is still on its way.
         """
-        if self._last is not None and (error := self._refused(*self._last)) is not None:
-            known = self.refusal(error, "taking the transactional id again")
+        if self._was_slow and self._last is not None:
+            error = self._refused(*self._last)
+            known = error and self.refusal(error, "taking the transactional id again")
             if isinstance(known, EpochFencedError):
                 raise known
         super().start_anew()
@@ -86,7 +89,7 @@ class TransactionalWriter(Writer):
     def begin(self) -> None:
         """See `ports.Session`."""
         super().begin()
-        self._last = None
+        self._was_slow = False
         try:
             self.producer.begin_transaction()
         except KafkaException as error:
@@ -105,8 +108,8 @@ class TransactionalWriter(Writer):
             f"committing the offsets of topic {self.config.raw_topic}",
         )
         self.commit_outputs(started)
-        if time.monotonic() - started > _SLOW_S:
-            self._last = offsets, generation
+        self._last = offsets, generation
+        self._was_slow = time.monotonic() - started > _SLOW_S
 
     def commit_outputs(self, started: float) -> None:
         """Commit, without any offsets more; all of it began at `started`, a monotonic time."""
@@ -155,7 +158,9 @@ class TransactionalWriter(Writer):
         too, and then the first request of a transaction is refused. Nothing is committed here. The
         old producer asks, also when it is due to be replaced: a new one would take the id.
         """
-        refused = self._refused([TopicPartition(self.config.raw_topic, 0, 0)], generation)
+        # What is committed already, in case that the end of its transaction is still on its way.
+        offsets = self._last[0] if self._last else [TopicPartition(self.config.raw_topic, 0, 0)]
+        refused = self._refused(offsets, generation)
         if refused is not None:
             known = self.refusal(refused, "asking who has the transactional id")
             if isinstance(known, EpochFencedError):

@@ -75,6 +75,10 @@ class GroupWatch:
         """There is no session."""
         self._clients, self._without, self._held = (), None, frozenset()
 
+    def is_spare(self) -> bool:
+        """Whether nothing is wrong, and there is no partition for this worker."""
+        return self._found is not None and self._found.harmless
+
     # The watching thread's side.
 
     def look(self) -> Hindrance | None:
@@ -126,7 +130,12 @@ class GroupWatch:
             return in_the_way
         if self._is_without():
             return self._without_partitions(self._client, len(found.partitions))
-        return self._held_back(self._client)
+        try:
+            return self._held_back(self._client)
+        except KafkaException:
+            if self._read == read:
+                raise
+            return None  # records still come: as above
 
     def _tried_again(self) -> Hindrance | None:
         waits_for = self._waits_for()
