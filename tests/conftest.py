@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -12,6 +13,15 @@ from pipeline.edges.local_kafka import LocalKafka, LocalKafkaError
 from tests.brokers import choose, delete_topics, no_broker, unique
 
 _SHARED_BROKER = "bootstrap_servers"
+
+
+def pytest_configure() -> None:
+    """Let SIGINT be heard by the processes of the tests.
+
+    A shell that starts them in the background has it ignored, and that is inherited.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> str | None:

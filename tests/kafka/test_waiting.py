@@ -94,8 +94,7 @@ def test_session_time_out_that_the_broker_refuses(pipeline: Pipeline) -> None:
     """The setting is named, and the limits that it must keep."""
     worker = pipeline.start(consumer_session_timeout_ms="500")
     said = _refused(pipeline, worker, "w1")
-    assert f"joining group {pipeline.names.raw}: " in said
-    assert 'set consumer."session.timeout.ms" between' in said
+    assert said.startswith("consumer.session.timeout.ms is 500, and the brokers take 1000 to")
 
 
 def test_instance_id_beside_none(pipeline: Pipeline) -> None:
@@ -188,11 +187,12 @@ def test_more_workers_than_partitions(pipeline: Pipeline) -> None:
     workers = [_without_id(pipeline, f"w{number}") for number in range(4)]
 
     def idle() -> list[dict[str, Any]]:
-        return [line for n in range(4) for line in pipeline.lines("waiting", f"w{n}")]
+        lines = [line for n in range(4) for line in pipeline.lines("waiting", f"w{n}")]
+        return [line for line in lines if line["level"] == "info"]
 
     pipeline.wait_for(lambda: bool(idle()), "saying that there is nothing to do")
     assert [terminate(worker) for worker in workers] == [0] * 4
-    (line,) = [line for line in idle() if line["level"] == "info"]
+    (line,) = idle()
     assert "more members (4) than topic" in line["cause"]
 
 
