@@ -189,11 +189,19 @@ def refuse_unusable(names: list[str]) -> None:
     turn, since what is read from them is gone.
     """
     for name in names:
-        if name == STDIN:
+        if name == STDIN or _is_pipe(name):
             continue
         with open_input(name) as source:
             if source.size is not None:
                 next(iter(source.input.chunks()), b"")
+
+
+def _is_pipe(name: str) -> bool:
+    """Whether it is a named pipe: to open it and close it again would end whoever writes to it."""
+    try:
+        return stat.S_ISFIFO(os.stat(name).st_mode)  # noqa: PTH116  a name may be no Path
+    except (OSError, ValueError):
+        return False
 
 
 class Opened(NamedTuple):

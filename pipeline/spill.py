@@ -40,7 +40,8 @@ class Spill:
         *,
         shared: bool = False,
     ) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="track-pipeline-", dir=folder)
+        where = None if folder is None else folder.absolute()
+        self._folder = tempfile.TemporaryDirectory(prefix="track-pipeline-", dir=where)
         self.path = Path(self._folder.name) / "rows.sqlite"
         """The file, if it is shared; another process may open it once it is saved."""
         self._database = sqlite3.connect(self.path, isolation_level=None, cached_statements=64)

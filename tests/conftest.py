@@ -16,12 +16,14 @@ _SHARED_BROKER = "bootstrap_servers"
 
 
 def pytest_configure() -> None:
-    """Let SIGINT be heard by the processes of the tests.
+    """Let the processes of the tests hear signals that are ignored here.
 
-    A shell that starts them in the background has it ignored, and that is inherited.
+    They would inherit that, of a shell that starts the tests in the background, or of nohup; what
+    is handled, in whatever way, they do not.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> str | None:

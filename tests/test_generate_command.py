@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -116,7 +117,7 @@ class FakeKafka:
         self.sent = []
         self.flushed = False
 
-    def publisher(self, kafka: dict[str, str]) -> FakeKafka:
+    def publisher(self, kafka: dict[str, str], _on_wait: Callable[[str], None]) -> FakeKafka:
         """Instead of the class's constructor."""
         self.config = kafka
         return self

@@ -62,6 +62,19 @@ def test_shared_file_is_removed_at_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_shared_file_in_a_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name holds for processes that are somewhere else, too."""
+    monkeypatch.chdir(tmp_path)
+    Path("spill").mkdir()
+    with Words(TABLE, Path("spill"), shared=True) as words:
+        words.add(10)
+        words.save()
+        monkeypatch.chdir("/")
+        with SavedWords(words.path) as saved:
+            assert saved.count() == 10
+    assert list((tmp_path / "spill").iterdir()) == []
+
+
 _PAUSED = """
 import signal, sys
 from pathlib import Path

@@ -29,6 +29,15 @@ RATE: Final = Number(0.001)
 SHARE: Final = Number(0, 1)
 
 
+def utf8_text(text: str) -> str:
+    """Text that can be written down; ValueError for an argument that is no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} is no UTF-8 text") from None
+    return text
+
+
 class Parsed(click.ParamType[_Value]):
     """What `read` makes of the text; its ValueError is what the user is told."""
 

@@ -14,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Final, NamedTuple, cast
 
 _STDOUT, _STDERR = 1, 2
+_END_S: Final = 1.0
 _START_S: Final = 60.0
 """A process that is started on a busy machine imports for seconds, and so may the user's file."""
 
@@ -29,7 +30,9 @@ class ChildEndedError(Exception):
 class _Answer(NamedTuple):
     """What the process sends: a result, or an exception."""
 
-    result: Any
+    number: int
+    """Of the call that it is for."""
+    result: Any = None
     error: Exception | None = None
 
 
@@ -44,6 +47,8 @@ class Child:
     def __init__(self, prepare: Callable[..., Callable[[Any], Any]], *args: object) -> None:
         self._made_of = prepare, args
         self._running: tuple[SpawnProcess, Connection] | None = None
+        self._number = 0
+        """Of the last call."""
 
     def start(self) -> None:
         """Start the process unless it runs; raises what `prepare` raises, and ChildEndedError."""
@@ -55,7 +60,7 @@ class Child:
         process = context.Process(target=_serve, args=(theirs, *self._made_of), daemon=True)
         process.start()
         theirs.close()
-        self._running = process, ours
+        self._running, self._number = (process, ours), 0
         try:
             self._answer(_START_S)
         except BaseException:
@@ -71,11 +76,16 @@ class Child:
         process, connection = cast("tuple[SpawnProcess, Connection]", self._running)
         try:
             for each in given:
-                connection.send(each)
+                self._number += 1
+                connection.send((self._number, each))
             if not connection.poll(timeout_s):
                 raise ChildEndedError(f"was not done after {timeout_s:g} s", timed_out=True)  # noqa: TRY301  it ends, too
             answer: _Answer = connection.recv()
+            if answer.number != self._number:  # of a copy of the process, which it has forked
+                raise ChildEndedError("gave the answer of another call", timed_out=False)  # noqa: TRY301
         except (EOFError, ConnectionError):
+            process.join(_END_S)
+            process.kill()  # it may have closed the connection, and go on
             process.join()
             how = _how_it_ended(process.exitcode or 0)
             self.end()
@@ -112,20 +122,28 @@ def _serve(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _print_to_standard_error()
     try:
+        _answer_calls(connection, prepare, args)
+    except EOFError:
+        pass  # there are no more of them
+    except BaseException:  # noqa: BLE001  a signal, or a connection that the function has closed
+        os._exit(1)  # the first process says what is wrong
+
+
+def _answer_calls(
+    connection: Connection, prepare: Callable[..., Callable[[Any], Any]], args: tuple[Any, ...]
+) -> None:
+    try:
         function = prepare(*args)
     except BaseException as error:  # noqa: BLE001  the first process raises it
-        connection.send(_Answer(None, _sendable(error)))
+        connection.send(_Answer(0, error=_sendable(error)))
         return
-    connection.send(_Answer(None))
+    connection.send(_Answer(0))
     while True:
+        number, given = connection.recv()
         try:
-            given = connection.recv()
-        except EOFError:
-            return
-        try:
-            answer = _Answer(function(given))
+            answer = _Answer(number, function(given))
         except BaseException as error:  # noqa: BLE001  the first process raises it
-            answer = _Answer(None, _sendable(error))
+            answer = _Answer(number, error=_sendable(error))
         connection.send(answer)
 
 

@@ -82,7 +82,8 @@ class EventRepair:
         if self._change_bytes is None:
             return value
         changed: bytes | None = self._call(self._change_bytes, value, letter)
-        return changed
+        # A plain copy: a class of the user's file is known in its own process only.
+        return None if changed is None else bytes(memoryview(changed))
 
     def _by_event(self, change: Change, letter: DeadLetter, value: bytes) -> bytes | None:
         located = locate(value, letter.decoded, letter.source)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from pipeline.deadletters.child import Child, ChildEndedError
 from pipeline.deadletters.letter import DeadLetter
 from pipeline.deadletters.repair import EventRepair, RepairError, what_happened
-from pipeline.lines import UnusableFileError
+from pipeline.lines import UnusableFileError, printable
 
 EVENT_TIMEOUT_S: Final = 10
 _EVENT: Final = "transform"
@@ -46,7 +46,7 @@ class FileRepair:
 
     def __init__(self, path: Path, source: bytes, timeout_s: float) -> None:
         digest = hashlib.sha256(source).hexdigest()[:_HASH_DIGITS]
-        self.name = f"{path.name} sha256:{digest}"
+        self.name = f"{printable(path.name)} sha256:{digest}"
         self._path = path
         self._timeout_s = timeout_s
         self._child = Child(_prepare, path, source, self.name)
@@ -112,7 +112,7 @@ def _functions(path: Path, source: bytes) -> list[Any]:
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
     try:
-        code = compile(source, str(path), "exec")
+        code = compile(source, str(path), "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102  the operator's own file, given by name
     except BaseException as error:  # sys.exit() too, of a script that was written to be run
         raise UnusableFileError(f"{path} does not run: {what_happened(error)}") from error

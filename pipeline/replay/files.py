@@ -21,6 +21,7 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
+from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.lines import Input, Line, TooLong, UnusableFileError
 from pipeline.transform import line_record
@@ -146,7 +147,7 @@ def _record(name: str, line: Line | TooLong, received_at: int | None) -> Record 
         if _COORDINATE in line.unread.start or line.unread.start.startswith(_LETTER):
             raise ArchiveError(f"{name}:{line.number}: {line.why}; its coordinates can't be read")
         return line_record(name, line, received_at)
-    text = line.text
+    text = line.text.removeprefix(BYTE_ORDER_MARK)  # also where files with one were joined
     if not text or text.isspace():
         return None
     if text.startswith(_LETTER) and _TOPIC_ID in text:

@@ -126,6 +126,14 @@ def test_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback (most recent call last)" in run("--traceback", "explain").err
 
 
+@pytest.mark.parametrize("command", ["discard", "restore"])
+def test_reason_that_is_no_utf8(command: str) -> None:
+    """It could not be written into the ledger; a terminal of another encoding sends such bytes."""
+    ran = run("dlq", command, "--everything", "--because", "\udcff", "--execute")
+    assert ran.code == Exit.USAGE
+    assert "is no UTF-8 text" in ran.err
+
+
 def test_wrong_settings_are_all_told() -> None:
     """A command tells every wrong setting, one per line, before it reads anything."""
     ran = run("transform", env={"TRACK_LOG__LEVEL": "loud", "TRACK_GRUOP": "x"}, stdin=EVENT)

@@ -109,7 +109,7 @@ def test_output_that_is_standard_output(tmp_path: Path) -> None:
         assert b"standard output goes there, too" in done.stderr
     ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
     assert (ran.code, ran.out) == (Exit.USAGE, b"")
-    assert "--dead-letters -: is standard output" in ran.err
+    assert "--dead-letters -: standard output has the enriched events" in ran.err
 
 
 def test_file_that_exists(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import random
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -151,6 +153,17 @@ def test_nul_in_a_later_line_is_a_dead_letter() -> None:
     """Only the beginning tells text from binary; damage further on costs its own line alone."""
     ran = run("transform", "--json", stdin=b'{"event":"A","userId":"u"}\n\0\0\n')
     assert (ran.code, counts(ran)["reasons"]) == (Exit.OK, {"invalid_json": 1})
+
+
+def test_named_pipe(tmp_path: Path) -> None:
+    """It is opened once: whoever writes to it would else be ended, and its events be gone."""
+    pipe, event = tmp_path / "events", b'{"event":"A","userId":"u"}\n'
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(event,))
+    writer.start()
+    ran = run("transform", str(pipe))
+    writer.join()
+    assert (ran.code, ran.out.count(b"\n")) == (Exit.OK, 1)
 
 
 def test_files_that_can_not_be_read(tmp_path: Path) -> None:

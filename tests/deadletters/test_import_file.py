@@ -28,6 +28,13 @@ def _digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()[:12]
 
 
+def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to import."""
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UnusableFileError, match="standard input is closed"), open_import("-"):
+        pass
+
+
 def test_file(tmp_path: Path) -> None:
     """A file is read in its place, twice."""
     path = tmp_path / "letters.ndjson"

@@ -50,6 +50,37 @@ def test_file(load: Load) -> None:
     assert load("def transform(event, letter): pass").apply(LETTER) is None
 
 
+def test_bytes_of_a_class_of_the_file(load: Load) -> None:
+    """They leave its process as plain bytes."""
+    repair = load(
+        "class Mine(bytes): pass\ndef transform_bytes(value, letter):\n    return Mine(b'{}')\n"
+    )
+    made = repair.apply(letter_of(b"{"))
+    assert (type(made), made) == (bytes, b"{}")
+
+
+def test_annotations_of_the_file_are_its_own(load: Load) -> None:
+    """It is compiled as it is, not with what the program's modules switch on."""
+    repair = load(
+        "def transform(event, letter: dict):\n"
+        "    event['kind'] = str(transform.__annotations__['letter'])\n"
+        "    return event\n"
+    )
+    assert b"<class 'dict'>" in (repair.apply(LETTER) or b"")
+
+
+def test_answer_of_a_copy_of_the_process(load: Load) -> None:
+    """A copy that it has forked answers the same calls: what it says is taken for no other call."""
+    repair = load("import os\ndef transform(event, letter):\n    os.fork()\n    return event\n")
+    for name in "ABCDEF":
+        try:
+            changed = repair.apply(letter_of({"event": name}))
+        except (RepairError, UnusableFileError) as error:
+            assert "gave the answer of another call" in str(error)  # noqa: PT017
+        else:
+            assert changed == b'{"event":"%s"}' % name.encode()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -56,6 +56,10 @@ TESTS: Final = {
         (_WAITING, "test_foreign_consumer_in_the_group"),
     ),
     "the group is full, or its name or assignor is not taken": ((_WAITING, "test_group_refuses"),),
+    "the Kafka client does not find its group, though the group is at rest": (
+        (_WAITING, "test_a_client_that_does_not_join_is_replaced"),
+        (_WAITING, "test_left_out_by_a_group_at_rest"),
+    ),
     "more workers than partitions": ((_WAITING, "test_more_workers_than_partitions"),),
     "a member is gone without having left": (
         (_WAITING, "test_member_that_is_gone_without_leaving"),

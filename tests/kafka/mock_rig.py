@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.core.tally import Tally
 from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
+from pipeline.edges.kafka.watch import GroupWatch
 from pipeline.ports import Batch, Positions, TopicFacts
 from pipeline.settings import load_settings
 from pipeline.topics import TopicNames
@@ -26,6 +28,7 @@ RECORDS: Final = 6
 GROUP: Final = "g"
 NAMES: Final = TopicNames("raw", "enriched", "letters", "identify")
 _GIVE_UP_S: Final = 30.0
+_LEFT_OUT_S: Final = 8.0
 _FILLED_S: Final = 30.0
 _QUICK: Final = {
     # The mock cluster's rebalances take session.timeout.ms less a second.
@@ -42,6 +45,15 @@ _QUICK: Final = {
     "startup_timeout_s": "10",
 }
 """Clients that lose no time over an error."""
+
+
+class RestingGroup(GroupWatch):
+    """The mock cluster can't be asked for its groups: after a while they count as at rest."""
+
+    def is_left_out(self) -> bool:
+        """See `GroupWatch`."""
+        since = self._without
+        return since is not None and time.monotonic() - since >= _LEFT_OUT_S
 
 
 class NotedSession(KafkaSession):
@@ -82,6 +94,7 @@ class NotedBroker(KafkaBroker):
         self.__dict__.update(broker.__dict__)
         self.diary: list[str] = []
         self.before: dict[str, Callable[[], None]] = {}
+        self.watch = RestingGroup(self._config)
 
     def open(self) -> KafkaSession:
         """See `ports.Broker`."""

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.core.record import Headers
 from pipeline.exits import Exit
+from pipeline.replay.plan import PLANS_TOPIC
 from pipeline.topics import CreateOptions, ledger_spec
 from tests.brokers import RECENT, Sent, create_topics, produce, read_topic
 from tests.cli.program import Ran
@@ -106,6 +107,18 @@ def test_several_topics(pipeline: Pipeline, source: str) -> None:
     assert "topics do not exist: gone" in ran.err
     assert _redrive(pipeline, "--to", "source", "--source", source).code == 0
     assert len(read_topic(pipeline.servers, source)) == 1
+
+
+def test_back_to_a_topic_that_has_another_role(pipeline: Pipeline, source: str) -> None:
+    """Whoever may write into a dead-letter topic must not be able to write into any other one."""
+    del source
+    topics = [pipeline.names.enriched, pipeline.names.identify, "other.ledger", PLANS_TOPIC]
+    for number, topic in enumerate(topics):
+        _refuse(pipeline, _connect(topic, 0, number))
+    for topic in topics:
+        ran = _redrive(pipeline, "--to", "source", "--source", topic)
+        assert ran.code == Exit.USAGE, topic
+        assert f"they say that they are of {topic}, " in ran.err
 
 
 def test_back_to_the_raw_topic(pipeline: Pipeline, source: str) -> None:

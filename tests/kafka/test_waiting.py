@@ -169,6 +169,43 @@ class _Answers:
         raise KafkaException(K(K.REQUEST_TIMED_OUT))
 
 
+def test_a_client_that_does_not_join_is_replaced(cluster: MockCluster) -> None:
+    """It may never find the coordinator again; the brokers say that the group is at rest."""
+    rig = MockRig(cluster)
+    watch, membership = rig.broker.watch, rig.broker._membership  # noqa: SLF001  as they see it
+    left_out, noted, outside = iter([True]), membership.note, iter([True])
+    watch.is_left_out = lambda: next(left_out, False)  # type: ignore[method-assign]
+
+    def note(consumer: Consumer) -> str:
+        return "" if next(outside, False) else noted(consumer)
+
+    membership.note = note  # type: ignore[method-assign]
+    meter = rig.work()
+    assert [how for how, _ in meter.recoveries] == ["hard reset"]
+    assert "does not join group" in meter.recoveries[0][1]
+
+
+@pytest.mark.parametrize(("state", "is_left_out"), [("STABLE", True), ("PREPARING", False)])
+def test_left_out_by_a_group_at_rest(state: str, *, is_left_out: bool) -> None:
+    """Only then is it certain that the group does not wait for this worker, or it for others."""
+    clock = [0.0]
+    config: Any = SimpleNamespace(raw_topic="raw", shared={}, group=GROUP)
+    watch = GroupWatch(config, lambda: clock[0])
+    answers: Any = _Answers(lambda: None)
+    described = SimpleNamespace(members=[], state=SimpleNamespace(name=state))
+    answer = SimpleNamespace(result=lambda: described)
+    answers.describe_consumer_groups = lambda *_, **__: {GROUP: answer}
+    watch._client = answers  # noqa: SLF001  instead of one of a broker
+    watch.turned({}, 0)
+    for clock[0] in (10.0, 25.0, 39.0):
+        assert not watch.is_left_out()
+        watch.look()
+    clock[0] = 40.0
+    assert watch.is_left_out() == is_left_out
+    watch.turned({0: 5}, 0)
+    assert not watch.is_left_out()
+
+
 @pytest.mark.parametrize("records", [0, 100])
 def test_a_question_that_fails_is_no_hindrance_while_records_come(records: int) -> None:
     """The watch's own client has met a leader that moves at a bad moment."""

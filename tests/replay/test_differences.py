@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.decode import decode
-from pipeline.pointers import ABSENT, differences, find, tokens
+from pipeline.pointers import ABSENT, differences, find
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,6 @@ def test_absent() -> None:
     """What only one of them has."""
     (only,) = differences({}, {"a": 1})
     assert only == ("/a", ABSENT, 1)
-
-
-@pytest.mark.parametrize("pointer", ["/a/~2", "/~", "/a~/b"])
-def test_escapes_that_are_none(pointer: str) -> None:
-    """A tilde that stands for nothing is refused, instead of being looked for as it is."""
-    with pytest.raises(ValueError, match="~ is written ~0, and a / in a name ~1"):
-        tokens(pointer)
 
 
 def test_places_in_arrays() -> None:

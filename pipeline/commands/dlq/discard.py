@@ -6,13 +6,20 @@ import click
 
 from pipeline.commands.dlq.marking import mark, refuse_without_a_filter, with_marking
 from pipeline.commands.dlq.options import Asked, desk_command
+from pipeline.commands.parsed import Parsed, utf8_text
 from pipeline.deadletters.ledger import Action
 from pipeline.deadletters.letter import DeadLetter
 
 
 @click.command()
 @desk_command
-@click.option("--because", required=True, metavar="TEXT", help="Why; `dlq history` shows it.")
+@click.option(
+    "--because",
+    required=True,
+    type=Parsed("text", utf8_text),
+    metavar="TEXT",
+    help="Why; `dlq history` shows it.",
+)
 @with_marking
 def discard(asked: Asked, because: str, *, everything: bool, most: int, act: bool) -> None:
     """Mark letters as dealt with, so that no command shows them any more (but with --all).

@@ -65,4 +65,4 @@ def _target(name: str | None, *, overwrite: bool) -> Iterator[Callable[[bytes], 
         with whole_output(output) as file:
             yield file.write
     except OSError as error:
-        raise output.problem(f"can't be written: {error.strerror or error}") from error
+        raise OSError(error.errno, error.strerror or str(error), printable(name)) from error

@@ -42,6 +42,8 @@ def open_import(name: str) -> Iterator[ImportFile]:
     What can be read only once is copied to a temporary file first. UnusableFileError when it can't
     be opened, OSError when it can't be read or copied.
     """
+    if name == STDIN and sys.stdin is None:
+        raise UnusableFileError("standard input is closed")
     shown = "standard input" if name == STDIN else printable(name)
     try:
         # By its name, as everywhere: a name may be no text. Standard input stays open.

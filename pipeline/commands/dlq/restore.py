@@ -9,6 +9,7 @@ import click
 from pipeline.commands.dlq.ledger_topic import entries_of
 from pipeline.commands.dlq.marking import mark, refuse_without_a_filter, with_marking
 from pipeline.commands.dlq.options import Asked, desk_command
+from pipeline.commands.parsed import Parsed, utf8_text
 from pipeline.deadletters.ledger import Action, Ledger, discarded_by
 from pipeline.deadletters.letter import DeadLetter
 
@@ -16,7 +17,13 @@ from pipeline.deadletters.letter import DeadLetter
 @click.command()
 @desk_command
 @click.option("--id", "discard_id", metavar="ID", help="Only what this discard has discarded.")
-@click.option("--because", default="", metavar="TEXT", help="Why; `dlq history` shows it.")
+@click.option(
+    "--because",
+    default="",
+    type=Parsed("text", utf8_text),
+    metavar="TEXT",
+    help="Why; `dlq history` shows it.",
+)
 @with_marking
 def restore(  # noqa: PLR0913  one for each option
     asked: Asked, discard_id: str | None, because: str, *, everything: bool, most: int, act: bool

@@ -7,6 +7,7 @@ from typing import Final
 from pipeline.commands.dlq.options import Asked
 from pipeline.deadletters.letter import TRACK
 from pipeline.settings import SettingsError
+from pipeline.topic_roles import role_of
 from pipeline.topics import LEDGER_SUFFIX
 
 _MOST: Final = 5
@@ -41,8 +42,11 @@ def source_topic(asked: Asked) -> str:
             f"they are of {name}, the raw topic, of which the worker would take them for new "
             "events: use --to raw, or --to enriched"
         )
-    if name in {topic, topic + LEDGER_SUFFIX}:
-        raise _refused(f"they say that they are of {name}, which they are read from")
+    role = role_of(name, asked.settings.topics)
+    if role is not None or name == topic or name.endswith(LEDGER_SUFFIX):
+        # Headers of other systems are whatever somebody has written into them.
+        what = role or ("which they are read from" if name == topic else "which may be a ledger")
+        raise _refused(f"they say that they are of {name}, {what}: nothing is sent there")
     return name
 
 

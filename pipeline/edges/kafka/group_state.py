@@ -52,6 +52,11 @@ def group_state(described: Any, topic: str) -> GroupState:  # noqa: ANN401  the 
     return GroupState(described.state.name, members)
 
 
+def is_at_rest(found: GroupState) -> bool:
+    """Whether the group waits for nobody: it has no members, or all of them have their part."""
+    return found.state == _STABLE or found.state in _NOBODY
+
+
 def without_partitions(group: str, topic: str, count: int, found: GroupState) -> Hindrance:
     """Why a worker has none of the topic's `count` partitions."""
     holders = sorted(

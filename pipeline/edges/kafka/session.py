@@ -90,6 +90,7 @@ class KafkaSession:
         """See `ports.Session`."""
         try:
             batch = self._collector.collect()
+            self._notice_that_it_is_left_out()
             if batch.positions:
                 # Right after consume: the generation that owns these records.
                 self._generation = self._consumer.consumer_group_metadata()
@@ -105,6 +106,14 @@ class KafkaSession:
         self._writer.start_batch()
         self._watch.turned(self._collector.next, len(batch.records))
         return batch
+
+    def _notice_that_it_is_left_out(self) -> None:
+        """A client that has met a restarted broker may never find its group's coordinator again."""
+        if self._watch.is_left_out() and not self._membership.note(self._consumer):
+            raise OutcomeUnknownError(
+                f"the Kafka client does not join group {self._config.group}, though the brokers "
+                "answer: it is replaced"
+            )
 
     def _fenced(self, error: InstanceFencedError) -> TransportError:
         found = self._writer.fenced(error, self._consumer.consumer_group_metadata())

@@ -21,7 +21,7 @@ from pipeline.edges.kafka.clients import make_admin, plain_config
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.diagnosis import diagnosis
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
-from pipeline.edges.kafka.group_state import group_state, without_partitions
+from pipeline.edges.kafka.group_state import group_state, is_at_rest, without_partitions
 from pipeline.ports import Hindrance
 
 _EVERY_S: Final = 10.0
@@ -33,6 +33,8 @@ _SOON_S: Final = 1.0
 _JOINED_S: Final = 5.0
 """After so long without partitions the group is asked why. One that forms waits three seconds for
 more members (group.initial.rebalance.delay.ms)."""
+_LEFT_OUT_S: Final = 30.0
+"""How long a group may be at rest before a worker that is no member of it begins anew."""
 _LONG_OPEN_S: Final = 60.0
 """A transaction; some producers have one open at all times, and commit it once a minute."""
 
@@ -46,6 +48,8 @@ class GroupWatch:
         self._clients: tuple[Causes, ...] = ()
         self._without: float | None = None
         self._held: frozenset[int] = frozenset()
+        self._at_rest: float | None = None
+        """Since when the group is at rest, and this worker has no partitions."""
         self._read = 0
         self._seen = (0, False)
         self._due = clock() + _JOINED_S
@@ -66,7 +70,7 @@ class GroupWatch:
         """The session has read so many records of the partitions that it holds."""
         self._read += records
         if held:
-            self._without = None
+            self._without = self._at_rest = None
         elif self._without is None:
             self._without = self._clock()
         self._held = frozenset(held)
@@ -74,6 +78,12 @@ class GroupWatch:
     def closed(self) -> None:
         """There is no session."""
         self._clients, self._without, self._held = (), None, frozenset()
+        self._at_rest = None
+
+    def is_left_out(self) -> bool:
+        """Whether the group has been at rest for long, while this worker had no partitions."""
+        since = self._at_rest
+        return since is not None and self._clock() - since >= _LEFT_OUT_S
 
     def is_spare(self) -> bool:
         """Whether nothing is wrong, and there is no partition for this worker."""
@@ -156,6 +166,10 @@ class GroupWatch:
             text = text or f"the coordinator of the group does not answer: {_said(error)}"
             return Hindrance(f"this worker has no partitions of group {group} yet; {text}")
         state = group_state(described, self._config.raw_topic)
+        if not is_at_rest(state):
+            self._at_rest = None
+        elif self._at_rest is None:
+            self._at_rest = self._clock()
         return without_partitions(group, self._config.raw_topic, count, state)
 
     def _held_back(self, client: AdminClient) -> Hindrance | None:
