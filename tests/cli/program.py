@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -32,13 +33,19 @@ class Ran(NamedTuple):
 def run(*arguments: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Ran:
     """Run a command in this process."""
     variables: dict[str, str | None] = dict.fromkeys(_ours())
-    result = CliRunner().invoke(
-        cli,
-        [str(argument) for argument in arguments],
-        input=stdin,
-        env={**variables, **(env or {})},
-        prog_name=PROGRAM,
-    )
+    # A worker blocks signals for the rest of its process, and all processes that this one starts
+    # would inherit that.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        result = CliRunner().invoke(
+            cli,
+            [str(argument) for argument in arguments],
+            input=stdin,
+            env={**variables, **(env or {})},
+            prog_name=PROGRAM,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return Ran(result.exit_code, result.stdout_bytes, result.stderr)
 
 
