@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -308,6 +310,38 @@ def test_what_the_transactional_id_has_told_holds_for_a_moment(
     now += 30
     with pytest.raises(FencedError, match="has joined with the same instance id, w1"):
         found.ask()
+
+
+def test_a_client_that_was_not_answered_is_kept_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """librdkafka aborts the process when it is destroyed while its answer may still come."""
+
+    class Silent:
+        def describe_consumer_groups(self, *_: Any, **__: Any) -> Any:
+            def no_answer() -> Any:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
+
+            return {"g": SimpleNamespace(result=no_answer)}
+
+    made: list[weakref.ref[Silent]] = []
+
+    def make(*_: Any) -> Silent:
+        client = Silent()
+        made.append(weakref.ref(client))
+        return client
+
+    monkeypatch.setattr("pipeline.edges.kafka.membership.make_admin", make)
+    config: Any = SimpleNamespace(
+        shared={}, group="g", consumer={"group.instance.id": "w1"}, startup_timeout_s=1.0
+    )
+    found = Membership(config)
+    found.note(SimpleNamespace(memberid=lambda: "ours"))  # type: ignore[arg-type]
+    for _ in range(5):
+        with pytest.raises(OutcomeUnknownError, match="asking for the members of group g"):
+            found.ask()
+    gc.collect()
+    assert [each() is not None for each in made] == [False, False, True, True, True]
 
 
 def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:

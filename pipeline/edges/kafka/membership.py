@@ -11,9 +11,11 @@ with our instance id has a member id that was given to us, or it is another proc
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from pipeline.edges.kafka.clients import make_admin, plain_config
 from pipeline.edges.kafka.config import SessionConfig
@@ -24,6 +26,8 @@ _CONFIRMED_S: Final = 5.0
 """Another process may join at any time; the wall clock goes on while this process is stopped."""
 _ANSWER_S: Final = 5.0
 """Not longer: a stop is not heard meanwhile, and the question is asked again."""
+_KEPT: Final = 3
+"""Until the oldest of them is let go, its question has long timed out."""
 _NO_MEMBERS: Final = frozenset(
     {
         KafkaError.GROUP_ID_NOT_FOUND,
@@ -44,6 +48,9 @@ class Membership:
         self._instance = config.consumer.get("group.instance.id")
         self._timeout_s = config.startup_timeout_s
         self._ours: set[str] = set()
+        self._unanswered: deque[AdminClient] = deque(maxlen=_KEPT)
+        """Clients whose question failed: to destroy one while an answer may still come makes
+        librdkafka abort the whole process (`rd_kafka_enq_once_del_source_return`, 2.16)."""
         self._confirmed_at: float | None = None
 
     def note(self, consumer: Consumer) -> str:
@@ -91,6 +98,7 @@ class Membership:
             error = kafka_error(failure)
             if error.code() in _NO_MEMBERS:
                 return []
+            self._unanswered.append(client)
             what = f"asking for the members of group {self._group}"
             known = refusal(error, what, group=self._group)
             raise known or OutcomeUnknownError(
