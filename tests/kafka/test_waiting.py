@@ -193,7 +193,7 @@ def test_left_out_by_a_group_at_rest(state: str, *, is_left_out: bool) -> None:
     watch = GroupWatch(config, lambda: clock[0])
     answers: Any = _Answers(lambda: None)
     described = SimpleNamespace(members=[], state=SimpleNamespace(name=state))
-    answer = SimpleNamespace(result=lambda: described)
+    answer = SimpleNamespace(result=lambda _timeout_s: described)
     answers.describe_consumer_groups = lambda *_, **__: {GROUP: answer}
     watch._client = answers  # noqa: SLF001  instead of one of a broker
     watch.turned({}, 0)

@@ -8,6 +8,10 @@ from typing import Any, Final, NamedTuple
 from pipeline.core.coordinates import ranges_of
 from pipeline.ports import Hindrance
 
+GIVEN_UP_S: Final = 600.0
+"""Time limit of a question for a group, which is waited for much less. When it is over and the
+coordinator comes back, librdkafka 2.16 aborts the whole process by an assertion
+(`rd_kafka_enq_once_del_source_return`)."""
 _SHOWN: Final = 5
 _STABLE: Final = "STABLE"
 _NOBODY: Final = frozenset({"EMPTY", "DEAD"})

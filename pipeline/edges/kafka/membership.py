@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 from pipeline.edges.kafka.clients import make_admin, plain_config
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.edges.kafka.group_state import GIVEN_UP_S
 from pipeline.ports import FencedError, OutcomeUnknownError
 
 _CONFIRMED_S: Final = 5.0
@@ -49,8 +50,7 @@ class Membership:
         self._timeout_s = config.startup_timeout_s
         self._ours: set[str] = set()
         self._unanswered: deque[AdminClient] = deque(maxlen=_KEPT)
-        """Clients whose question failed: to destroy one while an answer may still come makes
-        librdkafka abort the whole process (`rd_kafka_enq_once_del_source_return`, 2.16)."""
+        """Clients whose answers may still come."""
         self._confirmed_at: float | None = None
 
     def note(self, consumer: Consumer) -> str:
@@ -91,14 +91,19 @@ class Membership:
         causes = Causes()
         client = make_admin(plain_config(self._kafka), causes)
         timeout_s = min(_ANSWER_S, self._timeout_s)
-        asked = client.describe_consumer_groups([self._group], request_timeout=timeout_s)
         try:
-            return list(asked[self._group].result().members)
+            client.list_topics(timeout=timeout_s)  # is there a broker? See GIVEN_UP_S
+            asked = client.describe_consumer_groups([self._group], request_timeout=GIVEN_UP_S)
+            return list(asked[self._group].result(timeout_s).members)
+        except TimeoutError:
+            self._unanswered.append(client)
+            raise OutcomeUnknownError(
+                f"asking for the members of group {self._group}: its coordinator does not answer"
+            ) from None
         except KafkaException as failure:
             error = kafka_error(failure)
             if error.code() in _NO_MEMBERS:
                 return []
-            self._unanswered.append(client)
             what = f"asking for the members of group {self._group}"
             known = refusal(error, what, group=self._group)
             raise known or OutcomeUnknownError(

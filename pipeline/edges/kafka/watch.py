@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from typing import Any, Final
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
@@ -21,7 +22,12 @@ from pipeline.edges.kafka.clients import make_admin, plain_config
 from pipeline.edges.kafka.config import SessionConfig
 from pipeline.edges.kafka.diagnosis import diagnosis
 from pipeline.edges.kafka.errors import Causes, kafka_error, reason, refusal
-from pipeline.edges.kafka.group_state import group_state, is_at_rest, without_partitions
+from pipeline.edges.kafka.group_state import (
+    GIVEN_UP_S,
+    group_state,
+    is_at_rest,
+    without_partitions,
+)
 from pipeline.ports import Hindrance
 
 _EVERY_S: Final = 10.0
@@ -58,6 +64,8 @@ class GroupWatch:
         """Partition with an open transaction → its first offset, and since when it is that one."""
         self._causes = Causes()
         self._client: AdminClient | None = None
+        self._asked: Future[Any] | None = None
+        """A question for the group that is not answered yet."""
 
     # The session's side.
 
@@ -158,13 +166,22 @@ class GroupWatch:
 
     def _without_partitions(self, client: AdminClient, count: int) -> Hindrance:
         group = self._config.group
-        asked = client.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group]
+        if self._asked is None:
+            asked = client.describe_consumer_groups([group], request_timeout=GIVEN_UP_S)
+            self._asked = asked[group]
         try:
-            described: Any = asked.result()
+            described: Any = self._asked.result(_ANSWER_S)
+        except TimeoutError:
+            return Hindrance(
+                f"this worker has no partitions of group {group} yet; the coordinator of the group "
+                "does not answer"
+            )
         except KafkaException as error:
+            self._asked = None
             text = str(refusal(kafka_error(error), "asking for the group", group=group) or "")
             text = text or f"the coordinator of the group does not answer: {_said(error)}"
             return Hindrance(f"this worker has no partitions of group {group} yet; {text}")
+        self._asked = None
         state = group_state(described, self._config.raw_topic)
         if not is_at_rest(state):
             self._at_rest = None
