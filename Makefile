@@ -55,15 +55,15 @@ bench: $(INSTALLED) ## Measure CPU time per event, as ratios to the least possib
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## Kill, cut and starve everything for 5 minutes; is any event lost or doubled?
-	@$(BIN)/python -m tests.chaos $(ARGS)
+	@$(BIN)/python -m tests.system.chaos $(ARGS)
 
 .PHONY: schemas
 schemas: $(INSTALLED) ## Write the JSON Schemas of schemas/ anew from the code
-	$(BIN)/python schemas/publish.py
+	$(BIN)/python -m schemas.publish
 
 .PHONY: docs
 docs: $(INSTALLED) ## Refresh the tables of README.md that are made from the code
-	@$(BIN)/python -m tests.docs
+	@$(BIN)/python -m tests.system.docs
 
 .PHONY: up
 up: ## Start Kafka and the worker in Docker; ARGS="--profile ui" adds a Kafka UI on port 8080

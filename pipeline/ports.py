@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from pipeline.core.commitnote import CommitNote
+from pipeline.core.counts import Tally
+from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
-from pipeline.core.tally import Tally
 
 Positions = Mapping[tuple[str, int], int]
 """(topic, partition) → offset of the next record to read."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.replay.plan import OF_REPLAY, PLANS_TOPIC
-from pipeline.settings import SettingsError, Topics
-from pipeline.settings_names import is_topic
+from pipeline.settings.model import SettingsError, Topics
+from pipeline.settings.names import is_topic
 from pipeline.topics import LEDGER_SUFFIX
 
 RAW: Final = "the raw topic"

@@ -1,4 +1,4 @@
-"""The only place that joins settings, edges and worker."""
+"""The only place that joins settings, brokers and worker."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pipeline import __version__
-from pipeline.breaker import Breaker, BreakerRules
 from pipeline.core.contract import Identity
+from pipeline.core.counts import Tally
+from pipeline.core.escape import escaped
 from pipeline.core.process import Processor
-from pipeline.core.readable import escaped
 from pipeline.core.record import Role
-from pipeline.core.tally import Tally
-from pipeline.deadletters.again import Again
-from pipeline.edges.kafka import (
+from pipeline.dlq.reprocess import Again
+from pipeline.kafka import (
     Admin,
     BatchLimits,
     Coordinators,
@@ -25,15 +24,15 @@ from pipeline.edges.kafka import (
     RangeReader,
     SessionConfig,
 )
-from pipeline.edges.kafka.clients import (
+from pipeline.kafka.clients import (
     acknowledged_config,
     consumer_config,
     producer_config,
     transactional_config,
 )
 from pipeline.ports import Broker, CrashGuard, Meter, RefusedError, Stop, TopicFacts
-from pipeline.settings import Settings, Topics
-from pipeline.settings_properties import weaknesses
+from pipeline.settings.client_properties import weaknesses
+from pipeline.settings.model import Settings, Topics
 from pipeline.topics import (
     HEADER_ROOM,
     KAFKA_DEFAULT_MAX_BYTES,
@@ -43,7 +42,8 @@ from pipeline.topics import (
     problems,
     warnings,
 )
-from pipeline.worker import Worker
+from pipeline.worker.circuit_breaker import Breaker, BreakerRules
+from pipeline.worker.loop import Worker
 
 APP: Final = f"track-pipeline/{__version__}"
 _MAX_POLL_INTERVAL_MS: Final = 300_000
@@ -235,7 +235,7 @@ def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
     guard: CrashGuard,
     before: Tally | None = None,
 ) -> Worker:
-    """The loop over these edges; `before` is what the breaker has seen go through already."""
+    """The loop over this session; `before` is what the breaker has seen go through already."""
     rules = settings.breaker
     breaker = Breaker(
         BreakerRules(rules.mode, rules.window, rules.max_rise, rules.accept),

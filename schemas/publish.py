@@ -1,11 +1,11 @@
-"""Write the JSON Schemas of `pipeline.core.schema` into this folder, by contract version."""  # noqa: INP001  a script
+"""Write the JSON Schemas of `schemas.source.document` into this folder, by contract version."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from pipeline.core.contract import CONTRACT_VERSION
-from pipeline.core.schema import NAMES, document
+from schemas.source.document import NAMES, document
 
 
 def main() -> None:

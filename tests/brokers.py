@@ -39,11 +39,11 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from pipeline.edges.kafka import Admin
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.edges.local_kafka_files import PROPERTIES
-from pipeline.edges.local_kafka_jars import KAFKA_VERSION
-from pipeline.edges.local_kafka_ports import free_port
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.demo.local_kafka.files import PROPERTIES
+from pipeline.demo.local_kafka.jars import KAFKA_VERSION
+from pipeline.demo.local_kafka.ports import free_port
+from pipeline.kafka import Admin
 from pipeline.ports import TopicSpec
 
 ADDRESS_VARIABLE: Final = "TRACK_TEST_BOOTSTRAP_SERVERS"

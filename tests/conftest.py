@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from pipeline.edges.local_kafka import LocalKafka, LocalKafkaError
+from pipeline.demo.local_kafka.broker import LocalKafka, LocalKafkaError
 from tests.brokers import choose, delete_topics, no_broker, unique
 
 _SHARED_BROKER = "bootstrap_servers"

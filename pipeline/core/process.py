@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pipeline.core.batch import merge
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.deadletter import Letter, LetterWriter
+from pipeline.core.dead_letter import Letter, LetterWriter
 from pipeline.core.decode import Envelope, decode, duplicates_batch, refuse, split
 from pipeline.core.encode import encode_json
-from pipeline.core.envelope import merge
 from pipeline.core.findings import Findings
 from pipeline.core.normalise import has_lifted_traits, identify_message, normalise
 from pipeline.core.origin import Origin, origin_of, without_ours

@@ -14,10 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.core.record import Record, Role
+from pipeline.core.time_window import EVER, Window
 from pipeline.core.timestamps import format_time
-from pipeline.replay.archive import Archive
-from pipeline.replay.filters import EVERY_EVENT, Filters
-from pipeline.window import EVER, Window
+from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
+from pipeline.replay.file_source import Archive
 
 PLANS_TOPIC: Final = "track.replay.plans"
 GROUP_PREFIX: Final = "track-replay."

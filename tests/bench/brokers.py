@@ -8,8 +8,8 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.settings import Settings, load_settings
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.settings.model import Settings, load_settings
 from pipeline.topics import CreateOptions, specs
 from pipeline.wiring import admin, topic_names
 

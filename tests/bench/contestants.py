@@ -12,22 +12,16 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from pipeline.commands.replay.taking import new_owner, take_over
-from pipeline.commands.replay.wiring import make_replay_worker
-from pipeline.commands.replay.working import slot_broker
+from pipeline.core.counts import Tally
 from pipeline.core.record import Record
-from pipeline.core.tally import Tally
-from pipeline.edges.crash_guard import LoneGuard
-from pipeline.edges.heap import tune_memory
-from pipeline.edges.kafka.clients import (
-    consumer_config,
-    producer_config,
-    transactional_config,
-)
+from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
 from pipeline.ports import Session, Trip
-from pipeline.replay.dry_run import Rehearsal
+from pipeline.reconcile.compare.dry_run import Rehearsal
 from pipeline.replay.plan import Part, Plan, PlanRecord, State, Target
-from pipeline.settings import Settings, load_settings
+from pipeline.replay.slot import slot_broker
+from pipeline.replay.takeover import new_owner, take_over
+from pipeline.replay.wiring import make_replay_worker
+from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import (
     WallClock,
     admin,
@@ -38,6 +32,8 @@ from pipeline.wiring import (
     range_reader,
     topic_names,
 )
+from pipeline.worker.memory_tuning import tune_memory
+from pipeline.worker.shared_state import LoneGuard
 
 _BATCH: Final = 1000
 

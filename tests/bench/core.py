@@ -23,7 +23,7 @@ from pipeline.core.process import Processor
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Record
 from pipeline.core.validate import validate
-from pipeline.generate import Generator
+from pipeline.demo.generate import Generator
 from tests.bench.rounds import Contestant, run_rounds, show
 
 _SETTINGS: Final = ContractSettings()

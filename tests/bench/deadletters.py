@@ -20,8 +20,8 @@ from rich.table import Table
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
-from pipeline.edges.kafka import Publisher
-from pipeline.generate import Generator
+from pipeline.demo.generate import Generator
+from pipeline.kafka import Publisher
 from pipeline.wiring import WallClock
 from tests.bench.brokers import PARTITIONS, kafka_with_topics
 from tests.bench.letter_readers import TOPIC

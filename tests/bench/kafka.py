@@ -16,8 +16,8 @@ from typing import Final
 
 from rich.console import Console
 
-from pipeline.edges.kafka import Publisher
-from pipeline.generate import Generator
+from pipeline.demo.generate import Generator
+from pipeline.kafka import Publisher
 from tests.bench.brokers import PARTITIONS, kafka_with_topics
 from tests.bench.rounds import Contestant, run_rounds, show
 

@@ -16,12 +16,12 @@ from typing import Any
 from click.testing import CliRunner
 from confluent_kafka import TopicPartition
 
-from pipeline.cli import cli
-from pipeline.edges.heap import tune_memory
-from pipeline.edges.kafka.errors import Causes
-from pipeline.edges.kafka.reader import CHUNK, make_reader
-from pipeline.settings import load_settings
+from pipeline.cli.main import cli
+from pipeline.kafka.errors import Causes
+from pipeline.kafka.reader import CHUNK, make_reader
+from pipeline.settings.model import load_settings
 from pipeline.wiring import admin
+from pipeline.worker.memory_tuning import tune_memory
 
 TOPIC = "track.dead-letter"
 _KIB = 1024

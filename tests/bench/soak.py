@@ -20,8 +20,8 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.settings import load_settings
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.settings.model import load_settings
 from pipeline.topics import CreateOptions, specs
 from pipeline.wiring import admin, topic_names
 from tests.brokers import set_topic_config

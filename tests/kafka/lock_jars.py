@@ -12,7 +12,7 @@ from typing import Final
 
 from jgo.maven import MavenContext
 
-from pipeline.edges.local_kafka_jars import JARS_FILE, KAFKA_VERSION
+from pipeline.demo.local_kafka.jars import JARS_FILE, KAFKA_VERSION
 
 _LOG4J_VERSION: Final = "2.25.4"
 _ENDPOINTS: Final = (

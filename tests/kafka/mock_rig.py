@@ -9,20 +9,20 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from pipeline.core.commitnote import CommitNote
+from pipeline.core.counts import Tally
+from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
-from pipeline.core.tally import Tally
-from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
-from pipeline.edges.kafka.watch import GroupWatch
+from pipeline.kafka.dependency_monitor import GroupWatch
+from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch, Positions, TopicFacts
-from pipeline.settings import load_settings
+from pipeline.settings.model import load_settings
 from pipeline.topics import TopicNames
 from pipeline.wiring import make_broker
 from tests.brokers import read_topic
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
-from tests.worker.rig import Remembering, processor, work
+from tests.unit.worker.rig import Remembering, processor, work
 
 RECORDS: Final = 6
 GROUP: Final = "g"

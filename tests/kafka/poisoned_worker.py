@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from pipeline.cli import main
+from pipeline.cli.main import main
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 

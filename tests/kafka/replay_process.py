@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.core.record import Role
-from pipeline.exits import Exit
+from pipeline.errors import Exit
 from tests.brokers import read_topic
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 

@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.edges.local_kafka_files import Layout
-from pipeline.edges.local_kafka_ports import HOST, free_port
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.demo.local_kafka.files import Layout
+from pipeline.demo.local_kafka.ports import HOST, free_port
 
 PASSWORD: Final = "p4ss-of-the-worker"  # noqa: S105  of a user that lives as long as a test
 USER: Final = "worker"

@@ -12,20 +12,20 @@ from confluent_kafka.admin._acl import AclOperation
 from confluent_kafka.admin._resource import ResourceType
 
 from pipeline.core.record import Role
-from pipeline.exits import Exit
+from pipeline.errors import Exit
 from pipeline.ports import TopicSpec
 from pipeline.replay.plan import PLANS_TOPIC
-from pipeline.settings import Settings
+from pipeline.settings.model import Settings
 from pipeline.wiring import topic_names
 from tests.brokers import RECENT, Sent, delete_topics, produce
-from tests.cli.program import Ran
-from tests.cli.program import run as run_program
-from tests.docs.shell import commands
-from tests.docs.texts import blocks, text
-from tests.forged import event
+from tests.forged_headers import event
 from tests.kafka.acls import AUDIT, CREATE, TOPIC, WORKER, Right, grants, resource, table
 from tests.kafka.secure import Grant, SecureKafka, variables
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+from tests.system.docs.shell import commands
+from tests.system.docs.texts import blocks, text
+from tests.unit.cli.program import Ran
+from tests.unit.cli.program import run as run_program
 
 pytestmark = pytest.mark.kafka
 

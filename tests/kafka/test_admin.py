@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import KafkaError
 
-from pipeline.edges.kafka import Admin
+from pipeline.kafka import Admin
 from pipeline.ports import TopicSpec, TransportError
 from tests.kafka.mock_cluster import Api, MockCluster
 

@@ -10,12 +10,12 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from pipeline.audit import AuditOptions, AuditResult
-from pipeline.commands.audit import run_audit
+from pipeline.cli.audit import run_audit
+from pipeline.core.time_window import EVER, Window
 from pipeline.core.timestamps import DAY
-from pipeline.exits import Exit
-from pipeline.settings import Settings, load_settings
-from pipeline.window import EVER, Window
+from pipeline.errors import Exit
+from pipeline.reconcile.audit import AuditOptions, AuditResult
+from pipeline.settings.model import Settings, load_settings
 from tests.brokers import (
     RECENT,
     Sent,
@@ -28,10 +28,10 @@ from tests.brokers import (
     read_topic,
     unique,
 )
-from tests.cli.program import Ran
-from tests.cli.program import run as run_program
-from tests.forged import event
+from tests.forged_headers import event
 from tests.kafka.worker_process import Pipeline, terminate
+from tests.unit.cli.program import Ran
+from tests.unit.cli.program import run as run_program
 
 pytestmark = pytest.mark.kafka
 BATCH: Final = b'{"batch": [{"event": "E", "userId": "u"}, {"event": "F", "userId": "u"}, 3]}'

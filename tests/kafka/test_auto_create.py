@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from pipeline.edges.kafka import Admin, Publisher, read_committed
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.exits import Exit
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.errors import Exit
+from pipeline.kafka import Admin, Publisher, read_committed
 from pipeline.ports import TransportError
 from tests.brokers import RECENT, Sent, delete_topics, produce, unique
 from tests.hostile import EVENT

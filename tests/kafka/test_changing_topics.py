@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.core.record import Role
-from pipeline.exits import Exit
+from pipeline.errors import Exit
 from tests.brokers import (
     RECENT,
     Sent,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaException, Producer
 
-from pipeline.settings_client import problem, properties
+from pipeline.settings.client_values import problem, properties
 from tests.kafka.mock_cluster import library
 
 _OF_CODE = "see dedicated API"

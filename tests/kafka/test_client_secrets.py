@@ -13,13 +13,13 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError
 
-from pipeline.edges.kafka.clients import make_consumer
-from pipeline.edges.kafka.config import BatchLimits, SessionConfig
-from pipeline.edges.kafka.errors import Causes, reason
+from pipeline.kafka.clients import make_consumer
+from pipeline.kafka.errors import Causes, reason
+from pipeline.kafka.session_config import BatchLimits, SessionConfig
 from pipeline.ports import RefusedError
-from pipeline.settings_properties import is_secret
-from pipeline.settings_sources import ENDS_IN_FILE
-from tests.cli.test_settings import SECRETS
+from pipeline.settings.client_properties import is_secret
+from pipeline.settings.sources import ENDS_IN_FILE
+from tests.unit.cli.test_settings import SECRETS
 
 _SECRET: Final = "hunter2"  # noqa: S105
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import pytest
 
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.exits import Exit
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.errors import Exit
 from tests.brokers import RECENT, Sent, produce, read_topic, unique
 from tests.hostile import EVENT
 from tests.kafka.worker_process import Pipeline, terminate

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from pipeline.core.record import Record
-from pipeline.demo import examine
-from tests.cli.program import run_process
+from pipeline.demo.check import examine
+from tests.unit.cli.program import run_process
 
 HEADERS = [("dlq.source", b"t/0/1"), ("dlq.reason", b"invalid_json"), ("dlq.reasons", b"[]")]
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 
 from pipeline.core.timestamps import format_time
-from pipeline.deadletters.letter import UNKNOWN
+from pipeline.dlq.dead_letter import UNKNOWN
 from tests.brokers import RECENT, Sent, create_topics, produce
-from tests.cli.program import Ran, run
-from tests.deadletters.foreign import FOREIGN, SENDERS, SENT, TOPIC
+from tests.unit.cli.program import Ran, run
+from tests.unit.dlq.foreign import FOREIGN, SENDERS, SENT, TOPIC
 
 pytestmark = pytest.mark.kafka
 EVENT: Final = b'{"event": "Order Completed", "userId": "u-1"}'

@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import pytest
 
-from pipeline.commands.names import whoami
 from pipeline.core.record import Role
-from pipeline.exits import Exit
+from pipeline.errors import Exit
+from pipeline.identity import whoami
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic, set_topic_config
-from tests.cli.program import Ran
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+from tests.unit.cli.program import Ran
 
 pytestmark = pytest.mark.kafka
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.deadletter import Header
+from pipeline.core.dead_letter import Header
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
-from pipeline.exits import Exit
+from pipeline.errors import Exit
 from pipeline.topics import CreateOptions, ledger_spec
 from tests.brokers import RECENT, Sent, Stored, create_topics, produce, read_topic, set_topic_config
-from tests.cli.program import Ran
 from tests.kafka.worker_process import Pipeline, terminate
+from tests.unit.cli.program import Ran
 
 pytestmark = pytest.mark.kafka
 

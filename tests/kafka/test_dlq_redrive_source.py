@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from pipeline.core.record import Headers
-from pipeline.exits import Exit
+from pipeline.errors import Exit
 from pipeline.replay.plan import PLANS_TOPIC
 from pipeline.topics import CreateOptions, ledger_spec
 from tests.brokers import RECENT, Sent, create_topics, produce, read_topic
-from tests.cli.program import Ran
 from tests.kafka.worker_process import Pipeline
+from tests.unit.cli.program import Ran
 
 pytestmark = pytest.mark.kafka
 

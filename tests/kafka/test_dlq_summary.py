@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from pipeline.commands.dlq import counting
-from pipeline.exits import Exit
+from pipeline.dlq import parallel_summary as counting
+from pipeline.errors import Exit
 from tests.brokers import RECENT, Sent, produce
-from tests.cli.program import Ran
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+from tests.unit.cli.program import Ran
 
 pytestmark = pytest.mark.kafka
 

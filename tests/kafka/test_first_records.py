@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.core.record import Record
-from pipeline.edges.kafka.times import first_records
+from pipeline.kafka.offsets_by_time import first_records
 from pipeline.ports import Ranges
 
 TOPIC = "track.raw"

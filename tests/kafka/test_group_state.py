@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.edges.kafka.group_state import GroupState, Member, without_partitions
+from pipeline.kafka.group_state import GroupState, Member, without_partitions
 from pipeline.ports import Hindrance
 
 

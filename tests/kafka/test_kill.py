@@ -9,8 +9,8 @@ from itertools import islice
 
 import pytest
 
-from pipeline.edges.kafka import Publisher
-from pipeline.generate import Generator
+from pipeline.demo.generate import Generator
+from pipeline.kafka import Publisher
 from tests.brokers import RECENT
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 

@@ -9,12 +9,12 @@ from typing import Final
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from pipeline.core.commitnote import CommitNote
-from pipeline.core.tally import Tally
-from pipeline.edges.kafka.ends import EndOffsets
-from pipeline.edges.kafka.session import KafkaSession
+from pipeline.core.counts import Tally
+from pipeline.core.offset_metadata import CommitNote
+from pipeline.kafka.end_offsets import EndOffsets
+from pipeline.kafka.session import KafkaSession
 from pipeline.ports import Batch, Lag
-from pipeline.settings import load_settings
+from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT

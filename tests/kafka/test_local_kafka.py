@@ -14,8 +14,8 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
-from pipeline.edges import local_kafka
-from pipeline.edges.local_kafka import LocalKafka, LocalKafkaError
+from pipeline.demo.local_kafka import broker as local_kafka
+from pipeline.demo.local_kafka.broker import LocalKafka, LocalKafkaError
 from tests.brokers import Sent, create_topics, no_broker, produce, read_topic, unique
 
 pytestmark = pytest.mark.kafka
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.kafka
 _GONE_S: Final = 30
 _OWNER: Final = """
 import sys
-from pipeline.edges.local_kafka import LocalKafka
+from pipeline.demo.local_kafka.broker import LocalKafka
 kafka = LocalKafka()
 kafka.start()
 print(kafka.pid, kafka.directory, flush=True)
@@ -235,5 +235,5 @@ def _process_and_guard(pid: int) -> list[psutil.Process]:
     broker = psutil.Process(pid)
     guard = broker.parent()
     assert guard is not None
-    assert any("local_kafka_guard" in argument for argument in guard.cmdline())
+    assert any("guard.py" in argument for argument in guard.cmdline())
     return [broker, guard]

@@ -13,9 +13,10 @@ from typing import Final
 
 import pytest
 
-from pipeline.edges import local_kafka_files, local_kafka_jars
-from pipeline.edges.local_kafka import LocalKafka, LocalKafkaError
-from pipeline.edges.local_kafka_jars import JarsError, find_runtime
+from pipeline.demo.local_kafka import files as local_kafka_files
+from pipeline.demo.local_kafka import jars as local_kafka_jars
+from pipeline.demo.local_kafka.broker import LocalKafka, LocalKafkaError
+from pipeline.demo.local_kafka.jars import JarsError, find_runtime
 
 _JARS: Final = {"one-1.0.jar": b"1" * 1_500_000, "two-2.0.jar": b"2" * 300_000}
 _ALTERNATIVES: Final = "or use `docker compose up`, or your own broker with --bootstrap-servers"

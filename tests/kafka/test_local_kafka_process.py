@@ -11,8 +11,8 @@ from typing import Final
 import psutil
 import pytest
 
-from pipeline.edges import local_kafka_process
-from pipeline.edges.local_kafka_process import GuardedProcess
+from pipeline.demo.local_kafka import process as local_kafka_process
+from pipeline.demo.local_kafka.process import GuardedProcess
 
 _GONE_S: Final = 30
 _STUBBORN: Final = """

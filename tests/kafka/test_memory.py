@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 
-from pipeline.edges.local_kafka import LocalKafka
+from pipeline.demo.local_kafka.broker import LocalKafka
 from tests.brokers import RECENT, Sent, produce, unique
 from tests.kafka.worker_process import Pipeline, terminate
 

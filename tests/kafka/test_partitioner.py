@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.core.record import NO_PARTITION
-from pipeline.edges.kafka.partitioner import PartitionMap, murmur2
+from pipeline.kafka.partitioner import PartitionMap, murmur2
 from pipeline.ports import TopicSpec
 from tests.brokers import RECENT, Sent, produce, read_topic
 from tests.hostile import EVENT

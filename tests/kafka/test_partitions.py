@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from pipeline.commands.dlq.ledger_topic import LedgerTopic
 from pipeline.core.record import Role
-from pipeline.edges.kafka import Admin, RangeReader, read_committed
-from pipeline.edges.kafka.positions import StartPositions
+from pipeline.dlq.ledger_topic import LedgerTopic
+from pipeline.kafka import Admin, RangeReader, read_committed
+from pipeline.kafka.start_offsets import StartPositions
 from pipeline.ports import RefusedError, TopicFacts, TransportError
-from pipeline.settings import Settings, load_settings
+from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import session_config
 from tests.kafka.mock_cluster import MockCluster
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.record import INVALID_HEADERS
-from pipeline.edges.kafka import waiting
-from pipeline.edges.kafka.errors import Causes
-from pipeline.edges.kafka.reader import arriving, to_record
+from pipeline.kafka import wait_notices as waiting
+from pipeline.kafka.errors import Causes
+from pipeline.kafka.reader import arriving, to_record
 from pipeline.ports import TransportError
 
 

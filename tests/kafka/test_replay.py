@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.core.origin import ORIGIN
 from pipeline.core.timestamps import format_time
-from pipeline.exits import Exit
+from pipeline.errors import Exit
 from pipeline.ports import TopicSpec
 from pipeline.topics import NO_TIME_LIMIT
 from tests.brokers import (
@@ -26,10 +26,10 @@ from tests.brokers import (
     read_topic,
     set_topic_config,
 )
-from tests.cli.program import Ran, run_process
-from tests.forged import event
+from tests.forged_headers import event
 from tests.kafka.replay_process import begun, forget_offsets, wait_for_records
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
+from tests.unit.cli.program import Ran, run_process
 
 pytestmark = pytest.mark.kafka
 

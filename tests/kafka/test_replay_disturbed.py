@@ -12,12 +12,12 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.core.record import Role
-from pipeline.core.replaynote import read_replay_note
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.exits import Exit
+from pipeline.core.replay_checkpoint import read_replay_note
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.errors import Exit
 from pipeline.ports import TopicSpec
 from tests.brokers import Sent, add_partitions, produce, read_topic
-from tests.forged import event
+from tests.forged_headers import event
 from tests.kafka.replay_process import (
     RECORDS,
     SLOW,

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.exits import Exit
+from pipeline.errors import Exit
 from tests.brokers import RECENT, Sent, delete_records, produce, read_topic
-from tests.cli.program import Ran
-from tests.forged import event
+from tests.forged_headers import event
 from tests.kafka.worker_process import Pipeline, terminate
+from tests.unit.cli.program import Ran
 
 pytestmark = pytest.mark.kafka
 BATCH = b'{"batch": [{"event": "E", "userId": "u"}, {"event": "F", "userId": "u"}, 3]}'

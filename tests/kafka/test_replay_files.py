@@ -12,13 +12,13 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Producer
 
-from pipeline.edges.kafka.partitioner import PartitionMap
-from pipeline.exits import Exit
+from pipeline.errors import Exit
+from pipeline.kafka.partitioner import PartitionMap
 from pipeline.ports import TopicSpec
 from tests.brokers import delete_topics, read_topic
-from tests.cli.program import run
-from tests.forged import event
+from tests.forged_headers import event
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
+from tests.unit.cli.program import run
 
 pytestmark = pytest.mark.kafka
 

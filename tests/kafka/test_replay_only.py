@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.exits import Exit
-from pipeline.replay.corrections import REPLACES
+from pipeline.errors import Exit
+from pipeline.reconcile.compare.corrections import REPLACES
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic
-from tests.cli.program import Ran
-from tests.forged import event
+from tests.forged_headers import event
 from tests.kafka.worker_process import Pipeline, terminate
+from tests.unit.cli.program import Ran
 
 pytestmark = pytest.mark.kafka
 _RULES = {"TRACK_DEFAULT_CURRENCY": "EUR", "TRACK_CURRENCY__EXTRA_CODES": '["XBT"]'}

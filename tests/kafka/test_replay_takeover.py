@@ -10,14 +10,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.commands.replay import executing
-from pipeline.commands.replay.plans_topic import PlansTopic
-from pipeline.edges.kafka import At, ReplayClaim
-from pipeline.exits import Exit
+from pipeline.errors import Exit
+from pipeline.kafka import At, ReplayClaim
 from pipeline.ports import TopicFacts
+from pipeline.replay import runner as executing
 from pipeline.replay.plan import Plan, State
-from pipeline.settings import Settings, load_settings
-from tests.cli.program import environment
+from pipeline.replay.plan_store import PlansTopic
+from pipeline.settings.model import Settings, load_settings
 from tests.kafka.replay_process import (
     LASTING,
     RECORDS,
@@ -31,6 +30,7 @@ from tests.kafka.replay_process import (
     written,
 )
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
+from tests.unit.cli.program import environment
 
 pytestmark = pytest.mark.kafka
 
@@ -165,8 +165,8 @@ def test_interrupted_in_the_proof(pipeline: Pipeline, workers: str) -> None:
     filled(pipeline, 50)
     program = (
         "import os, signal, threading\n"
-        "from pipeline.cli import main\n"
-        "from pipeline.commands.replay import ending\n"
+        "from pipeline.cli.main import main\n"
+        "from pipeline.cli.replay import ending\n"
         "def prove(*_):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    threading.Event().wait(50)\n"

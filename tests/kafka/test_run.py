@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.record import Role
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.exits import Exit
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.errors import Exit
 from tests.brokers import (
     RECENT,
     Sent,
@@ -23,9 +23,9 @@ from tests.brokers import (
     produce,
     read_topic,
 )
-from tests.cli.program import run as run_program
 from tests.hostile import EVENT
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+from tests.unit.cli.program import run as run_program
 
 pytestmark = pytest.mark.kafka
 

@@ -11,18 +11,18 @@ from typing import Final
 import pytest
 from confluent_kafka import KafkaError
 
-from pipeline.edges.kafka.diagnosis import diagnosis
-from pipeline.edges.kafka.errors import Causes
-from pipeline.exits import Exit
-from pipeline.settings import load_settings
+from pipeline.errors import Exit
+from pipeline.kafka.diagnosis import diagnosis
+from pipeline.kafka.errors import Causes
+from pipeline.settings.model import load_settings
 from tests.brokers import RECENT, Sent, produce
-from tests.cli.program import Ran
-from tests.cli.program import run as run_program
-from tests.docs.texts import blocks, table
 from tests.hostile import EVENT
 from tests.kafka.acls import WORKER, grants
 from tests.kafka.secure import OAUTH_USER, PASSWORD, USER, SecureKafka, variables
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+from tests.system.docs.texts import blocks, table
+from tests.unit.cli.program import Ran
+from tests.unit.cli.program import run as run_program
 
 pytestmark = pytest.mark.kafka
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from pipeline.core.commitnote import CommitNote
+from pipeline.core.counts import Tally
+from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
-from pipeline.core.tally import Tally
-from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
+from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch, FencedError, OutcomeUnknownError
-from pipeline.settings import load_settings
+from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT

@@ -14,16 +14,17 @@ from unittest.mock import patch
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from pipeline.core.commitnote import CommitNote
+from pipeline.core.counts import Tally
+from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
-from pipeline.core.tally import Tally
-from pipeline.edges.kafka import transactions, writer
-from pipeline.edges.kafka.bounded import BoundedCalls
-from pipeline.edges.kafka.errors import InstanceFencedError
-from pipeline.edges.kafka.membership import Membership
-from pipeline.edges.kafka.session import KafkaBroker, KafkaSession
+from pipeline.kafka import exactly_once as transactions
+from pipeline.kafka import producer as writer
+from pipeline.kafka.call_timeout import BoundedCalls
+from pipeline.kafka.errors import InstanceFencedError
+from pipeline.kafka.membership import Membership
+from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch, FencedError, OutcomeUnknownError
-from pipeline.settings import load_settings
+from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
@@ -303,7 +304,7 @@ def test_what_the_transactional_id_has_told_holds_for_a_moment(
     other = SimpleNamespace(group_instance_id="w1", member_id="theirs")
     monkeypatch.setattr(found, "_members", lambda: [other])
     now = time.time()
-    monkeypatch.setattr("pipeline.edges.kafka.membership.time.time", lambda: now)
+    monkeypatch.setattr("pipeline.kafka.membership.time.time", lambda: now)
     found.confirm()
     found.ask()
     found.confirm()
@@ -334,7 +335,7 @@ def test_a_client_that_was_not_answered_is_kept_for_a_while(
         made.append(weakref.ref(client))
         return client
 
-    monkeypatch.setattr("pipeline.edges.kafka.membership.make_admin", make)
+    monkeypatch.setattr("pipeline.kafka.membership.make_admin", make)
     config: Any = SimpleNamespace(
         shared={}, group="g", consumer={"group.instance.id": "w1"}, startup_timeout_s=1.0
     )

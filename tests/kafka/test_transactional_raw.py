@@ -11,9 +11,9 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.core.record import Role
-from pipeline.exits import Exit
+from pipeline.errors import Exit
 from pipeline.ports import Lag
-from pipeline.settings import load_settings
+from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import (
     RECENT,
@@ -26,7 +26,7 @@ from tests.brokers import (
     set_topic_config,
 )
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
-from tests.worker.rig import Remembering, make_worker, processor
+from tests.unit.worker.rig import Remembering, make_worker, processor
 
 pytestmark = pytest.mark.kafka
 

@@ -13,12 +13,12 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import KafkaError as K
 
-from pipeline.edges.kafka import KafkaBroker
-from pipeline.edges.kafka.watch import GroupWatch
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.exits import Exit
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.errors import Exit
+from pipeline.kafka import KafkaBroker
+from pipeline.kafka.dependency_monitor import GroupWatch
 from pipeline.ports import Hindrance, RefusedError, Session
-from pipeline.settings import load_settings
+from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import Sent, produce
 from tests.hostile import EVENT

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.edges.kafka import Admin
-from pipeline.edges.kafka.waiting import told
-from pipeline.edges.local_kafka import LocalKafka
-from pipeline.edges.local_kafka_ports import HOST, free_port
-from pipeline.exits import Exit
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.demo.local_kafka.ports import HOST, free_port
+from pipeline.errors import Exit
+from pipeline.kafka import Admin
+from pipeline.kafka.wait_notices import told
 from pipeline.ports import TransportError
 from pipeline.topics import CreateOptions, TopicNames, specs
-from tests.cli.program import run
 from tests.kafka.mock_cluster import Api, MockCluster
+from tests.unit.cli.program import run
 
 pytestmark = pytest.mark.kafka
 

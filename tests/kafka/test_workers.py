@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.core.reasons import Stage
 from pipeline.core.record import Role
-from pipeline.exits import Exit
+from pipeline.errors import Exit
 from tests.brokers import RECENT, Sent, produce, read_topic
 from tests.hostile import EVENT
 from tests.kafka import worker_process
@@ -88,7 +88,11 @@ def test_workers_share_the_work(pipeline: Pipeline) -> None:
     for event in ("starting", "topics", "stopped"):
         told = {line.get("worker") for line in pipeline.lines(event)}
         assert told >= {0, 1}
-    assert {line.get("instance") for line in pipeline.lines("starting")} == {None, "w1-0", "w1-1"}
+    assert {line.get("instance") for line in pipeline.lines("starting")} == {
+        None,
+        "w1-0",
+        "w1-1",
+    }
 
 
 @pytest.mark.slow

@@ -14,12 +14,12 @@ from typing import Any, Final
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
-from pipeline.edges.kafka import Admin
-from pipeline.edges.kafka.admin import Progress
+from pipeline.kafka import Admin
+from pipeline.kafka.admin import Progress
 from pipeline.ports import TransportError
 from pipeline.topics import CreateOptions, TopicNames, specs
 from tests.brokers import read_topic
-from tests.cli.program import Ran, command, environment, run
+from tests.unit.cli.program import Ran, command, environment, run
 
 PATIENCE_S: Final = 60.0
 """For a worker to reach a goal: more means that it hangs."""

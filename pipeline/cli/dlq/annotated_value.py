@@ -1,0 +1,177 @@
+"""A letter's value line by line, with the violations beside the places that they are about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from unicodedata import east_asian_width
+
+from pipeline.core.encode import encode_json
+from pipeline.core.escape import escaped, one_line
+from pipeline.core.json_pointer import ABSENT, find, is_pointer, step_to
+from pipeline.core.masking import masked_event, masked_text
+from pipeline.dlq.dead_letter import DeadLetter
+from pipeline.dlq.event_location import ITEM, locate
+
+_POSITION: Final = re.compile(r"\(byte (\d+)\)")
+_AROUND: Final = 60
+"""Characters that are shown on both sides of a place in text."""
+_LONGEST_TEXT: Final = 4000
+_LONGEST_HEX: Final = 512
+_PER_LINE: Final = 16
+_WIDE: Final = frozenset("WF")
+_FIRST_PRINTABLE, _BEHIND_PRINTABLE = 0x20, 0x7F
+
+
+class Line(NamedTuple):
+    """One line for a terminal, escaped."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+    """What is wrong with what begins in this line."""
+
+
+def marked_value(letter: DeadLetter, *, reveal: bool, as_json: bool) -> list[Line]:
+    """The value: indented JSON, else text, else bytes in hexadecimal; masked unless `reveal`.
+
+    `as_json` allows to decode it here.
+    """
+    value = letter.value
+    if value is None:
+        return [Line("(no value)")]
+    if not value:
+        return [Line("(no bytes)")]
+    if as_json and type(letter.decoded) in {dict, list}:
+        shown = letter.decoded if reveal else masked_event(letter.decoded)
+        return list(_json_lines(shown, _marks(letter)))
+    position = _position(letter)
+    if reveal and not _is_text(value):
+        return list(_hex_lines(value, position))
+    if b"\0" in value:
+        return [Line(f"({len(value)} bytes that are no UTF-8 text; --reveal shows them)")]
+    return list(_text_lines(value, position, reveal=reveal))
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        return "\0" not in value.decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def _position(letter: DeadLetter) -> int | None:
+    """Where reading failed, in bytes; None when no violation says it."""
+    for problem in letter.problems:
+        match = _POSITION.search(problem.detail)
+        if match is not None:
+            return min(int(match[1]), len(letter.value or b""))
+    return None
+
+
+def _marks(letter: DeadLetter) -> dict[str, tuple[str, ...]]:
+    """Pointer into the whole value → notes.
+
+    What is not there is noted at the object that it is missing from.
+    """
+    decoded = letter.decoded
+    located = locate(letter.value or b"", decoded, letter.source)
+    root = "" if located is None or located.envelope is None else ITEM
+    marks: dict[str, tuple[str, ...]] = {}
+    for problem in letter.problems:
+        place, note = _place(decoded, root, problem.pointer), problem.code
+        if not place.endswith(problem.pointer):
+            note = f"{note} {problem.pointer}"
+        if note not in marks.get(place, ()):
+            marks[place] = (*marks.get(place, ()), note)
+    return marks
+
+
+def _place(decoded: Any, root: str, pointer: str) -> str:  # noqa: ANN401  any JSON value
+    """The deepest place that exists; of an item's shared fields, their place in the envelope."""
+    if pointer and not is_pointer(pointer):
+        return root
+    while pointer:
+        for place in (root + pointer, pointer):
+            if find(decoded, place) is not ABSENT:
+                return place
+        pointer = pointer.rpartition("/")[0]
+    return root
+
+
+def _json_lines(value: Any, marks: Mapping[str, Sequence[str]]) -> Iterator[Line]:  # noqa: ANN401
+    """Indented by two spaces."""
+    yield from _lines("", "", value, "", "", marks)
+
+
+def _lines(  # noqa: PLR0913, PLR0917  one for each part of a line
+    indent: str,
+    name: str,
+    value: Any,  # noqa: ANN401  any JSON value
+    pointer: str,
+    comma: str,
+    marks: Mapping[str, Sequence[str]],
+) -> Iterator[Line]:
+    notes = tuple(marks.get(pointer, ()))
+    members: list[tuple[str, str, Any]]
+    if isinstance(value, dict) and value:
+        members = [(_string(key) + ": ", step_to(key), each) for key, each in value.items()]
+        opening, closing = "{", "}"
+    elif isinstance(value, list) and value:
+        members = [("", str(number), each) for number, each in enumerate(value)]
+        opening, closing = "[", "]"
+    else:
+        yield Line(f"{indent}{name}{_string(value)}{comma}", notes)
+        return
+    yield Line(f"{indent}{name}{opening}", notes)
+    last = len(members) - 1
+    for number, (title, step, each) in enumerate(members):
+        behind = "" if number == last else ","
+        yield from _lines(f"{indent}  ", title, each, f"{pointer}/{step}", behind, marks)
+    yield Line(f"{indent}{closing}{comma}")
+
+
+def _string(value: Any) -> str:  # noqa: ANN401  any JSON value
+    return escaped(encode_json(value).decode())
+
+
+def _text_lines(value: bytes, position: int | None, *, reveal: bool) -> Iterator[Line]:
+    """The text, cut when it is long; before it the place where reading failed."""
+
+    def shown(part: bytes) -> str:
+        return part.decode(errors="backslashreplace") if reveal else masked_text(part)
+
+    text = shown(value)
+    before = "" if position is None else shown(value[:position])
+    if position is not None and text.startswith(before):
+        start, end = max(0, len(before) - _AROUND), len(before) + _AROUND
+        first = ("…" if start else "") + one_line(before[start:])
+        yield Line(first + one_line(text[len(before) : end]) + ("…" if end < len(text) else ""))
+        yield Line(" " * _width(first) + "▲", (f"byte {position}",))
+    yield Line(one_line(text[:_LONGEST_TEXT]))
+    if len(text) > _LONGEST_TEXT:
+        yield Line(f"… and {len(text) - _LONGEST_TEXT:,} characters more (--raw writes all)")
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal."""
+    return sum(2 if east_asian_width(character) in _WIDE else 1 for character in text)
+
+
+def _hex_lines(value: bytes, position: int | None) -> Iterator[Line]:
+    """Offsets, bytes and characters, as hexdump does it; from near the place on."""
+    near = max(0, (position or 0) - _LONGEST_HEX // 2)
+    start = near - near % _PER_LINE
+    if start:
+        yield Line(f"… {start:,} bytes before")
+    end = min(len(value), start + _LONGEST_HEX)
+    for first in range(start, end, _PER_LINE):
+        part = value[first : first + _PER_LINE]
+        letters = "".join(
+            chr(byte) if _FIRST_PRINTABLE <= byte < _BEHIND_PRINTABLE else "." for byte in part
+        )
+        here = position is not None and first <= position < first + _PER_LINE
+        notes = (f"byte {position}",) if here else ()
+        yield Line(f"{first:06x}  {part.hex(' '):<47}  {letters}", notes)
+    if end < len(value):
+        yield Line(f"… and {len(value) - end:,} bytes more (--raw writes all)")

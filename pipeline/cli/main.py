@@ -1,0 +1,190 @@
+"""The command `track-pipeline`: its subcommands, and how every failure ends.
+
+Commands are imported only when they are called, so that `transform` needs no Kafka client. A
+failure that a user can do something about is one sentence on standard error and an exit code.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NoReturn
+
+import click
+
+from pipeline import __version__
+from pipeline.cli.command_tree import CommandTree, Listed
+from pipeline.cli.streams import ReaderGoneError, connect_streams, let_go_of_streams
+from pipeline.cli.termination import Terminated, end_as_asked, unwind_on_signals
+from pipeline.core.escape import escaped
+from pipeline.errors import Exit
+
+PROGRAM: Final = "track-pipeline"
+
+
+COMMANDS: Final = {
+    "demo": Listed(
+        "pipeline.cli.demo", "Show the whole road on a real Kafka that it starts itself."
+    ),
+    "transform": Listed("pipeline.cli.transform", "Enrich files of events, without Kafka."),
+    "explain": Listed("pipeline.cli.explain", "Show what each rule does to one event."),
+    "generate": Listed("pipeline.cli.generate", "Make realistic events for tests and benchmarks."),
+    "topics": Listed("pipeline.cli.topics", "Create the topics."),
+    "check": Listed("pipeline.cli.check", "Check settings, broker and topics."),
+    "run": Listed(
+        "pipeline.cli.run", "Run the worker: raw topic in, enriched topic out, exactly once."
+    ),
+    "leave": Listed(
+        "pipeline.cli.leave", "Take the name of a worker that was stopped out of its group."
+    ),
+    "audit": Listed("pipeline.cli.audit", "Prove that every raw event has its one outcome."),
+    "replay": Listed("pipeline.cli.replay", "Run the rules over a window of the raw topic again."),
+    "dlq": Listed("pipeline.cli.dlq", "Look into dead letters, and send them again."),
+}
+"""In the order in which a newcomer meets them."""
+
+CODES: Final = {
+    "pipeline.settings.model.SettingsError": Exit.USAGE,
+    "pipeline.files.lines.UnusableFileError": Exit.USAGE,
+    "pipeline.files.lines.BrokenInputError": Exit.INPUT_OUTPUT,
+    "pipeline.ports.ClientSettingsError": Exit.USAGE,
+    "pipeline.ports.FencedError": Exit.FENCED,
+    "pipeline.ports.DataLossError": Exit.DATA_LOSS,
+    "pipeline.ports.BreakerOpenError": Exit.BREAKER,
+    "pipeline.ports.TransportError": Exit.KAFKA,
+    "pipeline.demo.local_kafka.broker.LocalKafkaError": Exit.KAFKA,
+}
+"""Errors whose text is already the sentence; by name, so that nothing is imported for them."""
+
+
+class Program(CommandTree):
+    """Turns every failure into a sentence and a code."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of this name."""
+        try:
+            return super().get_command(ctx, cmd_name)
+        except Exception as error:
+            raise failure_of(error, ctx) from error
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401  click's
+    ) -> click.Context:
+        """Read the arguments; `--help` and `--version` print here already."""
+        with _as_failures(None):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's
+        """Run a command; whatever it raises ends as Failure."""
+        with _as_failures(ctx):
+            try:
+                result = super().invoke(ctx)
+            except click.exceptions.Exit:
+                sys.stdout.flush()  # fails here, where it can be told, and not when Python exits
+                raise
+            sys.stdout.flush()
+            return result
+
+
+class Failure(click.ClickException):
+    """A sentence for standard error, and the exit code."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click reads it from the object too
+
+    def show(self, file: Any = None) -> None:  # noqa: ANN401  click's
+        """Print each line of the message behind the program's name."""
+        del file
+        if not self.message:
+            return
+        # Only our own line feeds divide it: splitlines() knows others, which a topic may hold.
+        for line in escaped(self.message).split("\n"):
+            with suppress(OSError):  # the exit code tells it where standard error does not
+                click.echo(f"{PROGRAM}: {line}", err=True)
+
+
+_QUIET: Final[dict[type[BaseException], Exit]] = {
+    Terminated: Exit.INTERRUPTED,  # main() ends by the signal itself
+    ReaderGoneError: Exit.READER_GONE,  # as quiet as every program in front of `head`
+}
+"""Errors that end the program without a word."""
+
+
+def code_of(error: BaseException) -> Exit | None:
+    """The exit code of an error whose text is already the sentence; None of others."""
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return next((CODES[name] for name in names if name in CODES), None)
+
+
+@contextmanager
+def _as_failures(ctx: click.Context | None) -> Iterator[None]:
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        raise failure_of(error, ctx) from error
+
+
+def failure_of(error: BaseException, ctx: click.Context | None) -> Failure:
+    """How an error that a command raises ends the program."""
+    if isinstance(error, Failure):
+        return error
+    code = code_of(error)
+    if code is not None:
+        return Failure(str(error), code)
+    quiet = next((code for kind, code in _QUIET.items() if isinstance(error, kind)), None)
+    if quiet is not None:
+        return Failure("", quiet)
+    if isinstance(error, KeyboardInterrupt):
+        return Failure("interrupted", Exit.INTERRUPTED)
+    if isinstance(error, OSError):
+        return Failure(_system_sentence(error), Exit.INPUT_OUTPUT)
+    return _internal(error, ctx)
+
+
+def _system_sentence(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename is not None else reason
+
+
+def _internal(error: BaseException, ctx: click.Context | None) -> Failure:
+    """Name a bug of ours; show the traceback only when it was asked for."""
+    if ctx is not None and ctx.find_root().params.get("traceback"):
+        with suppress(OSError):
+            click.echo(escaped("".join(traceback.format_exception(error))), err=True)
+    text = " ".join(str(error).split())
+    return Failure(
+        f"internal error, {type(error).__name__}: {text}: please report it, with what "
+        f"`{PROGRAM} --traceback …` prints",
+        Exit.INTERNAL,
+    )
+
+
+@click.group(cls=Program, listed=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", prog_name=PROGRAM)
+@click.option("--traceback", is_flag=True, help="Show the traceback of an internal error.")
+def cli(*, traceback: bool) -> None:
+    """Enrich Segment-style track events, exactly once, on Kafka or without it."""
+    del traceback  # read from the context where an error ends
+
+
+def main() -> NoReturn:
+    """Entry point of the program."""
+    connect_streams()
+    unwind_on_signals()
+    try:
+        cli(prog_name=PROGRAM)
+    except OSError:  # click could not write its sentence about wrong usage to standard error
+        sys.exit(Exit.USAGE)
+    finally:
+        let_go_of_streams()
+        end_as_asked()
+    raise AssertionError  # click exits

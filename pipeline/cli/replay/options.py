@@ -1,0 +1,297 @@
+"""What the options of a replay are, and what they mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from pipeline.cli.options import config_file, overwrite_option, received_at_option
+from pipeline.cli.param_types import RATE, SHARE, Parsed
+from pipeline.cli.time_options import asked_at
+from pipeline.core.time_window import FORMS, read_moment
+from pipeline.files.outputs import FileOutput, refuse_output, refuse_redirection
+from pipeline.reconcile.compare.classify import Kind
+from pipeline.reconcile.compare.corrections import read_only
+from pipeline.reconcile.event_filters import Filters, read_value_filter
+from pipeline.replay.window_offsets import EARLIEST, LATEST, Bound, read_bound
+from pipeline.settings.model import Settings
+from pipeline.topic_roles import refuse_role
+from pipeline.wiring import WallClock
+
+_Function = Callable[..., Any]
+_USUAL_SLACK: Final = "1h"
+_USUAL_RATIO: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a replay was asked for; see the help text of each option."""
+
+    settings: Settings
+    start: Bound
+    end: Bound
+    slack_ms: int
+    filters: Filters
+    rate: float | None
+    most: int | None
+    workers: int | None
+    output: str | None
+    into_live: bool
+    identify_live: bool
+    max_invalid_ratio: float | None
+    breaker: bool | None
+    resume: str | None
+    force: bool
+    execute: bool
+    only: frozenset[Kind]
+    dry_run: bool
+    files: tuple[str, ...]
+    received_at: int | None
+    compare: str | None
+    compare_letters: str | None
+    show: int
+    reveal: bool
+    newly_invalid: FileOutput | None
+    spill_dir: Path | None
+    as_json: bool
+
+    @property
+    def needs_kafka(self) -> bool:
+        """Whether anything is read from a topic or written to one."""
+        return not (self.files and self.dry_run) or self.compare is not None
+
+    @property
+    def ratio(self) -> float:
+        """The share of refused events above which a new replay stops."""
+        return _USUAL_RATIO if self.max_invalid_ratio is None else self.max_invalid_ratio
+
+
+def _bound(unbounded: str) -> Parsed[Bound]:
+    return Parsed("bound", lambda text: read_bound(text, unbounded, asked_at()))
+
+
+def _span(text: str) -> int:
+    """A length of time, `90m`, as milliseconds."""
+    now = WallClock().now()
+    try:
+        moment = read_moment(text, now) if text[:1].isdigit() and text[-1:].isalpha() else 0
+    except ValueError:
+        moment = 0
+    if moment <= 0:
+        raise ValueError(f"{text!r} is no length of time, such as 90m, 12h or 1d")
+    return now - moment
+
+
+def _many(flag: str, name: str, help_text: str, kind: Any = str) -> Any:  # noqa: ANN401  click's
+    return click.option(flag, name, type=kind, multiple=True, help=f"{help_text} May be repeated.")
+
+
+WINDOW: Final = (
+    click.option(
+        "--from", "start", type=_bound(EARLIEST), default=EARLIEST, show_default=True,
+        metavar="BOUND",
+        help=f"First record: {FORMS}, earliest, or offsets of partitions such as 0:100,1:200.",
+    ),
+    click.option(
+        "--to", "end", type=_bound(LATEST), default=LATEST, show_default=True, metavar="BOUND",
+        help="End, itself not included: as --from, or latest, which is fixed at once.",
+    ),
+    click.option(
+        "--slack", "slack_ms", type=Parsed("time", _span), default=_USUAL_SLACK, show_default=True,
+        metavar="TIME", help="How late records may be written and still be found by --to.",
+    ),
+)  # fmt: skip
+FILTERS: Final = (
+    _many("--event", "event", "Only events of this name."),
+    _many("--library", "library", "Only of this sender's library: name, or name/version."),
+    _many("--user", "user", "Only of this userId or anonymousId."),
+    _many("--message-id", "message_id", "Only this messageId."),
+    _many(
+        "--value",
+        "value",
+        "Only where POINTER=VALUE, /properties/plan=pro.",
+        Parsed("value", read_value_filter),
+    ),
+)
+FILES: Final = (
+    click.option(
+        "--from-file", "files", multiple=True, metavar="FILE",
+        help="Events of a file instead of the raw topic: NDJSON, .gz, .zst; with --dry-run also - "
+        "for standard input. May be repeated.",
+    ),
+    received_at_option,
+)  # fmt: skip
+SOURCE: Final = (*WINDOW, *FILTERS)
+"""Which raw events: for every command that reads some of them."""
+
+
+def filters_of(given: dict[str, Any]) -> Filters:
+    """Takes the options of `FILTERS` out of what click gives."""
+    return Filters(
+        events=frozenset(given.pop("event")),
+        libraries=frozenset(given.pop("library")),
+        users=frozenset(given.pop("user")),
+        message_ids=frozenset(given.pop("message_id")),
+        values=tuple(given.pop("value")),
+    )
+
+
+EXECUTION: Final = (
+    click.option("--output", metavar="TOPIC", help="Topic of enriched events."),
+    click.option(
+        "--into-live", is_flag=True,
+        help="Write enriched events into the live topic: its readers see them again.",
+    ),
+    click.option(
+        "--identify", "identify_live", type=click.Choice(["live"]), default=None,
+        help="Write identify messages into the live topic: old traits replace new ones.",
+    ),
+    click.option(
+        "--rate", type=RATE, metavar="N", help="Most events a second."
+    ),
+    click.option(
+        "--max", "most", type=click.IntRange(1), metavar="N",
+        help="Most records that are meant; each of several workers has its share.",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(1, 128), metavar="N",
+        help="Processes that share the partitions; fixed once it has begun.  [default: 1]",
+    ),
+    click.option(
+        "--max-invalid-ratio", type=SHARE, metavar="R",
+        help="Stop when more than this share is refused, of 500 events or more, and in the end of "
+        f"any number.  [default: {_USUAL_RATIO}]",
+    ),
+    click.option(
+        "--breaker/--no-breaker", default=None,
+        help="Stop when far more is refused than before in this replay (settings breaker.window "
+        "and breaker.max_rise); everything is processed twice then.  [default: --no-breaker]",
+    ),
+    click.option(
+        "--only", type=Parsed("kinds", read_only), metavar="KINDS",
+        help="Write only what differs from --compare (the live topic, unless another is named): "
+        "changed, newly-valid, missing, or several of them with commas. redriven ones, which a "
+        "redrive may have repaired, are left as they are unless they are named too.",
+    ),
+    click.option("--execute", is_flag=True, help="Do it; without this it only says what it would."),
+    click.option("--resume", metavar="ID", help="Go on with a replay; nothing else is needed."),
+    click.option(
+        "--force", is_flag=True, help="With --resume: under the rules and settings of now."
+    ),
+)  # fmt: skip
+DRY_RUN: Final = (
+    click.option(
+        "--dry-run", is_flag=True, help="Only say what the rules make of it; nothing is written."
+    ),
+    click.option(
+        "--compare", metavar="TOPIC",
+        help="With --dry-run: what would differ from this topic of enriched events; see --only.",
+    ),
+    click.option(
+        "--compare-dead-letters", "compare_letters", metavar="TOPIC",
+        help="The dead letters beside it.  [default: those of the live topic, or of the replay]",
+    ),
+    click.option(
+        "--show", type=click.IntRange(0), default=3, show_default=True,
+        help="Examples of each kind of difference, and of each reason.",
+    ),
+    click.option("--reveal", is_flag=True, help="Show personal data in them."),
+    click.option(
+        "--newly-invalid", metavar="FILE",
+        help="With --compare: write the newly invalid events here, one JSON object per line.",
+    ),
+    overwrite_option,
+    click.option(
+        "--spill-dir", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+        metavar="DIR", help="Folder of temporary files, about 150 bytes for each compared event.",
+    ),
+)  # fmt: skip
+
+JSON: Final = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+
+
+def with_options(*options: Any) -> Callable[[_Function], _Function]:  # noqa: ANN401  click's
+    """Decorate a command with these options, in their order."""
+
+    def decorate(function: _Function) -> _Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def asked(settings: Settings, given: dict[str, Any]) -> Asked:
+    """What the options mean together; UsageError when they do not fit."""
+    meant = filters_of(given)
+    identify_live = given.pop("identify_live") is not None
+    only = given.pop("only") or frozenset()
+    newly_invalid = _newly_invalid(given.pop("newly_invalid"), given)
+    wanted = Asked(
+        settings=settings,
+        filters=meant,
+        identify_live=identify_live,
+        only=only,
+        newly_invalid=newly_invalid,
+        **given,
+    )
+    start, end = wanted.start.time, wanted.end.time
+    if start is not None and end is not None and start >= end:
+        raise click.UsageError("--from must be earlier than --to")
+    if wanted.output is not None and wanted.into_live:
+        raise click.UsageError("--output and --into-live exclude each other")
+    if wanted.output is not None:
+        live = wanted.output == settings.topics.enriched
+        hint = ", or say --into-live" if live else ""
+        refuse_role("--output", wanted.output, settings.topics, hint=hint)
+    wanted = _with_comparison(wanted)
+    if wanted.force and not wanted.resume:
+        raise click.UsageError("--force is for --resume")
+    return wanted
+
+
+def refuse_files(wanted: Asked) -> None:
+    """UnusableFileError when a file would be written to that is read, or must not be replaced."""
+    refuse_redirection(wanted.files)
+    if wanted.newly_invalid is not None:
+        refuse_output(wanted.newly_invalid)
+
+
+def _newly_invalid(name: str | None, given: dict[str, Any]) -> FileOutput | None:
+    """Takes `overwrite` out of what click gives."""
+    overwrite = given.pop("overwrite")
+    if name is None:
+        return None
+    return FileOutput("--newly-invalid", name, (*given["files"], *config_file()), overwrite)
+
+
+def _refuse_for_files(wanted: Asked) -> None:
+    if wanted.resume:
+        raise click.UsageError("--resume knows its files: leave out --from-file")
+    if (wanted.workers or 1) > 1:
+        raise click.UsageError("--workers: files are read by one worker, in their order")
+    if wanted.start.offsets is not None or wanted.end.offsets is not None:
+        raise click.UsageError("--from and --to are times with --from-file")
+
+
+def _with_comparison(wanted: Asked) -> Asked:
+    """What a dry run and a correction run compare with."""
+    if wanted.dry_run and (wanted.execute or wanted.resume):
+        raise click.UsageError("--dry-run writes nothing: leave out --execute and --resume")
+    if wanted.files:
+        _refuse_for_files(wanted)
+    elif wanted.received_at is not None:
+        raise click.UsageError("--received-at is for --from-file: a topic's records have a time")
+    if wanted.only and (wanted.dry_run or wanted.resume):
+        raise click.UsageError("--only is for a new replay: leave out --dry-run and --resume")
+    if wanted.only and wanted.compare is None:
+        wanted = replace(wanted, compare=wanted.settings.topics.enriched)
+    if wanted.compare and not (wanted.dry_run or wanted.only):
+        raise click.UsageError("--compare is for --dry-run and --only")
+    if wanted.newly_invalid and not (wanted.compare or wanted.resume):
+        raise click.UsageError("--newly-invalid is for --compare")
+    return wanted

@@ -1,0 +1,190 @@
+"""`track-pipeline run`: the worker, or several under a supervisor, as a service."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event
+from typing import Final
+
+import click
+import structlog
+
+from pipeline import __version__
+from pipeline.cli.main import Failure, failure_of
+from pipeline.cli.options import with_settings
+from pipeline.cli.param_types import Parsed
+from pipeline.errors import Exit
+from pipeline.ports import CrashGuard, Span
+from pipeline.settings.model import Settings, SettingsError
+from pipeline.settings.names import FLAGS
+from pipeline.wiring import checked_topics, make_broker, make_processor, make_worker
+from pipeline.worker.memory_tuning import tune_memory
+from pipeline.worker.observe import (
+    FleetStatistics,
+    LogMeter,
+    SlotMeter,
+    configure_logging,
+    reporting,
+)
+from pipeline.worker.processes import SIGNALS, Place, WorkerProcesses, follow, inherited_place
+from pipeline.worker.restart_policy import Pauses
+from pipeline.worker.shared_state import CrashBoard, LoneGuard, SharedGuard, SharedMemory
+from pipeline.worker.signals import Signals, stop_on_signals
+from pipeline.worker.supervisor import Supervisor
+
+_RECORD: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
+
+
+def _record(text: str) -> Span:
+    """The coordinates of one raw record."""
+    match = _RECORD.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not topic/partition/offset, such as track.raw/3/1042")
+    offset = int(match["offset"])
+    return Span(match["topic"], int(match["partition"]), offset, offset)
+
+
+@click.command()
+@with_settings(*FLAGS, needs_kafka=True)
+@click.option(
+    "--initial-offset",
+    "start_over",
+    type=click.Choice(["earliest", "latest"]),
+    help="Where to start although the group's offsets are gone; give it once, not in a unit file.",
+)
+@click.option(
+    "--quarantine",
+    "quarantined",
+    type=Parsed("record", _record),
+    metavar="TOPIC/PARTITION/OFFSET",
+    multiple=True,
+    help="A raw record that kills the worker: dead-lettered unread. May be given several times.",
+)
+def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...]) -> None:
+    """Read raw track events, write enriched events and dead letters, exactly once.
+
+    Runs until SIGTERM, SIGINT or SIGHUP: the transaction at hand is finished, then it exits 0. A
+    second signal exits at once; nothing is lost then either.
+    """
+    _check(settings, quarantined)
+    configure_logging(settings.log.format, settings.log.level)
+    place = inherited_place(os.environ)
+    with _end_is_told(place):
+        if place is not None:
+            _run_one_of_several(settings, start_over, quarantined, place)
+        elif settings.workers > 1:
+            _supervise(settings)
+        else:
+            _run_alone(settings, start_over, quarantined)
+
+
+@contextmanager
+def _end_is_told(place: Place | None) -> Iterator[None]:
+    """Log why the program ends, beside the plain sentence, and let a supervisor know."""
+    try:
+        yield
+    except click.exceptions.Exit:
+        raise
+    except Exception as error:
+        failure = failure_of(error, click.get_current_context())
+        log = structlog.stdlib.get_logger("pipeline.worker")
+        code, cause = failure.exit_code, failure.message
+        # The sentence: the traceback of a bug is shown when it is asked for (--traceback).
+        log.error("ended", code=int(code), cause=cause)  # noqa: TRY400
+        if place is None:
+            raise failure from error
+        SharedMemory(place.memory).reason(place.slot).write(cause.encode())
+        raise Failure(f"worker {place.slot}: {cause}", _exit_of(code)) from error
+
+
+def _check(settings: Settings, quarantined: Sequence[Span]) -> None:
+    raw = settings.topics.raw
+    others = sorted({span.topic for span in quarantined} - {raw})
+    if others:
+        raise SettingsError(
+            [f"--quarantine: {', '.join(others)} is not the raw topic, which is {raw}"]
+        )
+
+
+def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence[Span]) -> None:
+    _work(
+        settings,
+        start_over,
+        stop_on_signals(settings.shutdown_grace_s),
+        lambda: LogMeter(settings.stats_interval_s),
+        LoneGuard(quarantined),
+        {"settings": settings.shown()},
+    )
+
+
+def _run_one_of_several(
+    settings: Settings, start_over: str | None, quarantined: Sequence[Span], place: Place
+) -> None:
+    structlog.contextvars.bind_contextvars(worker=place.slot)
+    stop = stop_on_signals(settings.shutdown_grace_s)
+    follow(place.lifeline, stop)
+    memory = SharedMemory(place.memory)
+    figures = memory.figures(place.slot)
+    own = settings.of_worker(place.slot)
+    _work(
+        own,
+        start_over,
+        stop,
+        lambda: SlotMeter(figures, settings.stats_interval_s),
+        SharedGuard(memory, place.slot, quarantined),
+        {"instance": own.instance_id},
+    )
+
+
+def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of several differ
+    settings: Settings,
+    start_over: str | None,
+    stop: Event,
+    make_meter: Callable[[], LogMeter],
+    guard: CrashGuard,
+    about: Mapping[str, object],
+) -> None:
+    log = structlog.stdlib.get_logger("pipeline.worker")
+    processor = make_processor(settings, group=settings.group)
+    log.info("starting", version=__version__, contract=processor.contract, **about)
+    facts = checked_topics(settings, log.warning, stop)
+    if stop.is_set():
+        log.info("stopped")
+        return
+    log.info("topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())})
+    broker = make_broker(settings, facts, start_over)
+    meter = make_meter()
+    tune_memory()
+    try:
+        with reporting(meter, broker.watch):
+            make_worker(settings, broker, processor, meter, guard).run(stop)
+    finally:
+        meter.statistics(lag=None)
+    log.info("stopped")
+
+
+def _supervise(settings: Settings) -> None:
+    log = structlog.stdlib.get_logger("pipeline.supervisor")
+    log.info("starting", version=__version__, workers=settings.workers, settings=settings.shown())
+    memory = SharedMemory.created(settings.workers)
+    slots = range(settings.workers)
+    outcome = Supervisor(
+        settings.workers,
+        WorkerProcesses(memory.descriptor, Signals(SIGNALS)),
+        CrashBoard(memory),
+        FleetStatistics([memory.figures(slot) for slot in slots], settings.stats_interval_s),
+        pauses=Pauses(give_up=settings.max_resets),
+        grace_s=settings.shutdown_grace_s,
+    ).run()
+    if outcome.sentence:
+        raise Failure(outcome.sentence, _exit_of(outcome.code))
+    log.info("stopped")
+    if outcome.code:
+        raise click.exceptions.Exit(outcome.code)
+
+
+def _exit_of(number: int) -> Exit:
+    return next(code for code in Exit if code == number)

@@ -1,0 +1,217 @@
+"""Letters as lines of NDJSON, with all that is needed to send them again, and the way back.
+
+A value that is an object in one line of printable JSON stands in the line as it is, byte for byte,
+so that every JSON tool can read and edit it. Any other value is text, or base64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from pipeline.core.coordinates import NO_ITEM, parse_source
+from pipeline.core.encode import encode_json
+from pipeline.core.masking import masked_text
+from pipeline.core.reasons import Stage
+from pipeline.core.record import INVALID_HEADERS, Headers, Record
+from pipeline.dlq.as_json import facts, masked_letter_value
+from pipeline.dlq.dead_letter import DeadLetter
+from pipeline.dlq.event_location import locate
+from pipeline.dlq.header_formats import read_letter
+from pipeline.dlq.repair import generated_id, has_message_id, with_message_id
+from pipeline.files.lines import Input, TooLong, UnusableFileError
+from pipeline.files.transform import BASE64, UTF_8, as_text
+
+JSON: Final = "json"
+"""The encoding of a value that stands in the line as it is."""
+
+
+class ExportError(UnusableFileError):
+    """A line that is no exported letter; the text says what is wrong with it."""
+
+
+class Text(msgspec.Struct, forbid_unknown_fields=True):
+    """Bytes in a line; `value` is None for none."""
+
+    encoding: str
+    """`utf-8` or `base64`."""
+    value: str | None
+
+
+class NamedText(msgspec.Struct, forbid_unknown_fields=True):
+    """A record header in a line."""
+
+    name: str
+    encoding: str
+    value: str | None
+
+
+class _Line(msgspec.Struct):
+    """What is read of a line; the rest of it is for people and their tools."""
+
+    dead_letter: str
+    """`topic/partition/offset`."""
+    topic_id: str
+    timestamp: int | None
+    """The letter's own, epoch milliseconds."""
+    masked: bool
+    key: Text
+    headers: list[NamedText] | None
+    """None when they can't be read, since a name in them is no text."""
+    sha256: str | None
+    """Of the value as it was exported; None of none, and of a masked one."""
+    encoding: str
+    value: msgspec.Raw
+    generated_message_id: str | None = None
+
+
+class Exported(NamedTuple):
+    """A letter that was read back."""
+
+    letter: DeadLetter
+    """With the value of the line, edited or not; its record names the dead-letter topic.
+
+    An edited event without a message id has the one that the exported event would have got.
+    """
+    topic_id: str
+    """Kafka's, of the dead-letter topic."""
+    masked: bool
+    """Whether personal data was hidden: such a letter can't be sent."""
+    sha256: str | None
+    """Of the value that was exported."""
+
+    @property
+    def edited(self) -> bool:
+        """Whether the value is another one than the exported one."""
+        return not self.masked and _digest(self.letter.value) != self.sha256
+
+
+def line_of(letter: DeadLetter, topic_id: str, *, reveal: bool) -> bytes:
+    """One letter as a line, without its end. Masked unless `reveal`."""
+    record = letter.record
+    value = record.value if reveal else masked_letter_value(letter)
+    encoding, written = _written(letter, value)
+    document: dict[str, Any] = {
+        "dead_letter": f"{record.topic}/{letter.place}",
+        "topic_id": topic_id,
+        "timestamp": record.timestamp,
+        **facts(letter, reveal=reveal),
+        "masked": not reveal,
+        "key": _text(record.key, reveal=reveal),
+        "headers": None
+        if record.headers is INVALID_HEADERS
+        else [_header(name, sent, reveal=reveal) for name, sent in record.headers],
+        "sha256": _digest(record.value) if reveal else None,
+        "generated_message_id": _generated_id(letter) if reveal else None,
+        "encoding": encoding,
+        "value": written,
+    }
+    return encode_json(document)
+
+
+def _text(value: bytes | None, *, reveal: bool) -> Text:
+    if value is None:
+        return Text(UTF_8, None)
+    return Text(*as_text(value)) if reveal else Text(UTF_8, masked_text(value))
+
+
+def _header(name: str, sent: bytes | None, *, reveal: bool) -> NamedText:
+    text = _text(sent, reveal=reveal)
+    return NamedText(name, text.encoding, text.value)
+
+
+def _written(letter: DeadLetter, value: bytes | None) -> tuple[str, str | msgspec.Raw | None]:
+    if value is None:
+        return UTF_8, None
+    encoding, text = as_text(value)
+    # A line end would end the line; what is not printable would drive a terminal.
+    if (
+        encoding == UTF_8
+        and text.isprintable()
+        and text.startswith("{")
+        and text.endswith("}")
+        and letter.stage != Stage.CRASH
+        and type(letter.decoded) is dict
+    ):
+        return JSON, msgspec.Raw(value)
+    return encoding, text
+
+
+def _generated_id(letter: DeadLetter) -> str | None:
+    """None when it has one of its own, or must not be decoded here."""
+    if letter.stage == Stage.CRASH:
+        return None
+    located = locate(letter.value or b"", letter.decoded, letter.source)
+    if located is not None and has_message_id(located.event):
+        return None
+    return generated_id(letter)
+
+
+def _digest(value: bytes | None) -> str | None:
+    return None if value is None else hashlib.sha256(value).hexdigest()
+
+
+def read_letters(source: Input) -> Iterator[Exported]:
+    """The letters of a file, in its order; blank lines are skipped.
+
+    Raises ExportError, which names file and line, and the errors of `lines`.
+    """
+    for lines in source.lines():
+        for line in lines:
+            if isinstance(line, TooLong):
+                raise ExportError(f"{source.name}:{line.number}: {line.why}")
+            if line.text.strip():
+                try:
+                    yield read_line(line.text)
+                except ExportError as error:
+                    raise ExportError(f"{source.name}:{line.number}: {error}") from error
+
+
+def read_line(text: bytes) -> Exported:
+    """One letter; ExportError."""
+    try:
+        line = _decode(text)
+        value = _bytes_of(line.encoding, line.value)
+        key = _decoded(line.key.encoding, line.key.value)
+        headers: Headers = INVALID_HEADERS
+        if line.headers is not None:
+            headers = [(each.name, _decoded(each.encoding, each.value)) for each in line.headers]
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ExportError(f"is no letter that `dlq export` wrote: {error}") from error
+    place = parse_source(line.dead_letter.encode())
+    if place is None or place.item != NO_ITEM:
+        raise ExportError(f"dead_letter {line.dead_letter!r} is not topic/partition/offset")
+    record = Record(value, key, headers, line.timestamp, place.topic, place.partition, place.offset)
+    letter = read_letter(record)
+    if line.generated_message_id is not None and value and _digest(value) != line.sha256:
+        value = with_message_id(letter, value, line.generated_message_id)
+        letter = read_letter(record._replace(value=value))
+    return Exported(letter, line.topic_id, line.masked, line.sha256)
+
+
+_decode: Final = msgspec.json.Decoder(_Line).decode
+_decode_string: Final = msgspec.json.Decoder(str).decode
+
+
+def _bytes_of(encoding: str, value: msgspec.Raw) -> bytes | None:
+    """A string is in the encoding that is named; any other JSON is meant as it stands."""
+    written = bytes(value)
+    if written == b"null":
+        return None
+    if not written.startswith(b'"') or encoding == JSON:
+        return written
+    return _decoded(encoding, _decode_string(written))
+
+
+def _decoded(encoding: str, text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    if encoding == UTF_8:
+        return text.encode()
+    if encoding == BASE64:
+        return b64decode(text, validate=True)
+    raise ValueError(f"encoding {encoding!r} is none of {UTF_8}, {BASE64}, {JSON}")

@@ -1,0 +1,193 @@
+"""What can be told of an event at a glance: who sent it, from where, when, and its properties.
+
+Dead letters and enriched events are told in the same words, as they were sent: what the rules
+change in a good event (a number that came as text, a default currency) is undone here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from pipeline.core.coordinates import Source, parse_source
+from pipeline.core.decode import decode
+from pipeline.core.money import is_set
+from pipeline.core.reasons import Stage, WarningCode
+from pipeline.core.record import Record
+from pipeline.core.timestamps import time_text
+from pipeline.dlq.dead_letter import DeadLetter
+
+LIBRARY: Final = "library"
+LIBRARY_VERSION: Final = "library version"
+EVENT: Final = "event"
+APP_VERSION: Final = "app version"
+PARTITION: Final = "raw partition"
+HOST: Final = "host"
+PAGE: Final = "page"
+HOUR: Final = "hour"
+MEMBER: Final = "member"
+TYPE: Final = "type"
+HOLDER: Final = "holder"
+"""An object whose members can be read; without it nothing is known to be missing in it."""
+
+_DEEPEST: Final = 512
+_MOST_PROPERTIES: Final = 200
+LONGEST: Final = 120
+"""Characters of a name or value that count."""
+_HOUR_LENGTH: Final = len("2026-11-23T02")
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]*)([^?#]*)")
+_TYPES: Final = {
+    str: "text",
+    int: "a number",
+    Decimal: "a number",
+    bool: "true or false",
+    dict: "an object",
+    list: "an array",
+}
+_IDS: Final = ("userId", "anonymousId")
+_WAS: Final = {
+    WarningCode.NUMBER_FROM_STRING.value: "text",
+    WarningCode.ID_STRINGIFIED.value: "a number",
+}
+"""What a value was before the rule of this warning."""
+
+
+class Feature(NamedTuple):
+    """Something that an event has."""
+
+    about: str
+    value: str
+    """Empty: it has nothing there. Of a member and its type its JSON Pointer, of a library version
+    the library, of a page the host."""
+    more: str = ""
+    """The type, the version, or the page's path; empty of all others."""
+
+    @property
+    def text(self) -> str:
+        """Both in one text, for people: nothing reads it back."""
+        if self.about == TYPE:
+            return f"{self.value} is {self.more}"
+        if self.about == LIBRARY_VERSION:
+            return f"{self.value} {self.more or 'without a version'}"
+        return self.value + self.more
+
+    @property
+    def holder(self) -> Feature:
+        """Of a member: the object that it would be in."""
+        return Feature(HOLDER, self.value.rpartition("/")[0])
+
+    def generalises(self, other: Feature) -> bool:
+        """Whether whatever has the other one has this one, by its meaning."""
+        return (self.about, other.about) in _GENERAL and self.value == other.value
+
+
+_GENERAL: Final = frozenset({(LIBRARY, LIBRARY_VERSION), (MEMBER, TYPE), (HOST, PAGE)})
+
+READABLE: Final = Feature(HOLDER, "")
+"""Every event has it whose value can be read."""
+
+
+def of_letter(letter: DeadLetter) -> frozenset[Feature]:
+    """The features of a dead letter's event."""
+    # What has killed a process is not decoded in this one.
+    event = None if letter.stage == Stage.CRASH else letter.event_object
+    time = letter.source_timestamp or letter.failed_at
+    found = {*_place(letter.source, time)}
+    if event is not None:
+        found |= {*_event(event, {})}
+    elif letter.library or letter.event:
+        found |= {*_library(*letter.library.rpartition("/")[::2]), Feature(EVENT, letter.event)}
+    return frozenset(found)
+
+
+def of_good(record: Record) -> frozenset[Feature] | None:
+    """The features of an enriched event, as it was sent; None when it is no enriched event."""
+    event = decode(record.value, _DEEPEST)
+    if type(event) is not dict:
+        return None
+    source = parse_source(dict(record.headers).get("track.source") or b"")
+    return frozenset((*_place(source, record.timestamp or 0), *_event(event, _as_sent(event))))
+
+
+def _as_sent(event: dict[str, Any]) -> dict[str, str]:
+    """Pointer → type that a member had before the rules; empty when it was not there."""
+    enrichment = event.get("enrichment")
+    if type(enrichment) is not dict:
+        return {}
+    was = {}
+    warnings = enrichment.get("warnings")
+    for text in warnings if type(warnings) is list else ():
+        code, _, pointer = str(text).partition(" ")
+        if code in _WAS:
+            was[pointer] = _WAS[code]
+    if enrichment.get("currencyDefaulted") is True:
+        was.setdefault("/properties/currency", "")
+    return was
+
+
+def _place(source: Source | None, time: int) -> Iterator[Feature]:
+    if source is not None:
+        yield Feature(PARTITION, f"{source.topic}/{source.partition}")
+    text = time_text(time) if time > 0 else None
+    if text is not None:
+        yield Feature(HOUR, f"{text[:_HOUR_LENGTH]}:00Z")
+
+
+def _event(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
+    name = event.get("event")
+    yield Feature(EVENT, name[:LONGEST] if type(name) is str else "")
+    context = _object(event.get("context"))
+    library = _object(context.get("library"))
+    yield from _library(_text(library.get("name")), _text(library.get("version")))
+    yield Feature(APP_VERSION, _text(_object(context.get("app")).get("version")))
+    yield from _page(_text(_object(context.get("page")).get("url")))
+    yield from _members(event, was)
+
+
+def _members(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
+    """Ids and properties; null and blank mean "not set", and are left out of good events."""
+    yield READABLE
+    values = {f"/{name}": event[name] for name in _IDS if is_set(event.get(name))}
+    properties = event.get("properties")
+    if type(properties) is dict:
+        yield Feature(HOLDER, "/properties")
+        for name, value in islice(properties.items(), _MOST_PROPERTIES):
+            if is_set(value):
+                values[f"/properties/{_step(name[:LONGEST])}"] = value
+    elif is_set(properties):
+        yield Feature(TYPE, "/properties", _TYPES[type(properties)])
+    types = {pointer: _TYPES[type(value)] for pointer, value in values.items()} | was
+    for pointer, type_name in types.items():
+        if type_name:
+            yield Feature(MEMBER, pointer)
+            yield Feature(TYPE, pointer, type_name)
+
+
+def _step(name: str) -> str:
+    """A name as a step of a JSON Pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _library(name: str, version: str) -> Iterator[Feature]:
+    yield Feature(LIBRARY, name)
+    if name:
+        yield Feature(LIBRARY_VERSION, name, version)
+
+
+def _page(url: str) -> Iterator[Feature]:
+    match = _URL.match(url)
+    host = match[1].lower() if match else ""
+    yield Feature(HOST, host)
+    if match and host:
+        yield Feature(PAGE, host, match[2][:LONGEST])
+
+
+def _object(value: Any) -> dict[str, Any]:  # noqa: ANN401  any JSON value
+    return value if type(value) is dict else {}
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
+    return value[:LONGEST] if type(value) is str else ""

@@ -1,0 +1,55 @@
+"""Reads the ledger of a dead-letter topic: at first all of it, then what has come since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.core.record import Record
+from pipeline.dlq.ledger import Entry, read_entry
+from pipeline.kafka import Admin
+from pipeline.ports import Reader
+from pipeline.settings.model import Settings
+from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
+from pipeline.wiring import admin, range_reader
+
+
+class LedgerTopic:
+    """One ledger, which may grow while it is looked at."""
+
+    def __init__(self, cluster: Admin, reader: Reader, topic: str) -> None:
+        self._cluster = cluster
+        self._reader = reader
+        self._topic = topic
+        self._next: dict[int, int] = {}
+
+    def news(self, *, stable: bool) -> Iterator[Record]:
+        """The records that were not read before; TransportError.
+
+        `stable` ends before the first transaction that is open; else these are waited for.
+        """
+        extents = self._cluster.extents(self._topic, stable=stable)
+        yield from self._reader.read(
+            {
+                (self._topic, number): (max(begin, self._next.get(number, begin)), end)
+                for number, (begin, end) in extents.items()
+            }
+        )
+        # Only now: what was not read to its end is read again.
+        self._next = {number: end for number, (_, end) in extents.items()}
+
+
+def entries_of(settings: Settings, topic: str) -> Iterator[Entry]:
+    """What was done with the letters of a dead-letter topic; nothing when it has no ledger.
+
+    RefusedError when the ledger may not be read, and TransportError.
+    """
+    cluster, ledger = admin(settings), topic + LEDGER_SUFFIX
+    cluster.wait_until_reachable()
+    facts = cluster.topics([ledger])
+    if ledger not in facts:
+        return
+    refuse_forbidden(facts.values(), "READ")
+    for record in LedgerTopic(cluster, range_reader(settings), ledger).news(stable=True):
+        entry = read_entry(record)
+        if entry is not None:
+            yield entry

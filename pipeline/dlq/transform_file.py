@@ -1,0 +1,124 @@
+"""Repairs by a user's Python file: `transform(event, letter)`, `transform_bytes(value, letter)`.
+
+The file runs in a process of its own. So nothing that it does (exit, crash, never return, print)
+ends the command, holds it up for ever, or gets into its output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from pipeline.dlq.child_process import Child, ChildEndedError
+from pipeline.dlq.dead_letter import DeadLetter
+from pipeline.dlq.repair import EventRepair, RepairError, what_happened
+from pipeline.files.lines import UnusableFileError, printable
+
+EVENT_TIMEOUT_S: Final = 10
+_EVENT: Final = "transform"
+_BYTES: Final = "transform_bytes"
+_HASH_DIGITS: Final = 12
+_MOST_ENDS: Final = 3
+"""Letters that end the process, with none repaired in between: all of them would, each after its
+time limit."""
+
+
+def load_transform(path: Path, timeout_s: float = EVENT_TIMEOUT_S) -> FileRepair:
+    """The repair in a Python file, which may take so long for one letter.
+
+    Raises UnusableFileError when the file can't be read, does not run, or has neither function.
+    """
+    try:
+        source = path.read_bytes()  # once: it may be a pipe
+    except OSError as error:
+        raise UnusableFileError(f"{path}: {error.strerror or error}") from error
+    repair = FileRepair(path, source, timeout_s)
+    repair.start()
+    return repair
+
+
+class FileRepair:
+    """See `repair.Repair`. Its process runs until `end`, and again from the next letter on."""
+
+    def __init__(self, path: Path, source: bytes, timeout_s: float) -> None:
+        digest = hashlib.sha256(source).hexdigest()[:_HASH_DIGITS]
+        self.name = f"{printable(path.name)} sha256:{digest}"
+        self._path = path
+        self._timeout_s = timeout_s
+        self._child = Child(_prepare, path, source, self.name)
+        self._ends = 0
+
+    def start(self) -> None:
+        """Run the file; UnusableFileError when it does not do."""
+        try:
+            self._child.start()
+        except ChildEndedError as error:
+            raise UnusableFileError(f"{self._path} does not run: it {error}") from error
+
+    def apply(self, letter: DeadLetter) -> bytes | None:
+        """See `Repair`; UnusableFileError when it seems that every letter ends its process."""
+        self.start()
+        try:
+            changed: bytes | None = self._child.call(letter, self._timeout_s)
+        except ChildEndedError as error:
+            raise self._ended(letter, error) from error
+        except RepairError:
+            self._ends = 0
+            raise
+        if changed != (letter.value or b""):  # else its functions may not have been called
+            self._ends = 0
+        return changed
+
+    def _ended(self, letter: DeadLetter, error: ChildEndedError) -> Exception:
+        self._ends += 1
+        more = " (--transform-timeout)" if error.timed_out else ""
+        text = f"{letter.place}: {self.name} {error}{more}"
+        if self._ends < _MOST_ENDS:
+            return RepairError(text)
+        return UnusableFileError(
+            f"{text}: it is the {_MOST_ENDS}rd dead letter that ends so, and none was repaired in "
+            "between"
+        )
+
+    def end(self) -> None:
+        """End its process."""
+        self._child.end()
+
+
+def _prepare(path: Path, source: bytes, name: str) -> Callable[[DeadLetter], bytes | None]:
+    """In the process: what is done with each letter; UnusableFileError."""
+    repair = EventRepair(name, *_functions(path, source))
+
+    def apply(letter: DeadLetter) -> bytes | None:
+        try:
+            return repair.apply(letter)
+        except RepairError:
+            raise
+        except BaseException as error:  # such as SystemExit: it concerns this letter only, too
+            text = f"{letter.place}: {name} failed: {what_happened(error)}"
+            raise RepairError(text) from error
+
+    return apply
+
+
+def _functions(path: Path, source: bytes) -> list[Any]:
+    """The two functions; None for one that the file does not have."""
+    # A module of its own, that classes can find, and that hides no other one.
+    module = ModuleType(f"{path.stem} (--transform)")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    try:
+        code = compile(source, str(path), "exec", dont_inherit=True)
+        exec(code, module.__dict__)  # noqa: S102  the operator's own file, given by name
+    except BaseException as error:  # sys.exit() too, of a script that was written to be run
+        raise UnusableFileError(f"{path} does not run: {what_happened(error)}") from error
+    functions = [getattr(module, name, None) for name in (_EVENT, _BYTES)]
+    if not any(map(callable, functions)):
+        raise UnusableFileError(
+            f"{path} has neither a function {_EVENT}(event, letter) nor {_BYTES}(value, letter)"
+        )
+    return functions

@@ -1,0 +1,201 @@
+"""Files of events → enriched events and dead letters, without Kafka.
+
+Each line goes through the same `Processor` as a Kafka record; file name and line number stand
+for its coordinates.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import IO, Any, Final, NamedTuple
+
+import msgspec
+
+from pipeline.cli.streams import ReaderGoneError
+from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.encode import encode_json
+from pipeline.core.escape import escaped
+from pipeline.core.process import Processor
+from pipeline.core.record import NO_PARTITION, Output, Record, Role
+from pipeline.files.lines import Input, Line, TooLong
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of the input."""
+
+    lines: int = 0
+    blank: int = 0
+    enriched: int = 0
+    identify: int = 0
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    """Events by reason code."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Events by reason code; not written because a setting says so."""
+    complete: bool = False
+    """Whether everything was read and written."""
+
+    @property
+    def refused(self) -> int:
+        """Dead letters, all reasons together."""
+        return self.dead_letters.total()
+
+    @property
+    def events(self) -> int:
+        """Events of every outcome; a line may hold a batch of them."""
+        return self.enriched + self.refused + self.dropped.total()
+
+    def plain(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {
+            "lines": self.lines,
+            "blank": self.blank,
+            "events": self.events,
+            "enriched": self.enriched,
+            "identify": self.identify,
+            "dead_letters": self.refused,
+            "dropped": self.dropped.total(),
+            "reasons": dict(self.dead_letters.most_common()),
+            "complete": self.complete,
+        }
+
+
+class Target(NamedTuple):
+    """A file to write to, and what to call it when that fails."""
+
+    name: str
+    file: IO[bytes]
+
+    def write(self, pieces: list[bytes]) -> None:
+        """Write lines and let them be seen; an OSError names the file."""
+        with self._named_errors():
+            self.file.write(b"".join(pieces))
+            self.file.flush()
+
+    def close(self) -> None:
+        """Close the file; some file systems only now say that they could not keep it."""
+        with self._named_errors():
+            self.file.close()
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ReaderGoneError:
+            raise
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.name) from error
+
+
+class Options(NamedTuple):
+    """How to transform; times are epoch milliseconds."""
+
+    received_at: int | None
+    """When events were received that do not say it."""
+    now: int
+    for_terminal: bool
+    """Someone looks at the events: escape what would drive the terminal."""
+    on_bug: Callable[[str, Exception], None]
+    """Is told of a line (`file:line`) that our own code failed on."""
+
+
+class Transformer:
+    """Writes what becomes of lines, and counts it."""
+
+    def __init__(
+        self, processor: Processor, events: Target, dead_letters: Target | None, options: Options
+    ) -> None:
+        self.summary = Summary()
+        self._processor = processor
+        self._events = events
+        self._dead_letters = dead_letters
+        self._received_at, self._now, self._for_terminal, self._on_bug = options
+        self._enriched_lines: list[bytes] = []
+        self._dead_lines: list[bytes] = []
+
+    def transform(self, source: Input, on_progress: Callable[[int], None]) -> None:
+        """All lines of one input; `on_progress` is told the position in bytes now and then.
+
+        Raises BrokenInputError or UnusableFileError when the input fails, OSError when writing
+        does; what was read before is written.
+        """
+        for lines in source.lines():
+            for line in lines:
+                self._take(source.name, line)
+            self._flush()
+            on_progress(source.position)
+
+    def _take(self, name: str, line: Line | TooLong) -> None:
+        self.summary.lines += 1
+        if isinstance(line, Line) and (not line.text or line.text.isspace()):
+            self.summary.blank += 1
+            return
+        record = line_record(name, line, self._received_at)
+        try:
+            outputs = self._processor.process(record, self._now)
+        except Exception as error:  # noqa: BLE001  a bug of ours must not lose the line
+            self._on_bug(f"{name}:{line.number}", error)
+            outputs = (self._processor.crashed(record, self._now),)
+        for output in outputs:
+            self._keep(output)
+
+    def _keep(self, output: Output) -> None:
+        summary = self.summary
+        if output.role is Role.DEAD_LETTER:
+            summary.dead_letters[output.reason] += 1
+            if self._dead_letters is not None:
+                self._dead_lines.append(encode_json(dead_letter_line(output)) + b"\n")
+        elif output.role is Role.DROPPED:
+            summary.dropped[output.reason] += 1
+        else:
+            if output.role is Role.IDENTIFY:
+                summary.identify += 1
+            else:
+                summary.enriched += 1
+            text = output.value or b""
+            if self._for_terminal:
+                text = escaped(text.decode()).encode()
+            self._enriched_lines.append(text + b"\n")
+
+    def _flush(self) -> None:
+        if self._enriched_lines:
+            self._events.write(self._enriched_lines)
+            self._enriched_lines = []
+        if self._dead_letters is not None and self._dead_lines:
+            self._dead_letters.write(self._dead_lines)
+            self._dead_lines = []
+
+
+def line_record(name: str, line: Line | TooLong, received_at: int | None) -> Record:
+    """A line as a raw record: file name and line number stand for its coordinates."""
+    value = line.unread if isinstance(line, TooLong) else line.text
+    return Record(value, None, (), received_at, name, NO_PARTITION, line.number)
+
+
+UTF_8: Final = "utf-8"
+BASE64: Final = "base64"
+
+
+def dead_letter_line(letter: Output) -> dict[str, Any]:
+    """One dead letter as JSON values: where it was, why, and its bytes as text."""
+    facts = read_headers(letter.headers)
+    encoding, value = as_text(letter.value or b"")
+    return {
+        "source": facts[Header.SOURCE],
+        "reason": facts[Header.REASON],
+        "reasons": msgspec.json.decode(facts[Header.REASONS]),
+        "stage": facts[Header.STAGE],
+        "encoding": encoding,
+        "value": value,
+    }
+
+
+def as_text(value: bytes) -> tuple[str, str]:
+    """The encoding and the text that give exactly these bytes back."""
+    with suppress(UnicodeDecodeError):
+        return UTF_8, value.decode()
+    # JSON has no bytes: msgspec writes them as base64.
+    return BASE64, str(msgspec.to_builtins(value))

@@ -1,0 +1,239 @@
+"""Looks, beside the worker's loop, at what it depends on: why does it not work?
+
+A client of its own asks, in a thread of its own (`worker.observe.reporter`): the clients of the
+session are neither slowed down nor asked for anything. It asks every ten seconds, at once when one
+of the session's clients has told of an error, and often while something is wrong: only an answer
+shows that it is over, since librdkafka tells errors and never their end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from typing import Any, Final
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from pipeline.core.coordinates import ranges_of
+from pipeline.kafka.clients import make_admin, plain_config
+from pipeline.kafka.diagnosis import diagnosis
+from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.group_state import GIVEN_UP_S, group_state, is_at_rest, without_partitions
+from pipeline.kafka.session_config import SessionConfig
+from pipeline.ports import Hindrance
+
+_EVERY_S: Final = 10.0
+_AGAIN_S: Final = 2.0
+"""While something is wrong."""
+_ANSWER_S: Final = 5.0
+_SOON_S: Final = 1.0
+"""The first answer, when a client has told of an error."""
+_JOINED_S: Final = 5.0
+"""After so long without partitions the group is asked why. One that forms waits three seconds for
+more members (group.initial.rebalance.delay.ms)."""
+_LEFT_OUT_S: Final = 30.0
+"""How long a group may be at rest before a worker that is no member of it begins anew."""
+_LONG_OPEN_S: Final = 60.0
+"""A transaction; some producers have one open at all times, and commit it once a minute."""
+
+
+class GroupWatch:
+    """See `ports.Watch`. The session tells it what it does; that costs it next to nothing."""
+
+    def __init__(self, config: SessionConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config = config
+        self._clock = clock
+        self._clients: tuple[Causes, ...] = ()
+        self._without: float | None = None
+        self._held: frozenset[int] = frozenset()
+        self._at_rest: float | None = None
+        """Since when the group is at rest, and this worker has no partitions."""
+        self._read = 0
+        self._seen = (0, False)
+        self._due = clock() + _JOINED_S
+        self._found: Hindrance | None = None
+        self._behind: dict[int, tuple[int, float]] = {}
+        """Partition with an open transaction → its first offset, and since when it is that one."""
+        self._causes = Causes()
+        self._client: AdminClient | None = None
+        self._asked: Future[Any] | None = None
+        """A question for the group that is not answered yet."""
+
+    # The session's side.
+
+    def opened(self, *clients: Causes) -> None:
+        """A session is being opened; what its clients tell is heard from now on."""
+        self._clients = clients
+        self._without, self._held = None, frozenset()
+
+    def turned(self, held: Collection[int], records: int) -> None:
+        """The session has read so many records of the partitions that it holds."""
+        self._read += records
+        if held:
+            self._without = self._at_rest = None
+        elif self._without is None:
+            self._without = self._clock()
+        self._held = frozenset(held)
+
+    def closed(self) -> None:
+        """There is no session."""
+        self._clients, self._without, self._held = (), None, frozenset()
+        self._at_rest = None
+
+    def is_left_out(self) -> bool:
+        """Whether the group has been at rest for long, while this worker had no partitions."""
+        since = self._at_rest
+        return since is not None and self._clock() - since >= _LEFT_OUT_S
+
+    def is_spare(self) -> bool:
+        """Whether nothing is wrong, and there is no partition for this worker."""
+        return self._found is not None and self._found.harmless
+
+    # The watching thread's side.
+
+    def look(self) -> Hindrance | None:
+        """See `ports.Watch`."""
+        news = self._news()
+        if self._clock() < self._due and not news:
+            return self._found
+        try:
+            self._found = self._look(_SOON_S if news else _ANSWER_S)
+        except Exception as error:  # noqa: BLE001  even a bug must not end the watch in silence
+            self._found = Hindrance(f"asking Kafka what is wrong failed: {_said(error)}")
+        self._due = self._clock() + (_AGAIN_S if self._is_wrong() else _EVERY_S)
+        return self._found
+
+    def _news(self) -> bool:
+        """Whether there is a reason to look at once."""
+        before, self._seen = self._seen, (self._heard(), bool(self._held))
+        if self._is_wrong():
+            return before[1] != self._seen[1]
+        unexplained = self._found is None and self._is_without()
+        return before != self._seen or bool(self._waits_for()) or unexplained
+
+    def _is_wrong(self) -> bool:
+        return self._found is not None and not self._found.harmless
+
+    def _heard(self) -> int:
+        return sum(client.heard for client in self._clients)
+
+    def _waits_for(self) -> str:
+        return next((each.waits_for for each in self._clients if each.waits_for), "")
+
+    def _is_without(self) -> bool:
+        since = self._without
+        return since is not None and self._clock() - since >= _JOINED_S
+
+    def _look(self, timeout_s: float) -> Hindrance | None:
+        read = self._read
+        if self._client is None:
+            self._client = make_admin(plain_config(self._config.shared), self._causes)
+        topic = self._config.raw_topic
+        try:
+            found = self._client.list_topics(topic, timeout=timeout_s).topics[topic]
+        except KafkaException as error:
+            self._client.poll(0)  # the error callback runs only inside poll
+            # When records still come, this client has met the broker at a bad moment.
+            return self._unreachable(error) if self._read == read else None
+        in_the_way = _topic_fault(topic, found) or self._tried_again()
+        if in_the_way is not None:
+            return in_the_way
+        if self._is_without():
+            return self._without_partitions(self._client, len(found.partitions))
+        try:
+            return self._held_back(self._client)
+        except KafkaException:
+            if self._read == read:
+                raise
+            return None  # records still come: as above
+
+    def _tried_again(self) -> Hindrance | None:
+        waits_for = self._waits_for()
+        return Hindrance(waits_for) if waits_for else None
+
+    def _unreachable(self, error: KafkaException) -> Hindrance:
+        why = diagnosis(self._config.shared, self._causes)
+        servers = self._config.shared.get("bootstrap.servers", "")
+        return Hindrance(f"no Kafka broker answers at {servers}{why or f': {_said(error)}'}")
+
+    def _without_partitions(self, client: AdminClient, count: int) -> Hindrance:
+        group = self._config.group
+        if self._asked is None:
+            asked = client.describe_consumer_groups([group], request_timeout=GIVEN_UP_S)
+            self._asked = asked[group]
+        try:
+            described: Any = self._asked.result(_ANSWER_S)
+        except TimeoutError:
+            return Hindrance(
+                f"this worker has no partitions of group {group} yet; the coordinator of the group "
+                "does not answer"
+            )
+        except KafkaException as error:
+            self._asked = None
+            text = str(refusal(kafka_error(error), "asking for the group", group=group) or "")
+            text = text or f"the coordinator of the group does not answer: {_said(error)}"
+            return Hindrance(f"this worker has no partitions of group {group} yet; {text}")
+        self._asked = None
+        state = group_state(described, self._config.raw_topic)
+        if not is_at_rest(state):
+            self._at_rest = None
+        elif self._at_rest is None:
+            self._at_rest = self._clock()
+        return without_partitions(group, self._config.raw_topic, count, state)
+
+    def _held_back(self, client: AdminClient) -> Hindrance | None:
+        """Records behind a transaction that stays open can't be read by anybody."""
+        places = [TopicPartition(self._config.raw_topic, number) for number in self._held]
+        stable = self._ends(client, places, IsolationLevel.READ_COMMITTED)
+        last = self._ends(client, places, IsolationLevel.READ_UNCOMMITTED)
+        now, before = self._clock(), self._behind
+        self._behind = {
+            number: before[number] if before.get(number, (-1, 0))[0] == at else (at, now)
+            for number, at in stable.items()
+            if at < last[number]
+        }
+        stuck = [
+            f"{self._config.raw_topic}/{number} from offset {at} on"
+            for number, (at, since) in sorted(self._behind.items())
+            if now - since >= _LONG_OPEN_S
+        ]
+        if not stuck:
+            return None
+        return Hindrance(
+            "a producer of the raw topic keeps a transaction open, and what is behind its first "
+            f"record can't be read: {', '.join(stuck)}. It ends when that producer ends it, or at "
+            "its transaction.timeout.ms; Kafka's kafka-transactions finds those that hang"
+        )
+
+    @staticmethod
+    def _ends(
+        client: AdminClient, places: list[TopicPartition], level: IsolationLevel
+    ) -> dict[int, int]:
+        if not places:
+            return {}
+        latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        answers = client.list_offsets(
+            dict.fromkeys(places, latest), isolation_level=level, request_timeout=_ANSWER_S
+        )
+        return {place.partition: future.result().offset for place, future in answers.items()}
+
+
+def _topic_fault(topic: str, found: Any) -> Hindrance | None:  # noqa: ANN401  the client's
+    """What the metadata of the raw topic says."""
+    if found.error is not None:
+        sentence = refusal(found.error, f"asking for topic {topic}")
+        return Hindrance(str(sentence or f"topic {topic}: {reason(found.error)}"))
+    leaderless = [number for number, each in found.partitions.items() if each.leader < 0]
+    if not leaderless:
+        return None
+    return Hindrance(
+        f"partitions {ranges_of(leaderless)} of topic {topic} have no leader: the brokers that "
+        "have copies of them are down"
+    )
+
+
+def _said(error: Exception) -> str:
+    return reason(kafka_error(error)) if isinstance(error, KafkaException) else repr(error)

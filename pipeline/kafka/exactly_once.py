@@ -1,0 +1,190 @@
+"""Writing exactly once: the outputs and the offsets in one transaction.
+
+Facts about librdkafka that the code below relies on stand beside it; the failure table is in
+ARCHITECTURE.md.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from pipeline.kafka.errors import Causes, EpochFencedError, LostTrackError, kafka_error, reason
+from pipeline.kafka.producer import STEP_S, Writer
+from pipeline.kafka.session_config import SessionConfig
+from pipeline.ports import AbortableError, FencedError, OutcomeUnknownError, TransportError
+
+_STARTING: Final = "starting transactions"
+_SLOW_S: Final = 2.0
+"""librdkafka has no KIP-890: a late retry of an EndTxn that took longer, or whose connection was
+lost, can touch the next transaction. So the producer is replaced: a new epoch fences it."""
+_OF_THE_GROUP: Final = frozenset(
+    {
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+"""Told by the group, which is asked only when the transactional id was found to be ours."""
+
+
+class TransactionalWriter(Writer):
+    """Making one fences an older one with the same transactional id."""
+
+    def __init__(self, config: SessionConfig, causes: Causes) -> None:
+        self._begun: tuple[float, float] | None = None
+        self._lost = 0
+        self._last: tuple[list[TopicPartition], Any] | None = None
+        """Offsets and generation of the last commit."""
+        self._was_slow = False
+        """So that something of it may still be on its way; until the next transaction."""
+        super().__init__(config, causes)
+
+    def new_producer(self) -> Producer:
+        """It aborts a transaction that an earlier one left open."""
+        producer = self.make_producer()
+        deadline = time.monotonic() + self.config.startup_timeout_s
+        with self.causes.trying() as again:
+            while True:
+                producer.poll(0)  # the error callback runs only inside poll
+                try:
+                    producer.init_transactions(min(STEP_S, self.config.startup_timeout_s))
+                except KafkaException as failure:
+                    error = kafka_error(failure)
+                    known = self.refusal(error, _STARTING)
+                    if known is not None:
+                        raise known from failure
+                    producer.poll(0)
+                    if error.fatal() or not error.retriable() or time.monotonic() > deadline:
+                        raise OutcomeUnknownError(
+                            f"{_STARTING}: {reason(error)}{self.causes.sentence()}"
+                        ) from failure
+                    again(_STARTING, error)
+                else:
+                    return producer
+
+    def start_anew(self) -> None:
+        """See `Writer`; FencedError when another process has taken the transactional id.
+
+        A commit may have been slow since this process was stopped. What it committed may be
+        committed once more, by whatever is still on its way.
+        """
+        if self._was_slow and self._last is not None:
+            error = self._refused(*self._last)
+            known = error and self.refusal(error, "taking the transactional id again")
+            if isinstance(known, EpochFencedError):
+                raise known
+        super().start_anew()
+
+    def begin(self) -> None:
+        """See `ports.Session`."""
+        super().begin()
+        self._was_slow = False
+        try:
+            self.producer.begin_transaction()
+        except KafkaException as error:
+            raise self.failed(error, "beginning a transaction") from error
+        # The wall clock too: the other one stands still while a machine sleeps.
+        self._begun = (time.monotonic(), time.time())
+        self._lost = self.connections.lost
+
+    def commit(self, offsets: list[TopicPartition], consumer: Consumer, generation: Any) -> None:  # noqa: ANN401  the client's opaque group metadata
+        """See `ports.Session`."""
+        del consumer
+        started = time.monotonic()
+        self.retrying(
+            lambda left: self.producer.send_offsets_to_transaction(offsets, generation, left),
+            started + self.config.deadline_s,
+            f"committing the offsets of topic {self.config.raw_topic}",
+        )
+        self.commit_outputs(started)
+        self._last = offsets, generation
+        self._was_slow = time.monotonic() - started > _SLOW_S
+
+    def commit_outputs(self, started: float) -> None:
+        """Commit, without any offsets more; all of it began at `started`, a monotonic time."""
+        try:
+            # A finite time-out, and after it the same call again: -1 is not bounded by
+            # transaction.timeout.ms, and a commit that timed out can't be aborted.
+            deadline = started + self.config.deadline_s
+            self.retrying(self.producer.commit_transaction, deadline, "committing")
+        except AbortableError as error:
+            # Raised by the commit itself, it does not tell that nothing was committed.
+            raise OutcomeUnknownError(str(error)) from error
+        self._ended(started)
+
+    def abort(self) -> None:
+        """See `ports.Session`."""
+        started = time.monotonic()
+        deadline = started + self.config.deadline_s
+        try:
+            self.retrying(self.producer.abort_transaction, deadline, "aborting")
+        except FencedError:
+            raise
+        except TransportError as error:
+            raise OutcomeUnknownError(str(error)) from error
+        self._ended(started)
+
+    def _ended(self, started: float) -> None:
+        """The transaction is over; ending it began at `started`."""
+        self._begun = None
+        self.producer.poll(0)  # the client's log comes only inside poll
+        self.renew |= time.monotonic() - started > _SLOW_S
+        self.renew |= self.connections.lost > self._lost
+
+    def stored_error(self) -> KafkaError | None:
+        """The transaction has failed in the background; ending it tells why, and ends nothing."""
+        try:
+            self.bounded(partial(self.producer.commit_transaction, STEP_S), STEP_S, "committing")
+        except KafkaException as failure:
+            return kafka_error(failure)
+        return None
+
+    def fenced(self, error: FencedError, generation: Any) -> TransportError:  # noqa: ANN401  the client's opaque group metadata
+        """The transactional id tells whether there is another process.
+
+        librdkafka lets a coordinator that has just moved fence every static member at once, by a
+        heartbeat without a member id. A process that really has our name has our transactional id
+        too, and then the first request of a transaction is refused. Nothing is committed here. The
+        old producer asks, also when it is due to be replaced: a new one would take the id.
+        """
+        # What is committed already, in case that the end of its transaction is still on its way.
+        offsets = self._last[0] if self._last else [TopicPartition(self.config.raw_topic, 0, 0)]
+        refused = self._refused(offsets, generation)
+        if refused is not None:
+            known = self.refusal(refused, "asking who has the transactional id")
+            if isinstance(known, EpochFencedError):
+                return known
+        is_ours = refused is None or refused.code() in _OF_THE_GROUP
+        kind = LostTrackError if is_ours else OutcomeUnknownError
+        return kind(f"the coordinator lost track of this member ({error})")
+
+    def _refused(self, offsets: list[TopicPartition], generation: Any) -> KafkaError | None:  # noqa: ANN401  as above
+        """Begin a transaction, send these offsets, and leave it at that: why they are refused."""
+        call = partial(self.producer.send_offsets_to_transaction, offsets, generation, STEP_S)
+        try:
+            self.producer.begin_transaction()
+            self.bounded(call, STEP_S, "asking who has the transactional id")
+        except KafkaException as failure:
+            return kafka_error(failure)
+        return None
+
+    def can_abort(self, error: KafkaError) -> bool:
+        """See `Writer`."""
+        return error.txn_requires_abort()
+
+    def explained(self, known: TransportError, what: str) -> TransportError:
+        """Fenced by the broker for a transaction that took too long: no other process is meant."""
+        if not isinstance(known, EpochFencedError) or self._begun is None:
+            return known
+        open_s = max(time.monotonic() - self._begun[0], time.time() - self._begun[1])
+        if open_s < self.config.transaction_timeout_s:
+            return known
+        return OutcomeUnknownError(
+            f"{what}: the broker ended the transaction, which was open for {open_s:.0f} s, "
+            "longer than transaction_timeout_ms; was this machine paused?"
+        )

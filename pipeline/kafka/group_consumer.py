@@ -1,0 +1,281 @@
+"""The consuming half of a session: collects the records of one transaction.
+
+Rebalance callbacks run only inside `consume()`, and no transaction is open there. What has been
+collected of a partition that is taken away meanwhile is thrown away at once: its next owner
+reads it again, from the committed offset.
+
+Transaction markers and aborted records have offsets, and are never delivered. When the client has
+come to the end of a partition it tells the position behind all of them, as an event in the order of
+the records: everything before that position has been delivered, or never will be.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pipeline.core.offset_metadata import CommitNote
+from pipeline.kafka.clients import is_cooperative
+from pipeline.kafka.consumed_positions import END, Held
+from pipeline.kafka.errors import Causes, in_transaction, is_fatal, reason, refusal
+from pipeline.kafka.missing_offsets import deleted_unread
+from pipeline.kafka.reader import UNREADABLE, to_record, unreadable
+from pipeline.kafka.session_config import SessionConfig
+from pipeline.kafka.start_offsets import Start, StartPositions, created_anew
+from pipeline.kafka.topic_ids import TopicIds
+from pipeline.ports import Batch, OutcomeUnknownError, Positions, TransportError
+
+_LARGEST_CHUNK: Final = 1000
+_FIRST_CHUNK: Final = 50
+"""Until the size of the records is known: 50 of Kafka's usual largest are 50 MB."""
+_OFFSET_GONE: Final = frozenset(
+    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
+)
+
+
+class Collector:
+    """Reads batches from a group's consumer and knows which partitions it holds."""
+
+    def __init__(  # noqa: PLR0913  made in one place
+        self,
+        consumer: Consumer,
+        config: SessionConfig,
+        start: StartPositions,
+        topic_ids: TopicIds,
+        causes: Causes,
+        *,
+        partitions: int,
+    ) -> None:
+        self._consumer = consumer
+        self._topic = config.raw_topic
+        self._limits = config.batch
+        self._start = start
+        self._topic_ids = topic_ids
+        self.topic_id = topic_ids.now()
+        """Of the raw topic when this session began; empty when unknown."""
+        self._causes = causes
+        self._continue_on_data_loss = config.continue_on_data_loss
+        self._timeout_s = config.startup_timeout_s
+        self._partitions = partitions
+        self._cooperative = is_cooperative(config.consumer)
+        self._chunk = _FIRST_CHUNK
+        self._collected: list[Message] = []
+        self._held = Held(self._topic)
+        self._is_assigned = False
+        self._revoked: set[int] = set()
+        self._failure: Exception | None = None
+        self._inherited: list[CommitNote] = []
+        self.closing = False
+        """Partitions that are still given are not taken: asking for their offsets may wait long."""
+        self._lost = 0
+        self.next: Mapping[int, int] = self._held.next
+        """Partition → position behind what was collected, of the partitions that are held."""
+        consumer.subscribe(
+            [self._topic],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
+    def collect(self) -> Batch:
+        """Read until the batch is full by records, bytes or time."""
+        if self._topic_ids.changed_from(self.topic_id):
+            raise created_anew(self._topic, self._start.group)
+        self._collected = []
+        limits, size = self._limits, 0
+        deadline = time.monotonic() + limits.linger_s
+        left = limits.linger_s
+        while left > 0 and size < limits.max_bytes and len(self._collected) < limits.max_records:
+            room = min(self._chunk, limits.max_records - len(self._collected))
+            size += self._take(room, left)
+            left = deadline - time.monotonic()
+        return self._batch()
+
+    def _take(self, room: int, timeout_s: float) -> int:
+        """Take up to `room` messages; their size in bytes."""
+        self._revoked.clear()
+        messages = self._consumer.consume(room, timeout_s)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        if self._causes.fatal is not None:
+            raise self._broken(self._causes.fatal)
+        if self._revoked:
+            messages = self._without_revoked(messages)
+        if self._held.sought:
+            messages = self._held.from_sought(messages)
+        good = [message for message in messages if self._is_record(message)]
+        size = sum(map(len, good))
+        if good:
+            fitting = self._limits.max_bytes * len(good) // max(1, size)
+            self._chunk = max(1, min(_LARGEST_CHUNK, fitting))
+        self._collected += good
+        return size
+
+    def _without_revoked(self, messages: list[Message]) -> list[Message]:
+        """Messages that `consume` had taken before a partition was revoked are its next owner's."""
+        revoked = set(self._revoked)
+        regained = revoked & set(self.next)
+        # An error of the client as a whole has no topic, and a partition number of 0.
+        of_client = [message for message in messages if message.topic() is None]
+        messages = [message for message in messages if message.topic() is not None]
+        if regained and any(message.partition() in revoked for message in messages):
+            # Which of them are from before the loss can't be told: read the partitions anew, from
+            # where they were assigned. Not by a seek: a lost one could not be noticed here.
+            self._assign_again({number: self.next[number] for number in regained})
+            if not self._cooperative:
+                return of_client  # The assignment was made anew as a whole: all others come again.
+        return of_client + [each for each in messages if each.partition() not in revoked]
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        if error.code() == END:
+            self._held.ends[message.partition() or 0] = message.offset() or 0
+            return False
+        if error.code() in _OFFSET_GONE:
+            self._lost_offsets(message)
+            return False
+        known = self._refusal(error)
+        if known is not None:
+            raise known
+        if error.code() in UNREADABLE:
+            raise unreadable(message, error)
+        if is_fatal(error):
+            raise self._broken(error)
+        # Everything else the client mends by itself; should it not, the caller's next call says so.
+        self._causes(error)
+        return False
+
+    def _refusal(self, error: KafkaError) -> TransportError | None:
+        return refusal(error, f"reading topic {self._topic}", group=self._start.group)
+
+    def _broken(self, error: KafkaError) -> TransportError:
+        return self._refusal(error) or OutcomeUnknownError(f"the consumer failed: {reason(error)}")
+
+    def _lost_offsets(self, message: Message) -> None:
+        """Offsets that we must continue from are gone: stop, or go on from what is there."""
+        number = message.partition() or 0
+        if number not in self.next:
+            return  # the client tells it also when the partition has been revoked meanwhile
+        place = TopicPartition(self._topic, number)
+        low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        wanted = self._held.wanted(number, message.offset() or 0, high)
+        self._lost += deleted_unread(
+            place, wanted, low, high, continues=self._continue_on_data_loss
+        )
+        self._held.gone[number] = low
+
+    def _assign_again(self, offsets: Mapping[int, int]) -> None:
+        """Read these partitions from these offsets.
+
+        An eager assignment is made as a whole: everything that was collected of other partitions
+        must be counted in `next`, else it would be read twice.
+        """
+        self._held.next |= offsets
+        places = [TopicPartition(self._topic, number, at) for number, at in offsets.items()]
+        if self._cooperative:
+            self._consumer.incremental_unassign(places)
+            self._consumer.incremental_assign(places)
+        else:
+            self._consumer.assign(
+                [TopicPartition(self._topic, held, at) for held, at in self.next.items()]
+            )
+
+    def _batch(self) -> Batch:
+        records = []
+        last: dict[int, int] = {}
+        message: Any  # the stubs allow None where a record read from Kafka has none
+        for message in self._collected:
+            records.append(to_record(message))
+            last[message.partition()] = message.offset()
+        self._collected = []
+        positions = self._held.behind(last)
+        if self._held.gone:
+            # A partition whose offset was gone can't be sought, only assigned anew.
+            self._assign_again(self._held.gone)
+            self._held.gone = {}
+        inherited, self._inherited = self._inherited, []
+        lost, self._lost = self._lost, 0
+        return Batch(records, positions, inherited, lost)
+
+    def rewind(self, batch: Batch) -> None:
+        """Read the batch again: seek each of its partitions that is still held."""
+        firsts: dict[int, int] = {}
+        for record in batch.records:
+            firsts.setdefault(record.partition, record.offset)
+        for number, offset in self._held.rewind(batch, firsts).items():
+            try:
+                self._consumer.seek(TopicPartition(self._topic, number, offset))
+            except KafkaException as error:
+                raise OutcomeUnknownError(f"could not seek {self._topic}/{number}") from error
+
+    def hold(self, seconds: float) -> None:
+        """Keep the membership; what arrives is thrown away, since nothing of it is committed."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._consumer.pause(self._consumer.assignment())
+            self._take(1, left)
+            self._collected.clear()
+            self._held.ends.clear()
+
+    def committed(self, positions: Positions) -> None:
+        """These positions are committed."""
+        self._held.committed |= {number: at for (_, number), at in positions.items()}
+
+    def done(self) -> Mapping[int, int] | None:
+        """Partition → position behind what is committed, of those that are held.
+
+        None while it is not decided which these are.
+        """
+        return self._held.committed if self._is_assigned else None
+
+    # The callbacks run inside consume() and never raise: an exception there would destroy the
+    # messages that consume() has already taken. What went wrong is raised after it.
+
+    def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        if self.closing:
+            return
+        try:
+            self._refuse_new_partitions(partitions)
+            start = self._start_of(partitions) if partitions else Start([], [], [])
+            self._held.give(start)
+            self._is_assigned = True
+            self._inherited += start.notes
+            assign = consumer.incremental_assign if self._cooperative else consumer.assign
+            assign(start.places)
+        except KafkaException as error:
+            what = f"reading the offsets of topic {self._topic}"
+            self._failure = in_transaction(error, what, group=self._start.group)
+        except TransportError as error:
+            self._failure = error
+        except Exception as error:  # noqa: BLE001  see above
+            self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")
+
+    def _refuse_new_partitions(self, partitions: Sequence[TopicPartition]) -> None:
+        """Where outputs go was decided for the partitions that there were at the start."""
+        grown = [place.partition for place in partitions if place.partition >= self._partitions]
+        if grown:
+            raise OutcomeUnknownError(
+                f"topic {self._topic} has got more partitions than the {self._partitions} that it "
+                "had: starting again, so that outputs go where they belong now"
+            )
+
+    def _start_of(self, partitions: Sequence[TopicPartition]) -> Start:
+        return self._start.of(self._consumer, partitions, self.topic_id)
+
+    def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        try:
+            gone = {place.partition for place in partitions}
+            self._revoked |= gone
+            self._collected = [
+                message for message in self._collected if message.partition() not in gone
+            ]
+            self._held.take_away(gone)
+            self._is_assigned = bool(self.next)
+        except Exception as error:  # noqa: BLE001  see above
+            self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")

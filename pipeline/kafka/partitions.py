@@ -1,0 +1,60 @@
+"""The partitions of a topic: the one place that asks for them.
+
+A metadata answer with an error lists no partitions. To take such an answer for an empty topic
+would let a ledger look empty and a group look new, so whoever needs partitions asks here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Protocol
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin._metadata import ClusterMetadata
+
+from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.ports import OutcomeUnknownError
+
+_STEP_S: Final = 1.0
+_ASK_AGAIN_S: Final = 0.1
+
+
+class MetadataClient(Protocol):
+    """Any client of librdkafka."""
+
+    def list_topics(self, topic: str, timeout: float) -> ClusterMetadata:
+        """Metadata of the cluster and of one topic; KafkaException without an answer."""
+
+
+def partitions_of(
+    client: MetadataClient, topic: str, timeout_s: float, causes: Causes | None = None
+) -> list[int]:
+    """The numbers of a topic's partitions; there is at least one.
+
+    Asks again for up to `timeout_s` while the cluster does not know. Raises RefusedError when the
+    topic does not exist or may not be seen, OutcomeUnknownError when there is no answer in time.
+    """
+    what = f"asking for the partitions of topic {topic}"
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return _asked_once(client, topic, max(0.001, min(_STEP_S, timeout_s)))
+        except KafkaException as failure:
+            error = kafka_error(failure)
+            known = refusal(error, what)
+            if known is not None:
+                raise known from failure
+            if time.monotonic() > deadline:
+                said = causes.sentence() if causes is not None else ""
+                raise OutcomeUnknownError(f"{what}: {reason(error)}{said}") from failure
+        time.sleep(_ASK_AGAIN_S)
+
+
+def _asked_once(client: MetadataClient, topic: str, timeout_s: float) -> list[int]:
+    found = client.list_topics(topic, timeout=timeout_s).topics.get(topic)
+    if found is not None and found.error is not None:
+        raise KafkaException(found.error)
+    if found is None or not found.partitions:
+        # Every topic has a partition: this is no answer yet.
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    return list(found.partitions)

@@ -1,0 +1,110 @@
+"""Plain idempotent writing to a topic, for everything that is not the worker."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Final, Self
+
+from confluent_kafka import KafkaError, KafkaException
+
+from pipeline.core.record import Headers
+from pipeline.kafka.clients import LibrdkafkaConfig, make_producer, plain_config
+from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.wait_notices import RepeatedWait, Say, say_nothing
+from pipeline.ports import TransportError
+
+_FLUSH_S: Final = 60.0
+_STEP_S: Final = 0.5
+_LARGEST: Final = 64 * 1024 * 1024
+
+
+class Publisher:
+    """A context manager; leaving it in good order waits for every record's acknowledgement."""
+
+    def __init__(self, kafka: LibrdkafkaConfig, on_wait: Say = say_nothing) -> None:
+        """`on_wait` is told in a sentence what a longer wait is for."""
+        self._on_wait = on_wait
+        config = {
+            "linger.ms": 20,
+            "compression.type": "lz4",
+            "message.max.bytes": _LARGEST,  # the topic decides what it takes
+            **plain_config(kafka),
+        }
+        self._causes = Causes()
+        self._failed: KafkaError | None = None
+        self._topic = ""
+        self._producer = make_producer(
+            {**config, "enable.idempotence": True, "delivery.report.only.error": True},
+            self._causes,
+            self._on_delivery,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.flush()
+        else:
+            self._producer.purge()
+
+    def _on_delivery(self, error: KafkaError | None, _message: Any) -> None:  # noqa: ANN401
+        if error is not None and self._failed is None:
+            self._failed = error
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        timestamp: int = 0,
+        headers: Headers = (),
+    ) -> None:
+        """Queue one record (timestamp in epoch ms, 0: now); TransportError when one was refused."""
+        self._topic = topic
+        wait = RepeatedWait(self._on_wait)
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, timestamp=timestamp, headers=list(headers) or None
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+                self._raise_if_failed()
+                wait.goes_on(self._unacknowledged)
+            except KafkaException as error:
+                raise self._sentence(kafka_error(error)) from error
+            else:
+                self._producer.poll(0)
+                return
+
+    def flush(self) -> None:
+        """Wait until the broker has acknowledged everything; TransportError when it does not."""
+        wait = RepeatedWait(self._on_wait)
+        while self._producer.flush(_STEP_S):
+            self._raise_if_failed()
+            if wait.goes_on(self._unacknowledged) > _FLUSH_S:
+                raise TransportError(f"after {_FLUSH_S:.0f} s {self._unacknowledged()}")
+        self._raise_if_failed()
+
+    def _unacknowledged(self) -> str:
+        left = len(self._producer)
+        return (
+            f"{left:,} records for topic {self._topic} are not acknowledged yet"
+            f"{self._causes.sentence()}"
+        )
+
+    def _raise_if_failed(self) -> None:
+        if self._failed is not None:
+            raise self._sentence(self._failed)
+
+    def _sentence(self, error: KafkaError) -> TransportError:
+        what = f"writing to topic {self._topic}"
+        return refusal(error, what) or TransportError(
+            f"{what}: {reason(error)}{self._causes.sentence()}"
+        )

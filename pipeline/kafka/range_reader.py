@@ -1,0 +1,106 @@
+"""Reading ranges of partitions: from one offset to another, once, as they were captured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pipeline.core.record import Record
+from pipeline.kafka.clients import LibrdkafkaConfig
+from pipeline.kafka.errors import Causes, in_transaction, kafka_error, reason
+from pipeline.kafka.reader import arriving, make_reader, to_record
+from pipeline.kafka.wait_notices import Say, say_nothing
+from pipeline.ports import DataLossError, TransportError
+
+_OUT_OF_RANGE: Final = frozenset(
+    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001  the client's
+)
+
+
+class RangeReader:
+    """Reads ranges with a consumer that has partitions assigned: no group, no commits.
+
+    Within a range it waits for transactions that are still open, at most `timeout_s` without any
+    progress: their records may belong to what is asked for.
+    """
+
+    def __init__(
+        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: Say = say_nothing
+    ) -> None:
+        """`on_wait` is told in a sentence what a longer wait is for."""
+        self._kafka = kafka
+        self._timeout_s = timeout_s
+        self._on_wait = on_wait
+
+    def read(self, ranges: Mapping[tuple[str, int], tuple[int, int]]) -> Iterator[Record]:
+        """The records from the first offset to the one before the last, of each partition.
+
+        `ranges` maps (topic, partition) to (first offset, end). Each partition is in order;
+        partitions alternate. Raises DataLossError when a range was deleted before it was read,
+        and TransportError when nothing comes any more.
+        """
+        wanted = {place: ends for place, ends in ranges.items() if ends[0] < ends[1]}
+        if not wanted:
+            return
+        causes = Causes()
+        consumer = make_reader(self._kafka, causes)
+        try:
+            consumer.assign([TopicPartition(*place, first) for place, (first, _) in wanted.items()])
+            yield from self._read(consumer, {p: end for p, (_, end) in wanted.items()}, causes)
+        except KafkaException as error:
+            text = f"reading {_names(wanted)}: {reason(kafka_error(error))}{causes.sentence()}"
+            raise TransportError(text) from error
+        finally:
+            consumer.close()
+
+    def _read(
+        self, consumer: Consumer, ends: dict[tuple[str, int], int], causes: Causes
+    ) -> Iterator[Record]:
+        chunks = arriving(consumer, self._timeout_s, causes, lambda: _names(ends), self._on_wait)
+        while ends:
+            for message in next(chunks):
+                error = message.error()
+                if error is None:
+                    record = to_record(message)
+                    _, _, _, _, topic, partition, offset = record
+                    place, behind = (topic, partition), offset + 1
+                else:
+                    place, behind = _place(message), message.offset() or 0
+                    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's
+                        raise _failure(error, place)
+                end = ends.get(place)
+                if end is None:
+                    continue  # fetched before it was told to pause
+                if error is None and behind <= end:
+                    yield record
+                # The last offset of a range need not have a record. What comes behind it, or the
+                # end of what is committed, tells that the range is over.
+                if behind >= end:
+                    del ends[place]
+                    consumer.pause([TopicPartition(*place)])
+
+
+def _place(message: Message) -> tuple[str, int]:
+    topic, partition = message.topic(), message.partition()
+    if topic is None or partition is None:
+        raise _failure(message.error() or KafkaError(KafkaError._FAIL), ("a topic", -1))  # noqa: SLF001
+    return topic, partition
+
+
+def _failure(error: KafkaError, place: tuple[str, int]) -> TransportError:
+    topic, partition = place
+    what = f"reading {topic}/{partition}"
+    if error.code() in _OUT_OF_RANGE:
+        return DataLossError(
+            f"{what}: records were deleted before they could be read; start again for what is left"
+        )
+    return in_transaction(KafkaException(error), what)
+
+
+def _names(places: Mapping[tuple[str, int], object]) -> str:
+    """Some of the places, for a sentence."""
+    names = [f"{topic}/{partition}" for topic, partition in sorted(places)]
+    few = 3
+    return ", ".join(names[:few]) + (f" and {len(names) - few} more" if len(names) > few else "")

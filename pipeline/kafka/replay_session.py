@@ -1,0 +1,280 @@
+"""A session of one slot of a replay: assigned partitions in, transactions out.
+
+A consumer that has joined no group commits whatever it likes: the broker fences nothing by the
+group. Only the transactional id protects. So this process first looks whether it is still the
+owner, by the notes beside the committed offsets, then takes the id, and looks again: an older
+process that wakes up does not win the id back from the one that has taken over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from pipeline.core.counts import Tally
+from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.record import Output
+from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
+from pipeline.core.timestamps import format_time
+from pipeline.kafka.clients import make_admin, make_consumer, plain_config
+from pipeline.kafka.errors import Causes, in_transaction
+from pipeline.kafka.exactly_once import TransactionalWriter
+from pipeline.kafka.range_consumer import BoundedCollector
+from pipeline.kafka.replay_config import Collector, SlotConfig
+from pipeline.kafka.replay_progress import At, ReplayOffsets
+from pipeline.kafka.topic_ids import TopicIds
+from pipeline.ports import (
+    Batch,
+    BreakerOpenError,
+    DataLossError,
+    FencedError,
+    Lag,
+    OutcomeUnknownError,
+    Positions,
+)
+
+_BATCHES_A_SECOND: Final = 5
+"""So many transactions make a rate smooth."""
+_LEAST_EVENTS: Final = 500
+"""Before so many events a share of refused ones says nothing."""
+_WAIT_S: Final = 1.0
+_REASONS: Final = 5
+"""That are named, the most frequent ones."""
+
+
+class ReplayBroker:
+    """Opens sessions of one slot."""
+
+    def __init__(self, config: SlotConfig, on_end: Callable[[], None]) -> None:
+        """`on_end` is called when everything is committed."""
+        self._config = config
+        self._on_end = on_end
+        session = config.session
+        client = make_admin(plain_config(session.shared), Causes())
+        self._topic_ids = TopicIds(client, session.raw_topic, session.startup_timeout_s)
+        offsets = partial(
+            ReplayOffsets,
+            session.shared,
+            session.group,
+            session.raw_topic,
+            session.startup_timeout_s,
+        )
+        self._now, self._stable = offsets(stable=False), offsets(stable=True)
+
+    def open(self) -> ReplaySession:
+        """A new session; FencedError when another process has taken over."""
+        self.owned(stable=False)
+        writer = TransactionalWriter(self._config.session, Causes())
+        try:
+            found = self.owned(stable=True)
+            return ReplaySession(self._config, self, writer, found, self._topic_ids, self._on_end)
+        except BaseException:
+            writer.drop()
+            raise
+
+    def owned(self, *, stable: bool) -> Mapping[int, At]:
+        """Where each partition is; FencedError unless all of them are still this process's."""
+        config = self._config
+        found = (self._stable if stable else self._now).of(config.ranges)
+        for at in found.values():
+            if at.note is not None and at.note.owner != config.owner.token:
+                raise taken_over(config.session.group, at.note)
+        if found.keys() != config.ranges.keys():
+            raise DataLossError(
+                f"group {config.session.group} has lost its offsets while it ran: "
+                "were they deleted? Resume the replay"
+            )
+        return found
+
+
+def taken_over(group: str, note: ReplayNote) -> FencedError:
+    """The sentence for a process that is not the owner any more."""
+    return FencedError(
+        f"{group}: {note.who} has {note.deed} this replay at {format_time(note.since)}; this older "
+        "process stops. What it had committed stays"
+    )
+
+
+class ReplaySession:
+    """See `ports.Session`."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  made in one place
+        self,
+        config: SlotConfig,
+        broker: ReplayBroker,
+        writer: TransactionalWriter,
+        found: Mapping[int, At],
+        topic_ids: TopicIds,
+        on_end: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._topic = config.session.raw_topic
+        self._broker = broker
+        self._writer = writer
+        self._topic_ids = topic_ids
+        self._on_end = on_end
+        self._committed = {number: at.offset for number, at in found.items()}
+        last = newest(at.note for at in found.values())
+        self._number = last.number if last else 0
+        self._totals = last.totals if last else Totals()
+        causes = Causes()
+        self._consumer = _consumer(config, causes)
+        # What reads no topic still commits for the consumer's group.
+        self._collector: Collector = (
+            BoundedCollector(self._consumer, config, causes)
+            if config.collector is None
+            else config.collector()
+        )
+        self._collector.start(self._committed)
+        self._due = 0.0
+        # What is called for every output goes to the writer without a step between.
+        self.send: Callable[[Output], None] = writer.send
+
+    def collect(self) -> Batch:
+        """See `ports.Session`."""
+        if self._topic_ids.changed_from(self._config.topic_id):
+            raise DataLossError(
+                f"topic {self._topic} was deleted and created anew: the replay's offsets are those "
+                "of the old one. Make a new replay"
+            )
+        self._writer.poll(0)
+        self._writer.start_batch()
+        room = self._room()
+        try:
+            records = self._collector.collect(room) if self._is_due() else []
+        except KafkaException as error:
+            what = f"reading topic {self._topic}"
+            raise in_transaction(error, what, group=self._config.session.group) from error
+        positions = {
+            (self._topic, number): at
+            for number, at in self._collector.reached.items()
+            if at != self._committed[number]
+        }
+        if not positions and (not room or self._collector.is_done):
+            self._on_end()
+        return Batch(records, positions)
+
+    def _room(self) -> int:
+        """Records for one transaction."""
+        config, most = self._config, self._config.session.batch.max_records
+        if config.rate is not None:
+            most = max(1, min(most, int(config.rate / _BATCHES_A_SECOND)))
+        return most if config.most is None else min(most, config.most - self._totals.records)
+
+    def _is_due(self) -> bool:
+        """Wait for the rate; False when it takes longer, so that a stop is noticed."""
+        left = self._due - time.monotonic()
+        if left > 0:
+            self._config.stop.wait(min(left, _WAIT_S))
+        return left <= _WAIT_S
+
+    def begin(self) -> None:
+        """See `ports.Session`.
+
+        A producer that is spent is replaced as the whole session is opened: only while this process
+        is the owner, and only if nothing was committed in between.
+        """
+        if self._writer.renew:
+            self._broker.owned(stable=False)
+            self._writer.start_anew()
+            found = self._broker.owned(stable=True)
+            if {number: at.offset for number, at in found.items()} != self._committed:
+                raise OutcomeUnknownError("the committed offsets are not those that were expected")
+        self._writer.begin()
+
+    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+        """See `ports.Session`; beside the offsets goes the replay's own note."""
+        del note
+        committed = self._committed | {number: at for (_, number), at in positions.items()}
+        # What is left out counts once, also when the batch is committed in pieces.
+        left_out = self._collector.left_out if committed == self._collector.reached else 0
+        totals = self._totals.plus(_totals(tally, left_out))
+        self._refuse_too_many(totals, at_end=self._ends_with(committed, totals))
+        owner = self._config.owner
+        metadata = ReplayNote(
+            owner.token, owner.who, owner.since, owner.deed, self._number + 1, totals
+        ).encode()
+        self._writer.commit(
+            [TopicPartition(*place, at, metadata) for place, at in positions.items()],
+            self._consumer,
+            self._consumer.consumer_group_metadata(),
+        )
+        if self._config.rate is not None:
+            events = totals.events - self._totals.events
+            self._due = max(self._due, time.monotonic() - _WAIT_S) + events / self._config.rate
+        self._committed, self._totals, self._number = committed, totals, self._number + 1
+        self._collector.left_out -= left_out
+
+    def _ends_with(self, committed: Mapping[int, int], totals: Totals) -> bool:
+        """Whether this batch is the last one."""
+        most = self._config.most
+        at_end = self._collector.is_done or (most is not None and totals.records >= most)
+        return at_end and committed == self._collector.reached
+
+    def _refuse_too_many(self, totals: Totals, *, at_end: bool) -> None:
+        """While it goes on a share of a few events says nothing; in the end it is the result."""
+        refused, events = totals.refused, totals.events
+        most = self._config.max_invalid_ratio
+        counts = events >= _LEAST_EVENTS or (at_end and self._config.is_only)
+        if counts and refused > events * most:
+            reasons = Counter(totals.dead_letters).most_common(_REASONS)
+            raise BreakerOpenError(
+                f"{refused:,} of {events:,} events would be refused ({refused / events:.1%}), more "
+                f"than --max-invalid-ratio {most:g} tolerates: "
+                f"{', '.join(f'{code} {number}' for code, number in reasons)}. The last batch was "
+                "not written; raise the ratio to go on, or correct the settings"
+            )
+
+    def abort(self) -> None:
+        """See `ports.Session`."""
+        self._writer.abort()
+
+    def rewind(self, batch: Batch) -> None:
+        """See `ports.Session`: everything anew from what is committed."""
+        del batch
+        try:
+            self._collector.start(self._committed)
+        except KafkaException as error:
+            raise OutcomeUnknownError(f"could not go back in {self._topic}") from error
+
+    def hold(self, seconds: float) -> None:
+        """See `ports.Session`."""
+        self._config.stop.wait(seconds)
+
+    def lag(self) -> Lag:
+        """See `ports.Session`; up to the ends of the ranges."""
+        ends = self._config.ranges
+        behind = sum(ends[number][1] - at for number, at in self._committed.items())
+        return Lag(len(self._committed), behind)
+
+    def held(self) -> Collection[int]:
+        """See `ports.Session`: those of its slot."""
+        return self._config.ranges
+
+    def close(self) -> None:
+        """Let both clients go; never raises."""
+        with contextlib.suppress(KafkaException, RuntimeError):
+            self._consumer.close()
+        del self.send
+        self._writer.drop()
+
+
+def _consumer(config: SlotConfig, causes: Causes) -> Consumer:
+    return make_consumer(dict(config.session.consumer), causes)
+
+
+def _totals(tally: Tally, left_out: int) -> Totals:
+    return Totals(
+        tally.records,
+        left_out,
+        tally.enriched,
+        tally.identify,
+        dict(tally.dead_letters),
+        dict(tally.dropped),
+    )

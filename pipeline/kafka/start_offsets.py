@@ -1,0 +1,143 @@
+"""Where a partition is read from when it is assigned.
+
+The committed offset, if there is one. If there is none: a partition whose group has offsets on
+others is new, and is read from its first record. A group without any offset is new too, unless
+the enriched topic already holds events: then the group's offsets have expired
+(`offsets.retention.minutes`), and starting over would enrich everything a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    TopicPartition,
+)
+
+from pipeline.core.offset_metadata import CommitNote, read_note
+from pipeline.core.record import Role
+from pipeline.kafka.clients import make_admin, plain_config
+from pipeline.kafka.committed_offsets import committed
+from pipeline.kafka.errors import Causes
+from pipeline.kafka.partitions import partitions_of
+from pipeline.kafka.reader import read_committed
+from pipeline.kafka.session_config import SessionConfig
+from pipeline.ports import DataLossError
+
+_LATEST: Final = "latest"
+
+
+class Start(NamedTuple):
+    """Where assigned partitions are read from."""
+
+    places: list[TopicPartition]
+    fresh: list[TopicPartition]
+    """Those of them that have no committed offset."""
+    notes: list[CommitNote]
+    """Beside the committed offsets."""
+
+
+class StartPositions:
+    """Decides the first position of assigned partitions.
+
+    `initial_offset` (earliest or latest) is for a new group; `start_over` is the operator's word
+    for a group that has lost its offsets.
+    """
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.group = config.group
+        self._initial_offset = config.initial_offset
+        self._start_over = config.start_over
+        self._kafka = config.shared
+        self._enriched_topic = config.topics[Role.ENRICHED]
+        self._timeout_s = config.startup_timeout_s
+
+    def of(self, consumer: Consumer, assigned: Sequence[TopicPartition], topic_id: str) -> Start:
+        """Where to start; `topic_id` is the topic's now, empty when unknown.
+
+        Raises KafkaException when the broker does not answer, DataLossError when starting over
+        would double events, or when the offsets are those of another topic of the same name.
+        """
+        places = committed(consumer, assigned, self._timeout_s)
+        notes = [note for place in places if (note := read_note(place.metadata))]
+        if topic_id and any(note.topic_id not in {"", topic_id} for note in notes):
+            raise created_anew(places[0].topic, self.group)
+        missing = [place for place in places if place.offset < 0]
+        if not missing:
+            return Start(places, [], notes)
+        start = self._start_of_new(consumer, missing)
+        fresh = [
+            TopicPartition(place.topic, place.partition, self._resolve(consumer, place, start))
+            for place in missing
+        ]
+        known = [place for place in places if place.offset >= 0]
+        return Start(known + fresh, fresh, notes)
+
+    def _start_of_new(self, consumer: Consumer, missing: Sequence[TopicPartition]) -> int:
+        topic = missing[0].topic
+        everywhere = [TopicPartition(topic, number) for number in self._partitions(topic)]
+
+        def is_known() -> bool:
+            places = committed(consumer, everywhere, self._timeout_s)
+            return any(place.offset >= 0 for place in places)
+
+        if self._start_over is None:
+            known = is_known()
+            if not known and self._was_written(consumer):
+                # Asked again: what is written may be another worker's of this group, as new as we.
+                known = is_known()
+                if not known:
+                    raise self._gone(topic)
+            if known:
+                return OFFSET_BEGINNING
+        wanted = self._start_over or self._initial_offset
+        return OFFSET_END if wanted == _LATEST else OFFSET_BEGINNING
+
+    def _gone(self, topic: str) -> DataLossError:
+        return DataLossError(
+            f"group {self.group} has no committed offsets for topic {topic}, but the enriched "
+            "topic already holds events: the offsets have expired, or were deleted together with "
+            "the raw topic, and starting over would double what was enriched. Say once where to "
+            "start: --initial-offset earliest or --initial-offset latest"
+        )
+
+    def _was_written(self, consumer: Consumer) -> bool:
+        """Whether the enriched topic holds, or ever held, an event; aborted ones do not count."""
+        topic, timeout_s = self._enriched_topic, self._timeout_s
+        marks = [
+            consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=timeout_s)
+            for number in self._partitions(topic)
+        ]
+        if all(high == 0 for _, high in marks):
+            return False
+        if any(low > 0 for low, _ in marks):
+            return True
+        records = read_committed(self._kafka, topic, timeout_s, self.group)
+        return next(records, None) is not None
+
+    def _partitions(self, topic: str) -> list[int]:
+        """Asked by a client of its own.
+
+        Asked of the consumer, inside its rebalance callback, it would make the consumer's next
+        callback abort the whole process (confluent-kafka 2.16).
+        """
+        causes = Causes()
+        client = make_admin(plain_config(self._kafka), causes)
+        return partitions_of(client, topic, self._timeout_s, causes)
+
+    def _resolve(self, consumer: Consumer, place: TopicPartition, start: int) -> int:
+        low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        return int(high if start == OFFSET_END else low)
+
+
+def created_anew(topic: str, group: str) -> DataLossError:
+    """The sentence for offsets that belong to a topic which is gone."""
+    return DataLossError(
+        f"topic {topic} was deleted and created anew: the offsets of group {group} are those of "
+        "the old one, and mean nothing in the new one. Where to go on is yours to say: stop all "
+        "workers and set the group's offsets with Kafka's kafka-consumer-groups --reset-offsets"
+    )

@@ -1,0 +1,53 @@
+"""In which way an output is not what it must be: names of places, never an event's content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.decode import decode
+from pipeline.core.json_pointer import differences
+from pipeline.core.reasons import Invalid
+from pipeline.core.record import Output, Record, Role
+from pipeline.reconcile.outputs import WHEN_AND_WHO
+
+_DEEPEST: Final = 512
+_SHOWN: Final = 3
+
+
+def difference(output: Output, found: Record) -> str:
+    """What differs between the output that the rules give and the one that is there."""
+    parts = []
+    if output.value != found.value:
+        parts.append(_of_values(output.value, found.value))
+    if output.key != found.key:
+        parts.append("the key")
+    if output.role is Role.DEAD_LETTER:
+        parts += _of_letters(read_headers(output.headers), read_headers(found.headers))
+    if not parts:
+        parts.append("the headers")
+    return f"differs in {', '.join(parts)}"
+
+
+def _of_values(wanted: bytes | None, found: bytes | None) -> str:
+    one, other = decode(wanted, _DEEPEST), decode(found, _DEEPEST)
+    if type(one) is Invalid or type(other) is Invalid:
+        return "the value"
+    differing = islice(differences(one, other), _SHOWN + 1)
+    pointers = [each.pointer or "/" for each in differing]
+    if not pointers:
+        return "the bytes of the value (it is the same JSON)"
+    more = " and more" if len(pointers) > _SHOWN else ""
+    return f"the value at {', '.join(pointers[:_SHOWN])}{more}"
+
+
+def _of_letters(wanted: dict[str, str], found: dict[str, str]) -> Iterator[str]:
+    for name in sorted(wanted.keys() | found.keys()):
+        if name in WHEN_AND_WHO or wanted.get(name) == found.get(name):
+            continue
+        if name == Header.REASON:
+            yield f"{name} ({found.get(name)} instead of {wanted.get(name)})"
+        else:
+            yield name

@@ -1,0 +1,1 @@
+"""What would be different under the rules of now: dry runs, differences, corrections."""

@@ -1,0 +1,72 @@
+"""The topic of plans: of each replay the newest record counts, unless it was cancelled."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.identity import whoami
+from pipeline.kafka import Admin, Publisher
+from pipeline.ports import RefusedError, TopicSpec
+from pipeline.replay.plan import PLANS_TOPIC, Plan, PlanRecord, State, read_plan
+from pipeline.settings.model import Settings, SettingsError
+from pipeline.topics import refuse_forbidden
+from pipeline.wiring import WallClock, admin, range_reader, told_on_standard_error
+
+_CONFIG: Final = {"cleanup.policy": "compact"}
+_CANCELLED: Final = ".cancelled"
+
+
+class PlansTopic:
+    """Of one cluster. Every method raises TransportError with a sentence."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cluster: Admin = admin(settings)
+
+    def create(self, replication: int) -> None:
+        """Create the topic, unless there is one."""
+        if PLANS_TOPIC not in self._cluster.topics([PLANS_TOPIC]):
+            self._cluster.create([TopicSpec(PLANS_TOPIC, 1, replication, _CONFIG)])
+
+    def all(self) -> dict[str, PlanRecord]:
+        """Id → what is known of the replay, oldest first; none when there is no topic."""
+        facts = self._cluster.topics([PLANS_TOPIC])
+        if PLANS_TOPIC not in facts:
+            return {}
+        refuse_forbidden(facts.values(), "READ")
+        extents = self._cluster.extents(PLANS_TOPIC, stable=True)
+        ranges = {(PLANS_TOPIC, number): ends for number, ends in extents.items()}
+        plans: dict[str, PlanRecord] = {}
+        for record in range_reader(self._settings).read(ranges):
+            read = read_plan(record.value)
+            if read is not None:
+                known = plans.get(read.plan.id)
+                # A process that has read the plan before may note another state afterwards.
+                if known is None or known.state is not State.CANCELLED:
+                    plans[read.plan.id] = read
+        return dict(sorted(plans.items(), key=lambda item: item[1].plan.created_at))
+
+    def one(self, id_: str) -> PlanRecord:
+        """The plan of this id; SettingsError when there is none."""
+        plans = self.all()
+        if id_ not in plans:
+            known = f"; there are {', '.join(list(plans)[-3:])}" if plans else "; there are none"
+            raise SettingsError([f"no replay has the id {id_} (track-pipeline replay list){known}"])
+        return plans[id_]
+
+    def note(self, plan: Plan, state: State) -> PlanRecord:
+        """Write down that a replay is in this state now."""
+        record = PlanRecord(plan, state, WallClock().now(), whoami())
+        with Publisher(self._settings.kafka, told_on_standard_error) as publisher:
+            # The topic is compacted: under a key of its own a cancellation is never replaced.
+            suffix = _CANCELLED if state is State.CANCELLED else ""
+            publisher.send(PLANS_TOPIC, record.encode(), f"{plan.id}{suffix}".encode())
+        return record
+
+
+def refuse_ended(record: PlanRecord) -> None:
+    """RefusedError when there is nothing to go on with."""
+    if record.state is State.CANCELLED:
+        raise RefusedError(
+            f"replay {record.plan.id} was cancelled by {record.by}: make a new one instead"
+        )

@@ -1,0 +1,4 @@
+"""Every setting with its meaning, and where values come from: file, environment, flags.
+
+May import `core`.
+"""

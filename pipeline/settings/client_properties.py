@@ -1,0 +1,205 @@
+"""Properties of the Kafka client that pass through the settings, and those that must not."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails
+
+from pipeline.settings.client_values import problem as client_problem
+from pipeline.settings.servers import SERVERS, servers_problem
+
+_FIXED: Final = "exactly-once delivery depends on it, so it is fixed"
+OWNED: Final = {
+    "group.id": "set `group` instead",
+    "group.instance.id": "set `instance_id` instead",
+    "transactional.id": "it is made of `transactional_id_prefix`, `group` and `instance_id`",
+    "transaction.timeout.ms": "set `transaction_timeout_ms` instead",
+    "auto.offset.reset": "`initial_offset` and `on_data_loss` decide where to start",
+    "enable.auto.commit": _FIXED,
+    "auto.commit.interval.ms": _FIXED,
+    "auto.commit.enable": _FIXED,
+    "enable.auto.offset.store": _FIXED,
+    "enable.partition.eof": _FIXED,
+    "isolation.level": _FIXED,
+    "enable.idempotence": _FIXED,
+    "acks": _FIXED,
+    "request.required.acks": _FIXED,
+    "delivery.report.only.error": _FIXED,
+    "allow.auto.create.topics": "topics are created by `track-pipeline topics create` only",
+    "partitioner": "the output partition follows the input's, as the contract says",
+}
+"""librdkafka properties that the delivery guarantee decides, and what to do instead."""
+
+MASK: Final = "********"
+_SECRET = re.compile(r"^sasl\b|^ssl\b|pass|secret|token|credential|key\.pem", re.IGNORECASE)
+_IN_URL = re.compile(r"//[^/@]*@")
+"""Name and password before a host."""
+_NO_SECRETS: Final = frozenset(
+    {
+        "enable.sasl.oauthbearer.unsecure.jwt",
+        "enable.ssl.certificate.verification",
+        "sasl.kerberos.keytab",
+        "sasl.kerberos.min.time.before.relogin",
+        "sasl.kerberos.principal",
+        "sasl.kerberos.service.name",
+        "sasl.mechanism",
+        "sasl.mechanisms",
+        "sasl.oauthbearer.assertion.algorithm",
+        "sasl.oauthbearer.assertion.claim.aud",
+        "sasl.oauthbearer.assertion.claim.exp.seconds",
+        "sasl.oauthbearer.assertion.claim.iss",
+        "sasl.oauthbearer.assertion.claim.jti.include",
+        "sasl.oauthbearer.assertion.claim.nbf.seconds",
+        "sasl.oauthbearer.assertion.claim.sub",
+        "sasl.oauthbearer.assertion.file",
+        "sasl.oauthbearer.assertion.jwt.template.file",
+        "sasl.oauthbearer.assertion.private.key.file",
+        "sasl.oauthbearer.client.credentials.client.id",
+        "sasl.oauthbearer.client.id",
+        "sasl.oauthbearer.extensions",
+        "sasl.oauthbearer.grant.type",
+        "sasl.oauthbearer.metadata.authentication.type",
+        "sasl.oauthbearer.method",
+        "sasl.oauthbearer.scope",
+        "sasl.oauthbearer.sub.claim.name",
+        "sasl.oauthbearer.token.endpoint.url",
+        "sasl.username",
+        "ssl.ca.certificate.stores",
+        "ssl.ca.location",
+        "ssl.ca.pem",
+        "ssl.certificate.location",
+        "ssl.certificate.pem",
+        "ssl.cipher.suites",
+        "ssl.crl.location",
+        "ssl.curves.list",
+        "ssl.endpoint.identification.algorithm",
+        "ssl.engine.id",
+        "ssl.engine.location",
+        "ssl.key.location",
+        "ssl.keystore.location",
+        "ssl.providers",
+        "ssl.sigalgs.list",
+    }
+)
+"""Properties of TLS and logins that may be shown. All others may not: a password whose property
+is misspelled is a password too."""
+
+ALLOW_UNVERIFIED_TLS: Final = "allow_unverified_tls"
+_VERIFICATION: Final = {
+    "enable.ssl.certificate.verification": frozenset({"true", "t", "1"}),
+    "ssl.endpoint.identification.algorithm": frozenset({"https"}),
+}
+"""Property → the values with which the broker's certificate and its name are checked."""
+_UNVERIFIED: Final = (
+    "turns the verification of the broker's certificate off, so that anyone could pose as "
+    f"the broker: remove it, or say that it is meant with {ALLOW_UNVERIFIED_TLS} = true"
+)
+
+
+def _read(value: object, info: ValidationInfo) -> object:
+    """The properties of a table as text; ValidationError with every wrong one."""
+    if not isinstance(value, dict):
+        return value
+    table = str(info.field_name)
+    properties = {name: _as_text(given) for name, given in value.items()}
+    wrong = {
+        name: cause
+        for name, text in properties.items()
+        if (cause := _problem(table, name, text)) is not None
+    }
+    if not info.data.get(ALLOW_UNVERIFIED_TLS):
+        wrong |= dict.fromkeys(_unverified(properties), _UNVERIFIED)
+    for name in SERVERS & properties.keys() - wrong.keys():
+        cause = servers_problem(properties[name] or "", properties.get("security.protocol"))
+        wrong |= {} if cause is None else {name: cause}
+    if wrong:
+        raise ValidationError.from_exception_data(
+            "Properties",
+            [
+                InitErrorDetails(
+                    type="value_error", loc=(name,), input=None, ctx={"error": ValueError(cause)}
+                )
+                for name, cause in wrong.items()
+            ],
+        )
+    return properties
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def _problem(table: str, name: str, text: str | None) -> str | None:
+    if name in OWNED:
+        return f"can't be set as a client property: {OWNED[name]}"
+    if text is None:
+        return "must be text, a number, true or false"
+    return client_problem(table, name, text)
+
+
+def _unverified(properties: Mapping[str, str | None]) -> Iterator[str]:
+    for name, values in _VERIFICATION.items():
+        value = properties.get(name)
+        if value is not None and value.strip().lower() not in values:
+            yield name
+
+
+Properties = Annotated[dict[str, str], BeforeValidator(_read)]
+"""librdkafka properties by their own dotted names."""
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of a property must not be shown."""
+    return name not in _NO_SECRETS and bool(_SECRET.search(name))
+
+
+def masked(properties: Mapping[str, str]) -> dict[str, str]:
+    """The properties with each secret value replaced."""
+    return {
+        name: MASK if is_secret(name) else _IN_URL.sub(f"//{MASK}@", value)
+        for name, value in properties.items()
+    }
+
+
+def weaknesses(shared: Mapping[str, str], *own: Mapping[str, str]) -> list[str]:
+    """A sentence for each property that weakens a connection, to warn of at the start.
+
+    `shared` are the properties of every client, `own` those of single ones, which win.
+    """
+    clients = [shared, *({**shared, **properties} for properties in own)]
+    found = {
+        f"{name} is {client[name]}: who the broker is, is not verified; anyone on the way can "
+        "pose as it"
+        for client in clients
+        for name in _unverified(client)
+    }
+    found |= {
+        f"the login to {server} is not encrypted (security.protocol is SASL_PLAINTEXT): events, "
+        "and what the login sends, can be read on the way; SASL_SSL encrypts them"
+        for client in clients
+        for server in _sent_in_clear(client)
+    }
+    return sorted(found)
+
+
+def _sent_in_clear(client: Mapping[str, str]) -> Iterator[str]:
+    """Servers to which a login goes unencrypted over a network."""
+    if client.get("security.protocol", "").lower() == "sasl_plaintext":
+        servers = client.get("bootstrap.servers", "").split(",")
+        yield from (server for server in map(str.strip, servers) if not _is_here(server))
+
+
+def _is_here(server: str) -> bool:
+    host = server.rpartition("://")[2]
+    host = (host.rpartition(":")[0] or host).strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in {"", "localhost"}

@@ -1,0 +1,148 @@
+"""What a worker does, counted and logged."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import Final
+
+import structlog
+
+from pipeline.core.coordinates import ranges_of
+from pipeline.core.counts import Tally
+from pipeline.core.record import Record
+from pipeline.ports import Hindrance, Lag, Session, Trip
+from pipeline.worker.observe.stalls import Hindrances
+from pipeline.worker.observe.statistics import Figures, StatisticsLog
+
+_CRASHES_SHOWN: Final = 10
+"""Tracebacks of our own bugs per interval; the count is always complete."""
+_LAG_EVERY_S: Final = 2.0
+_LAG_LASTS_S: Final = 10.0
+"""After so long without a turn of the loop nothing is known of the lag any more."""
+
+
+class LogMeter:
+    """Counts what the worker does and logs it; see `ports.Meter`.
+
+    The worker's thread counts, another one reports: what both use is used under a lock.
+    """
+
+    def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = structlog.stdlib.get_logger("pipeline.worker")
+        self._statistics = StatisticsLog(interval_s, clock)
+        self._hindrances = Hindrances(clock)
+        self._lock = threading.RLock()
+        self._clock = clock
+        self._cpu = time.process_time()
+        self._total = Tally()
+        self._counts: Counter[str] = Counter()
+        self._crashes = 0
+        self._lag: Lag | None = None
+        self._looked = clock() - _LAG_EVERY_S
+        self._held: frozenset[int] = frozenset()
+        self._trip: Trip | None = None
+
+    def committed(self, tally: Tally) -> None:
+        """See `ports.Meter`."""
+        with self._lock:
+            self._total.add(tally)
+
+    def tick(self, session: Session) -> None:
+        """See `ports.Meter`."""
+        if self._clock() - self._looked >= _LAG_EVERY_S:
+            self._look(session.lag())
+
+    def _look(self, lag: Lag | None) -> None:
+        with self._lock:
+            self._lag, self._looked = lag, self._clock()
+
+    def report(self) -> None:
+        """Log what is due at the end of an interval; any thread may call it, at any time."""
+        with self._lock:
+            if not self._statistics.is_due():
+                return
+            fresh = self._clock() - self._looked < _LAG_LASTS_S
+            self.statistics(self._lag if fresh else None)
+            self._hindrances.repeat()
+            if self._trip is not None:
+                self.tripped(self._trip)
+
+    def waits(self, hindrance: Hindrance | None) -> None:
+        """What a watch has found to be in the way."""
+        with self._lock:
+            self._hindrances.waits(hindrance)
+
+    def holding(self, partitions: Collection[int]) -> None:
+        """See `ports.Meter`."""
+        now = frozenset(partitions)
+        if now == self._held:
+            return
+        for event, changed in (("revoked", self._held - now), ("assigned", now - self._held)):
+            if changed:
+                self._log.info(event, partitions=ranges_of(changed), held=len(now))
+        self._held = now
+
+    def recovering(self, how: str, error: Exception, attempt: int) -> None:
+        """See `ports.Meter`."""
+        with self._lock:
+            self._counts["resets"] += 1
+            self._look(None)  # what it held may be others' by now
+            self._log.warning("recovering", how=how, cause=str(error), attempt=attempt)
+            self._hindrances.reset(str(error))
+
+    def recovered(self) -> None:
+        """See `ports.Meter`."""
+        with self._lock:
+            self._hindrances.works()
+
+    def crashed(self, record: Record, error: Exception) -> None:
+        """See `ports.Meter`. The frames are logged, the message is not: it may quote the event."""
+        self._crashes += 1
+        if self._crashes <= _CRASHES_SHOWN:
+            frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
+            self._log.error(
+                "processing_error",
+                source=f"{record.topic}/{record.partition}/{record.offset}",
+                error=type(error).__name__,
+                frames="".join(frames),
+            )
+
+    def isolated(self, record: Record, cause: str) -> None:
+        """See `ports.Meter`."""
+        source = f"{record.topic}/{record.partition}/{record.offset}"
+        self._log.error("record_isolated", source=source, cause=cause)
+
+    def narrowing(self, records: int, cause: str) -> None:
+        """See `ports.Meter`."""
+        self._log.warning("narrowing", records=records, cause=cause)
+
+    def lost(self, records: int) -> None:
+        """See `ports.Meter`."""
+        with self._lock:
+            self._counts["lost"] += records
+
+    def tripped(self, trip: Trip) -> None:
+        """See `ports.Meter`; told again in each interval, since nothing but a person ends it."""
+        self._trip = trip
+        self._log.error("breaker_open", message=trip.sentence(), **trip._asdict())
+
+    def statistics(self, lag: Lag | None) -> None:
+        """Log the interval's line and begin the next interval."""
+        with self._lock:
+            self._crashes = 0
+            self._statistics.write(self.figures(lag))
+
+    def figures(self, lag: Lag | None) -> Figures:
+        """What was done since the start; under the lock."""
+        total, counts = self._total, Counter(self._counts)
+        counts["consumed"] = total.records
+        counts["enriched"] = total.enriched
+        counts["identify"] = total.identify
+        counts["cpu_us"] = int((time.process_time() - self._cpu) * 1e6)
+        for kind, reasons in (("dead_lettered", total.dead_letters), ("dropped", total.dropped)):
+            counts.update({f"{kind}.{reason}": number for reason, number in reasons.items()})
+        return Figures(counts, lag)

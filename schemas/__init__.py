@@ -1,0 +1,1 @@
+"""The published schemas, and the program that writes them."""

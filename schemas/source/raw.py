@@ -1,0 +1,140 @@
+"""What is read: the raw track event, and the batch envelope around several (contract §2, §3)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Literal
+
+from pydantic import Field
+
+from pipeline.core.findings import JsonObject
+from pipeline.core.validate import TRACK
+from schemas.source.values import (
+    ANONYMOUS_ID,
+    CONTEXT,
+    EVENT,
+    INTEGRATIONS,
+    OPTIONAL,
+    PROPERTIES,
+    REVENUE,
+    USER_ID,
+    VALUE,
+    Amount,
+    AmountText,
+    Anything,
+    ContextObject,
+    CurrencyText,
+    EmptyArray,
+    NotSet,
+    NumericId,
+    Object,
+    Schema,
+    SentTime,
+    Text,
+    has,
+    ref,
+)
+
+_USABLE_ID: Final[Schema] = {"anyOf": [ref(Text), ref(NumericId)]}
+
+
+class RawProperties(Object):
+    """The properties of an event as sent. All but the reserved ones are kept untouched."""
+
+    revenue: Amount | AmountText | NotSet = Field(
+        OPTIONAL, description=REVENUE, examples=[19.99, "$19.99", -5]
+    )
+    currency: CurrencyText | NotSet | Anything = Field(
+        OPTIONAL,
+        description="Currency of the revenue, in ISO 4217 format. If this is not set, the revenue "
+        "is assumed to be in US dollars. Without a revenue anything else is kept, with warning "
+        "`currency_invalid`.",
+        examples=["EUR", "usd"],
+    )
+    value: Amount | AmountText | NotSet = Field(OPTIONAL, description=VALUE, examples=[1, "0.5"])
+
+    RULES: ClassVar[Schema] = {
+        # A revenue that is set asks for a currency that is right, or not set.
+        "if": has("revenue", {"not": ref(NotSet)}),
+        "then": {"properties": {"currency": {"anyOf": [ref(CurrencyText), ref(NotSet)]}}},
+    }
+
+
+class RawEvent(Object):
+    """A track event as it is sent. Whatever it refuses becomes a dead letter.
+
+    Unknown fields are accepted and kept. Not said here: the limits on the size of an event and
+    on the depth of its nesting.
+    """
+
+    type: Literal["track"] | None = Field(OPTIONAL, description="The API call: only track.")
+    action: Anything = Field(
+        OPTIONAL, description="Intilery's older form of `type`, read when `type` is not set."
+    )
+    event: Text = Field(description=EVENT, examples=["Order Completed", "User Registered"])
+    message_id: str | int | Anything = Field(
+        OPTIONAL,
+        description="Unique identifier of the message. Generated where it is missing or unusable.",
+    )
+    user_id: NumericId | str | None = Field(
+        OPTIONAL, description=USER_ID + " Trimmed; blank means not set.", examples=["AiUGstSDIg"]
+    )
+    anonymous_id: NumericId | str | Anything = Field(
+        OPTIONAL,
+        description=ANONYMOUS_ID + " An unusable one beside a usable `userId` is left out, with "
+        "warning `id_not_string`.",
+        examples=["23adfd82-aa0f-45a7-a756-24f2a7a4c895"],
+    )
+    timestamp: SentTime = Field(
+        OPTIONAL,
+        description="When the event happened; the client's time, if `originalTimestamp` "
+        "isn't there.",
+    )
+    original_timestamp: SentTime = Field(
+        OPTIONAL, description="When the event happened, by the client's clock."
+    )
+    sent_at: SentTime = Field(
+        OPTIONAL,
+        description="When the event was sent, by the client's clock; takes the error of that "
+        "clock out of `timestamp`.",
+    )
+    received_at: SentTime = Field(
+        OPTIONAL,
+        description="When the event was received, by the server's clock; if not set, the time of "
+        "the Kafka record.",
+    )
+    properties: RawProperties | EmptyArray | None = Field(OPTIONAL, description=PROPERTIES)
+    traits: Anything = Field(
+        OPTIONAL, description="Traits of the user; `context.traits` wins per key when it is there."
+    )
+    context: ContextObject | EmptyArray | None = Field(OPTIONAL, description=CONTEXT)
+    integrations: JsonObject | EmptyArray | None = Field(OPTIONAL, description=INTEGRATIONS)
+    enrichment: Anything = Field(OPTIONAL, description="Ours: one that is sent is replaced.")
+    write_key: Anything = Field(OPTIONAL, description="A credential: removed from the event.")
+
+    RULES: ClassVar[Schema] = {
+        # Somebody must be named; without a type, a string `action` tells it.
+        "anyOf": [has("userId", _USABLE_ID), has("anonymousId", _USABLE_ID)],
+        "if": has("type", {"const": TRACK}),
+        "else": {
+            "properties": {"action": {"anyOf": [{"const": TRACK}, {"not": {"type": "string"}}]}}
+        },
+    }
+
+
+class Batch(Object):
+    """The body of a tracking API's batch call, accepted when every item is.
+
+    An item that is refused becomes a dead letter alone, its neighbours are enriched. A record
+    with an `event` is one event, whatever its `batch` holds.
+    """
+
+    batch: list[RawEvent] = Field(min_length=1, description="The events, each one of its own.")
+    event: None = Field(OPTIONAL, description="Not set: a record with an event is no batch.")
+    context: ContextObject | EmptyArray | None = Field(
+        OPTIONAL, description="Merged below each item's own, one level deep: the item wins."
+    )
+    integrations: JsonObject | EmptyArray | None = Field(
+        OPTIONAL, description="Merged below each item's own, one level deep: the item wins."
+    )
+    sent_at: SentTime = Field(OPTIONAL, description="Fills the items that have none.")
+    received_at: SentTime = Field(OPTIONAL, description="Fills the items that have none.")

@@ -1,0 +1,39 @@
+"""Calls that never return are given up; all others behave as if they were made directly."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pipeline.kafka.call_timeout import BoundedCalls
+from pipeline.ports import OutcomeUnknownError
+
+
+def test_a_call_that_returns() -> None:
+    """It is made once, and the next one after it."""
+    made: list[int] = []
+    calls = BoundedCalls()
+    calls.call(lambda: made.append(1), 60, "first")
+    calls.call(lambda: made.append(2), 60, "second")
+    calls.end()
+    assert made == [1, 2]
+
+
+def test_what_it_raises() -> None:
+    """The caller meets the error itself, and can go on."""
+    calls = BoundedCalls()
+    with pytest.raises(ZeroDivisionError):
+        calls.call(lambda: 1 // 0, 60, "dividing")
+    calls.call(lambda: None, 60, "nothing")
+    calls.end()
+
+
+def test_a_call_that_never_returns() -> None:
+    """It is left behind with a sentence that says which it was."""
+    release = threading.Event()
+    calls = BoundedCalls()
+    with pytest.raises(OutcomeUnknownError, match="committing: the Kafka client did not come back"):
+        calls.call(release.wait, 0.01, "committing")
+    release.set()
+    calls.end()

@@ -1,0 +1,218 @@
+"""The desk's reading commands on a real broker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from pipeline.core.record import Record
+from pipeline.dlq.export import read_letters
+from pipeline.errors import Exit
+from pipeline.files.lines import open_input
+from tests.brokers import RECENT, Sent, produce, read_topic
+from tests.kafka.worker_process import Pipeline, terminate
+from tests.unit.cli.program import Ran
+
+pytestmark = pytest.mark.kafka
+
+EVENTS = (
+    {"event": "Order", "userId": "u1", "properties": {"revenue": "1.234,56"}},
+    {"event": "Order", "userId": "u2", "properties": {"revenue": 5, "currency": "euro"}},
+    {"event": "Order", "userId": "ann@example.com", "properties": {"revenue": "x"}},
+    {"event": "Seen", "userId": "u3"},
+    {"event": "Seen", "context": {"traits": {"name": "Ann"}, "ip": "10.0.0.1"}},
+)
+
+
+@pytest.fixture(scope="module")
+def refused(module_pipeline: Pipeline) -> Pipeline:
+    """Four letters of three reasons, and one good event."""
+    raw = module_pipeline.names.raw
+    values = [json.dumps(each, separators=(",", ":")).encode() for each in EVENTS]
+    produce(module_pipeline.servers, raw, [Sent(v, b"k", (), RECENT, 0) for v in values])
+    worker = module_pipeline.start()
+    module_pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    return module_pipeline
+
+
+def _dlq(pipeline: Pipeline, *arguments: str | Path) -> Ran:
+    return pipeline.run("dlq", *arguments)
+
+
+def _documents(ran: Ran) -> list[dict[str, Any]]:
+    assert ran.code == 0, ran.err
+    return [json.loads(line) for line in ran.out.splitlines()]
+
+
+def test_list(refused: Pipeline) -> None:
+    """Letters in order, with what their headers say."""
+    found = _documents(_dlq(refused, "list", "--json"))
+    assert [each["reason"] for each in found] == [
+        "revenue_invalid",
+        "currency_invalid",
+        "revenue_invalid",
+        "no_user_anon_id",
+    ]
+    assert [each["source"] for each in found] == [
+        f"{refused.names.raw}/0/{offset}" for offset in (0, 1, 2, 4)
+    ]
+    lines = _dlq(refused, "list").out.decode().splitlines()
+    assert [line.split("  ")[2] for line in lines] == [each["reason"] for each in found]
+
+
+@pytest.mark.parametrize(
+    ("filters", "offsets"),
+    [
+        (("--reason", "revenue_invalid"), [0, 2]),
+        (("--reason", "revenue_invalid", "--reason", "no_user_anon_id"), [0, 2, 3]),
+        (("--event", "Seen"), [3]),
+        (("--pointer", "/properties/currency"), [1]),
+        (("--detail-regex", "ISO [0-9]+"), [1]),
+        (("--user", "u2"), [1]),
+        (("--source", "{raw}/0/4"), [3]),
+        (("--source", "other"), []),
+        (("--stage", "validate", "--limit", "2"), [0, 1]),
+        (("--attempt", "2"), []),
+        (("--since", "1h"), [0, 1, 2, 3]),
+        (("--until", "1h"), []),
+        (("--offsets", "0:1-2"), [1, 2]),
+        (("--offsets", "1:-"), []),
+        (("--source-until", "2000-01-01"), []),
+    ],
+    ids=lambda value: " ".join(map(str, value)),
+)
+def test_filters(refused: Pipeline, filters: tuple[str, ...], offsets: list[int]) -> None:
+    """Each filter means the letters that it says."""
+    given = [each.format(raw=refused.names.raw) for each in filters]
+    ran = _dlq(refused, "list", "--json", *given)
+    assert [each["place"] for each in _documents(ran)] == [f"0/{offset}" for offset in offsets]
+    assert ("no letters" in ran.err) == (not offsets)
+
+
+def test_check(refused: Pipeline) -> None:
+    """Nothing passes under the same rules; with other ones, or repaired, some do."""
+    ran = _dlq(refused, "check", "--json")
+    assert ran.code == Exit.DIFFERENCE
+    report = json.loads(ran.out)
+    assert (report["letters"], report["passing"], report["failing"]) == (4, 0, 4)
+    fixed = _dlq(
+        refused, "check", "--reason", "currency_invalid", "--set", "/properties/currency=EUR"
+    )
+    assert fixed.code == 0
+    assert '+    "currency": "EUR"' in fixed.out.decode()
+    assert "1 of 1 letters would pass now" in fixed.out.decode()
+
+
+def test_check_with_a_file(refused: Pipeline, tmp_path: Path) -> None:
+    """A transform that fails on one letter is told with its place, and the others go on."""
+    path = tmp_path / "fix.py"
+    path.write_text(
+        "def transform(event, letter):\n    event['properties']['revenue'] = 7\n    return event\n"
+    )
+    report = json.loads(_dlq(refused, "check", "--json", "--transform", path).out)
+    fates = {each["now"]: each["letters"] for each in report["outcomes"]}
+    assert fates == {"passes": 2, "same reason": 1, "repair failed": 1}
+    failed = _dlq(refused, "check", "--transform", path)
+    assert "0/3: fix.py" in failed.out.decode()
+    assert "KeyError: 'properties'" in failed.out.decode()
+
+
+def test_show(refused: Pipeline) -> None:
+    """One letter: its place is marked, personal data is hidden until it is asked for."""
+    shown = _dlq(refused, "show", "0/2").out.decode()
+    assert "◄ revenue_invalid" in shown
+    assert "ann@example.com" not in shown
+    assert "same reason: revenue_invalid" in shown
+    assert "ann@example.com" in _dlq(refused, "show", "0/2", "--reveal").out.decode()
+    traits = _dlq(refused, "show", f"{refused.names.raw}/0/4").out.decode()
+    assert "Ann" not in traits
+    assert "10.0.0.1" not in traits
+
+
+def test_show_raw(refused: Pipeline) -> None:
+    """The refused bytes, and nothing else."""
+    expected = json.dumps(EVENTS[1], separators=(",", ":")).encode()
+    assert _dlq(refused, "show", "0/1", "--raw").out == expected
+
+
+def test_show_newest(refused: Pipeline) -> None:
+    """Without a name the newest letter is shown, with -n so many."""
+    (newest,) = _documents(_dlq(refused, "show", "--json"))
+    assert newest["place"] == "0/3"
+    several = _documents(_dlq(refused, "show", "--json", "-n", "3"))
+    assert [each["place"] for each in several] == ["0/1", "0/2", "0/3"]
+    assert _dlq(refused, "show", "0/99").code == Exit.DIFFERENCE
+
+
+def test_export(refused: Pipeline, tmp_path: Path) -> None:
+    """Exported letters come back as they are in the topic; no file is overwritten."""
+    path = tmp_path / "letters.ndjson"
+    ran = _dlq(refused, "export", "--reveal", "--output", path)
+    assert (ran.code, ran.out) == (0, b"")
+    assert "4 letters written" in ran.err
+    with open_input(str(path)) as source:
+        exported = list(read_letters(source.input))
+    stored = read_topic(refused.servers, refused.names.dead_letter)
+    assert [each.letter.record for each in exported] == [
+        Record(each.value, each.key, each.headers, each.timestamp, refused.names.dead_letter, 0, n)
+        for n, each in enumerate(stored)
+    ]
+    again = _dlq(refused, "export", "--output", path)
+    assert again.code == Exit.USAGE
+    assert "letters.ndjson: exists already" in again.err
+    again = _dlq(refused, "export", "--reveal", "--output", path, "--overwrite")
+    assert (again.code, again.out) == (0, b"")
+    assert _dlq(refused, "export", "--reveal", "--output", "-").out == path.read_bytes()
+
+
+def test_export_is_masked(refused: Pipeline) -> None:
+    """Personal data stays here unless it is asked for, and that is said."""
+    ran = _dlq(refused, "export")
+    assert b"example.com" not in ran.out
+    assert b"Ann" not in ran.out
+    assert all(document["masked"] for document in _documents(ran))
+    assert "masked" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("list", "--topic", "none"), Exit.KAFKA, "topic none does not exist"),
+        (("list", "--since", "soon"), Exit.USAGE, "is no time"),
+        (("list", "--since", "1h", "--until", "2h"), Exit.USAGE, "--since must be earlier"),
+        (("list", "--source", "a/b"), Exit.USAGE, "are numbers"),
+        (("list", "--detail-regex", "("), Exit.USAGE, "no regular expression"),
+        (("list", "--offsets", "1"), Exit.USAGE, "PARTITION:FIRST-LAST"),
+        (("redrive", "--offsets", "0:5-2"), Exit.USAGE, "the first offset is behind the last one"),
+        (("list", "--offsets", "0:1-2", "--offsets", "0:5-6"), Exit.USAGE, "named once only"),
+        (("list", "--offsets", "9:0-"), Exit.USAGE, "but no 9"),
+        (("check", "--transform", "none.py"), Exit.USAGE, "none.py: No such file"),
+        (("check", "--set", "currency=EUR"), Exit.USAGE, "no JSON Pointer"),
+        (("show", "a/b/c"), Exit.USAGE, "are numbers"),
+        (("show", "--raw", "-n", "2"), Exit.USAGE, "--raw writes one letter"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_use(refused: Pipeline, arguments: tuple[str, ...], code: int, said: str) -> None:
+    """Wrong use is one sentence and its exit code."""
+    ran = _dlq(refused, *arguments)
+    assert ran.code == code
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_open_transactions_are_not_waited_for(refused: Pipeline) -> None:
+    """A writer that died with a transaction open holds nobody up: what is committed is shown."""
+    writer = Producer({"bootstrap.servers": refused.servers, "transactional.id": "died"})
+    writer.init_transactions(30)
+    writer.begin_transaction()
+    writer.produce(refused.names.dead_letter, b"x", partition=0)
+    assert writer.flush(30) == 0
+    ran = refused.run("dlq", "list", "--json", env={"TRACK_TRANSACTION_TIMEOUT_MS": "1000"})
+    assert len(_documents(ran)) == 4
+    writer.abort_transaction(30)

@@ -1,0 +1,217 @@
+"""Builds of the worker that are wrong on purpose: a suite that can't see them proves nothing.
+
+Each is a classic mistake of programs that promise exactly-once, put into the real program by
+replacing a method: test code only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from pipeline.core.counts import Tally
+from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.record import Output, Role
+from pipeline.kafka import clients
+from pipeline.kafka.consumed_positions import Held
+from pipeline.kafka.delivery_errors import Undelivered
+from pipeline.kafka.session import KafkaSession
+from pipeline.kafka.session_config import SessionConfig
+from pipeline.ports import AbortableError, OutcomeUnknownError, Positions, RefusedError
+
+_CLIENTS: Final[Any] = clients
+"""The module that makes the clients: what its names stand for is what is replaced."""
+_EVERY: Final = 3000
+_IMPATIENT_S: Final = 2.0
+
+
+def offsets_outside() -> None:
+    """Offsets are committed by the consumer, after the transaction instead of in it."""
+    consumers: list[Consumer] = []
+    consumer_class: Any = _CLIENTS.Consumer
+    producer_class: Any = _CLIENTS.Producer
+
+    class Remembered(consumer_class):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **keywords: Any) -> None:
+            super().__init__(*arguments, **keywords)
+            consumers[:] = [self]
+
+    class Outside(producer_class):  # type: ignore[misc]
+        offsets: list[TopicPartition]
+
+        def send_offsets_to_transaction(self, offsets: list[TopicPartition], *_: Any) -> None:
+            self.offsets = offsets
+
+        def commit_transaction(self, *arguments: Any) -> None:
+            super().commit_transaction(*arguments)
+            with contextlib.suppress(KafkaException):
+                consumers[0].commit(offsets=self.offsets, asynchronous=False)
+
+    _CLIENTS.Consumer = Remembered
+    _CLIENTS.Producer = Outside
+
+
+def rewind_after_timeout() -> None:
+    """A commit that timed out counts as failed: a new producer, back, and the batch again."""
+    prepare, commit, abort = KafkaSession.__init__, KafkaSession.commit, KafkaSession.abort
+
+    def impatient(self: Any, config: SessionConfig, *others: Any) -> None:
+        prepare(self, replace(config, deadline_s=_IMPATIENT_S), *others)
+        self.timed_out = False
+
+    def guessing(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+        try:
+            commit(self, positions, note, tally)
+        except OutcomeUnknownError as error:
+            self.timed_out = True
+            raise AbortableError(str(error)) from error
+
+    def started_anew(self: Any) -> None:
+        if self.timed_out:
+            self.timed_out = False
+            writer = self._writer
+            writer.use(writer.new_producer())
+        else:
+            abort(self)
+
+    _replace(KafkaSession, __init__=impatient, commit=guessing, abort=started_anew)
+
+
+def position() -> None:
+    """Offsets are where the consumer is, not behind the records that were processed."""
+    commit = KafkaSession.commit
+
+    def by_position(self: Any, _positions: Positions, note: CommitNote, tally: Tally) -> None:
+        consumer = self._consumer
+        places = consumer.position(consumer.assignment())
+        known = {(at.topic, at.partition): at.offset for at in places if at.offset >= 0}
+        commit(self, known, note, tally)
+
+    _replace(KafkaSession, commit=by_position)
+
+
+def delivery_callback_raises() -> None:
+    """Every few hundred deliveries, the delivery callback raises."""
+    reports = 0
+
+    def raising(_self: Undelivered, error: Any, _message: Any) -> None:
+        nonlocal reports
+        reports += 1
+        if error is not None or reports % _EVERY == 0:
+            raise RuntimeError("a mistake in the delivery callback")
+
+    producer_class: Any = _CLIENTS.Producer
+
+    class Talkative(producer_class):  # type: ignore[misc]
+        def __init__(self, config: dict[str, Any], **keywords: Any) -> None:
+            super().__init__({**config, "delivery.report.only.error": False}, **keywords)
+
+    _CLIENTS.Producer = Talkative
+    _replace(Undelivered, __call__=raising)
+
+
+def dead_letter_skipped() -> None:
+    """A batch that could not be written is done again without its dead letters."""
+    prepare, commit = KafkaSession.__init__, KafkaSession.commit
+
+    def prepared(self: Any, *arguments: Any) -> None:
+        prepare(self, *arguments)
+        self.skips = False
+        send = self.send
+
+        def sent(output: Output) -> None:
+            if not (self.skips and output.role is Role.DEAD_LETTER):
+                send(output)
+
+        self.send = sent
+
+    def skipping(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+        try:
+            commit(self, positions, note, tally)
+        except (RefusedError, AbortableError) as error:
+            self.skips = True
+            raise AbortableError(str(error)) from error
+        self.skips = False
+
+    _replace(KafkaSession, __init__=prepared, commit=skipping)
+
+
+def read_uncommitted() -> None:
+    """Records of aborted transactions are read, too."""
+    consumer_class: Any = _CLIENTS.Consumer
+
+    class Uncommitted(consumer_class):  # type: ignore[misc]
+        def __init__(self, config: dict[str, Any], **keywords: Any) -> None:
+            super().__init__({**config, "isolation.level": "read_uncommitted"}, **keywords)
+
+    _CLIENTS.Consumer = Uncommitted
+
+
+def lost_seek() -> None:
+    """Seeks do nothing, and nobody checks whether they did."""
+    consumer_class: Any = _CLIENTS.Consumer
+
+    def unchecked(self: Any, messages: list[Message]) -> list[Message]:
+        self.sought.clear()
+        return messages
+
+    class Deaf(consumer_class):  # type: ignore[misc]
+        def seek(self, partition: TopicPartition) -> None:
+            pass
+
+    _CLIENTS.Consumer = Deaf
+    _replace(Held, from_sought=unchecked)
+
+
+def high_watermark() -> None:
+    """The position behind what can't be read is taken to be the high watermark.
+
+    That is also behind records which were not read yet, and behind transactions that are open.
+    """
+    commit = KafkaSession.commit
+
+    def to_the_end(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+        ends = {
+            place: self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+            for place in positions
+        }
+        ahead = {place: max(at, ends[place]) for place, at in positions.items()}
+        commit(self, ahead, note, tally)
+
+    _replace(KafkaSession, commit=to_the_end)
+
+
+def _replace(owner: type, **methods: Any) -> None:
+    for name, method in methods.items():
+        setattr(owner, name, method)
+
+
+SABOTAGES: Final[dict[str, Callable[[], None]]] = {
+    each.__name__: each
+    for each in (
+        offsets_outside,
+        rewind_after_timeout,
+        position,
+        delivery_callback_raises,
+        dead_letter_skipped,
+        read_uncommitted,
+        lost_seek,
+        high_watermark,
+    )
+}
+
+TELLING: Final = {
+    "offsets_outside": ("kill after commit",),
+    "rewind_after_timeout": ("EndTxn answers held",),
+    "position": ("kill while narrowing",),
+    "delivery_callback_raises": ("terminate",),
+    "dead_letter_skipped": ("writing dead letters denied",),
+    "read_uncommitted": ("terminate",),
+    "lost_seek": ("slow transaction",),
+    "high_watermark": ("log cut",),
+}
+"""The faults under which each of them shows."""

@@ -1,0 +1,92 @@
+"""What README.md has between `<!-- name -->` and `<!-- /name -->` is made from the code, here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from pipeline.core.contract import Rules
+from pipeline.core.reasons import Reason
+from pipeline.core.reasons import WarningCode as Noticed
+from pipeline.errors import Exit
+from pipeline.settings.model import Settings
+from pipeline.settings.names import Leaf, allowed, leaves
+
+MARKED: Final = re.compile(r"(?s)(<!-- (\w+) -->\n).*?(<!-- /\2 -->)")
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "".join(f"|{'|'.join(_cell(cell) for cell in line)}|\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text if text == "---" else f" {text} ".replace("|", "&#124;")
+
+
+def exits() -> str:
+    """Exit codes."""
+    return _table(("exit code", "meaning"), ((str(int(each)), each.meaning) for each in Exit))
+
+
+def reasons() -> str:
+    """Reason codes, and the settings that soften some of them."""
+    rows = ((f"`{each}`", each.meaning, _rule(each)) for each in Reason)
+    return _table(("code", "meaning", "setting, default"), rows)
+
+
+def _rule(reason: Reason) -> str:
+    field = Rules.model_fields.get(reason)
+    return "" if field is None else f"`rules.{reason}`, {field.default}"
+
+
+def warnings() -> str:
+    """WarningCode codes."""
+    return _table(("code", "meaning"), ((f"`{each}`", each.meaning) for each in Noticed))
+
+
+def settings() -> str:
+    """All settings."""
+    rows = (
+        (
+            f"`{leaf.name}`",
+            f"`{leaf.variable}_…`" if leaf.is_map else f"`{leaf.variable}`",
+            _default(leaf),
+            _meaning(leaf),
+        )
+        for leaf in leaves(Settings)
+    )
+    return _table(("setting", "environment variable", "default", "meaning"), rows)
+
+
+def _default(leaf: Leaf) -> str:
+    default = leaf.default
+    if default is None or default == {}:
+        return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, tuple | frozenset):
+        return f"`{json.dumps(sorted(default))}`"
+    return f"`{default}`"
+
+
+def _meaning(leaf: Leaf) -> str:
+    if leaf.is_map:
+        return leaf.field.description or ""
+    return f"{leaf.field.description} ({allowed(leaf.field)})"
+
+
+TABLES: Final[Mapping[str, Callable[[], str]]] = {
+    "exits": exits,
+    "reasons": reasons,
+    "warnings": warnings,
+    "settings": settings,
+}
+
+
+def refreshed(text: str) -> str:
+    """The text with each marked part made anew; KeyError for a name that is not in TABLES."""
+    return MARKED.sub(lambda match: f"{match[1]}\n{TABLES[match[2]]()}\n{match[3]}", text)

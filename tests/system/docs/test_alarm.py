@@ -1,0 +1,85 @@
+"""docs/dead-letters.md is a true story: each of its commands is run, and prints what is shown."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pipeline.demo.local_kafka.broker import LocalKafka
+from tests.brokers import produce
+from tests.kafka.worker_process import Pipeline, terminate
+from tests.system.docs.alarm import sent
+from tests.system.docs.shell import bash
+from tests.system.docs.texts import blocks, matches
+
+pytestmark = pytest.mark.kafka
+
+PAGE: Final = "docs/dead-letters.md"
+_RAW: Final = "track.raw"
+_SETTLED: Final = (
+    (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z", "2026-11-23T02:31:09.120Z"),
+    (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "2026-11-23"),
+    (r"[0-9]{2}:[0-9]{2}:[0-9]{2}", "02:31:09"),
+    (r"(redrive|discard|restore)-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}", r"\1-20261123T023109Z-5e3a"),
+    (r"sha256:[0-9a-f]{12}", "sha256:77f7ceefa29b"),
+    (r"[a-z]+@[-.\w]+(?= +(redriven|discarded))", "ann@desk"),
+    (r" *[▁▂▃▄▅▆▇█]+ *", " █ "),
+    (r"each column of the chart is .*", "each column of the chart is 1 s, scaled to its row"),
+    (r" +", " "),
+)
+"""What differs from run to run, and the width of columns that follows from it."""
+
+
+def settled(text: str) -> str:
+    """An output without times, ids and names; progress is left out."""
+    lines = [line.rstrip() for line in text.splitlines() if not line.startswith("reading ")]
+    for pattern, instead in _SETTLED:
+        lines = [re.sub(pattern, instead, line).rstrip() for line in lines]
+    return "\n".join(lines) + "\n"
+
+
+def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    """From the alarm to the end of it."""
+    servers = own_kafka.bootstrap_servers
+    address = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": servers}
+    made = bash("track-pipeline topics create --partitions 3 --ledger", tmp_path, address)
+    assert made.returncode == 0, made.stdout
+    produce(servers, _RAW, sent(int(time.time() * 1000)))
+    _run_worker(servers, tmp_path)
+    shown = blocks(PAGE, "sh")
+    assert len(shown) > 5
+    for block in shown:
+        ran = bash(block.text, tmp_path, address)
+        assert ran.returncode in {0, 1}, ran.stdout
+        if block.output is not None:
+            assert matches(settled(block.output), settled(ran.stdout)), ran.stdout
+    for block in blocks(PAGE, "python"):
+        _run_python(block.text, tmp_path, address)
+
+
+def _run_python(code: str, folder: Path, variables: dict[str, str]) -> None:
+    """What a line prints stands behind it as a comment."""
+    (folder / "notebook.py").write_text(code)
+    ran = bash(f"{sys.executable} notebook.py", folder, variables)
+    shown = [line.partition("  # ")[2] for line in code.splitlines() if line.startswith("print")]
+    assert ran.stdout.splitlines() == shown
+
+
+def _run_worker(servers: str, folder: Path) -> None:
+    usual = {"raw": _RAW, "enriched": "track.enriched"}
+    names = {**usual, "dead_letter": "track.dead-letter", "identify": "track.identify"}
+    pipeline = Pipeline(servers, lambda role: names[role], folder)
+    worker = pipeline.start(group="track-pipeline")
+    pipeline.wait_for(lambda: pipeline.progress("track-pipeline").committed == 406, "the worker")
+    assert terminate(worker) == 0
+
+
+def test_other_outputs_are_seen() -> None:
+    """What is settled still tells outputs apart."""
+    assert settled("a 12:00:01 █▁ b  x\n") == settled("a 13:11:59 █ b x\n")
+    assert settled("5 letters\n") != settled("6 letters\n")

@@ -1,0 +1,1 @@
+"""Tests that mirror the package; few of them need a broker."""

@@ -1,0 +1,194 @@
+"""The command tree: help without imports, and how every failure ends."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+import pytest
+
+from pipeline import __version__
+from pipeline.cli import explain as explain_command
+from pipeline.cli.main import CODES, COMMANDS, cli
+from pipeline.errors import Exit
+from pipeline.ports import DataLossError, FencedError, RefusedError, TransportError
+from pipeline.settings.model import SettingsError
+from tests.unit.cli.program import TIMEOUT_S, environment, run, run_process, started
+
+EVENT = b'{"event":"A","userId":"u"}\n'
+
+
+def test_help_lists_the_commands_in_order() -> None:
+    """The commands stand in the order in which a newcomer meets them, each with a line."""
+    ran = run("--help")
+    lines = ran.out.decode().partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == list(COMMANDS)
+    assert all(listed.summary in ran.out.decode() for listed in COMMANDS.values())
+
+
+def test_version() -> None:
+    """`--version` names program and version."""
+    assert run("--version").out.decode().strip() == f"track-pipeline, version {__version__}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    """Each listed command can be imported, has its name and says what it does."""
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    assert found.name == name
+    assert found.help
+    assert run(name, "--help").code == Exit.OK
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["transform", "--help"], ["explain", "--help"]])
+def test_commands_without_kafka_do_not_load_it(arguments: list[str]) -> None:
+    """The Kafka client is loaded only by commands that use it."""
+    code = (
+        "import sys\nfrom pipeline.cli.main import cli\n"
+        f"try: cli({arguments})\nexcept SystemExit: pass\n"
+        "print('confluent_kafka' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    assert done.stdout.startswith(b"Usage: ")
+    assert done.stderr.decode().strip() == "False"
+
+
+def test_unknown_command_names_the_nearest() -> None:
+    """A typo in a command ends as wrong usage, with the name that was probably meant."""
+    ran = run("transfrom")
+    assert ran.code == Exit.USAGE
+    assert "Did you mean 'transform'?" in ran.err
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_errors_with_a_code_exist(name: str) -> None:
+    """Each error that is named with an exit code is a class."""
+    module, _, kind = name.rpartition(".")
+    assert issubclass(getattr(importlib.import_module(module), kind), Exception)
+
+
+def test_exit_codes_have_meanings() -> None:
+    """Every exit code is explained; 0 is the only success."""
+    assert all(code.meaning for code in Exit)
+    assert [code for code in Exit if not code] == [Exit.OK]
+    assert {int(code) for code in Exit} == {0, 1, 2, 3, 4, 5, 6, 70, 74, 130, 141}
+
+
+def _raising(error: BaseException) -> Callable[..., Any]:
+    def callback(**_arguments: object) -> None:
+        raise error
+
+    return callback
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (SettingsError(["a: wrong", "b: wrong"]), Exit.USAGE, "a: wrong\nb: wrong"),
+        (TransportError("no broker"), Exit.KAFKA, "no broker"),
+        (RefusedError("no topic"), Exit.KAFKA, "no topic"),
+        (FencedError("another"), Exit.FENCED, "another"),
+        (DataLossError("gone"), Exit.DATA_LOSS, "gone"),
+        (OSError(28, "No space left", "/f"), Exit.INPUT_OUTPUT, "/f: No space left"),
+        (OSError("odd"), Exit.INPUT_OUTPUT, "odd"),
+        (KeyboardInterrupt(), Exit.INTERRUPTED, "interrupted"),
+    ],
+)
+def test_failures_end_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: Exit, sentence: str
+) -> None:
+    """Each kind of failure has its exit code and shows its text alone, behind our name."""
+    monkeypatch.setattr(explain_command.explain, "callback", _raising(error))
+    ran = run("explain")
+    expected = "".join(f"track-pipeline: {line}\n" for line in sentence.splitlines())
+    assert (ran.code, ran.err) == (code, expected)
+
+
+def test_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of ours is one sentence too; its traceback is shown when asked for."""
+    monkeypatch.setattr(explain_command.explain, "callback", _raising(KeyError("x\ny")))
+    ran = run("explain")
+    assert ran.code == Exit.INTERNAL
+    assert ran.err.startswith("track-pipeline: internal error, KeyError: ")
+    assert len(ran.err.splitlines()) == 1
+    assert "Traceback (most recent call last)" in run("--traceback", "explain").err
+
+
+@pytest.mark.parametrize("command", ["discard", "restore"])
+def test_reason_that_is_no_utf8(command: str) -> None:
+    """It could not be written into the ledger; a terminal of another encoding sends such bytes."""
+    ran = run("dlq", command, "--everything", "--because", "\udcff", "--execute")
+    assert ran.code == Exit.USAGE
+    assert "is no UTF-8 text" in ran.err
+
+
+def test_wrong_settings_are_all_told() -> None:
+    """A command tells every wrong setting, one per line, before it reads anything."""
+    ran = run("transform", env={"TRACK_LOG__LEVEL": "loud", "TRACK_GRUOP": "x"}, stdin=EVENT)
+    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    lines = ran.err.splitlines()
+    assert [line.partition(": ")[2].split(":")[0] for line in lines] == [
+        "TRACK_GRUOP",
+        "TRACK_LOG__LEVEL",
+    ]
+
+
+def test_missing_broker_address() -> None:
+    """A command that needs Kafka says how to name a broker."""
+    ran = run("run")
+    assert ran.code == Exit.USAGE
+    assert ran.err.startswith("track-pipeline: kafka.bootstrap.servers: is not set; give ")
+
+
+def test_reader_that_leaves() -> None:
+    """When nobody reads standard output any more, only the summary says so."""
+    with started("transform") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(EVENT)
+        process.stdin.close()
+        lines = process.stderr.read().decode().splitlines()
+    assert process.returncode == Exit.READER_GONE
+    assert [line.split()[0] for line in lines] == ["lines", "events", "enriched", "dead", "stopped"]
+
+
+def test_interrupted_while_following_a_pipe() -> None:
+    """Events of a live pipe come out as they come in; Ctrl-C ends with the counts so far."""
+    with started("transform") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(EVENT)
+        process.stdin.flush()
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        lines = process.stderr.read().decode().splitlines()
+    assert first.startswith(b'{"type":"track","event":"A"')
+    assert process.returncode == Exit.INTERRUPTED
+    assert lines[0].split() == ["lines", "1"]
+    assert lines[-1] == "track-pipeline: interrupted"
+
+
+def test_output_that_is_full() -> None:
+    """A full disk under standard output is one sentence that names it."""
+    with open("/dev/full", "wb") as full:  # noqa: PTH123  no Path beside a descriptor
+        ran = run_process("transform", stdin=EVENT, stdout=full.fileno())
+    assert ran.code == Exit.INPUT_OUTPUT
+    last = ran.err.splitlines()[-1]
+    assert last == "track-pipeline: standard output: No space left on device"
+    assert "Traceback" not in ran.err
+    assert "Exception ignored" not in ran.err

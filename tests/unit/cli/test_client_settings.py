@@ -1,0 +1,124 @@
+"""Client properties, addresses and names that can't work are wrong settings: exit code 2."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import Exit
+from pipeline.settings.model import Settings, SettingsError, load_settings
+from tests.unit.cli.program import run
+
+
+def _problems(flags: dict[str, object]) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, flags, {})
+    return list(caught.value.problems)
+
+
+def test_every_wrong_property_is_told_with_all_other_problems() -> None:
+    """Misspelled, out of range, of the other client, owned: one line each."""
+    variables = {
+        "TRACK_GROUP": "grüp",
+        "TRACK_KAFKA_SASL_MECANISM": "PLAIN",
+        "TRACK_KAFKA_BOOTSTRAP_SERVERS": "http://kafka.example.com:9092",
+        "TRACK_KAFKA_SOCKET_TIMEOUT_MS": "10s",
+        "TRACK_CONSUMER_LINGER_MS": "5",
+        "TRACK_PRODUCER_ACKS": "1",
+    }
+    ran = run("check", env=variables)
+    assert ran.code == Exit.USAGE
+    said = [line.removeprefix("track-pipeline: ") for line in ran.err.splitlines()]
+    starts = [
+        "TRACK_GROUP: group: 'gr\\xfcp' is refused; allowed: text: printable ASCII",
+        "TRACK_KAFKA_SASL_MECANISM: kafka.sasl.mecanism: librdkafka has no such property; did you",
+        "TRACK_KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrap.servers: 'http://kafka.example.com:9092'",
+        "TRACK_KAFKA_SOCKET_TIMEOUT_MS: kafka.socket.timeout.ms: the value is refused; allowed: a",
+        "TRACK_CONSUMER_LINGER_MS: consumer.linger.ms: is a property of the producer: set it as ",
+        "TRACK_PRODUCER_ACKS: producer.acks: can't be set as a client property",
+    ]
+    assert len(said) == len(starts)
+    assert [start for start in starts if not any(line.startswith(start) for line in said)] == []
+
+
+@pytest.mark.parametrize("name", ["group", "instance_id", "transactional_id_prefix"])
+@pytest.mark.parametrize("value", ["wörker", "orders\n", " orders", "orders ", "a\tb", ""])
+def test_names_that_no_commit_can_carry(name: str, value: str) -> None:
+    """Without them the worker would start, and never commit."""
+    (problem,) = _problems({name: value})
+    assert f"{name}: {value!a} is refused; allowed: text: printable ASCII" in problem
+
+
+@pytest.mark.parametrize("table", ["kafka", "consumer", "producer"])
+@pytest.mark.parametrize("value", ["wörker", "orders\n"])
+def test_client_ids_that_no_commit_can_carry(table: str, value: str) -> None:
+    """The client id is part of the member id, which goes with each commit."""
+    (problem,) = _problems({f"{table}.client.id": value})
+    assert "client.id: the value is refused; allowed: printable ASCII" in problem
+
+
+@pytest.mark.parametrize("name", [".", "..", "a" * 250, "ä", "a\n", "a b", "a/b", ""])
+def test_names_that_no_topic_can_have(name: str) -> None:
+    """Kafka's own rule."""
+    (problem,) = _problems({"topics.raw": name})
+    assert "allowed: text: 1 to 249 of the characters" in problem
+
+
+@pytest.mark.parametrize("name", ["...", "..a", "a", "a" * 249, "_a.b-c"])
+def test_names_that_a_topic_can_have(name: str) -> None:
+    """Kafka's own rule, from the other side."""
+    assert load_settings(None, {"topics.raw": name}, {}).topics.raw == name
+
+
+@pytest.mark.parametrize(
+    ("servers", "sentence"),
+    [
+        (
+            "http://kafka.example.com:9092",
+            "'http://kafka.example.com:9092' is a URL: write host:port",
+        ),
+        ("kafka://me:hunter2@kafka.example.com:9092", "'kafka.example.com:9092' is a URL"),
+        ("9092", "'9092' is a number: write host:port"),
+        (9092, "'9092' is a number"),
+        ("kafka", "'kafka' has no port (Kafka's usual one is 9092): write host:port"),
+        ("a:1,kafka", "'kafka' has no port"),
+        ("[::1]", "'[::1]' has no port"),
+        ("::1:9092", "'::1:9092' is not a host and a port"),
+        ("kafka:", "'kafka:' has no port from 1 to 65535"),
+        ("kafka:0", "has no port from 1 to 65535"),
+        ("kafka:65536", "has no port from 1 to 65535"),
+        ("kafka:9092\n", "'kafka:9092\\n' has no port from 1 to 65535"),
+        ("kafka;9092", "'kafka;9092' has no port"),
+        ("a:1;b:2", "'a:1;b:2' is not a host and a port"),
+        (" , ", "names no broker: write host:port"),
+        ("SSL://kafka:9092", "names another protocol than security.protocol, which is PLAINTEXT"),
+    ],
+)
+@pytest.mark.parametrize("name", ["bootstrap.servers", "metadata.broker.list"])
+def test_addresses_that_are_none(name: str, servers: object, sentence: str) -> None:
+    """One sentence names the address and how it is written; a password in it is not shown."""
+    (problem,) = _problems({f"kafka.{name}": servers})
+    assert problem.startswith((f"kafka.{name}: ", "--bootstrap-servers: "))
+    assert sentence in problem
+    assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    ("servers", "protocol"),
+    [
+        ("a:1,b:2", None),
+        ("a:1, b:2,", None),
+        ("[::1]:9092", None),
+        ("PLAINTEXT://a:1", None),
+        ("SASL_SSL://a.example.com:9092", "sasl_ssl"),
+    ],
+)
+def test_addresses(servers: str, protocol: str | None) -> None:
+    """A scheme is taken when it is the protocol's own name, as librdkafka takes it."""
+    flags = {"kafka.bootstrap.servers": servers, "kafka.security.protocol": protocol}
+    settings: Settings = load_settings(None, flags, {})
+    assert settings.kafka["bootstrap.servers"] == servers
+
+
+def test_a_property_with_an_underscore_has_a_variable_too() -> None:
+    """Of most properties the underscores of the variable are dots."""
+    assert load_settings(None, {}, {"TRACK_KAFKA_LOG_LEVEL": "3"}).kafka == {"log_level": "3"}

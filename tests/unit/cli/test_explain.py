@@ -1,0 +1,228 @@
+"""`track-pipeline explain`: what each rule did, before and after, safe to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli.options import offline_processor
+from pipeline.core.encode import encode_json
+from pipeline.core.escape import escaped
+from pipeline.core.record import NO_PARTITION, Record
+from pipeline.errors import Exit
+from pipeline.files.explain import explain
+from pipeline.settings.model import Settings
+from tests.hostile import HOSTILE, Hostile
+from tests.support import read
+from tests.unit.cli.program import TIMEOUT_S, command, environment, read_terminal, run
+
+GOLDEN = Path(__file__).parent / "golden"
+CASES = sorted(file.stem for file in GOLDEN.glob("*.json"))
+UNSAFE = '{"event":"\u202eA\x7f[bold]","userId":" \u2066u ","properties":{"x":"\\u001b[31m"}}'
+
+
+def effects(event: str, *arguments: str, **env: str) -> dict[str, dict[str, Any]]:
+    """What was done to an event by `code pointer`, numbers as they were written."""
+    ran = run("explain", "--json", *arguments, stdin=event.encode(), env=env)
+    (only,) = read(ran.out)["events"]
+    return {f"{effect['code']} {effect['pointer']}": effect for effect in only["effects"]}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole plain text of each example; exit 1 exactly when one event was refused."""
+    monkeypatch.chdir(GOLDEN)
+    ran = run("explain", f"{case}.json")
+    expected = (GOLDEN / f"{case}.txt").read_text("utf-8")
+    assert ran.out.decode() == expected
+    refused = re.search(": dead letter$", expected, re.MULTILINE)
+    assert ran.code == (Exit.DIFFERENCE if refused else Exit.OK)
+
+
+def test_golden_files_belong_together() -> None:
+    """Each example has its expected text, and no text stands alone."""
+    assert CASES
+    assert sorted(file.stem for file in GOLDEN.glob("*.txt")) == CASES
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_json_tells_the_same(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The document for machines names the same events and rules as the text for people."""
+    monkeypatch.chdir(GOLDEN)
+    ran = run("explain", "--json", f"{case}.json")
+    lines = []
+    for event in json.loads(ran.out)["events"]:
+        lines.append(f"{event['source']}: {event['outcome'].replace('_', ' ')}")
+        lines += [
+            f"- {effect['kind']}: {effect['code']} {effect['pointer']}".rstrip()
+            for effect in event["effects"]
+        ]
+    expected = (GOLDEN / f"{case}.txt").read_text("utf-8").splitlines()
+    assert lines == [line for line in expected if line.startswith(("- ", f"{case}.json:"))]
+
+
+def test_values_keep_their_digits() -> None:
+    """Before and after are exact, also where a float would have rounded them."""
+    found = effects('{"event":"A","userId":12345678901234567890,"properties":{"revenue":"1.10"}}')
+    revenue = found["number_from_string /properties/revenue"]
+    assert (revenue["before"], revenue["after"]) == ("1.10", "1.10")
+    user = found["id_stringified /userId"]
+    assert (user["before"], user["after"]) == ("12345678901234567890", "12345678901234567890")
+
+
+def test_received_at_is_named() -> None:
+    """A time from --received-at is told apart from one that stands in for it."""
+    event = '{"event":"A","userId":"u","timestamp":"2015-12-12T19:11:01Z"}'
+    given = effects(event, "--received-at", "2015-12-12T20:00:00Z")["default /receivedAt"]
+    assert given["after"] == "2015-12-12T20:00:00.000Z"
+    assert "--received-at" in given["meaning"]
+    assert "stands for it" in effects(event)["default /receivedAt"]["meaning"]
+
+
+def test_unparsable_time_is_told_once() -> None:
+    """A time that was left out is one effect, and not a second time as a change."""
+    found = effects('{"event":"A","userId":"u","messageId":"m","timestamp":"never"}')
+    assert [name for name in found if name.endswith("/timestamp")] == [
+        "timestamp_unparsable /timestamp"
+    ]
+
+
+def test_names_that_pointers_escape() -> None:
+    """A member whose name has a slash or a tilde is found at its own place."""
+    found = effects('{"event":"A","userId":"u","a/b":null,"~2":1,"a":{"b":1}}')
+    assert not [name for name in found if "/a" in name or "~" in name]
+    batch = b'{"batch":[{"event":"A","userId":"u","~2":1}],"context":{"x":1}}'
+    assert run("explain", stdin=batch).code == Exit.OK
+
+
+def test_write_key_is_not_shown() -> None:
+    """A credential is not printed among the changes."""
+    found = effects('{"event":"A","userId":"u","writeKey":"hunter2"}')
+    assert "hunter2" not in json.dumps(found)
+
+
+def test_settings_decide() -> None:
+    """The same event under other rules is explained by what those rules did."""
+    event = '{"event":"A","userId":"u","properties":{"revenue":"1,00"}}'
+    assert effects(event)["revenue_invalid /properties/revenue"]["kind"] == "refused"
+    warned = effects(event, TRACK_RULES__REVENUE_INVALID="warn")
+    kept = warned["revenue_invalid /properties/revenue"]
+    assert (kept["kind"], kept["before"], kept["after"]) == ("warned", "1,00", "1,00")
+
+
+def test_dropped_events_are_explained() -> None:
+    """A dropped event is named with its place in the batch; it counts as not enriched."""
+    batch = b'{"batch":[{"type":"page","userId":"u"},{"event":"A","userId":"u"},{"action":"x"}]}'
+    ran = run("explain", "--json", stdin=batch, env={"TRACK_ON_OTHER_TYPE": "drop"})
+    events = json.loads(ran.out)["events"]
+    assert ran.code == Exit.DIFFERENCE
+    assert [(event["source"], event["outcome"], len(event["records"])) for event in events] == [
+        ("-:1:0", "dropped", 0),
+        ("-:1:1", "enriched", 1),
+        ("-:1:2", "dropped", 0),
+    ]
+    assert events[2]["effects"][0]["pointer"] == "/action"
+
+
+def test_identify_message_is_shown() -> None:
+    """A record that a rule makes beside the event stands behind it."""
+    event = b'{"event":"A","userId":"u","context":{"traits":{"t":1}}}'
+    ran = run("explain", "--json", stdin=event, env={"TRACK_IDENTIFY": '[{"event":"*"}]'})
+    (explained,) = json.loads(ran.out)["events"]
+    assert [record["role"] for record in explained["records"]] == ["enriched", "identify"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_nothing_drives_the_terminal(arguments: list[str]) -> None:
+    """Control characters and marks of direction are shown as escapes, in every view."""
+    out = run("explain", *arguments, stdin=UNSAFE.encode()).out.decode()
+    assert out == escaped(out)
+    assert "\\u202eA\\u007f[bold]" in out
+
+
+def test_on_a_terminal() -> None:
+    """On a terminal there is a table in 80 columns; markup and escapes of events stay text."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command("explain"),
+        stdin=subprocess.PIPE,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={**environment(), "TERM": "xterm", "COLUMNS": "80", "NO_COLOR": "1"},
+    ) as process:
+        os.close(theirs)
+        assert process.stdin is not None
+        process.stdin.write(UNSAFE.encode())
+        process.stdin.close()
+        text = read_terminal(ours).replace("\r\n", "\n")
+        assert process.wait(TIMEOUT_S) == Exit.OK
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)  # the table's own bold and dim
+    assert plain == escaped(plain)
+    assert "\\u202eA\\u007f[bold]" in plain
+    for rule in ("warned: message_id_generated", "changed: trimmed"):
+        assert f"│ {rule}" in plain  # not by colour alone
+    table = [line for line in plain.splitlines() if line.startswith(("│", "┌", "├", "└"))]
+    assert table
+    assert {len(line) for line in table} <= set(range(81))
+
+
+def test_one_event_per_line_gets_a_hint() -> None:
+    """Who gives a file of many events is told which command is for it."""
+    ran = run("explain", stdin=b'{"event":"A","userId":"u"}\n{"event":"B","userId":"u"}\n')
+    assert ran.code == Exit.DIFFERENCE
+    assert "track-pipeline transform" in ran.err
+    assert "hint" not in run("explain", stdin=b'{"event":\n"A"').err
+
+
+def test_unusable_input(tmp_path: Path) -> None:
+    """A missing file and binary data are one sentence each."""
+    missing = tmp_path / "no"
+    ran = run("explain", missing)
+    assert (ran.code, ran.err) == (
+        Exit.USAGE,
+        f"track-pipeline: {missing}: can't be read: No such file or directory\n",
+    )
+    ran = run("explain", stdin=b"\x7fELF\0")
+    assert (ran.code, ran.err) == (
+        Exit.USAGE,
+        "track-pipeline: standard input: is a program; expected JSON text\n",
+    )
+
+
+def test_records_of_a_topic_are_explained() -> None:
+    """The events of a Kafka record are found by its coordinates, dropped ones by their turn."""
+    batch = b'{"batch":[{"type":"page"},{"event":"A","userId":5},{"event":"","userId":"u"}]}'
+    record = Record(batch, None, (), 1_449_947_461_266, "raw", 3, 42)
+    settings = Settings(on_other_type="drop")
+    dropped, enriched, refused = explain(offline_processor(settings), record, 1)
+    assert [one.source for one in (dropped, enriched, refused)] == [
+        "raw/3/42/0",
+        "raw/3/42/1",
+        "raw/3/42/2",
+    ]
+    stringified = next(e for e in enriched.effects if e.code == "id_stringified")
+    assert (stringified.before, stringified.after) == (5, "5")
+    assert refused.effects[-1].before == ""
+
+
+@pytest.mark.parametrize("row", HOSTILE, ids=lambda row: row.name)
+def test_hostile_events_are_explained(row: Hostile) -> None:
+    """Whatever a record holds, each of its events is explained, and nothing raises."""
+    record = Record(row.value, None, (), None, "f", NO_PARTITION, 1)
+    explained = explain(offline_processor(Settings()), record, 1)
+    outcomes = [
+        next(e.code for e in one.effects if e.kind == "refused")
+        if one.outcome == "dead_letter"
+        else one.outcome
+        for one in explained
+    ]
+    assert tuple(outcomes) == row.outcomes
+    for one in explained:
+        assert read(encode_json(one.plain()))["source"] == one.source

@@ -1,0 +1,210 @@
+"""What a command writes to never costs a file that is there: an input, or last week's result."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pipeline.errors import Exit
+from pipeline.files.lines import UnusableFileError
+from pipeline.files.outputs import FileOutput, opened_output, whole_output
+from tests.unit.cli.program import TIMEOUT_S, command, environment, run
+
+EVENTS: Final = b'{"event":"A","userId":"u"}\nnope\n'
+KAFKA: Final = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+"""Nobody listens there: what is refused before is refused without it."""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A file of events."""
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(EVENTS)
+    return path
+
+
+def _named_again(path: Path) -> list[Path]:
+    """The same file by other names."""
+    symbolic, hard = path.with_name("symbolic"), path.with_name("hard")
+    symbolic.symlink_to(path)
+    hard.hardlink_to(path)
+    return [path, symbolic, hard, path.parent / "." / path.name]
+
+
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_output_that_is_an_input(source: Path, overwrite: tuple[str, ...]) -> None:
+    """Whatever name it has, an input is left as it is, also where files may be replaced."""
+    dry_run = ("replay", "--dry-run", "--compare", "t", "--from-file", source, "--newly-invalid")
+    for name in _named_again(source):
+        for arguments in (("transform", source, "--dead-letters"), dry_run):
+            ran = run(*arguments, name, *overwrite, env=KAFKA)
+            assert (ran.code, ran.out) == (Exit.USAGE, b"")
+            assert ran.err.endswith(f" {name}: is also an input, which would be overwritten\n")
+    assert source.read_bytes() == EVENTS
+
+
+def test_settings_are_an_input_too(tmp_path: Path) -> None:
+    """A command never replaces the file that it has its settings from."""
+    config = tmp_path / "pipeline.toml"
+    config.write_text('default_currency = "EUR"\n')
+    for arguments in (("generate", "--output"), ("transform", "--dead-letters")):
+        ran = run(*arguments, config, "--overwrite", "--config", config)
+        assert ran.code == Exit.USAGE
+        assert "is also an input, which would be overwritten" in ran.err
+    assert config.read_text() == 'default_currency = "EUR"\n'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"$@" transform --overwrite --dead-letters events.ndjson < events.ndjson',
+        '"$@" transform --overwrite --dead-letters /dev/stdin - < events.ndjson',
+        '"$@" transform events.ndjson >> events.ndjson',
+        '"$@" transform < events.ndjson >> events.ndjson',
+        '"$@" transform events.ndjson 2>> events.ndjson',
+        '"$@" explain events.ndjson >> events.ndjson',
+        '"$@" replay --dry-run --from-file events.ndjson >> events.ndjson',
+        '"$@" replay --dry-run --from-file - < events.ndjson >> events.ndjson',
+    ],
+)
+def test_redirections(source: Path, line: str) -> None:
+    """Standard input and output count as well: what is read is not written to."""
+    done = subprocess.run(
+        ["sh", "-c", line, "sh", *command()],  # noqa: S607  the user's shell
+        cwd=source.parent,
+        env=environment(),
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    said = done.stderr
+    if "2>>" in line:  # it is told there, since there is no other place
+        said = source.read_bytes().removeprefix(EVENTS)
+    assert done.returncode == Exit.USAGE
+    assert b"input" in said
+    assert source.read_bytes().removesuffix(said if "2>>" in line else b"") == EVENTS
+
+
+def test_output_that_is_standard_output(tmp_path: Path) -> None:
+    """Two outputs never overwrite each other."""
+    both = tmp_path / "both"
+    for name in (both, "/dev/stdout"):
+        with both.open("wb") as stdout:
+            done = subprocess.run(
+                command("transform", "--dead-letters", name),
+                input=EVENTS,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                env=environment(),
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        assert done.returncode == Exit.USAGE
+        assert b"standard output goes there, too" in done.stderr
+    ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
+    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert "--dead-letters -: standard output has the enriched events" in ran.err
+
+
+def test_file_that_exists(tmp_path: Path) -> None:
+    """A file with something in it is replaced only on request; an empty one has nothing to lose."""
+    file = tmp_path / "result.ndjson"
+    commands = (
+        ("generate", "-n", "3", "--invalid-share", "0", "--output", file),
+        ("transform", "--dead-letters", file),
+    )
+    for arguments in commands:
+        file.write_bytes(b"last week's\n")
+        ran = run(*arguments, stdin=b"nope\n")
+        assert (ran.code, ran.out) == (Exit.USAGE, b"")
+        assert f"{file}: exists already" in ran.err
+        assert "--overwrite" in ran.err
+        assert file.read_bytes() == b"last week's\n"
+        assert run(*arguments, "--overwrite", stdin=b"nope\n").code == Exit.OK
+        replaced = file.read_bytes()
+        assert b"last week" not in replaced
+        file.write_bytes(b"")
+        assert run(*arguments, stdin=b"nope\n").code == Exit.OK
+        assert len(file.read_bytes().splitlines()) == len(replaced.splitlines())
+
+
+def test_plan_opens_nothing(tmp_path: Path) -> None:
+    """What fails, or only plans, leaves the file of newly invalid events alone."""
+    file = tmp_path / "invalid.ndjson"
+    options = ("--only", "changed", "--newly-invalid", file)
+    assert run("replay", *options, "--from", "never", env=KAFKA).code == Exit.USAGE
+    assert not file.exists()
+
+
+def _write(output: FileOutput, text: bytes, then: Callable[[], object]) -> None:
+    with whole_output(output) as file:
+        file.write(text)
+        then()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+class TestWhole:
+    """Files that appear once they are complete."""
+
+    def test_appears_at_the_end(self, tmp_path: Path) -> None:
+        """Until then nobody reads half of it under its name; its rights are the usual ones."""
+        path = tmp_path / "out"
+        with whole_output(FileOutput("--output", str(path))) as file:
+            file.write(b"all")
+            assert not path.exists()
+        assert path.read_bytes() == b"all"
+        mask = os.umask(0)
+        os.umask(mask)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_failure_leaves_what_was_there(self, tmp_path: Path) -> None:
+        """An aborted command leaves neither half a file nor a temporary one."""
+        path, link = tmp_path / "out", tmp_path / "link"
+        path.write_bytes(b"whole")
+        path.chmod(0o640)
+        link.symlink_to(path)
+        output = FileOutput("--output", str(link), overwrite=True)
+        with pytest.raises(KeyboardInterrupt):
+            _write(output, b"half", _interrupt)
+        assert path.read_bytes() == b"whole"
+        with whole_output(output) as file:
+            file.write(b"new")
+        assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o640)
+        assert link.is_symlink()
+        assert sorted(tmp_path.iterdir()) == [link, path]
+
+    def test_another_was_faster(self, tmp_path: Path) -> None:
+        """What appears under the name meanwhile is not replaced either."""
+        path = tmp_path / "out"
+        output = FileOutput("--output", str(path))
+        with pytest.raises(UnusableFileError, match="exists already"):
+            _write(output, b"mine", lambda: path.write_bytes(b"theirs"))
+        assert path.read_bytes() == b"theirs"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_no_regular_file(self) -> None:
+        """A device or a pipe is written to as it is."""
+        for open_one in (whole_output, opened_output):
+            with open_one(FileOutput("--output", "/dev/null")) as file:
+                file.write(b"gone")
+        assert stat.S_ISCHR(os.stat("/dev/null").st_mode)  # noqa: PTH116  as it is named
+
+    def test_link_to_nothing(self, tmp_path: Path) -> None:
+        """A symbolic link names the file that is to be."""
+        target, link = tmp_path / "target", tmp_path / "link"
+        link.symlink_to(target)
+        for open_one in (whole_output, opened_output):
+            with open_one(FileOutput("--output", str(link))) as file:
+                file.write(b"new")
+            assert target.read_bytes() == b"new"
+            target.unlink()

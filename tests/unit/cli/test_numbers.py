@@ -1,0 +1,45 @@
+"""Options that take a number."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from pipeline.errors import Exit
+from tests.unit.cli.program import run
+
+KAFKA: Final = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+"""Nobody listens there: what is refused before is refused without it."""
+COMMANDS: Final = {
+    "replay --rate": (),
+    "replay --max-invalid-ratio": (),
+    "dlq redrive --rate": (),
+    "dlq import --rate": ("/dev/null",),
+    "generate --rate": ("--topic", "track.raw"),
+    "generate --invalid-share": (),
+    "generate --batch-share": (),
+    "topics create --retention-days": (),
+    "topics create --dead-letter-retention-days": (),
+}
+
+
+@pytest.mark.parametrize("option", COMMANDS)
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "-2", "1e400", "x", ""])
+def test_numbers_that_are_none(option: str, number: str) -> None:
+    """Nothing is begun with a rate, a share or a length of time that is no number."""
+    ran = run(*option.split(), number, *COMMANDS[option], env=KAFKA)
+    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert f"Invalid value for '{option.rsplit(maxsplit=1)[-1]}'" in ran.err
+
+
+@pytest.mark.parametrize("option", ["replay --rate", "dlq redrive --rate", "generate --rate"])
+def test_rate_of_nothing(option: str) -> None:
+    """It would never end."""
+    ran = run(*option.split(), "0", env=KAFKA)
+    assert ran.code == Exit.USAGE
+
+
+def test_count_that_no_computer_reaches() -> None:
+    """It is refused as any other number that is none."""
+    assert run("generate", "--count", str(10**30)).code == Exit.USAGE

@@ -1,0 +1,564 @@
+"""Settings: what wins, what is refused and in which words, and that secrets stay secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.contract import ContractSettings
+from pipeline.settings.client_properties import MASK, OWNED, weaknesses
+from pipeline.settings.model import Settings, SettingsError, load_settings
+from pipeline.settings.names import FLAGS, leaves
+from pipeline.settings.sources import ENDS_IN_FILE
+
+SECRETS = (
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+    "sasl.kerberos.kinit.cmd",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.client.credentials.client.secret",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.config",
+)
+"""Every one that librdkafka has."""
+MISSPELLED = ("sasl.pasword", "sals.password", "ssl.key.pwd", "sasl.oauthbearer.clientsecret")
+"""The client refuses them, but only after the settings have been shown."""
+
+
+def problems(
+    tmp_path: Path,
+    toml: str = "",
+    env: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> list[str]:
+    """The lines of the SettingsError; the file is called FILE in them."""
+    file = tmp_path / "track.toml"
+    file.write_text(toml)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, flags or {}, env or {})
+    return str(caught.value).replace(str(file), "FILE").splitlines()
+
+
+def from_toml(tmp_path: Path, toml: str) -> Settings:
+    """Settings of a file alone."""
+    file = tmp_path / "track.toml"
+    file.write_text(toml)
+    return load_settings(file, {}, {})
+
+
+def test_later_source_wins(tmp_path: Path) -> None:
+    """Flags override the environment, which overrides the file, which overrides the defaults."""
+    file = tmp_path / "track.toml"
+    file.write_text('group = "file"\n[topics]\nraw = "file"\nenriched = "file.e"\n')
+    env = {"TRACK_GROUP": "env", "TRACK_TOPICS__RAW": "env"}
+    settings = load_settings(file, {"group": "flag", "topics.raw": None}, env)
+    assert (settings.group, settings.topics.raw, settings.topics.enriched) == (
+        "flag",
+        "env",
+        "file.e",
+    )
+    assert settings.topics.identify == "track.identify"
+    assert settings.sources == {
+        "group": "--group",
+        "topics.raw": "TRACK_TOPICS__RAW",
+        "topics.enriched": str(file),
+    }
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        '[kafka]\n"socket.timeout.ms" = 1000\n"bootstrap.servers" = "a:1"\n"log_level" = 3',
+        '[kafka]\nsocket.timeout.ms = 1000\nbootstrap.servers = "a:1"\nlog_level = 3',
+        '[kafka.socket.timeout]\nms = 1000\n[kafka]\nbootstrap.servers = "a:1"\nlog_level = 3',
+    ],
+)
+def test_client_properties_may_be_nested(tmp_path: Path, toml: str) -> None:
+    """Quoted dotted keys and nested tables are the same property; every value becomes text."""
+    expected = {"socket.timeout.ms": "1000", "bootstrap.servers": "a:1", "log_level": "3"}
+    assert from_toml(tmp_path, toml).kafka == expected
+
+
+def test_client_properties_in_the_environment() -> None:
+    """TRACK_KAFKA_BOOTSTRAP_SERVERS is bootstrap.servers; likewise for one client alone."""
+    settings = load_settings(
+        None,
+        {"kafka.bootstrap.servers": "flag:1"},
+        {
+            "TRACK_KAFKA_BOOTSTRAP_SERVERS": "env:1",
+            "TRACK_KAFKA__CLIENT_ID": "me",
+            "TRACK_CONSUMER_FETCH_WAIT_MAX_MS": "5",
+            "TRACK_PRODUCER": '{"linger.ms": 7}',
+        },
+    )
+    assert settings.kafka == {"bootstrap.servers": "flag:1", "client.id": "me"}
+    assert settings.consumer == {"fetch.wait.max.ms": "5"}
+    assert settings.producer == {"linger.ms": "7"}
+
+
+def test_environment_takes_json_for_lists_and_groups() -> None:
+    """Lists, and whole groups, are JSON; an empty variable counts as not set."""
+    settings = load_settings(
+        None,
+        {},
+        {
+            "TRACK_IDENTIFY": '[{"event": "Button Clicked"}]',
+            "TRACK_CURRENCY__EXTRA_CODES": '["BTC"]',
+            "TRACK_BATCH": '{"max_records": 7}',
+            "TRACK_GROUP": "",
+            "TRACK_TEST_BOOTSTRAP_SERVERS": "not:a:setting",
+            "OTHER": "x",
+        },
+    )
+    assert settings.identify[0].event == "Button Clicked"
+    assert settings.currency.extra_codes == {"BTC"}
+    assert settings.batch.max_records == 7
+    assert settings.group == "track-pipeline"
+
+
+def test_secret_in_a_file(tmp_path: Path) -> None:
+    """TRACK_…_FILE names a file with the value; its last line feed does not count."""
+    file = tmp_path / "password"
+    file.write_text("hunter2\n")
+    settings = load_settings(None, {}, {"TRACK_KAFKA_SASL_PASSWORD_FILE": str(file)})
+    assert settings.kafka == {"sasl.password": "hunter2"}
+    assert settings.sources == {"kafka.sasl.password": f"TRACK_KAFKA_SASL_PASSWORD_FILE ({file})"}
+
+
+def test_byte_order_mark_of_a_file_is_no_part_of_the_secret(tmp_path: Path) -> None:
+    """Editors on Windows write one; a password that begins with it is refused by the broker."""
+    file = tmp_path / "password"
+    file.write_bytes(b"\xef\xbb\xbfhunter2\r\n")
+    settings = load_settings(None, {}, {"TRACK_KAFKA_SASL_PASSWORD_FILE": str(file)})
+    assert settings.kafka == {"sasl.password": "hunter2"}
+
+
+def test_any_setting_in_a_file(tmp_path: Path) -> None:
+    """The properties of each client, a group, a list and a plain setting may be in files."""
+    contents = {
+        "TRACK_KAFKA_SSL_KEY_PEM": "-----BEGIN-----\nabc\n-----END-----\n",
+        "TRACK_CONSUMER_SASL_PASSWORD": "reader\r\n",
+        "TRACK_PRODUCER_SASL_PASSWORD": " with spaces \n",
+        "TRACK_BATCH__MAX_RECORDS": "7\n",
+        "TRACK_TOPICS": '{"raw": "other"}\n',
+        "TRACK_IDENTIFY": '[{"event": "Signed Up"}]\n',
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content.encode())
+    files = {f"{name}_FILE": str(tmp_path / name) for name in contents}
+    settings = load_settings(None, {}, files)
+    assert settings.kafka == {"ssl.key.pem": "-----BEGIN-----\nabc\n-----END-----"}
+    assert settings.consumer == {"sasl.password": "reader"}
+    assert settings.producer == {"sasl.password": " with spaces "}
+    assert settings.batch.max_records == 7
+    assert settings.topics.raw == "other"
+    assert settings.identify[0].event == "Signed Up"
+
+
+def test_file_that_holds_no_value(tmp_path: Path) -> None:
+    """A file that is missing, empty, a folder or no text is a problem of its own, each told."""
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    files = {
+        "TRACK_KAFKA_SASL_PASSWORD_FILE": "empty",
+        "TRACK_KAFKA_SSL_KEY_PASSWORD_FILE": "binary",
+        "TRACK_CONSUMER_SASL_PASSWORD_FILE": "missing",
+        "TRACK_PRODUCER_SASL_PASSWORD_FILE": ".",
+    }
+    found = problems(tmp_path, env={name: str(tmp_path / file) for name, file in files.items()})
+    assert [line.replace(f"{tmp_path}", "FOLDER") for line in found] == [
+        (
+            "TRACK_CONSUMER_SASL_PASSWORD_FILE: FOLDER/missing: can't be read: "
+            "No such file or directory"
+        ),
+        "TRACK_KAFKA_SASL_PASSWORD_FILE: FOLDER/empty: is empty",
+        "TRACK_KAFKA_SSL_KEY_PASSWORD_FILE: FOLDER/binary: not UTF-8 text",
+        "TRACK_PRODUCER_SASL_PASSWORD_FILE: FOLDER: can't be read: Is a directory",
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(ENDS_IN_FILE))
+def test_property_whose_own_name_ends_in_file(name: str) -> None:
+    """The path of an assertion is that property itself, not a file with its value."""
+    variable = f"TRACK_KAFKA_{name.replace('.', '_').upper()}"
+    assert load_settings(None, {}, {variable: "/key.pem"}).kafka == {name: "/key.pem"}
+
+
+OIDC = {
+    "security.protocol": "SASL_SSL",
+    "sasl.mechanism": "OAUTHBEARER",
+    "sasl.oauthbearer.method": "oidc",
+    "sasl.oauthbearer.client.id": "track",
+    "sasl.oauthbearer.client.secret": "hunter2",
+    "sasl.oauthbearer.scope": "kafka",
+    "sasl.oauthbearer.token.endpoint.url": "https://" + "id:hunter2@identity.example.com/token",
+}
+
+
+def test_oidc_properties() -> None:
+    """All that a login by OIDC needs goes through; only what is no secret is shown."""
+    variables = {
+        f"TRACK_KAFKA_{name.replace('.', '_').upper()}": text for name, text in OIDC.items()
+    }
+    settings = load_settings(None, {}, variables)
+    assert settings.kafka == OIDC
+    assert settings.shown()["kafka"] == OIDC | {
+        "sasl.oauthbearer.client.secret": MASK,
+        "sasl.oauthbearer.token.endpoint.url": f"https://{MASK}@identity.example.com/token",
+    }
+
+
+@pytest.mark.parametrize("side", ["kafka", "consumer", "producer"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("enable.ssl.certificate.verification", "false"),
+        ("enable.ssl.certificate.verification", "F"),
+        ("enable.ssl.certificate.verification", "0"),
+        ("ssl.endpoint.identification.algorithm", "none"),
+        ("ssl.endpoint.identification.algorithm", "None"),
+    ],
+)
+def test_verification_is_not_turned_off_by_accident(
+    tmp_path: Path, side: str, name: str, value: str
+) -> None:
+    """Of any client it is refused, until a setting of its own says that it is meant."""
+    toml = f'[{side}]\n"{name}" = "{value}"\n'
+    (line,) = problems(tmp_path, toml)
+    assert line.startswith(f"FILE: {side}.{name}: turns the verification of the broker's")
+    assert line.endswith("allow_unverified_tls = true")
+    settings = from_toml(tmp_path, f"allow_unverified_tls = true\n{toml}")
+    (warning,) = weaknesses(settings.kafka, settings.consumer, settings.producer)
+    assert warning.startswith(f"{name} is {value}: ")
+
+
+def test_verification_that_is_on(tmp_path: Path) -> None:
+    """Saying what is the default anyway is fine, and so is the permission without a use of it."""
+    lines = (
+        "allow_unverified_tls = true",
+        "[kafka]",
+        "enable.ssl.certificate.verification = true",
+        '"ssl.endpoint.identification.algorithm" = "HTTPS"',
+    )
+    settings = from_toml(tmp_path, "\n".join(lines))
+    assert weaknesses(settings.kafka, settings.consumer, settings.producer) == []
+
+
+@pytest.mark.parametrize(
+    ("servers", "warned"),
+    [
+        ("localhost:9092,127.0.0.1:1,127.9.9.9,[::1]:9092,SASL_PLAINTEXT://localhost:1", []),
+        ("kafka-1:9092, 10.0.0.7:9092", ["10.0.0.7:9092", "kafka-1:9092"]),
+        ("[2001:db8::1]:9092,localhost.example.com", ["[2001:db8::1]:9092", "localhost.example"]),
+    ],
+)
+def test_login_in_clear_text(servers: str, warned: list[str]) -> None:
+    """A login that goes unencrypted over a network is warned of; on this machine it is fine."""
+    kafka = {"bootstrap.servers": servers, "security.protocol": "sasl_plaintext"}
+    found = weaknesses(kafka, {}, {})
+    assert len(found) == len(warned)
+    for sentence, server in zip(found, warned, strict=True):
+        assert sentence.startswith(f"the login to {server}")
+    assert weaknesses(kafka, {"security.protocol": "SASL_SSL"}) == found
+    assert weaknesses({**kafka, "security.protocol": "SASL_SSL"}, {}, {}) == []
+
+
+TOPIC = "allowed: text: 1 to 249 of the characters A-Z a-z 0-9 . _ -, but not . or .."
+
+WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
+    ("bacth = 1", {}, {}, "FILE: bacth: there is no such setting; did you mean batch?"),
+    (
+        "[batch]\nmax_recods = 1",
+        {},
+        {},
+        "FILE: batch.max_recods: there is no such setting; did you mean batch.max_records?",
+    ),
+    (
+        "max_records = 1",
+        {},
+        {},
+        "FILE: max_records: there is no such setting; did you mean batch.max_records?",
+    ),
+    (
+        "[topics]\ndead-letter = 'x'",
+        {},
+        {},
+        "FILE: topics.dead-letter: there is no such setting; did you mean topics.dead_letter?",
+    ),
+    ("zzzzzzzz = 1", {}, {}, "FILE: zzzzzzzz: there is no such setting"),
+    ("batch = 1", {}, {}, "FILE: batch: is not a table; allowed: a table of settings"),
+    (
+        "kafka = 'a:1'",
+        {},
+        {},
+        "FILE: kafka: is not a table; allowed: a table of text, numbers, true or false",
+    ),
+    (
+        "group = 5",
+        {},
+        {},
+        "FILE: group: 5 is refused; allowed: text: printable ASCII without outer spaces",
+    ),
+    (
+        "group = ''",
+        {},
+        {},
+        "FILE: group: '' is refused; allowed: text: printable ASCII without outer spaces",
+    ),
+    (
+        "[batch]\nmax_records = true",
+        {},
+        {},
+        "FILE: batch.max_records: true is refused; allowed: a whole number of at least 1",
+    ),
+    (
+        "[batch]\nmax_records = 1.5",
+        {},
+        {},
+        "FILE: batch.max_records: 1.5 is refused; allowed: a whole number of at least 1",
+    ),
+    (
+        "shutdown_grace_s = inf",
+        {},
+        {},
+        "FILE: shutdown_grace_s: inf is refused; allowed: a number from 1 to 3600",
+    ),
+    (
+        "default_currency = 'usd'",
+        {},
+        {},
+        (
+            "FILE: default_currency: 'usd' is refused; "
+            "allowed: text: three capital letters such as EUR"
+        ),
+    ),
+    (
+        "[[identify]]\nevnt = 'x'\nevent = 'x'",
+        {},
+        {},
+        "FILE: identify[0].evnt: there is no such setting; did you mean identify[0].event?",
+    ),
+    (
+        "[[identify]]",
+        {},
+        {},
+        "FILE: identify.0.event: is missing; allowed: a list of tables with event",
+    ),
+    (
+        "[kafka]\nsasl.password = ['hunter2']",
+        {},
+        {},
+        "FILE: kafka.sasl.password: must be text, a number, true or false",
+    ),
+    (
+        "",
+        {"TRACK_KAFAK_BOOTSTRAP_SERVERS": "a:1"},
+        {},
+        (
+            "TRACK_KAFAK_BOOTSTRAP_SERVERS: no setting has this variable; "
+            "did you mean TRACK_KAFKA_BOOTSTRAP_SERVERS?"
+        ),
+    ),
+    (
+        "",
+        {"TRACK_BATCH_MAX_RECORDS": "1"},
+        {},
+        (
+            "TRACK_BATCH_MAX_RECORDS: no setting has this variable; "
+            "did you mean TRACK_BATCH__MAX_RECORDS?"
+        ),
+    ),
+    (
+        "",
+        {"TRACK_LOG__LEVEL": "loud"},
+        {},
+        "TRACK_LOG__LEVEL: log.level: 'loud' is refused; allowed: debug, info, warning or error",
+    ),
+    (
+        "",
+        {"TRACK_LIMITS": '{"max_depth": 1000}'},
+        {},
+        "TRACK_LIMITS: limits.max_depth: 1000 is refused; allowed: a whole number from 8 to 512",
+    ),
+    (
+        "",
+        {"TRACK_IDENTIFY": "Button Clicked"},
+        {},
+        (
+            "TRACK_IDENTIFY: identify: is not such a JSON value; "
+            "allowed: a list of tables with event, as JSON"
+        ),
+    ),
+    (
+        "",
+        {"TRACK_TOPICS": "[]"},
+        {},
+        "TRACK_TOPICS: topics: is not such a JSON value; allowed: a table of settings, as JSON",
+    ),
+    (
+        "",
+        {"TRACK_KAFKA_SASL_PASSWORD_FILE": "/nonexistent/secret"},
+        {},
+        (
+            "TRACK_KAFKA_SASL_PASSWORD_FILE: /nonexistent/secret: can't be read: "
+            "No such file or directory"
+        ),
+    ),
+    (
+        "",
+        {"TRACK_GROUP": "a", "TRACK_GROUP_FILE": "/b"},
+        {},
+        "TRACK_GROUP_FILE: TRACK_GROUP is set too; set only one of them",
+    ),
+    ("", {}, {"topics.raw": "a b"}, f"--raw-topic: topics.raw: 'a b' is refused; {TOPIC}"),
+    (
+        "",
+        {},
+        {"topics.raw": "track.enriched"},
+        "--raw-topic: topics: the four topics must differ, but track.enriched is named twice",
+    ),
+]
+
+
+@pytest.mark.parametrize(("toml", "env", "flags", "expected"), WRONG)
+def test_wrong_setting(
+    tmp_path: Path, toml: str, env: dict[str, str], flags: dict[str, object], expected: str
+) -> None:
+    """One sentence says which source, which setting, what is wrong and what is allowed."""
+    assert problems(tmp_path, toml, env, flags) == [expected]
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    """Problems of every source are told together, one line each."""
+    toml = "bacth = 1\ngroup = 5\n[kafka]\n'group.id' = 'x'\n"
+    found = problems(
+        tmp_path,
+        toml,
+        {"TRACK_LOG__LEVEL": "loud", "TRACK_NONSENSE_": "x"},
+        {"batch.linger_ms": -1},
+    )
+    starts = [
+        "FILE: bacth",
+        "TRACK_NONSENSE_",
+        "FILE: group",
+        "batch.linger_ms",
+        "TRACK_LOG__LEVEL",
+    ]
+    starts.append("FILE: kafka.group.id")
+    assert sorted(line.split(":")[0] for line in found) == sorted(
+        start.split(":")[0] for start in starts
+    )
+    assert all(any(line.startswith(start) for line in found) for start in starts)
+
+
+@pytest.mark.parametrize("side", ["kafka", "consumer", "producer"])
+def test_properties_of_the_guarantee_are_refused(tmp_path: Path, side: str) -> None:
+    """What exactly-once delivery depends on can't be passed through, to any client."""
+    lines = [f"{json.dumps(name)} = 'x'" for name in OWNED]
+    found = problems(tmp_path, "\n".join([f"[{side}]", *lines]))
+    assert found == [
+        f"FILE: {side}.{name}: can't be set as a client property: {instead}"
+        for name, instead in OWNED.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a = ", "FILE: not TOML at end of document: Invalid value"),
+        (b"group = 'x'\nb c", "FILE: not TOML at line 2, column 3: Expected '='"),
+        (b"group = '\xff'", "FILE: not TOML: not UTF-8 text at byte 9"),
+    ],
+)
+def test_broken_file(tmp_path: Path, content: bytes, expected: str) -> None:
+    """A file that is no TOML is one sentence with the place."""
+    file = tmp_path / "track.toml"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, {}, {})
+    (line,) = str(caught.value).replace(str(file), "FILE").splitlines()
+    assert line.startswith(expected)
+
+
+def test_file_that_can_not_be_read(tmp_path: Path) -> None:
+    """A missing file and a directory are one sentence each; other problems are told too."""
+    for file, why in ((tmp_path / "no.toml", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(SettingsError) as caught:
+            load_settings(file, {}, {"TRACK_NONSENSE_": "x"})
+        first, second = caught.value.problems
+        assert first.startswith(f"{file}: can't be read: {why}")
+        assert second.startswith("TRACK_NONSENSE_: ")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secrets_are_never_shown(name: str) -> None:
+    """Neither shown(), str() nor repr() holds a secret's value."""
+    variable = f"TRACK_PRODUCER_{name.replace('.', '_').upper()}"
+    settings = load_settings(None, {}, {variable: "hunter2", "TRACK_KAFKA_CLIENT_ID": "me"})
+    assert settings.producer == {name: "hunter2"}
+    assert settings.shown()["producer"] == {name: MASK}
+    assert settings.shown()["kafka"] == {"client.id": "me"}
+    assert "hunter2" not in f"{settings} {settings!r} {json.dumps(settings.shown())}"
+
+
+@pytest.mark.parametrize("name", MISSPELLED)
+def test_misspelled_secrets_are_never_shown(name: str) -> None:
+    """The problem names the property, not its value."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, {f"producer.{name}": "hunter2"}, {})
+    assert f"producer.{name}: librdkafka has no such property" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_are_not_in_problems(tmp_path: Path) -> None:
+    """A wrong value of a client property is never quoted."""
+    toml = "[kafka]\nsasl.password = ['hunter2']\n[producer]\n'group.id' = 'hunter2'\n"
+    found = problems(tmp_path, toml, {"TRACK_CONSUMER": "hunter2"})
+    assert len(found) == 3
+    assert "hunter2" not in "".join(found)
+
+
+def test_every_setting_has_a_variable() -> None:
+    """Each row of the table names a variable that is understood: set to the default, it is it."""
+    defaults = Settings()
+    for leaf in leaves(Settings):
+        if leaf.default is None or leaf.is_map:
+            continue
+        default: Any = leaf.default
+        text = str(default) if leaf.is_plain else json.dumps(list(default))
+        settings = load_settings(None, {}, {leaf.variable: text})
+        assert settings.model_dump() == defaults.model_dump(), leaf.name
+        assert set(settings.sources) == {leaf.name}
+
+
+def test_every_flag_sets_a_setting() -> None:
+    """Each flag's setting exists, and its value reaches the settings."""
+    values = dict.fromkeys(FLAGS.values(), "json") | {"log.level": "debug", "workers": "2"}
+    values |= {name: f"topic-{name}" for name in values if name.startswith("topics.")}
+    values["kafka.bootstrap.servers"] = "a:1"
+    settings = load_settings(None, values, {})
+    assert settings.sources == {name: flag for flag, name in FLAGS.items()}
+
+
+def test_contract_depends_on_the_contract_alone() -> None:
+    """The same rules under other topics and brokers are the same contract."""
+    moved = load_settings(None, {"group": "g", "kafka.bootstrap.servers": "a:1"}, {})
+    assert moved.contract() == Settings().contract() == ContractSettings().contract()
+    changed = load_settings(None, {"default_currency": "EUR"}, {})
+    assert changed.contract() == ContractSettings(default_currency="EUR").contract()
+    assert changed.contract() != moved.contract()
+
+
+def test_transactional_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is `<prefix>.<group>.<instance>`; the host name stands for an unset instance."""
+    monkeypatch.setattr("socket.gethostname", lambda: "host-7")
+    named = load_settings(None, {"instance_id": "worker-1", "group": "g"}, {})
+    assert named.transactional_id == "track.g.worker-1"
+    assert Settings().transactional_id == "track.track-pipeline.host-7"

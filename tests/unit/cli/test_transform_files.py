@@ -1,0 +1,379 @@
+"""`track-pipeline transform` on packed, damaged, binary and missing files, in constant memory."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import random
+import threading
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.process import Processor
+from pipeline.errors import Exit
+from pipeline.files import lines as lines_module
+from pipeline.files.lines import LONGEST_LINE, Input, Line
+from pipeline.files.transform import Options, Target, Transformer
+from tests.unit.cli.program import run
+from tests.unit.cli.test_transform import counts
+
+EVENTS = b"".join(
+    b'{"event":"E","userId":"u","messageId":"%d"}\n' % number for number in range(3000)
+)
+"""More than what one read unpacks of its packed forms."""
+
+
+def zstd(data: bytes) -> bytes:
+    """One frame of zstd."""
+    return zstandard.ZstdCompressor().compress(data)
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": zstd}
+packed = pytest.mark.parametrize(("suffix", "pack"), PACKERS.items(), ids=PACKERS)
+
+
+@packed
+def test_packed_files(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
+    """A packed file gives what the file itself gives, also when it is of several parts."""
+    middle = len(EVENTS) // 2
+    plain, whole = tmp_path / "e", tmp_path / f"whole{suffix}"
+    parts, nothing = tmp_path / f"parts{suffix}", tmp_path / f"nothing{suffix}"
+    plain.write_bytes(EVENTS)
+    whole.write_bytes(pack(EVENTS))
+    parts.write_bytes(pack(EVENTS[:middle]) + pack(b"") + pack(EVENTS[middle:]))
+    nothing.write_bytes(pack(b""))
+    expected = run("transform", plain)
+    assert expected.out.count(b"\n") == 3000
+    assert run("transform", whole).out == expected.out
+    assert run("transform", nothing, parts).out == expected.out
+
+
+@packed
+def test_cut_off_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
+    """Of a cut-off file all complete lines are processed; then one sentence says so."""
+    first, second = pack(EVENTS), pack(EVENTS)
+    source = tmp_path / f"events{suffix}"
+    source.write_bytes(first + second[: len(second) - 5])
+    ran = run("transform", source, "--json")
+    lines = counts(ran)["lines"]
+    assert ran.code == Exit.INPUT_OUTPUT
+    assert 3000 <= lines <= 6000
+    assert ran.out.count(b"\n") == lines
+    assert not counts(ran)["complete"]
+    assert ran.err.splitlines()[1:] == [
+        (
+            f"track-pipeline: {source}: ends in the middle: it was cut off; "
+            f"its first {lines} lines were processed, nothing after them"
+        )
+    ]
+
+
+@packed
+def test_damaged_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
+    """A file that is damaged further on ends with the count of lines before the damage."""
+    source = tmp_path / f"events{suffix}"
+    source.write_bytes(pack(EVENTS) + b"no packed data")
+    ran = run("transform", source, "--json")
+    assert ran.code == Exit.INPUT_OUTPUT
+    assert ran.out.count(b"\n") == counts(ran)["lines"] == 3000
+    (sentence,) = ran.err.splitlines()[1:]
+    assert sentence.startswith(f"track-pipeline: {source}: is damaged (")
+    assert sentence.endswith("); its first 3000 lines were processed, nothing after them")
+
+
+BINARY = {
+    "program": (b"\x7fELF\x02\x01\x01\0\0", "is a program"),
+    "gzip": (gzip.compress(EVENTS), "is gzip data; unpack it first"),
+    "zstd": (zstd(EVENTS), "is zstd data; unpack it first"),
+    "utf-16": ('{"event":"A"}\n'.encode("utf-16"), "is UTF-16 text; convert it to UTF-8 first"),
+    "zeros": (bytes(100), "is binary, not text"),
+}
+binary = pytest.mark.parametrize(("content", "what"), BINARY.values(), ids=BINARY)
+
+
+@binary
+def test_binary_on_standard_input(content: bytes, what: str) -> None:
+    """What is no text is told in one sentence, and is not turned into dead letters."""
+    ran = run("transform", "--json", stdin=content)
+    assert (ran.code, ran.out, counts(ran)["lines"]) == (Exit.USAGE, b"", 0)
+    (sentence,) = ran.err.splitlines()[1:]
+    assert sentence.startswith(f"track-pipeline: standard input: {what}")
+    assert sentence.endswith("; expected JSON text")
+
+
+@binary
+def test_unusable_file_among_good_ones(tmp_path: Path, content: bytes, what: str) -> None:
+    """All files are looked at first: one that is binary stops the run before it begins."""
+    good, bad, dead = tmp_path / "good", tmp_path / "bad", tmp_path / "dead"
+    good.write_bytes(EVENTS)
+    bad.write_bytes(content)
+    dead.write_text("letters of another run")
+    ran = run("transform", good, bad, "--dead-letters", dead)
+    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert ran.err.startswith(f"track-pipeline: {bad}: {what}")
+    assert len(ran.err.splitlines()) == 1
+    assert dead.read_text() == "letters of another run"
+
+
+MARK = b"\xef\xbb\xbf"
+"""Windows editors put it at the start of a file."""
+
+
+@pytest.mark.parametrize("piece", [1, 2, 100])
+def test_byte_order_mark_is_no_part_of_the_first_line(piece: int) -> None:
+    """It is skipped at the start of a file, however few bytes a pipe gives at a time; only there.
+
+    Further on it is part of a line, whose event the contract reads without it.
+    """
+    content = MARK + b'{"event":"E","userId":"u"}\r\n' + MARK + b"second\n"
+    source = Input("events", io.BufferedReader(Trickling(content, piece)))
+    lines = [line.text for each in source.lines() for line in each if isinstance(line, Line)]
+    assert lines == [b'{"event":"E","userId":"u"}', MARK + b"second"]
+
+
+def test_file_of_nothing_but_a_byte_order_mark(tmp_path: Path) -> None:
+    """Such a file is empty, and a mark before a line end makes a blank line."""
+    assert counts(run("transform", "--json", stdin=MARK))["lines"] == 0
+    blank = counts(run("transform", "--json", stdin=MARK + b"\n"))
+    assert (blank["lines"], blank["blank"], blank["dead_letters"]) == (1, 1, 0)
+    packed_file = tmp_path / "events.gz"
+    packed_file.write_bytes(gzip.compress(MARK + EVENTS))
+    assert counts(run("transform", "--json", packed_file))["enriched"] == 3000
+
+
+def test_nul_in_a_later_line_is_a_dead_letter() -> None:
+    """Only the beginning tells text from binary; damage further on costs its own line alone."""
+    ran = run("transform", "--json", stdin=b'{"event":"A","userId":"u"}\n\0\0\n')
+    assert (ran.code, counts(ran)["reasons"]) == (Exit.OK, {"invalid_json": 1})
+
+
+def test_named_pipe(tmp_path: Path) -> None:
+    """It is opened once: whoever writes to it would else be ended, and its events be gone."""
+    pipe, event = tmp_path / "events", b'{"event":"A","userId":"u"}\n'
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(event,))
+    writer.start()
+    ran = run("transform", str(pipe))
+    writer.join()
+    assert (ran.code, ran.out.count(b"\n")) == (Exit.OK, 1)
+
+
+def test_files_that_can_not_be_read(tmp_path: Path) -> None:
+    """A missing file and a directory are one sentence each, before anything is processed."""
+    good = tmp_path / "good"
+    good.write_bytes(EVENTS)
+    for bad, why in ((tmp_path / "no", "No such file or directory"), (tmp_path, "Is a directory")):
+        ran = run("transform", good, bad)
+        assert (ran.code, ran.out) == (Exit.USAGE, b"")
+        assert ran.err == f"track-pipeline: {bad}: can't be read: {why}\n"
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_suffix_that_is_wrong(tmp_path: Path, suffix: str) -> None:
+    """Plain text under a packed file's name is told before anything is processed."""
+    source = tmp_path / f"events{suffix}"
+    source.write_bytes(EVENTS)
+    ran = run("transform", source)
+    kind = "gzip" if suffix == ".gz" else "zstd"
+    assert ran.code == Exit.USAGE
+    assert ran.err.startswith(f"track-pipeline: {source}: is no {kind} data, though its name")
+
+
+@packed
+def test_file_that_is_packed_twice(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """It is not told to have the suffix that it has."""
+    source = tmp_path / f"events{suffix}"
+    source.write_bytes(pack(pack(EVENTS)))
+    ran = run("transform", source)
+    assert ran.code == Exit.USAGE
+    assert " data packed once more; unpack it first; expected JSON text" in ran.err
+
+
+def test_window_that_takes_too_much_memory(tmp_path: Path) -> None:
+    """A zstd file that takes more memory than is given is told as that, wherever the frame is."""
+    long = zstandard.ZstdCompressionParameters(window_log=28)
+    frame = zstandard.ZstdCompressor(compression_params=long).compressobj()
+    big = frame.compress(EVENTS) + frame.flush()
+    source = tmp_path / "events.zst"
+    sentence = (
+        f"track-pipeline: {source}: was packed with a window of 256 MiB, and 128 MiB of memory are "
+        "taken at most; unpack it first (zstd -d --long=28)"
+    )
+    source.write_bytes(big)
+    assert run("transform", source) == (Exit.USAGE, b"", f"{sentence}\n")
+    source.write_bytes(zstd(EVENTS) + big)
+    ran = run("transform", source)
+    assert (ran.code, ran.out.count(b"\n")) == (Exit.INPUT_OUTPUT, 3000)
+    assert ran.err.splitlines()[-1].startswith(f"{sentence}; its first 3000 lines were processed")
+
+
+def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
+    """The file is opened before anything is read, so that no letter is lost for want of it."""
+    missing = tmp_path / "no" / "dead"
+    for dead, why in ((tmp_path, "Is a directory"), (missing, "No such file or directory")):
+        ran = run("transform", "--dead-letters", dead, stdin=EVENTS)
+        assert (ran.code, ran.out) == (Exit.USAGE, b"")
+        assert ran.err == f"track-pipeline: --dead-letters {dead}: can't be written: {why}\n"
+
+
+def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dash is no file name, and standard output is taken."""
+    monkeypatch.chdir(tmp_path)
+    ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
+    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert "standard output has the enriched events" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dead_letters_over_an_input(tmp_path: Path) -> None:
+    """An input is never overwritten by its own dead letters, whatever name is used for it."""
+    source, link = tmp_path / "events", tmp_path / "link"
+    source.write_bytes(EVENTS)
+    link.symlink_to(source)
+    ran = run("transform", source, "--dead-letters", link)
+    assert (ran.code, ran.out, source.read_bytes()) == (Exit.USAGE, b"", EVENTS)
+    assert ran.err.endswith(": is also an input, which would be overwritten\n")
+
+
+def test_dead_letters_on_a_full_disk() -> None:
+    """A disk that fills up ends the run with a sentence that names the file."""
+    ran = run("transform", "--dead-letters", "/dev/full", stdin=b"nope\n")
+    assert ran.code == Exit.INPUT_OUTPUT
+    assert ran.err.splitlines()[-1] == "track-pipeline: /dev/full: No space left on device"
+
+
+class Repeated(io.RawIOBase):
+    """A file of the same line over and over, which is nowhere in memory."""
+
+    def __init__(self, line: bytes, times: int) -> None:
+        self._line = line
+        self._left = times
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer will do
+        """Fill the buffer with whole lines."""
+        lines = min(self._left, len(buffer) // len(self._line))
+        self._left -= lines
+        size = lines * len(self._line)
+        buffer[:size] = self._line * lines
+        return size
+
+
+class Trickling(io.RawIOBase):
+    """A pipe that gives a few bytes at a time."""
+
+    def __init__(self, content: bytes, piece: int) -> None:
+        self._content = io.BytesIO(content)
+        self._piece = piece
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer will do
+        """Fill a few bytes of the buffer."""
+        piece = self._content.read(min(self._piece, len(buffer)))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lines_of_any_length(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are what lies between line ends, however they are read; of long ones the hash is."""
+    dice = random.Random(seed)  # noqa: S311
+    monkeypatch.setattr(lines_module, "LONGEST_LINE", 64)
+    monkeypatch.setattr(lines_module, "CHUNK", dice.choice([1, 7, 64]))
+    content = bytes(dice.choices(b"ab\r\n", [40, 40, 9, 2], k=3000))
+    expected = [line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")]
+    assert {len(line) > 64 for line in expected} == {True, False}
+    source = Input("events", io.BufferedReader(Trickling(content, dice.choice([3, 64, 999]))))
+    found = [line for each in source.lines() for line in each]
+    assert [line.number for line in found] == list(range(1, len(expected) + 1))
+    for line, text in zip(found, expected, strict=True):
+        if isinstance(line, Line):
+            assert line.text == text
+            assert len(text) <= 64
+        else:
+            unread = line.unread
+            assert len(text) > 64
+            assert (unread.size, unread.sha256) == (len(text), hashlib.sha256(text).hexdigest())
+            assert text.startswith(unread.start[:60])
+
+
+TOO_LONG = b'{"event":"A","userId":"u","x":"' + b"x" * LONGEST_LINE + b'"}'
+"""An event that no other rule has anything against."""
+
+
+def test_line_that_is_too_long(tmp_path: Path) -> None:
+    """It is a dead letter that tells how to find it; the lines around it are as ever."""
+    source, dead = tmp_path / "events.zst", tmp_path / "dead"
+    good = b'{"event":"A","userId":"u","x":"' + b"x" * 1000 + b'"}'
+    source.write_bytes(zstd(good + b"\n" + TOO_LONG + b"\r\n" + good))
+    assert source.stat().st_size < 10_000
+    ran = run("transform", "--json", source, "--dead-letters", dead)
+    assert (counts(ran)["enriched"], counts(ran)["reasons"]) == (2, {"record_too_large": 1})
+    (letter,) = map(json.loads, dead.read_bytes().splitlines())
+    assert letter["source"] == f"{source}:2"
+    assert letter["reasons"][0]["detail"] == (
+        f"{len(TOO_LONG)} bytes; a line of a file may have {LONGEST_LINE}"
+    )
+    assert json.loads(letter["value"]) == {
+        "dlq.pointer": f"{source}:2",
+        "sha256": hashlib.sha256(TOO_LONG).hexdigest(),
+        "size": len(TOO_LONG),
+    }
+
+
+def test_document_that_is_too_long() -> None:
+    """It is explained like that line."""
+    ran = run("explain", stdin=TOO_LONG)
+    assert ran.code == Exit.DIFFERENCE
+    assert "- refused: record_too_large" in ran.out.decode()
+    assert hashlib.sha256(TOO_LONG).hexdigest() in ran.out.decode()
+    assert len(ran.out) < 2000
+
+
+def _peak(line: bytes, times: int) -> int:
+    """The most memory, in bytes, that it takes to transform so many times these bytes."""
+    file = io.BufferedReader(Repeated(line, times), 65536)
+    with open("/dev/null", "wb") as nowhere:  # noqa: PTH123  as the command does
+        transformer = Transformer(
+            Processor(ContractSettings(), Identity(app="test")),
+            Target("nowhere", nowhere),
+            None,
+            Options(None, 1, for_terminal=False, on_bug=lambda _source, _error: None),
+        )
+        tracemalloc.start()
+        try:
+            transformer.transform(Input("events", file), lambda _position: None)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert transformer.summary.events == (times if line.endswith(b"\n") else 1)
+    return peak
+
+
+def test_memory_does_not_grow_with_the_file() -> None:
+    """Twenty times the file takes no more memory."""
+    good = b'{"event":"A","userId":"u","properties":{"text":"' + b"x" * 2000 + b'"}}\n'
+    _peak(good, 100)  # what is made once and kept
+    small, large = _peak(good, 500), _peak(good, 10_000)
+    assert large < small + 500_000
+
+
+def test_memory_does_not_grow_with_a_line() -> None:
+    """A line twelve times as long as it may be takes no more memory than the longest that may."""
+    assert _peak(b"x" * 4096, 12 * LONGEST_LINE // 4096) < 3 * LONGEST_LINE

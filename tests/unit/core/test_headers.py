@@ -1,0 +1,329 @@
+"""Headers, keys and Kafka timestamps of what is written (contract §5 and §6)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.dead_letter import pointer_to, read_headers
+from pipeline.core.process import Processor
+from pipeline.core.reasons import Reason, Stage
+from pipeline.core.record import INVALID_HEADERS, Record, Role
+from tests.support import (
+    IDENTITY,
+    NOW,
+    NOW_TEXT,
+    SOURCE,
+    TIMESTAMP,
+    good,
+    header,
+    is_ours,
+    letter_of,
+    only,
+    process,
+    raw,
+    refuse,
+)
+from tests.unit.core.invariants import check_letter
+from tests.unit.core.test_objects import CONTEXT_TYPES
+
+THEIRS = [("trace", b"1"), ("x", None), ("trace", b"2")]
+RULE: dict[str, Any] = {"identify": [{"event": "*"}]}
+WITH_TRAITS = good(context={"traits": {"a": 1}})
+
+
+# Enriched and identify
+
+
+def test_enriched_headers() -> None:
+    """The sender's headers as read, then where it comes from and under which contract."""
+    for output in process(raw(WITH_TRAITS, THEIRS), **RULE):
+        contract = ContractSettings.model_validate(RULE).contract()
+        assert list(output.headers) == [
+            *THEIRS,
+            ("track.source", SOURCE.encode()),
+            ("track.contract", contract.encode()),
+        ]
+
+
+def test_replay_is_marked() -> None:
+    """A replay's outputs name it."""
+    replay = Identity(app="a/1", group="g", replay="replay-7")
+    for output in process(WITH_TRAITS, identity=replay, **RULE):
+        assert header(output, "track.replay") == "replay-7"
+    assert refuse(good(event=5), identity=replay).headers["dlq.replay"] == "replay-7"
+    assert header(process(good())[0], "track.replay") is None
+
+
+@pytest.mark.parametrize("key", [None, b"", b"k", b"\x00\xff"])
+@pytest.mark.parametrize("partition", [0, 11])
+def test_key_and_partition_as_read(key: bytes | None, partition: int) -> None:
+    """Null and empty keys are not the same; the partition is the source's."""
+    for value in (WITH_TRAITS, b"{}", {"batch": [WITH_TRAITS, {}]}):
+        for output in process(raw(value, key=key, partition=partition), **RULE):
+            assert (output.key, output.partition) == (key, partition)
+
+
+def test_enriched_timestamp_is_kafkas() -> None:
+    """Enriched and identify messages keep the record's Kafka timestamp."""
+    assert [o.timestamp for o in process(raw(WITH_TRAITS, timestamp=1), **RULE)] == [1, 1]
+    assert [o.timestamp for o in process(WITH_TRAITS, **RULE)] == [TIMESTAMP] * 2
+
+
+@pytest.mark.parametrize("timestamp", [None, 0, -1])
+@pytest.mark.parametrize(
+    ("received", "expected"),
+    [
+        ("2015-12-12T19:11:01.266Z", 1_449_947_461_266),
+        ("1970-01-01T00:00:00.001Z", 1),
+        (NOW_TEXT, NOW),
+        ("1969-12-31T23:59:59.999Z", 1),
+        ("2015-12-14T00:00:00.001Z", 1),
+        ("9999-12-31T23:59:59.999Z", 1),
+    ],
+)
+def test_timestamp_of_a_record_without_one(
+    timestamp: int | None, received: str, expected: int
+) -> None:
+    """receivedAt when it is between 1970 and now, else 1 ms: never 0, which means "now"."""
+    event = WITH_TRAITS | {"receivedAt": received}
+    for output in process(raw(event, timestamp=timestamp), **RULE):
+        assert output.timestamp == expected
+
+
+def test_timestamp_of_a_record_without_any_time() -> None:
+    """1 ms."""
+    record = raw(good(receivedAt=..., timestamp=...), timestamp=None)
+    assert only(process(record), Role.ENRICHED).timestamp == 1
+
+
+def test_now_changes_nothing_else() -> None:
+    """`now` shows in Kafka timestamps and failed.at headers only."""
+    for value in (WITH_TRAITS, b"{}"):
+        (early,), (late,) = process(value, now=NOW), process(value, now=NOW + 1)
+        assert early.value == late.value
+        differing = {a[0] for a, b in zip(early.headers, late.headers, strict=True) if a != b}
+        assert differing <= {"dlq.failed.at", "dlq.first.failed.at"}
+
+
+# Dead letters
+
+
+def test_every_letter_header() -> None:
+    """Each header of the contract's table has its value."""
+    library = {"name": "analytics.js", "version": "2.11.1"}
+    event = good(userId=..., properties=5, context={"library": library})
+    letter = refuse(raw(event, THEIRS))
+    reasons = json.loads(letter.headers.pop("dlq.reasons"))
+    assert letter.headers == {
+        "dlq.version": "1",
+        "dlq.reason": letter.reasons[0]["code"],
+        "dlq.stage": "validate",
+        "dlq.source": SOURCE,
+        "dlq.source.timestamp": str(TIMESTAMP),
+        "dlq.failed.at": NOW_TEXT,
+        "dlq.first.failed.at": NOW_TEXT,
+        "dlq.attempt": "1",
+        "dlq.group": "the-group",
+        "dlq.app": "track-pipeline/test",
+        "dlq.event": "Order Completed",
+        "dlq.message.id": "message-1",
+        "dlq.library": "analytics.js/2.11.1",
+        "track.contract": ContractSettings().contract(),
+    }
+    assert sorted((r["code"], r["pointer"]) for r in reasons) == [
+        ("no_user_anon_id", ""),
+        ("properties_not_object", "/properties"),
+    ]
+    assert letter.output.timestamp == NOW
+    assert list(letter.output.headers)[: len(THEIRS)] == THEIRS
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "stage"),
+    [
+        (None, "null_value", "decode"),
+        (b"", "empty_value", "decode"),
+        (b"\xff", "invalid_utf8", "decode"),
+        (b"{", "invalid_json", "decode"),
+        (b"[" * 1_000, "too_deep", "decode"),
+        (b"[]", "not_an_object", "decode"),
+        (b'{"batch":[]}', "empty_batch", "split"),
+        (b'{"batch":1}', "batch_not_array", "split"),
+        (b'{"batch":[],"batch":[]}', "batch_duplicated", "split"),
+        (b"{}", "event_not_defined", "validate"),
+    ],
+)
+def test_stage(value: bytes | None, reason: str, stage: str) -> None:
+    """The stage says where it was refused."""
+    headers = refuse(value).headers
+    assert (headers["dlq.reason"], headers["dlq.stage"]) == (reason, stage)
+
+
+def test_stage_encode() -> None:
+    """A result that is too large is refused at encode."""
+    large = good(properties={"x": "y" * 2_000})
+    headers = refuse(large, limits={"max_output_bytes": 1_024}).headers
+    assert (headers["dlq.reason"], headers["dlq.stage"]) == ("enriched_too_large", "encode")
+    assert headers["dlq.event"] == "Order Completed"
+
+
+def test_our_own_bug() -> None:
+    """A record that the program itself failed on keeps its bytes; stage crash."""
+    record = raw(b'{"anything":1}', [("x", b"y"), ("dlq.reason", b"forged")])
+    letter = letter_of(Processor(ContractSettings(), IDENTITY).crashed(record, NOW))
+    assert letter.output.value == record.value
+    assert letter.output.reason == letter.headers["dlq.reason"] == "processing_error"
+    assert letter.headers["dlq.stage"] == "crash"
+    check_letter(letter.output)
+
+
+@pytest.mark.parametrize("timestamp", [None, 0, -1])
+def test_letter_of_a_record_without_timestamp(timestamp: int | None) -> None:
+    """No source timestamp is claimed; the letter's own is now."""
+    letter = refuse(raw(b"{}", timestamp=timestamp))
+    assert "dlq.source.timestamp" not in letter.headers
+    assert letter.output.timestamp == NOW
+
+
+@pytest.mark.parametrize(
+    ("library", "expected"),
+    [
+        ({"name": "analytics-ios", "version": "4.1"}, "analytics-ios/4.1"),
+        ({"name": "x" * 300, "version": "1"}, "x" * 200),
+        ("analytics.js", None),
+        (None, None),
+    ],
+)
+def test_library(library: object, expected: str | None) -> None:
+    """`name/version` of the sender's library when readable, cut at 200 characters."""
+    letter = refuse(good(event=5, context={"library": library}))
+    assert letter.headers.get("dlq.library") == expected
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "é" * 300, "a€" * 300, "\U0001f6d2" * 300])
+def test_facts_are_cut(name: str) -> None:
+    """Event and message id have at most 200 characters, cut between characters."""
+    letter = refuse(good(userId=..., event=name, messageId=name))
+    for fact in ("dlq.event", "dlq.message.id"):
+        found = letter.headers[fact]
+        assert found
+        assert name.startswith(found)
+        assert len(found) <= 200
+
+
+@pytest.mark.parametrize("value", [5, None, [], {"a": 1}])
+def test_unreadable_facts_are_left_out(value: object) -> None:
+    """What is no text is not made into one."""
+    letter = refuse(good(event=value, userId=..., messageId=[]))
+    assert letter.headers.keys().isdisjoint({"dlq.event", "dlq.message.id", "dlq.library"})
+
+
+def test_reasons_are_16_at_most() -> None:
+    """Of more violations the first 16 are told, in under 4 KiB."""
+    letter = refuse(
+        {"context": dict.fromkeys(CONTEXT_TYPES, 5)}, rules={"context_field_type": "reject"}
+    )
+    assert len(letter.reasons) == 16
+    check_letter(letter.output)
+
+
+def test_headers_stay_small_at_worst() -> None:
+    """The longest names and the most reasons together: the whole letter stays within its limits."""
+    wide = "\U0001f6d2" * 300
+    context = dict.fromkeys(CONTEXT_TYPES, 5) | {"library": {"name": wide, "version": wide}}
+    event = {"event": wide, "messageId": wide, "type": 5, "properties": 5, "context": context}
+    record = raw(event, topic="t" * 249, partition=2**31 - 1, offset=2**63 - 1)
+    identity = Identity(app=wide, group=wide, replay=wide)
+    letter = refuse(record, identity=identity, rules={"context_field_type": "reject"})
+    assert len(letter.reasons) == 16
+    check_letter(letter.output)
+
+
+def test_headers_do_not_grow() -> None:
+    """A letter that is fed again and fails again has as many headers as before, each once."""
+    for connect in (False, True):
+        settings: dict[str, Any] = {
+            "dead_letter": {"connect_headers": connect},
+            "accept_origin_headers": True,
+        }
+        first = refuse(raw(b"{}", THEIRS), **settings).output
+        second = refuse(raw(first.value, first.headers), **settings).output
+        names = [name for name, _ in first.headers]
+        assert sorted(name for name, _ in second.headers) == sorted(names)
+        assert len(set(names)) == len(names) - 1  # "trace" occurs twice, as it was sent
+
+
+def test_pointer_to_a_letter_that_does_not_fit() -> None:
+    """The stand-in says where the raw record is and what it held; headers of ours stay."""
+    letter = refuse(raw(b"{ }", THEIRS))
+    pointer = letter_of(pointer_to(letter.output))
+    assert json.loads(pointer.output.value or b"") == {
+        "dlq.pointer": SOURCE,
+        "sha256": hashlib.sha256(b"{ }").hexdigest(),
+        "size": 3,
+    }
+    assert pointer.headers == letter.headers | {"dlq.pointer": "1"}
+    assert pointer.output.timestamp == NOW
+
+
+CONNECT = (
+    "topic",
+    "partition",
+    "offset",
+    "connector.name",
+    "task.id",
+    "stage",
+    "class.name",
+    "exception.class.name",
+    "exception.message",
+    "exception.stacktrace",
+)
+
+
+def test_connect_headers() -> None:
+    """By setting the ten text headers of Kafka Connect are there too, numbers as decimal text."""
+    letter = refuse(b"{}", dead_letter={"connect_headers": True})
+    found = {n: (v or b"").decode() for n, v in letter.output.headers if n.startswith("__connect")}
+    assert set(found) == {f"__connect.errors.{name}" for name in CONNECT}
+    assert found["__connect.errors.topic"] == "track.raw"
+    assert found["__connect.errors.partition"] == "3"
+    assert found["__connect.errors.offset"] == "42"
+    assert found["__connect.errors.exception.message"] == letter.reasons[0]["detail"]
+
+
+def test_no_connect_headers_by_default() -> None:
+    """Without the setting there is none of them."""
+    assert not [n for n, _ in refuse(b"{}").output.headers if n.startswith("__connect")]
+
+
+def test_headers_that_cannot_be_read() -> None:
+    """A record with an unreadable header name is a dead letter that keeps its value and key."""
+    record = raw(good(), INVALID_HEADERS)
+    letter = refuse(record)
+    assert letter.broken == ["invalid_headers"]
+    assert (letter.output.value, letter.output.key) == (record.value, b"key")
+    assert all(is_ours(name) for name, _ in letter.output.headers)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (Reason.TIMESTAMP_REFUSED, "timestamp_refused"),
+        (Reason.RECORD_REFUSED, "record_refused"),
+    ],
+)
+def test_set_aside_for_a_reason_outside_the_rules(reason: Reason, code: str) -> None:
+    """What the broker refuses is one letter for the whole record, byte for byte and undecoded."""
+    value = b'{"batch":[{"event":"A","userId":"u"},{"event":"B","userId":"u"}]}'
+    record = Record(value, b"k", [("own", b"1")], 5, "raw", 2, 7)
+    contract = Processor(ContractSettings(), Identity(app="a/1"))
+    letter = contract.set_aside(record, 9, reason, Stage.PRODUCE, "too late")
+    headers = read_headers(letter.headers)
+    assert (letter.role, letter.value, letter.key) == (Role.DEAD_LETTER, value, b"k")
+    assert (headers["dlq.reason"], headers["dlq.stage"]) == (code, "produce")
+    assert headers["dlq.source"] == "raw/2/7"

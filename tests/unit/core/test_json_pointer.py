@@ -1,0 +1,39 @@
+"""JSON Pointers: what people write, and what stands in data."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.core.json_pointer import find, tokens
+from pipeline.errors import Exit
+from tests.unit.cli.program import run
+
+
+@pytest.mark.parametrize("text", ["a", "", "/a~", "/a~2", "/~/b", "/~~0", "/a~b"])
+def test_texts_that_are_none(text: str) -> None:
+    """RFC 6901 knows two escapes; anything else is a slip, and would never be found."""
+    with pytest.raises(ValueError, match="is no JSON Pointer"):
+        tokens(text)
+
+
+def test_escapes() -> None:
+    """`~01` is a `~` and a 1, no slash."""
+    document = {"a/b": {"~": {"~1": 5}}}
+    assert find(document, "/a~1b/~0/~01") == 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("replay", "--value", "/a/~2=1"),
+        ("dlq", "check", "--set", "/a/~2=1"),
+        ("dlq", "check", "--delete", "/a/~2"),
+        ("dlq", "redrive", "--replace", "/a/~2=b=c"),
+        ("dlq", "summary", "--by", "/a/~2"),
+    ],
+)
+def test_wrong_usage(arguments: tuple[str, ...]) -> None:
+    """It is told before anything is read."""
+    ran = run(*arguments, env={"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    assert ran.code == Exit.USAGE
+    assert "a ~ is written as ~0" in ran.err

@@ -1,0 +1,85 @@
+"""The newest letters are found from the ends of the partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.core.record import Record
+from pipeline.dlq.filters import EVERYTHING, Selection
+from pipeline.dlq.ledger import Action, Entry, Ledger
+from pipeline.dlq.newest import newest
+from pipeline.dlq.reader import Captured, Desk
+from pipeline.ports import Ranges
+from tests.unit.dlq.letters import TOPIC
+
+_ID = "id"
+
+
+class Topic:
+    """Partition 0 with 30,000 letters, one each ms; partition 1 with 3, the last one newer."""
+
+    def __init__(self) -> None:
+        self.read_offsets = 0
+        self.extents = {0: (10_000, 40_000), 1: (0, 3), 2: (5, 5)}
+        self.times = {1: [1, 2, 50_000]}
+
+    def read(self, ranges: Ranges) -> Iterator[Record]:
+        """Each record once, in order."""
+        for (topic, number), (first, end) in ranges.items():
+            assert self.extents[number][0] <= first <= end <= self.extents[number][1]
+            for offset in range(first, end):
+                self.read_offsets += 1
+                yield self._record(topic, number, offset)
+
+    def _record(self, topic: str, number: int, offset: int) -> Record:
+        time = self.times[1][offset] if number == 1 else offset
+        reason = b"rare" if offset == 10_005 else b"frequent"
+        return Record(b"{}", None, [("dlq.reason", reason)], time, topic, number, offset)
+
+
+def _desk(topic: Topic, ledger: Ledger | None = None) -> Desk:
+    return Desk(topic, Captured(TOPIC, _ID, topic.extents, {}), ledger or Ledger(_ID))
+
+
+@pytest.mark.parametrize(
+    ("selection", "count", "places", "most_read"),
+    [
+        (EVERYTHING, 1, ["1/2"], 1003),
+        (EVERYTHING, 3, ["0/39998", "0/39999", "1/2"], 1003),
+        (Selection(reasons=frozenset({"rare"})), 2, ["0/10005"], 30_003),
+        (Selection(reasons=frozenset({"none"})), 2, [], 30_003),
+        (Selection(offsets={0: (0, 20_000)}), 2, ["0/19998", "0/19999"], 1000),
+        (Selection(offsets={1: (0, 2)}), 5, ["1/0", "1/1"], 2),
+        (Selection(offsets={2: (0, 9), 9: (0, 9)}), 5, [], 0),
+        (Selection(limit=1), 2, ["0/39999", "1/2"], 1003),
+    ],
+)
+def test_newest(selection: Selection, count: int, places: list[str], most_read: int) -> None:
+    """By the time of failure, the newest last; no more is read than is needed, nothing twice."""
+    topic = Topic()
+    found = newest(_desk(topic), selection, count)
+    assert [letter.place for letter in found] == places
+    assert topic.read_offsets <= most_read
+
+
+def test_more_than_is_read_at_first() -> None:
+    """As many as there are wanted, however many that is."""
+    topic = Topic()
+    found = newest(_desk(topic), EVERYTHING, 5000)
+    assert [letter.offset for letter in found[:-1]] == list(range(35_001, 40_000))
+
+
+def test_left_out_letters_are_counted_once() -> None:
+    """What was done is left out, and counted over all pieces that are read."""
+    ledger = Ledger(_ID)
+    for offset in (10_005, 39_999):
+        ledger.add(Entry(_ID, 0, offset, Action.DISCARDED, "", None, "me", 1, "x"))
+    desk = _desk(Topic(), ledger)
+    assert newest(desk, Selection(reasons=frozenset({"rare"})), 1) == []
+    assert desk.done == {Action.DISCARDED: 1}
+    (letter,) = newest(desk, Selection(offsets={0: (0, 40_000)}), 1)
+    assert letter.offset == 39_998
+    (letter,) = newest(desk, Selection(offsets={0: (0, 40_000)}), 1, done_too=True)
+    assert letter.offset == 39_999

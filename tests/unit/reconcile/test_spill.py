@@ -1,0 +1,143 @@
+"""Temporary tables: no file is left behind, however the process ends; full disks are told."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pipeline.reconcile.compare.difference_store import Verdicts
+from pipeline.reconcile.disk_set import Seen
+from pipeline.reconcile.output_store import Store
+from pipeline.reconcile.spill import SavedSpill, Spill, insert
+from pipeline.replay.raw_copies import Copies
+from tests.unit.cli.program import TIMEOUT_S, environment
+
+TABLE: Final = "CREATE TABLE words (word BLOB PRIMARY KEY) WITHOUT ROWID;"
+
+
+class Words(Spill):
+    """A table of one column."""
+
+    def add(self, count: int) -> None:
+        """As many rows of a hundred bytes."""
+        rows = ((b"%100d" % number,) for number in range(count))
+        self._database.executemany(insert("words", 1), rows)
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return int(self._database.execute("SELECT count(*) FROM words").fetchone()[0])
+
+
+class SavedWords(SavedSpill):
+    """The same table in another process."""
+
+    def count(self) -> int:
+        """How many rows were saved."""
+        return int(self._database.execute("SELECT count(*) FROM words").fetchone()[0])
+
+
+def test_no_file_is_seen(tmp_path: Path) -> None:
+    """A table that is larger than its cache has no name in its folder that could be left there."""
+    with Words(TABLE, tmp_path, cache_kib=64) as words:
+        words.add(20_000)
+        assert list(tmp_path.iterdir()) == []
+        assert words.count() == 20_000
+
+
+def test_shared_file_is_removed_at_the_end(tmp_path: Path) -> None:
+    """What other processes open has a name until the context ends."""
+    with Words(TABLE, tmp_path, shared=True) as words:
+        words.add(10)
+        words.save()
+        with SavedWords(words.path) as saved:
+            assert saved.count() == 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shared_file_in_a_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name holds for processes that are somewhere else, too."""
+    monkeypatch.chdir(tmp_path)
+    Path("spill").mkdir()
+    with Words(TABLE, Path("spill"), shared=True) as words:
+        words.add(10)
+        words.save()
+        monkeypatch.chdir("/")
+        with SavedWords(words.path) as saved:
+            assert saved.count() == 10
+    assert list((tmp_path / "spill").iterdir()) == []
+
+
+_PAUSED = """
+import signal, sys
+from pathlib import Path
+from pipeline.reconcile.disk_set import Seen
+from pipeline.replay.raw_copies import Copies
+from pipeline.cli.termination import end_as_asked, unwind_on_signals
+unwind_on_signals()
+kind = {"Seen": Seen, "Copies": Copies}[sys.argv[1]]
+try:
+    with kind(Path(sys.argv[2])):
+        print("open", flush=True)
+        signal.pause()
+except KeyboardInterrupt:
+    end_as_asked()
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        ("Seen", signal.SIGTERM),
+        ("Seen", signal.SIGKILL),
+        ("Copies", signal.SIGTERM),
+        ("Copies", signal.SIGHUP),
+    ],
+)
+def test_process_is_ended(kind: str, number: signal.Signals, tmp_path: Path) -> None:
+    """A file without a name is gone after any end, a shared one after an end in order."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _PAUSED, kind, tmp_path], env=environment(), stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        process.send_signal(number)
+        assert process.wait(TIMEOUT_S) == -number
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def full_behind(size: int) -> Iterator[None]:
+    """A disk that is full when a file has so many bytes; the sentence about it is expected."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"the temporary file can't be written .*--spill-dir"):
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+KINDS: Final[list[Callable[[Path], Spill]]] = [Store, Verdicts, Seen, Copies]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_full_disk(kind: Callable[[Path], Spill], tmp_path: Path) -> None:
+    """A disk that is full is a sentence that names the option, whoever uses the file."""
+    with full_behind(512), kind(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_that_fills_up_later(tmp_path: Path) -> None:
+    """Rows that do not fit any more are that same sentence."""
+    with full_behind(1_000_000), Words(TABLE, tmp_path, cache_kib=64) as words:
+        words.add(20_000)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,91 @@
+"""What people write as a window, and which offsets that is."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.core.timestamps import DAY
+from pipeline.ports import DataLossError
+from pipeline.replay.plan import Part
+from pipeline.replay.window_offsets import Bound, Extent, ranges, read_bound, why_empty
+
+NOW = 1_700_000_000_000
+FROM = Bound("t", time=NOW - DAY)
+EARLIEST, LATEST = Bound("earliest"), Bound("latest")
+
+
+def _parts(start: Bound, end: Bound, **extent: int) -> tuple[Part, ...]:
+    known = {"begin": 0, "end": 100, "from_start": 40, "to_end": 60, **extent}
+    return ranges("raw", {0: Extent(**known)}, start, end, lambda _: NOW).parts
+
+
+def test_forms() -> None:
+    """Times, times ago, offsets, and the word for none."""
+    assert read_bound("earliest", "earliest", NOW) == EARLIEST
+    assert read_bound("1d", "latest", NOW).time == NOW - DAY
+    assert read_bound("-1d", "latest", NOW).time == NOW - DAY
+    assert read_bound("0:5,2:7", "latest", NOW).offsets == {0: 5, 2: 7}
+
+
+@pytest.mark.parametrize("text", ["latest", "0:1,0:2", "0:x", "soon", "2999-01-01"])
+def test_wrong_forms(text: str) -> None:
+    """What is none, is twice, or is not yet, is refused."""
+    with pytest.raises(ValueError, match=r"no bound|twice|future"):
+        read_bound(text, "earliest", NOW)
+
+
+def test_ranges() -> None:
+    """Times and offsets are fixed ranges; an end before the start is an empty one."""
+    assert _parts(EARLIEST, LATEST) == (Part(0, 0, 100),)
+    assert _parts(FROM, LATEST) == (Part(0, 40, 100),)
+    assert _parts(FROM, Bound("t", time=NOW)) == (Part(0, 40, 60),)
+    assert _parts(Bound("0:10", offsets={0: 10}), LATEST) == (Part(0, 10, 100),)
+    assert _parts(FROM, Bound("t", time=NOW), to_end=30) == (Part(0, 40, 40),)
+
+
+def test_partitions_that_are_not_named_are_not_meant() -> None:
+    """Offsets of some partitions say nothing about others."""
+    extents = {n: Extent(0, 9, 0, 9) for n in range(3)}
+    found = ranges("raw", extents, Bound("1:3", offsets={1: 3}), LATEST, lambda _: None)
+    assert found.parts == (Part(1, 3, 9),)
+
+
+def test_what_retention_has_deleted() -> None:
+    """A start that is clamped is a warning with the lost range."""
+    extents = {0: Extent(50, 100, 50, 100)}
+    by_offset = ranges("raw", extents, Bound("0:10", offsets={0: 10}), LATEST, lambda _: NOW)
+    assert by_offset.parts == (Part(0, 50, 100),)
+    assert "offsets 10 to 49 were deleted" in by_offset.warnings[0]
+    by_time = ranges("raw", extents, FROM, LATEST, lambda _: NOW)
+    assert "nothing is left from" in by_time.warnings[0]
+    microseconds = ranges("raw", extents, FROM, LATEST, lambda _: NOW * 1000)
+    assert "the time of that record is unknown" in microseconds.warnings[0]
+    assert ranges("raw", extents, FROM, LATEST, lambda _: NOW - 2 * DAY).warnings == ()
+    assert "deleted all before 50" in ranges("raw", extents, EARLIEST, LATEST, lambda _: 1).notes[0]
+
+
+def test_offsets_that_are_not_there() -> None:
+    """Partitions, offsets and orders that can't be meant."""
+    extents = {0: Extent(0, 9, 0, 9)}
+    with pytest.raises(ValueError, match="no partition 4"):
+        ranges("raw", extents, Bound("4:1", offsets={4: 1}), LATEST, lambda _: None)
+    with pytest.raises(ValueError, match="must be below"):
+        ranges(
+            "raw", extents, Bound("a", offsets={0: 5}), Bound("b", offsets={0: 4}), lambda _: None
+        )
+    with pytest.raises(DataLossError, match="no offset 10"):
+        ranges("raw", extents, Bound("a", offsets={0: 10}), LATEST, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("extent", "reason"),
+    [
+        (Extent(5, 5, 5, 5), "has no records"),
+        (Extent(0, 9, 9, 9), "are older"),
+        (Extent(0, 9, 0, 0), "or later"),
+        (Extent(0, 9, 4, 4), "between"),
+    ],
+)
+def test_why_empty(extent: Extent, reason: str) -> None:
+    """An empty window says why."""
+    assert reason in why_empty("raw", extent, FROM, Bound("t", time=NOW))

@@ -1,0 +1,48 @@
+"""Where two documents differ, as JSON Pointers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.core.decode import decode
+from pipeline.core.json_pointer import ABSENT, differences, find
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ('{"a": 1}', '{"a": 1}', []),
+        ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', []),
+        ('{"a": 1.0}', '{"a": 1}', ["/a"]),
+        ('{"a": [1, 2]}', '{"a": [1, 3]}', ["/a/1"]),
+        ('{"a": [1]}', '{"a": [1, 3]}', ["/a"]),
+        ('{"a": null}', "{}", ["/a"]),
+        ('{"a": {"x/y": 1, "m~n": 1}}', '{"a": {}}', ["/a/m~0n", "/a/x~1y"]),
+        ('{"a": {}}', '{"a": []}', ["/a"]),
+        ("[]", "{}", [""]),
+    ],
+)
+def test_pointers(before: str, after: str, found: list[str]) -> None:
+    """Digit for digit, whatever the order of members is."""
+    pairs = list(differences(_read(before), _read(after)))
+    assert [each.pointer for each in pairs] == found
+
+
+def _read(text: str) -> Any:
+    return decode(text.encode(), 512)
+
+
+def test_absent() -> None:
+    """What only one of them has."""
+    (only,) = differences({}, {"a": 1})
+    assert only == ("/a", ABSENT, 1)
+
+
+def test_places_in_arrays() -> None:
+    """Numbers are written as RFC 6901 has them."""
+    document = {"a": [5, 6]}
+    assert (find(document, "/a/0"), find(document, "/a/1")) == (5, 6)
+    for step in ("2", "01", "-", "-1", "\uff11", "1" * 5000):
+        assert find(document, f"/a/{step}") is ABSENT

@@ -1,0 +1,209 @@
+"""Who may import whom: layers, the Kafka client, the terminal's libraries."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PACKAGE: Final = "pipeline"
+
+_GROUND: Final = frozenset({"core", "errors", "ports"})
+_TOOLS: Final = _GROUND | {
+    "files",
+    "identity",
+    "kafka",
+    "progress",
+    "reconcile",
+    "settings",
+    "topic_roles",
+    "topics",
+    "wiring",
+    "worker",
+}
+ALLOWED: Final[dict[str, frozenset[str]]] = {
+    "core": frozenset(),
+    "errors": frozenset(),
+    "ports": frozenset({"core", "errors"}),
+    "identity": frozenset({"core"}),
+    "progress": _GROUND,
+    "settings": frozenset({"core", "errors"}),
+    "topics": _GROUND,
+    "topic_roles": _GROUND | {"settings", "topics"},
+    "files": _GROUND | {"settings"},
+    "kafka": _GROUND | {"settings"},
+    "worker": _GROUND | {"identity"},
+    "wiring": _GROUND | {"kafka", "settings", "topics", "worker"},
+    "reconcile": _TOOLS - {"reconcile"},
+    "replay": _TOOLS,
+    "dlq": _TOOLS,
+    "demo": _TOOLS,
+    "cli": _TOOLS | {"demo", "dlq", "replay"},
+    "__main__": frozenset({"cli"}),
+}
+"""What each place may import besides itself; nothing here points upwards or back."""
+
+ONLY_IN: Final = {"confluent_kafka": "kafka", "click": "cli", "rich": "cli"}
+"""The one place that may import each library."""
+
+LOOP: Final = frozenset(
+    {"pipeline.worker.loop", "pipeline.worker.circuit_breaker", "pipeline.worker.bisection"}
+)
+"""The worker's loop, which knows the world only as `ports`: no process, signal, clock or log."""
+
+PENDING: Final = frozenset(
+    {
+        "pipeline.dlq.live_contract -> pipeline.cli.dlq.options",
+        "pipeline.dlq.opening -> click",
+        "pipeline.dlq.parallel_summary -> pipeline.cli.dlq.options",
+        "pipeline.dlq.parallel_summary -> pipeline.cli.progress",
+        "pipeline.dlq.parallel_summary -> rich.console",
+        "pipeline.dlq.redrive_plan -> pipeline.cli.dlq.options",
+        "pipeline.dlq.redrive_plan -> pipeline.cli.progress",
+        "pipeline.dlq.redrive_plan -> pipeline.replay.plan",
+        "pipeline.dlq.redrive_plan -> rich.console",
+        "pipeline.dlq.source_topic -> pipeline.cli.dlq.options",
+        "pipeline.files.transform -> pipeline.cli.streams",
+        "pipeline.replay.capture -> pipeline.cli.replay.options",
+        "pipeline.replay.correction_run -> click",
+        "pipeline.replay.correction_run -> pipeline.cli.progress",
+        "pipeline.replay.correction_run -> pipeline.cli.replay.dry_run_view",
+        "pipeline.replay.correction_run -> rich.console",
+        "pipeline.replay.dry_run -> click",
+        "pipeline.replay.dry_run -> pipeline.cli.progress",
+        "pipeline.replay.dry_run -> pipeline.cli.replay.dry_run_view",
+        "pipeline.replay.dry_run -> pipeline.cli.replay.options",
+        "pipeline.replay.dry_run -> rich.console",
+        "pipeline.replay.file_capture -> pipeline.cli.progress",
+        "pipeline.replay.file_capture -> pipeline.cli.replay.options",
+        "pipeline.replay.file_capture -> rich.console",
+        "pipeline.replay.finish -> click",
+        "pipeline.replay.finish -> pipeline.cli.main",
+        "pipeline.replay.finish -> pipeline.cli.replay.options",
+        "pipeline.replay.output_selection -> click",
+        "pipeline.replay.output_selection -> pipeline.cli.progress",
+        "pipeline.replay.output_selection -> rich.console",
+        "pipeline.replay.outputs -> pipeline.cli.replay.options",
+        "pipeline.replay.runner -> click",
+        "pipeline.replay.runner -> pipeline.cli.main",
+        "pipeline.replay.runner -> pipeline.cli.replay.options",
+        "pipeline.replay.runner -> pipeline.cli.replay.progress",
+        "pipeline.topic_roles -> pipeline.replay.plan",
+        "pipeline.wiring -> pipeline.dlq.reprocess",
+    }
+)
+"""Imports that break the rule and are to go: `importer -> imported`."""
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES: Final = {_name(path): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
+
+
+def _imports(source: str) -> Iterator[str]:
+    """Every module that is imported, wherever in the file, as a dotted name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else str(node.module)
+
+
+def _place(name: str) -> str:
+    """The layer of a module: the first name below the package; empty for the package itself."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def _may_import(name: str, imported: str) -> bool:
+    library = imported.split(".", maxsplit=1)[0]
+    if library in ONLY_IN:
+        return _place(name) == ONLY_IN[library]
+    if library != PACKAGE or not _place(imported):
+        return True
+    if name in LOOP:
+        return _place(imported) in _GROUND or imported in LOOP
+    return _place(imported) == _place(name) or _place(imported) in ALLOWED[_place(name)]
+
+
+def _violations(name: str, source: str) -> list[str]:
+    """Imports that break the rule."""
+    return [
+        imported for imported in dict.fromkeys(_imports(source)) if not _may_import(name, imported)
+    ]
+
+
+def _source(name: str) -> str:
+    return MODULES[name].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_imports_what_it_must_not_know(name: str) -> None:
+    """No module imports what it must not know."""
+    found = _violations(name, _source(name))
+    assert [imported for imported in found if f"{name} -> {imported}" not in PENDING] == []
+
+
+def test_pending_imports_are_still_there() -> None:
+    """An import that has gone is taken off the list."""
+    there = {
+        f"{name} -> {imported}" for name in MODULES for imported in _violations(name, _source(name))
+    }
+    assert there == PENDING
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    """Each module can be understood after those that it imports."""
+    graph = {
+        name: {each for each in _imports(_source(name)) if each in MODULES and each != name}
+        for name in MODULES
+    }
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_layers_do_not_form_a_circle() -> None:
+    """The table of layers itself points in one direction."""
+    graphlib.TopologicalSorter(ALLOWED).prepare()
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("pipeline.core.money", "from pipeline.ports import Batch"),
+        ("pipeline.core.money", "from pipeline import worker"),
+        ("pipeline.core.money", "def late():\n    import pipeline.worker.memory_broker"),
+        ("pipeline.ports", "import pipeline.worker"),
+        ("pipeline.worker.loop", "from pipeline.settings.model import Settings"),
+        ("pipeline.worker.loop", "from pipeline.worker.observe import LogMeter"),
+        ("pipeline.worker.memory_broker", "from pipeline.kafka import Admin"),
+        ("pipeline.kafka.admin", "from pipeline.wiring import make_session"),
+        ("pipeline.kafka.admin", "from pipeline.worker.observe import LogMeter"),
+        ("pipeline.files.transform", "from pipeline.cli import run"),
+        ("pipeline.reconcile.audit.run", "from pipeline.replay import plan"),
+        ("pipeline.replay.runner", "from pipeline.dlq.ledger import Ledger"),
+        ("pipeline.dlq.redrive", "import click"),
+        ("pipeline.demo.check", "from rich.table import Table"),
+        ("pipeline.demo.check", "from pipeline.cli.output import table"),
+        ("pipeline.worker.memory_broker", "from confluent_kafka import Consumer"),
+        ("pipeline.wiring", "import confluent_kafka.admin"),
+    ],
+)
+def test_each_kind_of_violation_is_seen(name: str, source: str) -> None:
+    """Each kind of violation is seen."""
+    assert len(_violations(name, source)) == 1
+
+
+def test_whole_package_is_looked_at() -> None:
+    """The layers that the rule speaks of are the places that there are."""
+    assert {_place(name) for name in MODULES} - {""} == set(ALLOWED)
+    assert set(MODULES) >= LOOP

@@ -1,0 +1,52 @@
+"""No command writes into a topic that has another role."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from pipeline.errors import Exit
+from pipeline.settings.model import Topics
+from pipeline.topic_roles import RAW, role_of
+from tests.unit.cli.program import run
+
+KAFKA: Final = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+"""Nobody listens there: what is refused before is refused without it."""
+TAKEN: Final = (
+    "track.enriched",
+    "track.dead-letter",
+    "track.identify",
+    "track.dead-letter.ledger",
+    "track.dead-letter.replay.20261126T133709Z-95cc.ledger",
+    "track.replay.plans",
+    "__consumer_offsets",
+    "__transaction_state",
+    "__cluster_metadata",
+)
+
+
+@pytest.mark.parametrize("name", [*TAKEN, "track.raw", "no topic", ""])
+def test_output_of_a_replay(name: str) -> None:
+    """Each of them is refused before anything is asked of Kafka."""
+    ran = run("replay", "--output", name, env=KAFKA)
+    assert ran.code == Exit.USAGE
+    assert f"--output{'' if name in {'no topic', ''} else ':'} " in ran.err
+    assert ("say --into-live" in ran.err) == (name == "track.enriched")
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_generated_events(name: str) -> None:
+    """They belong into a raw topic, and nowhere else."""
+    ran = run("generate", "--topic", name, env=KAFKA)
+    assert ran.code == Exit.USAGE
+    assert f"--topic: {name} is " in ran.err
+
+
+def test_roles_follow_the_settings() -> None:
+    """The names are those of the settings; anything else is free."""
+    topics = Topics(raw="a", enriched="b", dead_letter="c", identify="d")
+    assert role_of("a", topics) == RAW
+    assert all(role_of(name, topics) for name in ("b", "c", "d", "c.ledger", "c.replay.r.ledger"))
+    free = ("track.raw", "e", "b.ledger", "b.replay.r", "c.x.ledger", "_schemas", "general.ledger")
+    assert [name for name in free if role_of(name, topics)] == []

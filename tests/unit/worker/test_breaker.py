@@ -1,0 +1,268 @@
+"""The breaker: armed by a change, tripped by a rise, remembered beside the offsets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+import pytest
+
+from pipeline.core.counts import Tally
+from pipeline.core.offset_metadata import CommitNote, read_note
+from pipeline.ports import BreakerOpenError, Trip
+from pipeline.worker.circuit_breaker import Breaker, BreakerRules
+from pipeline.worker.memory_broker import Begun, Held, MemoryBroker, MemorySession
+from tests.hostile import EVENT
+from tests.unit.worker.rig import NoWait, Remembering, make_worker, processor
+
+OLD, NEW = "1;aaaaaaaaaaaa", "1;bbbbbbbbbbbb"
+RULES = BreakerRules("after-change", 1000, 0.1, None)
+
+
+def _tally(enriched: int, invalid: int = 0, other_type: int = 0) -> Tally:
+    letters = Counter({"revenue_invalid": invalid, "unsupported_type": other_type})
+    return Tally(records=enriched, enriched=enriched, dead_letters=+letters)
+
+
+def _note(
+    contract: str, base: float = 0.02, left: int = 0, at: int = 1, topic: str = ""
+) -> CommitNote:
+    return CommitNote(contract, base, left, 0, at, origin=False, topic_id=topic)
+
+
+def _breaker(*notes: CommitNote, rules: BreakerRules = RULES, contract: str = NEW) -> Breaker:
+    made = Breaker(rules, contract, origin=False)
+    made.inherit(notes)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("notes", "armed"),
+    [
+        pytest.param([], False, id="nothing was committed before"),
+        pytest.param([_note(NEW)], False, id="the same contract"),
+        pytest.param([_note(OLD)], True, id="another contract"),
+        pytest.param([_note(NEW, left=300)], True, id="restarted in mid-window"),
+        pytest.param([_note(OLD, at=1), _note(NEW, at=2)], False, id="idle partition, old note"),
+        pytest.param([_note(NEW, at=1), _note(OLD, at=2)], True, id="rolled back"),
+    ],
+)
+def test_armed_by_a_change_only(notes: list[CommitNote], armed: bool) -> None:  # noqa: FBT001  a parameter
+    """The newest note tells which rules ran before."""
+    assert _breaker(*notes).armed is armed
+
+
+@pytest.mark.parametrize(
+    ("mode", "accept", "armed"),
+    [
+        ("after-change", None, True),
+        ("after-change", "bbbbbbbbbbbb", False),
+        ("after-change", "aaaaaaaaaaaa", True),
+        ("off", None, False),
+        ("always", None, True),
+    ],
+)
+def test_settings(
+    mode: Literal["after-change", "always", "off"],
+    accept: str | None,
+    armed: bool,  # noqa: FBT001  a parameter
+) -> None:
+    """An accepted hash, and mode off, let a changed contract run."""
+    assert _breaker(_note(OLD), rules=RULES._replace(mode=mode, accept=accept)).armed is armed
+
+
+@pytest.mark.parametrize(
+    ("tally", "trips"),
+    [
+        pytest.param(_tally(439, 61), True, id="just above 12 %"),
+        pytest.param(_tally(440, 60), False, id="12 % is not above base + rise"),
+        pytest.param(_tally(0, 499), False, id="too few to judge"),
+        pytest.param(_tally(0, 500), True, id="enough to judge"),
+        pytest.param(_tally(500, 0, other_type=5000), False, id="other types do not count"),
+    ],
+)
+def test_trips_when_the_share_rises(tally: Tally, trips: bool) -> None:  # noqa: FBT001  a parameter
+    """Base is 2 %, the allowed rise 10 points, judged from 500 events on."""
+    assert (_breaker(_note(OLD)).watch(tally) is not None) is trips
+
+
+def test_small_batches_add_up() -> None:
+    """What was written while watching counts too."""
+    breaker = _breaker(_note(OLD))
+    for _ in range(4):
+        assert breaker.watch(_tally(60, 40)) is None
+        breaker = breaker.after(_tally(60, 40))
+    assert breaker.watch(_tally(60, 40)) == Trip(NEW, OLD, 200, 500, 0.02, {"revenue_invalid": 200})
+
+
+def test_disarmed_after_the_window() -> None:
+    """After so many events the change has proved itself; its share is the usual one now."""
+    breaker = _breaker(_note(OLD))
+    breaker = breaker.after(_tally(950, 49))
+    assert breaker.note(5).left == 1
+    breaker = breaker.after(_tally(0, 1))
+    assert not breaker.armed
+    assert breaker.note(5) == _note(NEW, base=0.05, at=5)
+
+
+def test_the_usual_share_is_learned() -> None:
+    """At first the average of all, later with the weight of the window."""
+    breaker = _breaker(contract=OLD)
+    breaker = breaker.after(_tally(90, 10))
+    breaker = breaker.after(_tally(100, 0))
+    assert breaker.note(1).base == pytest.approx(0.05)
+    for _ in range(200):
+        breaker = breaker.after(_tally(80, 20))
+    assert breaker.note(1).base == pytest.approx(0.2, abs=0.001)
+
+
+def test_later_notes_change_nothing() -> None:
+    """A partition that comes over from a worker of the old version does not arm it again."""
+    breaker = _breaker(_note(NEW))
+    breaker.inherit([_note(OLD, at=9)])
+    assert not breaker.armed
+
+
+def test_always_watches_once_it_knows_what_is_usual() -> None:
+    """Mode always: armed after the first events, and again after each window."""
+    breaker = Breaker(RULES._replace(mode="always"), NEW, origin=False)
+    breaker = breaker.after(_tally(600))
+    assert breaker.armed
+    breaker = breaker.after(_tally(1000))
+    assert breaker.armed
+    assert breaker.watch(_tally(300, 300)) is not None
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        _note(NEW),
+        _note("2;0123456789ab", 1.0, 10_000, 1_800_000_000_000, "A-_+/9" * 3 + "wxyz")._replace(
+            bad=77, origin=True
+        ),
+    ],
+)
+def test_notes_are_read_back(note: CommitNote) -> None:
+    """A note survives the way through the offset's metadata, far below Kafka's 4 KiB."""
+    assert read_note(note.encode()) == note
+    assert len(note.encode()) < 200
+
+
+@pytest.mark.parametrize("text", [None, "", "x", "1;a;base=2;left=0;at=0;origin=0", "é" * 100])
+def test_metadata_of_others(text: str | None) -> None:
+    """Other programs' metadata is no note."""
+    assert read_note(text) is None
+
+
+BAD = b'{"event":"Order","userId":"u","properties":{"revenue":"1.234,56"}}'
+
+
+def _after_a_bad_change() -> MemoryBroker:
+    """600 good events were read while bad revenues passed; 2,000 bad ones wait."""
+    broker = MemoryBroker(batch=200)
+    for _ in range(600):
+        broker.append(EVENT)
+    _run(broker, verdict="warn")
+    for _ in range(2000):
+        broker.append(BAD)
+    return broker
+
+
+class _StopsWhenHeld(Remembering):
+    """Asks for a stop when the breaker has tripped."""
+
+    def tripped(self, trip: Trip) -> None:
+        super().tripped(trip)
+        self.stop.set()
+
+
+def _run(
+    broker: MemoryBroker, breaker: BreakerRules = RULES, verdict: str = "reject"
+) -> Remembering:
+    """Run to the end under this rule for bad revenues, or until the breaker trips."""
+    stop = NoWait()
+    meter = _StopsWhenHeld(stop, sum(map(len, broker.raw)) - sum(broker.committed.values()))
+    contract = processor(rules={"revenue_invalid": verdict})
+    make_worker(broker, contract, meter, rules=breaker).run(stop)
+    return meter
+
+
+def test_a_bad_change_writes_nothing_and_stays_in_the_group() -> None:
+    """The batch that would exceed the share is not begun; the sentence says how to go on."""
+    broker = _after_a_bad_change()
+    begun = broker.diary.count(Begun())
+    with pytest.raises(BreakerOpenError, match=r"revenue_invalid .* breaker\.accept=") as raised:
+        _run(broker)
+    assert processor().contract.partition(";")[2] in str(raised.value)
+    assert broker.diary.count(Begun()) - begun == 2  # too few events to judge: those were written
+    assert broker.committed["track.raw", 0] == 1000
+
+
+def test_restarted_while_open_it_is_still_open() -> None:
+    """What was watched before a restart counts: not one more batch is let through."""
+    broker = _after_a_bad_change()
+    for _ in range(3):
+        with pytest.raises(BreakerOpenError, match=r"before a restart|revenue_invalid"):
+            _run(broker)
+    assert broker.committed["track.raw", 0] == 1000
+
+
+def test_held_until_it_is_stopped() -> None:
+    """While it is open the worker stays in the group and reads nothing."""
+    broker = _after_a_bad_change()
+    stop = NoWait()
+    meter = Remembering(stop, 10_000)
+    held: list[Held] = []
+
+    class Counting(MemorySession):
+        """Stops the worker after three holds."""
+
+        def hold(self, seconds: float) -> None:
+            super().hold(seconds)
+            held.append(Held())
+            if len(held) == 3:
+                stop.set()
+
+    broker.open = lambda: Counting(broker, broker.epoch)  # type: ignore[method-assign]
+    with pytest.raises(BreakerOpenError):
+        make_worker(broker, processor(), meter, rules=RULES).run(stop)
+    assert len(held) == 3
+    assert len(meter.trips) == 1
+
+
+def test_accepting_the_hash_lets_it_run() -> None:
+    """The operator's word releases it, for this contract."""
+    accepted = RULES._replace(accept=processor().contract.partition(";")[2])
+    meter = _run(_after_a_bad_change(), accepted)
+    assert meter.total.dead_letters == {"revenue_invalid": 2000}
+    assert meter.trips == []
+
+
+def test_positions_without_records_ask_nobody() -> None:
+    """They are committed while the breaker watches, and it goes on watching after a restart."""
+    broker = _after_a_bad_change()
+    waiting, broker.raw[0] = broker.raw[0][600:], broker.raw[0][:600]
+    broker.append_marker()
+    stop = NoWait()
+    meter = _StopsWhenHeld(stop, 0, to_end=True)
+    contract = processor(rules={"revenue_invalid": "reject"})
+    make_worker(broker, contract, meter, rules=RULES).run(stop)
+    assert broker.committed["track.raw", 0] == 601
+    assert broker.notes["track.raw", 0].left == RULES.window
+    for _ in waiting:
+        broker.append(BAD)
+    with pytest.raises(BreakerOpenError, match="revenue_invalid"):
+        _run(broker)
+    assert broker.committed["track.raw", 0] == 1001
+
+
+def test_what_was_watched_before_holds_up_no_positions() -> None:
+    """A stricter limit after a restart is for the next records: there is nothing to write now."""
+    broker = MemoryBroker()
+    broker.append_marker()
+    note = _note(processor().contract)._replace(left=1, bad=RULES.window - 1)
+    broker.notes["track.raw", 0] = note
+    stop = NoWait()
+    meter = _StopsWhenHeld(stop, 0, to_end=True)
+    make_worker(broker, processor(), meter, rules=RULES).run(stop)
+    assert (broker.committed["track.raw", 0], meter.trips) == (1, [])

@@ -1,0 +1,204 @@
+"""What a worker's log says, and when: statistics, partitions, what is in the way, and its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from pipeline.core.counts import Tally
+from pipeline.ports import Hindrance, OutcomeUnknownError, Trip
+from pipeline.worker.memory_broker import MemoryBroker
+from pipeline.worker.observe import LogMeter, reporting
+
+INTERVAL_S = 30.0
+DOWN = Hindrance("no Kafka broker answers at kafka:9092")
+IDLE = Hindrance("more members than partitions", harmless=True)
+TRIP = Trip("v2;b", "v1;a", 300, 500, 0.01, {"revenue_invalid": 300})
+
+
+class Log:
+    """A meter, its clock, and the lines that it has logged."""
+
+    def __init__(self, lines: list[Any]) -> None:
+        self.now = 100.0
+        self.meter = LogMeter(INTERVAL_S, lambda: self.now)
+        self._lines = lines
+
+    def said(self, *names: str) -> list[tuple[Any, ...]]:
+        """Event, level and these values of the lines since the last call."""
+        taken = [
+            (line["event"], line["log_level"], *(line[name] for name in names if name in line))
+            for line in self._lines
+        ]
+        self._lines.clear()
+        return taken
+
+    def interval(self) -> None:
+        """One goes by; nobody ticks."""
+        self.now += INTERVAL_S
+        self.meter.report()
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """What a meter logs."""
+    with structlog.testing.capture_logs() as lines:
+        yield Log(lines)
+
+
+def test_statistics_come_while_the_loop_stands_still(log: Log) -> None:
+    """One in each interval; of the lag nothing is known then."""
+    log.meter.committed(Tally(records=7, enriched=7))
+    log.meter.tick(MemoryBroker().open())
+    log.interval()
+    log.interval()
+    assert log.said("consumed", "lag") == [
+        ("statistics", "info", 7, None),
+        ("statistics", "info", 0, None),
+    ]
+
+
+def test_statistics_tell_the_lag_of_a_loop_that_turns(log: Log) -> None:
+    """As it was heard last."""
+    broker = MemoryBroker()
+    broker.append(b"{}")
+    log.now += INTERVAL_S
+    log.meter.tick(broker.open())
+    log.meter.report()
+    assert log.said("lag") == [("statistics", "info", 1)]
+
+
+def test_partitions_that_come_and_go(log: Log) -> None:
+    """A line for each change says which, and how many are held now."""
+    for held in ({2, 0, 1, 7}, {0, 1, 2, 7}, {0, 1}, {1, 5}, ()):
+        log.meter.holding(held)
+    assert log.said("partitions", "held") == [
+        ("assigned", "info", "0-2, 7", 4),
+        ("revoked", "info", "2, 7", 2),
+        ("revoked", "info", "0", 2),
+        ("assigned", "info", "5", 2),
+        ("revoked", "info", "1, 5", 0),
+    ]
+
+
+def test_what_is_in_the_way_is_told_until_it_is_gone(log: Log) -> None:
+    """At once, in each interval, and how long it lasted."""
+    log.meter.waits(DOWN)
+    log.meter.waits(DOWN)
+    assert log.said("cause", "seconds") == [("waiting", "warning", DOWN.cause, 0.0)]
+    log.interval()
+    assert log.said("cause", "seconds")[1:] == [("waiting", "warning", DOWN.cause, INTERVAL_S)]
+    log.now += 5
+    log.meter.waits(None)
+    log.meter.waits(None)
+    assert log.said("cause", "after_s") == [("recovered", "info", DOWN.cause, INTERVAL_S + 5)]
+    log.interval()
+    assert log.said() == [("statistics", "info")]
+
+
+def test_what_was_just_told_is_not_repeated(log: Log) -> None:
+    """Though its interval ends at that moment."""
+    log.now += INTERVAL_S
+    log.meter.waits(DOWN)
+    log.meter.report()
+    assert [line[0] for line in log.said()] == ["waiting", "statistics"]
+
+
+def test_another_cause_is_told_at_once(log: Log) -> None:
+    """It is one time of trouble; `recovered` names the last cause."""
+    log.meter.waits(DOWN)
+    log.now += 3
+    log.meter.waits(Hindrance("rebalancing"))
+    log.meter.waits(None)
+    assert log.said("cause") == [
+        ("waiting", "warning", DOWN.cause),
+        ("waiting", "warning", "rebalancing"),
+        ("recovered", "info", "rebalancing"),
+    ]
+
+
+def test_what_is_harmless_is_told_once(log: Log) -> None:
+    """A worker with nothing to do is no reason for alarm."""
+    log.meter.waits(IDLE)
+    log.interval()
+    log.meter.waits(None)
+    assert log.said("cause") == [("waiting", "info", IDLE.cause), ("statistics", "info")]
+    log.meter.waits(DOWN)
+    log.meter.waits(IDLE)
+    assert log.said("cause") == [
+        ("waiting", "warning", DOWN.cause),
+        ("recovered", "info", DOWN.cause),
+        ("waiting", "info", IDLE.cause),
+    ]
+
+
+def test_recovered_after_resets(log: Log) -> None:
+    """The time counts from the first reset, and nothing else may be in the way."""
+    log.meter.recovering("soft reset", OutcomeUnknownError("lost"), 1)
+    log.now += 2
+    log.meter.recovering("hard reset", OutcomeUnknownError("worse"), 2)
+    log.meter.waits(DOWN)
+    log.meter.recovered()
+    log.now += 2
+    log.meter.waits(None)
+    assert log.said("cause", "after_s") == [
+        ("recovering", "warning", "lost"),
+        ("recovering", "warning", "worse"),
+        ("waiting", "warning", DOWN.cause),
+        ("recovered", "info", DOWN.cause, 4.0),
+    ]
+    log.meter.recovered()
+    assert log.said() == []
+
+
+def test_open_breaker_is_told_in_each_interval(log: Log) -> None:
+    """Only a person ends it."""
+    log.meter.tripped(TRIP)
+    log.interval()
+    assert [line[0] for line in log.said()] == ["breaker_open", "statistics", "breaker_open"]
+
+
+class _Watch:
+    """Finds what it is told to find."""
+
+    def __init__(self) -> None:
+        self.finds: Hindrance | None = DOWN
+        self.looked = threading.Event()
+
+    def look(self) -> Hindrance | None:
+        self.looked.set()
+        return self.finds
+
+
+class _Hearing(LogMeter):
+    """Tells when it has heard of a hindrance."""
+
+    def __init__(self) -> None:
+        super().__init__(INTERVAL_S)
+        self.heard: list[Hindrance | None] = []
+        self.told = threading.Event()
+        self.reported = threading.Event()
+
+    def waits(self, hindrance: Hindrance | None) -> None:
+        self.heard.append(hindrance)
+        self.told.set()
+
+    def report(self) -> None:
+        self.reported.set()
+
+
+def test_reports_come_from_threads_of_their_own() -> None:
+    """While the caller's block does nothing; behind the block none comes any more."""
+    meter, watch = _Hearing(), _Watch()
+    with reporting(meter, watch):
+        assert meter.told.wait(10)
+        assert meter.reported.wait(10)
+    heard = len(meter.heard)
+    assert meter.heard[0] == DOWN
+    watch.looked.clear()
+    assert not watch.looked.wait(1.5)
+    assert len(meter.heard) == heard

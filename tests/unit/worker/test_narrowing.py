@@ -1,0 +1,226 @@
+"""One record that the broker refuses, or that kills processes, is found; its neighbours go on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.core.reasons import Reason
+from pipeline.core.record import Output, Record, Role
+from pipeline.ports import Batch, RecordRefusedError, RefusedError, Span
+from pipeline.worker.bisection import CONDEMNED, Piece, halves, pieces, rest
+from pipeline.worker.memory_broker import MemoryBroker, MemorySession
+from tests.unit.worker.rig import Guard, work
+
+REFUSED = b"poison"
+TOPIC = "track.raw"
+
+
+def _event(number: int, poison: bool) -> bytes:  # noqa: FBT001  a property of the event
+    name = REFUSED.decode() if poison else "Fine"
+    return json.dumps({"event": name, "userId": f"u{number}"}).encode()
+
+
+class _RefusingSession(MemorySession):
+    """Its broker refuses outputs of `roles` whose value holds the poison."""
+
+    roles: frozenset[Role]
+
+    def commit(self, *args: object, **kwargs: object) -> None:
+        """See `ports.Session`."""
+        for output in self._pending:
+            if output.role in self.roles and REFUSED in (output.value or b""):
+                raise RecordRefusedError("too large", Reason.ENRICHED_TOO_LARGE, output.role)
+        super().commit(*args, **kwargs)  # type: ignore[arg-type]
+
+
+class _RefusingBroker(MemoryBroker):
+    """Opens such sessions."""
+
+    def __init__(self, *roles: Role, batch: int = 100) -> None:
+        super().__init__(batch=batch)
+        self.roles = frozenset(roles)
+
+    def open(self) -> MemorySession:
+        """See `ports.Broker`."""
+        super().open()
+        session = _RefusingSession(self, self.epoch)
+        session.roles = self.roles
+        return session
+
+
+def _sources(outputs: list[Output], role: Role) -> list[int]:
+    """Offsets of the records that the outputs of a role are from."""
+    name = "track.source" if role is Role.ENRICHED else "dlq.source"
+    return [
+        int((dict(output.headers)[name] or b"").split(b"/")[2])
+        for output in outputs
+        if output.role is role
+    ]
+
+
+@pytest.mark.parametrize("poison", [{0}, {49}, {20}, {3, 4, 30}, set(range(50))])
+def test_only_the_refused_records_are_dead_lettered(poison: set[int]) -> None:
+    """Wherever they are in the batch, and however many; order and everything else stay."""
+    broker = _RefusingBroker(Role.ENRICHED)
+    for number in range(50):
+        broker.append(_event(number, number in poison))
+    meter = work(broker, 50, max_resets=0)
+    assert _sources(broker.outputs, Role.ENRICHED) == sorted(set(range(50)) - poison)
+    assert _sources(broker.outputs, Role.DEAD_LETTER) == sorted(poison)
+    for letter in (o for o in broker.outputs if o.role is Role.DEAD_LETTER):
+        headers = dict(letter.headers)
+        assert headers["dlq.reason"] == b"enriched_too_large"
+        assert headers["dlq.stage"] == b"produce"
+        assert REFUSED in (letter.value or b"")
+    assert [record.offset for record, _ in meter.isolations] == sorted(poison)
+    assert meter.recoveries == []
+
+
+def test_a_refused_letter_keeps_its_reasons_in_a_pointer() -> None:
+    """A dead letter that its topic refuses is replaced by a pointer; why it was refused stays."""
+    broker = _RefusingBroker(Role.DEAD_LETTER)
+    for number in range(8):
+        broker.append(b'{"event":"poison"}' if number == 5 else _event(number, poison=False))
+    work(broker, 8, max_resets=0)
+    (letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
+    headers = dict(letter.headers)
+    assert (headers["dlq.reason"], headers["dlq.pointer"]) == (b"no_user_anon_id", b"1")
+    assert json.loads(letter.value or b"")["dlq.pointer"] == f"{TOPIC}/0/5"
+
+
+def test_refused_everywhere_leaves_a_pointer() -> None:
+    """Neither the event nor its letter is taken: the pointer says where the record is."""
+    broker = _RefusingBroker(Role.ENRICHED, Role.DEAD_LETTER)
+    broker.append(_event(0, poison=True))
+    work(broker, 1, max_resets=0)
+    (letter,) = broker.outputs
+    headers = dict(letter.headers)
+    assert (headers["dlq.reason"], headers["dlq.pointer"]) == (b"enriched_too_large", b"1")
+
+
+class _RefusingAllLetters(_RefusingSession):
+    """Its dead-letter topic takes nothing."""
+
+    def commit(self, *args: object, **kwargs: object) -> None:
+        """See `ports.Session`."""
+        if any(output.role is Role.DEAD_LETTER for output in self._pending):
+            raise RecordRefusedError("no letters here", Reason.TIMESTAMP_REFUSED, Role.DEAD_LETTER)
+        MemorySession.commit(self, *args, **kwargs)  # type: ignore[arg-type]
+
+
+def test_a_topic_that_refuses_even_pointers_is_the_operators() -> None:
+    """Nothing is skipped: the worker stops with the sentence, what came before is committed."""
+    broker = MemoryBroker()
+    for number in range(4):
+        broker.append(b"[]" if number == 2 else _event(number, poison=False))
+
+    def open_one() -> MemorySession:
+        broker.epoch += 1
+        return _RefusingAllLetters(broker, broker.epoch)
+
+    broker.open = open_one  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match="no letters here"):
+        work(broker, 4)
+    assert broker.committed == {(TOPIC, 0): 2}
+    assert _sources(broker.outputs, Role.ENRICHED) == [0, 1]
+
+
+def test_condemned_records_are_not_processed() -> None:
+    """A quarantined record goes to the dead-letter topic unread; its neighbours are enriched."""
+    broker = MemoryBroker()
+    for number in range(5):
+        broker.append(_event(number, poison=False))
+    guard = Guard(condemned=[Span(TOPIC, 0, 3, 3)])
+    work(broker, 5, guard=guard)
+    assert _sources(broker.outputs, Role.ENRICHED) == [0, 1, 2, 4]
+    (letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
+    assert dict(letter.headers)["dlq.stage"] == b"crash"
+    assert letter.value == _event(3, poison=False)
+
+
+def test_the_guard_knows_what_is_worked_on() -> None:
+    """Before each transaction its spans are told; a suspect is worked on in halves."""
+    broker = MemoryBroker()
+    for number in range(10):
+        broker.append(_event(number, poison=False))
+    guard = Guard(suspects=[Span(TOPIC, 0, 2, 7)])
+    work(broker, 10, guard=guard)
+    assert guard.entered == [
+        [Span(TOPIC, 0, 0, 1)],
+        [Span(TOPIC, 0, 2, 4)],
+        [Span(TOPIC, 0, 5, 7)],
+        [Span(TOPIC, 0, 8, 9)],
+    ]
+    assert guard.working_on == []
+    assert _sources(broker.outputs, Role.ENRICHED) == list(range(10))
+
+
+def test_a_batch_without_records_stays_whole() -> None:
+    """Positions of partitions without records are committed too."""
+    batch = Batch([], {(TOPIC, 1): 5})
+    assert pieces(batch, [Span(TOPIC, 0, 0, 9)], []) == [Piece(batch)]
+
+
+_PLACES = st.lists(st.integers(0, 2), min_size=2, max_size=30)
+_SPANS = st.lists(
+    st.builds(
+        lambda partition, first, length: Span(TOPIC, partition, first, first + length),
+        st.integers(0, 2),
+        st.integers(0, 12),
+        st.integers(0, 5),
+    ),
+    max_size=4,
+)
+
+
+def _batch(places: list[int]) -> Batch:
+    """Records of these partitions in this order, with gaps between offsets."""
+    counts: dict[int, int] = {}
+    records = []
+    for partition in places:
+        offset = counts.get(partition, 0)
+        counts[partition] = offset + 2
+        records.append(Record(b"", None, (), None, TOPIC, partition, offset))
+    positions = {(TOPIC, partition): count - 1 for partition, count in counts.items()}
+    return Batch(records, {**positions, (TOPIC, 7): 3})
+
+
+@given(_PLACES, _SPANS, _SPANS)
+def test_pieces_are_the_batch(
+    places: list[int], suspects: list[Span], condemned: list[Span]
+) -> None:
+    """In order, nothing left out; the positions of all pieces, one after the other, are its own."""
+    batch = _batch(places)
+    made = pieces(batch, suspects, condemned)
+    assert rest(made) == batch
+    for piece in made:
+        hit = [any(_within(span, record) for span in condemned) for record in piece.batch.records]
+        assert (piece.verdict == CONDEMNED) == any(hit) == all(hit)
+        assert len(piece.batch.records) == 1 or not any(hit)
+
+
+def _within(span: Span, record: Record) -> bool:
+    return span.partition == record.partition and span.first <= record.offset <= span.last
+
+
+@given(_PLACES)
+def test_halves_are_the_piece(places: list[int]) -> None:
+    """Two pieces, neither empty; each commits only what it holds."""
+    piece = Piece(_batch(places), pointers=True)
+    made = halves(piece)
+    assert len(made) == 2
+    assert all(each.batch.records and each.pointers for each in made)
+    assert rest(made) == piece.batch
+    for each in made:
+        for record in each.batch.records:
+            assert each.batch.positions[TOPIC, record.partition] > record.offset
+
+
+def test_a_suspect_of_one_record_is_worked_on_alone() -> None:
+    """It is halved no further."""
+    made = pieces(_batch([0, 0, 0]), [Span(TOPIC, 0, 2, 2)], [])
+    assert [[record.offset for record in each.batch.records] for each in made] == [[0], [2], [4]]

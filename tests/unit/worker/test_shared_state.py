@@ -1,0 +1,302 @@
+"""What workers and their supervisor tell each other in shared memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+import structlog
+
+from pipeline.core.counts import Tally
+from pipeline.core.record import Record
+from pipeline.ports import CrashGuard, Lag, Span, TransportError
+from pipeline.worker import processes
+from pipeline.worker.memory_broker import MemoryBroker, MemorySession
+from pipeline.worker.observe import FleetStatistics, SlotMeter
+from pipeline.worker.shared_state import Cell, CrashBoard, LoneGuard, SharedGuard, SharedMemory
+
+TOPIC = "track.raw"
+NAMED = Span(TOPIC, 3, 9, 9)
+
+
+@pytest.fixture
+def memory() -> Iterator[SharedMemory]:
+    """For three workers."""
+    made = SharedMemory.created(3)
+    yield made
+    made.close()
+
+
+def _span(first: int, last: int, partition: int = 0) -> Span:
+    return Span(TOPIC, partition, first, last)
+
+
+def test_a_cell_holds_what_was_written_last(memory: SharedMemory) -> None:
+    """Nothing at first; what is too large for it leaves it empty."""
+    cell, neighbour = memory.figures(0), memory.at_work(1)
+    assert cell.read() == neighbour.read() == b""
+    for payload in (b"one", b"", b"another", b"x" * 32_000):
+        before = cell.version
+        cell.write(payload)
+        assert cell.read() == payload
+        assert cell.version != before
+    cell.write(b"x" * 33_000)
+    assert cell.read() == neighbour.read() == b""
+
+
+def test_a_writer_killed_while_it_writes(memory: SharedMemory) -> None:
+    """Until the header is switched the old is there; a header half written is seen as such."""
+    cell = memory.marks
+    cell.write(b"what was there")
+    mapped = memory._memory  # noqa: SLF001  to stop a write in the middle
+    whole = mapped[:]
+    cell.write(b"what comes next")
+    written = mapped[:]
+    mapped[:] = whole[:12] + written[12:]
+    assert cell.read() == b"what was there"
+    mapped[:] = written[:4] + whole[4:12] + written[12:]
+    assert cell.read() is None
+
+
+def test_memory_has_no_name_and_outlives_its_writer() -> None:
+    """A process that inherits the descriptor, and is killed, leaves what it wrote."""
+    memory = SharedMemory.created(1)
+    script = (
+        "import os, signal, sys\n"
+        "from pipeline.worker.shared_state import SharedGuard, SharedMemory\n"
+        "from pipeline.ports import Span\n"
+        "guard = SharedGuard(SharedMemory(int(sys.argv[1])), 0)\n"
+        "guard.entering([Span('track.raw', 2, 5, 8)])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(memory.descriptor)],
+        pass_fds=[memory.descriptor],
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert CrashBoard(memory).at_work(0).spans == [Span(TOPIC, 2, 5, 8)]
+    assert not os.get_inheritable(memory.descriptor)
+    memory.close()
+
+
+def test_memory_without_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system lacks it, a file without a name does as well."""
+    monkeypatch.delattr(os, "memfd_create")
+    memory = SharedMemory.created(2)
+    memory.figures(1).write(b"there")
+    assert SharedMemory(os.dup(memory.descriptor)).figures(1).read() == b"there"
+    assert os.fstat(memory.descriptor).st_nlink == 0
+    memory.close()
+
+
+def test_every_worker_hears_the_supervisor(memory: SharedMemory) -> None:
+    """What is suspected or condemned is so for all; the operator's own records are added."""
+    board = CrashBoard(memory)
+    guards = [SharedGuard(memory, slot, [NAMED]) for slot in range(3)]
+    assert [(guard.suspects(), guard.condemned()) for guard in guards] == [((), (NAMED,))] * 3
+    board.mark({4: _span(0, 9)}, {2: _span(30, 30)})
+    for guard in guards:
+        assert guard.suspects() == (_span(0, 9),)
+        assert guard.condemned() == (_span(30, 30), NAMED)
+    board.mark({}, {})
+    assert guards[1].suspects() == ()
+
+
+def test_the_supervisor_hears_every_worker(memory: SharedMemory) -> None:
+    """What each works on, until it says that it has left it."""
+    board = CrashBoard(memory)
+    first, second = SharedGuard(memory, 0), SharedGuard(memory, 1)
+    first.entering([_span(0, 9), _span(5, 5, partition=1)])
+    second.entering([_span(7, 8, partition=2)])
+    assert board.at_work(0) == ([_span(0, 9), _span(5, 5, partition=1)], [])
+    second.left()
+    assert board.at_work(1) == ([], [])
+    board.clear(0)
+    assert board.at_work(0) == board.at_work(2) == ([], [])
+
+
+def test_a_finding_is_survived_at_its_end(memory: SharedMemory) -> None:
+    """Not after its first half, nor while it is worked on again."""
+    board, guard = CrashBoard(memory), SharedGuard(memory, 0)
+    board.mark({4: _span(10, 19), 5: _span(10, 19, partition=1)}, {6: _span(30, 30)})
+    guard.suspects()
+
+    def survives(first: int, last: int) -> list[int]:
+        guard.entering([_span(first, last)])
+        guard.left()
+        return board.at_work(0).passed
+
+    assert survives(10, 14) == []
+    assert survives(15, 19) == [4]
+    assert survives(20, 40) == [4, 6]
+    guard.entering([_span(10, 14)])
+    assert board.at_work(0).passed == []
+    guard.left()
+    board.mark({7: _span(10, 14)}, {})  # narrowed: what was survived of 4 says nothing of 7
+    guard.suspects()
+    assert survives(15, 40) == [7]
+
+
+def test_without_supervisor() -> None:
+    """Nobody is suspected; what the operator named is condemned."""
+    guard: CrashGuard = LoneGuard((NAMED,))
+    guard.entering([_span(0, 9)])
+    guard.left()
+    assert (guard.suspects(), guard.condemned()) == ((), (NAMED,))
+
+
+def _tally(enriched: int, **letters: int) -> Tally:
+    records = enriched + sum(letters.values())
+    return Tally(records, enriched, 0, Counter(letters))
+
+
+class _Stores:
+    """Of two workers."""
+
+    def __init__(self, memory: SharedMemory) -> None:
+        self.now = 0.0
+        self.cells = [memory.figures(slot) for slot in range(2)]
+        self.fleet = FleetStatistics(self.cells, 10.0, self.clock)
+
+    def clock(self) -> float:
+        return self.now
+
+    def meter(self, slot: int) -> SlotMeter:
+        return SlotMeter(self.cells[slot], 10.0, self.clock)
+
+
+def test_one_line_for_all(memory: SharedMemory) -> None:
+    """The interval's sums over all workers, those that have died included."""
+    stores = _Stores(memory)
+    fleet = stores.fleet
+    assert not fleet.began()
+    first, second = stores.meter(0), stores.meter(1)
+    assert fleet.began()
+    session = MemoryBroker().open()
+    with structlog.testing.capture_logs() as lines:
+        first.committed(_tally(90, invalid_json=10))
+        second.committed(_tally(50))
+        first.tick(session)
+        fleet.tick(2)  # not due yet
+        assert fleet.ended(1) == 50
+        stores.now = 10.0
+        fleet.tick(1)
+        second = stores.meter(1)
+        second.committed(_tally(7, invalid_json=1))
+        second.recovering("soft reset", TransportError("gone"), 1)
+        second.lost(3)
+        stores.now = 12.0
+        first.tick(session)
+        second.tick(session)
+        fleet.log(2)
+    before, _, after = lines
+    figures = ("seconds", "consumed", "enriched", "dead_lettered", "total_consumed", "workers")
+    assert [before[name] for name in figures] == [10.0, 150, 140, {"invalid_json": 10}, 150, 1]
+    assert [after[name] for name in figures] == [2.0, 8, 7, {"invalid_json": 1}, 158, 2]
+    assert (before["workers_reading"], after["workers_reading"]) == (1, 2)
+    assert (after["resets"], after["lost"]) == (1, 3)
+    assert before["cpu_us_per_event"] >= 0
+    assert fleet.consumed() == 158
+
+
+class _Behind(MemorySession):
+    """A session that is so far behind."""
+
+    def __init__(self, lag: Lag | None) -> None:
+        self._lag = lag
+
+    def lag(self) -> Lag:
+        """See `ports.Session`, which may not know it."""
+        return cast("Lag", self._lag)
+
+
+@pytest.mark.parametrize(
+    ("lags", "reading", "told"),
+    [
+        ((Lag(2, 30), Lag(1, 4)), 2, 34),
+        ((Lag(2, 30), Lag(0, 0)), 1, 30),
+        ((Lag(0, 0), Lag(0, 0)), 0, None),
+        ((Lag(2, 30), None), 1, None),
+        ((Lag(2, 30), "ended"), 1, None),
+        ((Lag(2, 30), "recovering"), 1, None),
+        ((Lag(2, 30), "silent"), 1, None),
+    ],
+)
+def test_lag_of_all_workers(
+    memory: SharedMemory, lags: tuple[Lag, Lag | str | None], reading: int, told: int | None
+) -> None:
+    """The sum over those that hold partitions; none at all while one of them is not known."""
+    stores = _Stores(memory)
+    meters = [stores.meter(slot) for slot in range(2)]
+    for meter, lag in zip(meters, lags, strict=True):
+        meter.tick(_Behind(Lag(1, 4) if isinstance(lag, str) else lag))
+    stores.fleet.began()
+    if lags[1] == "ended":
+        stores.fleet.ended(1)
+    if lags[1] == "recovering":
+        meters[1].recovering("hard reset", TransportError("gone"), 1)
+    if lags[1] == "silent":
+        stores.now = 20.0
+        meters[0].tick(_Behind(lags[0]))
+    with structlog.testing.capture_logs() as lines:
+        stores.fleet.log(2)
+    assert (lines[-1]["workers_reading"], lines[-1]["lag"]) == (reading, told)
+
+
+def test_figures_that_cannot_be_read(memory: SharedMemory) -> None:
+    """What is being replaced at this moment counts as it was before."""
+
+    class _Torn(Cell):
+        torn = False
+
+        def read(self) -> bytes | None:
+            return None if self.torn else super().read()
+
+    cell = _Torn(memory._memory, 0, 4096)  # noqa: SLF001  a cell of the test's own
+    fleet = FleetStatistics([cell], 10.0)
+    SlotMeter(cell, 10.0).committed(_tally(5))
+    assert fleet.consumed() == 5
+    SlotMeter(cell, 10.0).committed(_tally(9))
+    cell.torn = True
+    assert fleet.consumed() == 5
+
+
+def test_crashes_are_logged_ten_times_an_interval(memory: SharedMemory) -> None:
+    """Commits between them do not begin a new interval."""
+    stores = _Stores(memory)
+    meter = stores.meter(0)
+    record = Record(b"{}", None, (), 0, TOPIC, 0, 1)
+    session = MemoryBroker().open()
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(30):
+            meter.crashed(record, ValueError("x"))
+            meter.committed(_tally(1))
+            meter.tick(session)
+        assert len(lines) == 10
+        stores.now = 10.0
+        meter.report()
+        meter.crashed(record, ValueError("x"))
+    assert len(lines) == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "kills"),
+    [("nr_free 7\noom_kill 3\nunevictable 1\n", 3), ("nr_free 7\n", 0), (None, 0)],
+)
+def test_memory_kills_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, kills: int
+) -> None:
+    """As the system tells them; where it tells nothing, a SIGKILL is always a person's."""
+    vmstat = tmp_path / "vmstat"
+    if text is not None:
+        vmstat.write_text(text)
+    monkeypatch.setattr(processes, "_VMSTAT", vmstat)
+    assert processes._oom_kills() == kills  # noqa: SLF001  can't be caused in a test

@@ -1,0 +1,450 @@
+"""What a supervisor decides: restarts, final ends, and which record kills its process."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.core.record import Record
+from pipeline.errors import Exit
+from pipeline.ports import Batch, Span
+from pipeline.settings.model import Settings
+from pipeline.worker.bisection import CONDEMNED, pieces, spans
+from pipeline.worker.poison_pill import SETTLED_S, CrashBook
+from pipeline.worker.restart_policy import Ended, Outcome, Pauses, Restarts
+from pipeline.worker.supervisor import Supervisor
+
+TOPIC = "track.raw"
+KAFKA_FAILED = Ended(0, Exit.KAFKA, out_of_memory=False)
+KILLED = Ended(0, -signal.SIGKILL, out_of_memory=False)
+
+
+def _span(first: int, last: int, partition: int = 0) -> Span:
+    return Span(TOPIC, partition, first, last)
+
+
+@pytest.mark.parametrize(
+    ("status", "out_of_memory", "crashed", "how", "code"),
+    [
+        (0, False, False, "exit code 0", 0),
+        (1, False, False, "exit code 1", 1),
+        (3, False, False, "exit code 3", 3),
+        (99, False, True, "exit code 99", Exit.INTERNAL),
+        (-signal.SIGSEGV, False, True, "SIGSEGV", Exit.INTERNAL),
+        (-signal.SIGABRT, False, True, "SIGABRT", Exit.INTERNAL),
+        (128 + signal.SIGSEGV, False, True, "exit code 139", Exit.INTERNAL),
+        (-signal.SIGKILL, False, False, "SIGKILL", Exit.INTERNAL),
+        (-signal.SIGKILL, True, True, "SIGKILL", Exit.INTERNAL),
+        (-signal.SIGTERM, True, False, "SIGTERM", Exit.INTERNAL),
+        (128 + signal.SIGKILL, True, False, "exit code 137", Exit.INTERNAL),
+        (128 + signal.SIGTERM, False, False, "exit code 143", Exit.INTERNAL),
+        (-60, False, False, "signal 60", Exit.INTERNAL),
+    ],
+)
+def test_ends(status: int, out_of_memory: bool, crashed: bool, how: str, code: int) -> None:  # noqa: FBT001  a table's columns
+    """A process's own faults count against its records; what people and their tools do does not."""
+    ended = Ended(1, status, out_of_memory)
+    assert (ended.crashed, ended.how) == (crashed, how)
+    outcome = ended.outcome("because")
+    assert outcome == (code, f"worker 1 ended with {how}: because")
+
+
+def _pauses(restarts: Restarts, *ends: tuple[Ended, float, bool, bool]) -> list[float | None]:
+    return [
+        restarts.pause(ended, lived_s=lived_s, committed=committed, found=found)
+        for ended, lived_s, committed, found in ends
+    ]
+
+
+def test_pauses_grow_and_shrink() -> None:
+    """1, 2, 4 … 60 s; a minute of health begins anew, a commit alone does not."""
+    restarts = Restarts(Pauses(give_up=100))
+    soon, later = (KILLED, 2.0, False, False), (KILLED, 60.0, False, False)
+    assert _pauses(restarts, *[soon] * 8) == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert _pauses(restarts, later, soon) == [1, 2]
+    assert _pauses(restarts, (KILLED, 2.0, True, False)) == [4]
+
+
+def test_no_pause_while_a_record_is_searched() -> None:
+    """Each death that brings the search on is followed by a start, and is no reason to give up."""
+    restarts = Restarts(Pauses(give_up=2))
+    assert _pauses(restarts, *[(KILLED, 1.0, False, True)] * 20) == [0.0] * 20
+
+
+def test_giving_up() -> None:
+    """After so many ends without a commit; a long life without Kafka is no success either."""
+    vain, fruitful = (KAFKA_FAILED, 200.0, False, False), (KAFKA_FAILED, 200.0, True, False)
+    restarts = Restarts(Pauses(give_up=3))
+    assert _pauses(restarts, vain, vain, fruitful, vain, vain, vain) == [1, 2, 4, 8, 16, None]
+    restarts = Restarts(Pauses(give_up=0))
+    assert _pauses(restarts, vain) == [None]
+
+
+def _kinds(book: CrashBook, *deaths: Span, committed: int = 0) -> list[list[str]]:
+    return [[finding.kind for finding in book.died([death], committed)] for death in deaths]
+
+
+def test_two_deaths_make_a_suspect() -> None:
+    """What they have in common is suspected; deaths elsewhere, or at rest, suspect nobody."""
+    book = CrashBook()
+    assert _kinds(book, _span(0, 99), _span(200, 299), _span(0, 99, partition=1)) == [[], [], []]
+    assert book.died([], 0) == []
+    assert book.suspects == {}
+    assert _kinds(book, _span(60, 150)) == [["suspected"]]
+    assert list(book.suspects.values()) == [_span(60, 99)]
+
+
+def test_every_partition_in_common_is_a_suspect() -> None:
+    """A batch holds records of several partitions: each of them may have the one."""
+    book = CrashBook()
+    first = [_span(0, 9, partition=0), _span(0, 9, partition=1)]
+    second = [_span(5, 20, partition=1), _span(0, 9, partition=0), _span(0, 9, partition=2)]
+    assert book.died(first, 0) == []
+    assert [finding.kind for finding in book.died(second, 0)] == ["suspected", "suspected"]
+    assert set(book.suspects.values()) == {_span(0, 9, partition=0), _span(5, 9, partition=1)}
+
+
+def test_narrowed_to_one_and_condemned() -> None:
+    """A death within a suspect narrows it; a single record is condemned after two more deaths."""
+    book = CrashBook()
+    assert _kinds(book, _span(0, 3), _span(0, 3)) == [[], ["suspected"]]
+    # This worker has not heard of the suspect: its death tells nothing new.
+    assert _kinds(book, _span(0, 99)) == [[]]
+    (whole,) = book.suspects
+    assert _kinds(book, _span(0, 1)) == [["narrowed"]]
+    # What a worker says of the whole, which it survived before, is not said of the half.
+    assert whole not in book.suspects
+    assert _kinds(book, _span(1, 1)) == [["narrowed"]]
+    assert book.condemned == {}
+    assert _kinds(book, _span(1, 1), _span(1, 1)) == [["accused"], ["condemned"]]
+    assert (book.suspects, list(book.condemned.values())) == ({}, [_span(1, 1)])
+
+
+def test_a_batch_of_one_needs_four_deaths() -> None:
+    """Where traffic is low every batch is one record: being there twice condemns nobody."""
+    book = CrashBook()
+    single = _span(7, 7)
+    assert _kinds(book, *[single] * 4) == [[], ["suspected"], ["accused"], ["condemned"]]
+
+
+def test_survivors_are_cleared() -> None:
+    """What was survived a minute ago is no suspect; a number tells of its own finding alone."""
+    book = CrashBook()
+    _kinds(book, _span(0, 3), _span(0, 3))
+    (number,) = book.suspects
+    assert not book.survived({number}, now=0.0)
+    assert not book.survived({number, 99}, now=SETTLED_S - 1)
+    assert not book.survived(set(), now=SETTLED_S)  # entered again, since the commit had failed
+    assert not book.survived({number}, now=SETTLED_S + 1)
+    assert book.survived({number}, now=2 * SETTLED_S + 1)
+    assert book.suspects == {}
+    # The deaths that made it a suspect are used up: one more is the first again.
+    assert _kinds(book, _span(0, 3)) == [[]]
+
+
+def test_it_is_not_the_record() -> None:
+    """A death over a condemned record, which is not even read, has another reason."""
+    book = CrashBook()
+    _kinds(book, *[_span(7, 7)] * 4)
+    assert _kinds(book, _span(7, 7)) == [["not_a_record"]]
+
+
+@pytest.mark.parametrize(
+    ("committed", "last"), [([0, 1, 2, 3], "not_a_record"), ([0, 1, 5, 6], "condemned")]
+)
+def test_not_every_record_is_condemned(committed: list[int], last: str) -> None:
+    """Three in a row with nothing else committed between: the program is at fault."""
+    book = CrashBook()
+    found = [_kinds(book, *[_span(n, n)] * 4, committed=done) for n, done in enumerate(committed)]
+    assert [kinds[-1] for kinds in found] == [["condemned"]] * 3 + [[last]]
+
+
+class _KilledError(Exception):
+    """The simulated process dies."""
+
+
+def _work(records: Sequence[Record], book: CrashBook, poison: set[int]) -> tuple[int, list[int]]:
+    """One life, as the worker goes about it: how many records it committed, which of them unread.
+
+    It is over with the first piece that holds poison, which the book is told of.
+    """
+    done, unread = 0, []
+    batch = Batch(list(records), {})
+    suspects, condemned = tuple(book.suspects.values()), tuple(book.condemned.values())
+    for piece in pieces(batch, suspects, condemned):
+        places = {record.offset for record in piece.batch.records}
+        if piece.verdict == CONDEMNED:
+            unread += sorted(places)
+        elif places & poison:
+            book.died(spans(piece.batch.records), done)
+            raise _KilledError(done, unread)
+        done += len(places)
+    return done, unread
+
+
+def _records(offsets: Iterable[int]) -> list[Record]:
+    return [Record(b"{}", None, (), 0, TOPIC, 0, offset) for offset in offsets]
+
+
+@given(
+    offsets=st.lists(st.integers(0, 500), min_size=1, max_size=200, unique=True).map(sorted),
+    dice=st.randoms(use_true_random=False),
+    batch=st.integers(1, 250),
+)
+def test_exactly_the_poison_is_found(offsets: list[int], dice: Random, batch: int) -> None:
+    """Whatever the batches and the gaps between offsets: each killer is condemned, and no other."""
+    poison = set(dice.sample(offsets, min(3, len(offsets))))
+    book, position, condemned = CrashBook(), 0, []
+    for _ in range(20 * (len(poison) + 1) + len(offsets)):
+        if position == len(offsets):
+            break
+        try:
+            done, unread = _work(_records(offsets[position : position + batch]), book, poison)
+        except _KilledError as death:
+            done, unread = death.args
+        position += done
+        condemned += unread
+    assert position == len(offsets)
+    assert set(condemned) == poison
+
+
+class _Fleet:
+    """A supervisor's world: processes that end as told, at a clock that moves when it waits."""
+
+    def __init__(self, script: Iterable[tuple[int | None, Sequence[Ended]]]) -> None:
+        self.now = 1000.0
+        self.script = deque(script)
+        self.started: list[tuple[int, float]] = []
+        self.living: set[int] = set()
+        self.orders: list[str] = []
+        self.marks: list[tuple[dict[int, Span], dict[int, Span]]] = []
+        self.work: dict[int, tuple[Sequence[Span], Sequence[int]]] = {}
+        self.reasons: dict[int, str] = {}
+        self.has_begun = True
+        self.commits = 0
+
+    def clock(self) -> float:
+        return self.now
+
+    def start(self, slot: int) -> int:
+        assert slot not in self.living
+        self.started.append((slot, self.now - 1000))
+        self.living.add(slot)
+        return 100 + slot
+
+    def alive(self) -> int:
+        return len(self.living)
+
+    def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
+        self.now += timeout_s
+        assert self.now < 2000, "it does not end"
+        if not self.script or timeout_s < 1:
+            return None, ()
+        received, ended = self.script.popleft()
+        self.living -= {each.slot for each in ended}
+        return received, [each[:3] for each in ended]
+
+    def ask_to_stop(self) -> None:
+        self.orders.append("stop")
+
+    def kill(self) -> None:
+        if self.living:
+            self.orders.append("kill")
+        self.living.clear()
+
+    def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
+        self.marks.append((dict(suspects), dict(condemned)))
+
+    def at_work(self, slot: int) -> tuple[Sequence[Span], Sequence[int]]:
+        return self.work.get(slot, ((), ()))
+
+    def reason(self, slot: int) -> str:
+        return self.reasons.get(slot, "")
+
+    def clear(self, slot: int) -> None:
+        self.work.pop(slot, None)
+        self.reasons.pop(slot, None)
+
+    def began(self) -> bool:
+        return self.has_begun
+
+    def consumed(self) -> int:
+        return self.commits
+
+    def ended(self, slot: int) -> int:
+        del slot
+        return self.commits
+
+    def tick(self, workers: int) -> None:
+        assert workers == len(self.living)
+
+    def log(self, workers: int) -> None:
+        assert workers == 0
+
+    def run(self, workers: int = 2, grace_s: float = 5.0) -> Outcome:
+        pauses = Pauses(give_up=3)
+        return Supervisor(
+            workers, self, self, self, pauses=pauses, grace_s=grace_s, clock=self.clock
+        ).run()
+
+
+def _end(slot: int, status: int) -> Ended:
+    return Ended(slot, status, out_of_memory=False)
+
+
+BOTH_END = (None, [_end(0, 0), _end(1, 0)])
+STOP = (signal.SIGTERM, ())
+
+
+def test_stopped() -> None:
+    """All are asked once, and waited for; the outcome is that of a lone worker."""
+    fleet = _Fleet([STOP, BOTH_END])
+    assert fleet.run() == (0, "")
+    assert fleet.orders == ["stop"]
+    assert fleet.started == [(0, 0.0), (1, 0.0)]
+
+
+def test_says_why_a_worker_ended() -> None:
+    """In the worker's own words, in the log and in the sentence that the supervisor ends with."""
+    fleet = _Fleet([(None, [_end(1, Exit.FENCED)]), (None, [_end(0, 0)])])
+    fleet.reasons = {1: "another live process uses the same instance id"}
+    with structlog.testing.capture_logs() as lines:
+        outcome = fleet.run()
+    assert outcome == (
+        Exit.FENCED,
+        "worker 1 ended with exit code 3: another live process uses the same instance id",
+    )
+    causes = [line.get("cause") for line in lines if line["event"] == "worker_ended"]
+    assert causes == ["another live process uses the same instance id", None]
+
+
+@pytest.mark.parametrize("status", [0, 1, 5, 6, 70, 99, -signal.SIGKILL, -signal.SIGSEGV])
+def test_started_again(status: int) -> None:
+    """An end that may not come again is followed by a start, after a pause."""
+    fleet = _Fleet([(None, [_end(1, status)]), (None, ()), STOP, BOTH_END])
+    fleet.work = {slot: ([_span(0, 9)], ()) for slot in range(2)}
+    assert fleet.run() == (0, "")
+    assert fleet.started == [(0, 0.0), (1, 0.0), (1, 2.0)]
+    assert fleet.work == {}  # what the dead one said is not taken for the next one's word
+
+
+@pytest.mark.parametrize("status", [Exit.USAGE, Exit.FENCED, Exit.DATA_LOSS])
+def test_final_ends(status: Exit) -> None:
+    """An end that needs a person ends all workers, in good order, with the same code."""
+    fleet = _Fleet([(None, [_end(1, status)]), (None, [_end(0, 0)])])
+    code, sentence = fleet.run()
+    assert (code, fleet.orders) == (status, ["stop"])
+    assert sentence == f"worker 1 ended with exit code {status}: {status.meaning}"
+    assert len(fleet.started) == 2
+
+
+def test_kafka_is_not_there_at_the_start() -> None:
+    """What ends the first start ends all; later the same is only a reason to try again."""
+    fleet = _Fleet([(None, [_end(1, Exit.KAFKA)]), (None, [_end(0, Exit.KAFKA)])])
+    fleet.has_begun = False
+    assert fleet.run().code == Exit.KAFKA
+    assert len(fleet.started) == 2
+
+
+def test_again_and_again() -> None:
+    """A worker that always ends without a commit ends the service, so that somebody looks."""
+    lives = [each for wait in (1, 2, 4) for each in [(None, [_end(0, 99)]), *[(None, ())] * wait]]
+    fleet = _Fleet([*lives, (None, [_end(0, 99)]), (None, [_end(1, 0)])])
+    code, sentence = fleet.run()
+    assert code == Exit.INTERNAL
+    assert sentence == "worker 0 ended with exit code 99: it ends again and again without a commit"
+    assert [start for slot, start in fleet.started if slot == 0] == [0, 2, 5, 10]
+
+
+@pytest.mark.parametrize(
+    ("stopped", "code"),
+    [
+        (_end(0, Exit.BREAKER), Exit.BREAKER),
+        (_end(0, -signal.SIGTERM), 0),
+        (_end(0, -signal.SIGSEGV), Exit.INTERNAL),
+    ],
+)
+def test_code_of_a_stop(stopped: Ended, code: int) -> None:
+    """A worker that does not stop in good order is told of; one that had not begun to listen is."""
+    assert _Fleet([STOP, (None, [stopped, _end(1, 0)])]).run().code == code
+
+
+def test_grace_is_over() -> None:
+    """Who does not end in time is killed."""
+    fleet = _Fleet([STOP])
+    assert fleet.run() == (128 + signal.SIGKILL, "")
+    assert fleet.orders == ["stop", "kill"]
+    assert 1000 + 6 < fleet.now <= 1000 + 9
+
+
+def test_second_signal() -> None:
+    """It ends all at once."""
+    fleet = _Fleet([STOP, (signal.SIGINT, ())])
+    assert fleet.run(grace_s=600) == (128 + signal.SIGINT, "")
+    assert fleet.orders == ["stop", "kill"]
+    assert fleet.now < 1010
+
+
+def test_nobody_is_left_behind() -> None:
+    """Whatever goes wrong in the supervisor itself, its workers end with it."""
+
+    class _Broken(_Fleet):
+        def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
+            raise OSError(timeout_s)
+
+    fleet = _Broken([])
+    with pytest.raises(OSError, match="0"):
+        fleet.run()
+    assert fleet.orders == ["kill"]
+
+
+def test_all_workers_hear_of_suspects() -> None:
+    """Deaths over the same records are told to everybody, and so is that they were survived."""
+
+    class _Dying(_Fleet):
+        def start(self, slot: int) -> int:
+            if slot == 0 and len(self.started) < 4:
+                self.work[0] = [_span(0, 9)], ()
+            return super().start(slot)
+
+        def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
+            super().mark(suspects, condemned)
+            self.work[1] = (), tuple(suspects)
+
+    death = (None, [_end(0, -signal.SIGABRT)])
+    fleet = _Dying([death, (None, ()), death, *[(None, ())] * 70, STOP, BOTH_END])
+    assert fleet.run() == (0, "")
+    (suspects, _), (later, _) = fleet.marks
+    assert list(suspects.values()) == [_span(0, 9)]
+    assert later == {}
+
+
+def test_not_a_record_ends_all() -> None:
+    """Workers that die over anything end the service, before every record is a dead letter."""
+
+    class _Dying(_Fleet):
+        def start(self, slot: int) -> int:
+            self.work[slot] = [_span(7, 7)], ()
+            return super().start(slot)
+
+    death = (None, [_end(0, -signal.SIGABRT)])
+    fleet = _Dying([death, (None, ()), *[death] * 4])
+    code, sentence = fleet.run(workers=1)
+    assert code == Exit.INTERNAL
+    assert "workers die whatever record they work on" in sentence
+
+
+def test_names_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each slot has its own transactional id; static membership is there when it was asked for."""
+    monkeypatch.setattr("socket.gethostname", lambda: "host")
+    named, nameless = Settings(instance_id="w").of_worker(1), Settings().of_worker(1)
+    assert (named.instance_id, named.transactional_id) == ("w-1", "track.track-pipeline.w-1")
+    assert nameless.instance_id is None
+    assert nameless.transactional_id == "track.track-pipeline.host-1"
