@@ -15,6 +15,7 @@ from pipeline.core.escape import escaped
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
 from pipeline.dlq.reprocess import Again
+from pipeline.errors import RefusedError
 from pipeline.kafka import (
     Admin,
     BatchLimits,
@@ -30,7 +31,7 @@ from pipeline.kafka.clients import (
     producer_config,
     transactional_config,
 )
-from pipeline.ports import Broker, CrashGuard, Meter, RefusedError, Stop, TopicFacts
+from pipeline.ports import Broker, CrashGuard, Meter, Stop, TopicFacts
 from pipeline.settings.client_properties import weaknesses
 from pipeline.settings.model import Settings, Topics
 from pipeline.topics import (

@@ -18,7 +18,7 @@ from pipeline.core.escape import escaped, long_json, one_line, short_json
 from pipeline.core.json_pointer import ABSENT
 from pipeline.core.reasons import Reason
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.files.explain import Effect, Explanation, Kind
 from pipeline.files.explain import explain as explain_record
 from pipeline.files.lines import STDIN, open_input
@@ -73,7 +73,7 @@ def explain(
         _print_all(explained)
         _hint(explained, value)
     good = all(explanation.outcome == Role.ENRICHED for explanation in explained)
-    ctx.exit(Exit.OK if good else Exit.DIFFERENCE)
+    ctx.exit(ExitCode.OK if good else ExitCode.DIFFERENCE)
 
 
 def _print_all(explained: list[Explanation]) -> None:

@@ -15,7 +15,8 @@ from pipeline.cli.param_types import Parsed
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
 from pipeline.core.timestamps import read_time
-from pipeline.settings.model import Settings, SettingsError, load_settings
+from pipeline.errors import SettingsError
+from pipeline.settings.model import Settings, load_settings
 from pipeline.settings.names import FLAGS, Leaf, allowed, leaves
 
 BOOTSTRAP_SERVERS: Final = "bootstrap.servers"

@@ -33,7 +33,7 @@ from pipeline.cli.options import (
 from pipeline.cli.streams import STANDARD_OUTPUT
 from pipeline.core.escape import one_line
 from pipeline.core.reasons import Reason
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.files.lines import STDIN, Opened, open_input, printable, refuse_unusable
 from pipeline.files.outputs import FileOutput, opened_output, refuse_redirection
 from pipeline.files.transform import Options, Summary, Target, Transformer
@@ -56,7 +56,7 @@ _TAKEN: Final = (
 )
 @overwrite_option
 @received_at_option
-@click.option("--strict", is_flag=True, help="Exit 1 when an event was refused.")
+@click.option("--strict", is_flag=True, help="ExitCode 1 when an event was refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @with_settings()
 @click.pass_context
@@ -101,7 +101,7 @@ def transform(  # noqa: PLR0913  one for each flag
             summary.complete = True
         finally:
             _print_summary(summary, letters, as_json=as_json)
-    ctx.exit(Exit.DIFFERENCE if strict and summary.refused else Exit.OK)
+    ctx.exit(ExitCode.DIFFERENCE if strict and summary.refused else ExitCode.OK)
 
 
 def _transform_all(transformer: Transformer, names: list[str], *, quiet: bool) -> None:

@@ -16,7 +16,7 @@ from pipeline.dlq.isolated_process import Isolated, KilledError
 from pipeline.dlq.reason_counts import ReasonCounts
 from pipeline.dlq.repair import Repair, RepairError, generated_id, with_message_id
 from pipeline.dlq.reprocess import Again
-from pipeline.files.lines import UnusableFileError
+from pipeline.errors import UnusableFileError
 
 _SAMPLES: Final = 3
 _POINTER: Final = "the value was too large for this topic; the raw record is"

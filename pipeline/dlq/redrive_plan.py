@@ -21,11 +21,12 @@ from pipeline.dlq.repair import Repair
 from pipeline.dlq.reprocess import Again, as_raw
 from pipeline.dlq.source_topic import source_topic
 from pipeline.dlq.targets import Place, place
+from pipeline.errors import SettingsError
 from pipeline.identity import new_id, whoami
 from pipeline.progress import OnProgress
 from pipeline.reconcile.revenue import Purse
 from pipeline.replay.plan import OF_REPLAY
-from pipeline.settings.model import Settings, SettingsError
+from pipeline.settings.model import Settings
 from pipeline.wiring import WallClock, make_again, make_processor
 
 ENRICHED, RAW, SOURCE = "enriched", "raw", "source"

@@ -12,13 +12,13 @@ from dataclasses import replace
 from confluent_kafka import TopicPartition
 
 from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
+from pipeline.errors import FencedError
 from pipeline.kafka.clients import make_consumer
 from pipeline.kafka.errors import Causes
 from pipeline.kafka.exactly_once import TransactionalWriter
 from pipeline.kafka.replay_config import Owner
 from pipeline.kafka.replay_progress import At, ReplayOffsets
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import FencedError
 
 
 class ReplayClaim:

@@ -22,6 +22,7 @@ from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output
 from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
 from pipeline.core.timestamps import format_time
+from pipeline.errors import BreakerOpenError, DataLossError, FencedError, OutcomeUnknownError
 from pipeline.kafka.clients import make_admin, make_consumer, plain_config
 from pipeline.kafka.errors import Causes, in_transaction
 from pipeline.kafka.exactly_once import TransactionalWriter
@@ -29,15 +30,7 @@ from pipeline.kafka.range_consumer import BoundedCollector
 from pipeline.kafka.replay_config import Collector, SlotConfig
 from pipeline.kafka.replay_progress import At, ReplayOffsets
 from pipeline.kafka.topic_ids import TopicIds
-from pipeline.ports import (
-    Batch,
-    BreakerOpenError,
-    DataLossError,
-    FencedError,
-    Lag,
-    OutcomeUnknownError,
-    Positions,
-)
+from pipeline.ports import Batch, Lag, Positions
 
 _BATCHES_A_SECOND: Final = 5
 """So many transactions make a rate smooth."""

@@ -11,11 +11,12 @@ from confluent_kafka import KafkaException, TopicPartition
 from pipeline.core.counts import Tally
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output
+from pipeline.errors import InstanceFencedError, LostTrackError, OutcomeUnknownError, TransportError
 from pipeline.kafka.at_least_once import AcknowledgedWriter
 from pipeline.kafka.clients import make_admin, make_consumer, plain_config
 from pipeline.kafka.dependency_monitor import GroupWatch
 from pipeline.kafka.end_offsets import EndOffsets
-from pipeline.kafka.errors import Causes, InstanceFencedError, LostTrackError, in_transaction
+from pipeline.kafka.errors import Causes, in_transaction
 from pipeline.kafka.exactly_once import TransactionalWriter
 from pipeline.kafka.group_consumer import Collector
 from pipeline.kafka.membership import Membership
@@ -23,7 +24,7 @@ from pipeline.kafka.producer import Writer
 from pipeline.kafka.session_config import SessionConfig
 from pipeline.kafka.start_offsets import StartPositions
 from pipeline.kafka.topic_ids import TopicIds
-from pipeline.ports import Batch, Lag, OutcomeUnknownError, Positions, TransportError
+from pipeline.ports import Batch, Lag, Positions
 
 
 class KafkaBroker:

@@ -8,8 +8,9 @@ from threading import Event
 from typing import Final
 
 from pipeline.core.replay_checkpoint import Totals, newest
+from pipeline.errors import BreakerOpenError, FencedError
 from pipeline.kafka import Owner, ReplayBroker, SlotConfig
-from pipeline.ports import BreakerOpenError, FencedError, Session, Stop, TopicFacts, Trip
+from pipeline.ports import Session, Stop, TopicFacts, Trip
 from pipeline.reconcile.event_filters import Choice
 from pipeline.replay.file_reader import FileCollector
 from pipeline.replay.file_scan import Survey

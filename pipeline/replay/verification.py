@@ -18,7 +18,8 @@ from typing import Any, Final
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
 from pipeline.core.record import NO_PARTITION, Record, Role
 from pipeline.core.replay_checkpoint import Totals
-from pipeline.ports import DataLossError, Ranges, Reader
+from pipeline.errors import DataLossError
+from pipeline.ports import Ranges, Reader
 from pipeline.reconcile.disk_set import Seen
 from pipeline.replay.plan import Plan
 

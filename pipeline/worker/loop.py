@@ -22,23 +22,17 @@ from pipeline.core.dead_letter import pointer_to
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Stage
 from pipeline.core.record import Output, Record, Role
-from pipeline.ports import (
+from pipeline.errors import (
     AbortableError,
-    Batch,
     BreakerOpenError,
-    Broker,
-    Clock,
-    CrashGuard,
     DataLossError,
     FencedError,
-    Meter,
     RecordRefusedError,
     RefusedError,
-    Session,
-    Stop,
     TooLargeError,
     TransportError,
 )
+from pipeline.ports import Batch, Broker, Clock, CrashGuard, Meter, Session, Stop
 from pipeline.worker.bisection import Piece, Verdict, around, halves, pieces, rest, spans
 from pipeline.worker.circuit_breaker import Breaker
 

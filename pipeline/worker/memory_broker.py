@@ -14,7 +14,8 @@ from typing import NamedTuple
 from pipeline.core.counts import Tally
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Headers, Output, Record
-from pipeline.ports import Batch, FencedError, Lag, Positions, TransportError
+from pipeline.errors import FencedError, TransportError
+from pipeline.ports import Batch, Lag, Positions
 
 
 @dataclass(frozen=True)

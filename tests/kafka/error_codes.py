@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError as K
 
-from pipeline.ports import FencedError, RefusedError, TransportError
+from pipeline.errors import FencedError, RefusedError, TransportError
 from tests.kafka.mock_cluster import Api
 from tests.kafka.mock_rig import GROUP, NAMES
 

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError as K
 from confluent_kafka.admin import AdminClient
 
 from pipeline.core.record import Role
+from pipeline.errors import OutcomeUnknownError, RecordRefusedError, RefusedError
 from pipeline.kafka import exactly_once as transactions
 from pipeline.kafka import producer as writer
 from pipeline.kafka import session as session_module
@@ -22,7 +23,6 @@ from pipeline.kafka.clients import CLIENT_LOG
 from pipeline.kafka.delivery_errors import Undelivered
 from pipeline.kafka.errors import Causes
 from pipeline.kafka.start_offsets import StartPositions
-from pipeline.ports import OutcomeUnknownError, RecordRefusedError, RefusedError
 from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce

@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 import pytest
 from confluent_kafka import KafkaError as K
 
+from pipeline.errors import FencedError, RefusedError, TransportError
 from pipeline.kafka.errors import PASSING
 from pipeline.kafka.session import KafkaSession
-from pipeline.ports import FencedError, RefusedError, TransportError
 from tests.kafka.error_codes import (
     ACKNOWLEDGED_HARD,
     ACKNOWLEDGED_RETRIED,

@@ -10,8 +10,9 @@ from confluent_kafka import Consumer, TopicPartition
 from pipeline.core.counts import Tally
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
+from pipeline.errors import FencedError, OutcomeUnknownError
 from pipeline.kafka.session import KafkaBroker, KafkaSession
-from pipeline.ports import Batch, FencedError, OutcomeUnknownError
+from pipeline.ports import Batch
 from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce

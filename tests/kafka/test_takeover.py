@@ -17,13 +17,13 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from pipeline.core.counts import Tally
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
+from pipeline.errors import FencedError, InstanceFencedError, OutcomeUnknownError
 from pipeline.kafka import exactly_once as transactions
 from pipeline.kafka import producer as writer
 from pipeline.kafka.call_timeout import BoundedCalls
-from pipeline.kafka.errors import InstanceFencedError
 from pipeline.kafka.membership import Membership
 from pipeline.kafka.session import KafkaBroker, KafkaSession
-from pipeline.ports import Batch, FencedError, OutcomeUnknownError
+from pipeline.ports import Batch
 from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce

@@ -14,10 +14,10 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import KafkaError as K
 
 from pipeline.demo.local_kafka.broker import LocalKafka
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode, RefusedError
 from pipeline.kafka import KafkaBroker
 from pipeline.kafka.dependency_monitor import GroupWatch
-from pipeline.ports import Hindrance, RefusedError, Session
+from pipeline.ports import Hindrance, Session
 from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import Sent, produce
@@ -55,9 +55,9 @@ def _without_id(pipeline: Pipeline, name: str, **settings: str) -> Any:
 
 def _refused(pipeline: Pipeline, worker: Any, name: str) -> str:
     """How a worker ends that its group does not take: in the log, and as the last plain line."""
-    assert worker.wait(PATIENCE_S) == Exit.KAFKA, pipeline.text(name)
+    assert worker.wait(PATIENCE_S) == ExitCode.KAFKA, pipeline.text(name)
     (end,) = pipeline.lines("ended", name)
-    assert (end["level"], end["code"]) == ("error", Exit.KAFKA)
+    assert (end["level"], end["code"]) == ("error", ExitCode.KAFKA)
     assert pipeline.text(name).splitlines()[-1] == f"track-pipeline: {end['cause']}"
     return str(end["cause"])
 
@@ -466,11 +466,11 @@ def test_leaving_with_the_new_group_protocol(pipeline: Pipeline) -> None:
     """There the broker alone decides when a static member is gone; that is said."""
     variables = {"TRACK_CONSUMER_GROUP_PROTOCOL": "consumer"}
     ran = pipeline.run("leave", "--instance-id", "w1", env=variables)
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     assert "group.consumer.session.timeout.ms" in ran.err
 
 
 def test_leaving_without_a_name(pipeline: Pipeline) -> None:
     """Workers without one leave by themselves."""
     ran = pipeline.run("leave")
-    assert (ran.code, "instance_id: is not set" in ran.err) == (Exit.USAGE, True)
+    assert (ran.code, "instance_id: is not set" in ran.err) == (ExitCode.USAGE, True)

@@ -14,9 +14,9 @@ from typing import Any, Final
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
+from pipeline.errors import TransportError
 from pipeline.kafka import Admin
 from pipeline.kafka.admin import Progress
-from pipeline.ports import TransportError
 from pipeline.topics import CreateOptions, TopicNames, specs
 from tests.brokers import read_topic
 from tests.unit.cli.program import Ran, command, environment, run

@@ -27,7 +27,7 @@ from pipeline.dlq.filters import read_source_filter
 from pipeline.dlq.newest import newest
 from pipeline.dlq.recheck import Examiner, Kind, Verdict
 from pipeline.dlq.repair import no_repair
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.wiring import WallClock, make_again
 
 _PLACE: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
@@ -55,7 +55,7 @@ def show(
     count = _write_raw(letters) if raw else _show_all(letters, asked)
     if not count:
         say_what_was_left_out(asked, 0)
-        ctx.exit(Exit.DIFFERENCE)
+        ctx.exit(ExitCode.DIFFERENCE)
 
 
 def _narrowed(asked: Asked, which: str | None) -> Asked:

@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from pipeline.ports import TransportError
+from pipeline.errors import TransportError
 from pipeline.replay.plan import Plan
 from pipeline.replay.status import Standing, standing
 from pipeline.replay.wiring import replay_offsets

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.system.chaos.cluster import Cluster
 from tests.system.chaos.evidence import Evidence, gather
 from tests.system.chaos.faults import WORKER_FAULTS, Fault, NotFiredError
@@ -27,7 +27,7 @@ _COMPANION: Final = "a worker killed meanwhile"
 _COMPANION_SHARE: Final = 0.3
 _KILLED_BASE: Final = 128
 _FINE: Final = frozenset(
-    {Exit.OK, Exit.FENCED, Exit.KAFKA, _KILLED_BASE + signal.SIGKILL, -signal.SIGKILL}
+    {ExitCode.OK, ExitCode.FENCED, ExitCode.KAFKA, _KILLED_BASE + signal.SIGKILL, -signal.SIGKILL}
 )
 """How a worker may end while its world breaks; 137 is a stop that took longer than its grace."""
 _OFFSETS_DELETED: Final = "has no committed offsets"
@@ -205,12 +205,12 @@ def _bad_ends(world: World) -> list[str]:
 
 def _bad_end(ended: Ended) -> str | None:
     slot, code, asked, alone, words = ended
-    if code == Exit.FENCED and alone:
+    if code == ExitCode.FENCED and alone:
         return f"{slot} stopped as fenced, but no other process had its name: {words}"
-    if code == Exit.OK and not asked:
+    if code == ExitCode.OK and not asked:
         return f"{slot} stopped although nobody asked it to"
     told_too_early = code == -signal.SIGTERM and asked  # before it listened
-    loss_is_due = code == Exit.DATA_LOSS and _OFFSETS_DELETED in words
+    loss_is_due = code == ExitCode.DATA_LOSS and _OFFSETS_DELETED in words
     if code in _FINE or told_too_early or loss_is_due:
         return None
     return f"{slot} ended with code {code}: {words}"

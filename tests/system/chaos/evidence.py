@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.brokers import read_topic
 from tests.system.chaos.world import World
 
@@ -45,7 +45,7 @@ def gather(world: World) -> Evidence:
                 soft += line["how"] == "soft reset"
                 hard += line["how"] == "hard reset"
                 fencings += any(word in line["cause"] for word in _FENCED_BY_GROUP)
-    fencings += sum(ended.code == Exit.FENCED for ended in world.fleet.ended)
+    fencings += sum(ended.code == ExitCode.FENCED for ended in world.fleet.ended)
     servers = world.cluster.servers
     aborted = sum(
         len(read_topic(servers, topic, "read_uncommitted")) - len(read_topic(servers, topic))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.system.chaos.fleet import Slot
 from tests.system.chaos.orders import KILL_POINTS, Act, Order, Point
 from tests.system.chaos.world import SESSION_S, TRANSACTION_S, World
@@ -100,7 +100,7 @@ def replaced_zombie(world: World) -> None:
     for slot, process in zombies:
         process.send_signal(signal.SIGCONT)
         ended = world.wait_for(lambda: process.poll() is not None, f"the zombie's end, {slot.name}")  # noqa: B023  awaited here
-        if ended and process.returncode != Exit.FENCED:
+        if ended and process.returncode != ExitCode.FENCED:
             world.complaints.append(f"a zombie of {slot.name} ended with {process.returncode}")
         if not slot.alive():
             world.complaints.append(f"the newer process of {slot.name} ended, too")

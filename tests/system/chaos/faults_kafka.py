@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.topics import NO_TIME_LIMIT
 from tests.brokers import Sent, Stored, produce, read_topic
 from tests.system.chaos.cluster import Node
@@ -182,7 +182,7 @@ def deny_writing(world: World, role: str) -> None:
 
 
 def _refusals(world: World) -> int:
-    return sum(ended.code == Exit.KAFKA for ended in world.fleet.ended)
+    return sum(ended.code == ExitCode.KAFKA for ended in world.fleet.ended)
 
 
 def lower_limit(world: World, role: str) -> None:

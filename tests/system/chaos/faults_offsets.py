@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.system.chaos.faults import NotFiredError
 from tests.system.chaos.world import World
 
@@ -65,4 +65,4 @@ def _cut(world: World) -> None:
 
 
 def _lost(world: World) -> int:
-    return sum(ended.code == Exit.DATA_LOSS for ended in world.fleet.ended)
+    return sum(ended.code == ExitCode.DATA_LOSS for ended in world.fleet.ended)

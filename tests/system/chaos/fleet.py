@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.system.chaos.orders import Order, fired_file, give
 from tests.system.chaos.worker_main import ORDERS_VARIABLE, SABOTAGE_VARIABLE
 from tests.unit.cli.program import environment
@@ -208,7 +208,7 @@ class Fleet:
         code = process.returncode
         asked = process.pid in slot.asked or (code == -signal.SIGKILL and slot.obeyed())
         alone = not slot.alive()
-        words = slot.words() if code in set(Exit) else ""
+        words = slot.words() if code in set(ExitCode) else ""
         self.ended.append(Ended(slot.name, code, asked, alone, words))
         killed = code < 0
         slot.again_at = time.monotonic() + (0.0 if killed else _BACK_OFF_S)

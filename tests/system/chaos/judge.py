@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.dead_letter import Header
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.topics import TopicNames
 from tests.brokers import Stored, read_topic
 from tests.system.chaos.load import Entry, Ledger, digest
@@ -52,7 +52,7 @@ def judge_by_audit(servers: str, settings: Mapping[str, str]) -> Verdict:
         timeout=_AUDIT_S,
         check=False,
     )
-    if done.returncode not in {Exit.OK, Exit.DIFFERENCE}:
+    if done.returncode not in {ExitCode.OK, ExitCode.DIFFERENCE}:
         words = done.stderr.decode().strip().splitlines()
         return Verdict(0, 0, 0, 1, [f"it ended with code {done.returncode}: {words[-1:]}"])
     found: dict[str, Any] = json.loads(done.stdout)

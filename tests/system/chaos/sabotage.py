@@ -16,12 +16,13 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from pipeline.core.counts import Tally
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
+from pipeline.errors import AbortableError, OutcomeUnknownError, RefusedError
 from pipeline.kafka import clients
 from pipeline.kafka.consumed_positions import Held
 from pipeline.kafka.delivery_errors import Undelivered
 from pipeline.kafka.session import KafkaSession
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import AbortableError, OutcomeUnknownError, Positions, RefusedError
+from pipeline.ports import Positions
 
 _CLIENTS: Final[Any] = clients
 """The module that makes the clients: what its names stand for is what is replaced."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from pipeline.demo.local_kafka.broker import LocalKafkaError
+from pipeline.errors import LocalKafkaError
 from tests.brokers import no_broker
 from tests.system.chaos.__main__ import run_sabotaged
 from tests.system.chaos.cluster import Cluster

@@ -18,7 +18,7 @@ from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.core.record import Record, Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.settings.model import Settings, load_settings
 from pipeline.settings.names import leaves
 from tests.system.docs import tables
@@ -145,7 +145,7 @@ class TestExamples:
         unit.read_string(block.text)
         service = unit["Service"]
         prevented = {int(code) for code in service["RestartPreventExitStatus"].split()}
-        assert prevented == {Exit.USAGE, Exit.FENCED, Exit.DATA_LOSS}
+        assert prevented == {ExitCode.USAGE, ExitCode.FENCED, ExitCode.DATA_LOSS}
         assert float(service["TimeoutStopSec"]) > Settings().shutdown_grace_s
         name, value = service["Environment"].split("=")
         assert load_settings(None, {}, {name: value}).instance_id == value

@@ -10,7 +10,8 @@ import pytest
 from pipeline.core.coordinates import Source
 from pipeline.core.record import Record, Role
 from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest, read_replay_note
-from pipeline.ports import DataLossError, Ranges
+from pipeline.errors import DataLossError
+from pipeline.ports import Ranges
 from pipeline.reconcile.disk_set import Seen
 from pipeline.replay.file_source import Archive, PlannedFile
 from pipeline.replay.plan import Part, PlanRecord, State, Target, read_plan

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.core.counts import Tally
 from pipeline.core.offset_metadata import CommitNote, read_note
-from pipeline.ports import BreakerOpenError, Trip
+from pipeline.errors import BreakerOpenError
+from pipeline.ports import Trip
 from pipeline.worker.circuit_breaker import Breaker, BreakerRules
 from pipeline.worker.memory_broker import Begun, Held, MemoryBroker, MemorySession
 from tests.hostile import EVENT

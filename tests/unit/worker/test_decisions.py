@@ -15,19 +15,17 @@ from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
-from pipeline.ports import (
+from pipeline.errors import (
     AbortableError,
-    Batch,
     DataLossError,
     FencedError,
-    Lag,
     OutcomeUnknownError,
     RecordRefusedError,
     RefusedError,
-    Session,
     TooLargeError,
     TransportError,
 )
+from pipeline.ports import Batch, Lag, Session
 from pipeline.worker.memory_broker import (
     Aborted,
     Begun,

@@ -10,7 +10,8 @@ import pytest
 import structlog
 
 from pipeline.core.counts import Tally
-from pipeline.ports import Hindrance, OutcomeUnknownError, Trip
+from pipeline.errors import OutcomeUnknownError
+from pipeline.ports import Hindrance, Trip
 from pipeline.worker.memory_broker import MemoryBroker
 from pipeline.worker.observe import LogMeter, reporting
 

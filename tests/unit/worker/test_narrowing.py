@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
-from pipeline.ports import Batch, RecordRefusedError, RefusedError, Span
+from pipeline.errors import RecordRefusedError, RefusedError
+from pipeline.ports import Batch, Span
 from pipeline.worker.bisection import CONDEMNED, Piece, halves, pieces, rest
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
 from tests.unit.worker.rig import Guard, work

@@ -16,7 +16,8 @@ import structlog
 
 from pipeline.core.counts import Tally
 from pipeline.core.record import Record
-from pipeline.ports import CrashGuard, Lag, Span, TransportError
+from pipeline.errors import TransportError
+from pipeline.ports import CrashGuard, Lag, Span
 from pipeline.worker import processes
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
 from pipeline.worker.observe import FleetStatistics, SlotMeter
