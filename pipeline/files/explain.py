@@ -15,8 +15,9 @@ import msgspec
 
 from pipeline.core import reasons
 from pipeline.core.batch import merge
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, find, step_to
 from pipeline.core.normalise import OUR_FIELDS
 from pipeline.core.origin import Origin, origin_of
@@ -103,7 +104,7 @@ def explain(processor: Processor, record: Record, now: int) -> list[Explanation]
 
 def _source(output: Output) -> str:
     for name, value in output.headers:
-        if name in {"track.source", Header.SOURCE} and value is not None:
+        if name in {TrackHeader.SOURCE, DlqHeader.SOURCE} and value is not None:
             return value.decode()
     return ""
 
@@ -149,7 +150,7 @@ def _effects(output: Output, sent: Any, received: int | None) -> list[Effect]:  
 
 
 def _refusals(letter: Output, sent: Any) -> Iterator[Effect]:  # noqa: ANN401
-    for reason in msgspec.json.decode(read_headers(letter.headers)[Header.REASONS]):
+    for reason in msgspec.json.decode(read_headers(letter.headers)[DlqHeader.REASONS]):
         code, pointer = Reason(reason["code"]), reason["pointer"]
         before = find(sent, pointer) if pointer else ABSENT
         detail = reason["detail"]

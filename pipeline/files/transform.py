@@ -15,9 +15,10 @@ from typing import IO, Any, Final, NamedTuple
 import msgspec
 
 from pipeline.cli.streams import ReaderGoneError
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
 from pipeline.core.encode import encode_json
 from pipeline.core.escape import escaped
+from pipeline.core.headers import DlqHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.files.lines import Input, Line, TooLong
@@ -184,10 +185,10 @@ def dead_letter_line(letter: Output) -> dict[str, Any]:
     facts = read_headers(letter.headers)
     encoding, value = as_text(letter.value or b"")
     return {
-        "source": facts[Header.SOURCE],
-        "reason": facts[Header.REASON],
-        "reasons": msgspec.json.decode(facts[Header.REASONS]),
-        "stage": facts[Header.STAGE],
+        "source": facts[DlqHeader.SOURCE],
+        "reason": facts[DlqHeader.REASON],
+        "reasons": msgspec.json.decode(facts[DlqHeader.REASONS]),
+        "stage": facts[DlqHeader.STAGE],
         "encoding": encoding,
         "value": value,
     }

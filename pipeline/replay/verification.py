@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import NO_PARTITION, Record, Role
 from pipeline.core.replay_checkpoint import Totals
 from pipeline.errors import DataLossError
@@ -27,9 +28,9 @@ _SHOWN: Final = 5
 _BITS: Final = 8
 _CHUNK_BITS: Final = 15
 _HEADERS: Final = {
-    Role.ENRICHED: ("track.replay", "track.source"),
-    Role.IDENTIFY: ("track.replay", "track.source"),
-    Role.DEAD_LETTER: ("dlq.replay", "dlq.source"),
+    Role.ENRICHED: (TrackHeader.REPLAY, TrackHeader.SOURCE),
+    Role.IDENTIFY: (TrackHeader.REPLAY, TrackHeader.SOURCE),
+    Role.DEAD_LETTER: (DlqHeader.REPLAY, DlqHeader.SOURCE),
 }
 """Of the replay's id, and of the source."""
 
@@ -159,7 +160,7 @@ class _Book:
         elif role is Role.IDENTIFY:
             found.identify += 1
         else:
-            reason = (headers.get("dlq.reason") or b"").decode(errors="replace")
+            reason = (headers.get(DlqHeader.REASON) or b"").decode(errors="replace")
             found.dead_letters[reason] = found.dead_letters.get(reason, 0) + 1
 
     def _place(self, role: Role, target: int, source: Source | None) -> None:

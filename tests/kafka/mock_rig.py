@@ -10,6 +10,7 @@ from typing import Any, Final
 from confluent_kafka import Producer
 
 from pipeline.core.counts import Tally
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
@@ -172,5 +173,5 @@ class MockRig:
             for topic in (NAMES.enriched, NAMES.dead_letter)
             for each in read_topic(self.cluster.bootstrap_servers, topic)
         ]
-        names = [each.get("track.source") or each["dlq.source"] or b"" for each in headers]
+        names = [each.get(TrackHeader.SOURCE) or each[DlqHeader.SOURCE] or b"" for each in headers]
         return sorted(int(name.rsplit(b"/", 1)[1]) for name in names)

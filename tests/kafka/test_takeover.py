@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from pipeline.core.counts import Tally
+from pipeline.core.headers import TrackHeader
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, InstanceFencedError, OutcomeUnknownError
@@ -33,7 +34,7 @@ from tests.kafka.mock_rig import NAMES, MockRig
 from tests.kafka.worker_process import Pipeline
 
 NOTE: Final = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
-OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [("track.source", b"t/0/0")], RECENT, 0)
+OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 TRANSACTION_MS: Final = 3000
 
 

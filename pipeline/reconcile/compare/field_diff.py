@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
 from pipeline.core.escape import short_json
+from pipeline.core.headers import DlqHeader
 from pipeline.core.json_pointer import ABSENT, differences, find
 from pipeline.core.masking import HIDDEN, mask, masked_event
 from pipeline.core.origin import without_ours
@@ -174,7 +175,7 @@ class _Reason(msgspec.Struct):
 
 def _detail(verdict: Verdict) -> str:
     """Of the first violation."""
-    text = read_headers(_contents(verdict).headers).get(Header.REASONS, "")
+    text = read_headers(_contents(verdict).headers).get(DlqHeader.REASONS, "")
     with suppress(msgspec.MsgspecError):
         (first, *_) = msgspec.json.decode(text, type=list[_Reason])
         return first.detail

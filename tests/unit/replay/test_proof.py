@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.core.coordinates import Source
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Record, Role
 from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest, read_replay_note
 from pipeline.errors import DataLossError
@@ -39,15 +40,15 @@ class _Topics:
 
 
 def _good(source: str, replay: str = "r1", partition: int = 0) -> Record:
-    headers = (("track.source", source.encode()), ("track.replay", replay.encode()))
+    headers = ((TrackHeader.SOURCE, source.encode()), (TrackHeader.REPLAY, replay.encode()))
     return Record(b"{}", b"k", headers, 1, "good", partition, 0)
 
 
 def _bad(source: str, reason: str) -> Record:
     headers = (
-        ("dlq.source", source.encode()),
-        ("dlq.replay", b"r1"),
-        ("dlq.reason", reason.encode()),
+        (DlqHeader.SOURCE, source.encode()),
+        (DlqHeader.REPLAY, b"r1"),
+        (DlqHeader.REASON, reason.encode()),
     )
     return Record(b"{}", b"k", headers, 1, "bad", 0, 0)
 
