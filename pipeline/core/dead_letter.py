@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.core.contract import Identity
 from pipeline.core.headers import CONNECT_PREFIX, OUR_PREFIXES, DlqHeader, TrackHeader
+from pipeline.core.json_value import JsonValue
 from pipeline.core.origin import Origin
 from pipeline.core.reasons import Invalid, Violation
 from pipeline.core.record import Headers, Output, Role, Unread
@@ -109,7 +110,7 @@ def one_line(text: str) -> str:
     )
 
 
-def _facts(event: Any) -> dict[str, str]:  # noqa: ANN401  any JSON value
+def _facts(event: JsonValue) -> dict[str, str]:
     """What helps to find the sender, when it is readable."""
     if type(event) is not dict:
         return {}

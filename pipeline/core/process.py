@@ -20,6 +20,7 @@ from pipeline.core.decode import Envelope, decode, duplicates_batch, refuse, spl
 from pipeline.core.encode import encode_json
 from pipeline.core.findings import Findings
 from pipeline.core.headers import TrackHeader
+from pipeline.core.json_value import JsonValue
 from pipeline.core.normalise import has_lifted_traits, identify_message, normalise
 from pipeline.core.origin import Origin, origin_of, without_ours
 from pipeline.core.policy import Policy
@@ -129,7 +130,7 @@ class Processor:
         self,
         record: Record,
         origin: Origin,
-        decoded: Any,  # noqa: ANN401  any JSON value
+        decoded: JsonValue,
         original: bytes,
         now: int,
     ) -> tuple[Output, ...]:
@@ -173,7 +174,7 @@ class Processor:
         origin: Origin,
         invalid: Invalid,
         now: int,
-        event: Any = None,  # noqa: ANN401  any JSON value
+        event: JsonValue = None,
     ) -> Output:
         """The dead letter of a refusal; or nothing but a count, where a setting says so."""
         if self._policy.drops_other_types and any(

@@ -11,6 +11,7 @@ from pipeline.core.batch import merge
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
 from pipeline.core.decode import decode
 from pipeline.core.headers import OUR_PREFIXES, DlqHeader, TrackHeader
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.core.timestamps import MAX_MS
@@ -175,7 +176,7 @@ class DeadLetter:
         return DlqHeader.POINTER in self._by_name()
 
     @property
-    def decoded(self) -> Any | Invalid:  # noqa: ANN401  any JSON value
+    def decoded(self) -> JsonValue | Invalid:
         """The value as JSON with exact numbers, or why it can't be read; decoded once."""
         if self._decoded is None:
             self._decoded = decode(self.record.value, _MAX_DEPTH)

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from pipeline.core.coordinates import Source, parse_source
 from pipeline.core.decode import decode
 from pipeline.core.headers import TrackHeader
+from pipeline.core.json_value import JsonValue
 from pipeline.core.money import is_set
 from pipeline.core.reasons import Stage, WarningCode
 from pipeline.core.record import Record
@@ -186,9 +187,9 @@ def _page(url: str) -> Iterator[Feature]:
         yield Feature(PAGE, host, match[2][:LONGEST])
 
 
-def _object(value: Any) -> dict[str, Any]:  # noqa: ANN401  any JSON value
+def _object(value: JsonValue) -> dict[str, Any]:
     return value if type(value) is dict else {}
 
 
-def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
+def _text(value: JsonValue) -> str:
     return value[:LONGEST] if type(value) is str else ""
