@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.process import Processor
@@ -77,10 +77,10 @@ class NotedSession(KafkaSession):
         self._note("begin")
         super().begin()
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
         """See `ports.Session`."""
         self._note("commit")
-        super().commit(positions, note, tally)
+        super().commit(positions, note, counts)
 
     def abort(self) -> None:
         """See `ports.Session`."""

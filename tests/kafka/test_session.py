@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import TrackHeader
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
@@ -69,7 +69,7 @@ def _go_on(session: KafkaSession, batch: Batch, sends: int) -> None:
     """The rest of a transaction."""
     for _ in range(sends):
         session.send(OUTPUT)
-    session.commit(batch.positions, NOTE, Tally())
+    session.commit(batch.positions, NOTE, OutcomeCounts())
 
 
 def _end(pipeline: Pipeline) -> int:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import TrackHeader
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
@@ -82,7 +82,7 @@ class Process:
         batch = self.batch()
         self.session.begin()
         self.session.send(OUTPUT)
-        self.session.commit(batch.positions, NOTE, Tally())
+        self.session.commit(batch.positions, NOTE, OutcomeCounts())
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_a_transaction_that_ended_before_the_process_went_on(
         lambda: time.monotonic() > begun + TRANSACTION_MS / 1000, "the broker's time-out"
     )
     with pytest.raises(OutcomeUnknownError, match="longer than transaction_timeout_ms"):
-        older.session.commit(batch.positions, NOTE, Tally())
+        older.session.commit(batch.positions, NOTE, OutcomeCounts())
     older.close()
     with pytest.raises(FencedError, match="same instance id"):
         older.open()
@@ -357,7 +357,7 @@ def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:
             while not (batch := session.collect()).records:
                 pass
             session.begin()
-            session.commit(batch.positions, NOTE, Tally())
+            session.commit(batch.positions, NOTE, OutcomeCounts())
             asked: list[list[TopicPartition]] = []
             producing: Any = session._writer  # noqa: SLF001
             with patch.object(producing, "_refused", lambda offsets, _: asked.append(offsets)):

@@ -363,7 +363,7 @@ def _peak(line: bytes, times: int) -> int:
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert transformer.summary.events == (times if line.endswith(b"\n") else 1)
+    assert transformer.result.counts.events == (times if line.endswith(b"\n") else 1)
     return peak
 
 

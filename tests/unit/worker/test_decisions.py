@@ -10,7 +10,7 @@ from contextlib import nullcontext
 import pytest
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.process import Processor
@@ -283,7 +283,7 @@ def test_an_older_session_is_fenced() -> None:
     older.begin()
     work(broker, 2)
     with pytest.raises(FencedError):
-        older.commit(batch.positions, NOTE, Tally())
+        older.commit(batch.positions, NOTE, OutcomeCounts())
     assert len(broker.outputs) == 2
 
 
@@ -390,7 +390,7 @@ def test_positions_behind_markers() -> None:
     meter = work(broker, 0, to_end=True)
     first = ["opened", "begun", "sent 0", "committed 2", "closed"]
     assert _shape(broker.diary) == [*first, "opened", "begun", "committed 3", "closed"]
-    assert meter.total == Tally()
+    assert meter.total == OutcomeCounts()
 
 
 class _Turns(Remembering):
