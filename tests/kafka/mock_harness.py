@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import DlqHeader, TrackHeader
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.kafka.dependency_monitor import GroupWatch
@@ -23,7 +23,7 @@ from pipeline.wiring import make_broker
 from tests.brokers import read_topic
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
-from tests.unit.worker.rig import Remembering, processor, work
+from tests.unit.worker.harness import Remembering, processor, work
 
 RECORDS: Final = 6
 GROUP: Final = "g"
@@ -77,7 +77,7 @@ class NotedSession(KafkaSession):
         self._note("begin")
         super().begin()
 
-    def commit(self, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """See `ports.Session`."""
         self._note("commit")
         super().commit(positions, note, counts)
@@ -123,7 +123,7 @@ class Interrupted(Processor):
         return super().process(record, now)
 
 
-class MockRig:
+class MockHarness:
     """Raw records on a mock cluster and a worker's broker; batches hold so many records.
 
     The whole raw topic is one batch unless told otherwise. A new session starts at the first
