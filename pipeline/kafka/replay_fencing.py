@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from confluent_kafka import TopicPartition
 
-from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.replay_checkpoint import ReplayNote, newest
 from pipeline.errors import FencedError
 from pipeline.kafka.clients import make_consumer
 from pipeline.kafka.errors import Causes
@@ -71,7 +72,7 @@ class ReplayClaim:
                     owner.since,
                     owner.deed,
                     last.number + 1 if last else 1,
-                    last.totals if last else Totals(),
+                    last.totals if last else OutcomeCounts(),
                 ).encode()
                 places = [
                     TopicPartition(config.raw_topic, number, offsets[number], note)

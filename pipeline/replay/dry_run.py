@@ -22,7 +22,7 @@ from pipeline.progress import Gauge, OnProgress
 from pipeline.reconcile.audit.capture import output_partitions
 from pipeline.reconcile.compare.corrections import newly_invalid_lines
 from pipeline.reconcile.compare.difference_store import Verdicts
-from pipeline.reconcile.compare.dry_run import Counts, Rehearsal
+from pipeline.reconcile.compare.dry_run import DryRunCounts, Rehearsal
 from pipeline.reconcile.compare.report import Report
 from pipeline.reconcile.compare.run import Compared, CompareOptions, Comparison
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters, processor_for
@@ -72,7 +72,7 @@ class DryRunPlan:
 class DryRunResult:
     """What the rules make of the window, and how that compares with what is there."""
 
-    counts: Counts
+    counts: DryRunCounts
     report: Report | None
     """The comparison; None when there was nothing to compare with."""
     contract: str

@@ -28,7 +28,7 @@ class ReplayResult:
         Of several workers only all together show the share; by then everything is written.
         """
         totals = self.status.totals
-        return totals.refused > totals.events * self.status.plan.max_invalid_ratio
+        return totals.rejected > totals.events * self.status.plan.max_invalid_ratio
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Event
 from typing import Final
 
 from pipeline.core.contract import Identity
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.process import Processor
-from pipeline.core.replay_checkpoint import Totals, newest
+from pipeline.core.replay_checkpoint import newest
 from pipeline.errors import BreakerOpenError, FencedError
 from pipeline.kafka import ReplayBroker, SlotConfig
 from pipeline.ports import Broker, Meter, Session, Stop, Trip
@@ -83,7 +82,7 @@ def work(run: ReplayRun, slot: int) -> None:
             return
 
 
-def _before(broker: ReplayBroker) -> Totals | None:
+def _before(broker: ReplayBroker) -> OutcomeCounts | None:
     """What the slot has done already; None is nothing."""
     last = newest(at.note for at in broker.owned(stable=True).values())
     return None if last is None else last.totals
@@ -115,7 +114,7 @@ def _file_consumer(config: SlotConfig, scan: FileScan) -> Callable[[], FileConsu
 
 
 def make_replay_worker(
-    run: ReplayRun, broker: Broker, meter: Meter, before: Totals | None = None
+    run: ReplayRun, broker: Broker, meter: Meter, before: OutcomeCounts | None = None
 ) -> Worker:
     """Make the worker's own loop over a slot, which has done `before` already.
 
@@ -123,14 +122,13 @@ def make_replay_worker(
     """
     mode = "always" if run.plan.breaker else "off"
     breaker = run.settings.breaker.model_copy(update={"mode": mode, "accept": None})
-    done = before or Totals()
     return make_worker(
         run.settings.model_copy(update={"breaker": breaker}),
         broker,
         _processor(run),
         meter,
         LoneGuard(()),
-        Tally(enriched=done.enriched, dead_letters=Counter(done.dead_letters)),
+        before,
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.replay_checkpoint import ReplayNote, newest
 from pipeline.core.timestamps import format_time
 from pipeline.kafka import At, ReplayOffsets, last_notes
 from pipeline.replay.plan import ReplayPlan
@@ -20,7 +21,7 @@ class ReplayStatus:
     plan: ReplayPlan
     positions: Mapping[int, int]
     """Partition → the next offset; partitions without a committed offset are left out."""
-    by_slot: Mapping[int, Totals]
+    by_slot: Mapping[int, OutcomeCounts]
     owner: ReplayNote | None
     """The last process that has worked on it; None when none has, or its offsets are gone."""
 
@@ -31,12 +32,9 @@ class ReplayStatus:
         return sum(at - starts[number] for number, at in self.positions.items())
 
     @property
-    def totals(self) -> Totals:
+    def totals(self) -> OutcomeCounts:
         """The counts of all slots together."""
-        totals = Totals()
-        for each in self.by_slot.values():
-            totals = totals.plus(each)
-        return totals
+        return sum(self.by_slot.values(), OutcomeCounts())
 
     @property
     def is_finished(self) -> bool:
@@ -58,7 +56,7 @@ class ReplayStatus:
             "left_out": totals.left_out,
             "enriched": totals.enriched,
             "identify": totals.identify,
-            "dead_letters": totals.refused,
+            "dead_letters": totals.rejected,
             "reasons": totals.dead_letters,
             "dropped": totals.dropped,
             "finished": self.is_finished,
@@ -100,6 +98,6 @@ def replay_offsets(settings: Settings, plan: ReplayPlan, *, stable: bool) -> Rep
 def status_of(plan: ReplayPlan, found: Mapping[int, At]) -> ReplayStatus:
     """Make a status of committed offsets and what stands beside them."""
     notes = last_notes(found, plan.slots)
-    by_slot = {slot: Totals() if note is None else note.totals for slot, note in notes.items()}
+    by_slot = {slot: OutcomeCounts() if note is None else note.totals for slot, note in notes.items()}
     owner = newest(at.note for at in found.values())
     return ReplayStatus(plan, {number: at.offset for number, at in found.items()}, by_slot, owner)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import NO_PARTITION, Record, Role
-from pipeline.core.replay_checkpoint import Totals
 from pipeline.errors import DataLossError
 from pipeline.ports import Ranges, Reader
 from pipeline.reconcile.disk_set import Seen
@@ -27,9 +28,9 @@ _SHOWN: Final = 5
 _BITS: Final = 8
 _CHUNK_BITS: Final = 15
 _HEADERS: Final = {
-    Role.ENRICHED: ("track.replay", "track.source"),
-    Role.IDENTIFY: ("track.replay", "track.source"),
-    Role.DEAD_LETTER: ("dlq.replay", "dlq.source"),
+    Role.ENRICHED: (TrackHeader.REPLAY, TrackHeader.SOURCE),
+    Role.IDENTIFY: (TrackHeader.REPLAY, TrackHeader.SOURCE),
+    Role.DEAD_LETTER: (DlqHeader.REPLAY, DlqHeader.SOURCE),
 }
 """The headers of the replay's id and of the source, by the role of the output."""
 
@@ -38,7 +39,7 @@ _HEADERS: Final = {
 class Verification:
     """What the output topics hold of a replay, and what does not add up."""
 
-    found: Totals = field(default_factory=Totals)
+    found: OutcomeCounts = field(default_factory=OutcomeCounts)
     """Counts of the outputs. Records are counted for a single slot only, and of these only the
     ones that have an output."""
     positions: dict[int, int] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Verification:
             "ok": self.ok,
             "enriched": self.found.enriched,
             "identify": self.found.identify,
-            "dead_letters": self.found.refused,
+            "dead_letters": self.found.rejected,
             "reasons": self.found.dead_letters,
             "duplicated": self.duplicated,
             "not_in_plan": self.unplanned,
@@ -162,8 +163,8 @@ class _Outputs:
         elif role is Role.IDENTIFY:
             found.identify += 1
         else:
-            reason = (headers.get("dlq.reason") or b"").decode(errors="replace")
-            found.dead_letters[reason] = found.dead_letters.get(reason, 0) + 1
+            reason = (headers.get(DlqHeader.REASON) or b"").decode(errors="replace")
+            found.dead_letters[reason] += 1
 
     def _place(self, role: Role, target: int, source: Source | None) -> None:
         read = self.read
@@ -220,7 +221,7 @@ class _Outputs:
             )
 
 
-def compare_counts(read: Verification, totals: Totals) -> Verification:
+def compare_counts(read: Verification, totals: OutcomeCounts) -> Verification:
     """Compare what was found with what the replay has counted."""
     found, problems = read.found, read.problems
     for what, expected, there in (
@@ -229,7 +230,7 @@ def compare_counts(read: Verification, totals: Totals) -> Verification:
     ):
         if expected != there:
             problems.append(f"the topics hold {there:,} {what}, but {expected:,} were written")
-    problems += _reasons(Counter(totals.dead_letters), Counter(found.dead_letters))
+    problems += _reasons(totals.dead_letters, found.dead_letters)
     examples = ", ".join(read.samples)
     if read.duplicated:
         problems.append(f"{read.duplicated:,} outputs are duplicates, for example of {examples}")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
 from pipeline.ports import Session, Trip
@@ -66,9 +66,9 @@ class Meter:
     def __init__(self, watch: Stopwatch) -> None:
         self._watch = watch
 
-    def committed(self, tally: Tally) -> None:
+    def committed(self, counts: OutcomeCounts) -> None:
         """See `ports.Meter`."""
-        self._watch.saw(tally.records)
+        self._watch.saw(counts.records)
 
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""

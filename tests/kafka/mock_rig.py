@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
@@ -76,10 +77,10 @@ class NotedSession(KafkaSession):
         self._note("begin")
         super().begin()
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
         """See `ports.Session`."""
         self._note("commit")
-        super().commit(positions, note, tally)
+        super().commit(positions, note, counts)
 
     def abort(self) -> None:
         """See `ports.Session`."""
@@ -172,5 +173,5 @@ class MockRig:
             for topic in (NAMES.enriched, NAMES.dead_letter)
             for each in read_topic(self.cluster.bootstrap_servers, topic)
         ]
-        names = [each.get("track.source") or each["dlq.source"] or b"" for each in headers]
+        names = [each.get(TrackHeader.SOURCE) or each[DlqHeader.SOURCE] or b"" for each in headers]
         return sorted(int(name.rsplit(b"/", 1)[1]) for name in names)

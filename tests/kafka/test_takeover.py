@@ -14,7 +14,8 @@ from unittest.mock import patch
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import TrackHeader
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, InstanceFencedError, OutcomeUnknownError
@@ -33,7 +34,7 @@ from tests.kafka.mock_rig import NAMES, MockRig
 from tests.kafka.worker_process import Pipeline
 
 NOTE: Final = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
-OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [("track.source", b"t/0/0")], RECENT, 0)
+OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 TRANSACTION_MS: Final = 3000
 
 
@@ -81,7 +82,7 @@ class Process:
         batch = self.batch()
         self.session.begin()
         self.session.send(OUTPUT)
-        self.session.commit(batch.positions, NOTE, Tally())
+        self.session.commit(batch.positions, NOTE, OutcomeCounts())
 
 
 @pytest.fixture
@@ -207,7 +208,7 @@ def test_a_transaction_that_ended_before_the_process_went_on(
         lambda: time.monotonic() > begun + TRANSACTION_MS / 1000, "the broker's time-out"
     )
     with pytest.raises(OutcomeUnknownError, match="longer than transaction_timeout_ms"):
-        older.session.commit(batch.positions, NOTE, Tally())
+        older.session.commit(batch.positions, NOTE, OutcomeCounts())
     older.close()
     with pytest.raises(FencedError, match="same instance id"):
         older.open()
@@ -356,7 +357,7 @@ def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:
             while not (batch := session.collect()).records:
                 pass
             session.begin()
-            session.commit(batch.positions, NOTE, Tally())
+            session.commit(batch.positions, NOTE, OutcomeCounts())
             asked: list[list[TopicPartition]] = []
             producing: Any = session._writer  # noqa: SLF001
             with patch.object(producing, "_refused", lambda offsets, _: asked.append(offsets)):

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.errors import ExitCode
 from pipeline.topics import TopicNames
 from tests.brokers import Stored, read_topic
@@ -133,12 +133,12 @@ def read_outcomes(servers: str, names: TopicNames) -> Outcomes:
     enriched: defaultdict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     letters: defaultdict[tuple[int, int], list[tuple[str, str, str]]] = defaultdict(list)
     for each in read_topic(servers, names.enriched):
-        place, index = _source(_named(each)["track.source"], names.raw)
+        place, index = _source(_named(each)[TrackHeader.SOURCE], names.raw)
         enriched[place][index] += 1
     for each in read_topic(servers, names.dead_letter):
         headers = _named(each)
-        place, index = _source(headers[Header.SOURCE], names.raw)
-        letters[place].append((index, headers[Header.REASON], headers[Header.STAGE]))
+        place, index = _source(headers[DlqHeader.SOURCE], names.raw)
+        letters[place].append((index, headers[DlqHeader.REASON], headers[DlqHeader.STAGE]))
     return Outcomes(enriched, letters)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
 from pipeline.errors import AbortableError, OutcomeUnknownError, RefusedError
@@ -64,9 +64,9 @@ def rewind_after_timeout() -> None:
         prepare(self, replace(config, deadline_s=_IMPATIENT_S), *others)
         self.timed_out = False
 
-    def guessing(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def guessing(self: Any, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
         try:
-            commit(self, positions, note, tally)
+            commit(self, positions, note, counts)
         except OutcomeUnknownError as error:
             self.timed_out = True
             raise AbortableError(str(error)) from error
@@ -86,11 +86,13 @@ def position() -> None:
     """Offsets are where the consumer is, not behind the records that were processed."""
     commit = KafkaSession.commit
 
-    def by_position(self: Any, _positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def by_position(
+        self: Any, _positions: Positions, note: CommitNote, counts: OutcomeCounts
+    ) -> None:
         consumer = self._consumer
         places = consumer.position(consumer.assignment())
         known = {(at.topic, at.partition): at.offset for at in places if at.offset >= 0}
-        commit(self, known, note, tally)
+        commit(self, known, note, counts)
 
     _replace(KafkaSession, commit=by_position)
 
@@ -130,9 +132,9 @@ def dead_letter_skipped() -> None:
 
         self.send = sent
 
-    def skipping(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def skipping(self: Any, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
         try:
-            commit(self, positions, note, tally)
+            commit(self, positions, note, counts)
         except (RefusedError, AbortableError) as error:
             self.skips = True
             raise AbortableError(str(error)) from error
@@ -175,13 +177,15 @@ def high_watermark() -> None:
     """
     commit = KafkaSession.commit
 
-    def to_the_end(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def to_the_end(
+        self: Any, positions: Positions, note: CommitNote, counts: OutcomeCounts
+    ) -> None:
         ends = {
             place: self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
             for place in positions
         }
         ahead = {place: max(at, ends[place]) for place, at in positions.items()}
-        commit(self, ahead, note, tally)
+        commit(self, ahead, note, counts)
 
     _replace(KafkaSession, commit=to_the_end)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Output, Role
 from pipeline.demo.generate import Generator
 from pipeline.ports import Lag
@@ -78,7 +79,7 @@ def test_forged_headers(rig: Rig) -> None:
     rig.work(2)
     for output in _seen(rig):
         assert own in output.headers
-        assert header(output, "track.source") != "forged"
+        assert header(output, TrackHeader.SOURCE) != "forged"
     assert _seen(rig) == _expected(rig)
 
 
