@@ -335,7 +335,7 @@ def test_retention(worked: Pipeline) -> None:
         (("--enriched-topic", "no.such.topic"), ExitCode.KAFKA, "no.such.topic"),
         (("--group", "nobody"), ExitCode.USAGE, "nobody has committed no offsets"),
         (("--from", "yesterday"), ExitCode.USAGE, "'yesterday' is no time after 1970, such as"),
-        (("--from", "latest"), ExitCode.USAGE, "earliest is no bound"),
+        (("--from", "latest"), ExitCode.USAGE, "earliest for no limit"),
         (("--spill-dir", "no/such/folder"), ExitCode.USAGE, "no/such/folder"),
     ],
 )

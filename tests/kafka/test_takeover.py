@@ -30,7 +30,7 @@ from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
-from tests.kafka.mock_rig import NAMES, MockRig
+from tests.kafka.mock_harness import NAMES, MockHarness
 from tests.kafka.worker_process import Pipeline
 
 NOTE: Final = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
@@ -235,7 +235,7 @@ def test_a_fatal_error_beside_lost_partitions(regained: bool) -> None:  # noqa: 
     fatal = KafkaError(KafkaError._FATAL, text, fatal=True)  # noqa: SLF001  the client's own name
     told = SimpleNamespace(error=lambda: fatal, topic=lambda: None, partition=lambda: 0)
     with MockCluster() as cluster:
-        session = MockRig(cluster, instance_id="w1").broker.open()
+        session = MockHarness(cluster, instance_id="w1").broker.open()
         half: Any = session._collector  # noqa: SLF001
         place = TopicPartition(NAMES.raw, 0, 0)
 
@@ -266,7 +266,7 @@ def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) 
         raise KafkaException(error)
 
     with MockCluster() as cluster:
-        session = MockRig(cluster).broker.open()
+        session = MockHarness(cluster).broker.open()
         half = session._writer  # noqa: SLF001
         monkeypatch.setattr(writer, "time", SimpleNamespace(monotonic=lambda: clock[0]))
         with pytest.raises(FencedError):
@@ -352,7 +352,7 @@ def test_a_client_that_was_not_answered_is_kept_for_a_while(
 def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:
     """The end of the last transaction may still be on its way, and would commit it."""
     with MockCluster() as cluster:
-        session = MockRig(cluster).broker.open()
+        session = MockHarness(cluster).broker.open()
         try:
             while not (batch := session.collect()).records:
                 pass

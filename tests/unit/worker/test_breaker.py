@@ -14,7 +14,7 @@ from pipeline.ports import Trip
 from pipeline.worker.circuit_breaker import Breaker, BreakerRules
 from pipeline.worker.memory_broker import Begun, Held, MemoryBroker, MemorySession
 from tests.hostile import EVENT
-from tests.unit.worker.rig import NoWait, Remembering, make_worker, processor
+from tests.unit.worker.harness import NoWait, Remembering, make_worker, processor
 
 OLD, NEW = "1;aaaaaaaaaaaa", "1;bbbbbbbbbbbb"
 RULES = BreakerRules("after-change", 1000, 0.1, None)

@@ -40,7 +40,7 @@ from pipeline.worker.memory_broker import (
     Sent,
 )
 from tests.hostile import EVENT
-from tests.unit.worker.rig import FixedClock, NoWait, Remembering, make_worker, processor, work
+from tests.unit.worker.harness import FixedClock, NoWait, Remembering, make_worker, processor, work
 
 TOO_LONG = b"{" * 201
 FIRST = ("track.raw", 0)

@@ -15,7 +15,7 @@ from pipeline.errors import RecordRefusedError, RefusedError
 from pipeline.ports import Batch, Span
 from pipeline.worker.bisection import CONDEMNED, Piece, halves, pieces, rest
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
-from tests.unit.worker.rig import Guard, work
+from tests.unit.worker.harness import Guard, work
 
 REFUSED = b"poison"
 TOPIC = "track.raw"

@@ -23,7 +23,7 @@ from pipeline.wiring import make_broker
 from tests.brokers import read_topic
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
-from tests.unit.worker.rig import Remembering, processor, work
+from tests.unit.worker.harness import Remembering, processor, work
 
 RECORDS: Final = 6
 GROUP: Final = "g"
@@ -123,7 +123,7 @@ class Interrupted(Processor):
         return super().process(record, now)
 
 
-class MockRig:
+class MockHarness:
     """Raw records on a mock cluster and a worker's broker; batches hold so many records.
 
     The whole raw topic is one batch unless told otherwise. A new session starts at the first
