@@ -110,9 +110,7 @@ def _capture_topic(request: ReplayRequest, cluster: Admin) -> PlanPreview:
     )
 
 
-def captured_ranges(
-    request: ReplayRequest, cluster: Admin
-) -> tuple[Ranges, Mapping[int, Extent]]:
+def captured_ranges(request: ReplayRequest, cluster: Admin) -> tuple[Ranges, Mapping[int, Extent]]:
     """Fix which raw offsets are replayed; SettingsError when the bounds do not fit."""
     topic = request.settings.topics.raw
     facts = cluster.topics([topic])

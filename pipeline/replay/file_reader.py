@@ -65,7 +65,9 @@ class FileConsumer:
             self.reached[PARTITION] = max(line, self.reached[PARTITION])
             if record is not None:
                 size += len(record.value or b"")
-                if (repeated.count and line in repeated) or not (selects is None or selects(record)):
+                if (repeated.count and line in repeated) or not (
+                    selects is None or selects(record)
+                ):
                     self.left_out += 1
                 else:
                     records.append(record)

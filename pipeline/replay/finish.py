@@ -65,12 +65,10 @@ def verify(run: ReplayRun, status: ReplayStatus) -> Verification:
     """
     plan, extents, ordered = run.plan, run.output_extents(), run.is_ordered
     with noting(plan, run.spill_dir, ordered=ordered) as noted:
-        read = read_back(
-            range_reader(run.settings), plan, extents, ordered=ordered, noted=noted
-        )
+        read = read_back(range_reader(run.settings), plan, extents, ordered=ordered, noted=noted)
     return compare_counts(read, status.totals)
 
 
 def resume_hint(plan: ReplayPlan) -> str:
     """Say what to do about a replay that has not come to its end."""
-    return f"`track-pipeline replay --resume {plan.id}` goes on"
+    return f"Resume it with `track-pipeline replay --resume {plan.id}`"

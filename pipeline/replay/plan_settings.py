@@ -85,6 +85,4 @@ def differing_settings(settings: Settings, plan: ReplayPlan) -> Iterator[Differi
 def replan(plan: ReplayPlan, settings: Settings) -> ReplayPlan:
     """Give a plan the rules of now."""
     kept = None if plan.kept is None else {**plan.kept, **settings.rules_only()}
-    return replace(
-        plan, contract=settings.contract(), settings=settings_hash(settings), kept=kept
-    )
+    return replace(plan, contract=settings.contract(), settings=settings_hash(settings), kept=kept)

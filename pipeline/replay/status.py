@@ -98,6 +98,8 @@ def replay_offsets(settings: Settings, plan: ReplayPlan, *, stable: bool) -> Rep
 def status_of(plan: ReplayPlan, found: Mapping[int, At]) -> ReplayStatus:
     """Make a status of committed offsets and what stands beside them."""
     notes = last_notes(found, plan.slots)
-    by_slot = {slot: OutcomeCounts() if note is None else note.totals for slot, note in notes.items()}
+    by_slot = {
+        slot: OutcomeCounts() if note is None else note.totals for slot, note in notes.items()
+    }
     owner = newest(at.note for at in found.values())
     return ReplayStatus(plan, {number: at.offset for number, at in found.items()}, by_slot, owner)

@@ -131,7 +131,9 @@ def _ranges(plan: ReplayPlan, extents: Mapping[str, Mapping[int, tuple[int, int]
 class _Outputs:
     """Counts the outputs of a replay as they are read, and finds those that do not belong."""
 
-    def __init__(self, plan: ReplayPlan, slot: int | None, noted: Seen | None, *, ordered: bool) -> None:
+    def __init__(
+        self, plan: ReplayPlan, slot: int | None, noted: Seen | None, *, ordered: bool
+    ) -> None:
         self.read = Verification()
         self._id = plan.id.encode()
         self._topic = plan.raw_topic

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from pipeline.cli.progress import shown_progress
 from pipeline.cli.replay.options import Invocation
 from pipeline.cli.replay.plan_view import print_plan
@@ -30,7 +28,7 @@ def plan_or_replay(invocation: Invocation) -> None:
     with shown_replay() as hooks:
         if preview is not None:
             run = begin(request, preview, hooks)
-            click.echo(f"replay {run.plan.id} begins", err=True)
+            hooks.on_notice(f"replay {run.plan.id} begins")
         else:
             run = resume(request, id_ or "", hooks, force=invocation.force)
         tune_memory()
@@ -40,7 +38,7 @@ def plan_or_replay(invocation: Invocation) -> None:
 
 def _shown_plan(invocation: Invocation) -> PlanPreview:
     request = invocation.request
-    with shown_progress(stderr_console()) as on_progress:
+    with shown_progress() as on_progress:
         preview = capture(request, on_progress)
         if request.only and not invocation.execute:
             preview = preview_correction(request, preview, on_progress)
