@@ -112,7 +112,7 @@ def test_cancelled(pipeline: Pipeline) -> None:
     wait_for_records(pipeline, id_, 100)
     ran = pipeline.run("replay", "cancel", id_)
     assert ran.code == ExitCode.OK, ran.err
-    assert f"--delete --topic {pipeline.names.enriched}.replay.{id_}" in ran.out.decode()
+    assert f"track-pipeline replay delete {id_}" in ran.out.decode()
     assert process.wait(PATIENCE_S) == ExitCode.FENCED
     assert "has cancelled this replay" in pipeline.text("command-1")
     refused = pipeline.run("replay", "--resume", id_)
