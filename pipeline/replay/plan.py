@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.core.record import Record, Role
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.core.timestamps import format_time
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 from pipeline.replay.file_source import Archive
@@ -77,7 +77,7 @@ class ReplayPlan:
     transactional_id_prefix: str
     slots: int = 1
     """Number of processes; partition p belongs to slot p modulo slots."""
-    window: Window = EVER
+    window: Window = ALL_TIME
     """Kafka timestamps of the selected records."""
     slack_ms: int = 0
     """How far beyond the end of the window late records are looked for, in milliseconds."""

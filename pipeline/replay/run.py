@@ -94,9 +94,9 @@ class ReplayRun:
         }
 
 
-def new_owner(deed: str) -> Owner:
-    """Make this process an owner; `deed` is what it does with the replay, such as `resumed`."""
-    return Owner(secrets.token_hex(_TOKEN_BYTES), whoami(), WallClock().now(), deed)
+def new_owner(action: str) -> Owner:
+    """Make this process an owner; `action` is what it does with the replay, such as `resumed`."""
+    return Owner(secrets.token_hex(_TOKEN_BYTES), whoami(), WallClock().now(), action)
 
 
 def output_facts(settings: Settings, plan: ReplayPlan) -> dict[str, TopicFacts]:

@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.process import Processor
-from pipeline.core.replay_checkpoint import newest
+from pipeline.core.replay_checkpoint import latest_checkpoint
 from pipeline.errors import BreakerOpenError, FencedError
 from pipeline.kafka import ReplayBroker, SlotConfig
 from pipeline.ports import Broker, Meter, Session, Stop, Trip
@@ -84,7 +84,7 @@ def work(run: ReplayRun, slot: int) -> None:
 
 def _before(broker: ReplayBroker) -> OutcomeCounts | None:
     """What the slot has done already; None is nothing."""
-    last = newest(at.note for at in broker.owned(stable=True).values())
+    last = latest_checkpoint(at.note for at in broker.owned(stable=True).values())
     return None if last is None else last.totals
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.replay_checkpoint import ReplayNote, newest
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.core.timestamps import format_time
 from pipeline.kafka import At, ReplayOffsets, last_notes
 from pipeline.replay.plan import ReplayPlan
@@ -22,7 +22,7 @@ class ReplayStatus:
     positions: Mapping[int, int]
     """Partition → the next offset; partitions without a committed offset are left out."""
     by_slot: Mapping[int, OutcomeCounts]
-    owner: ReplayNote | None
+    owner: ReplayCheckpoint | None
     """The last process that has worked on it; None when none has, or its offsets are gone."""
 
     @property
@@ -101,5 +101,5 @@ def status_of(plan: ReplayPlan, found: Mapping[int, At]) -> ReplayStatus:
     by_slot = {
         slot: OutcomeCounts() if note is None else note.totals for slot, note in notes.items()
     }
-    owner = newest(at.note for at in found.values())
+    owner = latest_checkpoint(at.note for at in found.values())
     return ReplayStatus(plan, {number: at.offset for number, at in found.items()}, by_slot, owner)

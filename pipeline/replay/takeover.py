@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.core.coordinates import Source
-from pipeline.core.replay_checkpoint import ReplayNote
+from pipeline.core.replay_checkpoint import ReplayCheckpoint
 from pipeline.errors import DataLossError, FencedError, RefusedError
 from pipeline.kafka import Admin, At, ReplayClaim, last_notes
 from pipeline.reconcile.disk_set import Seen
@@ -55,7 +55,7 @@ class _Start:
     """Where to go on."""
 
     offsets: Mapping[int, int]
-    notes: Mapping[int, ReplayNote | None]
+    notes: Mapping[int, ReplayCheckpoint | None]
     """Slot → its last checkpoint."""
 
 
@@ -163,8 +163,8 @@ def _rebuilt(run: ReplayRun, found: Mapping[int, At]) -> _Start:
     return _Start(positions | {n: at.offset for n, at in found.items()}, notes)
 
 
-def _rebuilt_note(read: Verification, left: ReplayNote | None = None) -> ReplayNote:
-    return ReplayNote("", "", 0, "rebuilt", left.number if left else 0, read.found)
+def _rebuilt_note(read: Verification, left: ReplayCheckpoint | None = None) -> ReplayCheckpoint:
+    return ReplayCheckpoint("", "", 0, "rebuilt", left.number if left else 0, read.found)
 
 
 def _lines_done(scan: FileScan, noted: Seen) -> int:
