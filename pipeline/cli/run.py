@@ -42,7 +42,7 @@ _RECORD: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<off
 
 
 def _record(text: str) -> Span:
-    """The coordinates of one raw record."""
+    """Parse the coordinates of one raw record."""
     match = _RECORD.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not topic/partition/offset, such as track.raw/3/1042")
