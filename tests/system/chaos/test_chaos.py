@@ -19,7 +19,7 @@ from tests.system.chaos.world import Plan
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 FAULTS = ("kill during commit", "seek lost", "network cut", "log cut")
-"""No kill of the broker: on a single one that meets a bug of Kafka's own (docs/operating.md)."""
+"""No kill of the broker: a single one has a bug of Kafka's own (docs/how-to/operate.md)."""
 
 _HARD_RESETS: Final = "hard resets"
 """They need a lost seek or a commit without an answer, which in so short a run may not come about;

@@ -1,4 +1,4 @@
-"""docs/dead-letters.md is a true story: each of its commands is run, and prints what is shown."""
+"""Each command of docs/how-to/handle-dead-letters.md is run, and prints what the page shows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 from pipeline.demo.local_kafka.broker import LocalKafka
 from tests.brokers import produce
 from tests.kafka.worker_process import Pipeline, terminate
-from tests.system.docs.alarm import sent
+from tests.system.docs.dead_letter_tutorial import sent
 from tests.system.docs.shell import bash
-from tests.system.docs.texts import blocks, matches
+from tests.system.docs.snippets import blocks, matches
 
 pytestmark = pytest.mark.kafka
 
-PAGE: Final = "docs/dead-letters.md"
+PAGE: Final = "docs/how-to/handle-dead-letters.md"
 _RAW: Final = "track.raw"
 _SETTLED: Final = (
     (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z", "2026-11-23T02:31:09.120Z"),

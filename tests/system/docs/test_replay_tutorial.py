@@ -1,4 +1,4 @@
-"""docs/replay.md is a true story: each of its commands is run, and prints what is shown."""
+"""Each command of docs/how-to/replay.md and after-a-replay.md is run, and prints what is shown."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 
 from pipeline.demo.local_kafka.broker import LocalKafka
 from tests.system.docs.shell import bash
-from tests.system.docs.texts import blocks, matches
+from tests.system.docs.snippets import blocks, matches
 
 pytestmark = pytest.mark.kafka
 
-PAGE: Final = "docs/replay.md"
+PAGE: Final = "docs/how-to/replay.md"
+AFTER: Final = "docs/how-to/after-a-replay.md"
 _BEGUN: Final = re.compile(r"replay (\S+) begins")
 _SETTLED: Final = (
     (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z", "TIME"),
@@ -52,3 +53,6 @@ def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
         begun = _BEGUN.search(ran.stdout)
         if begun is not None:
             variables["ID"] = begun[1]
+    for block in blocks(AFTER, "sh"):
+        ran = bash(block.text, tmp_path, variables)
+        assert ran.returncode in {0, 1}, ran.stdout
