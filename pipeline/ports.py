@@ -1,7 +1,6 @@
 """The whole outside world of the worker, as small protocols, on one screen.
 
-Errors are sorted by what the worker has to do about them (the failure table in ARCHITECTURE.md);
-the text of each is one sentence for the operator.
+What they raise is in `errors.py`.
 """
 
 from __future__ import annotations
@@ -10,10 +9,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.offset_metadata import CommitNote
-from pipeline.core.reasons import Reason
-from pipeline.core.record import Output, Record, Role
+from pipeline.core.record import Output, Record
 
 Positions = Mapping[tuple[str, int], int]
 """(topic, partition) → offset of the next record to read."""
@@ -48,56 +46,6 @@ class Trip(NamedTuple):
     def top(self) -> list[tuple[str, int]]:
         """The most frequent reasons, at most five."""
         return Counter(self.reasons).most_common(5)
-
-
-class TransportError(Exception):
-    """The network or Kafka, not the data: retry, restart or ask the operator; never dead-letter."""
-
-
-class AbortableError(TransportError):
-    """The transaction is lost, the clients are healthy: abort, rewind, try the batch again."""
-
-
-class OutcomeUnknownError(TransportError):
-    """Whether the transaction was committed is not known here: forget everything, start anew."""
-
-
-class RefusedError(TransportError):
-    """Kafka refuses for a reason that only the operator can remove: a topic, a right, a limit."""
-
-
-class ClientSettingsError(RefusedError):
-    """The Kafka client refuses its own settings: nothing was asked of Kafka."""
-
-
-class FencedError(TransportError):
-    """Another live process uses our transactional id or instance id."""
-
-
-class DataLossError(TransportError):
-    """Offsets that we must continue from do not exist (any more)."""
-
-
-class RecordRefusedError(TransportError):
-    """The broker refuses one of the outputs; the transaction is lost.
-
-    `reason` is what the raw record is dead-lettered for, once it is found; `role` says which
-    topic refused; `nth` is the number of the output in its transaction, from 0, when it is known.
-    """
-
-    def __init__(self, message: str, reason: Reason, role: Role, nth: int | None = None) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.role = role
-        self.nth = nth
-
-
-class BreakerOpenError(TransportError):
-    """More events would be refused than may be; nothing of that is written."""
-
-
-class TooLargeError(Exception):
-    """One output exceeds what its topic takes; the transaction is unharmed."""
 
 
 class Batch(NamedTuple):
@@ -184,10 +132,10 @@ class Session(Protocol):
     def send(self, output: Output) -> None:
         """Add one output to the transaction; TooLargeError leaves the transaction as it was."""
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
         """Commit the outputs and the positions, both or neither; the note goes beside them.
 
-        The tally counts what the transaction holds.
+        `counts` says what the transaction holds.
         """
 
     def abort(self) -> None:
@@ -286,7 +234,7 @@ class Watch(Protocol):
 class Meter(Protocol):
     """Hears what the worker does; the edge decides where the figures go. Never raises."""
 
-    def committed(self, tally: Tally) -> None:
+    def committed(self, counts: OutcomeCounts) -> None:
         """A transaction was committed."""
 
     def tick(self, session: Session) -> None:

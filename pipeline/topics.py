@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from pipeline.core.contract import ContractSettings
 from pipeline.core.record import Role
-from pipeline.ports import RefusedError, TopicFacts, TopicSpec
+from pipeline.errors import RefusedError
+from pipeline.ports import TopicFacts, TopicSpec
 
 KIB: Final = 1024
 HEADER_ROOM: Final = 64 * KIB

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from pipeline.demo.local_kafka.broker import LocalKafka, LocalKafkaError
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.errors import LocalKafkaError
 from tests.brokers import choose, delete_topics, no_broker, unique
 
 _SHARED_BROKER = "bootstrap_servers"

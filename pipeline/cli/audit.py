@@ -9,13 +9,11 @@ import click
 from rich.console import Console
 
 from pipeline.cli.audit_view import print_result
-from pipeline.cli.options import PIPELINE_FLAGS, with_settings
+from pipeline.cli.options import PIPELINE_FLAGS, Moment, with_settings
 from pipeline.cli.progress import shown_progress
-from pipeline.cli.time_options import Moment
 from pipeline.core.escape import escaped
 from pipeline.core.time_window import EVER, FORMS, Window
-from pipeline.errors import Exit
-from pipeline.ports import RefusedError
+from pipeline.errors import ExitCode, RefusedError
 from pipeline.progress import OnProgress
 from pipeline.reconcile.audit import USUAL, AuditOptions, AuditResult
 from pipeline.reconcile.audit.capture import capture, notes, target_of
@@ -100,7 +98,7 @@ def audit(  # noqa: PLR0913  one for each option
         click.echo(escaped(json.dumps(result.plain(), ensure_ascii=False)))
     else:
         print_result(result)
-    ctx.exit(Exit.OK if result.ok else Exit.DIFFERENCE)
+    ctx.exit(ExitCode.OK if result.ok else ExitCode.DIFFERENCE)
 
 
 def run_audit(

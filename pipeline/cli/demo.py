@@ -28,10 +28,9 @@ from pipeline.core.record import Role
 from pipeline.demo.check import Findings, examine, telling
 from pipeline.demo.generate import DEFAULT_INTERVAL_MS, Generator
 from pipeline.demo.local_kafka.broker import LocalKafka
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode, TransportError
 from pipeline.files.explain import explain
 from pipeline.kafka import Publisher, read_committed
-from pipeline.ports import TransportError
 from pipeline.settings.model import Settings, load_settings
 from pipeline.topics import CreateOptions, specs
 from pipeline.wiring import WallClock, admin, make_processor, topic_names
@@ -85,7 +84,7 @@ def demo(ctx: click.Context, records: int, port: int | None, *, keep: bool) -> N
         else:
             _next_steps(console)
     if not findings.adds_up:
-        ctx.exit(Exit.DIFFERENCE)
+        ctx.exit(ExitCode.DIFFERENCE)
 
 
 def _run(console: Console, settings: Settings, records: int) -> Findings:

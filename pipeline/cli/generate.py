@@ -16,20 +16,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pipeline.cli.options import (
     BOOTSTRAP_SERVERS,
+    RATE,
+    SHARE,
     config_file,
     overwrite_option,
     require_kafka,
     with_settings,
 )
-from pipeline.cli.param_types import RATE, SHARE
 from pipeline.cli.streams import STANDARD_OUTPUT, ReaderGoneError
 from pipeline.core.escape import one_line
 from pipeline.core.timestamps import EPOCH
 from pipeline.demo.generate import DEFAULT_INTERVAL_MS, NOT_IN_LINES, START, Generated, Generator
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode, RefusedError
 from pipeline.files.lines import printable
 from pipeline.files.outputs import FileOutput, opened_output
-from pipeline.ports import RefusedError
 from pipeline.settings.model import Settings
 from pipeline.topic_roles import RAW, refuse_role
 
@@ -150,7 +150,7 @@ def generate(  # noqa: PLR0913  one for each flag
         _tell_left_out(generator)
     else:
         _write_to_topic(topic, records, tally, count=count, rate=rate, settings=settings)
-    ctx.exit(Exit.INTERRUPTED if tally.interrupted else Exit.OK)
+    ctx.exit(ExitCode.INTERRUPTED if tally.interrupted else ExitCode.OK)
 
 
 def _refuse_contradictions(output: str | None, topic: str | None, rate: float | None) -> None:

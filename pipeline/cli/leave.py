@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.options import with_settings
+from pipeline.errors import SettingsError
 from pipeline.kafka import Leaving
-from pipeline.settings.model import Settings, SettingsError
+from pipeline.settings.model import Settings
 from pipeline.wiring import admin, consumer_of
 
 

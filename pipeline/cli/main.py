@@ -6,22 +6,69 @@ failure that a user can do something about is one sentence on standard error and
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import click
 
 from pipeline import __version__
-from pipeline.cli.command_tree import CommandTree, Listed
 from pipeline.cli.streams import ReaderGoneError, connect_streams, let_go_of_streams
 from pipeline.cli.termination import Terminated, end_as_asked, unwind_on_signals
 from pipeline.core.escape import escaped
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode, TrackError
 
 PROGRAM: Final = "track-pipeline"
+
+
+class Listed(NamedTuple):
+    """A command of a group: where it is, and one line about it."""
+
+    module: str
+    summary: str
+    attribute: str = ""
+    """Its name in the module, where this is not the command's own."""
+
+
+class CommandTree(click.Group):
+    """Knows its commands by `listed`: name → where it is, in the order of the help text."""
+
+    def __init__(self, *args: Any, listed: Mapping[str, Listed], **kwargs: Any) -> None:  # noqa: ANN401  click's
+        super().__init__(*args, **kwargs)
+        self._listed = listed
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in its order."""
+        del ctx
+        return list(self._listed)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of this name."""
+        del ctx
+        listed = self._listed.get(cmd_name)
+        if listed is None:
+            return None
+        module = importlib.import_module(listed.module)
+        command: click.Command = getattr(module, listed.attribute or cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but near names are looked for among commands not imported yet."""
+        name = args[0]
+        if name not in self._listed and not name.startswith("-"):
+            raise click.exceptions.NoSuchCommand(name, possibilities=self._listed, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.summary) for name, each in self._listed.items()])
 
 
 COMMANDS: Final = {
@@ -44,19 +91,6 @@ COMMANDS: Final = {
     "dlq": Listed("pipeline.cli.dlq", "Look into dead letters, and send them again."),
 }
 """In the order in which a newcomer meets them."""
-
-CODES: Final = {
-    "pipeline.settings.model.SettingsError": Exit.USAGE,
-    "pipeline.files.lines.UnusableFileError": Exit.USAGE,
-    "pipeline.files.lines.BrokenInputError": Exit.INPUT_OUTPUT,
-    "pipeline.ports.ClientSettingsError": Exit.USAGE,
-    "pipeline.ports.FencedError": Exit.FENCED,
-    "pipeline.ports.DataLossError": Exit.DATA_LOSS,
-    "pipeline.ports.BreakerOpenError": Exit.BREAKER,
-    "pipeline.ports.TransportError": Exit.KAFKA,
-    "pipeline.demo.local_kafka.broker.LocalKafkaError": Exit.KAFKA,
-}
-"""Errors whose text is already the sentence; by name, so that nothing is imported for them."""
 
 
 class Program(CommandTree):
@@ -95,7 +129,7 @@ class Program(CommandTree):
 class Failure(click.ClickException):
     """A sentence for standard error, and the exit code."""
 
-    def __init__(self, message: str, code: Exit) -> None:
+    def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
         self.exit_code = code  # type: ignore[misc]  # click reads it from the object too
 
@@ -110,17 +144,18 @@ class Failure(click.ClickException):
                 click.echo(f"{PROGRAM}: {line}", err=True)
 
 
-_QUIET: Final[dict[type[BaseException], Exit]] = {
-    Terminated: Exit.INTERRUPTED,  # main() ends by the signal itself
-    ReaderGoneError: Exit.READER_GONE,  # as quiet as every program in front of `head`
+_QUIET: Final[dict[type[BaseException], ExitCode]] = {
+    Terminated: ExitCode.INTERRUPTED,  # main() ends by the signal itself
+    ReaderGoneError: ExitCode.READER_GONE,  # as quiet as every program in front of `head`
 }
 """Errors that end the program without a word."""
 
 
-def code_of(error: BaseException) -> Exit | None:
+def code_of(error: BaseException) -> ExitCode | None:
     """The exit code of an error whose text is already the sentence; None of others."""
-    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
-    return next((CODES[name] for name in names if name in CODES), None)
+    if not isinstance(error, TrackError) or error.exit_code == ExitCode.INTERNAL:
+        return None
+    return error.exit_code
 
 
 @contextmanager
@@ -144,9 +179,9 @@ def failure_of(error: BaseException, ctx: click.Context | None) -> Failure:
     if quiet is not None:
         return Failure("", quiet)
     if isinstance(error, KeyboardInterrupt):
-        return Failure("interrupted", Exit.INTERRUPTED)
+        return Failure("interrupted", ExitCode.INTERRUPTED)
     if isinstance(error, OSError):
-        return Failure(_system_sentence(error), Exit.INPUT_OUTPUT)
+        return Failure(_system_sentence(error), ExitCode.INPUT_OUTPUT)
     return _internal(error, ctx)
 
 
@@ -164,7 +199,7 @@ def _internal(error: BaseException, ctx: click.Context | None) -> Failure:
     return Failure(
         f"internal error, {type(error).__name__}: {text}: please report it, with what "
         f"`{PROGRAM} --traceback …` prints",
-        Exit.INTERNAL,
+        ExitCode.INTERNAL,
     )
 
 
@@ -183,7 +218,7 @@ def main() -> NoReturn:
     try:
         cli(prog_name=PROGRAM)
     except OSError:  # click could not write its sentence about wrong usage to standard error
-        sys.exit(Exit.USAGE)
+        sys.exit(ExitCode.USAGE)
     finally:
         let_go_of_streams()
         end_as_asked()

@@ -14,11 +14,10 @@ import structlog
 
 from pipeline import __version__
 from pipeline.cli.main import Failure, failure_of
-from pipeline.cli.options import with_settings
-from pipeline.cli.param_types import Parsed
-from pipeline.errors import Exit
+from pipeline.cli.options import Parsed, with_settings
+from pipeline.errors import ExitCode, SettingsError
 from pipeline.ports import CrashGuard, Span
-from pipeline.settings.model import Settings, SettingsError
+from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
 from pipeline.wiring import checked_topics, make_broker, make_processor, make_worker
 from pipeline.worker.memory_tuning import tune_memory
@@ -186,5 +185,5 @@ def _supervise(settings: Settings) -> None:
         raise click.exceptions.Exit(outcome.code)
 
 
-def _exit_of(number: int) -> Exit:
-    return next(code for code in Exit if code == number)
+def _exit_of(number: int) -> ExitCode:
+    return next(code for code in ExitCode if code == number)

@@ -1,4 +1,4 @@
-"""Dead letters (contract §6): the header vocabulary, written and read in this one file.
+"""Dead letters (contract §6): how their headers are written and read.
 
 The value of a dead letter is the refused bytes, untouched; everything that we say about it is in
 its headers. They are replaced when a record fails again, never appended, and stay under 8 KiB.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.contract import Identity
+from pipeline.core.headers import CONNECT_PREFIX, OUR_PREFIXES, DlqHeader, TrackHeader
+from pipeline.core.json_value import JsonValue
 from pipeline.core.origin import Origin
 from pipeline.core.reasons import Invalid, Violation
 from pipeline.core.record import Headers, Output, Role, Unread
@@ -24,31 +25,9 @@ MAX_DETAIL: Final = 200
 MAX_REASONS_BYTES: Final = 4000
 MAX_FACT: Final = 200
 MAX_FACT_BYTES: Final = 400
-CONNECT_PREFIX: Final = "__connect.errors."
 CONNECT_CLASS: Final = "pipeline.core.process.Processor"
 """What our letters name as the class that failed, which tells them from Kafka Connect's own."""
-
-
-class Header(StrEnum):
-    """Every header of a dead letter."""
-
-    VERSION = "dlq.version"
-    REASON = "dlq.reason"
-    REASONS = "dlq.reasons"
-    STAGE = "dlq.stage"
-    SOURCE = "dlq.source"
-    SOURCE_TIMESTAMP = "dlq.source.timestamp"
-    FAILED_AT = "dlq.failed.at"
-    FIRST_FAILED_AT = "dlq.first.failed.at"
-    ATTEMPT = "dlq.attempt"
-    REPLAY = "dlq.replay"
-    GROUP = "dlq.group"
-    APP = "dlq.app"
-    EVENT = "dlq.event"
-    MESSAGE_ID = "dlq.message.id"
-    LIBRARY = "dlq.library"
-    POINTER = "dlq.pointer"
-    CONTRACT = "track.contract"
+_WRITTEN: Final = frozenset([*(header.value for header in DlqHeader), TrackHeader.CONTRACT.value])
 
 
 class Letter(NamedTuple):
@@ -89,22 +68,22 @@ class LetterWriter:
     def _headers(self, letter: Letter, now: int) -> dict[str, str]:
         origin, failed_at = letter.origin, format_time(now)
         headers: dict[str, str] = {
-            Header.VERSION: VERSION,
-            Header.REASON: letter.invalid.violations[0].code.value,
-            Header.REASONS: _reasons(letter.invalid.violations),
-            Header.STAGE: letter.invalid.stage.value,
-            Header.SOURCE: origin.source(),
-            Header.FAILED_AT: failed_at,
-            Header.FIRST_FAILED_AT: origin.first_failed_at or failed_at,
-            Header.ATTEMPT: str(origin.attempt),
-            Header.GROUP: _clip(self._identity.group),
-            Header.APP: _clip(self._identity.app),
-            Header.CONTRACT: self._contract,
+            DlqHeader.VERSION: VERSION,
+            DlqHeader.REASON: letter.invalid.violations[0].code.value,
+            DlqHeader.REASONS: _reasons(letter.invalid.violations),
+            DlqHeader.STAGE: letter.invalid.stage.value,
+            DlqHeader.SOURCE: origin.source(),
+            DlqHeader.FAILED_AT: failed_at,
+            DlqHeader.FIRST_FAILED_AT: origin.first_failed_at or failed_at,
+            DlqHeader.ATTEMPT: str(origin.attempt),
+            DlqHeader.GROUP: _clip(self._identity.group),
+            DlqHeader.APP: _clip(self._identity.app),
+            TrackHeader.CONTRACT: self._contract,
         }
         if origin.timestamp is not None:
-            headers[Header.SOURCE_TIMESTAMP] = str(origin.timestamp)
+            headers[DlqHeader.SOURCE_TIMESTAMP] = str(origin.timestamp)
         if self._identity.replay:
-            headers[Header.REPLAY] = _clip(self._identity.replay)
+            headers[DlqHeader.REPLAY] = _clip(self._identity.replay)
         headers.update(_facts(letter.event))
         return {name: text for name, text in headers.items() if text}
 
@@ -131,19 +110,19 @@ def one_line(text: str) -> str:
     )
 
 
-def _facts(event: Any) -> dict[str, str]:  # noqa: ANN401  any JSON value
+def _facts(event: JsonValue) -> dict[str, str]:
     """What helps to find the sender, when it is readable."""
     if type(event) is not dict:
         return {}
     facts: dict[str, str] = {}
-    for header, name in ((Header.EVENT, "event"), (Header.MESSAGE_ID, "messageId")):
+    for header, name in ((DlqHeader.EVENT, "event"), (DlqHeader.MESSAGE_ID, "messageId")):
         if type(event.get(name)) is str:
             facts[header] = _clip(event[name])
     context = event.get("context")
     library = context.get("library") if type(context) is dict else None
     if type(library) is dict:
         parts = (library.get("name"), library.get("version"))
-        facts[Header.LIBRARY] = _clip("/".join(part for part in parts if type(part) is str))
+        facts[DlqHeader.LIBRARY] = _clip("/".join(part for part in parts if type(part) is str))
     return facts
 
 
@@ -184,19 +163,18 @@ def pointer_to(letter: Output) -> Output:
     else:
         value = letter.value or b""
         size, sha256 = len(value), hashlib.sha256(value).hexdigest()
-    source = read_headers(letter.headers)[Header.SOURCE]
-    pointer = {"dlq.pointer": source, "sha256": sha256, "size": size}
-    ours = [header for header in letter.headers if header[0].startswith(("dlq.", "track."))]
+    source = read_headers(letter.headers)[DlqHeader.SOURCE]
+    pointer = {DlqHeader.POINTER: source, "sha256": sha256, "size": size}
+    ours = [header for header in letter.headers if header[0].startswith(OUR_PREFIXES)]
     return letter._replace(
-        value=json.dumps(pointer).encode(), key=None, headers=[*ours, (Header.POINTER, b"1")]
+        value=json.dumps(pointer).encode(), key=None, headers=[*ours, (DlqHeader.POINTER, b"1")]
     )
 
 
 def read_headers(headers: Headers) -> dict[str, str]:
     """The text of the headers that `LetterWriter` wrote, by name."""
-    names = {header.value for header in Header}
     return {
         name: value.decode(errors="replace")
         for name, value in headers
-        if value is not None and name in names
+        if value is not None and name in _WRITTEN
     }

@@ -10,10 +10,11 @@ import json
 import re
 from decimal import Decimal, DecimalException
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid, Reason, Stage, Violation
 from pipeline.core.record import Unread
 
@@ -30,7 +31,7 @@ _LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _POSITION = re.compile(r" \(byte (\d+)\)$")
 
 
-def decode(value: bytes | None, max_depth: int) -> Any | Invalid:  # noqa: ANN401  any JSON value
+def decode(value: bytes | None, max_depth: int) -> JsonValue | Invalid:
     """Decode one JSON document; any JSON value, or why it can't be read."""
     if not value:
         return _no_value(value)
@@ -68,7 +69,7 @@ def _deeper_than(value: bytes, limit: int) -> bool:
 
 def _diagnose(  # noqa: PLR0911  one for each fault
     value: bytes, max_depth: int, error: Exception
-) -> Any | Invalid:  # noqa: ANN401
+) -> JsonValue | Invalid:
     if not value.strip(JSON_WHITESPACE_AND_MORE):
         return refuse(Reason.EMPTY_VALUE, "the value is only white space")
     if value.startswith(BYTE_ORDER_MARK) and not value.startswith(2 * BYTE_ORDER_MARK):
@@ -148,7 +149,7 @@ class Envelope(NamedTuple):
         return self.before + item + self.after
 
 
-def split(value: bytes, batch: Any) -> Envelope | Invalid:  # noqa: ANN401  any JSON value
+def split(value: bytes, batch: JsonValue) -> Envelope | Invalid:
     """Split an envelope; `value` has been decoded without fault, `batch` is what its key held."""
     pairs = _decode_pairs(value.removeprefix(BYTE_ORDER_MARK))
     raws = [bytes(raw) for key, raw in pairs.items() if key.text == "batch"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid5
+
+from pipeline.core.json_value import JsonValue
 
 NAMESPACE: Final = UUID("6f0c1d52-9f0e-5d7b-8b7c-3b1a52f6f3a1")
 """Of every id that this program generates. A constant of the contract: never changes."""
@@ -21,7 +23,7 @@ class Unusable:
 UNUSABLE: Final = Unusable()
 
 
-def read_id(value: Any) -> str | Unusable | None:  # noqa: ANN401  any JSON value
+def read_id(value: JsonValue) -> str | Unusable | None:
     """The id as trimmed text; None when it is not set (absent, null, blank)."""
     if type(value) is str:
         return value.strip() or None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from pipeline.core.encode import encode_sorted
 from pipeline.core.findings import Findings, JsonObject
 from pipeline.core.identities import generated_message_id, identify_message_id, read_id
+from pipeline.core.json_value import JsonValue
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import WarningCode
@@ -82,7 +83,7 @@ def normalise(
 
 
 def _message_id(
-    sent: Any,  # noqa: ANN401  any JSON value
+    sent: JsonValue,
     findings: Findings,
     origin: Origin,
     original: bytes,

@@ -19,6 +19,8 @@ from pipeline.core.dead_letter import Letter, LetterWriter
 from pipeline.core.decode import Envelope, decode, duplicates_batch, refuse, split
 from pipeline.core.encode import encode_json
 from pipeline.core.findings import Findings
+from pipeline.core.headers import TrackHeader
+from pipeline.core.json_value import JsonValue
 from pipeline.core.normalise import has_lifted_traits, identify_message, normalise
 from pipeline.core.origin import Origin, origin_of, without_ours
 from pipeline.core.policy import Policy
@@ -27,7 +29,9 @@ from pipeline.core.record import INVALID_HEADERS, Output, Record, Role, new_tupl
 from pipeline.core.timestamps import read_time
 from pipeline.core.validate import validate
 
-_ENRICHED: Final = Role.ENRICHED  # a global is found faster than a member of an enum
+# Globals are found faster than members of an enum.
+_ENRICHED: Final = Role.ENRICHED
+_SOURCE: Final = TrackHeader.SOURCE.value
 
 
 class Processor:
@@ -46,9 +50,11 @@ class Processor:
         self._letters = LetterWriter(
             identity, self.contract, connect_headers=settings.dead_letter.connect_headers
         )
-        self._headers: list[tuple[str, bytes | None]] = [("track.contract", self.contract.encode())]
+        self._headers: list[tuple[str, bytes | None]] = [
+            (TrackHeader.CONTRACT.value, self.contract.encode())
+        ]
         if identity.replay:
-            self._headers.append(("track.replay", identity.replay.encode()))
+            self._headers.append((TrackHeader.REPLAY.value, identity.replay.encode()))
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:
         """The outputs of one record: one outcome per event, identify messages beside them.
@@ -124,7 +130,7 @@ class Processor:
         self,
         record: Record,
         origin: Origin,
-        decoded: Any,  # noqa: ANN401  any JSON value
+        decoded: JsonValue,
         original: bytes,
         now: int,
     ) -> tuple[Output, ...]:
@@ -155,7 +161,7 @@ class Processor:
             invalid = refuse(Reason.ENRICHED_TOO_LARGE, detail, Stage.ENCODE)
             return (self._refused(record, origin, invalid, now, decoded),)
         time = origin.timestamp or _kafka_time(enriched, now)
-        headers = [*headers, ("track.source", origin.source().encode()), *self._headers]
+        headers = [*headers, (_SOURCE, origin.source().encode()), *self._headers]
         output = new_tuple(Output, (_ENRICHED, value, key, headers, time, partition, ""))
         if policy.identify_events and has_lifted_traits(track) and policy.identifies(track.event):
             message = encode_json(identify_message(enriched))
@@ -168,7 +174,7 @@ class Processor:
         origin: Origin,
         invalid: Invalid,
         now: int,
-        event: Any = None,  # noqa: ANN401  any JSON value
+        event: JsonValue = None,
     ) -> Output:
         """The dead letter of a refusal; or nothing but a count, where a setting says so."""
         if self._policy.drops_other_types and any(

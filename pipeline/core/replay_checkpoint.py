@@ -6,45 +6,13 @@ least one partition, so the note with the highest `number` among a slot's partit
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-
-class Totals(msgspec.Struct):
-    """What became of the records of a slot, since the beginning of its replay."""
-
-    records: int = 0
-    """That are meant."""
-    left_out: int = 0
-    """Read, but outside of the window's times or the filters."""
-    enriched: int = 0
-    identify: int = 0
-    dead_letters: dict[str, int] = {}
-    """By reason code."""
-    dropped: dict[str, int] = {}
-    """By reason code."""
-
-    @property
-    def refused(self) -> int:
-        """Dead letters, all reasons together."""
-        return sum(self.dead_letters.values())
-
-    @property
-    def events(self) -> int:
-        """Outcomes of all kinds."""
-        return self.enriched + self.refused + sum(self.dropped.values())
-
-    def plus(self, other: Totals) -> Totals:
-        """Both together, as a new one."""
-        return Totals(
-            self.records + other.records,
-            self.left_out + other.left_out,
-            self.enriched + other.enriched,
-            self.identify + other.identify,
-            _sum(self.dead_letters, other.dead_letters),
-            _sum(self.dropped, other.dropped),
-        )
+from pipeline.core.counts import OutcomeCounts
 
 
 class ReplayNote(msgspec.Struct, frozen=True):
@@ -60,7 +28,7 @@ class ReplayNote(msgspec.Struct, frozen=True):
     """What it took it over for, such as `resumed`; for people."""
     number: int
     """Of the transaction, counted from the beginning of the replay."""
-    totals: Totals
+    totals: OutcomeCounts
     """Of the slot, as of this transaction."""
 
     def encode(self) -> str:
@@ -71,7 +39,7 @@ class ReplayNote(msgspec.Struct, frozen=True):
 def read_replay_note(metadata: str | None) -> ReplayNote | None:
     """The note in an offset's metadata; None for anything else."""
     try:
-        return msgspec.json.decode(metadata or "", type=ReplayNote)
+        return msgspec.json.decode(metadata or "", type=ReplayNote, dec_hook=_counter)
     except (msgspec.MsgspecError, ValueError):
         return None
 
@@ -82,5 +50,6 @@ def newest(notes: Iterable[ReplayNote | None]) -> ReplayNote | None:
     return max(known, key=lambda note: note.number) if known else None
 
 
-def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
+def _counter(_type: type, value: Any) -> Counter[str]:  # noqa: ANN401  what msgspec has decoded
+    """The counters in a note, which msgspec can write but not read by itself."""
+    return Counter(msgspec.convert(value, dict[str, int]))

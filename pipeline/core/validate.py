@@ -8,10 +8,11 @@ rules of the reserved properties (revenue, value, currency) are in reserved.py.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.core.findings import Findings, JsonObject
 from pipeline.core.identities import Unusable, read_id
+from pipeline.core.json_value import JsonValue
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import new_tuple
@@ -127,7 +128,7 @@ def _check_type(raw: JsonObject, findings: Findings) -> None:
         )
 
 
-def _check_event(event: Any, findings: Findings) -> str:  # noqa: ANN401  any JSON value
+def _check_event(event: JsonValue, findings: Findings) -> str:
     if type(event) is str:
         if event.strip():
             findings.warn(WarningCode.EVENT_NAME_PADDED, "/event")
@@ -168,7 +169,7 @@ def _check_ids(
     return user_id, anonymous_id
 
 
-def _judge_id(name: str, sent: Any, findings: Findings, policy: Policy) -> None:  # noqa: ANN401
+def _judge_id(name: str, sent: JsonValue, findings: Findings, policy: Policy) -> None:
     detail = f"{name} is {_TYPE_NAMES[type(sent)]} that can't be read as an id"
     findings.judge(Reason.ID_NOT_STRING, f"/{name}", detail, policy)
 
@@ -195,7 +196,7 @@ def _to_object(raw: JsonObject, name: str, findings: Findings) -> JsonObject | N
 
 def _check_context_field(
     name: str,
-    value: Any,  # noqa: ANN401  any JSON value
+    value: JsonValue,
     findings: Findings,
     policy: Policy,
 ) -> None:

@@ -23,15 +23,12 @@ from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.event_location import locate
 from pipeline.dlq.header_formats import read_letter
 from pipeline.dlq.repair import generated_id, has_message_id, with_message_id
-from pipeline.files.lines import Input, TooLong, UnusableFileError
+from pipeline.errors import ExportError
+from pipeline.files.lines import Input, TooLong
 from pipeline.files.transform import BASE64, UTF_8, as_text
 
 JSON: Final = "json"
 """The encoding of a value that stands in the line as it is."""
-
-
-class ExportError(UnusableFileError):
-    """A line that is no exported letter; the text says what is wrong with it."""
 
 
 class Text(msgspec.Struct, forbid_unknown_fields=True):

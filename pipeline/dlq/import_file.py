@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import IO, Final
 
-from pipeline.files.lines import CHUNK, STDIN, Input, UnusableFileError, printable, size_of
+from pipeline.errors import UnusableFileError
+from pipeline.files.lines import CHUNK, STDIN, Input, printable, size_of
 
 _HASH_DIGITS: Final = 12
 

@@ -16,7 +16,7 @@ import msgspec
 
 from pipeline.core.record import Record
 from pipeline.core.timestamps import MAX_MS
-from pipeline.ports import RefusedError
+from pipeline.errors import RefusedError
 
 MOST_SENT: Final = 5_000_000
 """Sent events that a ledger tells apart: their fingerprints are some 360 MB of memory."""

@@ -13,9 +13,9 @@ from pipeline.core.timestamps import format_time
 from pipeline.dlq.ledger import Entry, Holder, Ledger, holder_key, read_entry, read_holder
 from pipeline.dlq.ledger_topic import LedgerTopic
 from pipeline.dlq.targets import Place
+from pipeline.errors import FencedError, RefusedError, TransportError
 from pipeline.identity import whoami
 from pipeline.kafka import DeskWriter
-from pipeline.ports import FencedError, RefusedError, TransportError
 from pipeline.wiring import WallClock, admin, make_desk_writer, range_reader
 
 _RUN_BYTES: Final = 8

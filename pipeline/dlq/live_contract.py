@@ -6,8 +6,8 @@ from pipeline.cli.dlq.options import Asked
 from pipeline.core.contract import ContractSettings
 from pipeline.core.timestamps import format_time
 from pipeline.dlq.commit_survey import newest_note
-from pipeline.ports import TransportError
-from pipeline.settings.model import Settings, SettingsError
+from pipeline.errors import SettingsError, TransportError
+from pipeline.settings.model import Settings
 from pipeline.settings.names import leaves
 from pipeline.wiring import admin, make_again
 

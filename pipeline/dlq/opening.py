@@ -8,8 +8,8 @@ from pipeline.dlq.filters import Selection
 from pipeline.dlq.ledger import Ledger, read_entry
 from pipeline.dlq.ledger_topic import LedgerTopic
 from pipeline.dlq.reader import Captured, Desk
+from pipeline.errors import RefusedError
 from pipeline.kafka import Admin
-from pipeline.ports import RefusedError
 from pipeline.settings.model import Settings
 from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
 from pipeline.wiring import admin, range_reader

@@ -26,7 +26,7 @@ from pipeline.dlq.filters import Selection
 from pipeline.dlq.ledger import Action, Ledger
 from pipeline.dlq.reader import Captured, Desk
 from pipeline.dlq.summary import Summary
-from pipeline.ports import TransportError
+from pipeline.errors import TransportError
 from pipeline.progress import Progress
 from pipeline.reconcile.revenue import Sums
 from pipeline.settings.model import Settings

@@ -9,14 +9,15 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
+from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Output, Role
 from pipeline.dlq.dead_letter import DeadLetter, Problem
 from pipeline.dlq.isolated_process import Isolated, KilledError
 from pipeline.dlq.reason_counts import ReasonCounts
 from pipeline.dlq.repair import Repair, RepairError, generated_id, with_message_id
 from pipeline.dlq.reprocess import Again
-from pipeline.files.lines import UnusableFileError
+from pipeline.errors import UnusableFileError
 
 _SAMPLES: Final = 3
 _POINTER: Final = "the value was too large for this topic; the raw record is"
@@ -62,7 +63,7 @@ class Verdict(NamedTuple):
             Problem(**each)
             for output in self.outputs
             if output.role is Role.DEAD_LETTER
-            for each in msgspec.json.decode(read_headers(output.headers)[Header.REASONS])
+            for each in msgspec.json.decode(read_headers(output.headers)[DlqHeader.REASONS])
         ]
 
 

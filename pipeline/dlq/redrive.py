@@ -15,14 +15,14 @@ from typing import Final, NamedTuple, Protocol
 
 from pipeline.core.record import Output
 from pipeline.dlq.ledger import Action, Entry, Ledger, fingerprint
-from pipeline.ports import (
+from pipeline.errors import (
     AbortableError,
     OutcomeUnknownError,
     RecordRefusedError,
-    Stop,
     TooLargeError,
     TransportError,
 )
+from pipeline.ports import Stop
 
 LETTERS: Final = 200
 """In one transaction."""

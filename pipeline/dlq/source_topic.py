@@ -6,7 +6,7 @@ from typing import Final
 
 from pipeline.cli.dlq.options import Asked
 from pipeline.dlq.dead_letter import TRACK
-from pipeline.settings.model import SettingsError
+from pipeline.errors import SettingsError
 from pipeline.topic_roles import role_of
 from pipeline.topics import LEDGER_SUFFIX
 

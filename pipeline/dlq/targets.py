@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.core.record import Role
-from pipeline.ports import RefusedError, TopicFacts
+from pipeline.errors import RefusedError
+from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings
 from pipeline.topics import LEDGER_SUFFIX, ledger_problem, refuse_forbidden
 from pipeline.wiring import admin, create_command, desk_transactional_id

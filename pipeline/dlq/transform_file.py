@@ -16,7 +16,8 @@ from typing import Any, Final
 from pipeline.dlq.child_process import Child, ChildEndedError
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.repair import EventRepair, RepairError, what_happened
-from pipeline.files.lines import UnusableFileError, printable
+from pipeline.errors import UnusableFileError
+from pipeline.files.lines import printable
 
 EVENT_TIMEOUT_S: Final = 10
 _EVENT: Final = "transform"

@@ -23,7 +23,8 @@ import msgspec
 
 from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
-from pipeline.files.lines import Input, Line, TooLong, UnusableFileError
+from pipeline.errors import ArchiveError
+from pipeline.files.lines import Input, Line, TooLong
 from pipeline.files.transform import line_record
 
 _LARGEST_PARTITION: Final = 2**31 - 1
@@ -37,10 +38,6 @@ _TOPIC_ID: Final = b'"topic_id":'
 _KEPT: Final = "surrogateescape"
 """Python's way to take bytes that are no UTF-8 into text and out of it as they were."""
 _Number = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_OFFSET)]
-
-
-class ArchiveError(UnusableFileError):
-    """A line that is no archived record, though it names coordinates; the text says why."""
 
 
 class _Base64(msgspec.Struct, forbid_unknown_fields=True):

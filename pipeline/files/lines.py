@@ -17,6 +17,7 @@ from typing import IO, Final, NamedTuple
 
 from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.record import Unread
+from pipeline.errors import BrokenInputError, UnusableFileError
 from pipeline.files.compression import DAMAGED, GZIP, WindowError, binary, may_be_binary, unpacked
 
 STDIN: Final = "-"
@@ -25,14 +26,6 @@ LONGEST_LINE: Final = 16 * 1024 * 1024
 """In bytes, without its end. Records of Kafka are far shorter, also when they are archived."""
 _START: Final = 4096
 _CR: Final = b"\r"
-
-
-class UnusableFileError(Exception):
-    """A file that can't be used at all; nothing was read from it or written to it."""
-
-
-class BrokenInputError(Exception):
-    """An input that failed after some of it was read."""
 
 
 class Line(NamedTuple):

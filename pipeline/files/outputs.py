@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Final, NamedTuple
 
-from pipeline.files.lines import STDIN, UnusableFileError, printable
+from pipeline.errors import UnusableFileError
+from pipeline.files.lines import STDIN, printable
 
 _STANDARD: Final = "-"
 _RIGHTS: Final = 0o666

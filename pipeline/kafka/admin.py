@@ -11,6 +11,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPar
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
+from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
 from pipeline.kafka.committed_offsets import CommittedOffsets
 from pipeline.kafka.diagnosis import Address, diagnosis
@@ -18,7 +19,7 @@ from pipeline.kafka.errors import PASSING, Causes, kafka_error, reason, refusal
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.topic_metadata import broker_config, facts_of
 from pipeline.kafka.wait_notices import Say, say_nothing, told
-from pipeline.ports import Stop, TopicFacts, TopicSpec, TransportError
+from pipeline.ports import Stop, TopicFacts, TopicSpec
 
 _ASK_EVERY_S: Final = 1.0
 _ASK_AGAIN_S: Final = 0.1

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
+from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.errors import in_transaction, kafka_error
 from pipeline.kafka.producer import STEP_S, Writer
-from pipeline.ports import OutcomeUnknownError
 
 _COMMIT_S: Final = 60.0
 """The client's own limit of a commit, socket.timeout.ms, is not longer."""

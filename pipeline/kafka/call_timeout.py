@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.ports import OutcomeUnknownError
+from pipeline.errors import OutcomeUnknownError
 
 _SLICE_S: Final = 1.0
 """A process that was stopped meanwhile has waited for no more than this."""

@@ -14,8 +14,8 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from pipeline.errors import ClientSettingsError
 from pipeline.kafka.errors import reason
-from pipeline.ports import ClientSettingsError
 
 LibrdkafkaConfig = Mapping[str, str | int | float | bool]
 

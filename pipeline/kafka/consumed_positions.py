@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaError, Message
 
+from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.start_offsets import Start
-from pipeline.ports import Batch, OutcomeUnknownError
+from pipeline.ports import Batch
 
 END = KafkaError._PARTITION_EOF  # noqa: SLF001  the client's own name
 

@@ -15,12 +15,13 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from pipeline.errors import RefusedError, TransportError
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.clients import is_classic, make_consumer, make_producer
 from pipeline.kafka.committed_offsets import CommittedOffsets
 from pipeline.kafka.errors import PASSING, Causes, kafka_error, refusal
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import RefusedError, Stop, TransportError
+from pipeline.ports import Stop
 
 _STEP_S: Final = 1.0
 _AGAIN_S: Final = 0.2

@@ -17,10 +17,10 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError
 
+from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka import tls_diagnosis as tls
 from pipeline.kafka.call_timeout import BoundedCalls
 from pipeline.kafka.errors import Causes, reason
-from pipeline.ports import OutcomeUnknownError
 
 Address = tuple[str, int]
 """Host and port."""

@@ -14,14 +14,15 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from pipeline.kafka.group_errors import GROUP_REFUSALS
-from pipeline.ports import (
+from pipeline.errors import (
     AbortableError,
-    FencedError,
+    EpochFencedError,
+    InstanceFencedError,
     OutcomeUnknownError,
     RefusedError,
     TransportError,
 )
+from pipeline.kafka.group_errors import GROUP_REFUSALS
 
 _EPOCH_FENCED: Final = frozenset(
     {
@@ -109,18 +110,6 @@ PASSING: Final = frozenset(
 )
 """What a cluster answers for a moment to a question: after a start, or while a leader changes."""
 _PASSES_S: Final = 2.0
-
-
-class EpochFencedError(FencedError):
-    """The producer was fenced: by another process, or by the broker for a transaction too long."""
-
-
-class InstanceFencedError(FencedError):
-    """The consumer was fenced: by another process, or by a coordinator that lost track of it."""
-
-
-class LostTrackError(OutcomeUnknownError):
-    """The consumer was fenced by mistake: the transactional id is proven to be this process's."""
 
 
 class Causes:

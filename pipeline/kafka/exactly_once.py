@@ -12,10 +12,17 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from pipeline.kafka.errors import Causes, EpochFencedError, LostTrackError, kafka_error, reason
+from pipeline.errors import (
+    AbortableError,
+    EpochFencedError,
+    FencedError,
+    LostTrackError,
+    OutcomeUnknownError,
+    TransportError,
+)
+from pipeline.kafka.errors import Causes, kafka_error, reason
 from pipeline.kafka.producer import STEP_S, Writer
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import AbortableError, FencedError, OutcomeUnknownError, TransportError
 
 _STARTING: Final = "starting transactions"
 _SLOW_S: Final = 2.0

@@ -18,6 +18,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline.core.offset_metadata import CommitNote
+from pipeline.errors import OutcomeUnknownError, TransportError
 from pipeline.kafka.clients import is_cooperative
 from pipeline.kafka.consumed_positions import END, Held
 from pipeline.kafka.errors import Causes, in_transaction, is_fatal, reason, refusal
@@ -26,7 +27,7 @@ from pipeline.kafka.reader import UNREADABLE, to_record, unreadable
 from pipeline.kafka.session_config import SessionConfig
 from pipeline.kafka.start_offsets import Start, StartPositions, created_anew
 from pipeline.kafka.topic_ids import TopicIds
-from pipeline.ports import Batch, OutcomeUnknownError, Positions, TransportError
+from pipeline.ports import Batch, Positions
 
 _LARGEST_CHUNK: Final = 1000
 _FIRST_CHUNK: Final = 50

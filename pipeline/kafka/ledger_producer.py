@@ -10,10 +10,10 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
+from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.errors import Causes
 from pipeline.kafka.exactly_once import TransactionalWriter
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import OutcomeUnknownError
 
 _POLL_S: Final = 0.1
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from pipeline.errors import RefusedError, TransportError
 from pipeline.kafka.clients import (
     LibrdkafkaConfig,
     is_classic,
@@ -23,7 +24,6 @@ from pipeline.kafka.clients import (
 )
 from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.kafka.group_state import Member, group_state
-from pipeline.ports import RefusedError, TransportError
 
 _POLL_S: Final = 0.1
 

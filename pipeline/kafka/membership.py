@@ -17,11 +17,11 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from pipeline.errors import FencedError, OutcomeUnknownError
 from pipeline.kafka.clients import make_admin, plain_config
 from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.kafka.group_state import GIVEN_UP_S
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import FencedError, OutcomeUnknownError
 
 _CONFIRMED_S: Final = 5.0
 """Another process may join at any time; the wall clock goes on while this process is stopped."""

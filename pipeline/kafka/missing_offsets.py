@@ -7,7 +7,7 @@ from typing import Final
 
 from confluent_kafka import TopicPartition
 
-from pipeline.ports import DataLossError, OutcomeUnknownError
+from pipeline.errors import DataLossError, OutcomeUnknownError
 
 _LOG: Final = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin._metadata import ClusterMetadata
 
+from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
-from pipeline.ports import OutcomeUnknownError
 
 _STEP_S: Final = 1.0
 _ASK_AGAIN_S: Final = 0.1

@@ -15,6 +15,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Role
+from pipeline.errors import (
+    AbortableError,
+    FencedError,
+    OutcomeUnknownError,
+    RecordRefusedError,
+    TooLargeError,
+    TransportError,
+)
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.call_timeout import BoundedCalls
 from pipeline.kafka.clients import ConnectionLog, make_producer
@@ -23,14 +31,6 @@ from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.kafka.partitioner import PartitionMap
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import (
-    AbortableError,
-    FencedError,
-    OutcomeUnknownError,
-    RecordRefusedError,
-    TooLargeError,
-    TransportError,
-)
 
 STEP_S: Final = 5.0
 """Longest wait of one call; it is made again until the deadline."""

@@ -8,10 +8,10 @@ from typing import Any, Final, Self
 from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.core.record import Headers
+from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_producer, plain_config
 from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
 from pipeline.kafka.wait_notices import RepeatedWait, Say, say_nothing
-from pipeline.ports import TransportError
 
 _FLUSH_S: Final = 60.0
 _STEP_S: Final = 0.5

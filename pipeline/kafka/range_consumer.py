@@ -13,10 +13,10 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline.core.record import Record
+from pipeline.errors import DataLossError, OutcomeUnknownError, TransportError
 from pipeline.kafka.errors import Causes, in_transaction, is_fatal, reason
 from pipeline.kafka.reader import UNREADABLE, to_record, unreadable
 from pipeline.kafka.replay_config import SlotConfig
-from pipeline.ports import DataLossError, OutcomeUnknownError, TransportError
 
 _CHUNK: Final = 1000
 _OFFSET_GONE: Final = frozenset(

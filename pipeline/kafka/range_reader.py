@@ -8,11 +8,11 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline.core.record import Record
+from pipeline.errors import DataLossError, TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig
 from pipeline.kafka.errors import Causes, in_transaction, kafka_error, reason
 from pipeline.kafka.reader import arriving, make_reader, to_record
 from pipeline.kafka.wait_notices import Say, say_nothing
-from pipeline.ports import DataLossError, TransportError
 
 _OUT_OF_RANGE: Final = frozenset(
     {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001  the client's

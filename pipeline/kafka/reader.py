@@ -15,11 +15,11 @@ from confluent_kafka import (
 )
 
 from pipeline.core.record import INVALID_HEADERS, Record, new_tuple
+from pipeline.errors import OutcomeUnknownError, TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
 from pipeline.kafka.errors import Causes, in_transaction, kafka_error, reason
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.wait_notices import RepeatedWait, Say, say_nothing
-from pipeline.ports import OutcomeUnknownError, TransportError
 
 CHUNK: Final = 100
 """Messages of one call. Of a thousand, most are out of the processor's cache again before they are

@@ -11,14 +11,15 @@ from dataclasses import replace
 
 from confluent_kafka import TopicPartition
 
-from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.replay_checkpoint import ReplayNote, newest
+from pipeline.errors import FencedError
 from pipeline.kafka.clients import make_consumer
 from pipeline.kafka.errors import Causes
 from pipeline.kafka.exactly_once import TransactionalWriter
 from pipeline.kafka.replay_config import Owner
 from pipeline.kafka.replay_progress import At, ReplayOffsets
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import FencedError
 
 
 class ReplayClaim:
@@ -71,7 +72,7 @@ class ReplayClaim:
                     owner.since,
                     owner.deed,
                     last.number + 1 if last else 1,
-                    last.totals if last else Totals(),
+                    last.totals if last else OutcomeCounts(),
                 ).encode()
                 places = [
                     TopicPartition(config.raw_topic, number, offsets[number], note)

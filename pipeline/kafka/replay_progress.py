@@ -8,10 +8,10 @@ from typing import NamedTuple
 from confluent_kafka import KafkaException, TopicPartition
 
 from pipeline.core.replay_checkpoint import ReplayNote, read_replay_note
+from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.clients import LibrdkafkaConfig
 from pipeline.kafka.committed_offsets import CommittedOffsets
 from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
-from pipeline.ports import OutcomeUnknownError
 
 
 class At(NamedTuple):

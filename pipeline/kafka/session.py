@@ -8,14 +8,15 @@ from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output
+from pipeline.errors import InstanceFencedError, LostTrackError, OutcomeUnknownError, TransportError
 from pipeline.kafka.at_least_once import AcknowledgedWriter
 from pipeline.kafka.clients import make_admin, make_consumer, plain_config
 from pipeline.kafka.dependency_monitor import GroupWatch
 from pipeline.kafka.end_offsets import EndOffsets
-from pipeline.kafka.errors import Causes, InstanceFencedError, LostTrackError, in_transaction
+from pipeline.kafka.errors import Causes, in_transaction
 from pipeline.kafka.exactly_once import TransactionalWriter
 from pipeline.kafka.group_consumer import Collector
 from pipeline.kafka.membership import Membership
@@ -23,7 +24,7 @@ from pipeline.kafka.producer import Writer
 from pipeline.kafka.session_config import SessionConfig
 from pipeline.kafka.start_offsets import StartPositions
 from pipeline.kafka.topic_ids import TopicIds
-from pipeline.ports import Batch, Lag, OutcomeUnknownError, Positions, TransportError
+from pipeline.ports import Batch, Lag, Positions
 
 
 class KafkaBroker:
@@ -122,9 +123,9 @@ class KafkaSession:
             self._membership.ask()  # a new producer takes the transactional id anew
         self._writer.begin()
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
         """See `ports.Session`; the topic's id is added to the note."""
-        del tally
+        del counts
         metadata = note._replace(topic_id=self._collector.topic_id).encode()
         offsets = [
             TopicPartition(topic, number, offset, metadata)

@@ -20,13 +20,13 @@ from confluent_kafka import (
 
 from pipeline.core.offset_metadata import CommitNote, read_note
 from pipeline.core.record import Role
+from pipeline.errors import DataLossError
 from pipeline.kafka.clients import make_admin, plain_config
 from pipeline.kafka.committed_offsets import committed
 from pipeline.kafka.errors import Causes
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.reader import read_committed
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import DataLossError
 
 _LATEST: Final = "latest"
 

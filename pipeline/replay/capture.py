@@ -10,17 +10,18 @@ from pipeline import __version__
 from pipeline.cli.replay.options import Asked
 from pipeline.core.record import Record
 from pipeline.core.time_window import Window
+from pipeline.errors import RefusedError, SettingsError
 from pipeline.identity import stamp, whoami
 from pipeline.kafka import Admin
 from pipeline.kafka.offsets_by_time import first_records_at
-from pipeline.ports import RefusedError, TopicFacts
+from pipeline.ports import TopicFacts
 from pipeline.reconcile.compare.report import Report
 from pipeline.replay.file_scan import Survey
 from pipeline.replay.outputs import Outputs, compared_topics, output_names, outputs
 from pipeline.replay.plan import Part, Plan, Target
 from pipeline.replay.plan_settings import kept_settings, settings_hash
 from pipeline.replay.window_offsets import Extent, Ranges, ranges, why_empty
-from pipeline.settings.model import Settings, SettingsError
+from pipeline.settings.model import Settings
 from pipeline.topics import refuse_forbidden
 from pipeline.wiring import WallClock, admin, range_reader, topic_names
 

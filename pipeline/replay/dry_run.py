@@ -19,13 +19,13 @@ from pipeline.core.escape import escaped
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.core.time_window import Window
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode, RefusedError
 from pipeline.files.archived_records import read_records
 from pipeline.files.lines import open_input, refuse_unusable
 from pipeline.files.outputs import FileOutput, whole_output
 from pipeline.kafka import Admin
 from pipeline.kafka.partitioner import PartitionMap
-from pipeline.ports import RefusedError, TopicFacts
+from pipeline.ports import TopicFacts
 from pipeline.progress import Gauge, OnProgress
 from pipeline.reconcile.audit.capture import output_partitions
 from pipeline.reconcile.compare.corrections import newly_invalid_lines
@@ -109,11 +109,11 @@ def rehearse(asked: Asked) -> None:
     raise click.exceptions.Exit(code)
 
 
-def dry_run(asked: DryRun) -> Exit:
+def dry_run(asked: DryRun) -> ExitCode:
     """Run the rules over the window and print what comes of it.
 
-    Exit.OK, or Exit.DIFFERENCE when a comparison has found any difference. Raises RefusedError
-    when a topic is missing or may not be read, TransportError, and OSError.
+    ExitCode.OK, or ExitCode.DIFFERENCE when a comparison has found any difference. Raises
+    RefusedError when a topic is missing or may not be read, TransportError, and OSError.
     """
     tune_memory()
     processor, rehearsal = rehearsal_of(asked)
@@ -132,7 +132,7 @@ def dry_run(asked: DryRun) -> Exit:
         click.echo(escaped(json.dumps(document, ensure_ascii=False)))
     else:
         print_result(rehearsal.counts, report, said)
-    return Exit.OK if report is None or report.same else Exit.DIFFERENCE
+    return ExitCode.OK if report is None or report.same else ExitCode.DIFFERENCE
 
 
 def rehearsal_of(asked: DryRun) -> tuple[Processor, Rehearsal]:

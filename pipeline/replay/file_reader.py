@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from pipeline.core.record import Record
+from pipeline.errors import DataLossError
 from pipeline.files.archived_records import read_lines
 from pipeline.files.lines import open_input
-from pipeline.ports import DataLossError
 from pipeline.replay.file_scan import Stamp, Survey, stamp
 from pipeline.replay.file_source import PlannedFile
 

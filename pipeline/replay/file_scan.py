@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pipeline.core.record import NO_PARTITION, Record
+from pipeline.errors import UnusableFileError
 from pipeline.files.archived_records import read_lines
-from pipeline.files.lines import STDIN, Opened, UnusableFileError, open_input, printable
+from pipeline.files.lines import STDIN, Opened, open_input, printable
 from pipeline.progress import OnProgress, Progress
 from pipeline.reconcile.disk_set import Seen
 from pipeline.replay.file_source import Archive, PlannedFile

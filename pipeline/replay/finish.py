@@ -11,7 +11,7 @@ import click
 from pipeline.cli.main import Failure
 from pipeline.cli.replay.options import Asked
 from pipeline.core.escape import escaped
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.replay.plan import Plan, State
 from pipeline.replay.plan_store import PlansTopic
 from pipeline.replay.status import Standing, standing
@@ -33,25 +33,25 @@ def say_end(asked: Asked, plan: Plan, *, stopped: bool) -> None:
     if not now.is_finished:
         _say(now, None, as_json=as_json)
         if stopped:
-            raise click.exceptions.Exit(Exit.INTERRUPTED)
-        raise Failure(f"replay {plan.id} ended before its end: {way_on(plan)}", Exit.KAFKA)
+            raise click.exceptions.Exit(ExitCode.INTERRUPTED)
+        raise Failure(f"replay {plan.id} ended before its end: {way_on(plan)}", ExitCode.KAFKA)
     proof = prove(settings, now, asked.spill_dir)
     PlansTopic(settings).note(plan, State.FINISHED)
     _say(now, proof, as_json=as_json)
     if proof.ok:
         _refuse_too_many(now)
-    raise click.exceptions.Exit(Exit.OK if proof.ok else Exit.DIFFERENCE)
+    raise click.exceptions.Exit(ExitCode.OK if proof.ok else ExitCode.DIFFERENCE)
 
 
 def _refuse_too_many(now: Standing) -> None:
     """Of several workers only all together show the share; by then everything is written."""
-    refused, events, most = now.totals.refused, now.totals.events, now.plan.max_invalid_ratio
+    refused, events, most = now.totals.rejected, now.totals.events, now.plan.max_invalid_ratio
     if refused > events * most:
         raise Failure(
             f"{refused:,} of {events:,} events were refused ({refused / events:.1%}), more than "
             f"--max-invalid-ratio {most:g} tolerates: nobody should use these outputs before that "
             "is understood",
-            Exit.BREAKER,
+            ExitCode.BREAKER,
         )
 
 
@@ -98,7 +98,7 @@ def lines(now: Standing) -> list[str]:
         number = {
             "enriched": totals.enriched,
             "identify": totals.identify,
-            "dead_letter": totals.refused,
+            "dead_letter": totals.rejected,
         }[role.value]
         said.append(f"  {number:>12,}  {role.value.replace('_', ' ')} to {target.topic}")
     for reason, number in sorted(totals.dead_letters.items(), key=lambda item: -item[1]):

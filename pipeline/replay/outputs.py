@@ -9,10 +9,11 @@ from typing import Final
 from pipeline.cli.replay.options import Asked
 from pipeline.core.record import Role
 from pipeline.core.timestamps import format_time
+from pipeline.errors import SettingsError
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.reconcile.compare.classify import Kind
 from pipeline.replay.plan import OF_REPLAY
-from pipeline.settings.model import Settings, SettingsError
+from pipeline.settings.model import Settings
 from pipeline.topics import DAY_MS, CreateOptions, TopicNames, specs
 from pipeline.wiring import topic_names
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from pipeline.ports import RefusedError
+from pipeline.errors import RefusedError
 from pipeline.replay.plan import Plan
 from pipeline.settings.model import Settings
 from pipeline.settings.names import leaves

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from pipeline.errors import RefusedError, SettingsError
 from pipeline.identity import whoami
 from pipeline.kafka import Admin, Publisher
-from pipeline.ports import RefusedError, TopicSpec
+from pipeline.ports import TopicSpec
 from pipeline.replay.plan import PLANS_TOPIC, Plan, PlanRecord, State, read_plan
-from pipeline.settings.model import Settings, SettingsError
+from pipeline.settings.model import Settings
 from pipeline.topics import refuse_forbidden
 from pipeline.wiring import WallClock, admin, range_reader, told_on_standard_error
 

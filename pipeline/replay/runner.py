@@ -16,9 +16,9 @@ import msgspec
 from pipeline.cli.main import Failure, code_of
 from pipeline.cli.replay.options import Asked
 from pipeline.cli.replay.progress import watched
-from pipeline.errors import Exit
+from pipeline.errors import DataLossError, ExitCode, FencedError, RefusedError, TransportError
 from pipeline.kafka import Owner
-from pipeline.ports import DataLossError, FencedError, RefusedError, TopicFacts, TransportError
+from pipeline.ports import TopicFacts
 from pipeline.replay.file_scan import Survey
 from pipeline.replay.finish import say_end, way_on
 from pipeline.replay.output_selection import choice, noted_choice
@@ -105,7 +105,7 @@ def _resumable(plan: Plan) -> Iterator[None]:
     except (FencedError, DataLossError):
         raise
     except TransportError as error:
-        raise Failure(f"{error}. {way_on(plan)}", code_of(error) or Exit.KAFKA) from error
+        raise Failure(f"{error}. {way_on(plan)}", code_of(error) or ExitCode.KAFKA) from error
 
 
 def _in_several(settings: Settings, plan: Plan, owner: Owner, file: Path | None) -> bool:
@@ -125,13 +125,13 @@ def _in_several(settings: Settings, plan: Plan, owner: Owner, file: Path | None)
                 stopped = True
                 processes.ask_to_stop()
             for slot, status, out_of_memory in ended:
-                if status != Exit.OK and failed is None:
+                if status != ExitCode.OK and failed is None:
                     failed = Ended(slot, status, out_of_memory)
                     processes.ask_to_stop()  # all of it goes on, or nothing
     if failed is not None and not stopped:
         outcome = failed.outcome()
         text = f"{outcome.sentence}. {way_on(plan)}"
-        raise Failure(text, next(code for code in Exit if code == outcome.code))
+        raise Failure(text, next(code for code in ExitCode if code == outcome.code))
     return stopped
 
 
@@ -165,4 +165,4 @@ def execute_part(settings: Settings, place: Place) -> None:
             facts = output_facts(settings, plan)
             work(settings, plan, place.slot, owner, facts, stop, chosen)
     if stop.is_set():
-        raise click.exceptions.Exit(Exit.OK)
+        raise click.exceptions.Exit(ExitCode.OK)

@@ -11,9 +11,10 @@ from typing import Final
 
 from pipeline.core.coordinates import Source
 from pipeline.core.replay_checkpoint import ReplayNote
+from pipeline.errors import DataLossError, FencedError, RefusedError
 from pipeline.identity import whoami
 from pipeline.kafka import Admin, At, Owner, ReplayClaim, last_notes
-from pipeline.ports import DataLossError, FencedError, RefusedError, TopicFacts
+from pipeline.ports import TopicFacts
 from pipeline.reconcile.disk_set import Seen
 from pipeline.replay.file_reader import PARTITION
 from pipeline.replay.file_scan import Survey, records_of

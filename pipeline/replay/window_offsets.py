@@ -14,7 +14,7 @@ from typing import Final
 
 from pipeline.core.time_window import FORMS, Window, read_moment
 from pipeline.core.timestamps import format_time, time_text
-from pipeline.ports import DataLossError
+from pipeline.errors import DataLossError
 from pipeline.replay.plan import Part
 
 EARLIEST: Final = "earliest"

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from pipeline.core.contract import ContractSettings
+from pipeline.errors import SettingsError
 from pipeline.settings.client_properties import Properties, masked
 from pipeline.settings.errors import sentences
 from pipeline.settings.names import LONGEST_TOPIC, NAME_PATTERN, TOPIC_PATTERN, leaves
@@ -232,14 +233,6 @@ class Settings(ContractSettings):
 
 def _numbered(instance: str, slot: int | None) -> str:
     return instance if slot is None else f"{instance}-{slot}"
-
-
-class SettingsError(Exception):
-    """The operator's fault: one line for each wrong setting."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
 
 
 def load_settings(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Final, Literal, NamedTuple
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.reasons import Reason
 from pipeline.ports import Trip
@@ -83,9 +83,9 @@ class Breaker:
             self._seen = self._rules.window - self._left
             self._reasons = +Counter({_BEFORE_RESTART: newest.bad})
 
-    def watch(self, tally: Tally) -> Trip | None:
+    def watch(self, counts: OutcomeCounts) -> Trip | None:
         """What a batch would give: None when it may be written, else why not."""
-        events, invalid = _counted(tally)
+        events, invalid = _counted(counts)
         seen = self._seen + events
         reasons = self._reasons + invalid
         if seen >= JUDGED_FROM and reasons.total() / seen > self._base + self._rules.max_rise:
@@ -94,14 +94,14 @@ class Breaker:
             )
         return None
 
-    def after(self, tally: Tally) -> Breaker:
+    def after(self, counts: OutcomeCounts) -> Breaker:
         """The breaker as it is once a batch is written; this one stays, in case it is not."""
         made = copy(self)
-        made._count(tally)  # noqa: SLF001  of its own kind
+        made._count(counts)  # noqa: SLF001  of its own kind
         return made
 
-    def _count(self, tally: Tally) -> None:
-        events, invalid = _counted(tally)
+    def _count(self, counts: OutcomeCounts) -> None:
+        events, invalid = _counted(counts)
         if not events:
             return
         if self.armed:
@@ -129,8 +129,8 @@ class Breaker:
         return CommitNote(self._contract, self._base, self._left, bad, now, self._origin)
 
 
-def _counted(tally: Tally) -> tuple[int, Counter[str]]:
+def _counted(counts: OutcomeCounts) -> tuple[int, Counter[str]]:
     """How many events count, and the invalid ones by reason."""
-    invalid = Counter(tally.dead_letters)
+    invalid = Counter(counts.dead_letters)
     invalid.pop(_NOT_COUNTED, None)
-    return tally.enriched + invalid.total(), invalid
+    return counts.enriched + invalid.total(), invalid

@@ -11,10 +11,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Headers, Output, Record
-from pipeline.ports import Batch, FencedError, Lag, Positions, TransportError
+from pipeline.errors import FencedError, TransportError
+from pipeline.ports import Batch, Lag, Positions
 
 
 @dataclass(frozen=True)
@@ -180,9 +181,9 @@ class MemorySession:
         self._pending.append(output)
         self._broker.diary.append(Sent(output))
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
         """See `ports.Session`."""
-        del tally
+        del counts
         fault = self._broker.fault("commit")
         if fault is not None and not fault.takes_effect:
             raise fault.error

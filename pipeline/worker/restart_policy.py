@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from typing import Final, NamedTuple
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 
-FINAL: Final = frozenset({Exit.USAGE, Exit.FENCED, Exit.DATA_LOSS})
+FINAL: Final = frozenset({ExitCode.USAGE, ExitCode.FENCED, ExitCode.DATA_LOSS})
 """Codes after which a person is needed; two that fence each other would do so for ever."""
 _FAULTS: Final = frozenset(
     {
@@ -22,7 +22,7 @@ _FAULTS: Final = frozenset(
 )
 """Signals that a process brings upon itself."""
 SIGNAL_BASE: Final = 128
-_MEANINGS: Final = {int(code): code.meaning for code in Exit}
+_MEANINGS: Final = {int(code): code.meaning for code in ExitCode}
 
 
 class Outcome(NamedTuple):
@@ -67,7 +67,7 @@ class Ended(NamedTuple):
     def outcome(self, why: str = "") -> Outcome:
         """What the supervisor ends with because of this."""
         why = why or self.reason or _MEANINGS.get(self.status, "it did not end in good order")
-        code = self.status if self.status in _MEANINGS else Exit.INTERNAL
+        code = self.status if self.status in _MEANINGS else ExitCode.INTERNAL
         return Outcome(code, f"worker {self.slot} ended with {self.how}: {why}")
 
 
@@ -99,7 +99,7 @@ class Restarts:
             self._in_vain = 0
             return 0.0
         # The worker's own tries to get on without Kafka may take longer than that.
-        if lived_s >= self._pauses.healthy_s and ended.status != Exit.KAFKA:
+        if lived_s >= self._pauses.healthy_s and ended.status != ExitCode.KAFKA:
             self._ends = self._in_vain = 0
         self._ends += 1
         self._in_vain = 1 if committed else self._in_vain + 1

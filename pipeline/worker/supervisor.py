@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.ports import Span
 from pipeline.worker.poison_pill import CrashBook, Finding
 from pipeline.worker.restart_policy import FINAL, SIGNAL_BASE, Ended, Outcome, Pauses, Restarts
@@ -113,7 +113,7 @@ class Supervisor:
         self._book = CrashBook()
         self._stopping: float | None = None
         self._signalled: float | None = None
-        self._outcome = Outcome(Exit.OK, "")
+        self._outcome = Outcome(ExitCode.OK, "")
 
     def run(self) -> Outcome:
         """Work until all workers have ended; none is left behind, whatever is raised."""
@@ -193,18 +193,18 @@ class Supervisor:
                 "them; no more are dead-lettered for it. Look for a broken or new library, or too "
                 "little memory",
             )
-        if ended.status == Exit.KAFKA and not self._statistics.began():
+        if ended.status == ExitCode.KAFKA and not self._statistics.began():
             return ended.outcome()
         return None
 
     def _ended_while_stopping(self, ended: Ended) -> None:
         self._tell_end(ended, "stopping")
         # One that was stopped before it could listen dies of the signal itself.
-        if ended.status not in {Exit.OK, -signal.SIGTERM} and not self._outcome.code:
+        if ended.status not in {ExitCode.OK, -signal.SIGTERM} and not self._outcome.code:
             self._outcome = ended.outcome()
 
     def _tell_end(self, ended: Ended, follows: str) -> None:
-        log = self._log.info if ended.status == Exit.OK else self._log.warning
+        log = self._log.info if ended.status == ExitCode.OK else self._log.warning
         why = {"cause": ended.reason} if ended.reason else {}
         log("worker_ended", worker=ended.slot, how=ended.how, **why, next=follows)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.demo.local_kafka.broker import LocalKafka, LocalKafkaError
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.errors import LocalKafkaError
 from tests.brokers import delete_topics, no_broker, unique
 from tests.kafka.secure import SecureKafka
 from tests.kafka.worker_process import Pipeline

@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.brokers import read_topic
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
@@ -45,8 +46,8 @@ def written(pipeline: Pipeline, id_: str) -> dict[Role, Counter[str]]:
     """Role → how often each source is in the replay's outputs."""
     found = {}
     for role, topic, header in (
-        (Role.ENRICHED, pipeline.names.enriched, "track.source"),
-        (Role.DEAD_LETTER, pipeline.names.dead_letter, "dlq.source"),
+        (Role.ENRICHED, pipeline.names.enriched, TrackHeader.SOURCE),
+        (Role.DEAD_LETTER, pipeline.names.dead_letter, DlqHeader.SOURCE),
     ):
         records = read_topic(pipeline.servers, f"{topic}.replay.{id_}", "read_committed")
         found[role] = Counter((dict(each.headers)[header] or b"").decode() for each in records)
@@ -66,7 +67,7 @@ def resumed(pipeline: Pipeline, id_: str, number: int) -> dict[str, Any]:
     """Resume it without a limit, as the command of this number, to the end; what it said."""
     process = pipeline.start_command("replay", "--resume", id_, "--rate", "1000000", "--json")
     name = f"command-{number}"
-    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text(name)
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text(name)
     said = [line for line in pipeline.text(name).splitlines() if line.startswith('{"id"')]
     return dict(json.loads(said[-1]))
 
@@ -75,7 +76,7 @@ def filled(pipeline: Pipeline, records: int = RECORDS) -> None:
     """Write generated events into the raw topic."""
     arguments = ("generate", "--count", str(records), "--topic", pipeline.names.raw)
     # A topic that was just created may not be known to every client at once.
-    pipeline.wait_for(lambda: pipeline.run(*arguments).code == Exit.OK, "filling the topic")
+    pipeline.wait_for(lambda: pipeline.run(*arguments).code == ExitCode.OK, "filling the topic")
 
 
 def forget_offsets(pipeline: Pipeline, id_: str) -> None:

@@ -12,7 +12,7 @@ from confluent_kafka.admin._acl import AclOperation
 from confluent_kafka.admin._resource import ResourceType
 
 from pipeline.core.record import Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
 from pipeline.replay.plan import PLANS_TOPIC
 from pipeline.settings.model import Settings
@@ -48,7 +48,7 @@ def _ends(kafka: SecureKafka, pipeline: Pipeline, **settings: str) -> str:
     """Start a worker that must end by itself; the one sentence that it says."""
     settings = kafka.login() | WITH_RULES | settings
     worker = pipeline.start(**settings)
-    assert worker.wait(PATIENCE_S) == Exit.KAFKA, pipeline.text()
+    assert worker.wait(PATIENCE_S) == ExitCode.KAFKA, pipeline.text()
     return _sentence(pipeline)
 
 
@@ -126,7 +126,7 @@ def test_topic_that_may_only_be_seen(
     seen = missing._replace(operation="DESCRIBE")
     _allow(secure_kafka, secure_pipeline, [seen if each == missing else each for each in WORKER])
     ran = _run(secure_kafka, secure_pipeline, "check")
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     name = resource(missing, secure_pipeline.names, "")
     assert f"topic {name}: the broker does not allow this user to" in ran.err
     assert f"grant this user {missing.operation} on the topic" in ran.err
@@ -148,7 +148,7 @@ def test_right_taken_and_given_back(
     secure_pipeline.wait_until_done()
     _allow(secure_kafka, secure_pipeline, [right for right in WORKER if right != taken])
     _fill(secure_pipeline)
-    assert worker.wait(PATIENCE_S) == Exit.KAFKA, secure_pipeline.text()
+    assert worker.wait(PATIENCE_S) == ExitCode.KAFKA, secure_pipeline.text()
     said = _sentence(secure_pipeline)
     assert f"grant this user {taken.operation} on the {taken.kind}" in said
     assert resource(taken, secure_pipeline.names, secure_pipeline.names.raw) in said
@@ -182,7 +182,7 @@ def test_topics_create(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> 
         rights = [right for right in CREATE if right.operation != operation]
         _allow(secure_kafka, secure_pipeline, rights)
         ran = _run(secure_kafka, secure_pipeline, "topics", "create")
-        assert ran.code == Exit.KAFKA
+        assert ran.code == ExitCode.KAFKA
         assert f"topic {names.raw}" in ran.err
         assert f"grant this user {operation} on the topic" in ran.err
         assert secure_pipeline.admin.topics(names) == {}
@@ -201,7 +201,7 @@ def test_audit(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
     for missing in AUDIT:
         _allow(secure_kafka, secure_pipeline, [right for right in AUDIT if right != missing])
         ran = _run(secure_kafka, secure_pipeline, "audit")
-        assert ran.code == Exit.KAFKA
+        assert ran.code == ExitCode.KAFKA
         assert f"grant this user {missing.operation} on the {missing.kind}" in ran.err
         assert resource(missing, secure_pipeline.names, secure_pipeline.names.raw) in ran.err
     _allow(secure_kafka, secure_pipeline, AUDIT)
@@ -274,7 +274,7 @@ def test_desk(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
     for missing in (*sending[3:5], *sending[-2:]):
         secure_kafka.allow_only([grant for grant in sending if grant != missing])
         ran = _run(secure_kafka, secure_pipeline, *flags)
-        assert ran.code == Exit.KAFKA, missing
+        assert ran.code == ExitCode.KAFKA, missing
         assert missing.name in ran.err
         assert f"grant this user {missing.operation.name}" in ran.err
     secure_kafka.allow_only(sending)
@@ -302,11 +302,11 @@ def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: 
     for missing in rights[:4]:
         secure_kafka.allow_only([grant for grant in rights if grant != missing])
         ran = _run(secure_kafka, secure_pipeline, *flags)
-        assert ran.code == Exit.KAFKA, (missing, ran.err)
+        assert ran.code == ExitCode.KAFKA, (missing, ran.err)
         assert missing.name in ran.err
     secure_kafka.allow_only(rights)
     ran = _run(secure_kafka, secure_pipeline, *flags)
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     said = json.loads(ran.out)
     assert said["proof"]["ok"]
     assert (said["enriched"], said["dead_letters"]) == (30, 1)
@@ -314,7 +314,7 @@ def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: 
     file = tmp_path / "a.ndjson"
     file.write_bytes(event(1))
     ran = _run(secure_kafka, secure_pipeline, *flags, "--from-file", str(file))
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     assert "--received-at TIME does" in ran.err
     topics = [*said["outputs"].values(), *json.loads(ran.out)["outputs"].values()]
     delete_topics(secure_pipeline.servers, [PLANS_TOPIC, *topics])

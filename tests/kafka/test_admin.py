@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import KafkaError
 
+from pipeline.errors import TransportError
 from pipeline.kafka import Admin
-from pipeline.ports import TopicSpec, TransportError
+from pipeline.ports import TopicSpec
 from tests.kafka.mock_cluster import Api, MockCluster
 
 pytestmark = pytest.mark.kafka

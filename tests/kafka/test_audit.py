@@ -11,9 +11,10 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.cli.audit import run_audit
+from pipeline.core.headers import TrackHeader
 from pipeline.core.time_window import EVER, Window
 from pipeline.core.timestamps import DAY
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.reconcile.audit import AuditOptions, AuditResult
 from pipeline.settings.model import Settings, load_settings
 from tests.brokers import (
@@ -110,7 +111,7 @@ def test_what_a_worker_wrote(worked: Pipeline) -> None:
     sums = [total[name] for name in ("sent", "delivered", "held_back", "difference")]
     assert sums == ["1999.00", "999.50", "999.50", "0.00"]
     shown = _command(worked, "--money")
-    assert shown.code == Exit.OK
+    assert shown.code == ExitCode.OK
     assert "It adds up: each of 400 events has exactly its outcome" in shown.out.decode()
     assert "999.50" in shown.out.decode()
     assert "reading the outputs: 100 %" in shown.err
@@ -127,9 +128,9 @@ def test_doubled(worked: Pipeline) -> None:
     sale = next(each for each in stored if b"19.99" in (each.value or b""))
     produce(worked.servers, worked.names.enriched, [_again(sale)])
     ran = _command(worked, "--money")
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     out = ran.out.decode()
-    assert dict(sale.headers)["track.source"].decode() in out  # type: ignore[union-attr]
+    assert dict(sale.headers)[TrackHeader.SOURCE].decode() in out  # type: ignore[union-attr]
     assert "-19.99" in out
     assert "It does not add up: 1 doubled, money that is not accounted for" in out
 
@@ -145,10 +146,10 @@ def test_doubled(worked: Pipeline) -> None:
 def test_spoilt(worked: Pipeline, change: Any, kind: str) -> None:
     """The same topic but for one thing: that one is found and named."""
     stored = read_topic(worked.servers, worked.names.enriched)
-    source = dict(stored[0].headers)["track.source"]
+    source = dict(stored[0].headers)[TrackHeader.SOURCE]
     name = _rewritten(worked, change)
     ran = _command(worked, "--json", "--enriched-topic", name)
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     document = json.loads(ran.out)
     assert document[kind] >= 1
     assert sum(document[other] for other in ("lost", "doubled", "invented", "different")) == (
@@ -189,7 +190,7 @@ def test_open_transaction_that_nobody_ends(worked: Pipeline) -> None:
     stored = read_topic(worked.servers, worked.names.enriched)
     producer = _in_transaction(worked, stored[:1])
     ran = _command(worked, startup_timeout_s="1", transaction_timeout_ms="1000")
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     words = [line for line in ran.err.splitlines() if "is a transaction still open?" in line]
     assert len(words) == 2
     assert "does not go on" in words[0]
@@ -264,7 +265,7 @@ def test_identify(pipeline: Pipeline) -> None:
 def test_other_rules(worked: Pipeline) -> None:
     """Audited under other settings, outputs are checked for presence, and that is said."""
     ran = _command(worked, default_currency="CHF")
-    assert ran.code == Exit.OK
+    assert ran.code == ExitCode.OK
     assert "400 outputs under another contract" in ran.out.decode()
 
 
@@ -279,7 +280,7 @@ def test_windows(worked: Pipeline) -> None:
     assert _audit(worked, Window(RECENT + 60, RECENT + 120)).doubled == 1
     assert _audit(worked, Window(RECENT + 999_999_999)).records == 0
     flags = ("--from", "2h", "--to", "2h")
-    assert _command(worked, *flags).code == Exit.USAGE
+    assert _command(worked, *flags).code == ExitCode.USAGE
     assert (
         json.loads(_command(worked, "--json", "--from", "-3d", "--to", "latest").out)["records"]
         == 300
@@ -330,15 +331,15 @@ def test_retention(worked: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
-        (("--raw-topic", "no.such.topic"), Exit.KAFKA, "no.such.topic"),
-        (("--enriched-topic", "no.such.topic"), Exit.KAFKA, "no.such.topic"),
-        (("--group", "nobody"), Exit.USAGE, "nobody has committed no offsets"),
-        (("--from", "yesterday"), Exit.USAGE, "'yesterday' is no time after 1970, such as"),
-        (("--from", "latest"), Exit.USAGE, "earliest is no bound"),
-        (("--spill-dir", "no/such/folder"), Exit.USAGE, "no/such/folder"),
+        (("--raw-topic", "no.such.topic"), ExitCode.KAFKA, "no.such.topic"),
+        (("--enriched-topic", "no.such.topic"), ExitCode.KAFKA, "no.such.topic"),
+        (("--group", "nobody"), ExitCode.USAGE, "nobody has committed no offsets"),
+        (("--from", "yesterday"), ExitCode.USAGE, "'yesterday' is no time after 1970, such as"),
+        (("--from", "latest"), ExitCode.USAGE, "earliest for no limit"),
+        (("--spill-dir", "no/such/folder"), ExitCode.USAGE, "no/such/folder"),
     ],
 )
-def test_bad_input(pipeline: Pipeline, flags: tuple[str, ...], code: Exit, said: str) -> None:
+def test_bad_input(pipeline: Pipeline, flags: tuple[str, ...], code: ExitCode, said: str) -> None:
     """A sentence that names what is wrong."""
     ran = _command(pipeline, *flags)
     assert ran.code == code
@@ -353,7 +354,7 @@ def test_topic_created_anew(worked: Pipeline) -> None:
     group = unique("group")
     _commit(worked, group, TopicPartition(other, 0, 50))
     ran = _command(worked, "--raw-topic", other, "--group", group)
-    assert ran.code == Exit.DATA_LOSS
+    assert ran.code == ExitCode.DATA_LOSS
     assert "deleted and created again" in ran.err
 
 

@@ -9,9 +9,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from pipeline.demo.local_kafka.broker import LocalKafka
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode, TransportError
 from pipeline.kafka import Admin, Publisher, read_committed
-from pipeline.ports import TransportError
 from tests.brokers import RECENT, Sent, delete_topics, produce, unique
 from tests.hostile import EVENT
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
@@ -51,12 +50,12 @@ def test_a_deleted_output_topic_stays_deleted(creating: Pipeline, role: str, del
     creating.wait_until_done()
     delete_topics(creating.servers, [topic])
     produce(creating.servers, creating.names.raw, [record] * 6)
-    assert worker.wait(PATIENCE_S) == Exit.KAFKA
+    assert worker.wait(PATIENCE_S) == ExitCode.KAFKA
     said = creating.text().splitlines()[-1]
     assert f"topic {topic}: the topic does not exist" in said
     for command in ("check", "run"):
         ran = creating.run(command)
-        assert ran.code == Exit.KAFKA
+        assert ran.code == ExitCode.KAFKA
         assert f"topics do not exist: {topic}" in ran.err
     assert not _exists(creating.servers, topic)
     assert f"create  {topic}" in creating.run("topics", "create", "--dry-run").out.decode()
@@ -92,5 +91,5 @@ def test_asking_for_a_topic_does_not_create_it(
 def test_no_setting_allows_it(creating: Pipeline, table: str) -> None:
     """The property is refused, as all are that a guarantee depends on."""
     ran = creating.run("check", env={f"TRACK_{table.upper()}_ALLOW_AUTO_CREATE_TOPICS": "true"})
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "allow.auto.create.topics: can't be set" in ran.err

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.call_timeout import BoundedCalls
-from pipeline.ports import OutcomeUnknownError
 
 
 def test_a_call_that_returns() -> None:

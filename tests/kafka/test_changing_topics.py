@@ -10,8 +10,9 @@ from typing import Final
 import pytest
 from confluent_kafka import Producer
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.brokers import (
     RECENT,
     Sent,
@@ -64,7 +65,7 @@ def test_partitions_added(pipeline: Pipeline, outputs_too: bool) -> None:  # noq
     assert _users(pipeline) == [*range(30), *range(300, 320), *range(400, 420)]
     if outputs_too:
         places = {
-            (dict(each.headers)["track.source"] or b"").split(b"/")[1]: each.partition
+            (dict(each.headers)[TrackHeader.SOURCE] or b"").split(b"/")[1]: each.partition
             for each in read_topic(servers, names.enriched)
         }
         assert places == {b"0": 0, b"3": 3, b"4": 4}
@@ -82,13 +83,13 @@ def test_raw_topic_created_anew(pipeline: Pipeline, more_than_before: bool) -> N
     create_topics(servers, names.raw, partitions=3)
     produce(servers, names.raw, _events(range(100, 180 if more_than_before else 110)))
     worker.send_signal(signal.SIGCONT)
-    assert worker.wait(PATIENCE_S) == Exit.DATA_LOSS
+    assert worker.wait(PATIENCE_S) == ExitCode.DATA_LOSS
     said = pipeline.text().splitlines()[-1]
     assert f"topic {names.raw}" in said or f"{names.raw}/0" in said
     # Kafka deletes the group's offsets together with the topic, at some time.
     assert "--reset-offsets" in said or "--initial-offset" in said
     again = pipeline.start("w1", **SEES_CHANGES)
-    assert again.wait(PATIENCE_S) == Exit.DATA_LOSS, "a restart must not go on silently either"
+    assert again.wait(PATIENCE_S) == ExitCode.DATA_LOSS, "a restart must not go on silently either"
 
 
 def test_gaps_of_compaction(pipeline: Pipeline) -> None:

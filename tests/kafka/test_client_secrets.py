@@ -13,10 +13,10 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError
 
+from pipeline.errors import RefusedError
 from pipeline.kafka.clients import make_consumer
 from pipeline.kafka.errors import Causes, reason
 from pipeline.kafka.session_config import BatchLimits, SessionConfig
-from pipeline.ports import RefusedError
 from pipeline.settings.client_properties import is_secret
 from pipeline.settings.sources import ENDS_IN_FILE
 from tests.unit.cli.test_settings import SECRETS

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from pipeline.demo.local_kafka.broker import LocalKafka
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.brokers import RECENT, Sent, produce, read_topic, unique
 from tests.hostile import EVENT
 from tests.kafka.worker_process import Pipeline, terminate
@@ -43,7 +43,7 @@ def brokers(tmp_path: Path) -> Brokers:
 
 def _says(pipeline: Pipeline, command: str, env: dict[str, str]) -> str:
     ran = pipeline.run(command, env={**QUICK, **env})
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     first, last = ran.err.splitlines()[0], ran.err.splitlines()[-1]
     if command == "run":
         first = next(
@@ -71,7 +71,7 @@ def test_no_transaction_coordinator(brokers: Brokers) -> None:
     """It is asked for only where there are transactions."""
     with brokers(NO_TRANSACTIONS) as pipeline:
         without = pipeline.run("check", env={"TRACK_DELIVERY": "at-least-once"})
-        assert without.code == Exit.OK
+        assert without.code == ExitCode.OK
         for command in ("check", "run"):
             said = _says(pipeline, command, {})
             assert said.startswith("the transaction coordinator is not available within 3 s: ")
@@ -95,7 +95,7 @@ def test_a_check_beside_a_live_worker(pipeline: Pipeline) -> None:
     produce(pipeline.servers, pipeline.names.raw, [record])
     pipeline.wait_until_done()
     for _ in range(3):
-        assert pipeline.run("check", env={"TRACK_INSTANCE_ID": "w1"}).code == Exit.OK
+        assert pipeline.run("check", env={"TRACK_INSTANCE_ID": "w1"}).code == ExitCode.OK
         produce(pipeline.servers, pipeline.names.raw, [record])
         pipeline.wait_until_done()
     assert worker.poll() is None
@@ -121,7 +121,7 @@ def test_time_outs_beyond_the_brokers_limits(
     env = {f"TRACK_{variable}": value, "TRACK_CONSUMER_MAX_POLL_INTERVAL_MS": "2000000"}
     for command in ("check", "run") if says else ("check",):
         ran = pipeline.run(command, env=env)
-        assert ran.code == (Exit.KAFKA if says else Exit.OK)
+        assert ran.code == (ExitCode.KAFKA if says else ExitCode.OK)
         assert says in ran.err
 
 
@@ -129,5 +129,5 @@ def test_a_transaction_longer_than_the_broker_allows(brokers: Brokers) -> None:
     """The broker's limit and ours are named."""
     with brokers({"transaction.max.timeout.ms": "30000"}) as pipeline:
         ran = pipeline.run("check")
-        assert ran.code == Exit.KAFKA
+        assert ran.code == ExitCode.KAFKA
         assert "transaction_timeout_ms is 60000, and the brokers' transaction.max." in ran.err

@@ -14,7 +14,7 @@ from pipeline.dlq.ledger import Action, Entry, Ledger
 from pipeline.dlq.ledger_session import DeskOpener
 from pipeline.dlq.redrive import LETTERS, Deed, Redriver
 from pipeline.dlq.targets import Place, place
-from pipeline.ports import FencedError, OutcomeUnknownError, RecordRefusedError
+from pipeline.errors import FencedError, OutcomeUnknownError, RecordRefusedError
 from pipeline.settings.model import load_settings
 from pipeline.topics import CreateOptions, ledger_spec
 from tests.brokers import read_topic, set_topic_config

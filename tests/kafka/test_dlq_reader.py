@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from pipeline.core.record import Record
 from pipeline.dlq.export import read_letters
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.files.lines import open_input
 from tests.brokers import RECENT, Sent, produce, read_topic
 from tests.kafka.worker_process import Pipeline, terminate
@@ -97,7 +97,7 @@ def test_filters(refused: Pipeline, filters: tuple[str, ...], offsets: list[int]
 def test_check(refused: Pipeline) -> None:
     """Nothing passes under the same rules; with other ones, or repaired, some do."""
     ran = _dlq(refused, "check", "--json")
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     report = json.loads(ran.out)
     assert (report["letters"], report["passing"], report["failing"]) == (4, 0, 4)
     fixed = _dlq(
@@ -146,7 +146,7 @@ def test_show_newest(refused: Pipeline) -> None:
     assert newest["place"] == "0/3"
     several = _documents(_dlq(refused, "show", "--json", "-n", "3"))
     assert [each["place"] for each in several] == ["0/1", "0/2", "0/3"]
-    assert _dlq(refused, "show", "0/99").code == Exit.DIFFERENCE
+    assert _dlq(refused, "show", "0/99").code == ExitCode.DIFFERENCE
 
 
 def test_export(refused: Pipeline, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_export(refused: Pipeline, tmp_path: Path) -> None:
         for n, each in enumerate(stored)
     ]
     again = _dlq(refused, "export", "--output", path)
-    assert again.code == Exit.USAGE
+    assert again.code == ExitCode.USAGE
     assert "letters.ndjson: exists already" in again.err
     again = _dlq(refused, "export", "--reveal", "--output", path, "--overwrite")
     assert (again.code, again.out) == (0, b"")
@@ -182,19 +182,23 @@ def test_export_is_masked(refused: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("list", "--topic", "none"), Exit.KAFKA, "topic none does not exist"),
-        (("list", "--since", "soon"), Exit.USAGE, "is no time"),
-        (("list", "--since", "1h", "--until", "2h"), Exit.USAGE, "--since must be earlier"),
-        (("list", "--source", "a/b"), Exit.USAGE, "are numbers"),
-        (("list", "--detail-regex", "("), Exit.USAGE, "no regular expression"),
-        (("list", "--offsets", "1"), Exit.USAGE, "PARTITION:FIRST-LAST"),
-        (("redrive", "--offsets", "0:5-2"), Exit.USAGE, "the first offset is behind the last one"),
-        (("list", "--offsets", "0:1-2", "--offsets", "0:5-6"), Exit.USAGE, "named once only"),
-        (("list", "--offsets", "9:0-"), Exit.USAGE, "but no 9"),
-        (("check", "--transform", "none.py"), Exit.USAGE, "none.py: No such file"),
-        (("check", "--set", "currency=EUR"), Exit.USAGE, "no JSON Pointer"),
-        (("show", "a/b/c"), Exit.USAGE, "are numbers"),
-        (("show", "--raw", "-n", "2"), Exit.USAGE, "--raw writes one letter"),
+        (("list", "--topic", "none"), ExitCode.KAFKA, "topic none does not exist"),
+        (("list", "--since", "soon"), ExitCode.USAGE, "is no time"),
+        (("list", "--since", "1h", "--until", "2h"), ExitCode.USAGE, "--since must be earlier"),
+        (("list", "--source", "a/b"), ExitCode.USAGE, "are numbers"),
+        (("list", "--detail-regex", "("), ExitCode.USAGE, "no regular expression"),
+        (("list", "--offsets", "1"), ExitCode.USAGE, "PARTITION:FIRST-LAST"),
+        (
+            ("redrive", "--offsets", "0:5-2"),
+            ExitCode.USAGE,
+            "the first offset is behind the last one",
+        ),
+        (("list", "--offsets", "0:1-2", "--offsets", "0:5-6"), ExitCode.USAGE, "named once only"),
+        (("list", "--offsets", "9:0-"), ExitCode.USAGE, "but no 9"),
+        (("check", "--transform", "none.py"), ExitCode.USAGE, "none.py: No such file"),
+        (("check", "--set", "currency=EUR"), ExitCode.USAGE, "no JSON Pointer"),
+        (("show", "a/b/c"), ExitCode.USAGE, "are numbers"),
+        (("show", "--raw", "-n", "2"), ExitCode.USAGE, "--raw writes one letter"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

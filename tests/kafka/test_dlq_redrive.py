@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import pytest
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.identity import whoami
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic, set_topic_config
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
@@ -63,7 +64,7 @@ def _documents(ran: Ran) -> list[dict[str, Any]]:
 
 
 def _sources(records: Iterable[Stored]) -> Counter[bytes | None]:
-    return Counter(dict(each.headers).get("track.source") for each in records)
+    return Counter(dict(each.headers).get(TrackHeader.SOURCE) for each in records)
 
 
 def _enriched(pipeline: Pipeline) -> list[Stored]:
@@ -85,9 +86,9 @@ def test_as_the_worker_would_have(refused: Pipeline) -> None:
         headers = dict(each.headers)
         assert headers["own"] == b"1"
         assert "traceparent" not in headers
-        assert (headers["track.redrive"] or b"").startswith(b"redrive-")
+        assert (headers[TrackHeader.REDRIVE] or b"").startswith(b"redrive-")
         assert (
-            headers["track.redrive.letter"]
+            headers[TrackHeader.REDRIVE_DEAD_LETTER]
             == f"{refused.names.dead_letter}/{each.partition}/0".encode()
         )
         assert each.timestamp == RECENT + each.partition
@@ -112,7 +113,7 @@ def test_never_twice(refused: Pipeline) -> None:
 def test_other_rules_than_the_live_ones(refused: Pipeline) -> None:
     """A fix must be deployed before its letters are redriven."""
     ran = _redrive(refused)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "deploy the same version and settings first" in ran.err
     assert "Given here: rules.revenue_invalid (TRACK_RULES__REVENUE_INVALID)" in ran.err
     assert _enriched(refused) == []
@@ -126,14 +127,14 @@ def test_settings_that_are_forgotten(pipeline: Pipeline) -> None:
     assert terminate(worker) == 0
     assert pipeline.run("topics", "create", "--ledger").code == 0
     ran = pipeline.run("dlq", "redrive")
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "No setting of the rules is given here: is --config missing?" in ran.err
 
 
 def test_letters_that_fail_again(refused: Pipeline) -> None:
     """They are counted and stay; reinserted, they are new letters with one attempt more."""
     ran = refused.run("dlq", "redrive", "--json", "--execute", "--reinsert-failing")
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     plan, done = _documents(ran)
     assert plan["not_sent"] == {"still fails: revenue_invalid": 3}
     assert done["done"] == 3
@@ -147,7 +148,7 @@ def test_reinserted_as_it_was(refused: Pipeline) -> None:
     """A repair that did not help leaves no trace in the new letter."""
     before = _documents(refused.run("dlq", "list", "--json", "--reveal"))
     flags = ("--reinsert-failing", "--set", "/properties/revenue=worse")
-    assert refused.run("dlq", "redrive", "--execute", *flags).code == Exit.DIFFERENCE
+    assert refused.run("dlq", "redrive", "--execute", *flags).code == ExitCode.DIFFERENCE
     after = _documents(refused.run("dlq", "list", "--json", "--reveal"))
     assert [each["value"] for each in after] == [each["value"] for each in before]
     assert [each["attempt"] for each in after] == [2, 2, 2]
@@ -171,15 +172,15 @@ def test_marking_without_a_filter(refused: Pipeline, command: str) -> None:
     """A filter that was forgotten, or that means too many letters, marks none."""
     marking = ("dlq", command, "--because", "x", "--execute")
     ran = refused.run(*marking)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "by a filter such as --reason" in ran.err
-    assert refused.run(*marking, "--limit", "9").code == Exit.USAGE
+    assert refused.run(*marking, "--limit", "9").code == ExitCode.USAGE
     discard = ("dlq", "discard", "--because", "x", "--execute", "--everything")
     if command == "restore":
         assert refused.run(*discard).code == 0
     before = refused.run("dlq", "list").out
     ran = refused.run(*marking, "--everything", "--max", "2")
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert f"3 letters would be {command.removesuffix('e')}ed, more than 2: say --max 3" in ran.err
     assert refused.run("dlq", "list").out == before
 
@@ -217,14 +218,14 @@ def test_restore_of_one_discard(refused: Pipeline) -> None:
     places = [line.split()[0] for line in refused.run("dlq", "list").out.decode().splitlines()]
     assert sorted(places) == ["1/0", "2/0"]
     ran = refused.run("dlq", "restore", "--id", "discard-none")
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "lists no discard discard-none" in ran.err
 
 
 def test_more_than_was_said(refused: Pipeline) -> None:
     """More letters than --max are not sent."""
     ran = _redrive(refused, "--force", "--max", "2")
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "say --max 3" in ran.err
     assert _enriched(refused) == []
 
@@ -240,7 +241,7 @@ def test_refused_by_the_broker(refused: Pipeline) -> None:
     assert terminate(worker) == 0
     set_topic_config(refused.servers, names.enriched, "max.message.bytes", "3000")
     ran = _redrive(refused, "--force")
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     done = _documents(ran)[-1]
     assert (done["done"], sum(done["refused"].values())) == (3, 1)
     assert len(_enriched(refused)) == 3
@@ -249,7 +250,7 @@ def test_refused_by_the_broker(refused: Pipeline) -> None:
 def test_through_the_raw_topic(refused: Pipeline) -> None:
     """Refused while the worker takes origins for forgeries; else the worker enriches them."""
     ran = _redrive(refused, "--force", "--to", "raw")
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "accept_origin_headers" in ran.err
     lenient = {"accept_origin_headers": "true", "rules__revenue_invalid": "warn"}
     worker = refused.start(**lenient)
@@ -271,7 +272,7 @@ def test_export_and_import(refused: Pipeline, tmp_path: Path) -> None:
     path = tmp_path / "letters.ndjson"
     path.write_bytes(masked.out)
     ran = refused.run("dlq", "import", path)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "export with --reveal" in ran.err
     revealed = refused.run("dlq", "export", "--reveal").out
     path.write_bytes(revealed.replace(b'"revenue":"x"', b'"revenue":7.50'))
@@ -340,7 +341,7 @@ def test_interrupted(pipeline: Pipeline) -> None:
     desk = _start(pipeline, "--rate", "300")
     pipeline.wait_for(lambda: bool(_enriched(pipeline)), "the first transaction")
     desk.send_signal(signal.SIGINT)
-    assert desk.wait(PATIENCE_S) == Exit.INTERRUPTED
+    assert desk.wait(PATIENCE_S) == ExitCode.INTERRUPTED
     done = json.loads(pipeline.text("command-1").splitlines()[-1])
     assert done["stopped"]
     assert 0 < done["done"] == len(_enriched(pipeline)) < MANY
@@ -355,7 +356,7 @@ def test_two_desks(pipeline: Pipeline) -> None:
     older = _start(pipeline, "--rate", "25")
     pipeline.wait_for(lambda: bool(_enriched(pipeline)), "the first desk's first transaction")
     newer = _start(pipeline)
-    assert older.wait(PATIENCE_S) == Exit.FENCED
+    assert older.wait(PATIENCE_S) == ExitCode.FENCED
     assert newer.wait(PATIENCE_S) == 0
     _exactly_once(pipeline)
     topic = pipeline.names.dead_letter

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.topics import CreateOptions, ledger_spec
 from tests.brokers import RECENT, Sent, Stored, create_topics, produce, read_topic, set_topic_config
 from tests.kafka.worker_process import Pipeline, terminate
@@ -62,7 +62,7 @@ def test_without_a_ledger(pipeline: Pipeline) -> None:
     """Reading works without the ledger; writing says how to create it."""
     assert pipeline.run("dlq", "list").code == 0
     ran = pipeline.run("dlq", "redrive")
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     said = shlex.split(ran.err.partition("create it: track-pipeline ")[2])
     assert pipeline.run(*said).code == 0
     assert pipeline.run("dlq", "redrive").code == 0
@@ -71,7 +71,7 @@ def test_without_a_ledger(pipeline: Pipeline) -> None:
 def test_to_itself(with_ledger: Pipeline) -> None:
     """Letters are not sent to where they are read from."""
     ran = with_ledger.run("dlq", "redrive", "--topic", with_ledger.names.enriched)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "is where letters would be sent to" in ran.err
 
 
@@ -82,7 +82,7 @@ def test_ledger_that_forgets(with_ledger: Pipeline, setting: str) -> None:
     ledger = f"{with_ledger.names.dead_letter}.ledger"
     set_topic_config(with_ledger.servers, ledger, setting, "1000")
     ran = _redrive(with_ledger, "--execute")
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     assert f"{ledger}: {setting} is 1000" in ran.err
     assert _enriched(with_ledger) == []
 
@@ -91,7 +91,7 @@ def test_raw_without_a_worker(with_ledger: Pipeline) -> None:
     """To the raw topic nothing goes while nobody knows whether origins are believed there."""
     _write_letter(with_ledger)
     ran = _redrive(with_ledger, "--to", "raw", "--execute", "--force")
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "name the worker's group with --group" in ran.err
     assert read_topic(with_ledger.servers, with_ledger.names.raw) == []
     assert "its rules are not known" in _plan(_redrive(with_ledger))["note"]
@@ -104,18 +104,18 @@ def test_letters_of_a_replay(with_ledger: Pipeline) -> None:
     assert plan["not_sent"] == {"of replay r1, which --replay names": 1}
     flags = ("--replay", "r1", "--execute")
     ran = _redrive(with_ledger, *flags)
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     assert f"topics do not exist: {with_ledger.names.enriched}.replay.r1" in ran.err
     ran = _redrive(with_ledger, *flags, "--to", "raw")
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     output = f"{with_ledger.names.enriched}.replay.r1"
     create_topics(with_ledger.servers, output, partitions=3)
     assert _redrive(with_ledger, *flags).code == 0
     assert _enriched(with_ledger) == []
     (event,) = _enriched(with_ledger, ".replay.r1")
     headers = dict(event.headers)
-    assert headers["track.replay"] == b"r1"
-    assert headers["track.source"] == f"{with_ledger.names.raw}/2/5".encode()
+    assert headers[TrackHeader.REPLAY] == b"r1"
+    assert headers[TrackHeader.SOURCE] == f"{with_ledger.names.raw}/2/5".encode()
 
 
 def test_reinserted_letter_of_a_replay(with_ledger: Pipeline) -> None:
@@ -123,11 +123,11 @@ def test_reinserted_letter_of_a_replay(with_ledger: Pipeline) -> None:
     _write_letter(with_ledger, replay="r1")
     create_topics(with_ledger.servers, f"{with_ledger.names.enriched}.replay.r1", partitions=3)
     flags = ("--replay", "r1", "--reinsert-failing", "--execute")
-    assert _redrive(with_ledger, *flags, env={}).code == Exit.DIFFERENCE
+    assert _redrive(with_ledger, *flags, env={}).code == ExitCode.DIFFERENCE
     letters = read_topic(with_ledger.servers, with_ledger.names.dead_letter)
     said = [dict(each.headers) for each in letters]
-    assert [each[Header.REPLAY] for each in said] == [b"r1", b"r1"]
-    assert [each[Header.ATTEMPT] for each in said] == [b"1", b"2"]
+    assert [each[DlqHeader.REPLAY] for each in said] == [b"r1", b"r1"]
+    assert [each[DlqHeader.ATTEMPT] for each in said] == [b"1", b"2"]
 
 
 def test_reinserted_ones_count(with_ledger: Pipeline) -> None:
@@ -135,7 +135,7 @@ def test_reinserted_ones_count(with_ledger: Pipeline) -> None:
     for _ in range(2):
         _write_letter(with_ledger)
     ran = _redrive(with_ledger, "--reinsert-failing", "--max", "1", "--execute", env={})
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "say --max 2" in ran.err
 
 
@@ -145,7 +145,7 @@ def test_second_letter_of_an_event(with_ledger: Pipeline) -> None:
         _write_letter(with_ledger)
     again = "already sent by another letter of the event"
     ran = _redrive(with_ledger, "--execute")
-    assert (ran.code, _plan(ran)["not_sent"]) == (Exit.DIFFERENCE, {again: 1})
+    assert (ran.code, _plan(ran)["not_sent"]) == (ExitCode.DIFFERENCE, {again: 1})
     assert _plan(_redrive(with_ledger))["not_sent"] == {again: 1}
     assert len(_enriched(with_ledger)) == 1
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.record import Headers
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.replay.plan import PLANS_TOPIC
 from pipeline.topics import CreateOptions, ledger_spec
 from tests.brokers import RECENT, Sent, create_topics, produce, read_topic
@@ -65,7 +65,7 @@ def test_not_where_our_events_go(pipeline: Pipeline, source: str, to: str) -> No
     raw, enriched = pipeline.names.raw, pipeline.names.enriched
     before = [read_topic(pipeline.servers, topic) for topic in (raw, enriched)]
     ran = _redrive(pipeline, *flags)
-    assert ran.code == Exit.DIFFERENCE, ran.err
+    assert ran.code == ExitCode.DIFFERENCE, ran.err
     why = f"of topic {source}, not {raw}: --to source sends it back"
     assert _documents(ran)[0]["not_sent"] == {why: 1}
     assert [read_topic(pipeline.servers, topic) for topic in (raw, enriched)] == before
@@ -80,7 +80,7 @@ def test_back_as_it_was(pipeline: Pipeline, source: str) -> None:
     assert (back.value, back.key, back.timestamp, back.partition) == (VALUE, b"k", RECENT, 4)
     assert list(back.headers) == list(OWN)
     # What was dealt with is left out, so that there is nothing left that names a topic.
-    assert _redrive(pipeline, "--to", "source").code == Exit.USAGE
+    assert _redrive(pipeline, "--to", "source").code == ExitCode.USAGE
     assert len(read_topic(pipeline.servers, source)) == 1
     (run,) = _documents(pipeline.run("dlq", "history", "--json"))
     assert (run["action"], run["target"]) == ("redriven", source)
@@ -100,10 +100,10 @@ def test_several_topics(pipeline: Pipeline, source: str) -> None:
     """One at a time; a topic that does not exist, and our own letters, are told."""
     _refuse(pipeline, _connect(source, 0, 1), _connect("gone", 0, 1), OWN)
     ran = _redrive(pipeline, "--to", "source")
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert f"of several topics (gone, {source}): choose one with --source" in ran.err
     ran = _redrive(pipeline, "--to", "source", "--source", "gone")
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     assert "topics do not exist: gone" in ran.err
     assert _redrive(pipeline, "--to", "source", "--source", source).code == 0
     assert len(read_topic(pipeline.servers, source)) == 1
@@ -117,7 +117,7 @@ def test_back_to_a_topic_that_has_another_role(pipeline: Pipeline, source: str) 
         _refuse(pipeline, _connect(topic, 0, number))
     for topic in topics:
         ran = _redrive(pipeline, "--to", "source", "--source", topic)
-        assert ran.code == Exit.USAGE, topic
+        assert ran.code == ExitCode.USAGE, topic
         assert f"they say that they are of {topic}, " in ran.err
 
 
@@ -126,6 +126,6 @@ def test_back_to_the_raw_topic(pipeline: Pipeline, source: str) -> None:
     del source
     _refuse(pipeline, _connect(pipeline.names.raw, 0, 1))
     ran = _redrive(pipeline, "--to", "source")
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "use --to raw, or --to enriched" in ran.err
     assert _redrive(pipeline, "--to", "source", "--topic", pipeline.names.raw).code != 0

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.dlq import parallel_summary as counting
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.brokers import RECENT, Sent, produce
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 from tests.unit.cli.program import Ran
@@ -146,7 +146,7 @@ def test_process_that_is_killed(refused: Pipeline, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(counting, "processors", lambda: 3)
     monkeypatch.setattr(counting, "count_part", os._exit)
     ran = _dlq(refused, "summary")
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     assert "was killed: is there memory enough?" in ran.err
     assert ran.out == b""
 
@@ -206,7 +206,7 @@ def test_why_as_text(refused: Pipeline) -> None:
     assert "analytics-android 4.2.0" in out
     commands = [line.partition(": ")[2] for line in out.splitlines()[-2:]]
     assert b"revenue_invalid" in _run_again(refused, commands[0]).out
-    assert _run_again(refused, commands[1]).code == Exit.DIFFERENCE
+    assert _run_again(refused, commands[1]).code == ExitCode.DIFFERENCE
 
 
 def test_why_among_events_of_one_library(refused: Pipeline) -> None:
@@ -249,5 +249,5 @@ def test_letters_that_are_done_are_left_out(refused: Pipeline) -> None:
 def test_wrong_use(refused: Pipeline, arguments: tuple[str, ...], said: str) -> None:
     """Wrong use is one sentence and its exit code."""
     ran = _dlq(refused, *arguments)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert said in ran.err

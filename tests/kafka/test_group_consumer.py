@@ -16,11 +16,12 @@ from confluent_kafka import KafkaError, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.errors import Causes
 from pipeline.kafka.group_consumer import Collector
 from pipeline.kafka.session_config import BatchLimits
 from pipeline.kafka.start_offsets import Start
-from pipeline.ports import Batch, OutcomeUnknownError
+from pipeline.ports import Batch
 
 TOPIC: Final = "raw"
 PARTITIONS: Final = range(4)

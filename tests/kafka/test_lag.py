@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.kafka.end_offsets import EndOffsets
 from pipeline.kafka.session import KafkaSession
@@ -61,7 +61,7 @@ def _next(session: KafkaSession) -> Batch:
 
 def _commit(session: KafkaSession, batch: Batch) -> None:
     session.begin()
-    session.commit(batch.positions, NOTE, Tally())
+    session.commit(batch.positions, NOTE, OutcomeCounts())
 
 
 @pytest.mark.kafka

@@ -15,7 +15,8 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.demo.local_kafka import broker as local_kafka
-from pipeline.demo.local_kafka.broker import LocalKafka, LocalKafkaError
+from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.errors import LocalKafkaError
 from tests.brokers import Sent, create_topics, no_broker, produce, read_topic, unique
 
 pytestmark = pytest.mark.kafka

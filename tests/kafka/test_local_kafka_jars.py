@@ -15,8 +15,9 @@ import pytest
 
 from pipeline.demo.local_kafka import files as local_kafka_files
 from pipeline.demo.local_kafka import jars as local_kafka_jars
-from pipeline.demo.local_kafka.broker import LocalKafka, LocalKafkaError
+from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.demo.local_kafka.jars import JarsError, find_runtime
+from pipeline.errors import LocalKafkaError
 
 _JARS: Final = {"one-1.0.jar": b"1" * 1_500_000, "two-2.0.jar": b"2" * 300_000}
 _ALTERNATIVES: Final = "or use `docker compose up`, or your own broker with --bootstrap-servers"

@@ -10,9 +10,10 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from pipeline.core.record import Role
 from pipeline.dlq.ledger_topic import LedgerTopic
+from pipeline.errors import RefusedError, TransportError
 from pipeline.kafka import Admin, RangeReader, read_committed
 from pipeline.kafka.start_offsets import StartPositions
-from pipeline.ports import RefusedError, TopicFacts, TransportError
+from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import session_config
 from tests.kafka.mock_cluster import MockCluster

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from pipeline.core.record import INVALID_HEADERS
+from pipeline.errors import TransportError
 from pipeline.kafka import wait_notices as waiting
 from pipeline.kafka.errors import Causes
 from pipeline.kafka.reader import arriving, to_record
-from pipeline.ports import TransportError
 
 
 class Message:

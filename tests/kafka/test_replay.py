@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import pytest
 
-from pipeline.core.origin import ORIGIN
+from pipeline.core.headers import TrackHeader
 from pipeline.core.timestamps import format_time
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
 from pipeline.topics import NO_TIME_LIMIT
 from tests.brokers import (
@@ -52,7 +52,7 @@ def _executed(pipeline: Pipeline, *options: str, number: int = 1) -> dict[str, A
     """A replay in a process of its own, as the command of this number; what it said in the end."""
     process = pipeline.start_command("replay", "--json", *options)
     name = f"command-{number}"
-    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text(name)
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text(name)
     said = [line for line in pipeline.text(name).splitlines() if line.startswith('{"id"')]
     return dict(json.loads(said[-1]))
 
@@ -98,11 +98,11 @@ def test_times_that_are_none(pipeline: Pipeline, tmp_path: Path) -> None:
     set_topic_config(pipeline.servers, raw, limit, NO_TIME_LIMIT)
     _send(pipeline, {"one": microseconds, "two": RECENT, "three": microseconds})
     ran = _plan(pipeline)
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     assert ran.out.decode().splitlines()[2].split()[-2:] == ["-", "-"]
     (part, *_) = json.loads(_plan(pipeline, "--json").out)["partitions"]
     assert (part["first"], part["last"]) == (None, None)
-    assert _plan(pipeline, "--dry-run").code == Exit.OK
+    assert _plan(pipeline, "--dry-run").code == ExitCode.OK
     said = _executed(pipeline, "--execute")
     assert (said["enriched"], said["proof"]["ok"]) == (3, True)
     place = {"topic": "old", "partition": 0, "offset": 1, "timestamp": microseconds}
@@ -118,7 +118,7 @@ def test_plan_writes_nothing(pipeline: Pipeline) -> None:
     """Without --execute there are no topics, no offsets and no plan after it."""
     _send(pipeline, {"one": RECENT})
     ran = _plan(pipeline, "--json")
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     plan = json.loads(ran.out)
     assert [part["offsets"] for part in plan["partitions"]] == [2, 0, 0]
     assert plan["partitions"][1]["empty_because"] == f"{pipeline.names.raw} has no records here"
@@ -137,7 +137,7 @@ def test_live_group_and_topics_are_not_touched(pipeline: Pipeline) -> None:
     after = pipeline.admin.committed(pipeline.names.raw, pipeline.names.raw), pipeline.found()
     assert after == before
     copies = read_topic(pipeline.servers, said["outputs"]["enriched"], "read_committed")
-    assert {dict(each.headers)["track.replay"] for each in copies} == {said["id"].encode()}
+    assert {dict(each.headers)[TrackHeader.REPLAY] for each in copies} == {said["id"].encode()}
 
 
 def test_id_is_enough(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_id_is_enough(pipeline: Pipeline, tmp_path: Path) -> None:
     process.wait()
     only_kafka = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": pipeline.servers}
     ran = run_process("replay", "--resume", id_, "--rate", "1000", env=only_kafka)
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     assert 'settings of its plan: default_currency = "EUR"' in ran.err
     written = read_topic(pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}")
     assert len(written) == 200
@@ -166,16 +166,16 @@ def test_other_rules(pipeline: Pipeline) -> None:
     said = _executed(pipeline, "--execute")
     other = {"TRACK_DEFAULT_CURRENCY": "EUR", "TRACK_CURRENCY__EXTRA_CODES": '["XBT"]'}
     refused = pipeline.run("replay", "--resume", said["id"], env=other)
-    assert refused.code == Exit.KAFKA
+    assert refused.code == ExitCode.KAFKA
     differing = (
         'default_currency is "USD" in its plan, not "EUR" (TRACK_DEFAULT_CURRENCY); '
         'currency.extra_codes is [] in its plan, not ["XBT"] (TRACK_CURRENCY__EXTRA_CODES)'
     )
     assert differing in refused.err
     unknown = pipeline.run("replay", "--resume", "nothing")
-    assert (unknown.code, "no replay has the id nothing" in unknown.err) == (Exit.USAGE, True)
+    assert (unknown.code, "no replay has the id nothing" in unknown.err) == (ExitCode.USAGE, True)
     forced = pipeline.start_command("replay", "--resume", said["id"], "--force", env=other)
-    assert forced.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
+    assert forced.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
 
 
 def test_offsets_that_are_gone(pipeline: Pipeline) -> None:
@@ -207,7 +207,7 @@ def test_doubled_output_is_found(pipeline: Pipeline) -> None:
     again = Sent(copy.value, copy.key, copy.headers, partition=0)
     produce(pipeline.servers, topic, [again])
     process = pipeline.start_command("replay", "--resume", said["id"])
-    assert process.wait(PATIENCE_S) == Exit.DIFFERENCE
+    assert process.wait(PATIENCE_S) == ExitCode.DIFFERENCE
     assert "1 outputs are there twice" in pipeline.text("command-2")
 
 
@@ -215,7 +215,7 @@ def test_too_many_refused(pipeline: Pipeline) -> None:
     """Above the ratio it stops with 6, and writes nothing of the batch."""
     produce(pipeline.servers, pipeline.names.raw, [Sent(b"{}", partition=0)] * 600)
     process = pipeline.start_command("replay", "--execute", "--max-invalid-ratio", "0.2")
-    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    assert process.wait(PATIENCE_S) == ExitCode.BREAKER
     assert "600 of 600 events would be refused" in pipeline.text("command-1")
 
 
@@ -224,7 +224,7 @@ def test_too_many_of_a_few(pipeline: Pipeline) -> None:
     good, bad = [Sent(event(n), partition=0) for n in range(4)], [Sent(b"{}", partition=0)] * 6
     produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
     process, id_ = begun(pipeline)
-    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    assert process.wait(PATIENCE_S) == ExitCode.BREAKER
     assert "6 of 10 events would be refused (60.0%)" in pipeline.text("command-1")
     assert json.loads(pipeline.run("replay", "status", id_, "--json").out)["records"] == 0
     ended = _executed(pipeline, "--resume", id_, "--max-invalid-ratio", "0.6", number=2)
@@ -239,7 +239,7 @@ def test_too_many_of_several_workers(pipeline: Pipeline) -> None:
     assert (said["enriched"], said["dead_letters"]) == (9, 6)
     strict = ("--execute", "--workers", "2", "--max-invalid-ratio", "0.3")
     process = pipeline.start_command("replay", *strict)
-    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    assert process.wait(PATIENCE_S) == ExitCode.BREAKER
     assert "6 of 15 events were refused (40.0%)" in pipeline.text("command-2")
 
 
@@ -250,12 +250,12 @@ def test_breaker(pipeline: Pipeline) -> None:
     small = {"TRACK_BATCH__MAX_RECORDS": "250"}
     lenient = ("--max-invalid-ratio", "1")
     process = pipeline.start_command("replay", "--execute", "--breaker", *lenient, env=small)
-    assert process.wait(PATIENCE_S) == Exit.BREAKER
+    assert process.wait(PATIENCE_S) == ExitCode.BREAKER
     said = pipeline.text("command-1")
     assert "250 of the last 750 events would be refused (33.3%, usual in this replay" in said
     id_ = said.split("--resume ")[1].split("`")[0]
     again = pipeline.start_command("replay", "--resume", id_, env=small)
-    assert again.wait(PATIENCE_S) == Exit.BREAKER
+    assert again.wait(PATIENCE_S) == ExitCode.BREAKER
     assert json.loads(pipeline.run("replay", "status", id_, "--json").out)["enriched"] == len(good)
     ended = _executed(pipeline, "--resume", id_, "--no-breaker", number=3)
     assert (ended["enriched"], ended["dead_letters"], ended["proof"]["ok"]) == (1000, 900, True)
@@ -266,23 +266,25 @@ def test_copies(pipeline: Pipeline) -> None:
     sent = [Sent(event(n), b"k", (), RECENT + n, n % 3) for n in range(60)]
     produce(pipeline.servers, pipeline.names.raw, sent)
     origins = [f"{pipeline.names.raw}/0/{offset}".encode() for offset in range(10)]
-    again = [Sent(event(70), b"k", [(ORIGIN, each)], RECENT + 99, 1) for each in origins]
+    again = [
+        Sent(event(70), b"k", [(TrackHeader.ORIGIN, each)], RECENT + 99, 1) for each in origins
+    ]
     produce(pipeline.servers, pipeline.names.raw, again)
     believed = {"TRACK_ACCEPT_ORIGIN_HEADERS": "true"}
     for number, workers in enumerate(("1", "2"), 1):
         flags = ("--execute", "--json", "--workers", workers)
         process = pipeline.start_command("replay", *flags, env=believed)
-        assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text(f"command-{number}")
+        assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text(f"command-{number}")
         text = pipeline.text(f"command-{number}")
         said = json.loads(next(line for line in text.splitlines() if line.startswith('{"id"')))
         assert (said["enriched"], said["dropped"]) == (60, {"copied": 10})
         assert "10 records are copies" in text
         copies = read_topic(pipeline.servers, said["outputs"]["enriched"])
-        assert len({dict(each.headers)["track.source"] for each in copies}) == len(copies)
+        assert len({dict(each.headers)[TrackHeader.SOURCE] for each in copies}) == len(copies)
     doubled = Sent(copies[0].value, copies[0].key, copies[0].headers, partition=0)
     produce(pipeline.servers, said["outputs"]["enriched"], [doubled])
     process = pipeline.start_command("replay", "--resume", said["id"], env=believed)
-    assert process.wait(PATIENCE_S) == Exit.DIFFERENCE
+    assert process.wait(PATIENCE_S) == ExitCode.DIFFERENCE
     assert "1 outputs are there twice" in pipeline.text("command-3")
 
 
@@ -292,11 +294,11 @@ def test_copies_when_the_beginning_is_deleted(pipeline: Pipeline) -> None:
     produce(pipeline.servers, pipeline.names.raw, sent)
     believed = {"TRACK_ACCEPT_ORIGIN_HEADERS": "true"}
     first = pipeline.start_command("replay", "--execute", "--max", "10", env=believed)
-    assert first.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    assert first.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     id_ = pipeline.text("command-1").split(" begins")[0].split()[-1]
     delete_records(pipeline.servers, pipeline.names.raw, partition=0, before=10)
     again = pipeline.start_command("replay", "--resume", id_, env=believed)
-    assert again.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
+    assert again.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
 
 
 def test_filters_and_live_output(pipeline: Pipeline) -> None:
@@ -321,7 +323,7 @@ def test_filters_and_live_output(pipeline: Pipeline) -> None:
 def test_wrong_bounds(module_pipeline: Pipeline, options: tuple[str, ...], sentence: str) -> None:
     """What can't be meant is said in a sentence."""
     ran = module_pipeline.run("replay", *options)
-    assert ran.code in {Exit.USAGE, Exit.DATA_LOSS}
+    assert ran.code in {ExitCode.USAGE, ExitCode.DATA_LOSS}
     assert sentence in " ".join(ran.err.split())
 
 
@@ -332,7 +334,7 @@ def test_topic_created_anew(pipeline: Pipeline) -> None:
     delete_topics(pipeline.servers, [pipeline.names.raw])
     pipeline.create_topics()
     ran = pipeline.run("replay", "--resume", said["id"])
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     assert "was deleted and created anew" in ran.err
 
 

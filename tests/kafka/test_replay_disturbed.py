@@ -11,10 +11,11 @@ from typing import Final
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Role
 from pipeline.core.replay_checkpoint import read_replay_note
 from pipeline.demo.local_kafka.broker import LocalKafka
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
 from tests.brokers import Sent, add_partitions, produce, read_topic
 from tests.forged_headers import event
@@ -55,7 +56,7 @@ def test_broker_killed_and_restarted(own_pipeline: Pipeline, own_kafka: LocalKaf
     wait_for_records(own_pipeline, id_, 300)
     own_kafka.kill()
     own_kafka.restart()
-    assert process.wait(2 * PATIENCE_S) == Exit.OK, own_pipeline.text("command-1")
+    assert process.wait(2 * PATIENCE_S) == ExitCode.OK, own_pipeline.text("command-1")
     assert '"ok": true' in own_pipeline.text("command-1")
     assert written(own_pipeline, id_) == expected(own_pipeline)
 
@@ -67,7 +68,7 @@ def test_broker_stays_away(own_pipeline: Pipeline, own_kafka: LocalKafka, worker
     process, id_ = begun(own_pipeline, *SLOW, "--workers", workers, env=_IMPATIENT)
     wait_for_records(own_pipeline, id_, 300)
     own_kafka.kill()
-    assert process.wait(2 * PATIENCE_S) == Exit.KAFKA
+    assert process.wait(2 * PATIENCE_S) == ExitCode.KAFKA
     said = own_pipeline.text("command-1")
     assert "Traceback" not in said
     assert "refused" in said.lower(), "what the client has seen"
@@ -81,7 +82,7 @@ def test_transaction_that_kafka_has_not_ended(pipeline: Pipeline) -> None:
     """What is open in an output although all writers are gone is not committed by mistake."""
     filled(pipeline, 200)
     process, id_ = begun(pipeline, "--max", "50")
-    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     topic = f"{pipeline.names.enriched}.replay.{id_}"
     # Stands for one of the replay's own, whose marker a broker has skipped.
     hanging = Producer({"bootstrap.servers": pipeline.servers, "transactional.id": topic})
@@ -90,7 +91,7 @@ def test_transaction_that_kafka_has_not_ended(pipeline: Pipeline) -> None:
     hanging.produce(topic, b"{}", partition=1)
     hanging.flush(30)
     refused = pipeline.run("replay", "--resume", id_)
-    assert refused.code == Exit.KAFKA
+    assert refused.code == ExitCode.KAFKA
     assert f"{topic}/1 holds a transaction that has no end" in refused.err
     hanging.abort_transaction(30)
     assert resumed(pipeline, id_, 2)["proof"]["ok"]
@@ -108,7 +109,7 @@ def test_proof_waits_for_ends_of_transactions(pipeline: Pipeline) -> None:
     process, id_ = begun(pipeline, "--into-live")
     wait_for_records(pipeline, id_, 1)
     other.commit_transaction(30)
-    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
 
 
 def test_raw_topic_grows(pipeline: Pipeline) -> None:
@@ -129,7 +130,7 @@ def test_raw_topic_grows(pipeline: Pipeline) -> None:
     assert (said["records"], said["proof"]["ok"]) == (RECORDS, True)
     assert written(pipeline, id_) == planned
     copies = read_topic(pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}")
-    sources = [(dict(each.headers)["track.source"] or b"").split(b"/")[1] for each in copies]
+    sources = [(dict(each.headers)[TrackHeader.SOURCE] or b"").split(b"/")[1] for each in copies]
     assert [int(number) for number in sources] == [each.partition for each in copies]
 
 
@@ -198,7 +199,7 @@ def test_lost_offsets_of_several_slots(pipeline: Pipeline, forgotten: str) -> No
     pipeline.wait_for(lambda: status(pipeline, id_)["owner"] is not None, "taking it over")
     wait_for_records(pipeline, id_, status(pipeline, id_)["records"] + 20)
     stopped.send_signal(signal.SIGTERM)
-    assert stopped.wait(PATIENCE_S) == Exit.INTERRUPTED
+    assert stopped.wait(PATIENCE_S) == ExitCode.INTERRUPTED
     lost = {0, 1, 2} if forgotten == "all" else {_partition_of_the_last_note(pipeline, id_)}
     _forget_offsets(pipeline, id_, lost)
     assert resumed(pipeline, id_, 3)["proof"]["ok"]

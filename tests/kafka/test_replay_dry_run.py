@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.brokers import RECENT, Sent, delete_records, produce, read_topic
 from tests.forged_headers import event
 from tests.kafka.worker_process import Pipeline, terminate
@@ -57,7 +57,7 @@ def test_counts(worked: Pipeline) -> None:
     assert document["reasons"] == {"revenue_invalid": 30, "not_an_object": 30, "null_value": 30}
     assert document["comparison"] is None
     shown = _dry_run(worked)
-    assert shown.code == Exit.OK
+    assert shown.code == ExitCode.OK
     assert "Nothing was written: 150 raw records were read." in shown.out.decode()
     assert before == ([worked.admin.extents(name) for name in worked.names], worked.committed())
 
@@ -65,7 +65,7 @@ def test_counts(worked: Pipeline) -> None:
 def test_same_rules(worked: Pipeline) -> None:
     """What the worker wrote is what the rules make: exit 0."""
     ran = _dry_run(worked, "--compare", worked.names.enriched)
-    assert ran.code == Exit.OK, ran.out
+    assert ran.code == ExitCode.OK, ran.out
     assert "Nothing differs: 210 events are as they are in the topics." in ran.out.decode()
 
 
@@ -73,7 +73,7 @@ def test_changed_rules(worked: Pipeline) -> None:
     """What changes, is newly valid, and the money in it: exit 1, as a table and as a document."""
     rules = {"default_currency": "EUR", "rules__revenue_invalid": "warn"}
     ran = _dry_run(worked, "--compare", worked.names.enriched, **rules)
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     out = ran.out.decode()
     assert '/properties/currency: "USD" → "EUR"' in out
     assert "It differs: 30 changed, 30 newly-valid (of 210 events)." in out
@@ -90,7 +90,7 @@ def test_newly_invalid_events_in_a_file(worked: Pipeline, tmp_path: Path) -> Non
     file = tmp_path / "invalid.ndjson"
     flags = ("--compare", worked.names.enriched, "--newly-invalid", str(file), "--event", "E")
     ran = _dry_run(worked, *flags, limits__max_event_bytes="20")
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert len(lines) == 30
     assert {line["reason"] for line in lines} == {"event_too_large"}
@@ -113,7 +113,7 @@ def test_archived_records_against_the_live_topics(worked: Pipeline, tmp_path: Pa
     ]
     file.write_text("\n".join(map(json.dumps, lines)))
     flags = ("--from-file", str(file), "--compare", worked.names.enriched)
-    assert _dry_run(worked, *flags).code == Exit.OK
+    assert _dry_run(worked, *flags).code == ExitCode.OK
     events = _document(worked, *flags, default_currency="EUR")["comparison"]["events"]
     assert (events["identical"], events["changed"]) == (180, 30)
 
@@ -131,7 +131,7 @@ def test_part_of_a_window(worked: Pipeline) -> None:
 def test_other_topics(worked: Pipeline) -> None:
     """A topic that is not there is named; without its letters a comparison says so."""
     ran = _dry_run(worked, "--compare", "no-such-topic")
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     assert "topics do not exist: no-such-topic" in ran.err
     document = _document(worked, "--compare", worked.names.identify)
     assert document["comparison"]["events"]["newly-valid"] == 120

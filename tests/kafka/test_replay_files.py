@@ -12,7 +12,8 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Producer
 
-from pipeline.errors import Exit
+from pipeline.core.headers import DlqHeader, TrackHeader
+from pipeline.errors import ExitCode
 from pipeline.kafka.partitioner import PartitionMap
 from pipeline.ports import TopicSpec
 from tests.brokers import delete_topics, read_topic
@@ -62,7 +63,7 @@ def _begun(pipeline: Pipeline, *options: str) -> tuple[Any, str]:
 
 def _lines_done(pipeline: Pipeline, id_: str) -> int:
     ran = pipeline.run("replay", "status", id_, "--json")
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     return json.loads(ran.out)["partitions"][0]["position"] or 0
 
 
@@ -79,8 +80,8 @@ def _sources(pipeline: Pipeline, id_: str) -> Counter[str]:
     """How often each source is in the replay's outputs."""
     found: Counter[str] = Counter()
     for topic, name in (
-        (pipeline.names.enriched, "track.source"),
-        (pipeline.names.dead_letter, "dlq.source"),
+        (pipeline.names.enriched, TrackHeader.SOURCE),
+        (pipeline.names.dead_letter, DlqHeader.SOURCE),
     ):
         records = read_topic(pipeline.servers, f"{topic}.replay.{id_}", "read_committed")
         found += Counter((dict(each.headers)[name] or b"").decode() for each in records)
@@ -110,13 +111,13 @@ def test_killed_and_resumed_elsewhere(
         process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE_S)
         process = pipeline.start_command("replay", "--resume", id_, *SLOW, "--json")
-    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-3")
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-3")
     _assert_each_once(pipeline, id_, _said(pipeline, "command-3"))
     written = read_topic(
         pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}", "read_committed"
     )
     for each in written:
-        source = (dict(each.headers)["track.source"] or b"").decode()
+        source = (dict(each.headers)[TrackHeader.SOURCE] or b"").decode()
         if source.startswith("old.raw/"):
             assert each.partition == int(source.split("/")[1])
         assert each.timestamp in {1_793_491_200_000, 1_760_000_000_000}
@@ -130,9 +131,9 @@ def test_zombie(pipeline: Pipeline, files: tuple[str, ...]) -> None:
     newer = pipeline.start_command("replay", "--resume", id_, "--rate", "2000", "--json")
     pipeline.wait_for(lambda: _lines_done(pipeline, id_) >= 700, "the one that has taken over")
     older.send_signal(signal.SIGCONT)
-    assert older.wait(PATIENCE_S) == Exit.FENCED
+    assert older.wait(PATIENCE_S) == ExitCode.FENCED
     assert "has resumed this replay" in pipeline.text("command-1")
-    assert newer.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
+    assert newer.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
     _assert_each_once(pipeline, id_, _said(pipeline, "command-2"))
 
 
@@ -152,7 +153,7 @@ def test_changed_files(pipeline: Pipeline, tmp_path: Path) -> None:
     before = b"\n".join(event(n, event="Order") for n in range(40))
     file.write_bytes(before)
     process, id_ = _begun(pipeline, "--from-file", str(file), "--max", "20")
-    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     for change, sentence in (
         (_append, "is not the file that was planned: it has "),
         (_replace, "is not the file that was planned: its contents"),
@@ -160,16 +161,16 @@ def test_changed_files(pipeline: Pipeline, tmp_path: Path) -> None:
     ):
         change(file)
         refused = pipeline.run("replay", "--resume", id_)
-        assert (refused.code, sentence in refused.err) == (Exit.USAGE, True), refused.err
+        assert (refused.code, sentence in refused.err) == (ExitCode.USAGE, True), refused.err
         file.write_bytes(before)
     again = pipeline.start_command("replay", "--resume", id_)
-    assert again.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
+    assert again.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
 
 
 def test_plan_writes_nothing(pipeline: Pipeline, files: tuple[str, ...]) -> None:
     """It says what is in the files, and what is to be known of it."""
     ran = pipeline.run("replay", *files, "--json")
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     plan = json.loads(ran.out)
     assert [file["lines"] for file in plan["files"]] == [1500, 600, 200]
     assert (plan["archive"]["archived"], plan["archive"]["repeated"]) == (800, 100)
@@ -183,7 +184,7 @@ def test_plan_writes_nothing(pipeline: Pipeline, files: tuple[str, ...]) -> None
 def test_filters_and_no_topics(bare_pipeline: Pipeline, files: tuple[str, ...]) -> None:
     """It needs no live topics; what is not meant is left out and done all the same."""
     process, id_ = _begun(bare_pipeline, *files, "--to", "2025-12-01")
-    assert process.wait(PATIENCE_S) == Exit.OK, bare_pipeline.text("command-1")
+    assert process.wait(PATIENCE_S) == ExitCode.OK, bare_pipeline.text("command-1")
     said = _said(bare_pipeline, "command-1")
     assert (said["records"], said["left_out"], said["finished"]) == (100, 2200, True)
     output = f"{bare_pipeline.names.enriched}.replay.{id_}"
@@ -195,7 +196,7 @@ def test_fewer_partitions(pipeline: Pipeline, files: tuple[str, ...]) -> None:
     small = pipeline.names.enriched + ".small"
     pipeline.admin.create([TopicSpec(small, 2, 1, {})])
     process, _ = _begun(pipeline, *files, "--output", small)
-    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     assert f"{small} has 2 partitions, the archived records are of 3 or more" in pipeline.text(
         "command-1"
     )
@@ -216,7 +217,7 @@ def test_offsets_that_are_gone(pipeline: Pipeline, files: tuple[str, ...]) -> No
     # The group is deleted once the transaction of the process that was killed is over.
     pipeline.wait_for(lambda: _is_forgotten(pipeline, id_), "forgetting the offsets")
     again = pipeline.start_command("replay", "--resume", id_, "--rate", "1000000", "--json")
-    assert again.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
+    assert again.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
     said = _said(pipeline, "command-2")
     assert set(_sources(pipeline, id_).values()) == {1}
     assert said["proof"]["ok"]
@@ -233,16 +234,16 @@ def _is_forgotten(pipeline: Pipeline, id_: str) -> bool:
 def test_doubled_output_is_found(pipeline: Pipeline, files: tuple[str, ...]) -> None:
     """A copy of one output makes the proof fail, also where coordinates are in no order."""
     process, id_ = _begun(pipeline, *files)
-    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     topic = f"{pipeline.names.enriched}.replay.{id_}"
     copy = next(
         each
         for each in read_topic(pipeline.servers, topic, "read_committed")
-        if (dict(each.headers)["track.source"] or b"").startswith(b"old.raw/")
+        if (dict(each.headers)[TrackHeader.SOURCE] or b"").startswith(b"old.raw/")
     )
     producer = Producer({"bootstrap.servers": pipeline.servers})
     producer.produce(topic, copy.value, copy.key, 0, headers=list(copy.headers))
     producer.flush(30)
     again = pipeline.start_command("replay", "--resume", id_)
-    assert again.wait(PATIENCE_S) == Exit.DIFFERENCE
+    assert again.wait(PATIENCE_S) == ExitCode.DIFFERENCE
     assert "1 outputs are there twice, such as of old.raw/" in pipeline.text("command-2")

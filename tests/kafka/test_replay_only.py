@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import Exit
-from pipeline.reconcile.compare.corrections import REPLACES
+from pipeline.core.headers import TrackHeader
+from pipeline.errors import ExitCode
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic
 from tests.forged_headers import event
 from tests.kafka.worker_process import Pipeline, terminate
@@ -43,7 +43,7 @@ def _replay(pipeline: Pipeline, *flags: str, **more: str) -> Ran:
 
 
 def _replaced(records: list[Stored]) -> list[str]:
-    return [(dict(each.headers).get(REPLACES) or b"").decode() for each in records]
+    return [(dict(each.headers).get(TrackHeader.REPLACES) or b"").decode() for each in records]
 
 
 def test_corrections_into_the_live_topic(worked: Pipeline, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_corrections_into_the_live_topic(worked: Pipeline, tmp_path: Path) -> No
     file = tmp_path / "invalid.ndjson"
     flags = ("--only", "changed,newly-valid", "--into-live", "--newly-invalid", str(file))
     ran = _replay(worked, *flags, "--execute", "--json", **_CONTEXT)
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     assert "It differs: 20 changed, 20 newly-valid, 20 newly-invalid (of 80 events)." in ran.err
     assert json.loads(ran.out)["proof"]["ok"]
     written = [each for each in read_topic(worked.servers, live) if each not in before]
@@ -97,7 +97,7 @@ def test_killed_and_resumed(worked: Pipeline) -> None:
     (said,) = [line for line in worked.text("command-1").splitlines() if line.endswith(" begins")]
     assert len(read_topic(worked.servers, live)) < before + 40
     ran = _replay(worked, "--resume", said.split()[1], "--rate", "1000")
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     written = [place for place in _replaced(read_topic(worked.servers, live)) if place]
     assert len(written) == len(set(written)) == 40
 
@@ -111,7 +111,7 @@ def test_archived_records(worked: Pipeline, tmp_path: Path) -> None:
     before = read_topic(worked.servers, worked.names.enriched)
     flags = ("--only", "changed,newly-valid", "--from-file", str(file), "--execute", "--json")
     ran = _replay(worked, *flags)
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     assert "It differs: 20 changed, 20 newly-valid (of 80 events)." in ran.err
     document = json.loads(ran.out)
     assert (document["proof"]["ok"], document["proof"]["enriched"]) == (True, 40)
@@ -125,14 +125,14 @@ def test_redriven_events_keep_their_repairs(worked: Pipeline) -> None:
     live = worked.names.enriched
     assert worked.run("topics", "create", "--ledger").code == 0
     repair = ("--reason", "currency_invalid", "--set", "/properties/currency=SEK")
-    assert worked.run("dlq", "redrive", *repair, "--execute").code == Exit.OK
+    assert worked.run("dlq", "redrive", *repair, "--execute").code == ExitCode.OK
     before = read_topic(worked.servers, live)
     assert sum(b'"SEK"' in (each.value or b"") for each in before) == 20
     flags = ("--only", "changed,newly-valid", "--into-live")
     said = _replay(worked, *flags).out.decode()
     assert "It differs: 20 changed (of 80 events). 20 redriven events are" in said
     assert read_topic(worked.servers, live) == before
-    assert _replay(worked, *flags, "--execute").code == Exit.OK
+    assert _replay(worked, *flags, "--execute").code == ExitCode.OK
     assert sum(b'"XBT"' in (each.value or b"") for each in read_topic(worked.servers, live)) == 0
     # With the rules as they were there is no difference to be seen.
     ran = worked.run("replay", "--dry-run", "--json", "--compare", live)
@@ -143,7 +143,7 @@ def test_redriven_events_keep_their_repairs(worked: Pipeline) -> None:
         "redriven": 20,
     }
     asked_for = _replay(worked, "--only", "redriven", "--into-live", "--execute")
-    assert asked_for.code == Exit.OK
+    assert asked_for.code == ExitCode.OK
     assert sum(b'"XBT"' in (each.value or b"") for each in read_topic(worked.servers, live)) == 20
 
 
@@ -163,7 +163,7 @@ def _archived(topic: str, record: Stored) -> bytes:
 def _finished(pipeline: Pipeline, *flags: str) -> str:
     """What a replay in a process of its own has said on standard output."""
     process = pipeline.start_command("replay", *flags, env=_RULES)
-    assert process.wait(60) == Exit.OK, pipeline.text("command-1")
+    assert process.wait(60) == ExitCode.OK, pipeline.text("command-1")
     lines = pipeline.text("command-1").splitlines()
     return next(line for line in lines if line.startswith('{"id"'))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.kafka import At, ReplayClaim
 from pipeline.ports import TopicFacts
 from pipeline.replay import runner as executing
@@ -64,9 +64,9 @@ def test_zombie(pipeline: Pipeline) -> None:
     before = status(pipeline, id_)["records"]
     wait_for_records(pipeline, id_, before + 300)
     older.send_signal(signal.SIGCONT)
-    assert older.wait(PATIENCE_S) == Exit.FENCED
+    assert older.wait(PATIENCE_S) == ExitCode.FENCED
     assert "has resumed this replay" in pipeline.text("command-1")
-    assert newer.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-2")
+    assert newer.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
     assert written(pipeline, id_) == expected(pipeline)
 
 
@@ -76,7 +76,7 @@ def test_newer_one_takes_over_from_a_live_one(pipeline: Pipeline) -> None:
     older, id_ = begun(pipeline, *LASTING)
     wait_for_records(pipeline, id_, 100)
     assert resumed(pipeline, id_, 2)["proof"]["ok"]
-    assert older.wait(PATIENCE_S) == Exit.FENCED
+    assert older.wait(PATIENCE_S) == ExitCode.FENCED
     assert written(pipeline, id_) == expected(pipeline)
 
 
@@ -100,7 +100,7 @@ def test_older_one_that_opens_once_more(
     monkeypatch.setattr(ReplayClaim, "found", found)
     ran = pipeline.run("replay", "--resume", id_, "--rate", "1000")
     older[0].close()
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     assert written(pipeline, id_) == expected(pipeline)
 
 
@@ -110,12 +110,12 @@ def test_cancelled(pipeline: Pipeline) -> None:
     process, id_ = begun(pipeline, *LASTING)
     wait_for_records(pipeline, id_, 100)
     ran = pipeline.run("replay", "cancel", id_)
-    assert ran.code == Exit.OK, ran.err
+    assert ran.code == ExitCode.OK, ran.err
     assert f"--delete --topic {pipeline.names.enriched}.replay.{id_}" in ran.out.decode()
-    assert process.wait(PATIENCE_S) == Exit.FENCED
+    assert process.wait(PATIENCE_S) == ExitCode.FENCED
     assert "has cancelled this replay" in pipeline.text("command-1")
     refused = pipeline.run("replay", "--resume", id_)
-    assert refused.code == Exit.KAFKA
+    assert refused.code == ExitCode.KAFKA
     assert "was cancelled" in refused.err
 
 
@@ -134,12 +134,12 @@ def test_cancelled_while_it_is_being_resumed(
 
     def cancelled_meanwhile(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
         other = pipeline.start_command("replay", "cancel", id_)
-        assert other.wait(PATIENCE_S) == Exit.OK
+        assert other.wait(PATIENCE_S) == ExitCode.OK
         return real(settings, plan)
 
     monkeypatch.setattr(executing, "output_facts", cancelled_meanwhile)
     ran = pipeline.run("replay", "--resume", id_)
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     assert "was cancelled" in ran.err
     assert "goes on" not in ran.err
     after = status(pipeline, id_)
@@ -151,7 +151,7 @@ def test_cancelled_for_good(pipeline: Pipeline) -> None:
     filled(pipeline, 10)
     settings = load_settings(None, {}, pipeline.variables)
     process, id_ = begun(pipeline)
-    assert process.wait(PATIENCE_S) == Exit.OK
+    assert process.wait(PATIENCE_S) == ExitCode.OK
     plans = PlansTopic(settings)
     plan = plans.one(id_).plan
     for state in (State.STARTED, State.CANCELLED, State.STARTED, State.FINISHED):
@@ -180,7 +180,7 @@ def test_interrupted_in_the_proof(pipeline: Pipeline, workers: str) -> None:
         timeout=PATIENCE_S,
         check=False,
     )
-    assert done.returncode == Exit.INTERRUPTED, done.stderr.decode()
+    assert done.returncode == ExitCode.INTERRUPTED, done.stderr.decode()
 
 
 def test_large_plan(pipeline: Pipeline) -> None:
@@ -189,7 +189,7 @@ def test_large_plan(pipeline: Pipeline) -> None:
     values = [f"/properties/{'x' * 4000}{number}=1" for number in range(40)]
     options = [word for value in values for word in ("--value", value)]
     process, id_ = begun(pipeline, "--workers", "2", *options)
-    assert process.wait(PATIENCE_S) == Exit.OK, pipeline.text("command-1")
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     assert status(pipeline, id_)["left_out"] == 50
 
 
@@ -199,6 +199,6 @@ def test_stopped_by_a_signal(pipeline: Pipeline) -> None:
     process, id_ = begun(pipeline, *LASTING)
     wait_for_records(pipeline, id_, 100)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE_S) == Exit.INTERRUPTED
+    assert process.wait(PATIENCE_S) == ExitCode.INTERRUPTED
     assert resumed(pipeline, id_, 2)["proof"]["ok"]
     assert written(pipeline, id_) == expected(pipeline)

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.core.record import Role
 from pipeline.demo.local_kafka.broker import LocalKafka
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.brokers import (
     RECENT,
     Sent,
@@ -34,7 +34,7 @@ def _events(count: int) -> list[Sent]:
     return [Sent(EVENT, b"u1", (), RECENT + n, n % 3) for n in range(count)]
 
 
-def _ends(pipeline: Pipeline, code: Exit, instance: str = "w1", **settings: str) -> str:
+def _ends(pipeline: Pipeline, code: ExitCode, instance: str = "w1", **settings: str) -> str:
     """Start a worker that must end by itself with this code; what it said last."""
     worker = pipeline.start(instance, **settings)
     assert worker.wait(PATIENCE_S) == code, pipeline.text(instance)
@@ -131,7 +131,7 @@ def test_same_instance_twice(pipeline: Pipeline) -> None:
     newer = pipeline.start("w2", instance_id="w1")
     pipeline.wait_for(lambda: bool(pipeline.lines("topics", "w2")), "the second start")
     produce(pipeline.servers, pipeline.names.raw, _events(10))
-    assert older.wait(PATIENCE_S) == Exit.FENCED
+    assert older.wait(PATIENCE_S) == ExitCode.FENCED
     assert "another live process uses the same" in pipeline.text("w1")
     assert "instance_id" in pipeline.text("w1").splitlines()[-1]
     pipeline.wait_until_done()
@@ -156,7 +156,7 @@ def test_paused_longer_than_a_transaction(pipeline: Pipeline) -> None:
 
 def test_missing_topics(bare_pipeline: Pipeline) -> None:
     """The sentence names what is missing and the command that makes it; nothing is created."""
-    said = _ends(bare_pipeline, Exit.KAFKA)
+    said = _ends(bare_pipeline, ExitCode.KAFKA)
     for name in (bare_pipeline.names.raw, bare_pipeline.names.enriched):
         assert name in said
     assert f"track-pipeline topics create --bootstrap-servers {bare_pipeline.servers}" in said
@@ -168,7 +168,7 @@ def test_nobody_listens(pipeline: Pipeline) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{taken.getsockname()[1]}"
-    said = _ends(pipeline, Exit.KAFKA, kafka_bootstrap_servers=nobody, startup_timeout_s="2")
+    said = _ends(pipeline, ExitCode.KAFKA, kafka_bootstrap_servers=nobody, startup_timeout_s="2")
     assert f"no Kafka broker answers at {nobody} within 2 s" in said
     assert "refused" in said.lower()
 
@@ -189,7 +189,7 @@ def test_unfit_topic(bare_pipeline: Pipeline) -> None:
     """A dead-letter topic that is too small for what raw may hold is refused with the number."""
     names = bare_pipeline.names
     create_topics(bare_pipeline.servers, names.raw, names.enriched, names.dead_letter, partitions=3)
-    said = _ends(bare_pipeline, Exit.KAFKA)
+    said = _ends(bare_pipeline, ExitCode.KAFKA)
     assert f"topic {names.dead_letter}: max.message.bytes is 1048588" in said
     assert "set it to at least 1114124" in said
 
@@ -200,7 +200,7 @@ def test_expired_offsets(pipeline: Pipeline) -> None:
     worker = pipeline.start()
     pipeline.wait_until_done()
     assert terminate(worker) == 0
-    said = _ends(pipeline, Exit.DATA_LOSS, "w2", group="another-" + pipeline.names.raw)
+    said = _ends(pipeline, ExitCode.DATA_LOSS, "w2", group="another-" + pipeline.names.raw)
     assert "--initial-offset" in said
     assert len(pipeline.found()[Role.ENRICHED]) == 9
     worker = pipeline.start("w3", "--initial-offset", "latest", group=pipeline.names.raw + "-new")
@@ -223,7 +223,7 @@ def test_deleted_records(pipeline: Pipeline, strategy: str) -> None:
     assert terminate(worker) == 0
     produce(servers, names.raw, _events(9))
     delete_records(servers, names.raw, partition=0, before=5)
-    said = _ends(pipeline, Exit.DATA_LOSS, "w1", **one)
+    said = _ends(pipeline, ExitCode.DATA_LOSS, "w1", **one)
     assert f"{names.raw}/0: offset 3 does not exist" in said
     assert "offsets 3 to 4 were deleted" in said
     worker = pipeline.start(on_data_loss="continue", **one)
@@ -243,7 +243,7 @@ def test_output_topic_deleted_while_running(
     pipeline.wait_for(lambda: pipeline.committed() == 0 and bool(pipeline.lines("topics")), "start")
     delete_topics(servers, [names.enriched])
     produce(servers, names.raw, _events(30))
-    assert worker.wait(PATIENCE_S) == Exit.KAFKA
+    assert worker.wait(PATIENCE_S) == ExitCode.KAFKA
     said = pipeline.text().splitlines()[-1]
     assert f"topic {names.enriched}: the topic does not exist" in said
     pipeline.create_topics()
@@ -255,7 +255,7 @@ def test_output_topic_deleted_while_running(
 
 def test_bad_client_setting(pipeline: Pipeline) -> None:
     """Properties that do not fit together are a wrong setting: a restart would not help."""
-    said = _ends(pipeline, Exit.USAGE, consumer_fetch_max_bytes="100")
+    said = _ends(pipeline, ExitCode.USAGE, consumer_fetch_max_bytes="100")
     assert "`fetch.max.bytes` must be >= `message.max.bytes`" in said
 
 
@@ -266,7 +266,7 @@ def test_check_and_topics_create(bare_pipeline: Pipeline, tmp_path: Path) -> Non
     servers = f'"bootstrap.servers" = "{bare_pipeline.servers}"'
     config.write_text("\n".join(["[kafka]", servers, "[topics]", *lines]))
     flags = ("--config", config)
-    assert run_program("check", *flags).code == Exit.KAFKA
+    assert run_program("check", *flags).code == ExitCode.KAFKA
     dry = run_program("topics", "create", *flags, "--partitions", "2", "--dry-run")
     assert dry.code == 0
     assert bare_pipeline.admin.topics(bare_pipeline.names) == {}

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from confluent_kafka import KafkaError
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.kafka.diagnosis import diagnosis
 from pipeline.kafka.errors import Causes
 from pipeline.settings.model import load_settings
@@ -44,7 +44,7 @@ def _check(settings: dict[str, str]) -> Ran:
 def _fails(settings: dict[str, str]) -> str:
     """The one sentence with which `check` ends."""
     ran = _check(settings)
-    assert ran.code == Exit.KAFKA, ran
+    assert ran.code == ExitCode.KAFKA, ran
     assert PASSWORD not in ran.err
     assert _SECRET not in ran.err
     *_, said = ran.err.splitlines()
@@ -150,7 +150,7 @@ def test_fault_of_a_worker(secure_kafka: SecureKafka, secure_pipeline: Pipeline)
     """The worker warns early with the cause, ends with it, and never shows a password."""
     settings = secure_kafka.login(sasl_password=_SECRET)
     worker = secure_pipeline.start(**settings, startup_timeout_s="2")
-    assert worker.wait(PATIENCE_S) == Exit.KAFKA
+    assert worker.wait(PATIENCE_S) == ExitCode.KAFKA
     first, *_, last = secure_pipeline.text().splitlines()[1:]
     assert "Kafka does not answer yet at" in first
     for line in (first, last):
@@ -247,7 +247,7 @@ def test_verification_turned_off(
     """Verification can't be off by accident; where it is meant, each start warns of it."""
     settings = secure_kafka.login(listener) | property_
     refused = _check(settings)
-    assert refused.code == Exit.USAGE
+    assert refused.code == ExitCode.USAGE
     assert "allow_unverified_tls = true" in refused.err
     connected = _check(settings | {"allow_unverified_tls": "true"})
     warning, said = connected.err.splitlines()

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import TrackHeader
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.record import Output, Role
+from pipeline.errors import FencedError, OutcomeUnknownError
 from pipeline.kafka.session import KafkaBroker, KafkaSession
-from pipeline.ports import Batch, FencedError, OutcomeUnknownError
+from pipeline.ports import Batch
 from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.kafka
 MORE = 20_000
 """Sends; long before that the client has heard that it is fenced."""
 NOTE = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
-OUTPUT = Output(Role.ENRICHED, b"{}", None, [("track.source", b"t/0/0")], RECENT, 0)
+OUTPUT = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def _go_on(session: KafkaSession, batch: Batch, sends: int) -> None:
     """The rest of a transaction."""
     for _ in range(sends):
         session.send(OUTPUT)
-    session.commit(batch.positions, NOTE, Tally())
+    session.commit(batch.positions, NOTE, OutcomeCounts())
 
 
 def _end(pipeline: Pipeline) -> int:

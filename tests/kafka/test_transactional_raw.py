@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.core.record import Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.ports import Lag
 from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
@@ -26,7 +26,7 @@ from tests.brokers import (
     set_topic_config,
 )
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
-from tests.unit.worker.rig import Remembering, make_worker, processor
+from tests.unit.worker.harness import Remembering, make_worker, processor
 
 pytestmark = pytest.mark.kafka
 
@@ -136,7 +136,7 @@ def test_worker_that_was_killed_in_front_of_a_marker(pipeline: Pipeline) -> None
     consumer.close()
     _delete_all(pipeline)
     worker = pipeline.start()
-    assert worker.wait(PATIENCE_S) == Exit.DATA_LOSS
+    assert worker.wait(PATIENCE_S) == ExitCode.DATA_LOSS
     said = pipeline.text().splitlines()[-1]
     assert f"{raw}/0: offset 1 does not exist" in said
     assert "whether they held records can't be told any more" in said

@@ -9,10 +9,9 @@ import pytest
 
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.demo.local_kafka.ports import HOST, free_port
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode, TransportError
 from pipeline.kafka import Admin
 from pipeline.kafka.wait_notices import told
-from pipeline.ports import TransportError
 from pipeline.topics import CreateOptions, TopicNames, specs
 from tests.kafka.mock_cluster import Api, MockCluster
 from tests.unit.cli.program import run
@@ -64,7 +63,7 @@ def test_a_listener_that_names_another_address(listener: str, command: str) -> N
     """Both addresses and the remedy are told while the command waits, and when it ends."""
     env = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": listener, "TRACK_STARTUP_TIMEOUT_S": "4"}
     ran = run(*command.split(), env=env)
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     says = f"the broker at {listener} answers and calls itself {ELSEWHERE}, a name that is not"
     while_waiting, *_, last = (line for line in ran.err.splitlines() if says in line)
     assert "answer yet" in while_waiting or "still asking for the topics" in while_waiting

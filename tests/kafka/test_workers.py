@@ -14,9 +14,10 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 
+from pipeline.core.headers import DlqHeader
 from pipeline.core.reasons import Stage
 from pipeline.core.record import Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.brokers import RECENT, Sent, produce, read_topic
 from tests.hostile import EVENT
 from tests.kafka import worker_process
@@ -133,7 +134,7 @@ def test_fenced_worker_ends_all(pipeline: Pipeline) -> None:
         return supervisor.poll() is not None
 
     pipeline.wait_for(fenced, "the end of all workers")
-    assert _ends(supervisor, pipeline) == Exit.FENCED
+    assert _ends(supervisor, pipeline) == ExitCode.FENCED
     sentence = pipeline.text().splitlines()[-1]
     assert re.match(r"track-pipeline: worker [01] ended with exit code 3: .*another live", sentence)
     assert any("another live" in line.get("cause", "") for line in pipeline.lines("worker_ended"))
@@ -200,7 +201,7 @@ def test_second_signal_ends_at_once(pipeline: Pipeline) -> None:
 def test_missing_topics(bare_pipeline: Pipeline) -> None:
     """What a lone worker would not start with ends all of them, with the sentence and the code."""
     supervisor = bare_pipeline.start("w1", "--workers", "2")
-    assert _ends(supervisor, bare_pipeline) == Exit.KAFKA
+    assert _ends(supervisor, bare_pipeline) == ExitCode.KAFKA
     assert len(bare_pipeline.lines("worker_started")) == 2
     assert "track-pipeline topics create" in bare_pipeline.text()
 
@@ -224,8 +225,8 @@ def test_poison(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     (letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
     headers = dict(letter.headers)
     assert letter.value == poison
-    assert headers["dlq.stage"] == Stage.CRASH.encode()
-    assert headers["dlq.source"] == f"{pipeline.names.raw}/0/67".encode()
+    assert headers[DlqHeader.STAGE] == Stage.CRASH.encode()
+    assert headers[DlqHeader.SOURCE] == f"{pipeline.names.raw}/0/67".encode()
     (condemned,) = pipeline.lines("crash_condemned")
     assert (condemned["partition"], condemned["first"], condemned["last"]) == (0, 67, 67)
     expected = pipeline.expected()[Role.ENRICHED]
@@ -243,6 +244,6 @@ def test_quarantine(pipeline: Pipeline) -> None:
     assert terminate(worker) == 0
     (letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
     headers = dict(letter.headers)
-    assert headers["dlq.stage"] == Stage.CRASH.encode()
-    assert headers["dlq.source"] == named.encode()
+    assert headers[DlqHeader.STAGE] == Stage.CRASH.encode()
+    assert headers[DlqHeader.SOURCE] == named.encode()
     assert len(read_topic(pipeline.servers, pipeline.names.enriched)) == 8

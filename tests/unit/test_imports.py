@@ -28,7 +28,7 @@ _TOOLS: Final = _GROUND | {
 }
 ALLOWED: Final[dict[str, frozenset[str]]] = {
     "core": frozenset(),
-    "errors": frozenset(),
+    "errors": frozenset({"core"}),
     "ports": frozenset({"core", "errors"}),
     "identity": frozenset({"core"}),
     "progress": _GROUND,

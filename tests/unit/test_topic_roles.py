@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.settings.model import Topics
 from pipeline.topic_roles import RAW, role_of
 from tests.unit.cli.program import run
@@ -30,7 +30,7 @@ TAKEN: Final = (
 def test_output_of_a_replay(name: str) -> None:
     """Each of them is refused before anything is asked of Kafka."""
     ran = run("replay", "--output", name, env=KAFKA)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert f"--output{'' if name in {'no topic', ''} else ':'} " in ran.err
     assert ("say --into-live" in ran.err) == (name == "track.enriched")
 
@@ -39,7 +39,7 @@ def test_output_of_a_replay(name: str) -> None:
 def test_generated_events(name: str) -> None:
     """They belong into a raw topic, and nowhere else."""
     ran = run("generate", "--topic", name, env=KAFKA)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert f"--topic: {name} is " in ran.err
 
 

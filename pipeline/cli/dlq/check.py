@@ -22,7 +22,7 @@ from pipeline.core.masking import mask, masked_value
 from pipeline.core.reasons import Invalid
 from pipeline.dlq.recheck import Examiner, Kind, Outcome, Report, Sample
 from pipeline.dlq.repair import Repair
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.wiring import WallClock, make_again
 
 _STYLES: Final = {Kind.PASSES: "green", Kind.LEFT_OUT: "yellow", Kind.DROPPED: "yellow"}
@@ -48,7 +48,7 @@ def check(ctx: click.Context, asked: Asked, repair: Repair) -> None:
     else:
         _print(output_console(), report, repair, reveal=asked.reveal)
     say_what_was_left_out(asked, report.total())
-    ctx.exit(Exit.DIFFERENCE if report.failing else Exit.OK)
+    ctx.exit(ExitCode.DIFFERENCE if report.failing else ExitCode.OK)
 
 
 def examined(asked: Asked, repair: Repair) -> Report:

@@ -16,7 +16,7 @@ from pipeline.dlq.ledger import Ledger
 from pipeline.dlq.ledger_session import DeskOpener
 from pipeline.dlq.redrive import Deed, Done, Redriver
 from pipeline.dlq.targets import Place
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.progress import Progress
 from pipeline.worker.signals import stopping_on_signals
 
@@ -53,7 +53,7 @@ def execute(  # noqa: PLR0913  what decides about a run
     finally:  # when the bar is gone, which would take the last line with it
         _say(done, id_, as_json=as_json)
     if done.stopped:
-        raise click.exceptions.Exit(Exit.INTERRUPTED)
+        raise click.exceptions.Exit(ExitCode.INTERRUPTED)
     return done.refused.total()
 
 

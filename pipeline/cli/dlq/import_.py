@@ -22,8 +22,7 @@ from pipeline.dlq.export import read_letters
 from pipeline.dlq.import_file import ImportFile, open_import
 from pipeline.dlq.live_contract import check_live_rules
 from pipeline.dlq.redrive_plan import job_of
-from pipeline.errors import Exit
-from pipeline.files.lines import UnusableFileError
+from pipeline.errors import ExitCode, UnusableFileError
 from pipeline.files.outputs import refuse_redirection
 from pipeline.progress import OnProgress
 
@@ -75,7 +74,7 @@ def import_letters(  # noqa: PLR0913  one for each option
 
         job = job_of(asked, letters, Edited(opened), replay=replay)
         left = plan_and_act(asked, job, note, rate=rate, most=most, act=act)
-    ctx.exit(Exit.DIFFERENCE if left else Exit.OK)
+    ctx.exit(ExitCode.DIFFERENCE if left else ExitCode.OK)
 
 
 def _letters(file: ImportFile, asked: Asked) -> Iterator[DeadLetter]:

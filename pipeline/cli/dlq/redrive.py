@@ -12,14 +12,13 @@ from pipeline.cli.dlq.execute import execute
 from pipeline.cli.dlq.options import Asked, desk_command
 from pipeline.cli.dlq.plan_view import View, show_plan
 from pipeline.cli.dlq.repair_options import with_repair
-from pipeline.cli.param_types import RATE
+from pipeline.cli.options import RATE
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.live_contract import check_live_rules
 from pipeline.dlq.redrive_plan import ENRICHED, RAW, SOURCE, Job, job_of, plan_of
 from pipeline.dlq.repair import Repair
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode, SettingsError
 from pipeline.progress import OnProgress
-from pipeline.settings.model import SettingsError
 
 _Function = Callable[..., Any]
 
@@ -119,7 +118,7 @@ def redrive(  # noqa: PLR0913  one for each option
         reinsert=reinsert_failing,
     )
     left = plan_and_act(asked, job, note, rate=rate, most=most, act=act)
-    ctx.exit(Exit.DIFFERENCE if left else Exit.OK)
+    ctx.exit(ExitCode.DIFFERENCE if left else ExitCode.OK)
 
 
 def plan_and_act(  # noqa: PLR0913  one for each option

@@ -6,7 +6,7 @@ import click
 
 from pipeline.cli.options import with_settings
 from pipeline.core.escape import escaped
-from pipeline.ports import RefusedError
+from pipeline.errors import RefusedError
 from pipeline.replay.plan import State
 from pipeline.replay.plan_settings import with_kept
 from pipeline.replay.plan_store import PlansTopic

@@ -9,7 +9,7 @@ import click
 
 from pipeline.cli.replay.options import Asked
 from pipeline.cli.replay.plan_view import print_plan
-from pipeline.ports import RefusedError
+from pipeline.errors import RefusedError, SettingsError
 from pipeline.replay.capture import Outlook, capture, refuse_other_topic
 from pipeline.replay.correction_run import counted_differences
 from pipeline.replay.file_capture import capture_files, looked_at_again
@@ -17,7 +17,6 @@ from pipeline.replay.plan import Plan, PlanRecord, State, Target
 from pipeline.replay.plan_settings import differing_settings, planned_anew, settings_hash, with_kept
 from pipeline.replay.plan_store import PlansTopic, refuse_ended
 from pipeline.replay.runner import execute, execute_part
-from pipeline.settings.model import SettingsError
 from pipeline.topics import refuse_forbidden
 from pipeline.wiring import admin
 from pipeline.worker.processes import Place

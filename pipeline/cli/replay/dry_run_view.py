@@ -12,7 +12,7 @@ from rich.table import Table
 from pipeline.core.escape import escaped, one_line
 from pipeline.core.reasons import Reason, WarningCode
 from pipeline.reconcile.compare.classify import DIFFERENT, Kind
-from pipeline.reconcile.compare.dry_run import Counts
+from pipeline.reconcile.compare.dry_run import DryRunCounts
 from pipeline.reconcile.compare.report import APART, Report, Revenue, Sample
 from pipeline.reconcile.revenue import plain_amount
 
@@ -22,18 +22,18 @@ _NOTHING: Final = "nothing"
 
 
 def plain(
-    counts: Counts, report: Report | None, contract: str, said: Iterable[str]
+    counts: DryRunCounts, report: Report | None, contract: str, said: Iterable[str]
 ) -> dict[str, Any]:
     """All of it as JSON values."""
     return {
         "contract": contract,
-        **counts.plain(),
+        **counts.to_dict(),
         "said": list(said),
         "comparison": None if report is None else report.plain(),
     }
 
 
-def print_result(counts: Counts, report: Report | None, said: Iterable[str]) -> None:
+def print_result(counts: DryRunCounts, report: Report | None, said: Iterable[str]) -> None:
     """Tables, and one sentence at the end."""
     console = Console(
         markup=False, highlight=False, width=None if sys.stdout.isatty() else _WIDTH, soft_wrap=True
@@ -56,12 +56,12 @@ def _table(*columns: str, numbers: Iterable[int] = ()) -> Table:
     return table
 
 
-def _counts(counts: Counts) -> Table:
+def _counts(counts: DryRunCounts) -> Table:
     table = _table("", "count", "meaning", numbers=[1])
     rows = [("raw records", counts.records, "in the window"), ("  enriched", counts.enriched, "")]
     if counts.identify:
         rows.append(("  identify", counts.identify, "messages beside the enriched events"))
-    rows.append(("  dead letters", counts.refused, ""))
+    rows.append(("  dead letters", counts.rejected, ""))
     rows += [(f"    {c}", n, Reason(c).meaning) for c, n in counts.dead_letters.most_common()]
     if counts.dropped:
         rows.append(("  dropped", counts.dropped.total(), "by the setting on_other_type"))

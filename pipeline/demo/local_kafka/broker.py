@@ -21,13 +21,10 @@ from pipeline.demo.local_kafka.files import IN_USE, STARTED, Layout, cause_of
 from pipeline.demo.local_kafka.jars import JarsError, find_runtime
 from pipeline.demo.local_kafka.ports import HOST, free_port, obstacle, serves
 from pipeline.demo.local_kafka.process import GuardedProcess
+from pipeline.errors import LocalKafkaError
 
 _ALTERNATIVES: Final = "use `docker compose up`, or your own broker with --bootstrap-servers"
 _POLL_S: Final = 0.05
-
-
-class LocalKafkaError(Exception):
-    """The text is one sentence: what is wrong, and what to do."""
 
 
 class LocalKafka:

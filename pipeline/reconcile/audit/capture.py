@@ -7,12 +7,13 @@ from typing import Final
 from pipeline.core.record import Role
 from pipeline.core.time_window import Window
 from pipeline.core.timestamps import DAY
+from pipeline.errors import DataLossError, SettingsError
 from pipeline.kafka import Admin
 from pipeline.kafka.offsets_by_time import first_records, first_records_at
 from pipeline.kafka.partitioner import PartitionMap
-from pipeline.ports import DataLossError, Reader, TopicFacts
+from pipeline.ports import Reader, TopicFacts
 from pipeline.reconcile.ranges import OutputPartition, Plan, RawPartition, Target
-from pipeline.settings.model import Settings, SettingsError
+from pipeline.settings.model import Settings
 from pipeline.topics import TopicNames
 from pipeline.wiring import range_reader
 

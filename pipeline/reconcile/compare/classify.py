@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.core.coordinates import NO_ITEM
-from pipeline.core.dead_letter import Header
 from pipeline.core.explained import Explained
+from pipeline.core.headers import DlqHeader
 from pipeline.core.origin import Origin, without_ours
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Headers, Output, Role
@@ -80,10 +80,10 @@ def _reasons(headers: Headers) -> Iterator[str]:
     """Code and place of each violation; the first reason alone where they can't be read."""
     found = {name: value for name, value in headers if value is not None}
     try:
-        for each in _read_reasons(found.get(Header.REASONS, b"")):
+        for each in _read_reasons(found.get(DlqHeader.REASONS, b"")):
             yield f"{each.code} {each.pointer}".rstrip()
     except (msgspec.MsgspecError, ValueError):
-        yield found.get(Header.REASON, b"").decode(errors="replace")
+        yield found.get(DlqHeader.REASON, b"").decode(errors="replace")
 
 
 def first_reason(print_: bytes) -> str:

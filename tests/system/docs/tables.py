@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.core.contract import Rules
 from pipeline.core.reasons import Reason
 from pipeline.core.reasons import WarningCode as Noticed
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.settings.model import Settings
 from pipeline.settings.names import Leaf, allowed, leaves
 from tests.system.docs import command_help
@@ -30,7 +30,7 @@ def _cell(text: str) -> str:
 
 def exits() -> str:
     """Exit codes with their meaning."""
-    return _table(("exit code", "meaning"), ((str(int(each)), each.meaning) for each in Exit))
+    return _table(("exit code", "meaning"), ((str(int(each)), each.meaning) for each in ExitCode))
 
 
 def reasons() -> str:

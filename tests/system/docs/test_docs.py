@@ -12,14 +12,14 @@ import pytest
 
 from pipeline.cli.main import COMMANDS
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.dead_letter import Header
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.core.record import Record, Role
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.settings.model import Settings, load_settings
 from pipeline.settings.names import leaves
 from tests.system.docs import command_help, tables
@@ -68,11 +68,15 @@ class TestTables:
     def test_dead_letter_headers(self) -> None:
         """The table has every header, in the order of the code."""
         shown = [row[0].strip("`") for row in table(_HEADERS, "header", "value")]
-        assert shown == list(Header)
+        assert shown == [*DlqHeader, TrackHeader.CONTRACT]
+
+    def test_headers_of_outputs(self) -> None:
+        """The table has every header of all other outputs, in the order of the code."""
+        assert [row[0].strip("`") for row in table(_HEADERS, "name", "value")] == list(TrackHeader)
 
     def test_stages(self) -> None:
         """The stages that `dlq.stage` can name are all there."""
-        (row,) = [row for row in table(_HEADERS, "header") if row[0] == f"`{Header.STAGE}`"]
+        (row,) = [row for row in table(_HEADERS, "header") if row[0] == f"`{DlqHeader.STAGE}`"]
         assert all(stage in row[1] for stage in Stage)
 
     def test_log_lines(self) -> None:
@@ -165,7 +169,7 @@ class TestExamples:
         unit.read_string(block.text)
         service = unit["Service"]
         prevented = {int(code) for code in service["RestartPreventExitStatus"].split()}
-        assert prevented == {Exit.USAGE, Exit.FENCED, Exit.DATA_LOSS}
+        assert prevented == {ExitCode.USAGE, ExitCode.FENCED, ExitCode.DATA_LOSS}
         assert float(service["TimeoutStopSec"]) > Settings().shutdown_grace_s
         name, value = service["Environment"].split("=")
         assert load_settings(None, {}, {name: value}).instance_id == value

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import Exit
-from pipeline.settings.model import Settings, SettingsError, load_settings
+from pipeline.errors import ExitCode, SettingsError
+from pipeline.settings.model import Settings, load_settings
 from tests.unit.cli.program import run
 
 
@@ -26,7 +26,7 @@ def test_every_wrong_property_is_told_with_all_other_problems() -> None:
         "TRACK_PRODUCER_ACKS": "1",
     }
     ran = run("check", env=variables)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     said = [line.removeprefix("track-pipeline: ") for line in ran.err.splitlines()]
     starts = [
         "TRACK_GROUP: group: 'gr\\xfcp' is refused; allowed: text: printable ASCII",

@@ -16,7 +16,7 @@ from pipeline.cli.options import offline_processor
 from pipeline.core.encode import encode_json
 from pipeline.core.escape import escaped
 from pipeline.core.record import NO_PARTITION, Record
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.files.explain import explain
 from pipeline.settings.model import Settings
 from tests.hostile import HOSTILE, Hostile
@@ -43,7 +43,7 @@ def test_golden(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = (GOLDEN / f"{case}.txt").read_text("utf-8")
     assert ran.out.decode() == expected
     refused = re.search(": dead letter$", expected, re.MULTILINE)
-    assert ran.code == (Exit.DIFFERENCE if refused else Exit.OK)
+    assert ran.code == (ExitCode.DIFFERENCE if refused else ExitCode.OK)
 
 
 def test_golden_files_belong_together() -> None:
@@ -99,7 +99,7 @@ def test_names_that_pointers_escape() -> None:
     found = effects('{"event":"A","userId":"u","a/b":null,"~2":1,"a":{"b":1}}')
     assert not [name for name in found if "/a" in name or "~" in name]
     batch = b'{"batch":[{"event":"A","userId":"u","~2":1}],"context":{"x":1}}'
-    assert run("explain", stdin=batch).code == Exit.OK
+    assert run("explain", stdin=batch).code == ExitCode.OK
 
 
 def test_write_key_is_not_shown() -> None:
@@ -122,7 +122,7 @@ def test_dropped_events_are_explained() -> None:
     batch = b'{"batch":[{"type":"page","userId":"u"},{"event":"A","userId":"u"},{"action":"x"}]}'
     ran = run("explain", "--json", stdin=batch, env={"TRACK_ON_OTHER_TYPE": "drop"})
     events = json.loads(ran.out)["events"]
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     assert [(event["source"], event["outcome"], len(event["records"])) for event in events] == [
         ("-:1:0", "dropped", 0),
         ("-:1:1", "enriched", 1),
@@ -162,7 +162,7 @@ def test_on_a_terminal() -> None:
         process.stdin.write(UNSAFE.encode())
         process.stdin.close()
         text = read_terminal(ours).replace("\r\n", "\n")
-        assert process.wait(TIMEOUT_S) == Exit.OK
+        assert process.wait(TIMEOUT_S) == ExitCode.OK
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)  # the table's own bold and dim
     assert plain == escaped(plain)
     assert "\\u202eA\\u007f[bold]" in plain
@@ -176,7 +176,7 @@ def test_on_a_terminal() -> None:
 def test_one_event_per_line_gets_a_hint() -> None:
     """Who gives a file of many events is told which command is for it."""
     ran = run("explain", stdin=b'{"event":"A","userId":"u"}\n{"event":"B","userId":"u"}\n')
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     assert "track-pipeline transform" in ran.err
     assert "hint" not in run("explain", stdin=b'{"event":\n"A"').err
 
@@ -186,12 +186,12 @@ def test_unusable_input(tmp_path: Path) -> None:
     missing = tmp_path / "no"
     ran = run("explain", missing)
     assert (ran.code, ran.err) == (
-        Exit.USAGE,
+        ExitCode.USAGE,
         f"track-pipeline: {missing}: can't be read: No such file or directory\n",
     )
     ran = run("explain", stdin=b"\x7fELF\0")
     assert (ran.code, ran.err) == (
-        Exit.USAGE,
+        ExitCode.USAGE,
         "track-pipeline: standard input: is a program; expected JSON text\n",
     )
 

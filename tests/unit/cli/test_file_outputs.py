@@ -11,8 +11,7 @@ from typing import Final
 
 import pytest
 
-from pipeline.errors import Exit
-from pipeline.files.lines import UnusableFileError
+from pipeline.errors import ExitCode, UnusableFileError
 from pipeline.files.outputs import FileOutput, opened_output, whole_output
 from tests.unit.cli.program import TIMEOUT_S, command, environment, run
 
@@ -44,7 +43,7 @@ def test_output_that_is_an_input(source: Path, overwrite: tuple[str, ...]) -> No
     for name in _named_again(source):
         for arguments in (("transform", source, "--dead-letters"), dry_run):
             ran = run(*arguments, name, *overwrite, env=KAFKA)
-            assert (ran.code, ran.out) == (Exit.USAGE, b"")
+            assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
             assert ran.err.endswith(f" {name}: is also an input, which would be overwritten\n")
     assert source.read_bytes() == EVENTS
 
@@ -55,7 +54,7 @@ def test_settings_are_an_input_too(tmp_path: Path) -> None:
     config.write_text('default_currency = "EUR"\n')
     for arguments in (("generate", "--output"), ("transform", "--dead-letters")):
         ran = run(*arguments, config, "--overwrite", "--config", config)
-        assert ran.code == Exit.USAGE
+        assert ran.code == ExitCode.USAGE
         assert "is also an input, which would be overwritten" in ran.err
     assert config.read_text() == 'default_currency = "EUR"\n'
 
@@ -86,7 +85,7 @@ def test_redirections(source: Path, line: str) -> None:
     said = done.stderr
     if "2>>" in line:  # it is told there, since there is no other place
         said = source.read_bytes().removeprefix(EVENTS)
-    assert done.returncode == Exit.USAGE
+    assert done.returncode == ExitCode.USAGE
     assert b"input" in said
     assert source.read_bytes().removesuffix(said if "2>>" in line else b"") == EVENTS
 
@@ -105,10 +104,10 @@ def test_output_that_is_standard_output(tmp_path: Path) -> None:
                 timeout=TIMEOUT_S,
                 check=False,
             )
-        assert done.returncode == Exit.USAGE
+        assert done.returncode == ExitCode.USAGE
         assert b"standard output goes there, too" in done.stderr
     ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
-    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert "--dead-letters -: standard output has the enriched events" in ran.err
 
 
@@ -122,15 +121,15 @@ def test_file_that_exists(tmp_path: Path) -> None:
     for arguments in commands:
         file.write_bytes(b"last week's\n")
         ran = run(*arguments, stdin=b"nope\n")
-        assert (ran.code, ran.out) == (Exit.USAGE, b"")
+        assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
         assert f"{file}: exists already" in ran.err
         assert "--overwrite" in ran.err
         assert file.read_bytes() == b"last week's\n"
-        assert run(*arguments, "--overwrite", stdin=b"nope\n").code == Exit.OK
+        assert run(*arguments, "--overwrite", stdin=b"nope\n").code == ExitCode.OK
         replaced = file.read_bytes()
         assert b"last week" not in replaced
         file.write_bytes(b"")
-        assert run(*arguments, stdin=b"nope\n").code == Exit.OK
+        assert run(*arguments, stdin=b"nope\n").code == ExitCode.OK
         assert len(file.read_bytes().splitlines()) == len(replaced.splitlines())
 
 
@@ -138,7 +137,7 @@ def test_plan_opens_nothing(tmp_path: Path) -> None:
     """What fails, or only plans, leaves the file of newly invalid events alone."""
     file = tmp_path / "invalid.ndjson"
     options = ("--only", "changed", "--newly-invalid", file)
-    assert run("replay", *options, "--from", "never", env=KAFKA).code == Exit.USAGE
+    assert run("replay", *options, "--from", "never", env=KAFKA).code == ExitCode.USAGE
     assert not file.exists()
 
 

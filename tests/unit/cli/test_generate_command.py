@@ -17,7 +17,7 @@ import pytest
 from pipeline.cli.generate import Pace
 from pipeline.core.record import Headers
 from pipeline.demo.generate import Generated, Generator
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.unit.cli.program import TIMEOUT_S, command, environment, run
 
 
@@ -31,7 +31,7 @@ def test_command_writes_lines(tmp_path: Path) -> None:
     options = ("--count", "400", "--seed", "3", "--invalid-share", "0.3", "--batch-share", "0.1")
     ran = run("generate", *options, "--users", "50")
     wanted = made(400, seed=3, invalid_share=0.3, batch_share=0.1, users=50, lines=True)
-    assert ran.code == Exit.OK
+    assert ran.code == ExitCode.OK
     assert ran.out == b"".join((record.value or b"") + b"\n" for record in wanted)
     events = sum(record.events for record in wanted)
     assert f"400 records with {events:,} events" in ran.err
@@ -67,7 +67,7 @@ def test_command_and_transform_agree() -> None:
 def test_command_refuses(arguments: tuple[str, ...], sentence: str) -> None:
     """A wrong option is one sentence that names it, and nothing is written."""
     ran = run("generate", *arguments)
-    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert sentence in ran.err
 
 
@@ -89,7 +89,7 @@ def test_command_ends_quietly_when_nobody_reads() -> None:
         assert process.stderr is not None
         assert process.stdout.readline().startswith(b'{"')
         process.stdout.close()
-        assert process.wait(TIMEOUT_S) == Exit.READER_GONE
+        assert process.wait(TIMEOUT_S) == ExitCode.READER_GONE
         assert process.stderr.read() == b""
 
 
@@ -100,7 +100,7 @@ def test_command_ends_with_a_count_when_interrupted() -> None:
         first = process.stdout.readline()
         os.kill(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=TIMEOUT_S)
-        assert process.returncode == Exit.INTERRUPTED
+        assert process.returncode == ExitCode.INTERRUPTED
     assert (first + out).endswith(b"\n")
     said = err.decode().partition(" records")[0].removeprefix("interrupted: ")
     lines = (first + out).count(b"\n")
@@ -165,7 +165,7 @@ def test_command_writes_to_a_topic(kafka: FakeKafka) -> None:
     ran = run("generate", *options, *server, "--topic", "raw", "--rate", "1000000")
     begin = 1_748_736_000_000
     wanted = made(300, invalid_share=0.5, start=begin, interval_ms=1000 / 1_000_000)
-    assert ran.code == Exit.OK
+    assert ran.code == ExitCode.OK
     assert kafka.sent == [("raw", r.value, r.key, r.timestamp) for r in wanted]
     assert None in [value for _, value, _, _ in kafka.sent]
     assert kafka.flushed
@@ -176,7 +176,7 @@ def test_command_writes_to_a_topic(kafka: FakeKafka) -> None:
 def test_command_refuses_a_missing_topic(kafka: FakeKafka) -> None:
     """A topic is never created by writing to it; the sentence says how to create it."""
     ran = run("generate", "--bootstrap-servers", "broker:9092", "--topic", "rwa")
-    assert ran.code == Exit.KAFKA
+    assert ran.code == ExitCode.KAFKA
     assert "topic rwa does not exist; create it: track-pipeline topics create" in ran.err
     assert kafka.sent == []
 

@@ -21,8 +21,8 @@ from pipeline.cli import demo as demo_command
 from pipeline.cli import explain as explain_command
 from pipeline.core.record import Record
 from pipeline.demo.check import Findings
-from pipeline.errors import Exit
-from pipeline.ports import RefusedError, Trip
+from pipeline.errors import ExitCode, RefusedError
+from pipeline.ports import Trip
 from pipeline.settings.model import Settings
 from pipeline.worker.observe import LogFormat, LogMeter, configure_logging
 from tests.unit.cli.program import run
@@ -207,7 +207,7 @@ def test_broker_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("pipeline.cli.check.checked_topics", told)
     ran = run("check", "--bootstrap-servers", "a:1")
-    assert ran.code == Exit.OK
+    assert ran.code == ExitCode.OK
     assert _is_safe(ran.err)
     assert SHOWN in ran.err
 

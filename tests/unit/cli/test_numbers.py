@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.unit.cli.program import run
 
 KAFKA: Final = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
@@ -29,7 +29,7 @@ COMMANDS: Final = {
 def test_numbers_that_are_none(option: str, number: str) -> None:
     """Nothing is begun with a rate, a share or a length of time that is no number."""
     ran = run(*option.split(), number, *COMMANDS[option], env=KAFKA)
-    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert f"Invalid value for '{option.rsplit(maxsplit=1)[-1]}'" in ran.err
 
 
@@ -37,9 +37,9 @@ def test_numbers_that_are_none(option: str, number: str) -> None:
 def test_rate_of_nothing(option: str) -> None:
     """It would never end."""
     ran = run(*option.split(), "0", env=KAFKA)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
 
 
 def test_count_that_no_computer_reaches() -> None:
     """It is refused as any other number that is none."""
-    assert run("generate", "--count", str(10**30)).code == Exit.USAGE
+    assert run("generate", "--count", str(10**30)).code == ExitCode.USAGE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.settings.model import SettingsError, load_settings
+from pipeline.errors import SettingsError
+from pipeline.settings.model import load_settings
 
 
 def _added(prefix: str, host: str = "10.0.0.1", shown: str = "10.0.0.1") -> dict[str, str]:

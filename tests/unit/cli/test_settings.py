@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.contract import ContractSettings
+from pipeline.errors import SettingsError
 from pipeline.settings.client_properties import MASK, OWNED, weaknesses
-from pipeline.settings.model import Settings, SettingsError, load_settings
+from pipeline.settings.model import Settings, load_settings
 from pipeline.settings.names import FLAGS, leaves
 from pipeline.settings.sources import ENDS_IN_FILE
 

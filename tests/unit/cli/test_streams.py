@@ -13,7 +13,7 @@ import click
 import pytest
 
 from pipeline.cli.main import cli
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.unit.cli.program import TIMEOUT_S, environment
 
 _BASH: Final = shutil.which("bash") or "bash"
@@ -73,11 +73,11 @@ def shell(script: str) -> Ended:
 
 NOBODY_READS: Final = "exec 3> >(exec true); wait $!; $RUN ARGUMENTS >&3"
 OUTPUTS: Final = {
-    "reader_gone": (NOBODY_READS, Exit.READER_GONE, ""),
-    "closed": ("$RUN ARGUMENTS >&-", Exit.INPUT_OUTPUT, "standard output: is closed"),
+    "reader_gone": (NOBODY_READS, ExitCode.READER_GONE, ""),
+    "closed": ("$RUN ARGUMENTS >&-", ExitCode.INPUT_OUTPUT, "standard output: is closed"),
     "full": (
         "$RUN ARGUMENTS > /dev/full",
-        Exit.INPUT_OUTPUT,
+        ExitCode.INPUT_OUTPUT,
         "standard output: No space left on device",
     ),
 }
@@ -85,7 +85,7 @@ each_output = pytest.mark.parametrize(("line", "code", "sentence"), OUTPUTS.valu
 
 
 @each_output
-def test_every_command(line: str, code: Exit, sentence: str, tmp_path: Path) -> None:
+def test_every_command(line: str, code: ExitCode, sentence: str, tmp_path: Path) -> None:
     """Every command of the tree ends alike when standard output can't be written."""
     paths = list(leaves(cli))
     assert "dlq redrive" in paths
@@ -109,7 +109,7 @@ WORK: Final = {
 
 @each_output
 @pytest.mark.parametrize("arguments", WORK.values(), ids=WORK)
-def test_what_commands_print(line: str, code: Exit, sentence: str, arguments: str) -> None:
+def test_what_commands_print(line: str, code: ExitCode, sentence: str, arguments: str) -> None:
     """Output of every kind ends alike: through click, through rich, and as bytes."""
     ended = shell(f"echo '{EVENT}' | ( {line.replace('ARGUMENTS', arguments)} )")
     assert ended.code == code
@@ -127,12 +127,12 @@ def test_rich_ends_alike() -> None:
     printing += "from pipeline.cli.main import main; "
     printing += "e.explain.callback = lambda **_: C().print('x'); main()"
     line = NOBODY_READS.replace("$RUN ARGUMENTS", f'{sys.executable} -c "{printing}" explain')
-    assert shell(line) == Ended(Exit.READER_GONE, "")
+    assert shell(line) == Ended(ExitCode.READER_GONE, "")
 
 
 def test_standard_error_is_not_needed() -> None:
     """A closed standard error changes nothing but that nobody hears the summary."""
-    assert shell(f"echo '{EVENT}' | $RUN transform --json 2>&-").code == Exit.OK
-    assert shell("$RUN transform --nonsense 2>&-").code == Exit.USAGE
-    assert shell("$RUN transform --nonsense 2>/dev/full").code == Exit.USAGE
-    assert shell("$RUN transform /no/such/file 2>/dev/full").code == Exit.USAGE
+    assert shell(f"echo '{EVENT}' | $RUN transform --json 2>&-").code == ExitCode.OK
+    assert shell("$RUN transform --nonsense 2>&-").code == ExitCode.USAGE
+    assert shell("$RUN transform --nonsense 2>/dev/full").code == ExitCode.USAGE
+    assert shell("$RUN transform /no/such/file 2>/dev/full").code == ExitCode.USAGE

@@ -16,7 +16,7 @@ import pytest
 from pipeline.core.escape import escaped
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.hostile import HOSTILE, Hostile
 from tests.support import read
 from tests.unit.cli.program import TIMEOUT_S, Ran, command, environment, read_terminal, run
@@ -49,7 +49,7 @@ def test_lines_of_every_kind(tmp_path: Path) -> None:
     source = tmp_path / "events.ndjson"
     source.write_bytes(GOOD + b"\r\n\n \t\r\n" + BATCH + b"\nnope\n" + GOOD)
     ran = run("transform", source, "--json", "--dead-letters", tmp_path / "dead")
-    assert ran.code == Exit.OK
+    assert ran.code == ExitCode.OK
     assert [read(line)["event"] for line in ran.out.splitlines()] == ["A", "B", "A"]
     assert b"19.990000000000000001" in ran.out
     assert counts(ran) == {
@@ -121,24 +121,24 @@ def test_received_at() -> None:
 def test_received_at_that_is_no_time(text: str) -> None:
     """A time that can't be meant is refused before anything is read."""
     ran = run("transform", "--received-at", text, stdin=GOOD)
-    assert (ran.code, ran.out) == (Exit.USAGE, b"")
-    assert f"'{text}' is no time after 1970" in ran.err
+    assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
+    assert f"'{text}' is not a time after 1970" in ran.err
 
 
 def test_strict() -> None:
     """Refused events end with 1 only under --strict; everything is written either way."""
     mixed = b"nope\n" + GOOD
-    for arguments, code in (([], Exit.OK), (["--strict"], Exit.DIFFERENCE)):
+    for arguments, code in (([], ExitCode.OK), (["--strict"], ExitCode.DIFFERENCE)):
         ran = run("transform", *arguments, stdin=mixed)
         assert (ran.code, ran.out.count(b"\n")) == (code, 1)
-    assert run("transform", "--strict", stdin=GOOD).code == Exit.OK
+    assert run("transform", "--strict", stdin=GOOD).code == ExitCode.OK
 
 
 def test_dropped_events_are_counted() -> None:
     """Events that a setting drops are neither written nor refused."""
     page = b'{"type":"page","userId":"u"}\n'
     ran = run("transform", "--json", "--strict", stdin=page, env={"TRACK_ON_OTHER_TYPE": "drop"})
-    assert (ran.code, ran.out) == (Exit.OK, b"")
+    assert (ran.code, ran.out) == (ExitCode.OK, b"")
     assert (counts(ran)["dropped"], counts(ran)["dead_letters"]) == (1, 0)
 
 
@@ -174,7 +174,7 @@ def test_file_name_that_is_not_text(tmp_path: Path) -> None:
     Path(name).write_bytes(GOOD + b"\nnope\n")
     dead = tmp_path / "dead"
     ran = run("transform", name, "--dead-letters", dead)
-    assert (ran.code, ran.out.count(b"\n")) == (Exit.OK, 1)
+    assert (ran.code, ran.out.count(b"\n")) == (ExitCode.OK, 1)
     assert dead_letters(dead)[0]["source"] == f"{tmp_path}/\ufffd.ndjson:2"
 
 
@@ -205,7 +205,7 @@ def test_hostile_lines(tmp_path: Path, row: Hostile) -> None:
     ran = run("transform", source, "--json", "--dead-letters", dead)
     expected = Counter(row.outcomes)
     good = expected.pop("enriched", 0)
-    assert ran.code == Exit.OK
+    assert ran.code == ExitCode.OK
     assert counts(ran)["enriched"] == good + 2
     assert counts(ran)["reasons"] == expected
     letters = dead_letters(dead)
@@ -226,7 +226,7 @@ def test_bug_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Processor, "process", failing)
     dead = tmp_path / "dead"
     ran = run("transform", "--dead-letters", dead, stdin=b"\n".join((GOOD, b"{}", GOOD)))
-    assert (ran.code, ran.out.count(b"\n")) == (Exit.OK, 2)
+    assert (ran.code, ran.out.count(b"\n")) == (ExitCode.OK, 2)
     assert ran.err.startswith("-:2: a bug in this program stopped the line (AssertionError)")
     (letter,) = dead_letters(dead)
     assert (letter["reason"], letter["stage"], letter["value"]) == (
@@ -251,7 +251,7 @@ def test_on_a_terminal(tmp_path: Path) -> None:
     ) as process:
         os.close(theirs)
         text = read_terminal(ours)
-        assert process.wait(TIMEOUT_S) == Exit.OK
+        assert process.wait(TIMEOUT_S) == ExitCode.OK
     event = next(line for line in text.splitlines() if line.startswith('{"type"'))
     assert json.loads(event)["event"] == "\u202eA\x7f\x1b[31m"
     assert event == escaped(event)
@@ -275,7 +275,7 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
     ):
         os.close(theirs)
         text = read_terminal(ours)
-        assert process.wait(TIMEOUT_S) == Exit.OK
+        assert process.wait(TIMEOUT_S) == ExitCode.OK
     assert str(source) in text
     assert "100 enriched, 0 refused" in text
     assert (tmp_path / "out").read_bytes().count(b"\n") == 100

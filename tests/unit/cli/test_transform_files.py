@@ -17,8 +17,9 @@ import pytest
 import zstandard
 
 from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.headers import DlqHeader
 from pipeline.core.process import Processor
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.files import lines as lines_module
 from pipeline.files.lines import LONGEST_LINE, Input, Line
 from pipeline.files.transform import Options, Target, Transformer
@@ -64,7 +65,7 @@ def test_cut_off_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes
     source.write_bytes(first + second[: len(second) - 5])
     ran = run("transform", source, "--json")
     lines = counts(ran)["lines"]
-    assert ran.code == Exit.INPUT_OUTPUT
+    assert ran.code == ExitCode.INPUT_OUTPUT
     assert 3000 <= lines <= 6000
     assert ran.out.count(b"\n") == lines
     assert not counts(ran)["complete"]
@@ -82,7 +83,7 @@ def test_damaged_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes
     source = tmp_path / f"events{suffix}"
     source.write_bytes(pack(EVENTS) + b"no packed data")
     ran = run("transform", source, "--json")
-    assert ran.code == Exit.INPUT_OUTPUT
+    assert ran.code == ExitCode.INPUT_OUTPUT
     assert ran.out.count(b"\n") == counts(ran)["lines"] == 3000
     (sentence,) = ran.err.splitlines()[1:]
     assert sentence.startswith(f"track-pipeline: {source}: is damaged (")
@@ -103,7 +104,7 @@ binary = pytest.mark.parametrize(("content", "what"), BINARY.values(), ids=BINAR
 def test_binary_on_standard_input(content: bytes, what: str) -> None:
     """What is no text is told in one sentence, and is not turned into dead letters."""
     ran = run("transform", "--json", stdin=content)
-    assert (ran.code, ran.out, counts(ran)["lines"]) == (Exit.USAGE, b"", 0)
+    assert (ran.code, ran.out, counts(ran)["lines"]) == (ExitCode.USAGE, b"", 0)
     (sentence,) = ran.err.splitlines()[1:]
     assert sentence.startswith(f"track-pipeline: standard input: {what}")
     assert sentence.endswith("; expected JSON text")
@@ -117,7 +118,7 @@ def test_unusable_file_among_good_ones(tmp_path: Path, content: bytes, what: str
     bad.write_bytes(content)
     dead.write_text("letters of another run")
     ran = run("transform", good, bad, "--dead-letters", dead)
-    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert ran.err.startswith(f"track-pipeline: {bad}: {what}")
     assert len(ran.err.splitlines()) == 1
     assert dead.read_text() == "letters of another run"
@@ -152,7 +153,7 @@ def test_file_of_nothing_but_a_byte_order_mark(tmp_path: Path) -> None:
 def test_nul_in_a_later_line_is_a_dead_letter() -> None:
     """Only the beginning tells text from binary; damage further on costs its own line alone."""
     ran = run("transform", "--json", stdin=b'{"event":"A","userId":"u"}\n\0\0\n')
-    assert (ran.code, counts(ran)["reasons"]) == (Exit.OK, {"invalid_json": 1})
+    assert (ran.code, counts(ran)["reasons"]) == (ExitCode.OK, {"invalid_json": 1})
 
 
 def test_named_pipe(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_named_pipe(tmp_path: Path) -> None:
     writer.start()
     ran = run("transform", str(pipe))
     writer.join()
-    assert (ran.code, ran.out.count(b"\n")) == (Exit.OK, 1)
+    assert (ran.code, ran.out.count(b"\n")) == (ExitCode.OK, 1)
 
 
 def test_files_that_can_not_be_read(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
     good.write_bytes(EVENTS)
     for bad, why in ((tmp_path / "no", "No such file or directory"), (tmp_path, "Is a directory")):
         ran = run("transform", good, bad)
-        assert (ran.code, ran.out) == (Exit.USAGE, b"")
+        assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
         assert ran.err == f"track-pipeline: {bad}: can't be read: {why}\n"
 
 
@@ -183,7 +184,7 @@ def test_suffix_that_is_wrong(tmp_path: Path, suffix: str) -> None:
     source.write_bytes(EVENTS)
     ran = run("transform", source)
     kind = "gzip" if suffix == ".gz" else "zstd"
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert ran.err.startswith(f"track-pipeline: {source}: is no {kind} data, though its name")
 
 
@@ -195,7 +196,7 @@ def test_file_that_is_packed_twice(
     source = tmp_path / f"events{suffix}"
     source.write_bytes(pack(pack(EVENTS)))
     ran = run("transform", source)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert " data packed once more; unpack it first; expected JSON text" in ran.err
 
 
@@ -210,10 +211,10 @@ def test_window_that_takes_too_much_memory(tmp_path: Path) -> None:
         "taken at most; unpack it first (zstd -d --long=28)"
     )
     source.write_bytes(big)
-    assert run("transform", source) == (Exit.USAGE, b"", f"{sentence}\n")
+    assert run("transform", source) == (ExitCode.USAGE, b"", f"{sentence}\n")
     source.write_bytes(zstd(EVENTS) + big)
     ran = run("transform", source)
-    assert (ran.code, ran.out.count(b"\n")) == (Exit.INPUT_OUTPUT, 3000)
+    assert (ran.code, ran.out.count(b"\n")) == (ExitCode.INPUT_OUTPUT, 3000)
     assert ran.err.splitlines()[-1].startswith(f"{sentence}; its first 3000 lines were processed")
 
 
@@ -222,7 +223,7 @@ def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
     missing = tmp_path / "no" / "dead"
     for dead, why in ((tmp_path, "Is a directory"), (missing, "No such file or directory")):
         ran = run("transform", "--dead-letters", dead, stdin=EVENTS)
-        assert (ran.code, ran.out) == (Exit.USAGE, b"")
+        assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
         assert ran.err == f"track-pipeline: --dead-letters {dead}: can't be written: {why}\n"
 
 
@@ -230,7 +231,7 @@ def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.Mon
     """A dash is no file name, and standard output is taken."""
     monkeypatch.chdir(tmp_path)
     ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
-    assert (ran.code, ran.out) == (Exit.USAGE, b"")
+    assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert "standard output has the enriched events" in ran.err
     assert list(tmp_path.iterdir()) == []
 
@@ -241,14 +242,14 @@ def test_dead_letters_over_an_input(tmp_path: Path) -> None:
     source.write_bytes(EVENTS)
     link.symlink_to(source)
     ran = run("transform", source, "--dead-letters", link)
-    assert (ran.code, ran.out, source.read_bytes()) == (Exit.USAGE, b"", EVENTS)
+    assert (ran.code, ran.out, source.read_bytes()) == (ExitCode.USAGE, b"", EVENTS)
     assert ran.err.endswith(": is also an input, which would be overwritten\n")
 
 
 def test_dead_letters_on_a_full_disk() -> None:
     """A disk that fills up ends the run with a sentence that names the file."""
     ran = run("transform", "--dead-letters", "/dev/full", stdin=b"nope\n")
-    assert ran.code == Exit.INPUT_OUTPUT
+    assert ran.code == ExitCode.INPUT_OUTPUT
     assert ran.err.splitlines()[-1] == "track-pipeline: /dev/full: No space left on device"
 
 
@@ -331,7 +332,7 @@ def test_line_that_is_too_long(tmp_path: Path) -> None:
         f"{len(TOO_LONG)} bytes; a line of a file may have {LONGEST_LINE}"
     )
     assert json.loads(letter["value"]) == {
-        "dlq.pointer": f"{source}:2",
+        DlqHeader.POINTER: f"{source}:2",
         "sha256": hashlib.sha256(TOO_LONG).hexdigest(),
         "size": len(TOO_LONG),
     }
@@ -340,7 +341,7 @@ def test_line_that_is_too_long(tmp_path: Path) -> None:
 def test_document_that_is_too_long() -> None:
     """It is explained like that line."""
     ran = run("explain", stdin=TOO_LONG)
-    assert ran.code == Exit.DIFFERENCE
+    assert ran.code == ExitCode.DIFFERENCE
     assert "- refused: record_too_large" in ran.out.decode()
     assert hashlib.sha256(TOO_LONG).hexdigest() in ran.out.decode()
     assert len(ran.out) < 2000
@@ -362,7 +363,7 @@ def _peak(line: bytes, times: int) -> int:
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert transformer.summary.events == (times if line.endswith(b"\n") else 1)
+    assert transformer.result.counts.events == (times if line.endswith(b"\n") else 1)
     return peak
 
 

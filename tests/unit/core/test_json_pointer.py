@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.core.json_pointer import find, tokens
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.unit.cli.program import run
 
 
@@ -35,5 +35,5 @@ def test_escapes() -> None:
 def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     """It is told before anything is read."""
     ran = run(*arguments, env={"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert "a ~ is written as ~0" in ran.err

@@ -13,8 +13,9 @@ from pipeline.core.contract import ContractSettings
 from pipeline.core.process import Processor
 from pipeline.core.record import INVALID_HEADERS, Record
 from pipeline.dlq.dead_letter import DeadLetter
-from pipeline.dlq.export import ExportError, line_of, read_letters, read_line
+from pipeline.dlq.export import line_of, read_letters, read_line
 from pipeline.dlq.header_formats import read_letter
+from pipeline.errors import ExportError
 from pipeline.files.lines import Input
 from tests.hostile import HOSTILE
 from tests.unit.dlq.letters import IDENTITY, NOW, again, event, letter_of, letters_of, raw

@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.dlq.import_file import ImportFile, open_import
-from pipeline.files.lines import Line, UnusableFileError
+from pipeline.errors import UnusableFileError
+from pipeline.files.lines import Line
 
 TEXT = b"one\ntwo\n" * 100_000
 

@@ -17,7 +17,7 @@ from pipeline.dlq.ledger import (
     read_entry,
     read_holder,
 )
-from pipeline.ports import RefusedError
+from pipeline.errors import RefusedError
 
 ENTRY = Entry("t1", 3, 7, Action.REDRIVEN, "raw/0/1/2", 5, "ann@host", 9, "r1", "enriched", "fix")
 

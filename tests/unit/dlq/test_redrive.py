@@ -13,7 +13,7 @@ from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Role
 from pipeline.dlq.ledger import Action, Entry, Ledger
 from pipeline.dlq.redrive import Deed, Done, Redriver
-from pipeline.ports import (
+from pipeline.errors import (
     AbortableError,
     FencedError,
     OutcomeUnknownError,

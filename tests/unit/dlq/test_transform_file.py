@@ -13,7 +13,7 @@ import pytest
 from pipeline.dlq.recheck import Examiner, Kind
 from pipeline.dlq.repair import RepairError
 from pipeline.dlq.transform_file import FileRepair, load_transform
-from pipeline.files.lines import UnusableFileError
+from pipeline.errors import UnusableFileError
 from tests.unit.dlq.letters import NOW, again, event, letter_of
 
 LETTER = letter_of({"event": "A"})

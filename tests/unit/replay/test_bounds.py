@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.core.timestamps import DAY
-from pipeline.ports import DataLossError
+from pipeline.errors import DataLossError
 from pipeline.replay.plan import Part
 from pipeline.replay.window_offsets import Bound, Extent, ranges, read_bound, why_empty
 

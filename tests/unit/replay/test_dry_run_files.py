@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from tests.forged_headers import event
 from tests.unit.cli.program import Ran, run
 
@@ -31,7 +31,7 @@ def test_counts(tmp_path: Path) -> None:
     plain.write_bytes(b"\n".join([event(1), b"", b"{", event(2)]))
     packed.write_bytes(gzip.compress(b"\n".join([_archived(1), _archived(2, value=None)])))
     ran = _dry_run("--from-file", plain, "--from-file", packed, "--json")
-    assert ran.code == Exit.OK
+    assert ran.code == ExitCode.OK
     document = json.loads(ran.out)
     assert (document["records"], document["enriched"]) == (5, 3)
     assert document["reasons"] == {"invalid_json": 1, "null_value": 1}
@@ -72,7 +72,7 @@ def test_a_hostile_line(tmp_path: Path) -> None:
     file = tmp_path / "a.ndjson"
     file.write_bytes(b"\n".join([event(1), _archived(1, partition="x\x1b[31m")]))
     ran = _dry_run("--from-file", file)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert f"{file}:2: is no archived record: " in ran.err
     assert "\x1b" not in ran.err
 
@@ -97,6 +97,6 @@ def test_a_hostile_line(tmp_path: Path) -> None:
 def test_what_does_not_fit(flags: tuple[str, ...], sentence: str) -> None:
     """Wrong usage, before anything is read."""
     ran = run("replay", *flags)
-    assert ran.code == Exit.USAGE
+    assert ran.code == ExitCode.USAGE
     assert sentence in ran.err
     assert "Traceback" not in ran.err

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.record import Record
-from pipeline.ports import DataLossError
+from pipeline.errors import DataLossError
 from pipeline.replay.file_reader import PARTITION, FileCollector
 from pipeline.replay.file_scan import survey
 from tests.forged_headers import event

@@ -12,8 +12,9 @@ import zstandard
 from pipeline.core.record import INVALID_HEADERS, NO_PARTITION, Record, Role, Unread
 from pipeline.dlq.export import line_of
 from pipeline.dlq.header_formats import read_letter
+from pipeline.errors import BrokenInputError, UnusableFileError
 from pipeline.files.archived_records import read_lines, read_records
-from pipeline.files.lines import BrokenInputError, UnusableFileError, open_input
+from pipeline.files.lines import open_input
 from tests.forged_headers import Forged, event
 
 BINARY = {"base64": "/w=="}

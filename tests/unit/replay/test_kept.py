@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ports import RefusedError
+from pipeline.errors import RefusedError
 from pipeline.replay.plan import Plan, PlanRecord, State, read_plan
 from pipeline.replay.plan_settings import differing_settings, kept_settings, with_kept
 from pipeline.settings.model import Settings, load_settings

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.record import NO_PARTITION
-from pipeline.files.lines import UnusableFileError
+from pipeline.errors import UnusableFileError
 from pipeline.progress import Progress
 from pipeline.replay.file_scan import survey, surveyed_again
 from tests.forged_headers import event

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.record import Record
-from pipeline.errors import Exit
+from pipeline.errors import ExitCode
 from pipeline.ports import Batch, Span
 from pipeline.settings.model import Settings
 from pipeline.worker.bisection import CONDEMNED, pieces, spans
@@ -22,7 +22,7 @@ from pipeline.worker.restart_policy import Ended, Outcome, Pauses, Restarts
 from pipeline.worker.supervisor import Supervisor
 
 TOPIC = "track.raw"
-KAFKA_FAILED = Ended(0, Exit.KAFKA, out_of_memory=False)
+KAFKA_FAILED = Ended(0, ExitCode.KAFKA, out_of_memory=False)
 KILLED = Ended(0, -signal.SIGKILL, out_of_memory=False)
 
 
@@ -36,16 +36,16 @@ def _span(first: int, last: int, partition: int = 0) -> Span:
         (0, False, False, "exit code 0", 0),
         (1, False, False, "exit code 1", 1),
         (3, False, False, "exit code 3", 3),
-        (99, False, True, "exit code 99", Exit.INTERNAL),
-        (-signal.SIGSEGV, False, True, "SIGSEGV", Exit.INTERNAL),
-        (-signal.SIGABRT, False, True, "SIGABRT", Exit.INTERNAL),
-        (128 + signal.SIGSEGV, False, True, "exit code 139", Exit.INTERNAL),
-        (-signal.SIGKILL, False, False, "SIGKILL", Exit.INTERNAL),
-        (-signal.SIGKILL, True, True, "SIGKILL", Exit.INTERNAL),
-        (-signal.SIGTERM, True, False, "SIGTERM", Exit.INTERNAL),
-        (128 + signal.SIGKILL, True, False, "exit code 137", Exit.INTERNAL),
-        (128 + signal.SIGTERM, False, False, "exit code 143", Exit.INTERNAL),
-        (-60, False, False, "signal 60", Exit.INTERNAL),
+        (99, False, True, "exit code 99", ExitCode.INTERNAL),
+        (-signal.SIGSEGV, False, True, "SIGSEGV", ExitCode.INTERNAL),
+        (-signal.SIGABRT, False, True, "SIGABRT", ExitCode.INTERNAL),
+        (128 + signal.SIGSEGV, False, True, "exit code 139", ExitCode.INTERNAL),
+        (-signal.SIGKILL, False, False, "SIGKILL", ExitCode.INTERNAL),
+        (-signal.SIGKILL, True, True, "SIGKILL", ExitCode.INTERNAL),
+        (-signal.SIGTERM, True, False, "SIGTERM", ExitCode.INTERNAL),
+        (128 + signal.SIGKILL, True, False, "exit code 137", ExitCode.INTERNAL),
+        (128 + signal.SIGTERM, False, False, "exit code 143", ExitCode.INTERNAL),
+        (-60, False, False, "signal 60", ExitCode.INTERNAL),
     ],
 )
 def test_ends(status: int, out_of_memory: bool, crashed: bool, how: str, code: int) -> None:  # noqa: FBT001  a table's columns
@@ -313,12 +313,12 @@ def test_stopped() -> None:
 
 def test_says_why_a_worker_ended() -> None:
     """In the worker's own words, in the log and in the sentence that the supervisor ends with."""
-    fleet = _Fleet([(None, [_end(1, Exit.FENCED)]), (None, [_end(0, 0)])])
+    fleet = _Fleet([(None, [_end(1, ExitCode.FENCED)]), (None, [_end(0, 0)])])
     fleet.reasons = {1: "another live process uses the same instance id"}
     with structlog.testing.capture_logs() as lines:
         outcome = fleet.run()
     assert outcome == (
-        Exit.FENCED,
+        ExitCode.FENCED,
         "worker 1 ended with exit code 3: another live process uses the same instance id",
     )
     causes = [line.get("cause") for line in lines if line["event"] == "worker_ended"]
@@ -335,8 +335,8 @@ def test_started_again(status: int) -> None:
     assert fleet.work == {}  # what the dead one said is not taken for the next one's word
 
 
-@pytest.mark.parametrize("status", [Exit.USAGE, Exit.FENCED, Exit.DATA_LOSS])
-def test_final_ends(status: Exit) -> None:
+@pytest.mark.parametrize("status", [ExitCode.USAGE, ExitCode.FENCED, ExitCode.DATA_LOSS])
+def test_final_ends(status: ExitCode) -> None:
     """An end that needs a person ends all workers, in good order, with the same code."""
     fleet = _Fleet([(None, [_end(1, status)]), (None, [_end(0, 0)])])
     code, sentence = fleet.run()
@@ -347,9 +347,9 @@ def test_final_ends(status: Exit) -> None:
 
 def test_kafka_is_not_there_at_the_start() -> None:
     """What ends the first start ends all; later the same is only a reason to try again."""
-    fleet = _Fleet([(None, [_end(1, Exit.KAFKA)]), (None, [_end(0, Exit.KAFKA)])])
+    fleet = _Fleet([(None, [_end(1, ExitCode.KAFKA)]), (None, [_end(0, ExitCode.KAFKA)])])
     fleet.has_begun = False
-    assert fleet.run().code == Exit.KAFKA
+    assert fleet.run().code == ExitCode.KAFKA
     assert len(fleet.started) == 2
 
 
@@ -358,7 +358,7 @@ def test_again_and_again() -> None:
     lives = [each for wait in (1, 2, 4) for each in [(None, [_end(0, 99)]), *[(None, ())] * wait]]
     fleet = _Fleet([*lives, (None, [_end(0, 99)]), (None, [_end(1, 0)])])
     code, sentence = fleet.run()
-    assert code == Exit.INTERNAL
+    assert code == ExitCode.INTERNAL
     assert sentence == "worker 0 ended with exit code 99: it ends again and again without a commit"
     assert [start for slot, start in fleet.started if slot == 0] == [0, 2, 5, 10]
 
@@ -366,9 +366,9 @@ def test_again_and_again() -> None:
 @pytest.mark.parametrize(
     ("stopped", "code"),
     [
-        (_end(0, Exit.BREAKER), Exit.BREAKER),
+        (_end(0, ExitCode.BREAKER), ExitCode.BREAKER),
         (_end(0, -signal.SIGTERM), 0),
-        (_end(0, -signal.SIGSEGV), Exit.INTERNAL),
+        (_end(0, -signal.SIGSEGV), ExitCode.INTERNAL),
     ],
 )
 def test_code_of_a_stop(stopped: Ended, code: int) -> None:
@@ -437,7 +437,7 @@ def test_not_a_record_ends_all() -> None:
     death = (None, [_end(0, -signal.SIGABRT)])
     fleet = _Dying([death, (None, ()), *[death] * 4])
     code, sentence = fleet.run(workers=1)
-    assert code == Exit.INTERNAL
+    assert code == ExitCode.INTERNAL
     assert "workers die whatever record they work on" in sentence
 
 
