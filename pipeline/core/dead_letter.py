@@ -16,7 +16,7 @@ from pipeline.core.headers import CONNECT_PREFIX, OUR_PREFIXES, DlqHeader, Track
 from pipeline.core.json_value import JsonValue
 from pipeline.core.origin import Origin
 from pipeline.core.reasons import Invalid, Violation
-from pipeline.core.record import Headers, Output, Role, Unread
+from pipeline.core.record import Headers, Output, OversizedValue, Role
 from pipeline.core.timestamps import format_time
 
 VERSION: Final = "1"
@@ -30,7 +30,7 @@ CONNECT_CLASS: Final = "pipeline.core.process.Processor"
 _WRITTEN: Final = frozenset([*(header.value for header in DlqHeader), TrackHeader.CONTRACT.value])
 
 
-class Letter(NamedTuple):
+class RejectedEvent(NamedTuple):
     """What is known of a refused event."""
 
     value: bytes | None
@@ -45,7 +45,7 @@ class Letter(NamedTuple):
     """The decoded event, as far as it could be decoded."""
 
 
-class LetterWriter:
+class DeadLetterWriter:
     """Turns refusals into outputs; knows who refuses and under which contract."""
 
     def __init__(self, identity: Identity, contract: str, *, connect_headers: bool) -> None:
@@ -53,7 +53,7 @@ class LetterWriter:
         self._contract = contract
         self._connect_headers = connect_headers
 
-    def write(self, letter: Letter, now: int) -> Output:
+    def write(self, letter: RejectedEvent, now: int) -> Output:
         """The dead letter; its Kafka timestamp is `now`, so that retention counts from now."""
         ours = self._headers(letter, now)
         headers = [*letter.headers, *((name, text.encode()) for name, text in ours.items())]
@@ -63,9 +63,9 @@ class LetterWriter:
         output = Output(
             Role.DEAD_LETTER, letter.value, letter.key, headers, now, letter.partition, reason
         )
-        return pointer_to(output) if isinstance(letter.value, Unread) else output
+        return pointer_to(output) if isinstance(letter.value, OversizedValue) else output
 
-    def _headers(self, letter: Letter, now: int) -> dict[str, str]:
+    def _headers(self, letter: RejectedEvent, now: int) -> dict[str, str]:
         origin, failed_at = letter.origin, format_time(now)
         headers: dict[str, str] = {
             DlqHeader.VERSION: VERSION,
@@ -133,7 +133,7 @@ def _clip(text: str) -> str:
 
 
 def _with_connect_headers(
-    headers: list[tuple[str, bytes | None]], letter: Letter, identity: Identity
+    headers: list[tuple[str, bytes | None]], letter: RejectedEvent, identity: Identity
 ) -> list[tuple[str, bytes | None]]:
     """The ten headers of Kafka Connect's dead letters, which existing Kafka UIs read."""
     origin, violation = letter.origin, letter.invalid.violations[0]
@@ -158,7 +158,7 @@ def pointer_to(letter: Output) -> Output:
 
     It tells where the raw record is, and what finds it again.
     """
-    if isinstance(letter.value, Unread):
+    if isinstance(letter.value, OversizedValue):
         size, sha256 = letter.value.size, letter.value.sha256
     else:
         value = letter.value or b""
@@ -172,7 +172,7 @@ def pointer_to(letter: Output) -> Output:
 
 
 def read_headers(headers: Headers) -> dict[str, str]:
-    """The text of the headers that `LetterWriter` wrote, by name."""
+    """The text of the headers that `DeadLetterWriter` wrote, by name."""
     return {
         name: value.decode(errors="replace")
         for name, value in headers

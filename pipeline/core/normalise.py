@@ -165,7 +165,7 @@ def _event_time(
     return received, "received"
 
 
-def has_lifted_traits(track: TrackEvent) -> bool:
+def has_promoted_traits(track: TrackEvent) -> bool:
     """Whether the event has user traits that are lifted: a non-empty object."""
     traits = track.context.get("traits")
     return type(traits) is dict and bool(traits)
@@ -175,7 +175,7 @@ def _set_traits(track: TrackEvent, enriched: JsonObject, findings: Findings) -> 
     """Lift a non-empty context.traits; a top-level traits lies below it."""
     below = track.raw.get("traits")
     lifted: JsonObject = track.context.get("traits") or {}
-    if not has_lifted_traits(track):
+    if not has_promoted_traits(track):
         if below is not None:
             enriched["traits"] = below
         return

@@ -54,7 +54,7 @@ class Origin(NamedTuple):
         return f"{self.topic}:{self.partition}:{self.offset}:{index}"
 
 
-def origin_of(record: Record, *, accept_headers: bool) -> Origin:
+def read_origin(record: Record, *, accept_headers: bool) -> Origin:
     """The record's coordinates, or those that an accepted `track.origin` header names."""
     _value, _key, headers, timestamp, topic, partition, offset = record
     if timestamp is not None and not 0 < timestamp <= MAX_MS:
@@ -89,7 +89,7 @@ def _accepted(own: Origin, headers: dict[str, bytes]) -> Origin:
     return origin
 
 
-def without_ours(headers: Headers) -> Headers:
+def sender_headers(headers: Headers) -> Headers:
     """The sender's headers, in order, less all that start with `track.` or `dlq.`."""
     if not headers:
         return ()

@@ -23,7 +23,7 @@ NO_PARTITION = -1
 """`Record.partition` of a record from a file: `topic` is its name, `offset` the line."""
 
 
-class Unread(bytes):
+class OversizedValue(bytes):
     """A value that was too long to be read: without its bytes, with what identifies them."""
 
     size: int

@@ -15,7 +15,7 @@ import msgspec
 from pipeline.core.counts import OutcomeCounts
 
 
-class ReplayNote(msgspec.Struct, frozen=True):
+class ReplayCheckpoint(msgspec.Struct, frozen=True):
     """One partition's note."""
 
     owner: str
@@ -24,7 +24,7 @@ class ReplayNote(msgspec.Struct, frozen=True):
     """`user@host`."""
     since: int
     """When that process took the replay over, epoch milliseconds."""
-    deed: str
+    action: str
     """What it took it over for, such as `resumed`; for people."""
     number: int
     """Of the transaction, counted from the beginning of the replay."""
@@ -36,15 +36,15 @@ class ReplayNote(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
 
-def read_replay_note(metadata: str | None) -> ReplayNote | None:
+def read_checkpoint(metadata: str | None) -> ReplayCheckpoint | None:
     """The note in an offset's metadata; None for anything else."""
     try:
-        return msgspec.json.decode(metadata or "", type=ReplayNote, dec_hook=_counter)
+        return msgspec.json.decode(metadata or "", type=ReplayCheckpoint, dec_hook=_counter)
     except (msgspec.MsgspecError, ValueError):
         return None
 
 
-def newest(notes: Iterable[ReplayNote | None]) -> ReplayNote | None:
+def latest_checkpoint(notes: Iterable[ReplayCheckpoint | None]) -> ReplayCheckpoint | None:
     """The note of the last transaction; None without any."""
     known = [note for note in notes if note is not None]
     return max(known, key=lambda note: note.number) if known else None

@@ -21,7 +21,7 @@ from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, find, step_to
 from pipeline.core.json_value import JsonValue
 from pipeline.core.normalise import OUR_FIELDS
-from pipeline.core.origin import Origin, origin_of
+from pipeline.core.origin import Origin, read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
@@ -89,7 +89,7 @@ def _plain_record(output: Output) -> dict[str, Any]:
 def explain(processor: Processor, record: Record, now: int) -> list[Explanation]:
     """Every event of the record; a batch envelope has several."""
     decoded = decode(record.value, _DEEPEST)
-    origin = origin_of(record, accept_headers=False)
+    origin = read_origin(record, accept_headers=False)
     explained: list[Explanation] = []
     for output in processor.process(record, now):
         if output.role is Role.IDENTIFY:

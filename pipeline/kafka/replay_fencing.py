@@ -12,7 +12,7 @@ from dataclasses import replace
 from confluent_kafka import TopicPartition
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.replay_checkpoint import ReplayNote, newest
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.errors import FencedError
 from pipeline.kafka.clients import make_consumer
 from pipeline.kafka.errors import Causes
@@ -55,7 +55,10 @@ class ReplayClaim:
         return offsets.of([number for _, numbers in self._slots for number in numbers])
 
     def take(
-        self, offsets: Mapping[int, int], owner: Owner, totals: Mapping[int, ReplayNote | None]
+        self,
+        offsets: Mapping[int, int],
+        owner: Owner,
+        totals: Mapping[int, ReplayCheckpoint | None],
     ) -> None:
         """Write the owner down beside these offsets; `totals` has each slot's last note.
 
@@ -66,11 +69,11 @@ class ReplayClaim:
         try:
             for slot, (_, numbers) in enumerate(self._slots):
                 last = totals.get(slot)
-                note = ReplayNote(
+                note = ReplayCheckpoint(
                     owner.token,
                     owner.who,
                     owner.since,
-                    owner.deed,
+                    owner.action,
                     last.number + 1 if last else 1,
                     last.totals if last else OutcomeCounts(),
                 ).encode()
@@ -92,9 +95,9 @@ class ReplayClaim:
             consumer.close()
 
 
-def last_notes(found: Mapping[int, At], slots: int) -> dict[int, ReplayNote | None]:
+def last_notes(found: Mapping[int, At], slots: int) -> dict[int, ReplayCheckpoint | None]:
     """Each slot's last note."""
     return {
-        slot: newest(at.note for number, at in found.items() if number % slots == slot)
+        slot: latest_checkpoint(at.note for number, at in found.items() if number % slots == slot)
         for slot in range(slots)
     }

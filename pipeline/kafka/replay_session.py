@@ -18,9 +18,9 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output
-from pipeline.core.replay_checkpoint import ReplayNote, newest
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.core.timestamps import format_time
 from pipeline.errors import BreakerOpenError, DataLossError, FencedError, OutcomeUnknownError
 from pipeline.kafka.clients import make_admin, make_consumer, plain_config
@@ -86,11 +86,11 @@ class ReplayBroker:
         return found
 
 
-def taken_over(group: str, note: ReplayNote) -> FencedError:
+def taken_over(group: str, note: ReplayCheckpoint) -> FencedError:
     """The sentence for a process that is not the owner any more."""
     return FencedError(
-        f"{group}: {note.who} has {note.deed} this replay at {format_time(note.since)}; this older "
-        "process stops. What it had committed stays"
+        f"{group}: {note.who} has {note.action} this replay at {format_time(note.since)}; this "
+        "older process stops. What it had committed stays"
     )
 
 
@@ -113,7 +113,7 @@ class ReplaySession:
         self._topic_ids = topic_ids
         self._on_end = on_end
         self._committed = {number: at.offset for number, at in found.items()}
-        last = newest(at.note for at in found.values())
+        last = latest_checkpoint(at.note for at in found.values())
         self._number = last.number if last else 0
         self._totals = last.totals if last else OutcomeCounts()
         causes = Causes()
@@ -181,7 +181,7 @@ class ReplaySession:
                 raise OutcomeUnknownError("the committed offsets are not those that were expected")
         self._writer.begin()
 
-    def commit(self, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """See `ports.Session`; beside the offsets goes the replay's own note."""
         del note
         committed = self._committed | {number: at for (_, number), at in positions.items()}
@@ -190,8 +190,8 @@ class ReplaySession:
         totals = self._totals + replace(counts, left_out=left_out)
         self._refuse_too_many(totals, at_end=self._ends_with(committed, totals))
         owner = self._config.owner
-        metadata = ReplayNote(
-            owner.token, owner.who, owner.since, owner.deed, self._number + 1, totals
+        metadata = ReplayCheckpoint(
+            owner.token, owner.who, owner.since, owner.action, self._number + 1, totals
         ).encode()
         self._writer.commit(
             [TopicPartition(*place, at, metadata) for place, at in positions.items()],

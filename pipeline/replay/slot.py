@@ -8,7 +8,7 @@ from threading import Event
 from typing import Final
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.replay_checkpoint import newest
+from pipeline.core.replay_checkpoint import latest_checkpoint
 from pipeline.errors import BreakerOpenError, FencedError
 from pipeline.kafka import Owner, ReplayBroker, SlotConfig
 from pipeline.ports import Session, Stop, TopicFacts, Trip
@@ -93,7 +93,7 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
 
 def _before(broker: ReplayBroker) -> OutcomeCounts | None:
     """What the slot has done already; None: nothing."""
-    last = newest(at.note for at in broker.owned(stable=True).values())
+    last = latest_checkpoint(at.note for at in broker.owned(stable=True).values())
     return None if last is None else last.totals
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.replay_checkpoint import ReplayNote, newest
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.core.timestamps import format_time
 from pipeline.kafka import At, last_notes
 from pipeline.replay.plan import Plan
@@ -21,7 +21,7 @@ class Standing:
     positions: Mapping[int, int]
     """Partition → the next offset; partitions without one are left out."""
     by_slot: Mapping[int, OutcomeCounts]
-    owner: ReplayNote | None
+    owner: ReplayCheckpoint | None
     """The last process that has worked on it; None: none has, or the offsets are gone."""
 
     @property
@@ -80,5 +80,5 @@ def standing(plan: Plan, found: Mapping[int, At]) -> Standing:
     by_slot = {
         slot: OutcomeCounts() if note is None else note.totals for slot, note in notes.items()
     }
-    owner = newest(at.note for at in found.values())
+    owner = latest_checkpoint(at.note for at in found.values())
     return Standing(plan, {number: at.offset for number, at in found.items()}, by_slot, owner)

@@ -2,7 +2,7 @@
 
 It is armed only after a change of the contract or its settings, since anyone with a public write
 key could otherwise stop good traffic by sending rubbish. What it has to know of the time before a
-restart stands beside the committed offsets (`CommitNote`).
+restart stands beside the committed offsets (`OffsetMetadata`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from copy import copy
 from typing import Final, Literal, NamedTuple
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.reasons import Reason
 from pipeline.ports import Trip
 
@@ -62,7 +62,7 @@ class Breaker:
         """Whether `watch` must be asked before a batch is written."""
         return self._left > 0
 
-    def inherit(self, notes: Sequence[CommitNote]) -> None:
+    def inherit(self, notes: Sequence[OffsetMetadata]) -> None:
         """Learn from the notes of assigned partitions; the first ones decide, the newest of them.
 
         Idle partitions keep old notes, so only the newest tells what ran before.
@@ -123,10 +123,10 @@ class Breaker:
         if self._rules.mode == "always":
             self._left = self._rules.window
 
-    def note(self, now: int) -> CommitNote:
+    def note(self, now: int) -> OffsetMetadata:
         """What to write beside the offsets; `now` in epoch milliseconds."""
         bad = self._reasons.total()
-        return CommitNote(self._contract, self._base, self._left, bad, now, self._origin)
+        return OffsetMetadata(self._contract, self._base, self._left, bad, now, self._origin)
 
 
 def _counted(counts: OutcomeCounts) -> tuple[int, Counter[str]]:

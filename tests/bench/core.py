@@ -17,7 +17,7 @@ from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
 from pipeline.core.findings import Findings
 from pipeline.core.normalise import normalise
-from pipeline.core.origin import origin_of
+from pipeline.core.origin import read_origin
 from pipeline.core.policy import Policy
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Invalid
@@ -27,7 +27,7 @@ from pipeline.demo.generate import Generator
 from tests.bench.rounds import Variant, run_rounds, show
 
 _SETTINGS: Final = ContractSettings()
-_POLICY: Final = Policy.of(_SETTINGS)
+_POLICY: Final = Policy.from_settings(_SETTINGS)
 _NOW: Final = 1_900_000_000_000
 
 
@@ -52,7 +52,7 @@ def measure_core(console: Console, rounds: int, events: int) -> None:
         track = validate(until_decode(record), findings, _POLICY)
         if isinstance(track, Invalid):
             raise TypeError(track)
-        origin = origin_of(record, accept_headers=False)
+        origin = read_origin(record, accept_headers=False)
         return normalise(track, findings, _POLICY, origin, record.value or b"")
 
     def until_encode(record: Record) -> Any:

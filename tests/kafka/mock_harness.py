@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import DlqHeader, TrackHeader
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.kafka.dependency_monitor import GroupWatch
@@ -77,7 +77,7 @@ class NotedSession(KafkaSession):
         self._note("begin")
         super().begin()
 
-    def commit(self, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """See `ports.Session`."""
         self._note("commit")
         super().commit(positions, note, counts)

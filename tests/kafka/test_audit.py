@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.cli.audit import run_audit
 from pipeline.core.headers import TrackHeader
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.core.timestamps import DAY
 from pipeline.errors import ExitCode
 from pipeline.reconcile.audit import AuditOptions, AuditResult
@@ -61,7 +61,7 @@ def _variables(pipeline: Pipeline, **settings: str) -> dict[str, str]:
     }
 
 
-def _audit(pipeline: Pipeline, window: Window = EVER, **settings: str) -> AuditResult:
+def _audit(pipeline: Pipeline, window: Window = ALL_TIME, **settings: str) -> AuditResult:
     return run_audit(_settings(pipeline, **settings), window, AuditOptions(money=True))
 
 

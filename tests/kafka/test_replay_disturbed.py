@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Role
-from pipeline.core.replay_checkpoint import read_replay_note
+from pipeline.core.replay_checkpoint import read_checkpoint
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
@@ -180,7 +180,7 @@ def _partition_of_the_last_note(pipeline: Pipeline, id_: str) -> int:
     with closing(Consumer(config)) as consumer:
         places = [TopicPartition(pipeline.names.raw, number) for number in (0, 2)]
         notes = {
-            each.partition: read_replay_note(each.metadata)
+            each.partition: read_checkpoint(each.metadata)
             for each in consumer.committed(places, 30)
         }
     return max(notes, key=lambda number: getattr(notes[number], "number", 0))

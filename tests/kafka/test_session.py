@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import TrackHeader
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, OutcomeUnknownError
 from pipeline.kafka.session import KafkaBroker, KafkaSession
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.kafka
 
 MORE = 20_000
 """Sends; long before that the client has heard that it is fenced."""
-NOTE = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
+NOTE = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 OUTPUT = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 
 

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import TrackHeader
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, InstanceFencedError, OutcomeUnknownError
 from pipeline.kafka import exactly_once as transactions
@@ -33,7 +33,7 @@ from tests.kafka.mock_cluster import MockCluster
 from tests.kafka.mock_harness import NAMES, MockHarness
 from tests.kafka.worker_process import Pipeline
 
-NOTE: Final = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
+NOTE: Final = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 TRANSACTION_MS: Final = 3000
 

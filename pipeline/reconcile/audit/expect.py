@@ -10,7 +10,7 @@ import msgspec
 from pipeline.core.coordinates import NO_ITEM
 from pipeline.core.dead_letter import pointer_to
 from pipeline.core.headers import DlqHeader
-from pipeline.core.origin import Origin, origin_of
+from pipeline.core.origin import Origin, read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Output, Record, Role
@@ -93,7 +93,7 @@ class Expecter:
 
     def origin(self, record: Record) -> Origin:
         """Where the record's events are from; with accepted headers it may be a copy."""
-        return origin_of(record, accept_headers=self._accept_origin)
+        return read_origin(record, accept_headers=self._accept_origin)
 
     def outputs(self, record: Record) -> tuple[Output, ...]:
         """What the rules make of a record."""

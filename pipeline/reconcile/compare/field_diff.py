@@ -20,7 +20,7 @@ from pipeline.core.headers import DlqHeader
 from pipeline.core.json_pointer import ABSENT, differences, find
 from pipeline.core.json_value import JsonValue
 from pipeline.core.masking import HIDDEN, mask, masked_event
-from pipeline.core.origin import without_ours
+from pipeline.core.origin import sender_headers
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers, Record, Role
 from pipeline.ports import Reader
@@ -105,9 +105,9 @@ class Changes:
         """
         kind = Kind(verdict.kind)
         if kind in {Kind.CHANGED, Kind.REDRIVEN}:
-            before = Contents(record.value, record.key, without_ours(record.headers))
+            before = Contents(record.value, record.key, sender_headers(record.headers))
             after = _contents(verdict)
-            after = after._replace(headers=without_ours(after.headers))
+            after = after._replace(headers=sender_headers(after.headers))
             if kind is Kind.REDRIVEN:
                 before, after = self._without_dropped(before), self._without_dropped(after)
             found = list(_differing(before, after))

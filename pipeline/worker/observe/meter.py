@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from pipeline.core.coordinates import ranges_of
+from pipeline.core.coordinates import format_ranges
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.ports import Hindrance, Lag, Session, Trip
@@ -83,7 +83,7 @@ class LogMeter:
             return
         for event, changed in (("revoked", self._held - now), ("assigned", now - self._held)):
             if changed:
-                self._log.info(event, partitions=ranges_of(changed), held=len(now))
+                self._log.info(event, partitions=format_ranges(changed), held=len(now))
         self._held = now
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Role
 from pipeline.errors import AbortableError, OutcomeUnknownError, RefusedError
 from pipeline.kafka import clients
@@ -64,7 +64,9 @@ def rewind_after_timeout() -> None:
         prepare(self, replace(config, deadline_s=_IMPATIENT_S), *others)
         self.timed_out = False
 
-    def guessing(self: Any, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
+    def guessing(
+        self: Any, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts
+    ) -> None:
         try:
             commit(self, positions, note, counts)
         except OutcomeUnknownError as error:
@@ -87,7 +89,7 @@ def position() -> None:
     commit = KafkaSession.commit
 
     def by_position(
-        self: Any, _positions: Positions, note: CommitNote, counts: OutcomeCounts
+        self: Any, _positions: Positions, note: OffsetMetadata, counts: OutcomeCounts
     ) -> None:
         consumer = self._consumer
         current = consumer.position(consumer.assignment())
@@ -132,7 +134,9 @@ def dead_letter_skipped() -> None:
 
         self.send = sent
 
-    def skipping(self: Any, positions: Positions, note: CommitNote, counts: OutcomeCounts) -> None:
+    def skipping(
+        self: Any, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts
+    ) -> None:
         try:
             commit(self, positions, note, counts)
         except (RefusedError, AbortableError) as error:
@@ -178,7 +182,7 @@ def high_watermark() -> None:
     commit = KafkaSession.commit
 
     def to_the_end(
-        self: Any, positions: Positions, note: CommitNote, counts: OutcomeCounts
+        self: Any, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts
     ) -> None:
         ends = {
             partition: self._consumer.get_watermark_offsets(

@@ -12,7 +12,7 @@ from pipeline.core.coordinates import Source
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Record, Role
-from pipeline.core.replay_checkpoint import ReplayNote, newest, read_replay_note
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint, read_checkpoint
 from pipeline.errors import DataLossError
 from pipeline.ports import Ranges
 from pipeline.reconcile.disk_set import Seen
@@ -188,14 +188,14 @@ def test_plans_and_notes_are_read_as_they_were_written() -> None:
         record = PlanRecord(plan, State.STARTED, 5, "me@here")
         assert read_plan(record.encode()) == record
     assert read_plan(b'{"plan": 1}') is None
-    note = ReplayNote(
+    note = ReplayCheckpoint(
         "o", "me", 1, "begun", 7, OutcomeCounts(1, 2, 3, 4, Counter(a=5), Counter(b=6))
     )
-    assert read_replay_note(note.encode()) == note
-    assert read_replay_note("1;a;base=0") is None
-    assert read_replay_note(note.encode().replace('"a":5', '"a":"5"')) is None
-    older = ReplayNote("o", "me", 1, "begun", 6, OutcomeCounts())
-    assert newest([older, None, note]) == note
+    assert read_checkpoint(note.encode()) == note
+    assert read_checkpoint("1;a;base=0") is None
+    assert read_checkpoint(note.encode().replace('"a":5', '"a":"5"')) is None
+    older = ReplayCheckpoint("o", "me", 1, "begun", 6, OutcomeCounts())
+    assert latest_checkpoint([older, None, note]) == note
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.offset_metadata import CommitNote, read_note
+from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 from pipeline.errors import BreakerOpenError
 from pipeline.ports import Trip
 from pipeline.worker.circuit_breaker import Breaker, BreakerRules
@@ -27,11 +27,11 @@ def _counts(enriched: int, invalid: int = 0, other_type: int = 0) -> OutcomeCoun
 
 def _note(
     contract: str, base: float = 0.02, left: int = 0, at: int = 1, topic: str = ""
-) -> CommitNote:
-    return CommitNote(contract, base, left, 0, at, origin=False, topic_id=topic)
+) -> OffsetMetadata:
+    return OffsetMetadata(contract, base, left, 0, at, origin=False, topic_id=topic)
 
 
-def _breaker(*notes: CommitNote, rules: BreakerRules = RULES, contract: str = NEW) -> Breaker:
+def _breaker(*notes: OffsetMetadata, rules: BreakerRules = RULES, contract: str = NEW) -> Breaker:
     made = Breaker(rules, contract, origin=False)
     made.inherit(notes)
     return made
@@ -48,7 +48,7 @@ def _breaker(*notes: CommitNote, rules: BreakerRules = RULES, contract: str = NE
         pytest.param([_note(NEW, at=1), _note(OLD, at=2)], True, id="rolled back"),
     ],
 )
-def test_armed_by_a_change_only(notes: list[CommitNote], armed: bool) -> None:  # noqa: FBT001  a parameter
+def test_armed_by_a_change_only(notes: list[OffsetMetadata], armed: bool) -> None:  # noqa: FBT001  a parameter
     """The newest note tells which rules ran before."""
     assert _breaker(*notes).armed is armed
 
@@ -145,16 +145,16 @@ def test_always_watches_once_it_knows_what_is_usual() -> None:
         ),
     ],
 )
-def test_notes_are_read_back(note: CommitNote) -> None:
+def test_notes_are_read_back(note: OffsetMetadata) -> None:
     """A note survives the way through the offset's metadata, far below Kafka's 4 KiB."""
-    assert read_note(note.encode()) == note
+    assert read_offset_metadata(note.encode()) == note
     assert len(note.encode()) < 200
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "1;a;base=2;left=0;at=0;origin=0", "é" * 100])
 def test_metadata_of_others(text: str | None) -> None:
     """Other programs' metadata is no note."""
-    assert read_note(text) is None
+    assert read_offset_metadata(text) is None
 
 
 BAD = b'{"event":"Order","userId":"u","properties":{"revenue":"1.234,56"}}'

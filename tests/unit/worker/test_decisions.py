@@ -12,7 +12,7 @@ import pytest
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import DlqHeader, TrackHeader
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
@@ -44,7 +44,7 @@ from tests.unit.worker.harness import FixedClock, NoWait, Remembering, make_work
 
 TOO_LONG = b"{" * 201
 FIRST = ("track.raw", 0)
-NOTE = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
+NOTE = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 
 
 def _filled(count: int, batch: int = 100) -> MemoryBroker:
