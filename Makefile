@@ -62,7 +62,7 @@ schemas: $(INSTALLED) ## Write the JSON Schemas of schemas/ anew from the code
 	$(BIN)/python -m schemas.publish
 
 .PHONY: docs
-docs: $(INSTALLED) ## Refresh the parts of docs/reference that are made from the code
+docs: $(INSTALLED) ## Refresh the parts of the documents that are made from the code
 	@$(BIN)/python -m tests.system.docs
 
 .PHONY: up

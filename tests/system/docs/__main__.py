@@ -1,4 +1,4 @@
-"""`make docs`: refresh the parts of docs/reference that are made from the code."""
+"""`make docs`: refresh the parts of the documents that are made from the code."""
 
 from __future__ import annotations
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -19,7 +21,7 @@ import click
 from pipeline.cli.main import PROGRAM, cli
 from pipeline.settings.model import load_settings
 from tests.system.docs.snippets import ROOT, text
-from tests.unit.cli.program import TIMEOUT_S, environment
+from tests.unit.cli.program import TIMEOUT_S, environment, read_terminal
 
 _HERE_DOCUMENT: Final = re.compile(r"(?ms) *<<'(\w+)'$(.*?)^\1$")
 _ASSIGNMENT: Final = re.compile(r"(\w+)=(.*)", re.DOTALL)
@@ -140,7 +142,8 @@ _WAITS: Final = re.compile(
 def bash(script: str, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a script in a folder, where `track-pipeline` is this program; both outputs in one.
 
-    What a slow machine has waited for is left out.
+    It runs on a terminal of 80 columns without colours, as a reader would see it. What a slow
+    machine has waited for is left out, and so is progress.
     """
     program = folder / "bin" / "track-pipeline"
     if not program.exists():
@@ -149,19 +152,25 @@ def bash(script: str, folder: Path, variables: dict[str, str]) -> subprocess.Com
         program.chmod(0o755)
     bash = shutil.which("bash")
     assert bash is not None
-    done = subprocess.run(
+    terminal, ours = pty.openpty()
+    with subprocess.Popen(
         [bash, "-euo", "pipefail", "-c", script],
         cwd=folder,
         env={
             **environment(),
             **variables,
             "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+            "TERM": "dumb",
         },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=2 * TIMEOUT_S,
-        check=False,
-    )
-    done.stdout = _WAITS.sub("", done.stdout)
-    return done
+        stdin=subprocess.DEVNULL,
+        stdout=ours,
+        stderr=ours,
+    ) as process:
+        os.close(ours)
+        watchdog = threading.Timer(2 * TIMEOUT_S, process.kill)
+        watchdog.start()
+        try:
+            shown = read_terminal(terminal).replace("\r\n", "\n")
+        finally:
+            watchdog.cancel()
+    return subprocess.CompletedProcess(script, process.returncode, _WAITS.sub("", shown))

@@ -14,6 +14,7 @@ from pipeline.errors import ExitCode
 from pipeline.settings.model import Settings
 from pipeline.settings.names import Leaf, allowed, leaves
 from tests.system.docs import command_help
+from tests.system.docs.snippets import ROOT
 
 MARKED: Final = re.compile(r"(?s)(<!-- (\w+) -->\n).*?(<!-- /\2 -->)")
 
@@ -80,12 +81,20 @@ def _meaning(leaf: Leaf) -> str:
     return f"{leaf.field.description} ({allowed(leaf.field)})"
 
 
+def scripts() -> str:
+    """The scripts that call the tools from Python."""
+    files = sorted((ROOT / "docs/how-to/python").glob("*.py"))
+    pages = ((file.stem, file.read_text(encoding="utf-8")) for file in files)
+    return "\n".join(f"### {name}\n\n```python\n{code}```\n" for name, code in pages)
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "reasons": reasons,
     "warnings": warnings,
     "exit_codes": exits,
     "cli": command_help.reference,
+    "scripts": scripts,
 }
 """Name of the marked part → how it is made."""
 
@@ -95,6 +104,7 @@ PAGES: Final[Mapping[str, str]] = {
     "docs/reference/warnings.md": "warnings",
     "docs/reference/exit-codes.md": "exit_codes",
     "docs/reference/cli.md": "cli",
+    "docs/how-to/use-from-python.md": "scripts",
 }
 """Page → its marked part."""
 

@@ -29,6 +29,7 @@ RUN_ELSEWHERE: Final = {
 }
 """Page → the test that runs all of its commands."""
 NOT_RUN: Final = {
+    "schemas/README.md": "its command is a usual one, and needs the checkout",
     "docs/how-to/secure-cluster.md": "tests/kafka/test_acl.py holds the permissions it grants",
     "docs/how-to/deploy.md": "tests/system/deploy looks at the image and the compose file",
     "docs/how-to/chaos.md": "tests/system/chaos runs a short form",
