@@ -37,6 +37,10 @@ demo: $(INSTALLED) ## See it work: a real Kafka, the worker, a few thousand even
 test: $(INSTALLED) ## Run all tests, those against a real Kafka too
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+.PHONY: quick
+quick: $(INSTALLED) ## Run the tests that need no broker, in less than a minute: for every edit
+	$(BIN)/python -m pytest -n 2 -m "not kafka" $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the Dockerfile
 	$(BIN)/ruff check
