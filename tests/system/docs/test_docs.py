@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from pipeline import errors
 from pipeline.cli.main import COMMANDS
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.decode import decode
@@ -98,6 +99,17 @@ class TestTables:
             for span in spans(name):
                 if re.fullmatch(r"[a-z_.]+", span) and span.startswith(groups):
                     assert span in _settings(), f"{name}: {span}"
+
+    def test_failures_of_the_worker(self) -> None:
+        """ARCHITECTURE.md's table of failures names errors that exist, with their exit codes."""
+        rows = table("ARCHITECTURE.md", "what", "means", "the worker")
+        named = [(re.fullmatch(r"`(\w+Error)`", row[0]), row[2]) for row in rows]
+        assert sum(match is not None for match, _ in named) > 5
+        for match, does in named:
+            code = re.search(r"exit (\d+)", does)
+            if match is not None:
+                error = getattr(errors, match[1])
+                assert code is None or int(code[1]) == error.exit_code, match[1]
 
 
 def _settings() -> set[str]:
