@@ -174,7 +174,7 @@ def failure_of(error: BaseException, ctx: click.Context | None) -> Failure:
         return error
     code = code_of(error)
     if code is not None:
-        return Failure(str(error), code)
+        return Failure(". ".join([str(error), *getattr(error, "__notes__", ())]), code)
     quiet = next((code for kind, code in _QUIET.items() if isinstance(error, kind)), None)
     if quiet is not None:
         return Failure("", quiet)
