@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ import pytest
 from pipeline.demo.local_kafka.broker import LocalKafka
 from tests.brokers import produce
 from tests.kafka.worker_process import Pipeline, terminate
+from tests.system.docs.outputs import settled
 from tests.system.docs.replay_tutorial import COUNT, sent
 from tests.system.docs.shell import bash
 from tests.system.docs.snippets import blocks, matches
@@ -19,13 +19,6 @@ from tests.system.docs.snippets import blocks, matches
 pytestmark = pytest.mark.kafka
 
 PAGE: Final = "docs/how-to/test-a-change.md"
-_PROGRESS: Final = re.compile(r"(?m)^[a-z ]+: \d+ % of \d+ offsets\n")
-
-
-def settled(text: str) -> str:
-    """An output without progress, and without the width of its columns."""
-    lines = _PROGRESS.sub("", text).splitlines()
-    return "".join(re.sub(" +", " ", line).rstrip() + "\n" for line in lines)
 
 
 def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
