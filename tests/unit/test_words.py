@@ -119,7 +119,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     ),
     "pipeline/cli/replay": frozenset({"fragment", "is meant"}),
     "pipeline/core": frozenset({"desk", "fragment", "letter", "lifted"}),
-    "pipeline/demo/generate": frozenset({"desk", "fragment"}),
+    "pipeline/demo/generate": frozenset({"desk"}),
     "pipeline/dlq": frozenset(
         {
             "dealt with",
