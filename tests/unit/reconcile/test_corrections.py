@@ -18,7 +18,7 @@ from pipeline.reconcile.compare.corrections import (
 )
 from pipeline.reconcile.compare.difference_store import SavedVerdicts
 from tests.forged_headers import NAMES, Forged, event
-from tests.unit.replay.comparing import TOPICS, compared, report_of
+from tests.unit.reconcile.comparing import TOPICS, compared, report_of
 
 TRAITS: Final[dict[str, Any]] = {"context": {"traits": {"plan": "pro"}}}
 WARN: Final[dict[str, Any]] = {"rules": {"revenue_invalid": "warn"}}

@@ -17,7 +17,7 @@ from pipeline.reconcile.compare.report import Report
 from pipeline.reconcile.compare.run import Compared, CompareOptions, Comparison
 from pipeline.reconcile.event_filters import Filters, processor_for
 from tests.forged_headers import LATER, NAMES, TIME, Forged, event
-from tests.unit.replay.comparing import kinds, plan_of, report_of
+from tests.unit.reconcile.comparing import kinds, plan_of, report_of
 
 WARN: Final[dict[str, Any]] = {"rules": {"revenue_invalid": "warn"}}
 BATCH = json.dumps(
