@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.core.escape import escaped
-from pipeline.reconcile.audit.result import APART, AuditResult, Kind
-from pipeline.reconcile.revenue import Money, Row, plain_amount
+from pipeline.reconcile.audit.result import EXCLUDED, AuditResult, DiscrepancyKind
+from pipeline.reconcile.revenue import BalanceRow, RevenueBalance, exact_amount
 
 _ROWS: Final = 60
 """Days and currencies that are shown; of more, only those that do not add up."""
@@ -25,12 +25,12 @@ def print_result(result: AuditResult) -> None:
     )
     console.print(_counts(result))
     _print_offences(console, result)
-    for word, number in sorted(result.apart.items()):
-        console.print(f"not judged in full: {number} {APART[word]}")
+    for word, number in sorted(result.excluded.items()):
+        console.print(f"not judged in full: {number} {EXCLUDED[word]}")
     for note in result.notes:
         console.print(f"note: {escaped(note)}")
-    if result.money is not None:
-        _print_money(console, result.money)
+    if result.revenue is not None:
+        _print_money(console, result.revenue)
     console.print(closing_sentence(result))
 
 
@@ -47,27 +47,27 @@ def _counts(result: AuditResult) -> Table:
         rows.append(("  dropped", result.dropped, "by the setting on_other_type"))
     if result.identify:
         rows.append(("identify messages", result.identify, "beside them"))
-    rows += [(kind.replace("_", " "), result.count(kind), kind.meaning) for kind in Kind]
+    rows += [(kind.replace("_", " "), result.count(kind), kind.meaning) for kind in DiscrepancyKind]
     for name, number, meaning in rows:
         table.add_row(name, str(number), meaning)
     return table
 
 
 def _print_offences(console: Console, result: AuditResult) -> None:
-    if not result.offences:
+    if not result.discrepancies:
         return
     table = Table("what", "raw event", "output", "detail", box=None, pad_edge=False)
-    for offence in result.offences:
-        table.add_row(offence.kind.replace("_", " "), *map(escaped, offence[1:]))
+    for discrepancy in result.discrepancies:
+        table.add_row(discrepancy.kind.replace("_", " "), *map(escaped, discrepancy[1:]))
     console.print()
     console.print(table)
-    hidden = result.offending - len(result.offences)
+    hidden = result.discrepancy_count - len(result.discrepancies)
     if hidden:
         console.print(f"… and {hidden} more; --show names more of them")
     console.print()
 
 
-def _print_money(console: Console, money: Money) -> None:
+def _print_money(console: Console, money: RevenueBalance) -> None:
     rows = list(money.rows())
     shown = rows if len(rows) <= _ROWS else [row for row in rows if row.difference]
     names = ["sent", "delivered", "held back", "difference"]
@@ -89,26 +89,26 @@ def _print_money(console: Console, money: Money) -> None:
     redriven = f"{replaced} in dead letters that were redriven, " if replaced else ""
     console.print(
         f"could not be read: {money.sent.unreadable} sent, {money.delivered.unreadable} delivered, "
-        f"{redriven}{money.held.unreadable} held back; difference {money.unreadable_difference}"
+        f"{redriven}{money.blocked.unreadable} held back; difference {money.unreadable_difference}"
     )
-    if money.apart:
+    if money.excluded:
         console.print(
-            f"in no sum: {money.apart} events that other rules have read differently, or that were "
+            f"in no sum: {money.excluded} events that other rules have read differently, or that were "
             "redriven and whose dead letters are deleted"
         )
     console.print()
 
 
-def _add(table: Table, day: str, row: Row, names: Sequence[str]) -> None:
+def _add(table: Table, day: str, row: BalanceRow, names: Sequence[str]) -> None:
     amounts = {
         "sent": row.sent,
         "delivered": row.delivered,
-        "held back": row.held,
+        "held back": row.blocked,
         "redriven": row.redriven,
         "repaired": row.repaired,
         "difference": row.difference,
     }
-    table.add_row(day, row.place.currency, *(plain_amount(amounts[name]) for name in names))
+    table.add_row(day, row.place.currency, *(exact_amount(amounts[name]) for name in names))
 
 
 def closing_sentence(result: AuditResult) -> str:
@@ -118,16 +118,18 @@ def closing_sentence(result: AuditResult) -> str:
             f"It adds up: each of {result.events} events has exactly its outcome{_money(result)}."
         )
     found = [
-        f"{result.count(kind)} {kind.replace('_', ' ')}" for kind in Kind if result.count(kind)
+        f"{result.count(kind)} {kind.replace('_', ' ')}"
+        for kind in DiscrepancyKind
+        if result.count(kind)
     ]
-    if result.money is not None and not result.money.ok:
+    if result.revenue is not None and not result.revenue.ok:
         found.append("money that is not accounted for")
     return f"It does not add up: {', '.join(found)} (of {result.events} events)."
 
 
 def _money(result: AuditResult) -> str:
-    if result.money is None:
+    if result.revenue is None:
         return ""
-    unread = result.money.sent.unreadable
-    apart = f" (unreadable amounts: {unread})" if unread else ""
-    return f", and all money is accounted for{apart}"
+    unread = result.revenue.sent.unreadable
+    excluded = f" (unreadable amounts: {unread})" if unread else ""
+    return f", and all money is accounted for{excluded}"

@@ -15,7 +15,7 @@ from pipeline.identity import stamp, whoami
 from pipeline.kafka import Admin
 from pipeline.kafka.offsets_by_time import first_records_at
 from pipeline.ports import TopicFacts
-from pipeline.reconcile.compare.report import Report
+from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.replay.file_scan import Survey
 from pipeline.replay.outputs import Outputs, compared_topics, output_names, outputs
 from pipeline.replay.plan import Part, Plan, Target
@@ -54,7 +54,7 @@ class Outlook:
     replication: int
     survey: Survey | None = None
     """Of files that are replayed."""
-    report: Report | None = None
+    report: ComparisonReport | None = None
     """Of a correction run that is only planned: what differs."""
 
 

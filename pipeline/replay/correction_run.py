@@ -16,9 +16,9 @@ from pipeline.cli.progress import shown_progress
 from pipeline.cli.replay.dry_run_view import differences_sentence
 from pipeline.core.record import Role
 from pipeline.files.outputs import FileOutput
-from pipeline.reconcile.compare.difference_store import Verdicts
-from pipeline.reconcile.compare.report import Report
-from pipeline.replay.dry_run import DryRun, compared, rehearsal_of
+from pipeline.reconcile.compare.difference_store import DifferenceStore
+from pipeline.reconcile.compare.report import ComparisonReport
+from pipeline.replay.dry_run import DryRun, compared
 from pipeline.replay.file_scan import Survey
 from pipeline.replay.plan import Plan
 from pipeline.replay.window_offsets import Ranges
@@ -38,7 +38,7 @@ def differences(
     `survey` is of the plan's files, if it has any. Says on standard error what differs. Raises
     TransportError, RefusedError, OSError.
     """
-    with Verdicts(spill_dir, shared=True) as verdicts:
+    with DifferenceStore(spill_dir, shared=True) as verdicts:
         report = _compared(settings, plan, newly_invalid, spill_dir, survey, verdicts)
         written = " and ".join(plan.only)
         click.echo(f"{differences_sentence(report)} {written} are written", err=True)
@@ -47,9 +47,9 @@ def differences(
 
 def counted_differences(
     settings: Settings, plan: Plan, spill_dir: Path | None, survey: Survey | None
-) -> Report:
+) -> ComparisonReport:
     """The same comparison for a plan that is only shown; nothing is kept of it."""
-    with Verdicts(spill_dir) as verdicts:
+    with DifferenceStore(spill_dir) as verdicts:
         return _compared(settings, plan, None, spill_dir, survey, verdicts)
 
 
@@ -59,8 +59,8 @@ def _compared(  # noqa: PLR0913, PLR0917  what a comparison is made of
     newly_invalid: FileOutput | None,
     spill_dir: Path | None,
     survey: Survey | None,
-    verdicts: Verdicts,
-) -> Report:
+    verdicts: DifferenceStore,
+) -> ComparisonReport:
     files = plan.archive.files if plan.archive else ()
     if newly_invalid is not None:
         paths = (file.path for file in files)
@@ -78,5 +78,4 @@ def _compared(  # noqa: PLR0913, PLR0917  what a comparison is made of
         survey=survey,
     )
     with shown_progress(Console(stderr=True)) as on_progress:
-        processor, rehearsal = rehearsal_of(asked)
-        return compared(asked, processor, rehearsal, verdicts, on_progress)
+        return compared(asked, verdicts, on_progress).report

@@ -17,8 +17,8 @@ from pipeline.core.record import Record
 from pipeline.files.outputs import FileOutput
 from pipeline.progress import Gauge, OnProgress
 from pipeline.reconcile.compare.corrections import Corrections
-from pipeline.reconcile.compare.difference_store import SavedVerdicts
-from pipeline.reconcile.event_filters import Choice
+from pipeline.reconcile.compare.difference_store import SavedDifferences
+from pipeline.reconcile.event_filters import OutputSelector
 from pipeline.replay.correction_run import differences
 from pipeline.replay.file_scan import Survey, records_of
 from pipeline.replay.plan import Plan
@@ -55,12 +55,12 @@ def noted_choice(
 
 
 @contextmanager
-def choice(plan: Plan, file: Path | None) -> Iterator[Choice | None]:
+def choice(plan: Plan, file: Path | None) -> Iterator[OutputSelector | None]:
     """What chooses among the outputs of a slot; None when all are written."""
     if file is None:
         yield None
     elif plan.only:
-        with SavedVerdicts(file) as verdicts:
+        with SavedDifferences(file) as verdicts:
             yield Corrections(verdicts, plan.only, plan.compared)
     else:
         with LastCopies(file) as copies:

@@ -11,7 +11,7 @@ from pipeline.core.replay_checkpoint import Totals, newest
 from pipeline.errors import BreakerOpenError, FencedError
 from pipeline.kafka import Owner, ReplayBroker, SlotConfig
 from pipeline.ports import Session, Stop, TopicFacts, Trip
-from pipeline.reconcile.event_filters import Choice
+from pipeline.reconcile.event_filters import OutputSelector
 from pipeline.replay.file_reader import FileCollector
 from pipeline.replay.file_scan import Survey
 from pipeline.replay.plan import Plan
@@ -63,7 +63,7 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
     owner: Owner,
     facts: dict[str, TopicFacts],
     stop: Stop,
-    chosen: Choice | None = None,
+    chosen: OutputSelector | None = None,
     survey: Survey | None = None,
 ) -> None:
     """Replay the slot, or only what is `chosen`; with a `survey` its files.

@@ -15,7 +15,7 @@ from pipeline.errors import DataLossError, FencedError, RefusedError
 from pipeline.identity import whoami
 from pipeline.kafka import Admin, At, Owner, ReplayClaim, last_notes
 from pipeline.ports import TopicFacts
-from pipeline.reconcile.disk_set import Seen
+from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.file_reader import PARTITION
 from pipeline.replay.file_scan import Survey, records_of
 from pipeline.replay.plan import OF_REPLAY, Plan, PlanRecord, State
@@ -154,7 +154,7 @@ def _rebuilt(
         )
     reader, extents = range_reader(settings), output_extents(settings, plan)
     if survey is not None:
-        with Seen(survey.folder) as noted:
+        with DiskSet(survey.folder) as noted:
             proof = written(reader, plan, extents, slot=0, noted=noted)
             done = _lines_done(survey, noted)
         return _Start({PARTITION: done}, {0: _rebuilt_note(proof)})
@@ -174,7 +174,7 @@ def _rebuilt_note(proof: Proof, left: ReplayNote | None = None) -> ReplayNote:
     return ReplayNote("", "", 0, "rebuilt", left.number if left else 0, proof.found)
 
 
-def _lines_done(survey: Survey, noted: Seen) -> int:
+def _lines_done(survey: Survey, noted: DiskSet) -> int:
     """Up to the last line whose record has an output; archived records may be in any order."""
     done = 0
     for line, record in records_of(survey):

@@ -20,7 +20,7 @@ from pipeline.core.record import NO_PARTITION, Record, Role
 from pipeline.core.replay_checkpoint import Totals
 from pipeline.errors import DataLossError
 from pipeline.ports import Ranges, Reader
-from pipeline.reconcile.disk_set import Seen
+from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.plan import Plan
 
 _SHOWN: Final = 5
@@ -78,7 +78,7 @@ def written(  # noqa: PLR0913  most of them by keyword
     *,
     slot: int | None = None,
     ordered: bool = True,
-    noted: Seen | None = None,
+    noted: DiskSet | None = None,
 ) -> Proof:
     """What is in the outputs now, of one slot or of all.
 
@@ -102,12 +102,12 @@ def name_of(source: Source) -> bytes:
 
 
 @contextmanager
-def noting(plan: Plan, folder: Path | None, *, ordered: bool) -> Iterator[Seen | None]:
+def noting(plan: Plan, folder: Path | None, *, ordered: bool) -> Iterator[DiskSet | None]:
     """Where sources are noted, in a temporary file; None when their order tells all."""
     if ordered and (plan.archive is None or plan.archive.in_order):
         yield None
         return
-    with Seen(folder) as seen:
+    with DiskSet(folder) as seen:
         yield seen
 
 
@@ -127,7 +127,9 @@ def _ranges(plan: Plan, extents: Mapping[str, Mapping[int, tuple[int, int]]]) ->
 
 
 class _Book:
-    def __init__(self, plan: Plan, slot: int | None, noted: Seen | None, *, ordered: bool) -> None:
+    def __init__(
+        self, plan: Plan, slot: int | None, noted: DiskSet | None, *, ordered: bool
+    ) -> None:
         self.proof = Proof()
         self._id = plan.id.encode()
         self._topic = plan.raw_topic

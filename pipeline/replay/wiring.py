@@ -15,7 +15,7 @@ from pipeline.kafka import ReplayOffsets, SessionConfig
 from pipeline.kafka.clients import transactional_config
 from pipeline.kafka.partitioner import PartitionMap
 from pipeline.ports import Broker, Meter, TopicFacts
-from pipeline.reconcile.event_filters import Choice, ChoosingProcessor, processor_for
+from pipeline.reconcile.event_filters import OutputSelectingProcessor, OutputSelector, processor_for
 from pipeline.replay.plan import Plan
 from pipeline.settings.model import Settings
 from pipeline.wiring import APP, admin, make_worker, session_config
@@ -54,14 +54,16 @@ def _replay_map(plan: Plan) -> Callable[[int], PartitionMap]:
     return lambda count: PartitionMap(max(named, count), count)
 
 
-def replay_processor(settings: Settings, plan: Plan, chosen: Choice | None = None) -> Processor:
+def replay_processor(
+    settings: Settings, plan: Plan, chosen: OutputSelector | None = None
+) -> Processor:
     """The contract under these settings, for the events that the replay means.
 
     With `chosen` only what is so.
     """
     identity = Identity(app=APP, group=plan.group, replay=plan.id)
     if chosen is not None:
-        return ChoosingProcessor(settings, identity, plan.filters, chosen)
+        return OutputSelectingProcessor(settings, identity, plan.filters, chosen)
     return processor_for(settings, identity, plan.filters)
 
 
@@ -87,7 +89,7 @@ def make_replay_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
     plan: Plan,
     broker: Broker,
     meter: Meter,
-    chosen: Choice | None = None,
+    chosen: OutputSelector | None = None,
     before: Totals | None = None,
 ) -> Worker:
     """The worker's own loop over a replay, or one slot of it, which has done `before` already.

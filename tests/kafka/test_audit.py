@@ -10,11 +10,10 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from pipeline.cli.audit import run_audit
 from pipeline.core.time_window import EVER, Window
 from pipeline.core.timestamps import DAY
 from pipeline.errors import ExitCode
-from pipeline.reconcile.audit import AuditOptions, AuditResult
+from pipeline.reconcile.audit import AuditRequest, AuditResult, audit
 from pipeline.settings.model import Settings, load_settings
 from tests.brokers import (
     RECENT,
@@ -61,7 +60,7 @@ def _variables(pipeline: Pipeline, **settings: str) -> dict[str, str]:
 
 
 def _audit(pipeline: Pipeline, window: Window = EVER, **settings: str) -> AuditResult:
-    return run_audit(_settings(pipeline, **settings), window, AuditOptions(money=True))
+    return audit(_settings(pipeline, **settings), AuditRequest(window, revenue=True))
 
 
 def _command(pipeline: Pipeline, *flags: str, **settings: str) -> Ran:
@@ -103,20 +102,20 @@ def worked(pipeline: Pipeline) -> Pipeline:
 def test_what_a_worker_wrote(worked: Pipeline) -> None:
     """It adds up, money too; the command says so in a table and in JSON."""
     result = _audit(worked)
-    assert result.ok, result.offences
+    assert result.ok, result.discrepancies
     assert (result.records, result.events, result.enriched) == (300, 400, 200)
-    assert result.money is not None
-    (total,) = result.money.plain()["totals"]
-    sums = [total[name] for name in ("sent", "delivered", "held_back", "difference")]
+    assert result.revenue is not None
+    (total,) = result.revenue.to_dict()["totals"]
+    sums = [total[name] for name in ("sent", "delivered", "blocked", "difference")]
     assert sums == ["1999.00", "999.50", "999.50", "0.00"]
-    shown = _command(worked, "--money")
+    shown = _command(worked, "--revenue")
     assert shown.code == ExitCode.OK
-    assert "It adds up: each of 400 events has exactly its outcome" in shown.out.decode()
+    assert "It reconciles: each of 400 events has exactly its outcome" in shown.out.decode()
     assert "999.50" in shown.out.decode()
     assert "reading the outputs: 100 %" in shown.err
-    document = json.loads(_command(worked, "--json", "--money").out)
+    document = json.loads(_command(worked, "--json", "--revenue").out)
     assert document["ok"]
-    assert document["money"]["totals"][0]["difference"] == "0.00"
+    assert document["revenue"]["totals"][0]["difference"] == "0.00"
     # The group was not touched, and no other one was made.
     assert worked.committed() == worked.progress().total
 
@@ -126,19 +125,19 @@ def test_doubled(worked: Pipeline) -> None:
     stored = read_topic(worked.servers, worked.names.enriched)
     sale = next(each for each in stored if b"19.99" in (each.value or b""))
     produce(worked.servers, worked.names.enriched, [_again(sale)])
-    ran = _command(worked, "--money")
+    ran = _command(worked, "--revenue")
     assert ran.code == ExitCode.DIFFERENCE
     out = ran.out.decode()
     assert dict(sale.headers)["track.source"].decode() in out  # type: ignore[union-attr]
     assert "-19.99" in out
-    assert "It does not add up: 1 doubled, money that is not accounted for" in out
+    assert "It does not reconcile: 1 duplicated, revenue that does not balance" in out
 
 
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        (lambda stored: stored[1:], "lost"),
-        (lambda stored: [_with_other_user(stored[0]), *stored[1:]], "different"),
+        (lambda stored: stored[1:], "missing"),
+        (lambda stored: [_with_other_user(stored[0]), *stored[1:]], "mismatched"),
         (lambda stored: [stored[7], *stored[1:7], stored[0], *stored[8:]], "out_of_order"),
     ],
 )
@@ -151,11 +150,13 @@ def test_spoilt(worked: Pipeline, change: Any, kind: str) -> None:
     assert ran.code == ExitCode.DIFFERENCE
     document = json.loads(ran.out)
     assert document[kind] >= 1
-    assert sum(document[other] for other in ("lost", "doubled", "invented", "different")) == (
-        kind != "out_of_order"
-    )
+    assert sum(
+        document[other] for other in ("missing", "duplicated", "orphaned", "mismatched")
+    ) == (kind != "out_of_order")
     if kind != "out_of_order":
-        assert [offence["source"].encode() for offence in document["offences"]] == [source]
+        assert [discrepancy["source"].encode() for discrepancy in document["discrepancies"]] == [
+            source
+        ]
 
 
 def _with_other_user(stored: Stored) -> Stored:
@@ -181,7 +182,7 @@ def test_open_transaction_is_waited_for(worked: Pipeline) -> None:
     assert thread.is_alive()
     producer.commit_transaction(10)
     thread.join(60)
-    assert results[0].doubled == 2
+    assert results[0].duplicated == 2
 
 
 def test_open_transaction_that_nobody_ends(worked: Pipeline) -> None:
@@ -228,7 +229,7 @@ def test_while_workers_run(pipeline: Pipeline) -> None:
     pipeline.wait_for(lambda: pipeline.committed() > 0, "the first commit")
     while pipeline.committed() < pipeline.progress().total:
         result = _audit(pipeline)
-        assert result.ok, result.offences
+        assert result.ok, result.discrepancies
         assert result.records
     assert [terminate(worker) for worker in workers] == [0, 0]
     assert _audit(pipeline).records == 6000
@@ -244,9 +245,9 @@ def test_other_partition_counts(bare_pipeline: Pipeline) -> None:
     )
     _work(bare_pipeline, _mixed(120))
     result = _audit(bare_pipeline)
-    assert result.ok, result.offences
+    assert result.ok, result.discrepancies
     produce(bare_pipeline.servers, names.enriched, [Sent(b"{}", b"k", (), RECENT, 0)])
-    assert _audit(bare_pipeline).invented == 1
+    assert _audit(bare_pipeline).orphaned == 1
 
 
 def test_identify(pipeline: Pipeline) -> None:
@@ -258,7 +259,7 @@ def test_identify(pipeline: Pipeline) -> None:
     assert (result.ok, result.identify) == (True, 9)
     stored = read_topic(pipeline.servers, pipeline.names.identify)
     produce(pipeline.servers, pipeline.names.identify, [_again(stored[0])])
-    assert _audit(pipeline, **rules).doubled == 1
+    assert _audit(pipeline, **rules).duplicated == 1
 
 
 def test_other_rules(worked: Pipeline) -> None:
@@ -271,12 +272,12 @@ def test_other_rules(worked: Pipeline) -> None:
 def test_windows(worked: Pipeline) -> None:
     """Only raw records of a time; the rest is outside, not lost or invented."""
     result = _audit(worked, Window(RECENT + 60, RECENT + 120))
-    assert (result.ok, result.records) == (True, 60), result.offences
+    assert (result.ok, result.records) == (True, 60), result.discrepancies
     stored = read_topic(worked.servers, worked.names.enriched)
     inside = next(each for each in stored if each.timestamp == RECENT + 60)
     before = next(each for each in stored if each.timestamp < RECENT + 60)
     produce(worked.servers, worked.names.enriched, [_again(before), _again(inside)])
-    assert _audit(worked, Window(RECENT + 60, RECENT + 120)).doubled == 1
+    assert _audit(worked, Window(RECENT + 60, RECENT + 120)).duplicated == 1
     assert _audit(worked, Window(RECENT + 999_999_999)).records == 0
     flags = ("--from", "2h", "--to", "2h")
     assert _command(worked, *flags).code == ExitCode.USAGE
@@ -294,7 +295,7 @@ def test_window_of_records_older_than_their_transactions(pipeline: Pipeline) -> 
         produce_in_transaction(pipeline.servers, pipeline.names.raw, sent)
     _work(pipeline, [Sent(event(), b"u", (), RECENT, 0)])
     result = _audit(pipeline, Window(start, start + 10))
-    assert (result.ok, result.records) == (True, 4), result.offences
+    assert (result.ok, result.records) == (True, 4), result.discrepancies
 
 
 def test_transactional_senders(pipeline: Pipeline) -> None:
@@ -321,9 +322,9 @@ def test_retention(worked: Pipeline) -> None:
     delete_records(worked.servers, worked.names.raw, partition=0, before=10)
     delete_records(worked.servers, worked.names.enriched, partition=1, before=7)
     result = _audit(worked)
-    assert result.ok, result.offences
+    assert result.ok, result.discrepancies
     assert result.records == 290
-    assert result.apart["expired"]
+    assert result.excluded["expired"]
     assert "retention has deleted the first raw records" in result.notes[0]
 
 

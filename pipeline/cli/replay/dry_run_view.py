@@ -11,10 +11,10 @@ from rich.table import Table
 
 from pipeline.core.escape import escaped, one_line
 from pipeline.core.reasons import Reason, WarningCode
-from pipeline.reconcile.compare.classify import DIFFERENT, Kind
-from pipeline.reconcile.compare.dry_run import Counts
-from pipeline.reconcile.compare.report import APART, Report, Revenue, Sample
-from pipeline.reconcile.revenue import plain_amount
+from pipeline.reconcile.compare.classify import DIFFERENT, DifferenceKind
+from pipeline.reconcile.compare.dry_run import DryRunCounts
+from pipeline.reconcile.compare.report import EXCLUDED, ComparisonReport, DiffSample, RevenueChange
+from pipeline.reconcile.revenue import exact_amount
 
 _WIDTH: Final = 160
 _ROWS: Final = 20
@@ -22,18 +22,20 @@ _NOTHING: Final = "nothing"
 
 
 def plain(
-    counts: Counts, report: Report | None, contract: str, said: Iterable[str]
+    counts: DryRunCounts, report: ComparisonReport | None, contract: str, said: Iterable[str]
 ) -> dict[str, Any]:
     """All of it as JSON values."""
     return {
         "contract": contract,
-        **counts.plain(),
+        **counts.to_dict(),
         "said": list(said),
-        "comparison": None if report is None else report.plain(),
+        "comparison": None if report is None else report.to_dict(),
     }
 
 
-def print_result(counts: Counts, report: Report | None, said: Iterable[str]) -> None:
+def print_result(
+    counts: DryRunCounts, report: ComparisonReport | None, said: Iterable[str]
+) -> None:
     """Tables, and one sentence at the end."""
     console = Console(
         markup=False, highlight=False, width=None if sys.stdout.isatty() else _WIDTH, soft_wrap=True
@@ -56,7 +58,7 @@ def _table(*columns: str, numbers: Iterable[int] = ()) -> Table:
     return table
 
 
-def _counts(counts: Counts) -> Table:
+def _counts(counts: DryRunCounts) -> Table:
     table = _table("", "count", "meaning", numbers=[1])
     rows = [("raw records", counts.records, "in the window"), ("  enriched", counts.enriched, "")]
     if counts.identify:
@@ -86,24 +88,24 @@ def _print_codes(
     console.print(table)
 
 
-def _print_report(console: Console, report: Report) -> None:
+def _print_report(console: Console, report: ComparisonReport) -> None:
     console.print()
     table = _table(f"beside {' and '.join(report.topics)}", "events", "meaning", numbers=[1])
-    for kind in Kind:
+    for kind in DifferenceKind:
         table.add_row(kind.value, f"{report.kinds[kind]:,}", kind.meaning)
     console.print(table)
     _print_reasons(console, report)
     _print_fields(console, report)
     _print_samples(console, report.samples)
     _print_revenue(console, report.revenue)
-    for word, number in sorted(report.apart.items()):
+    for word, number in sorted(report.excluded.items()):
         if number:
-            console.print(f"note: {number:,} {APART[word]}")
+            console.print(f"note: {number:,} {EXCLUDED[word]}")
     for note in report.notes:
         console.print(f"note: {escaped(note)}")
 
 
-def _print_reasons(console: Console, report: Report) -> None:
+def _print_reasons(console: Console, report: ComparisonReport) -> None:
     if not report.reasons:
         return
     table = _table("what", "reason", "events", numbers=[2])
@@ -113,7 +115,7 @@ def _print_reasons(console: Console, report: Report) -> None:
     console.print(table)
 
 
-def _print_fields(console: Console, report: Report) -> None:
+def _print_fields(console: Console, report: ComparisonReport) -> None:
     if not report.fields:
         return
     table = _table("changed field", "events", numbers=[1])
@@ -126,7 +128,7 @@ def _print_fields(console: Console, report: Report) -> None:
         console.print(f"… and {max(hidden, 0):,} more fields; --json lists up to 1,000")
 
 
-def _print_samples(console: Console, samples: Iterable[Sample]) -> None:
+def _print_samples(console: Console, samples: Iterable[DiffSample]) -> None:
     samples = list(samples)
     if not samples:
         return
@@ -134,7 +136,7 @@ def _print_samples(console: Console, samples: Iterable[Sample]) -> None:
     console.print("examples")
     for sample in samples:
         words = [f"  {sample.kind.value} {sample.source}"]
-        words += [f"({text})" for text in (sample.place, sample.reason) if text]
+        words += [f"({text})" for text in (sample.output, sample.reason) if text]
         words += [sample.detail] if sample.detail else []
         console.print(one_line(" ".join(words)))
         for change in sample.changes:
@@ -142,13 +144,13 @@ def _print_samples(console: Console, samples: Iterable[Sample]) -> None:
             console.print(one_line(f"    {change.field or 'value'}: {' → '.join(sides)}"))
 
 
-def _print_revenue(console: Console, revenue: Revenue) -> None:
+def _print_revenue(console: Console, revenue: RevenueChange) -> None:
     rows = list(revenue.rows())
     unreadable = [revenue.unreadable(is_after=is_after) for is_after in (False, True)]
     if rows:
         table = _table("revenue", "currency", "before", "after", "difference", numbers=[2, 3, 4])
         for row in [*rows, *revenue.totals()]:
-            amounts = [plain_amount(each) for each in (row.before, row.after, row.difference)]
+            amounts = [exact_amount(each) for each in (row.before, row.after, row.difference)]
             table.add_row(row.kind or "all", row.currency, *amounts)
             for column, amount in zip(table.columns[2:], amounts, strict=True):
                 # No digit is ever cut off.
@@ -161,15 +163,15 @@ def _print_revenue(console: Console, revenue: Revenue) -> None:
         console.print()
 
 
-def differences_sentence(report: Report) -> str:
+def differences_sentence(report: ComparisonReport) -> str:
     """What the comparison comes to."""
-    redriven = report.kinds[Kind.REDRIVEN]
+    redriven = report.kinds[DifferenceKind.REDRIVEN]
     apart = ""
     if redriven:
         events = "1 redriven event is" if redriven == 1 else f"{redriven:,} redriven events are"
         apart = f" {events} not what the raw topic gives, and no difference."
     if report.same:
-        number = report.kinds[Kind.IDENTICAL]
+        number = report.kinds[DifferenceKind.IDENTICAL]
         return f"Nothing differs: {number:,} events are as they are in the topics.{apart}"
     found = [f"{report.kinds[kind]:,} {kind}" for kind in DIFFERENT if report.kinds[kind]]
     return f"It differs: {', '.join(found)} (of {report.kinds.total():,} events).{apart}"

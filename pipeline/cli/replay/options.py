@@ -14,8 +14,8 @@ from pipeline.cli.param_types import RATE, SHARE, Parsed
 from pipeline.cli.time_options import asked_at
 from pipeline.core.time_window import FORMS, read_moment
 from pipeline.files.outputs import FileOutput, refuse_output, refuse_redirection
-from pipeline.reconcile.compare.classify import Kind
-from pipeline.reconcile.compare.corrections import read_only
+from pipeline.reconcile.compare.classify import DifferenceKind
+from pipeline.reconcile.compare.corrections import read_kinds
 from pipeline.reconcile.event_filters import Filters, read_value_filter
 from pipeline.replay.window_offsets import EARLIEST, LATEST, Bound, read_bound
 from pipeline.settings.model import Settings
@@ -47,7 +47,7 @@ class Asked:
     resume: str | None
     force: bool
     execute: bool
-    only: frozenset[Kind]
+    only: frozenset[DifferenceKind]
     dry_run: bool
     files: tuple[str, ...]
     received_at: int | None
@@ -172,7 +172,7 @@ EXECUTION: Final = (
         "and breaker.max_rise); everything is processed twice then.  [default: --no-breaker]",
     ),
     click.option(
-        "--only", type=Parsed("kinds", read_only), metavar="KINDS",
+        "--only", type=Parsed("kinds", read_kinds), metavar="KINDS",
         help="Write only what differs from --compare (the live topic, unless another is named): "
         "changed, newly-valid, missing, or several of them with commas. redriven ones, which a "
         "redrive may have repaired, are left as they are unless they are named too.",

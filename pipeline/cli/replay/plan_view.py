@@ -90,7 +90,7 @@ def _lines(outlook: Outlook) -> list[str]:
     survey = outlook.survey
     said = _about_topic(plan) if survey is None else about_files(survey)
     if not plan.filters.is_empty:
-        said.append(f"only events with {json.dumps(plan.filters.plain(), ensure_ascii=False)}")
+        said.append(f"only events with {json.dumps(plan.filters.to_dict(), ensure_ascii=False)}")
     for role, target in plan.outputs.items():
         made = ", which is made with --execute and kept until it is deleted"
         said.append(
@@ -140,7 +140,7 @@ def document(outlook: Outlook) -> dict[str, Any]:
             }
             for target in plan.outputs.values()
         ],
-        "comparison": None if outlook.report is None else outlook.report.plain(),
+        "comparison": None if outlook.report is None else outlook.report.to_dict(),
         "warnings": list(outlook.warnings),
         "notes": list(outlook.notes),
     }

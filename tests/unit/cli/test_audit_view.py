@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.cli.audit_view import closing_sentence, print_result
 from pipeline.cli.progress import shown_progress
 from pipeline.progress import Progress
-from pipeline.reconcile.audit import AuditOptions, AuditResult
+from pipeline.reconcile.audit import AuditRequest, AuditResult
 from tests.forged_headers import Forged, event
 from tests.unit.reconcile.test_audit import ENRICHED
 
@@ -33,7 +33,7 @@ def test_what_does_not_add_up(capsys: pytest.CaptureFixture[str]) -> None:
     forged.clean(_sale("19.99"), _sale("5"), _sale("x"), event(4))
     forged.of(ENRICHED).pop(0)
     forged.write(forged.outputs(forged.of_raw(3))[0])
-    lines = _shown(forged.audit(options=AuditOptions(money=True)), capsys)
+    lines = _shown(forged.audit(request=AuditRequest(revenue=True)), capsys)
     assert "lost                1  an event, or its identify message, has no output" in lines
     assert "lost     raw/0/0                  there must be an enriched event" in lines
     assert "doubled  raw/0/3    enriched/0/3  an enriched event more than the one outcome" in lines
@@ -51,7 +51,7 @@ def test_redriven_money(capsys: pytest.CaptureFixture[str]) -> None:
     (record,) = forged.clean(_sale("x"))
     (output,) = forged.outputs(record._replace(value=_sale("2.50")))
     forged.write(output._replace(headers=[*output.headers, ("track.redrive", b"r")]))
-    lines = _shown(forged.audit(options=AuditOptions(money=True)), capsys)
+    lines = _shown(forged.audit(request=AuditRequest(revenue=True)), capsys)
     assert (
         "day (UTC)   currency  sent  delivered  held back  redriven  repaired  difference" in lines
     )
@@ -69,7 +69,7 @@ def test_what_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
     forged = Forged()
     forged.clean(_sale("1"), _sale("x"))
     forged.process(forged.send(event(3)), default_currency="CHF")
-    result = forged.audit(options=AuditOptions(money=True))
+    result = forged.audit(request=AuditRequest(revenue=True))
     result.notes.append("a note")
     lines = _shown(result, capsys)
     assert (
@@ -88,7 +88,7 @@ def test_more_than_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     forged = Forged()
     forged.clean(*(_sale("1", f"2015-{n // 28 + 1:02}-{n % 28 + 1:02}") for n in range(100)))
     del forged.of(ENRICHED)[:3]
-    lines = _shown(forged.audit(options=AuditOptions(money=True, show=1)), capsys)
+    lines = _shown(forged.audit(request=AuditRequest(revenue=True, show=1)), capsys)
     assert "… and 2 more; --show names more of them" in lines
     assert "97 days without a difference are not shown" in lines
     assert sum(line.startswith("2015-") for line in lines) == 3
@@ -105,7 +105,7 @@ def test_hostile_names(capsys: pytest.CaptureFixture[str]) -> None:
     last = forged.of(ENRICHED)[-1]
     forged.of(ENRICHED)[-1] = last._replace(value=(last.value or b"").replace(b":1}", b":2}"))
     result = forged.audit()
-    assert (result.invented, result.different) == (1, 1)
+    assert (result.orphaned, result.mismatched) == (1, 1)
     text = "\n".join(_shown(result, capsys))
     assert "\x1b" not in text
     assert "/\\u001b[31m" in text

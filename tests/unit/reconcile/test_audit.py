@@ -17,7 +17,7 @@ from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Record, Role
 from pipeline.core.time_window import Window
 from pipeline.progress import Progress
-from pipeline.reconcile.audit import APART, AuditOptions, AuditResult, Kind
+from pipeline.reconcile.audit import EXCLUDED, AuditRequest, AuditResult, DiscrepancyKind
 from pipeline.reconcile.ranges import OutputPartition
 from tests.forged_headers import NAMES, TIME, Forged, event
 
@@ -30,15 +30,15 @@ TRAITS: Final[dict[str, Any]] = {"context": {"traits": {"plan": "pro"}}}
 
 def _counts(result: AuditResult) -> dict[str, int]:
     """The kinds that were found."""
-    return {kind.value: result.count(kind) for kind in Kind if result.count(kind)}
+    return {kind.value: result.count(kind) for kind in DiscrepancyKind if result.count(kind)}
 
 
 def _sole(result: AuditResult) -> tuple[str, str, str, str]:
     """The only offence."""
-    (offence,) = result.offences
-    assert result.offending == 1
+    (discrepancy,) = result.discrepancies
+    assert result.discrepancy_count == 1
     assert not result.ok
-    return offence.kind.value, offence.source, offence.place, offence.detail
+    return discrepancy.kind.value, discrepancy.source, discrepancy.output, discrepancy.detail
 
 
 def _edit(records: list[Record], at: int, **fields: Any) -> None:
@@ -59,12 +59,12 @@ class TestCleanTopics:
         forged.clean(event(1), b"{", event(2, **TRAITS), BATCH, event(3, type="page"))
         forged.clean(None, event(4), event(5, type="screen"), partition=1)
         result = forged.audit()
-        assert result.ok, result.offences
+        assert result.ok, result.discrepancies
         assert (result.records, result.events) == (8, 10)
         outcomes = result.enriched, result.dead_letters, result.dropped, result.identify
         assert outcomes == (5, 3, 2, 1)
         assert result.ranges == {"raw/0": (0, 5), "raw/1": (0, 3)}
-        assert not result.apart
+        assert not result.excluded
 
     def test_nothing(self) -> None:
         """Empty topics add up."""
@@ -95,7 +95,7 @@ class TestCleanTopics:
                 spread.topics.setdefault((topic, 0), []).append(moved)
             spread._next[topic, 0] = len(records)  # noqa: SLF001  ours
         result = spread.audit(output_partitions=1)
-        assert result.ok, result.offences
+        assert result.ok, result.discrepancies
 
 
 class TestOffences:
@@ -107,7 +107,7 @@ class TestOffences:
         forged.clean(event(1), event(2), event(3))
         forged.of(ENRICHED).pop(1)
         kind, source, place, detail = _sole(forged.audit())
-        assert (kind, source, place) == ("lost", "raw/0/1", "")
+        assert (kind, source, place) == ("missing", "raw/0/1", "")
         assert "enriched event" in detail
 
     def test_lost_item(self) -> None:
@@ -115,7 +115,7 @@ class TestOffences:
         forged = Forged()
         forged.clean(BATCH)
         forged.of(LETTER).clear()
-        assert _sole(forged.audit())[:2] == ("lost", "raw/0/0/2")
+        assert _sole(forged.audit())[:2] == ("missing", "raw/0/0/2")
 
     def test_doubled(self) -> None:
         """A second output, wherever it is; the later one is named."""
@@ -124,7 +124,7 @@ class TestOffences:
         copy = forged.outputs(forged.of_raw(0))[0]._replace(partition=1)
         twin = forged.write(copy)
         assert _sole(forged.audit())[:3] == (
-            "doubled", "raw/0/0", f"enriched/1/{twin.offset}"
+            "duplicated", "raw/0/0", f"enriched/1/{twin.offset}"
         )  # fmt: skip
 
     def test_two_outcomes(self) -> None:
@@ -136,7 +136,7 @@ class TestOffences:
             (name, b"validate" if name == "dlq.stage" else value) for name, value in letter.headers
         ]
         forged.write(letter._replace(headers=headers))
-        assert _sole(forged.audit())[:3] == ("doubled", "raw/0/0", "letters/0/0")
+        assert _sole(forged.audit())[:3] == ("duplicated", "raw/0/0", "letters/0/0")
 
     @pytest.mark.parametrize(
         ("source", "named"),
@@ -164,7 +164,7 @@ class TestOffences:
                 else [("track.source", source), *output.headers[1:]]
             )
         )
-        assert _sole(forged.audit())[:3] == ("invented", named, "enriched/0/2")
+        assert _sole(forged.audit())[:3] == ("orphaned", named, "enriched/0/2")
 
     def test_invented_behind_the_last_record(self) -> None:
         """An output of a commit marker at the very end of the raw topic."""
@@ -174,7 +174,7 @@ class TestOffences:
         forged.committed[0] = 2
         (output,) = forged.outputs(record._replace(offset=1))
         forged.write(output)
-        assert _sole(forged.audit())[:2] == ("invented", "raw/0/1")
+        assert _sole(forged.audit())[:2] == ("orphaned", "raw/0/1")
 
     def test_letter_for_a_good_event(self) -> None:
         """The class is another one."""
@@ -186,7 +186,7 @@ class TestOffences:
         headers = [(n, b"raw/0/0" if n == "dlq.source" else v) for n, v in letter.headers]
         forged.write(letter._replace(headers=headers, partition=0))
         kind, source, place, detail = _sole(forged.audit())
-        assert (kind, source, place) == ("different", "raw/0/0", "letters/0/0")
+        assert (kind, source, place) == ("mismatched", "raw/0/0", "letters/0/0")
         assert detail == "a dead letter, but the rules give an enriched event"
 
     @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ class TestOffences:
         forged.clean(event(1, **TRAITS), b"{")
         _edit(forged.of(role), 0, **change)
         kind, _, place, detail = _sole(forged.audit())
-        assert (kind, place) == ("different", f"{forged.of(role)[0].topic}/0/0")
+        assert (kind, place) == ("mismatched", f"{forged.of(role)[0].topic}/0/0")
         assert told in detail
 
     def test_one_digit(self) -> None:
@@ -264,15 +264,19 @@ class TestOffences:
         contract = message.headers[-1]
         forged.write(message._replace(headers=[("track.source", b"raw/0/2"), contract]))
         result = forged.audit()
-        assert _counts(result) == {"lost": 1, "doubled": 1, "invented": 1}
-        assert [offence.source for offence in result.offences] == ["raw/0/0", "raw/0/1", "raw/0/2"]
+        assert _counts(result) == {"missing": 1, "duplicated": 1, "orphaned": 1}
+        assert [discrepancy.source for discrepancy in result.discrepancies] == [
+            "raw/0/0",
+            "raw/0/1",
+            "raw/0/2",
+        ]
 
     def test_aborted_raw_record(self) -> None:
         """An output of a raw record that was never committed."""
         forged = Forged()
         forged.clean(event(1), event(2))
         forged.topics[NAMES.raw, 0].pop(0)
-        assert _sole(forged.audit())[:2] == ("invented", "raw/0/0")
+        assert _sole(forged.audit())[:2] == ("orphaned", "raw/0/0")
 
 
 class TestOrder:
@@ -290,10 +294,10 @@ class TestOrder:
             forged.process(records[number])
         forged.committed[0] = 3
         result = forged.audit()
-        assert result.out_of_order == result.offending == late
+        assert result.out_of_order == result.discrepancy_count == late
         if late:
-            assert result.offences[0].source == "raw/0/1"
-            assert result.offences[0].place == "enriched/0/0"
+            assert result.discrepancies[0].source == "raw/0/1"
+            assert result.discrepancies[0].output == "enriched/0/0"
 
     def test_far_apart(self) -> None:
         """Each late event is counted, also where many others are between."""
@@ -319,7 +323,7 @@ class TestOrder:
         records = forged.clean(event(1), event(2), event(3))
         for record in records:
             forged.process(record)
-        assert _counts(forged.audit()) == {"doubled": 3}
+        assert _counts(forged.audit()) == {"duplicated": 3}
 
     def test_without_keys(self) -> None:
         """Records without a key have no order, however many there are."""
@@ -363,14 +367,14 @@ class TestExemptions:
                 forged.send(event(number, properties={"revenue": 1})), default_currency="EUR"
             )
         forged.clean(event(9))
-        assert forged.audit().apart == {"other_rules": 4}
+        assert forged.audit().excluded == {"other_rules": 4}
         _edit(forged.of(ENRICHED), 0, value=b"changed")
         assert forged.audit().ok
         forged.of(ENRICHED).pop(1)
         forged.process(forged.topics[NAMES.raw, 0][2], default_currency="EUR")
         forged.committed[0] = 5
         result = forged.audit()
-        assert _counts(result) == {"lost": 1, "doubled": 1}
+        assert _counts(result) == {"missing": 1, "duplicated": 1}
 
     def test_other_class_under_other_rules(self) -> None:
         """A letter then, an enriched event now."""
@@ -388,7 +392,7 @@ class TestExemptions:
         forged.process(forged.send(BATCH), **other)
         assert forged.audit().ok
         forged.process(forged.topics[NAMES.raw, 0][0], **other)
-        assert _counts(forged.audit()) == {"doubled": 3 if now_whole else 1}
+        assert _counts(forged.audit()) == {"duplicated": 3 if now_whole else 1}
 
     def test_dropped_under_other_rules(self) -> None:
         """Calls of another type that the rules of then dropped are not lost, as far as one sees."""
@@ -400,8 +404,8 @@ class TestExemptions:
         forged.clean(event(7))
         forged.process(forged.send(event(8, type="page")), **drop)
         result = forged.audit()
-        assert result.apart["perhaps_dropped"] == 3
-        assert _sole(result)[:2] == ("lost", "raw/0/7")
+        assert result.excluded["perhaps_dropped"] == 3
+        assert _sole(result)[:2] == ("missing", "raw/0/7")
 
     def test_identify_under_other_rules(self) -> None:
         """Messages that other rules made, or did not make."""
@@ -416,7 +420,7 @@ class TestExemptions:
         fewer.process(fewer.send(event(1, **TRAITS)), identify=[{"event": "*"}])
         assert fewer.audit().ok
         fewer.process(fewer.topics[NAMES.raw, 0][0], identify=[{"event": "*"}])
-        assert _counts(fewer.audit()) == {"doubled": 2}
+        assert _counts(fewer.audit()) == {"duplicated": 2}
 
     @pytest.mark.parametrize("value", [event(1), BATCH, b"{", None])
     @pytest.mark.parametrize("stage", [Stage.PRODUCE, Stage.CRASH])
@@ -429,13 +433,13 @@ class TestExemptions:
         forged.write(letter)
         forged.committed[0] = 1
         result = forged.audit()
-        assert result.ok, result.offences
-        assert result.apart == {"set_aside": 1}
+        assert result.ok, result.discrepancies
+        assert result.excluded == {"set_aside": 1}
         forged.write(letter)
-        assert _counts(forged.audit()) == {"doubled": 1}
+        assert _counts(forged.audit()) == {"duplicated": 1}
         forged.of(LETTER).pop()
         _edit(forged.of(LETTER), 0, value=b"?")
-        assert _counts(forged.audit()) == {"different": 1}
+        assert _counts(forged.audit()) == {"mismatched": 1}
 
     def test_bug_of_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What stops the worker stops the audit's processing too: a letter must be there."""
@@ -449,14 +453,14 @@ class TestExemptions:
 
         monkeypatch.setattr(Processor, "process", stumble)
         result = forged.audit()
-        assert (result.ok, result.dead_letters) == (True, 1), result.offences
+        assert (result.ok, result.dead_letters) == (True, 1), result.discrepancies
 
     def test_set_aside_and_processed(self) -> None:
         """Its events must not be there as well."""
         forged = Forged()
         (record,) = forged.clean(BATCH)
         forged.write(forged.processor().crashed(record, TIME))
-        assert _counts(forged.audit()) == {"doubled": 3}
+        assert _counts(forged.audit()) == {"duplicated": 3}
 
     def test_pointers(self) -> None:
         """A pointer must name the bytes of the letter that it stands for."""
@@ -467,12 +471,12 @@ class TestExemptions:
         forged.write(pointer_to(forged.processor().crashed(forged.send(event(1)), TIME)))
         forged.committed[0] = 2
         result = forged.audit()
-        assert result.ok, result.offences
-        assert result.apart == {"pointers": 2, "set_aside": 1}
+        assert result.ok, result.discrepancies
+        assert result.excluded == {"pointers": 2, "set_aside": 1}
         forged.of(LETTER)[0] = forged.of(LETTER)[0]._replace(
             value=(forged.of(LETTER)[0].value or b"").replace(b'"size": 50', b'"size": 51')
         )
-        assert _sole(forged.audit())[:2] == ("different", "raw/0/0")
+        assert _sole(forged.audit())[:2] == ("mismatched", "raw/0/0")
 
     def test_replays_and_redrives(self) -> None:
         """Outputs of a replay or a redrive are counted apart."""
@@ -484,7 +488,7 @@ class TestExemptions:
         forged.write(output._replace(headers=[*output.headers, ("track.redrive", b"d1")]))
         result = forged.audit()
         assert result.ok
-        assert result.apart == {"replayed": 2, "redriven": 1}
+        assert result.excluded == {"replayed": 2, "redriven": 1}
 
     def test_other_letters(self) -> None:
         """Dead letters of other programs in the same topic."""
@@ -494,7 +498,7 @@ class TestExemptions:
         other = [("__connect.errors.topic", b"x")]
         forged.of(LETTER).append(letter._replace(offset=1, headers=other))
         forged._next[NAMES.dead_letter, 0] = 2  # noqa: SLF001  ours
-        assert forged.audit().apart == {"foreign": 1}
+        assert forged.audit().excluded == {"foreign": 1}
 
     def test_other_sources(self) -> None:
         """Another pipeline's outputs in the same topic."""
@@ -502,7 +506,7 @@ class TestExemptions:
         (record,) = forged.clean(event(1))
         (output,) = forged.outputs(record._replace(topic="raw.other"))
         forged.write(output)
-        assert forged.audit().apart == {"outside": 1}
+        assert forged.audit().excluded == {"outside": 1}
 
     def test_above_the_committed_offset(self) -> None:
         """What a running group writes meanwhile is not judged."""
@@ -512,7 +516,7 @@ class TestExemptions:
             forged.process(record)
         forged.committed[0] = 2
         result = forged.audit()
-        assert (result.ok, result.records, result.apart) == (True, 2, {"outside": 1})
+        assert (result.ok, result.records, result.excluded) == (True, 2, {"outside": 1})
 
     def test_raw_retention(self) -> None:
         """Raw records that were deleted: their outputs are before the window."""
@@ -521,7 +525,7 @@ class TestExemptions:
         forged.topics[NAMES.raw, 0].pop(0)
         forged.begins[NAMES.raw, 0] = 1
         result = forged.audit()
-        assert (result.ok, result.records, result.apart) == (True, 2, {"before": 1})
+        assert (result.ok, result.records, result.excluded) == (True, 2, {"before": 1})
 
     def test_output_retention(self) -> None:
         """Outputs that were deleted before their raw records; one from the middle is lost."""
@@ -529,17 +533,17 @@ class TestExemptions:
         forged.clean(*(event(n) for n in range(6)))
         del forged.of(ENRICHED)[:2]
         forged.begins[NAMES.enriched, 0] = 2
-        assert forged.audit().apart == {"expired": 2}
+        assert forged.audit().excluded == {"expired": 2}
         forged.of(ENRICHED).pop(1)
-        assert _sole(forged.audit())[:2] == ("lost", "raw/0/3")
+        assert _sole(forged.audit())[:2] == ("missing", "raw/0/3")
 
     @pytest.mark.parametrize(
-        ("part", "is_cut"),
+        ("part", "has_gap"),
         [((0, 0, 9), False), ((5, 5, 9), True), ((5, 7, 9), False), ((9, 9, 9), True)],
     )
-    def test_where_reading_begins(self, part: tuple[int, int, int], *, is_cut: bool) -> None:
+    def test_where_reading_begins(self, part: tuple[int, int, int], *, has_gap: bool) -> None:
         """Deleted outputs matter only where reading begins with the first that is left."""
-        assert OutputPartition(*part).is_cut == is_cut
+        assert OutputPartition(*part).has_gap == has_gap
 
     def test_compacted_raw_topic(self) -> None:
         """A raw record that compaction has deleted leaves its output."""
@@ -547,7 +551,7 @@ class TestExemptions:
         forged.clean(event(1), event(2))
         forged.topics[NAMES.raw, 0].pop(0)
         result = forged.audit(raw_is_compacted=True)
-        assert (result.ok, result.apart) == (True, {"compacted": 1})
+        assert (result.ok, result.excluded) == (True, {"compacted": 1})
 
     def test_timestamps_of_the_broker(self) -> None:
         """A topic that sets timestamps itself has other ones."""
@@ -570,7 +574,7 @@ class TestExemptions:
         forged = Forged()
         forged.clean(event(1))
         forged.process(forged.topics[NAMES.raw, 0][0], Identity(app="a", replay="r"))
-        assert set(forged.audit().apart) <= set(APART)
+        assert set(forged.audit().excluded) <= set(EXCLUDED)
 
 
 class TestCopies:
@@ -586,8 +590,8 @@ class TestCopies:
         forged.clean(b"{", event(2))
         forged.process(self._copy(forged, b"raw/0/0", event(1), partition=1))
         result = forged.audit()
-        assert result.ok, result.offences
-        assert (result.events, result.apart) == (3, {"copies": 1})
+        assert result.ok, result.discrepancies
+        assert (result.events, result.excluded) == (3, {"copies": 1})
 
     def test_failed_again(self) -> None:
         """Two letters of one source; a third one is doubled."""
@@ -597,7 +601,7 @@ class TestCopies:
         forged.process(copy)
         assert forged.audit().ok
         forged.write(forged.outputs(copy)[0])
-        assert _counts(forged.audit()) == {"doubled": 1}
+        assert _counts(forged.audit()) == {"duplicated": 1}
 
     def test_lost(self) -> None:
         """The copy's outcome is missing: it is named by its origin."""
@@ -606,7 +610,7 @@ class TestCopies:
         self._copy(forged, b"raw/0/0", event(1))
         forged.committed[0] = 2
         kind, source, _, detail = _sole(forged.audit())
-        assert (kind, source) == ("lost", "raw/0/0")
+        assert (kind, source) == ("missing", "raw/0/0")
         assert "raw/0/1" in detail
 
     def test_of_another_topic(self) -> None:
@@ -616,7 +620,7 @@ class TestCopies:
             forged.process(self._copy(forged, b"old/3/4/%d" % item, event(item)))
         assert forged.audit().ok
         _edit(forged.of(ENRICHED), 1, value=b"{}")
-        assert _sole(forged.audit())[:2] == ("different", "old/3/4/1")
+        assert _sole(forged.audit())[:2] == ("mismatched", "old/3/4/1")
 
     def test_not_committed_yet(self) -> None:
         """A copy above the committed offset may have its outcome already."""
@@ -644,17 +648,21 @@ class TestWindow:
         for number, time in enumerate((10, 30, 20, 50, 40)):
             forged.process(forged.send(event(number), timestamp=TIME + time))
         window = Window(TIME + 20, TIME + 50)
-        result = forged.audit(window)
-        assert (result.ok, result.records, result.apart) == (True, 3, {"outside": 2})
+        result = forged.audit(AuditRequest(window))
+        assert (result.ok, result.records, result.excluded) == (True, 3, {"outside": 2})
         forged.of(ENRICHED).clear()
-        result = forged.audit(window)
-        assert [offence.source for offence in result.offences] == ["raw/0/1", "raw/0/2", "raw/0/4"]
+        result = forged.audit(AuditRequest(window))
+        assert [discrepancy.source for discrepancy in result.discrepancies] == [
+            "raw/0/1",
+            "raw/0/2",
+            "raw/0/4",
+        ]
 
     def test_without_a_time(self) -> None:
         """A record without a timestamp is in no window that has bounds."""
         forged = Forged()
         forged.process(forged.send(event(1), timestamp=None))
-        assert forged.audit(Window(1, None)).records == 0
+        assert forged.audit(AuditRequest(Window(1, None))).records == 0
 
 
 class TestReport:
@@ -667,13 +675,13 @@ class TestReport:
         for record in forged.clean(event(20), event(21)):
             forged.process(record)
         del forged.of(ENRICHED)[:4]
-        result = forged.audit(options=AuditOptions(show=1))
-        assert (result.lost, result.doubled) == (4, 2)
-        assert [(o.kind, o.source) for o in result.offences] == [
-            ("lost", "raw/0/0"),
-            ("doubled", "raw/0/9"),
+        result = forged.audit(request=AuditRequest(show=1))
+        assert (result.missing, result.duplicated) == (4, 2)
+        assert [(o.kind, o.source) for o in result.discrepancies] == [
+            ("missing", "raw/0/0"),
+            ("duplicated", "raw/0/9"),
         ]
-        assert result.plain()["offences"][0]["source"] == "raw/0/0"
+        assert result.to_dict()["discrepancies"][0]["source"] == "raw/0/0"
 
     def test_progress(self) -> None:
         """Each part of the work is told to its end."""
@@ -699,9 +707,9 @@ class TestReport:
             for _ in range(0 if number in lost else 2 if number in doubled else 1):
                 forged.process(record)
         forged.committed = {0: 3000, 1: 3000}
-        result = forged.audit(options=AuditOptions(cache_kib=cache_kib))
+        result = forged.audit(request=AuditRequest(cache_kib=cache_kib))
         # Each has an identify message beside it.
-        assert _counts(result) == {"lost": 80, "doubled": 60}
+        assert _counts(result) == {"missing": 80, "duplicated": 60}
 
     def test_full_disk(self) -> None:
         """The sentence names the option that helps."""
@@ -711,6 +719,6 @@ class TestReport:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
         try:
             with pytest.raises(OSError, match="--spill-dir"):
-                forged.audit(options=AuditOptions(cache_kib=1))
+                forged.audit(request=AuditRequest(cache_kib=1))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)

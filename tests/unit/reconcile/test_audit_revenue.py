@@ -13,15 +13,22 @@ from hypothesis import strategies as st
 from pipeline.core.contract import Identity
 from pipeline.core.dead_letter import pointer_to
 from pipeline.core.record import Record, Role
-from pipeline.reconcile.audit import AuditOptions
-from pipeline.reconcile.revenue import Money, Place, Sums, joined, plain_amount, same
+from pipeline.reconcile.audit import AuditRequest
+from pipeline.reconcile.revenue import (
+    DayCurrency,
+    RevenueBalance,
+    Sums,
+    exact_amount,
+    join_revenue,
+    same_revenue,
+)
 from tests.forged_headers import NAMES, TIME, Forged, event
 
 ENRICHED, LETTER = Role.ENRICHED, Role.DEAD_LETTER
 DAY: Final = "2025-10-09"
 """Of `TIME`."""
 _WIDE: Final = Context(prec=200)
-_WITH_MONEY: Final = AuditOptions(money=True)
+_WITH_MONEY: Final = AuditRequest(revenue=True)
 
 
 def _sale(revenue: Any, currency: str | None = "EUR", **fields: Any) -> bytes:
@@ -34,14 +41,14 @@ def _refused(revenue: Any, **fields: Any) -> bytes:
     return _sale(revenue, **fields).replace(b'"userId": "u", ', b"")
 
 
-def _money(forged: Forged) -> Money:
-    money = forged.audit(options=_WITH_MONEY).money
+def _money(forged: Forged) -> RevenueBalance:
+    money = forged.audit(request=_WITH_MONEY).revenue
     assert money is not None
     return money
 
 
-def _rows(money: Money) -> list[tuple[str, ...]]:
-    return [(*row.place, *(plain_amount(amount) for amount in row[1:5])) for row in money.rows()]
+def _rows(money: RevenueBalance) -> list[tuple[str, ...]]:
+    return [(*row.place, *(exact_amount(amount) for amount in row[1:5])) for row in money.rows()]
 
 
 def test_what_adds_up() -> None:
@@ -56,7 +63,7 @@ def test_what_adds_up() -> None:
         event(9),
         _refused(100),
     )
-    result = forged.audit(options=_WITH_MONEY)
+    result = forged.audit(request=_WITH_MONEY)
     assert result.ok
     money = _money(forged)
     assert _rows(money) == [
@@ -65,8 +72,8 @@ def test_what_adds_up() -> None:
         (DAY, "USD", "7.00", "7.00", "0.00", "0.00"),
     ]
     assert [(row.place, row.sent) for row in money.totals()] == [
-        (Place("", "EUR"), Decimal("124.59")),
-        (Place("", "USD"), Decimal(7)),
+        (DayCurrency("", "EUR"), Decimal("124.59")),
+        (DayCurrency("", "USD"), Decimal(7)),
     ]
 
 
@@ -79,7 +86,7 @@ def test_what_adds_up() -> None:
         (lambda f: _change(f, b'"revenue"', b'"Revenue"'), "19.99"),
         (lambda f: _change(f, b'"revenue"', b'"reven\\u0075e"'), "0.00"),
     ],
-    ids=["lost", "doubled", "a digit", "renamed", "escaped"],
+    ids=["missing", "duplicated", "a digit", "renamed", "escaped"],
 )
 def test_difference(spoil: Any, difference: str) -> None:
     """Money that is lost, doubled or changed is the difference, to the last digit."""
@@ -87,7 +94,7 @@ def test_difference(spoil: Any, difference: str) -> None:
     forged.clean(_sale(19.99))
     spoil(forged)
     (row,) = _money(forged).rows()
-    assert plain_amount(row.difference) == difference
+    assert exact_amount(row.difference) == difference
     assert _money(forged).ok == (difference == "0.00")
 
 
@@ -136,7 +143,7 @@ def test_unreadable(value: bytes | None, unreadable: int) -> None:
     forged.clean(value)
     money = _money(forged)
     assert money.ok
-    assert (money.sent.unreadable, money.held.unreadable) == (unreadable, unreadable)
+    assert (money.sent.unreadable, money.blocked.unreadable) == (unreadable, unreadable)
     forged.of(LETTER).clear()
     forged.of(ENRICHED).clear()
     assert _money(forged).ok == (unreadable == 0)
@@ -214,9 +221,9 @@ def test_letter_in_place_of_an_event() -> None:
     headers = [(n, b"encode" if n == "dlq.stage" else v) for n, v in crashed.headers]
     forged.write(crashed._replace(headers=headers))
     forged.committed[0] = 1
-    result = forged.audit(options=_WITH_MONEY)
-    assert result.money is not None
-    assert (result.different, result.money.ok, result.ok) == (1, True, False)
+    result = forged.audit(request=_WITH_MONEY)
+    assert result.revenue is not None
+    assert (result.mismatched, result.revenue.ok, result.ok) == (1, True, False)
 
 
 def test_other_rules() -> None:
@@ -225,7 +232,7 @@ def test_other_rules() -> None:
     forged.process(forged.send(_sale(1)), default_currency="CHF")
     forged.process(forged.send(_sale(2, None)), default_currency="CHF")
     money = _money(forged)
-    assert (money.ok, money.apart) == (True, 1)
+    assert (money.ok, money.excluded) == (True, 1)
     assert _rows(money) == [(DAY, "EUR", "1.00", "1.00", "0.00", "0.00")]
 
 
@@ -266,10 +273,10 @@ def _redrive(forged: Forged, record: Record, value: bytes, item: int | None = No
             forged.write(output._replace(headers=headers))
 
 
-def _redriven(money: Money) -> list[tuple[str, ...]]:
-    names = ("sent", "delivered", "held", "redriven", "repaired", "difference")
+def _redriven(money: RevenueBalance) -> list[tuple[str, ...]]:
+    names = ("sent", "delivered", "blocked", "redriven", "repaired", "difference")
     return [
-        (row.place.currency, *(plain_amount(getattr(row, name)) for name in names))
+        (row.place.currency, *(exact_amount(getattr(row, name)) for name in names))
         for row in money.totals()
     ]
 
@@ -279,7 +286,7 @@ def test_redriven() -> None:
     forged = Forged()
     (record, *_) = forged.clean(_refused(100), _refused(7), _sale(5))
     _redrive(forged, record, _sale(100))
-    result = forged.audit(options=_WITH_MONEY)
+    result = forged.audit(request=_WITH_MONEY)
     assert result.ok
     assert _redriven(_money(forged)) == [
         ("EUR", "112.00", "5.00", "7.00", "100.00", "0.00", "0.00")
@@ -295,7 +302,7 @@ def test_repaired() -> None:
     money = _money(forged)
     assert money.ok
     assert _redriven(money) == [("EUR", "100.00", "0.00", "0.00", "81.90", "-18.10", "0.00")]
-    assert (money.sent.unreadable, money.held.unreadable, money.replaced.unreadable) == (1, 0, 1)
+    assert (money.sent.unreadable, money.blocked.unreadable, money.replaced.unreadable) == (1, 0, 1)
 
 
 def test_repair_that_loses_the_revenue() -> None:
@@ -343,10 +350,10 @@ def test_redriven_and_its_letter_gone() -> None:
     _redrive(forged, record, _sale(3))
     forged.of(LETTER).clear()
     assert _redriven(_money(forged)) == [("EUR", "3.00", "0.00", "0.00", "3.00", "0.00", "0.00")]
-    assert not forged.audit(options=_WITH_MONEY).ok
+    assert not forged.audit(request=_WITH_MONEY).ok
     forged.begins[NAMES.dead_letter, 0] = 1
     money = _money(forged)
-    assert (money.ok, money.apart, _redriven(money)) == (True, 1, [])
+    assert (money.ok, money.excluded, _redriven(money)) == (True, 1, [])
 
 
 amounts = st.decimals(min_value=-(10**29) + 1, max_value=10**29 - 1, places=20)
@@ -359,7 +366,7 @@ def test_sums_are_exact(numbers: list[Decimal]) -> None:
     for number in numbers:
         sums.add(f"{DAY} EUR {number}")
     scaled = sum(int(number.scaleb(20, context=_WIDE)) for number in numbers)
-    found = sums.amounts.get(Place(DAY, "EUR"), Decimal())
+    found = sums.amounts.get(DayCurrency(DAY, "EUR"), Decimal())
     assert int(found.scaleb(20, context=_WIDE)) == scaled
 
 
@@ -370,13 +377,13 @@ def test_sums_are_exact(numbers: list[Decimal]) -> None:
 )  # fmt: skip
 def test_amounts_as_text(amount: str, text: str) -> None:
     """All digits, never an exponent."""
-    assert plain_amount(Decimal(amount)) == text
+    assert exact_amount(Decimal(amount)) == text
 
 
 def test_readings() -> None:
     """Several are joined; digits that are written otherwise are the same money."""
-    assert joined([None, "a EUR 1", None, "?"]) == "a EUR 1;?"
-    assert joined([None]) is None
-    assert same("a EUR 1.0;?", "?;a EUR 1")
-    assert not same("a EUR 1", "a EUR 1;a EUR 1")
-    assert not same("?", None)
+    assert join_revenue([None, "a EUR 1", None, "?"]) == "a EUR 1;?"
+    assert join_revenue([None]) is None
+    assert same_revenue("a EUR 1.0;?", "?;a EUR 1")
+    assert not same_revenue("a EUR 1", "a EUR 1;a EUR 1")
+    assert not same_revenue("?", None)

@@ -11,13 +11,13 @@ from pipeline.cli.replay.dry_run_view import differences_sentence
 from pipeline.core.contract import Identity
 from pipeline.core.origin import ORIGIN, ORIGIN_TIMESTAMP
 from pipeline.core.record import NO_PARTITION, Record, Role
-from pipeline.reconcile.compare.difference_store import Verdicts
-from pipeline.reconcile.compare.dry_run import Rehearsal
-from pipeline.reconcile.compare.report import Report
-from pipeline.reconcile.compare.run import Compared, CompareOptions, Comparison
+from pipeline.reconcile.compare.comparison import CompareOptions, Comparison, ComparisonTarget
+from pipeline.reconcile.compare.difference_store import DifferenceStore
+from pipeline.reconcile.compare.dry_run import DryRunProcessor
+from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.event_filters import Filters, processor_for
 from tests.forged_headers import LATER, NAMES, TIME, Forged, event
-from tests.unit.reconcile.comparing import kinds, plan_of, report_of
+from tests.unit.reconcile.comparing import kinds, ranges_of, report_of
 
 WARN: Final[dict[str, Any]] = {"rules": {"revenue_invalid": "warn"}}
 BATCH = json.dumps(
@@ -46,7 +46,7 @@ class TestKinds:
         report = report_of(forged)
         assert report.same
         assert kinds(report) == {"identical": 8}
-        assert not +report.apart
+        assert not +report.excluded
 
     def test_changed(self) -> None:
         """Which fields, how often, and examples with the digits of both sides."""
@@ -56,9 +56,9 @@ class TestKinds:
         assert kinds(report) == {"changed": 4}
         assert report.fields == {"/properties/currency": 4}
         assert len(report.samples) == 3
-        sample = report.samples[0].plain()
+        sample = report.samples[0].to_dict()
         assert sample["source"] == "raw/0/0"
-        assert sample["place"] == "enriched/0/0"
+        assert sample["output"] == "enriched/0/0"
         assert sample["changes"] == [
             {"field": "/properties/currency", "before": '"USD"', "after": '"EUR"'}
         ]
@@ -94,7 +94,7 @@ class TestKinds:
         _edit(forged.of(Role.ENRICHED), 0, value=value)
         report = report_of(forged)
         assert report.same
-        assert report.apart["respelled"] == report.kinds["identical"] == 1
+        assert report.excluded["respelled"] == report.kinds["identical"] == 1
 
     def test_key_and_headers(self) -> None:
         """They are compared too, but for our own headers."""
@@ -119,7 +119,7 @@ class TestKinds:
         report = report_of(soft, rules={"revenue_invalid": "reject"})
         assert kinds(report) == {"identical": 1, "newly-invalid": 2}
         (first, _) = report.samples
-        assert (first.source, first.place) == ("raw/0/0", "enriched/0/0")
+        assert (first.source, first.output) == ("raw/0/0", "enriched/0/0")
         assert first.detail.startswith("revenue is text")
 
     def test_other_reason(self) -> None:
@@ -137,14 +137,14 @@ class TestKinds:
         forged.of(Role.DEAD_LETTER).clear()
         forged.topics[NAMES.raw, 0].pop(2)
         report = report_of(forged)
-        assert kinds(report) == {"identical": 1, "missing": 2, "without-raw": 1}
+        assert kinds(report) == {"identical": 1, "missing": 2, "orphaned": 1}
         places = {(each.kind.value, each.source) for each in report.samples}
         assert places == {
             ("missing", "raw/0/0"),
             ("missing", "raw/0/1"),
-            ("without-raw", "raw/0/2"),
+            ("orphaned", "raw/0/2"),
         }
-        (row,) = report.revenue.plain()["rows"]
+        (row,) = report.revenue.to_dict()["rows"]
         assert (row["kind"], row["before"], row["after"]) == ("missing", "0.00", "10.00")
 
     def test_dropped(self) -> None:
@@ -187,7 +187,7 @@ class TestMoney:
         forged = Forged(**WARN)
         forged.clean(sale(1, "0.10"), sale(2, "1,50"), event(3, properties={"revenue": 5}))
         changed = report_of(forged, default_currency="GBP", rules={"revenue_invalid": "reject"})
-        document = changed.revenue.plain()
+        document = changed.revenue.to_dict()
         rows = {(row["kind"], row["currency"]): row for row in document["rows"]}
         assert rows["changed", "USD"]["before"] == "5.00"
         assert rows["changed", "GBP"]["difference"] == "5.00"
@@ -201,7 +201,7 @@ class TestMoney:
         coin = {"revenue": "0.1", "currency": "QQQ"}
         forged.clean(*(event(n, properties=coin) for n in range(3)))
         report = report_of(forged, currency={"extra_codes": ["QQQ"]})
-        (row,) = report.revenue.plain()["rows"]
+        (row,) = report.revenue.to_dict()["rows"]
         assert (row["before"], row["after"], row["currency"]) == ("0.00", "0.30", "QQQ")
 
 
@@ -236,7 +236,7 @@ class TestSentAgain:
             assert not report.fields
             assert not list(report.revenue.rows())
             (sample,) = report.samples
-            assert (sample.kind.value, sample.place) == ("redriven", "enriched/0/1")
+            assert (sample.kind.value, sample.output) == ("redriven", "enriched/0/1")
             assert "1 redriven event" in differences_sentence(report)
 
     def test_repair_that_makes_more_events(self) -> None:
@@ -280,11 +280,11 @@ class TestSentAgain:
         forged.process(raw, default_currency_when="always")
         report = report_of(forged, default_currency_when="always")
         assert report.same
-        assert report.apart["doubled"] == 1
+        assert report.excluded["duplicated"] == 1
         forged = Forged()
         (raw,) = forged.clean(event(1))
         forged.process(raw, Identity(app="x", replay="r-1"))
-        assert not +report_of(forged).apart
+        assert not +report_of(forged).excluded
 
     def _copy(self, forged: Forged, of: str, value: bytes) -> Record:
         headers = [(ORIGIN, of.encode()), (ORIGIN_TIMESTAMP, str(TIME).encode())]
@@ -297,7 +297,7 @@ class TestSentAgain:
         forged.process(self._copy(forged, "raw/0/0", sale(1, 7)))
         report = report_of(forged)
         assert kinds(report) == {"identical": 2}
-        assert report.apart["copies"] == 1
+        assert report.excluded["copies"] == 1
         changed = report_of(forged, default_currency_when="always")
         assert kinds(changed) == {"identical": 1, "changed": 1}
 
@@ -326,13 +326,13 @@ class TestNotCompared:
         forged.clean(event(1), event(2), BATCH)
         changed = report_of(
             forged,
-            rehearse={"is_meant": lambda record: record.offset == 1},
+            dry_run={"is_selected": lambda record: record.offset == 1},
             default_currency_when="always",
         )
         assert kinds(changed) == {"changed": 1}
         report = report_of(forged, ends={0: 1, 1: 0})
         assert kinds(report) == {"identical": 1}
-        assert report.apart["outside"] == 4
+        assert report.excluded["outside"] == 4
 
     def test_items_that_are_not_meant(self) -> None:
         """Of a batch only those items are compared that the filters mean."""
@@ -341,21 +341,21 @@ class TestNotCompared:
         filters = Filters(events=frozenset({"E"}))
         rules = forged.settings.model_copy(update={"default_currency_when": "always"})
         processor = processor_for(rules, Identity(app="dry run"), filters)
-        what = Compared(
-            plan_of(forged, (Role.ENRICHED, Role.DEAD_LETTER)),
+        what = ComparisonTarget(
+            ranges_of(forged, (Role.ENRICHED, Role.DEAD_LETTER)),
             lambda _, partition, __: partition,
             items=lambda record: filters.items(record.value),
         )
-        with Verdicts() as verdicts:
-            rehearsal = Rehearsal(processor, LATER)
-            comparison = Comparison(what, processor, rehearsal, verdicts, CompareOptions())
+        with DifferenceStore() as difference_store:
+            dry_run = DryRunProcessor(processor, LATER)
+            comparison = Comparison(what, dry_run, difference_store, CompareOptions())
             assert kinds(comparison.run(forged)) == {"changed": 1}
 
     def test_at_most(self) -> None:
         """What comes behind the last record is not missed."""
         forged = Forged()
         forged.clean(event(1), event(2), event(3))
-        assert kinds(report_of(forged, rehearse={"most": 2})) == {"identical": 2}
+        assert kinds(report_of(forged, dry_run={"limit": 2})) == {"identical": 2}
 
     def test_not_yet_committed(self) -> None:
         """What the live group has not come to can't be there."""
@@ -365,7 +365,7 @@ class TestNotCompared:
         assert kinds(report_of(forged)) == {"identical": 1, "missing": 1}
         report = report_of(forged, more={"committed": forged.committed})
         assert kinds(report) == {"identical": 1}
-        assert report.apart["ahead"] == 1
+        assert report.excluded["ahead"] == 1
 
     def test_expired(self) -> None:
         """What retention has deleted from the compared topic is not missing."""
@@ -375,7 +375,7 @@ class TestNotCompared:
         forged.begins[NAMES.enriched, 0] = 2
         report = report_of(forged)
         assert kinds(report) == {"identical": 1}
-        assert report.apart["expired"] == 2
+        assert report.excluded["expired"] == 2
 
     def test_foreign(self) -> None:
         """Records of other programs."""
@@ -385,7 +385,7 @@ class TestNotCompared:
         )
         report = report_of(forged)
         assert report.same
-        assert report.apart["foreign"] == 1
+        assert report.excluded["foreign"] == 1
 
 
 class TestSingleRecords:
@@ -399,7 +399,7 @@ class TestSingleRecords:
         records.append(Record(event(4), None, (), None, "a.ndjson", NO_PARTITION, 1))
         report = report_of(forged, records=records, default_currency="EUR", **WARN)
         assert kinds(report) == {"identical": 3, "newly-valid": 1, "changed": 1}
-        assert report.apart["without_coordinates"] == 1
+        assert report.excluded["without_coordinates"] == 1
 
     def test_copies(self) -> None:
         """As from the topic."""
@@ -434,7 +434,7 @@ class TestSamples:
 
     def test_many_fields(self) -> None:
         """Names that differ from event to event do not fill the memory."""
-        report = Report()
+        report = ComparisonReport()
         for number in range(1005):
             report.count_field(f"/properties/{number}")
         report.count_field("/properties/0")
@@ -445,6 +445,6 @@ class TestSamples:
         """The whole report is JSON."""
         forged = Forged()
         forged.clean(sale(1), sale(2, "x"), BATCH)
-        document = report_of(forged, default_currency_when="always").plain()
+        document = report_of(forged, default_currency_when="always").to_dict()
         assert json.loads(json.dumps(document)) == document
         assert document["events"]["changed"] == 2

@@ -9,35 +9,40 @@ import pytest
 
 from pipeline.core.origin import ORIGIN
 from pipeline.core.record import Output, Role
-from pipeline.reconcile.compare.classify import Kind
+from pipeline.reconcile.compare.classify import DifferenceKind
 from pipeline.reconcile.compare.corrections import (
     REPLACES,
     Corrections,
     newly_invalid_lines,
-    read_only,
+    read_kinds,
 )
-from pipeline.reconcile.compare.difference_store import SavedVerdicts
+from pipeline.reconcile.compare.difference_store import SavedDifferences
 from tests.forged_headers import NAMES, Forged, event
 from tests.unit.reconcile.comparing import TOPICS, compared, report_of
 
 TRAITS: Final[dict[str, Any]] = {"context": {"traits": {"plan": "pro"}}}
 WARN: Final[dict[str, Any]] = {"rules": {"revenue_invalid": "warn"}}
 EUR: Final[dict[str, Any]] = {"default_currency": "EUR"}
-BOTH: Final = frozenset({Kind.CHANGED, Kind.NEWLY_VALID})
+BOTH: Final = frozenset({DifferenceKind.CHANGED, DifferenceKind.NEWLY_VALID})
 
 
 def _sale(number: int, revenue: Any, **fields: Any) -> bytes:
     return event(number, properties={"revenue": revenue}, **fields)
 
 
-def _corrections(forged: Forged, kinds: frozenset[Kind] = BOTH, **settings: Any) -> list[Output]:
+def _corrections(
+    forged: Forged, kinds: frozenset[DifferenceKind] = BOTH, **settings: Any
+) -> list[Output]:
     """What a correction run under these settings would write, in a process of its own."""
     written: list[Output] = []
-    with compared(forged, **settings) as (_, verdicts, _), SavedVerdicts(verdicts.path) as saved:
+    with (
+        compared(forged, **settings) as (_, difference_store, _),
+        SavedDifferences(difference_store.path) as saved,
+    ):
         corrections = Corrections(saved, kinds, TOPICS)
         for number in range(forged.partitions):
             for record in forged.topics.get((NAMES.raw, number), ()):
-                written += corrections.of(record, forged.outputs(record, **settings))
+                written += corrections.select(record, forged.outputs(record, **settings))
     return written
 
 
@@ -56,7 +61,7 @@ def test_only_what_differs() -> None:
         ("raw/0/1", "enriched/0/1"),
         ("raw/0/2", "letters/0/0"),
     ]
-    assert _marks(_corrections(forged, frozenset({Kind.NEWLY_VALID}), **rules)) == [
+    assert _marks(_corrections(forged, frozenset({DifferenceKind.NEWLY_VALID}), **rules)) == [
         ("raw/0/2", "letters/0/0")
     ]
     assert not _corrections(forged)
@@ -82,7 +87,7 @@ def test_redriven_events_keep_their_repair() -> None:
     forged.write(repaired._replace(headers=headers))
     rules = {**EUR, **WARN}
     assert _marks(_corrections(forged, **rules)) == [("raw/0/1", "enriched/0/0")]
-    asked_for = read_only("changed,redriven")
+    asked_for = read_kinds("changed,redriven")
     assert _marks(_corrections(forged, asked_for, **rules)) == [
         ("raw/0/0", "enriched/0/1"),
         ("raw/0/1", "enriched/0/0"),
@@ -94,7 +99,7 @@ def test_missing() -> None:
     forged = Forged()
     forged.clean(event(1), event(2))
     forged.of(Role.ENRICHED).pop(0)
-    assert _marks(_corrections(forged, frozenset({Kind.MISSING}))) == [("raw/0/0", "")]
+    assert _marks(_corrections(forged, frozenset({DifferenceKind.MISSING}))) == [("raw/0/0", "")]
 
 
 def test_identify_messages() -> None:
@@ -120,10 +125,10 @@ def test_newly_invalid(reveal: bool) -> None:  # noqa: FBT001
     """Lines that say what is there and why it is refused; personal data only when asked for."""
     forged = Forged(**WARN)
     forged.clean(_sale(1, "x", mail="a@example.com"), event(2))
-    with compared(forged, rules={"revenue_invalid": "reject"}) as (_, verdicts, _):
-        (written,) = newly_invalid_lines(verdicts, TOPICS, reveal=reveal)
+    with compared(forged, rules={"revenue_invalid": "reject"}) as (_, difference_store, _):
+        (written,) = newly_invalid_lines(difference_store, TOPICS, reveal=reveal)
     line = json.loads(written)
-    assert (line["source"], line["there"]) == ("raw/0/0", "enriched/0/0")
+    assert (line["source"], line["output"]) == ("raw/0/0", "enriched/0/0")
     assert line["reason"] == "revenue_invalid"
     assert line["masked"] is not reveal
     assert ("a@example.com" in line["value"]) == reveal
@@ -131,8 +136,8 @@ def test_newly_invalid(reveal: bool) -> None:  # noqa: FBT001
 
 def test_kinds_are_named() -> None:
     """Unknown ones are refused with those that are known."""
-    assert read_only("changed, newly-valid") == BOTH
+    assert read_kinds("changed, newly-valid") == BOTH
     with pytest.raises(
-        ValueError, match="'identical' is none of changed, newly-valid, missing, redriven"
+        ValueError, match="'identical' is not one of changed, newly-valid, missing, redriven"
     ):
-        read_only("changed,identical")
+        read_kinds("changed,identical")

@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
-from pipeline.reconcile.compare.dry_run import Counts, Rehearsal
+from pipeline.reconcile.compare.dry_run import DryRunCounts, DryRunProcessor
 from tests.forged_headers import LATER, Forged, event
 
 BATCH = json.dumps(
@@ -19,10 +19,10 @@ BATCH = json.dumps(
 ).encode()
 
 
-def _run(*values: bytes | None, most: int | None = None, **settings: Any) -> Counts:
+def _run(*values: bytes | None, limit: int | None = None, **settings: Any) -> DryRunCounts:
     forged = Forged(**settings)
     records = [forged.send(value) for value in values]
-    return Rehearsal(forged.processor(), LATER, most=most).run(records)
+    return DryRunProcessor(forged.processor(), LATER, limit=limit).run(records)
 
 
 def test_every_outcome() -> None:
@@ -38,7 +38,7 @@ def test_every_outcome() -> None:
         on_other_type="drop",
         identify=[{"event": "*"}],
     )
-    assert counts.plain() == {
+    assert counts.to_dict() == {
         "records": 6,
         "left_out": 0,
         "enriched": 4,
@@ -66,14 +66,14 @@ def test_only_what_is_meant() -> None:
     forged = Forged()
     records = [forged.send(event(n)) for n in range(5)]
     meant: Callable[[Record], bool] = lambda record: record.offset % 2 == 0  # noqa: E731
-    counts = Rehearsal(forged.processor(), LATER, meant).run(records)
+    counts = DryRunProcessor(forged.processor(), LATER, meant).run(records)
     assert (counts.records, counts.left_out, counts.enriched) == (3, 2, 3)
 
 
-@pytest.mark.parametrize(("most", "records"), [(0, 0), (2, 2), (9, 3)])
-def test_at_most(most: int, records: int) -> None:
+@pytest.mark.parametrize(("limit", "records"), [(0, 0), (2, 2), (9, 3)])
+def test_at_most(limit: int, records: int) -> None:
     """It ends after so many records."""
-    assert _run(event(1), event(2), event(3), most=most).records == records
+    assert _run(event(1), event(2), event(3), limit=limit).records == records
 
 
 def test_a_bug_of_ours() -> None:
@@ -87,6 +87,6 @@ def test_a_bug_of_ours() -> None:
 
     forged = Forged()
     records = [forged.send(event(n)) for n in range(2)]
-    counts = Rehearsal(Broken(ContractSettings(), Identity(app="x")), LATER).run(records)
+    counts = DryRunProcessor(Broken(ContractSettings(), Identity(app="x")), LATER).run(records)
     assert (counts.crashed, counts.enriched) == (1, 1)
     assert counts.dead_letters == {"processing_error": 1}

@@ -56,14 +56,14 @@ def _record(value: Any) -> Record:
 )
 def test_single_events(filters: Filters, *, meant: bool) -> None:
     """All filters must hold, of one filter any value."""
-    assert filters.means(_record(EVENT)) is meant
+    assert filters.selects(_record(EVENT)) is meant
 
 
 def test_what_can_not_be_read_is_meant_only_without_filters() -> None:
     """A broken record has no event name, and yet it belongs to the whole window."""
     broken = Record(b"{", None, (), 1, "raw", 0, 1)
-    assert EVERY_EVENT.means(broken)
-    assert not Filters(events=frozenset({"Order Completed"})).means(broken)
+    assert EVERY_EVENT.selects(broken)
+    assert not Filters(events=frozenset({"Order Completed"})).selects(broken)
 
 
 def test_items_of_a_batch() -> None:
@@ -120,14 +120,14 @@ def test_whatever_an_event_holds(event: Any) -> None:
         message_ids=frozenset({"m1"}),
         values=(("/properties/plan/0", "pro"),),
     )
-    assert not filters.means(_record(event))
+    assert not filters.selects(_record(event))
     for name in ("events", "libraries", "users", "message_ids", "values"):
         alone = Filters(**{name: getattr(filters, name)})
-        assert alone.means(_record({"batch": [event, EVENT]})) in {True, False}
+        assert alone.selects(_record({"batch": [event, EVENT]})) in {True, False}
 
 
 @pytest.mark.parametrize("hostile", [row.value for row in HOSTILE], ids=[r.name for r in HOSTILE])
 def test_hostile_payloads(hostile: bytes | None) -> None:
     """No payload breaks a filter."""
     filters = Filters(events=frozenset({"x"}), values=(("/a", "1"),))
-    assert not filters.means(Record(hostile, None, (), 1, "raw", 0, 1))
+    assert not filters.selects(Record(hostile, None, (), 1, "raw", 0, 1))

@@ -13,9 +13,9 @@ from typing import Final
 
 import pytest
 
-from pipeline.reconcile.compare.difference_store import Verdicts
-from pipeline.reconcile.disk_set import Seen
-from pipeline.reconcile.output_store import Store
+from pipeline.reconcile.compare.difference_store import DifferenceStore
+from pipeline.reconcile.disk_set import DiskSet
+from pipeline.reconcile.output_store import OutputStore
 from pipeline.reconcile.spill import SavedSpill, Spill, insert
 from pipeline.replay.raw_copies import Copies
 from tests.unit.cli.program import TIMEOUT_S, environment
@@ -78,11 +78,11 @@ def test_shared_file_in_a_relative_folder(tmp_path: Path, monkeypatch: pytest.Mo
 _PAUSED = """
 import signal, sys
 from pathlib import Path
-from pipeline.reconcile.disk_set import Seen
+from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.raw_copies import Copies
 from pipeline.cli.termination import end_as_asked, unwind_on_signals
 unwind_on_signals()
-kind = {"Seen": Seen, "Copies": Copies}[sys.argv[1]]
+kind = {"DiskSet": DiskSet, "Copies": Copies}[sys.argv[1]]
 try:
     with kind(Path(sys.argv[2])):
         print("open", flush=True)
@@ -95,8 +95,8 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize(
     ("kind", "number"),
     [
-        ("Seen", signal.SIGTERM),
-        ("Seen", signal.SIGKILL),
+        ("DiskSet", signal.SIGTERM),
+        ("DiskSet", signal.SIGKILL),
         ("Copies", signal.SIGTERM),
         ("Copies", signal.SIGHUP),
     ],
@@ -125,7 +125,7 @@ def full_behind(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-KINDS: Final[list[Callable[[Path], Spill]]] = [Store, Verdicts, Seen, Copies]
+KINDS: Final[list[Callable[[Path], Spill]]] = [OutputStore, DifferenceStore, DiskSet, Copies]
 
 
 @pytest.mark.parametrize("kind", KINDS)
