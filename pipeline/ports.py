@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Record
 
 Positions = Mapping[tuple[str, int], int]
@@ -55,7 +55,7 @@ class Batch(NamedTuple):
     positions: Positions
     """Where to go on after it, of each partition whose position has moved: behind its last record,
     or behind what follows and is never delivered. There may be positions without records."""
-    inherited: Sequence[CommitNote] = ()
+    inherited: Sequence[OffsetMetadata] = ()
     """Notes beside the committed offsets of partitions that were assigned since the last batch."""
     lost: int = 0
     """Records that were deleted before they were read, since the last batch."""
@@ -132,10 +132,10 @@ class Session(Protocol):
     def send(self, output: Output) -> None:
         """Add one output to the transaction; TooLargeError leaves the transaction as it was."""
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """Commit the outputs and the positions, both or neither; the note goes beside them.
 
-        The tally counts what the transaction holds.
+        `counts` says what the transaction holds.
         """
 
     def abort(self) -> None:
@@ -234,7 +234,7 @@ class Watch(Protocol):
 class Meter(Protocol):
     """Hears what the worker does; the edge decides where the figures go. Never raises."""
 
-    def committed(self, tally: Tally) -> None:
+    def committed(self, counts: OutcomeCounts) -> None:
         """A transaction was committed."""
 
     def tick(self, session: Session) -> None:

@@ -9,9 +9,8 @@ import click
 from rich.console import Console
 
 from pipeline.cli.audit_view import print_result
-from pipeline.cli.options import PIPELINE_FLAGS, with_settings
+from pipeline.cli.options import PIPELINE_FLAGS, Moment, with_settings
 from pipeline.cli.progress import shown_progress
-from pipeline.cli.time_options import Moment
 from pipeline.core.escape import escaped
 from pipeline.core.time_window import FORMS, Window
 from pipeline.errors import ExitCode

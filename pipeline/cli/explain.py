@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -16,6 +16,7 @@ from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
 from pipeline.core.escape import escaped, long_json, one_line, short_json
 from pipeline.core.json_pointer import ABSENT
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Reason
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.errors import ExitCode
@@ -146,7 +147,7 @@ def _values(effect: Effect) -> str:
     return f"{before} -> {after}"
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401  any JSON value, or ABSENT
+def _shown(value: JsonValue) -> str:
     return "(absent)" if value is ABSENT else short_json(value, _LONGEST_VALUE)
 
 

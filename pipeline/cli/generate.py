@@ -16,12 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pipeline.cli.options import (
     BOOTSTRAP_SERVERS,
+    RATE,
+    SHARE,
     config_file,
     overwrite_option,
     require_kafka,
     with_settings,
 )
-from pipeline.cli.param_types import RATE, SHARE
 from pipeline.cli.streams import STANDARD_OUTPUT, ReaderGoneError
 from pipeline.core.escape import one_line
 from pipeline.core.timestamps import EPOCH

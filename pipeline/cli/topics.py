@@ -8,9 +8,8 @@ from typing import Final
 import click
 from rich.table import Table
 
-from pipeline.cli.options import with_settings
+from pipeline.cli.options import Number, with_settings
 from pipeline.cli.output import output_console
-from pipeline.cli.param_types import Number
 from pipeline.core.escape import escaped
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.settings.model import Settings

@@ -36,7 +36,7 @@ from pipeline.core.reasons import Reason
 from pipeline.errors import ExitCode
 from pipeline.files.lines import STDIN, Opened, open_input, printable, refuse_unusable
 from pipeline.files.outputs import FileOutput, opened_output, refuse_redirection
-from pipeline.files.transform import Options, Summary, Target, Transformer
+from pipeline.files.transform import Options, Target, Transformer, TransformResult
 
 if TYPE_CHECKING:
     from pipeline.settings.model import Settings
@@ -95,17 +95,17 @@ def transform(  # noqa: PLR0913  one for each flag
             letters,
             Options(received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug),
         )
-        summary = transformer.summary
+        result = transformer.result
         try:
             _transform_all(transformer, names, quiet=as_json)
-            summary.complete = True
+            result.complete = True
         finally:
-            _print_summary(summary, letters, as_json=as_json)
-    ctx.exit(ExitCode.DIFFERENCE if strict and summary.refused else ExitCode.OK)
+            _print_summary(result, letters, as_json=as_json)
+    ctx.exit(ExitCode.DIFFERENCE if strict and result.counts.rejected else ExitCode.OK)
 
 
 def _transform_all(transformer: Transformer, names: list[str], *, quiet: bool) -> None:
-    summary = transformer.summary
+    result = transformer.result
     with _progress(quiet=quiet) as progress:
         for name in names:
             with open_input(name) as source:
@@ -114,7 +114,9 @@ def _transform_all(transformer: Transformer, names: list[str], *, quiet: bool) -
                 task = progress.add_task(_title(source), total=source.size, counts="")
 
                 def show(position: int, task: TaskID = task) -> None:
-                    counts = f"{summary.enriched:,} enriched, {summary.refused:,} refused"
+                    counts = (
+                        f"{result.counts.enriched:,} enriched, {result.counts.rejected:,} refused"
+                    )
                     progress.update(task, completed=position, counts=counts)
 
                 transformer.transform(source.input, show)
@@ -167,50 +169,50 @@ def _tell_of_bug(source: str, error: Exception) -> None:
     )
 
 
-def _print_summary(summary: Summary, letters: Target | None, *, as_json: bool) -> None:
+def _print_summary(result: TransformResult, letters: Target | None, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(summary.plain()), err=True)
+        click.echo(json.dumps(result.to_dict()), err=True)
     elif sys.stderr.isatty():
-        _print_tables(summary, letters)
+        _print_tables(result, letters)
     else:
-        for name, count, note in _counts(summary, letters):
+        for name, count, note in _counts(result, letters):
             click.echo(f"{name:<12} {count:>9,}  {note}".rstrip(), err=True)
-        for code, count in summary.dead_letters.most_common():
+        for code, count in result.counts.dead_letters.most_common():
             click.echo(f"  {code:<24} {count:>9,}  {Reason(code).meaning}", err=True)
-    if not summary.complete and not as_json:
+    if not result.complete and not as_json:
         click.echo("stopped before the end: not everything was read, or written", err=True)
 
 
-def _counts(summary: Summary, letters: Target | None) -> Iterator[tuple[str, int, str]]:
-    yield "lines", summary.lines, f"{summary.blank:,} blank" if summary.blank else ""
-    yield "events", summary.events, ""
-    yield "enriched", summary.enriched, ""
-    if summary.identify:
-        yield "identify", summary.identify, "messages beside the enriched events"
-    if summary.dropped:
-        yield "dropped", summary.dropped.total(), "on_other_type is drop"
+def _counts(result: TransformResult, letters: Target | None) -> Iterator[tuple[str, int, str]]:
+    yield "lines", result.lines, f"{result.blank:,} blank" if result.blank else ""
+    yield "events", result.counts.events, ""
+    yield "enriched", result.counts.enriched, ""
+    if result.counts.identify:
+        yield "identify", result.counts.identify, "messages beside the enriched events"
+    if result.counts.dropped:
+        yield "dropped", result.counts.dropped.total(), "on_other_type is drop"
     where = ""
-    if summary.refused:
+    if result.counts.rejected:
         where = (
             f"in {one_line(letters.name)}"
             if letters
             else "only counted; --dead-letters FILE keeps them"
         )
-    yield "dead letters", summary.refused, where
+    yield "dead letters", result.counts.rejected, where
 
 
-def _print_tables(summary: Summary, letters: Target | None) -> None:
+def _print_tables(result: TransformResult, letters: Target | None) -> None:
     console = Console(stderr=True, markup=False, highlight=False)
     counts = Table(box=None, show_header=False)
     counts.add_column()
     counts.add_column(justify="right")
     counts.add_column(style="dim")
-    for name, count, note in _counts(summary, letters):
+    for name, count, note in _counts(result, letters):
         counts.add_row(name, f"{count:,}", note)
     console.print(counts)
-    if summary.dead_letters:
+    if result.counts.dead_letters:
         reasons = Table("reason", "events", "meaning", header_style="bold")
         reasons.columns[1].justify = "right"
-        for code, count in summary.dead_letters.most_common():
+        for code, count in result.counts.dead_letters.most_common():
             reasons.add_row(code, f"{count:,}", Reason(code).meaning)
         console.print(reasons)

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Record
 from pipeline.files.explain import Explanation
 
@@ -44,14 +45,14 @@ def examine(events: int, enriched: Iterable[Record], letters: Iterable[Record]) 
     examples: dict[str, tuple[str, str]] = {}
     count = 0
     for record in enriched:
-        seen[(dict(record.headers).get("track.source") or b"").decode()] += 1
+        seen[(dict(record.headers).get(TrackHeader.SOURCE) or b"").decode()] += 1
         count += 1
     for record in letters:
         headers = read_headers(record.headers)
-        seen[headers[Header.SOURCE]] += 1
-        reason = headers[Header.REASON]
+        seen[headers[DlqHeader.SOURCE]] += 1
+        reason = headers[DlqHeader.REASON]
         reasons[reason] += 1
-        examples.setdefault(reason, (headers[Header.SOURCE], headers[Header.REASONS]))
+        examples.setdefault(reason, (headers[DlqHeader.SOURCE], headers[DlqHeader.REASONS]))
     doubled = seen.total() - len(seen)
     return Findings(events, count, reasons, examples, max(0, events - len(seen)), doubled)
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.errors import OutcomeUnknownError, TransportError
 from pipeline.kafka.clients import is_cooperative
 from pipeline.kafka.consumed_positions import END, Held
@@ -68,7 +68,7 @@ class Collector:
         self._is_assigned = False
         self._revoked: set[int] = set()
         self._failure: Exception | None = None
-        self._inherited: list[CommitNote] = []
+        self._inherited: list[OffsetMetadata] = []
         self.closing = False
         """Partitions that are still given are not taken: asking for their offsets may wait long."""
         self._lost = 0

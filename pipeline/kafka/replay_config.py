@@ -19,7 +19,7 @@ class Owner:
     who: str
     since: int
     """Epoch milliseconds."""
-    deed: str
+    action: str
 
 
 class Collector(Protocol):

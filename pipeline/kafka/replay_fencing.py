@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from confluent_kafka import TopicPartition
 
-from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.errors import FencedError
 from pipeline.kafka.clients import make_consumer
 from pipeline.kafka.errors import Causes
@@ -54,7 +55,10 @@ class ReplayClaim:
         return offsets.of([number for _, numbers in self._slots for number in numbers])
 
     def take(
-        self, offsets: Mapping[int, int], owner: Owner, totals: Mapping[int, ReplayNote | None]
+        self,
+        offsets: Mapping[int, int],
+        owner: Owner,
+        totals: Mapping[int, ReplayCheckpoint | None],
     ) -> None:
         """Write the owner down beside these offsets; `totals` has each slot's last note.
 
@@ -65,13 +69,13 @@ class ReplayClaim:
         try:
             for slot, (_, numbers) in enumerate(self._slots):
                 last = totals.get(slot)
-                note = ReplayNote(
+                note = ReplayCheckpoint(
                     owner.token,
                     owner.who,
                     owner.since,
-                    owner.deed,
+                    owner.action,
                     last.number + 1 if last else 1,
-                    last.totals if last else Totals(),
+                    last.totals if last else OutcomeCounts(),
                 ).encode()
                 places = [
                     TopicPartition(config.raw_topic, number, offsets[number], note)
@@ -91,9 +95,9 @@ class ReplayClaim:
             consumer.close()
 
 
-def last_notes(found: Mapping[int, At], slots: int) -> dict[int, ReplayNote | None]:
+def last_notes(found: Mapping[int, At], slots: int) -> dict[int, ReplayCheckpoint | None]:
     """Each slot's last note."""
     return {
-        slot: newest(at.note for number, at in found.items() if number % slots == slot)
+        slot: latest_checkpoint(at.note for number, at in found.items() if number % slots == slot)
         for slot in range(slots)
     }

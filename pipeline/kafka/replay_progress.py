@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from pipeline.core.replay_checkpoint import ReplayNote, read_replay_note
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, read_checkpoint
 from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.clients import LibrdkafkaConfig
 from pipeline.kafka.committed_offsets import CommittedOffsets
@@ -19,7 +19,7 @@ class At(NamedTuple):
 
     offset: int
     """The next one."""
-    note: ReplayNote | None
+    note: ReplayCheckpoint | None
 
 
 class ReplayOffsets:
@@ -45,5 +45,5 @@ class ReplayOffsets:
                 f"{what}: {reason(error)}{self._causes.sentence()}"
             ) from exception
         return {
-            number: At(offset, read_replay_note(text)) for number, (offset, text) in found.items()
+            number: At(offset, read_checkpoint(text)) for number, (offset, text) in found.items()
         }

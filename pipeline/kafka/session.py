@@ -8,8 +8,8 @@ from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output
 from pipeline.errors import InstanceFencedError, LostTrackError, OutcomeUnknownError, TransportError
 from pipeline.kafka.at_least_once import AcknowledgedWriter
@@ -123,9 +123,9 @@ class KafkaSession:
             self._membership.ask()  # a new producer takes the transactional id anew
         self._writer.begin()
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """See `ports.Session`; the topic's id is added to the note."""
-        del tally
+        del counts
         metadata = note._replace(topic_id=self._collector.topic_id).encode()
         offsets = [
             TopicPartition(topic, number, offset, metadata)

@@ -18,7 +18,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from pipeline.core.offset_metadata import CommitNote, read_note
+from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 from pipeline.core.record import Role
 from pipeline.errors import DataLossError
 from pipeline.kafka.clients import make_admin, plain_config
@@ -37,7 +37,7 @@ class Start(NamedTuple):
     places: list[TopicPartition]
     fresh: list[TopicPartition]
     """Those of them that have no committed offset."""
-    notes: list[CommitNote]
+    notes: list[OffsetMetadata]
     """Beside the committed offsets."""
 
 
@@ -63,7 +63,7 @@ class StartPositions:
         would double events, or when the offsets are those of another topic of the same name.
         """
         places = committed(consumer, assigned, self._timeout_s)
-        notes = [note for place in places if (note := read_note(place.metadata))]
+        notes = [note for place in places if (note := read_offset_metadata(place.metadata))]
         if topic_id and any(note.topic_id not in {"", topic_id} for note in notes):
             raise created_anew(places[0].topic, self.group)
         missing = [place for place in places if place.offset < 0]

@@ -13,13 +13,15 @@ from pipeline.core.batch import merge
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.coordinates import NO_ITEM, parse_source
 from pipeline.core.decode import Envelope, decode, split
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, find, tokens
+from pipeline.core.json_value import JsonValue
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 
 _DEEPEST: Final = 512
 _NAMES_OF_USERS: Final = ("userId", "anonymousId")
-_SOURCES: Final = frozenset({"track.source", "dlq.source"})
+_SOURCES: Final = frozenset({TrackHeader.SOURCE, DlqHeader.SOURCE})
 _read_value: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 WHOLE: Final = None
 """Stands for all items of a record, or for a record that is no batch."""

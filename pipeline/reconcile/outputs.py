@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.core.coordinates import Source
-from pipeline.core.dead_letter import CONNECT_PREFIX, Header
+from pipeline.core.headers import CONNECT_PREFIX, DlqHeader, TrackHeader
 from pipeline.core.reasons import Stage
 from pipeline.core.record import Headers, Record, Role
 
@@ -23,7 +23,13 @@ REDRIVE: Final = "track.redrive"
 _DIGEST_BYTES: Final = 16
 
 WHEN_AND_WHO: Final = frozenset(
-    {Header.FAILED_AT, Header.FIRST_FAILED_AT, Header.ATTEMPT, Header.GROUP, Header.APP}
+    {
+        DlqHeader.FAILED_AT,
+        DlqHeader.FIRST_FAILED_AT,
+        DlqHeader.ATTEMPT,
+        DlqHeader.GROUP,
+        DlqHeader.APP,
+    }
 )
 _REFUSAL: Final = frozenset({Header.REASON, Header.REASONS, Header.STAGE})
 _SET_ASIDE: Final = frozenset({Stage.PRODUCE.value.encode(), Stage.CRASH.value.encode()})
@@ -97,7 +103,7 @@ def read_output(record: Record, role: Role, contract: bytes) -> OutputFacts:
             excluded = "redriven"
         elif name == Header.STAGE and value in _SET_ASIDE:
             marks |= SET_ASIDE
-        elif name == Header.POINTER:
+        elif name == DlqHeader.POINTER:
             marks |= POINTER
     if rules != contract:
         marks |= OTHER_RULES

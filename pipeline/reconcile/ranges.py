@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.core.record import Role
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 
 OutputPartitioner = Callable[[Role, int, bytes | None], int]
 """Maps role, raw partition and key to the output partition that the worker chooses."""

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from pipeline.core.batch import merge
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
+from pipeline.core.json_value import JsonValue
 from pipeline.core.money import BadAmount, is_set, read_amount
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Invalid
@@ -238,7 +239,7 @@ class RevenueReader:
         return self.of_enriched(output.value) if output.role is Role.ENRICHED else UNREADABLE
 
 
-def _is_code(value: Any) -> bool:  # noqa: ANN401  any JSON value
+def _is_code(value: JsonValue) -> bool:
     return type(value) is str and len(value) == _CURRENCY and value.isascii() and value.isupper()
 
 

@@ -45,7 +45,7 @@ def say_end(asked: Asked, plan: Plan, *, stopped: bool) -> None:
 
 def _refuse_too_many(now: Standing) -> None:
     """Of several workers only all together show the share; by then everything is written."""
-    refused, events, most = now.totals.refused, now.totals.events, now.plan.max_invalid_ratio
+    refused, events, most = now.totals.rejected, now.totals.events, now.plan.max_invalid_ratio
     if refused > events * most:
         raise Failure(
             f"{refused:,} of {events:,} events were refused ({refused / events:.1%}), more than "
@@ -98,7 +98,7 @@ def lines(now: Standing) -> list[str]:
         number = {
             "enriched": totals.enriched,
             "identify": totals.identify,
-            "dead_letter": totals.refused,
+            "dead_letter": totals.rejected,
         }[role.value]
         said.append(f"  {number:>12,}  {role.value.replace('_', ' ')} to {target.topic}")
     for reason, number in sorted(totals.dead_letters.items(), key=lambda item: -item[1]):

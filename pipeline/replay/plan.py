@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.core.record import Record, Role
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.core.timestamps import format_time
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 from pipeline.replay.file_source import Archive
@@ -76,7 +76,7 @@ class Plan:
     transactional_id_prefix: str
     slots: int = 1
     """Processes; partition p belongs to slot p modulo slots."""
-    window: Window = EVER
+    window: Window = ALL_TIME
     """Kafka timestamps of the records that are meant."""
     slack_ms: int = 0
     """How far beyond the end of the window is looked for records that are late."""

@@ -49,7 +49,7 @@ class _Part(msgspec.Struct):
     """Path of the file of what is chosen; None when everything is written."""
 
 
-def execute(asked: Asked, record: PlanRecord, deed: str, survey: Survey | None) -> None:
+def execute(asked: Asked, record: PlanRecord, action: str, survey: Survey | None) -> None:
     """Replay to the end, then prove it. Ends the program with the code that says how it went.
 
     `survey` is of the plan's files, if it has any.
@@ -57,7 +57,7 @@ def execute(asked: Asked, record: PlanRecord, deed: str, survey: Survey | None) 
     settings, plan = asked.settings, record.plan
     configure_logging(settings.log.format, settings.log.level)
     facts = output_facts(settings, plan)
-    owner = new_owner(deed)
+    owner = new_owner(action)
     plans = PlansTopic(settings)
     with _resumable(plan):
         take_over(settings, record, facts, owner, survey=survey)

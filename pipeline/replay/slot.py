@@ -7,7 +7,8 @@ from dataclasses import replace
 from threading import Event
 from typing import Final
 
-from pipeline.core.replay_checkpoint import Totals, newest
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.replay_checkpoint import latest_checkpoint
 from pipeline.errors import BreakerOpenError, FencedError
 from pipeline.kafka import Owner, ReplayBroker, SlotConfig
 from pipeline.ports import Session, Stop, TopicFacts, Trip
@@ -90,9 +91,9 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
             return
 
 
-def _before(broker: ReplayBroker) -> Totals | None:
+def _before(broker: ReplayBroker) -> OutcomeCounts | None:
     """What the slot has done already; None: nothing."""
-    last = newest(at.note for at in broker.owned(stable=True).values())
+    last = latest_checkpoint(at.note for at in broker.owned(stable=True).values())
     return None if last is None else last.totals
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.core.timestamps import format_time
 from pipeline.kafka import At, last_notes
 from pipeline.replay.plan import Plan
@@ -19,8 +20,8 @@ class Standing:
     plan: Plan
     positions: Mapping[int, int]
     """Partition → the next offset; partitions without one are left out."""
-    by_slot: Mapping[int, Totals]
-    owner: ReplayNote | None
+    by_slot: Mapping[int, OutcomeCounts]
+    owner: ReplayCheckpoint | None
     """The last process that has worked on it; None: none has, or the offsets are gone."""
 
     @property
@@ -30,12 +31,9 @@ class Standing:
         return sum(at - starts[number] for number, at in self.positions.items())
 
     @property
-    def totals(self) -> Totals:
+    def totals(self) -> OutcomeCounts:
         """Of all slots."""
-        totals = Totals()
-        for each in self.by_slot.values():
-            totals = totals.plus(each)
-        return totals
+        return sum(self.by_slot.values(), OutcomeCounts())
 
     @property
     def is_finished(self) -> bool:
@@ -57,7 +55,7 @@ class Standing:
             "left_out": totals.left_out,
             "enriched": totals.enriched,
             "identify": totals.identify,
-            "dead_letters": totals.refused,
+            "dead_letters": totals.rejected,
             "reasons": totals.dead_letters,
             "dropped": totals.dropped,
             "finished": self.is_finished,
@@ -79,6 +77,8 @@ class Standing:
 def standing(plan: Plan, found: Mapping[int, At]) -> Standing:
     """Made of the offsets that were found."""
     notes = last_notes(found, plan.slots)
-    by_slot = {slot: Totals() if note is None else note.totals for slot, note in notes.items()}
-    owner = newest(at.note for at in found.values())
+    by_slot = {
+        slot: OutcomeCounts() if note is None else note.totals for slot, note in notes.items()
+    }
+    owner = latest_checkpoint(at.note for at in found.values())
     return Standing(plan, {number: at.offset for number, at in found.items()}, by_slot, owner)

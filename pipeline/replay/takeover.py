@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.core.coordinates import Source
-from pipeline.core.replay_checkpoint import ReplayNote
+from pipeline.core.replay_checkpoint import ReplayCheckpoint
 from pipeline.errors import DataLossError, FencedError, RefusedError
 from pipeline.identity import whoami
 from pipeline.kafka import Admin, At, Owner, ReplayClaim, last_notes
@@ -33,13 +33,13 @@ _TRIES: Final = 5
 @dataclass(frozen=True)
 class _Start:
     offsets: Mapping[int, int]
-    notes: Mapping[int, ReplayNote | None]
+    notes: Mapping[int, ReplayCheckpoint | None]
     """Slot → its last one."""
 
 
-def new_owner(deed: str) -> Owner:
+def new_owner(action: str) -> Owner:
     """This process; `deed` is what it does with the replay, such as `resumed`."""
-    return Owner(secrets.token_hex(_TOKEN_BYTES), whoami(), WallClock().now(), deed)
+    return Owner(secrets.token_hex(_TOKEN_BYTES), whoami(), WallClock().now(), action)
 
 
 def take_over(  # noqa: PLR0913  most of them by keyword
@@ -170,8 +170,8 @@ def _rebuilt(
     return _Start(positions | {n: at.offset for n, at in found.items()}, notes)
 
 
-def _rebuilt_note(proof: Proof, left: ReplayNote | None = None) -> ReplayNote:
-    return ReplayNote("", "", 0, "rebuilt", left.number if left else 0, proof.found)
+def _rebuilt_note(proof: Proof, left: ReplayCheckpoint | None = None) -> ReplayCheckpoint:
+    return ReplayCheckpoint("", "", 0, "rebuilt", left.number if left else 0, proof.found)
 
 
 def _lines_done(survey: Survey, noted: DiskSet) -> int:

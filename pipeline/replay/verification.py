@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import NO_PARTITION, Record, Role
-from pipeline.core.replay_checkpoint import Totals
 from pipeline.errors import DataLossError
 from pipeline.ports import Ranges, Reader
 from pipeline.reconcile.disk_set import DiskSet
@@ -27,9 +28,9 @@ _SHOWN: Final = 5
 _BITS: Final = 8
 _CHUNK_BITS: Final = 15
 _HEADERS: Final = {
-    Role.ENRICHED: ("track.replay", "track.source"),
-    Role.IDENTIFY: ("track.replay", "track.source"),
-    Role.DEAD_LETTER: ("dlq.replay", "dlq.source"),
+    Role.ENRICHED: (TrackHeader.REPLAY, TrackHeader.SOURCE),
+    Role.IDENTIFY: (TrackHeader.REPLAY, TrackHeader.SOURCE),
+    Role.DEAD_LETTER: (DlqHeader.REPLAY, DlqHeader.SOURCE),
 }
 """Of the replay's id, and of the source."""
 
@@ -38,7 +39,7 @@ _HEADERS: Final = {
 class Proof:
     """What was found in the output topics, and what does not add up."""
 
-    found: Totals = field(default_factory=Totals)
+    found: OutcomeCounts = field(default_factory=OutcomeCounts)
     """What the topics hold of this replay; records are counted for a single slot only, and of
     these those that have an output."""
     positions: dict[int, int] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Proof:
             "ok": self.ok,
             "enriched": self.found.enriched,
             "identify": self.found.identify,
-            "dead_letters": self.found.refused,
+            "dead_letters": self.found.rejected,
             "reasons": self.found.dead_letters,
             "doubled": self.doubled,
             "not_in_plan": self.strange,
@@ -161,8 +162,8 @@ class _Book:
         elif role is Role.IDENTIFY:
             found.identify += 1
         else:
-            reason = (headers.get("dlq.reason") or b"").decode(errors="replace")
-            found.dead_letters[reason] = found.dead_letters.get(reason, 0) + 1
+            reason = (headers.get(DlqHeader.REASON) or b"").decode(errors="replace")
+            found.dead_letters[reason] += 1
 
     def _place(self, role: Role, target: int, source: Source | None) -> None:
         proof = self.proof
@@ -219,7 +220,7 @@ class _Book:
             )
 
 
-def judged(proof: Proof, totals: Totals) -> Proof:
+def judged(proof: Proof, totals: OutcomeCounts) -> Proof:
     """Compare what was found with what the replay has counted."""
     found, problems = proof.found, proof.problems
     for what, expected, there in (
@@ -228,7 +229,7 @@ def judged(proof: Proof, totals: Totals) -> Proof:
     ):
         if expected != there:
             problems.append(f"{there:,} {what} are there, {expected:,} were written")
-    problems += _reasons(Counter(totals.dead_letters), Counter(found.dead_letters))
+    problems += _reasons(totals.dead_letters, found.dead_letters)
     examples = ", ".join(proof.samples)
     if proof.doubled:
         problems.append(f"{proof.doubled:,} outputs are there twice, such as of {examples}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from pipeline.core.contract import Identity
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.process import Processor
-from pipeline.core.replay_checkpoint import Totals
 from pipeline.kafka import ReplayOffsets, SessionConfig
 from pipeline.kafka.clients import transactional_config
 from pipeline.kafka.partitioner import PartitionMap
@@ -98,12 +96,11 @@ def make_replay_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
     """
     mode = "always" if plan.breaker else "off"
     breaker = settings.breaker.model_copy(update={"mode": mode, "accept": None})
-    done = before or Totals()
     return make_worker(
         settings.model_copy(update={"breaker": breaker}),
         broker,
         replay_processor(settings, plan, chosen),
         meter,
         LoneGuard(()),
-        Tally(enriched=done.enriched, dead_letters=Counter(done.dead_letters)),
+        before,
     )

@@ -2,7 +2,7 @@
 
 It is armed only after a change of the contract or its settings, since anyone with a public write
 key could otherwise stop good traffic by sending rubbish. What it has to know of the time before a
-restart stands beside the committed offsets (`CommitNote`).
+restart stands beside the committed offsets (`OffsetMetadata`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Final, Literal, NamedTuple
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.reasons import Reason
 from pipeline.ports import Trip
 
@@ -62,7 +62,7 @@ class Breaker:
         """Whether `watch` must be asked before a batch is written."""
         return self._left > 0
 
-    def inherit(self, notes: Sequence[CommitNote]) -> None:
+    def inherit(self, notes: Sequence[OffsetMetadata]) -> None:
         """Learn from the notes of assigned partitions; the first ones decide, the newest of them.
 
         Idle partitions keep old notes, so only the newest tells what ran before.
@@ -83,9 +83,9 @@ class Breaker:
             self._seen = self._rules.window - self._left
             self._reasons = +Counter({_BEFORE_RESTART: newest.bad})
 
-    def watch(self, tally: Tally) -> Trip | None:
+    def watch(self, counts: OutcomeCounts) -> Trip | None:
         """What a batch would give: None when it may be written, else why not."""
-        events, invalid = _counted(tally)
+        events, invalid = _counted(counts)
         seen = self._seen + events
         reasons = self._reasons + invalid
         if seen >= JUDGED_FROM and reasons.total() / seen > self._base + self._rules.max_rise:
@@ -94,14 +94,14 @@ class Breaker:
             )
         return None
 
-    def after(self, tally: Tally) -> Breaker:
+    def after(self, counts: OutcomeCounts) -> Breaker:
         """The breaker as it is once a batch is written; this one stays, in case it is not."""
         made = copy(self)
-        made._count(tally)  # noqa: SLF001  of its own kind
+        made._count(counts)  # noqa: SLF001  of its own kind
         return made
 
-    def _count(self, tally: Tally) -> None:
-        events, invalid = _counted(tally)
+    def _count(self, counts: OutcomeCounts) -> None:
+        events, invalid = _counted(counts)
         if not events:
             return
         if self.armed:
@@ -123,14 +123,14 @@ class Breaker:
         if self._rules.mode == "always":
             self._left = self._rules.window
 
-    def note(self, now: int) -> CommitNote:
+    def note(self, now: int) -> OffsetMetadata:
         """What to write beside the offsets; `now` in epoch milliseconds."""
         bad = self._reasons.total()
-        return CommitNote(self._contract, self._base, self._left, bad, now, self._origin)
+        return OffsetMetadata(self._contract, self._base, self._left, bad, now, self._origin)
 
 
-def _counted(tally: Tally) -> tuple[int, Counter[str]]:
+def _counted(counts: OutcomeCounts) -> tuple[int, Counter[str]]:
     """How many events count, and the invalid ones by reason."""
-    invalid = Counter(tally.dead_letters)
+    invalid = Counter(counts.dead_letters)
     invalid.pop(_NOT_COUNTED, None)
-    return tally.enriched + invalid.total(), invalid
+    return counts.enriched + invalid.total(), invalid

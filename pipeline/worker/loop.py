@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.dead_letter import pointer_to
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Stage
@@ -124,7 +124,7 @@ class Worker:
 
         The batch is processed twice, instead of keeping all of its outputs in memory.
         """
-        would_be = Tally(records=len(batch.records))
+        would_be = OutcomeCounts(records=len(batch.records))
         now = self._clock.now()
         for piece in self._pieces(batch):
             self._guard.entering(spans(piece.batch.records))
@@ -152,7 +152,7 @@ class Worker:
             piece = queue[0]
             self._guard.entering(spans(piece.batch.records))
             try:
-                tally = self._transact(session, piece)
+                counts = self._transact(session, piece)
             except RecordRefusedError as error:
                 session.abort()
                 queue.popleft()
@@ -166,7 +166,7 @@ class Worker:
                 queue.popleft()
                 self._resets = 0
                 self._owes_commit = False
-                self._meter.committed(tally)
+                self._meter.committed(counts)
                 self._recovered()
             finally:
                 self._guard.left()
@@ -200,24 +200,24 @@ class Worker:
                 return number
         raise AssertionError  # it was one of them
 
-    def _transact(self, session: Session, piece: Piece) -> Tally:
+    def _transact(self, session: Session, piece: Piece) -> OutcomeCounts:
         batch, verdict = piece.batch, piece.verdict
-        tally = Tally(records=len(batch.records))
+        counts = OutcomeCounts(records=len(batch.records))
         send, now = session.send, self._clock.now()
         session.begin()
         for record in batch.records:
             for output in self._outputs(record, now, verdict):
                 if output.role is Role.ENRICHED:
-                    tally.enriched += 1
+                    counts.enriched += 1
                     send(output)
                 else:
-                    tally.count(output)
+                    counts.count(output)
                     if output.role is not Role.DROPPED:
                         self._send_other(session, output, pointers=piece.pointers)
-        breaker = self._breaker.after(tally)
-        session.commit(batch.positions, breaker.note(now), tally)
+        breaker = self._breaker.after(counts)
+        session.commit(batch.positions, breaker.note(now), counts)
         self._breaker = breaker
-        return tally
+        return counts
 
     def _outputs(self, record: Record, now: int, verdict: Verdict | None) -> tuple[Output, ...]:
         if verdict is not None:

@@ -128,7 +128,7 @@ def test_doubled(worked: Pipeline) -> None:
     ran = _command(worked, "--revenue")
     assert ran.code == ExitCode.DIFFERENCE
     out = ran.out.decode()
-    assert dict(sale.headers)["track.source"].decode() in out  # type: ignore[union-attr]
+    assert dict(sale.headers)[TrackHeader.SOURCE].decode() in out  # type: ignore[union-attr]
     assert "-19.99" in out
     assert "It does not reconcile: 1 duplicated, revenue that does not balance" in out
 
@@ -144,7 +144,7 @@ def test_doubled(worked: Pipeline) -> None:
 def test_spoilt(worked: Pipeline, change: Any, kind: str) -> None:
     """The same topic but for one thing: that one is found and named."""
     stored = read_topic(worked.servers, worked.names.enriched)
-    source = dict(stored[0].headers)["track.source"]
+    source = dict(stored[0].headers)[TrackHeader.SOURCE]
     name = _rewritten(worked, change)
     ran = _command(worked, "--json", "--enriched-topic", name)
     assert ran.code == ExitCode.DIFFERENCE
@@ -335,7 +335,7 @@ def test_retention(worked: Pipeline) -> None:
         (("--enriched-topic", "no.such.topic"), ExitCode.KAFKA, "no.such.topic"),
         (("--group", "nobody"), ExitCode.USAGE, "nobody has committed no offsets"),
         (("--from", "yesterday"), ExitCode.USAGE, "'yesterday' is no time after 1970, such as"),
-        (("--from", "latest"), ExitCode.USAGE, "earliest is no bound"),
+        (("--from", "latest"), ExitCode.USAGE, "earliest for no limit"),
         (("--spill-dir", "no/such/folder"), ExitCode.USAGE, "no/such/folder"),
     ],
 )

@@ -6,16 +6,21 @@ import re
 
 import pytest
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Record
 from pipeline.demo.check import examine
 from tests.unit.cli.program import run_process
 
-HEADERS = [("dlq.source", b"t/0/1"), ("dlq.reason", b"invalid_json"), ("dlq.reasons", b"[]")]
+HEADERS = [
+    (DlqHeader.SOURCE, b"t/0/1"),
+    (DlqHeader.REASON, b"invalid_json"),
+    (DlqHeader.REASONS, b"[]"),
+]
 
 
 def _enriched(*sources: str) -> list[Record]:
     return [
-        Record(b"{}", None, [("track.source", source.encode())], 1, "enriched", 0, offset)
+        Record(b"{}", None, [(TrackHeader.SOURCE, source.encode())], 1, "enriched", 0, offset)
         for offset, source in enumerate(sources)
     ]
 

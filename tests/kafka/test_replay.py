@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from pipeline.core.origin import ORIGIN
+from pipeline.core.headers import TrackHeader
 from pipeline.core.timestamps import format_time
 from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
@@ -137,7 +137,7 @@ def test_live_group_and_topics_are_not_touched(pipeline: Pipeline) -> None:
     after = pipeline.admin.committed(pipeline.names.raw, pipeline.names.raw), pipeline.found()
     assert after == before
     copies = read_topic(pipeline.servers, said["outputs"]["enriched"], "read_committed")
-    assert {dict(each.headers)["track.replay"] for each in copies} == {said["id"].encode()}
+    assert {dict(each.headers)[TrackHeader.REPLAY] for each in copies} == {said["id"].encode()}
 
 
 def test_id_is_enough(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -266,7 +266,9 @@ def test_copies(pipeline: Pipeline) -> None:
     sent = [Sent(event(n), b"k", (), RECENT + n, n % 3) for n in range(60)]
     produce(pipeline.servers, pipeline.names.raw, sent)
     origins = [f"{pipeline.names.raw}/0/{offset}".encode() for offset in range(10)]
-    again = [Sent(event(70), b"k", [(ORIGIN, each)], RECENT + 99, 1) for each in origins]
+    again = [
+        Sent(event(70), b"k", [(TrackHeader.ORIGIN, each)], RECENT + 99, 1) for each in origins
+    ]
     produce(pipeline.servers, pipeline.names.raw, again)
     believed = {"TRACK_ACCEPT_ORIGIN_HEADERS": "true"}
     for number, workers in enumerate(("1", "2"), 1):
@@ -278,7 +280,7 @@ def test_copies(pipeline: Pipeline) -> None:
         assert (said["enriched"], said["dropped"]) == (60, {"copied": 10})
         assert "10 records are copies" in text
         copies = read_topic(pipeline.servers, said["outputs"]["enriched"])
-        assert len({dict(each.headers)["track.source"] for each in copies}) == len(copies)
+        assert len({dict(each.headers)[TrackHeader.SOURCE] for each in copies}) == len(copies)
     doubled = Sent(copies[0].value, copies[0].key, copies[0].headers, partition=0)
     produce(pipeline.servers, said["outputs"]["enriched"], [doubled])
     process = pipeline.start_command("replay", "--resume", said["id"], env=believed)

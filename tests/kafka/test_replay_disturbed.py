@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Role
-from pipeline.core.replay_checkpoint import read_replay_note
+from pipeline.core.replay_checkpoint import read_checkpoint
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
@@ -129,7 +130,7 @@ def test_raw_topic_grows(pipeline: Pipeline) -> None:
     assert (said["records"], said["proof"]["ok"]) == (RECORDS, True)
     assert written(pipeline, id_) == planned
     copies = read_topic(pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}")
-    sources = [(dict(each.headers)["track.source"] or b"").split(b"/")[1] for each in copies]
+    sources = [(dict(each.headers)[TrackHeader.SOURCE] or b"").split(b"/")[1] for each in copies]
     assert [int(number) for number in sources] == [each.partition for each in copies]
 
 
@@ -179,7 +180,7 @@ def _partition_of_the_last_note(pipeline: Pipeline, id_: str) -> int:
     with closing(Consumer(config)) as consumer:
         places = [TopicPartition(pipeline.names.raw, number) for number in (0, 2)]
         notes = {
-            each.partition: read_replay_note(each.metadata)
+            each.partition: read_checkpoint(each.metadata)
             for each in consumer.committed(places, 30)
         }
     return max(notes, key=lambda number: getattr(notes[number], "number", 0))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.headers import TrackHeader
 from pipeline.errors import ExitCode
-from pipeline.reconcile.compare.corrections import REPLACES
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic
 from tests.forged_headers import event
 from tests.kafka.worker_process import Pipeline, terminate
@@ -43,7 +43,7 @@ def _replay(pipeline: Pipeline, *flags: str, **more: str) -> Ran:
 
 
 def _replaced(records: list[Stored]) -> list[str]:
-    return [(dict(each.headers).get(REPLACES) or b"").decode() for each in records]
+    return [(dict(each.headers).get(TrackHeader.REPLACES) or b"").decode() for each in records]
 
 
 def test_corrections_into_the_live_topic(worked: Pipeline, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from pipeline.cli.command_tree import CommandTree, Listed
+from pipeline.cli.main import CommandTree, Listed
 from pipeline.cli.options import PIPELINE_FLAGS, require_kafka, with_settings
 from pipeline.cli.replay.options import (
     DRY_RUN,

@@ -63,7 +63,7 @@ def _counts(counts: DryRunCounts) -> Table:
     rows = [("raw records", counts.records, "in the window"), ("  enriched", counts.enriched, "")]
     if counts.identify:
         rows.append(("  identify", counts.identify, "messages beside the enriched events"))
-    rows.append(("  dead letters", counts.refused, ""))
+    rows.append(("  dead letters", counts.rejected, ""))
     rows += [(f"    {c}", n, Reason(c).meaning) for c, n in counts.dead_letters.most_common()]
     if counts.dropped:
         rows.append(("  dropped", counts.dropped.total(), "by the setting on_other_type"))

@@ -9,9 +9,15 @@ from typing import Any, Final
 
 import click
 
-from pipeline.cli.options import config_file, overwrite_option, received_at_option
-from pipeline.cli.param_types import RATE, SHARE, Parsed
-from pipeline.cli.time_options import asked_at
+from pipeline.cli.options import (
+    RATE,
+    SHARE,
+    Parsed,
+    asked_at,
+    config_file,
+    overwrite_option,
+    received_at_option,
+)
 from pipeline.core.time_window import FORMS, read_moment
 from pipeline.files.outputs import FileOutput, refuse_output, refuse_redirection
 from pipeline.reconcile.compare.classify import DifferenceKind

@@ -94,7 +94,7 @@ class Speed:
             looks.popleft()
         since, events_then, done_then = looks[0]
         lasted = clock - since
-        letters = f"{now.totals.refused:,} dead letters"
+        letters = f"{now.totals.rejected:,} dead letters"
         if lasted <= 0 or done == done_then:
             return letters
         left_s = int((now.plan.offsets - done) * lasted / (done - done_then))

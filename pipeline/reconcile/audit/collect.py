@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.core.coordinates import Source, parse_source
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record, Role
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
@@ -121,7 +121,7 @@ class OutputCollector:
             return self._revenue_reader.of_enriched(record.value)
         if any(name == Header.POINTER for name, _ in record.headers):
             return None
-        times = (value for name, value in record.headers if name == Header.SOURCE_TIMESTAMP)
+        times = (value for name, value in record.headers if name == DlqHeader.SOURCE_TIMESTAMP)
         time = next(times, None) or b""
         timestamp = int(time) if time.isdigit() else None
         return self._revenue_reader.of_dead_letter(record.value, timestamp)

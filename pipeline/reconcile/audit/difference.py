@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
+from pipeline.core.headers import DlqHeader
 from pipeline.core.json_pointer import differences
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Output, Record, Role

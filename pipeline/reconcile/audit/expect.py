@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from pipeline.core.coordinates import NO_ITEM
-from pipeline.core.dead_letter import Header, pointer_to
-from pipeline.core.origin import Origin, origin_of
+from pipeline.core.dead_letter import pointer_to
+from pipeline.core.headers import DlqHeader
+from pipeline.core.origin import Origin, read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Output, Record, Role

@@ -8,10 +8,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.core.coordinates import NO_ITEM
-from pipeline.core.dead_letter import Header
-from pipeline.core.explained import Explained
-from pipeline.core.origin import Origin, without_ours
-from pipeline.core.reasons import Reason
+from pipeline.core.headers import DlqHeader
+from pipeline.core.origin import Origin, sender_headers
+from pipeline.core.reasons import DocumentedEnum, Reason
 from pipeline.core.record import Headers, Output, Role
 from pipeline.reconcile.audit.expect import item_of
 from pipeline.reconcile.outputs import REDRIVEN, OutputRow, output_digest
@@ -86,10 +85,10 @@ def _reasons(headers: Headers) -> Iterator[str]:
     """Yield code and JSON Pointer of each violation; only the first code if they can't be read."""
     found = {name: value for name, value in headers if value is not None}
     try:
-        for each in _read_reasons(found.get(Header.REASONS, b"")):
+        for each in _read_reasons(found.get(DlqHeader.REASONS, b"")):
             yield f"{each.code} {each.pointer}".rstrip()
     except (msgspec.MsgspecError, ValueError):
-        yield found.get(Header.REASON, b"").decode(errors="replace")
+        yield found.get(DlqHeader.REASON, b"").decode(errors="replace")
 
 
 def first_reason(digest: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from pipeline.core.coordinates import Source, parse_source
 from pipeline.core.encode import encode_json
+from pipeline.core.headers import TrackHeader
 from pipeline.core.masking import masked_value
 from pipeline.core.record import Output, Record, Role
 from pipeline.files.transform import dead_letter_line

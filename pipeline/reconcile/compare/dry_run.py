@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
 
@@ -59,11 +59,7 @@ class DryRunCounts(Tally):
         return {
             "records": self.records,
             "left_out": self.left_out,
-            "enriched": self.enriched,
-            "identify": self.identify,
-            "dead_letters": self.refused,
-            "dropped": self.dropped.total(),
-            "reasons": dict(self.dead_letters.most_common()),
+            **OutcomeCounts.to_dict(self),
             "dropped_reasons": dict(self.dropped.most_common()),
             "warnings": dict(self.warnings.most_common()),
             "crashed": self.crashed,

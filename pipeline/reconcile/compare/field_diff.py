@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
 from pipeline.core.escape import short_json
 from pipeline.core.json_pointer import ABSENT, find
 from pipeline.core.json_pointer import differences as json_differences
 from pipeline.core.masking import HIDDEN, mask, masked_event
-from pipeline.core.origin import without_ours
+from pipeline.core.origin import sender_headers
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers, Record, Role
 from pipeline.ports import Reader
@@ -240,13 +240,13 @@ def _changes(
     return changes
 
 
-def _at(document: Any, pointer: str) -> Any:  # noqa: ANN401  any JSON value
+def _at(document: JsonValue, pointer: str) -> JsonValue:
     if not pointer:
         return document
     return find(document, pointer)
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401  any JSON value
+def _text(value: JsonValue) -> str | None:
     if value is ABSENT:
         return None
     return short_json(str(value.violations[0].code) if type(value) is Invalid else value, _LONGEST)

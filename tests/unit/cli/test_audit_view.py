@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pipeline.cli.audit_view import closing_sentence, print_result
 from pipeline.cli.progress import shown_progress
+from pipeline.core.headers import TrackHeader
 from pipeline.progress import Progress
 from pipeline.reconcile.audit import AuditRequest, AuditResult
 from tests.forged_headers import Forged, event
@@ -99,7 +100,7 @@ def test_hostile_names(capsys: pytest.CaptureFixture[str]) -> None:
     forged = Forged()
     (record,) = forged.clean(event(1))
     (output,) = forged.outputs(record)
-    forged.write(output._replace(headers=[("track.source", b"raw/9\x1b[2J/1")]))
+    forged.write(output._replace(headers=[(TrackHeader.SOURCE, b"raw/9\x1b[2J/1")]))
     value = event(2, **_HOSTILE)
     forged.clean(value)
     last = forged.of(ENRICHED)[-1]

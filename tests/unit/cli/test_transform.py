@@ -122,7 +122,7 @@ def test_received_at_that_is_no_time(text: str) -> None:
     """A time that can't be meant is refused before anything is read."""
     ran = run("transform", "--received-at", text, stdin=GOOD)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
-    assert f"'{text}' is no time after 1970" in ran.err
+    assert f"'{text}' is not a time after 1970" in ran.err
 
 
 def test_strict() -> None:

@@ -17,6 +17,7 @@ import pytest
 import zstandard
 
 from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.headers import DlqHeader
 from pipeline.core.process import Processor
 from pipeline.errors import ExitCode
 from pipeline.files import lines as lines_module
@@ -331,7 +332,7 @@ def test_line_that_is_too_long(tmp_path: Path) -> None:
         f"{len(TOO_LONG)} bytes; a line of a file may have {LONGEST_LINE}"
     )
     assert json.loads(letter["value"]) == {
-        "dlq.pointer": f"{source}:2",
+        DlqHeader.POINTER: f"{source}:2",
         "sha256": hashlib.sha256(TOO_LONG).hexdigest(),
         "size": len(TOO_LONG),
     }
@@ -362,7 +363,7 @@ def _peak(line: bytes, times: int) -> int:
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert transformer.summary.events == (times if line.endswith(b"\n") else 1)
+    assert transformer.result.counts.events == (times if line.endswith(b"\n") else 1)
     return peak
 
 

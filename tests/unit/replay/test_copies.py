@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.origin import ORIGIN
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Headers, Output, Record, Role
 from pipeline.reconcile.event_filters import EVERY_EVENT, OutputSelectingProcessor, source_of
 from pipeline.replay.raw_copies import COPIED, Copies, LastCopies
@@ -18,7 +18,7 @@ CONTRACT: Final = ContractSettings(accept_origin_headers=True)
 
 
 def _record(offset: int, value: bytes, origin: str = "", time: int = 0) -> Record:
-    headers: Headers = [(ORIGIN, origin.encode())] if origin else ()
+    headers: Headers = [(TrackHeader.ORIGIN, origin.encode())] if origin else ()
     return Record(value, b"k", headers, time or offset, "raw", 0, offset)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from pipeline.core.coordinates import Source
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Record, Role
-from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest, read_replay_note
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint, read_checkpoint
 from pipeline.errors import DataLossError
 from pipeline.ports import Ranges
 from pipeline.reconcile.disk_set import DiskSet
@@ -39,23 +42,23 @@ class _Topics:
 
 
 def _good(source: str, replay: str = "r1", partition: int = 0) -> Record:
-    headers = (("track.source", source.encode()), ("track.replay", replay.encode()))
+    headers = ((TrackHeader.SOURCE, source.encode()), (TrackHeader.REPLAY, replay.encode()))
     return Record(b"{}", b"k", headers, 1, "good", partition, 0)
 
 
 def _bad(source: str, reason: str) -> Record:
     headers = (
-        ("dlq.source", source.encode()),
-        ("dlq.replay", b"r1"),
-        ("dlq.reason", reason.encode()),
+        (DlqHeader.SOURCE, source.encode()),
+        (DlqHeader.REPLAY, b"r1"),
+        (DlqHeader.REASON, reason.encode()),
     )
     return Record(b"{}", b"k", headers, 1, "bad", 0, 0)
 
 
 def _proof(*records: Record, **totals: int) -> Proof:
-    wanted = Totals(
+    wanted = OutcomeCounts(
         enriched=totals.pop("enriched", 0),
-        dead_letters=totals,
+        dead_letters=Counter(totals),
     )
     return judged(written(_Topics(records), PLAN, EXTENTS), wanted)
 
@@ -113,7 +116,7 @@ def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Proof:
     topics = _Topics([_good(source) for source in sources])
     with noting(plan, None, ordered=True) as noted:
         proof = written(topics, plan, EXTENTS, noted=noted)
-    return judged(proof, Totals(enriched=len(sources)))
+    return judged(proof, OutcomeCounts(enriched=len(sources)))
 
 
 @pytest.mark.parametrize(
@@ -185,11 +188,14 @@ def test_plans_and_notes_are_read_as_they_were_written() -> None:
         record = PlanRecord(plan, State.STARTED, 5, "me@here")
         assert read_plan(record.encode()) == record
     assert read_plan(b'{"plan": 1}') is None
-    note = ReplayNote("o", "me", 1, "begun", 7, Totals(1, 2, 3, 4, {"a": 5}, {"b": 6}))
-    assert read_replay_note(note.encode()) == note
-    assert read_replay_note("1;a;base=0") is None
-    older = ReplayNote("o", "me", 1, "begun", 6, Totals())
-    assert newest([older, None, note]) == note
+    note = ReplayCheckpoint(
+        "o", "me", 1, "begun", 7, OutcomeCounts(1, 2, 3, 4, Counter(a=5), Counter(b=6))
+    )
+    assert read_checkpoint(note.encode()) == note
+    assert read_checkpoint("1;a;base=0") is None
+    assert read_checkpoint(note.encode().replace('"a":5', '"a":"5"')) is None
+    older = ReplayCheckpoint("o", "me", 1, "begun", 6, OutcomeCounts())
+    assert latest_checkpoint([older, None, note]) == note
 
 
 @pytest.mark.parametrize(
@@ -200,5 +206,5 @@ def test_origins(sources: Sequence[str], doubled: int) -> None:
     with noting(PLAN, None, ordered=False) as noted:
         topics = _Topics([_good(source) for source in sources])
         proof = written(topics, PLAN, EXTENTS, ordered=False, noted=noted)
-    assert judged(proof, Totals(enriched=len(sources))).doubled == doubled
+    assert judged(proof, OutcomeCounts(enriched=len(sources))).doubled == doubled
     assert proof.ok == (not doubled)

@@ -1,7 +1,7 @@
-"""Builds of the worker that are wrong on purpose: a suite that can't see them proves nothing.
+"""Bugs built into the worker on purpose: a suite that does not detect them proves nothing.
 
-Each is a classic mistake of programs that promise exactly-once, put into the real program by
-replacing a method: test code only.
+Each is a classic mistake of programs that promise exactly-once delivery. It is put into the real
+program by replacing a method.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Role
 from pipeline.errors import AbortableError, OutcomeUnknownError, RefusedError
 from pipeline.kafka import clients
@@ -25,13 +25,13 @@ from pipeline.kafka.session_config import SessionConfig
 from pipeline.ports import Positions
 
 _CLIENTS: Final[Any] = clients
-"""The module that makes the clients: what its names stand for is what is replaced."""
+"""The module that makes the clients, whose classes are replaced."""
 _EVERY: Final = 3000
 _IMPATIENT_S: Final = 2.0
 
 
 def offsets_outside() -> None:
-    """Offsets are committed by the consumer, after the transaction instead of in it."""
+    """Commit offsets with the consumer, after the transaction instead of in it."""
     consumers: list[Consumer] = []
     consumer_class: Any = _CLIENTS.Consumer
     producer_class: Any = _CLIENTS.Producer
@@ -57,16 +57,18 @@ def offsets_outside() -> None:
 
 
 def rewind_after_timeout() -> None:
-    """A commit that timed out counts as failed: a new producer, back, and the batch again."""
+    """Treat a commit that timed out as failed: make a new producer and process the batch again."""
     prepare, commit, abort = KafkaSession.__init__, KafkaSession.commit, KafkaSession.abort
 
     def impatient(self: Any, config: SessionConfig, *others: Any) -> None:
         prepare(self, replace(config, deadline_s=_IMPATIENT_S), *others)
         self.timed_out = False
 
-    def guessing(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def guessing(
+        self: Any, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts
+    ) -> None:
         try:
-            commit(self, positions, note, tally)
+            commit(self, positions, note, counts)
         except OutcomeUnknownError as error:
             self.timed_out = True
             raise AbortableError(str(error)) from error
@@ -83,27 +85,29 @@ def rewind_after_timeout() -> None:
 
 
 def position() -> None:
-    """Offsets are where the consumer is, not behind the records that were processed."""
+    """Commit the position of the consumer instead of the offsets behind the processed records."""
     commit = KafkaSession.commit
 
-    def by_position(self: Any, _positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def by_position(
+        self: Any, _positions: Positions, note: OffsetMetadata, counts: OutcomeCounts
+    ) -> None:
         consumer = self._consumer
-        places = consumer.position(consumer.assignment())
-        known = {(at.topic, at.partition): at.offset for at in places if at.offset >= 0}
-        commit(self, known, note, tally)
+        current = consumer.position(consumer.assignment())
+        known = {(at.topic, at.partition): at.offset for at in current if at.offset >= 0}
+        commit(self, known, note, counts)
 
     _replace(KafkaSession, commit=by_position)
 
 
 def delivery_callback_raises() -> None:
-    """Every few hundred deliveries, the delivery callback raises."""
+    """Raise an exception in the delivery callback, once in a few thousand deliveries."""
     reports = 0
 
     def raising(_self: Undelivered, error: Any, _message: Any) -> None:
         nonlocal reports
         reports += 1
         if error is not None or reports % _EVERY == 0:
-            raise RuntimeError("a mistake in the delivery callback")
+            raise RuntimeError("a bug in the delivery callback")
 
     producer_class: Any = _CLIENTS.Producer
 
@@ -116,7 +120,7 @@ def delivery_callback_raises() -> None:
 
 
 def dead_letter_skipped() -> None:
-    """A batch that could not be written is done again without its dead letters."""
+    """Retry a batch that could not be written without its dead letters."""
     prepare, commit = KafkaSession.__init__, KafkaSession.commit
 
     def prepared(self: Any, *arguments: Any) -> None:
@@ -130,9 +134,11 @@ def dead_letter_skipped() -> None:
 
         self.send = sent
 
-    def skipping(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def skipping(
+        self: Any, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts
+    ) -> None:
         try:
-            commit(self, positions, note, tally)
+            commit(self, positions, note, counts)
         except (RefusedError, AbortableError) as error:
             self.skips = True
             raise AbortableError(str(error)) from error
@@ -142,7 +148,7 @@ def dead_letter_skipped() -> None:
 
 
 def read_uncommitted() -> None:
-    """Records of aborted transactions are read, too."""
+    """Read records of aborted transactions."""
     consumer_class: Any = _CLIENTS.Consumer
 
     class Uncommitted(consumer_class):  # type: ignore[misc]
@@ -153,7 +159,7 @@ def read_uncommitted() -> None:
 
 
 def lost_seek() -> None:
-    """Seeks do nothing, and nobody checks whether they did."""
+    """Ignore seeks, and the check that they took effect."""
     consumer_class: Any = _CLIENTS.Consumer
 
     def unchecked(self: Any, messages: list[Message]) -> list[Message]:
@@ -169,19 +175,23 @@ def lost_seek() -> None:
 
 
 def high_watermark() -> None:
-    """The position behind what can't be read is taken to be the high watermark.
+    """Commit the high watermark instead of the position behind markers and aborted records.
 
-    That is also behind records which were not read yet, and behind transactions that are open.
+    The high watermark is also behind records that were not read yet, and behind open transactions.
     """
     commit = KafkaSession.commit
 
-    def to_the_end(self: Any, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def to_the_end(
+        self: Any, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts
+    ) -> None:
         ends = {
-            place: self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
-            for place in positions
+            partition: self._consumer.get_watermark_offsets(
+                TopicPartition(*partition), cached=True
+            )[1]
+            for partition in positions
         }
-        ahead = {place: max(at, ends[place]) for place, at in positions.items()}
-        commit(self, ahead, note, tally)
+        ahead = {partition: max(at, ends[partition]) for partition, at in positions.items()}
+        commit(self, ahead, note, counts)
 
     _replace(KafkaSession, commit=to_the_end)
 
@@ -191,7 +201,7 @@ def _replace(owner: type, **methods: Any) -> None:
         setattr(owner, name, method)
 
 
-SABOTAGES: Final[dict[str, Callable[[], None]]] = {
+SEEDED_BUGS: Final[dict[str, Callable[[], None]]] = {
     each.__name__: each
     for each in (
         offsets_outside,
@@ -205,14 +215,14 @@ SABOTAGES: Final[dict[str, Callable[[], None]]] = {
     )
 }
 
-TELLING: Final = {
+REVEALING_FAULTS: Final = {
     "offsets_outside": ("kill after commit",),
     "rewind_after_timeout": ("EndTxn answers held",),
-    "position": ("kill while narrowing",),
+    "position": ("kill while bisecting",),
     "delivery_callback_raises": ("terminate",),
     "dead_letter_skipped": ("writing dead letters denied",),
     "read_uncommitted": ("terminate",),
     "lost_seek": ("slow transaction",),
     "high_watermark": ("log cut",),
 }
-"""The faults under which each of them shows."""
+"""Faults under which each bug has an effect."""

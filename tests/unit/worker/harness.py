@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.process import Processor
 from pipeline.core.record import Record
 from pipeline.ports import Broker, CrashGuard, Lag, Session, Span, Trip
@@ -36,7 +36,7 @@ class Remembering:
     """
 
     def __init__(self, stop: threading.Event, enough: int, *, to_end: bool = False) -> None:
-        self.total = Tally()
+        self.total = OutcomeCounts()
         self.recoveries: list[tuple[str, str]] = []
         self.recovered_after: list[int] = []
         """Beside each recovery that was over: how many resets there had been."""
@@ -58,9 +58,9 @@ class Remembering:
         if self.total.records >= self._enough and (at_end or not self._to_end):
             self.stop.set()
 
-    def committed(self, tally: Tally) -> None:
+    def committed(self, counts: OutcomeCounts) -> None:
         """See `ports.Meter`."""
-        self.total.add(tally)
+        self.total += counts
         self._end_if_enough()
 
     def tick(self, session: Session) -> None:

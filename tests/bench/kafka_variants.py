@@ -1,4 +1,4 @@
-"""One contestant as a process: worker, replay, dry-run or passthrough; prints its CPU per event."""
+"""Runs one variant (worker, replay, dry-run, passthrough) and prints its CPU time per event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
 from pipeline.ports import Session, Trip
@@ -39,23 +39,23 @@ _BATCH: Final = 1000
 
 
 class Stopwatch:
-    """CPU time of this process from the first commit to the last, per record."""
+    """Measures CPU time of this process per record, from the first commit to the last."""
 
-    def __init__(self, enough: int) -> None:
+    def __init__(self, records: int) -> None:
         self.stop = threading.Event()
-        self._enough = enough
-        self._seen = 0
+        self._last = records
+        self._committed = 0
         self._first = 0
         self._cpu = 0.0
 
-    def saw(self, records: int) -> None:
+    def count(self, records: int) -> None:
         """Count committed records."""
-        self._seen += records
+        self._committed += records
         if not self._first:
-            self._first, self._cpu = self._seen, time.process_time()
-        if self._seen >= self._enough:
+            self._first, self._cpu = self._committed, time.process_time()
+        if self._committed >= self._last:
             used = time.process_time() - self._cpu
-            figure = used / (self._seen - self._first) * 1e6
+            figure = used / (self._committed - self._first) * 1e6
             print(json.dumps({"cpu_us_per_event": figure}))  # noqa: T201  read by kafka.py
             self.stop.set()
 
@@ -66,9 +66,9 @@ class Meter:
     def __init__(self, watch: Stopwatch) -> None:
         self._watch = watch
 
-    def committed(self, tally: Tally) -> None:
+    def committed(self, counts: OutcomeCounts) -> None:
         """See `ports.Meter`."""
-        self._watch.saw(tally.records)
+        self._watch.count(counts.records)
 
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""
@@ -80,7 +80,7 @@ class Meter:
         """See `ports.Meter`."""
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:
-        """A round with a fault in it measures nothing."""
+        """End the process: a round with a failure in it measures nothing."""
         raise SystemExit(f"{how} {attempt}: {error}")
 
     def crashed(self, record: Record, error: Exception) -> None:
@@ -105,7 +105,7 @@ class Meter:
 
 
 def run_worker(settings: Settings, watch: Stopwatch) -> None:
-    """The worker as `track-pipeline run` starts it."""
+    """Run the worker as `track-pipeline run` does."""
     broker = make_broker(settings, checked_topics(settings, print), "earliest")
     processor = make_processor(settings, group=settings.group)
     tune_memory()
@@ -113,7 +113,7 @@ def run_worker(settings: Settings, watch: Stopwatch) -> None:
 
 
 def run_replay(settings: Settings, watch: Stopwatch) -> None:
-    """A replay of everything, into the same topics as the worker's."""
+    """Run a replay of everything, into the worker's topics."""
     facts, raw = checked_topics(settings, print), settings.topics.raw
     extents = admin(settings).extents(raw)
     plan = Plan(
@@ -138,7 +138,7 @@ def run_replay(settings: Settings, watch: Stopwatch) -> None:
 
 
 def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
-    """The least a Python worker can do exactly once: the same bytes, key, time and partition."""
+    """Copy bytes, key, timestamp and partition: the least an exactly-once worker can do."""
     consumer = Consumer(
         {
             **consumer_config(settings.kafka, {}, settings.group, None),
@@ -170,12 +170,12 @@ def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
         places = [TopicPartition("track.raw", number, at) for number, at in offsets.items()]
         producer.send_offsets_to_transaction(places, metadata, 30)
         producer.commit_transaction(30)
-        watch.saw(len(messages))
+        watch.count(len(messages))
     consumer.close()
 
 
 def run_dry_run(settings: Settings, watch: Stopwatch) -> None:
-    """The rules over the whole raw topic, as `replay --dry-run` runs them."""
+    """Run the rules over the whole raw topic, as `replay --dry-run` does."""
     topic = settings.topics.raw
     extents = admin(settings).extents(topic)
     ranges = {(topic, number): ends for number, ends in extents.items()}
@@ -187,18 +187,18 @@ def run_dry_run(settings: Settings, watch: Stopwatch) -> None:
 def _watched(records: Iterator[Record], watch: Stopwatch) -> Iterator[Record]:
     while batch := list(islice(records, _BATCH)):
         yield from batch
-        watch.saw(len(batch))
+        watch.count(len(batch))
 
 
 def main() -> None:
-    """Run the contestant that the arguments name."""
+    """Run the variant that the arguments name."""
     name, servers, group, events = sys.argv[1:]
     flags = {"kafka.bootstrap.servers": servers, "group": group}
     settings = load_settings(None, flags, {})
-    _CONTESTANTS[name](settings, Stopwatch(int(events)))
+    _VARIANTS[name](settings, Stopwatch(int(events)))
 
 
-_CONTESTANTS: Final = {
+_VARIANTS: Final = {
     "worker": run_worker,
     "replay": run_replay,
     "dry-run": run_dry_run,

@@ -1,4 +1,4 @@
-"""What an operator can do to a cluster and to a group: rights, limits, offsets, members."""
+"""Administers a cluster that may be broken: topics, limits, rights, offsets, group members."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
-from tests.system.chaos.quiet import QUIET
+from tests.system.chaos.client_logging import SILENT
 
 _ANSWER_S: Final = 5.0
-_PATIENCE_S: Final = 60.0
+_TIMEOUT_S: Final = 60.0
 _AGAIN_S: Final = 0.1
 _EVERYBODY: Final = "User:ANONYMOUS"
 _LEAVE_GROUP: Final = 13
@@ -34,30 +34,30 @@ _LEAVE_GROUP_VERSION: Final = 3
 _Answer = TypeVar("_Answer")
 
 
-class Operator:
-    """Calls are made again while the cluster is not itself; each ends within a minute."""
+class ClusterAdmin:
+    """Asks and changes the brokers; `retry` repeats a call until the cluster has healed."""
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
-        # Kept to the end: to let one go that still waits for an answer crashes the process.
+        # Kept to the end: destroying a client that waits for an answer crashes the process.
         self._clients: list[AdminClient] = []
         self._consumers: dict[str, Consumer] = {}
         self._renew()
 
     def _renew(self) -> None:
-        self.client = AdminClient({"bootstrap.servers": self._servers, **QUIET})
+        self.client = AdminClient({"bootstrap.servers": self._servers, **SILENT})
         self._clients.append(self.client)
 
     def failed(self, error: Exception) -> None:
-        """A call failed. A client that met a restarted broker may be lost for ever: a new one."""
+        """React to a failed call: a client that timed out may never recover, so make a new one."""
         timed_out = KafkaError._TIMED_OUT  # noqa: SLF001  the client's own name
         if isinstance(error, KafkaException) and error.args[0].code() == timed_out:
             self._renew()
             self._consumers = {}
 
-    def patiently(self, call: Callable[[], _Answer], what: str) -> _Answer:
-        """Until it works; TimeoutError when that takes more than a minute."""
-        deadline = time.monotonic() + _PATIENCE_S
+    def retry(self, call: Callable[[], _Answer], what: str) -> _Answer:
+        """Repeat a call until it succeeds; TimeoutError when that takes more than a minute."""
+        deadline = time.monotonic() + _TIMEOUT_S
         while True:
             try:
                 return call()
@@ -68,77 +68,81 @@ class Operator:
                 time.sleep(_AGAIN_S)
 
     def partitions(self, topic: str) -> int:
-        """How many a topic has."""
+        """Number of partitions of a topic."""
         found = self.client.list_topics(topic, timeout=_ANSWER_S).topics[topic]
         if found.error is not None:
             raise KafkaException(found.error)
         return len(found.partitions)
 
     def ends(self, topic: str, *, committed: bool = True) -> dict[int, int]:
-        """Partition → offset behind its last record; `committed` ends before open transactions."""
+        """Partition → offset behind its last record; with `committed`, before open transactions."""
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        places = {TopicPartition(topic, number): latest for number in range(self.partitions(topic))}
-        answers = self.client.list_offsets(places, isolation_level=level, request_timeout=_ANSWER_S)
-        return {place.partition: future.result().offset for place, future in answers.items()}
+        positions = {
+            TopicPartition(topic, number): latest for number in range(self.partitions(topic))
+        }
+        answers = self.client.list_offsets(
+            positions, isolation_level=level, request_timeout=_ANSWER_S
+        )
+        return {position.partition: future.result().offset for position, future in answers.items()}
 
     def begins(self, topic: str) -> dict[int, int]:
-        """Partition → the first offset that is left."""
+        """Partition → first offset that was not deleted."""
         earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-        places = {
+        positions = {
             TopicPartition(topic, number): earliest for number in range(self.partitions(topic))
         }
-        answers = self.client.list_offsets(places, request_timeout=_ANSWER_S)
-        return {place.partition: future.result().offset for place, future in answers.items()}
+        answers = self.client.list_offsets(positions, request_timeout=_ANSWER_S)
+        return {position.partition: future.result().offset for position, future in answers.items()}
 
     def delete_records(self, topic: str, before: Mapping[int, int]) -> None:
-        """Cut each partition's log, as retention does; what is at its offset stays."""
-        places = [TopicPartition(topic, number, offset) for number, offset in before.items()]
-        for future in self.client.delete_records(places, request_timeout=_ANSWER_S).values():
+        """Delete the records of each partition before an offset, as retention does."""
+        positions = [TopicPartition(topic, number, offset) for number, offset in before.items()]
+        for future in self.client.delete_records(positions, request_timeout=_ANSWER_S).values():
             future.result()
 
     def has_open_transactions(self, topic: str) -> bool:
-        """Whether a reader of committed records can't read to the end yet."""
+        """Whether an open transaction keeps read_committed consumers from the end of a topic."""
         return self.ends(topic) != self.ends(topic, committed=False)
 
     def offsets(self, group: str, topic: str) -> list[TopicPartition]:
-        """What a group has committed, with the notes beside it; -1001 where it has not."""
-        places = [TopicPartition(topic, number) for number in range(self.partitions(topic))]
-        # By a consumer that does not join: the admin client's call crashes the process when the
-        # coordinator is not ready (librdkafka 2.16).
-        found = self._consumer(group).committed(places, _ANSWER_S)
-        for place in found:
-            if place.error is not None:
-                raise KafkaException(place.error)
+        """Committed offsets of a group with their metadata; -1001 where there is none."""
+        positions = [TopicPartition(topic, number) for number in range(self.partitions(topic))]
+        # A consumer that does not join asks for them: the admin client's call crashes the process
+        # when the coordinator is not ready (librdkafka 2.16).
+        found = self._consumer(group).committed(positions, _ANSWER_S)
+        for position in found:
+            if position.error is not None:
+                raise KafkaException(position.error)
         return found
 
     def _consumer(self, group: str) -> Consumer:
         if group not in self._consumers:
-            config = {"bootstrap.servers": self._servers, "group.id": group, **QUIET}
+            config = {"bootstrap.servers": self._servers, "group.id": group, **SILENT}
             self._consumers[group] = Consumer(config)
         return self._consumers[group]
 
-    def set_offsets(self, group: str, places: list[TopicPartition]) -> None:
-        """Restore offsets; the group must be empty."""
-        asked = ConsumerGroupTopicPartitions(group, places)
+    def set_offsets(self, group: str, positions: list[TopicPartition]) -> None:
+        """Commit offsets for a group, which must be empty."""
+        request = ConsumerGroupTopicPartitions(group, positions)
         (future,) = self.client.alter_consumer_group_offsets(
-            [asked], request_timeout=_ANSWER_S
+            [request], request_timeout=_ANSWER_S
         ).values()
-        for place in future.result().topic_partitions:
-            if place.error is not None:
-                raise KafkaException(place.error)
+        for position in future.result().topic_partitions:
+            if position.error is not None:
+                raise KafkaException(position.error)
 
     def delete_group(self, group: str) -> None:
-        """With all its offsets; the group must be empty."""
+        """Delete a group, which must be empty, with all its offsets."""
         (future,) = self.client.delete_consumer_groups([group], request_timeout=_ANSWER_S).values()
         future.result()
 
     def evict(self, group: str, instances: Iterable[str]) -> int:
-        """Remove static members from a group, whether they live or not; how many there were."""
+        """Remove static members from a group, alive or not; returns how many there were."""
         return sum(self._evict(group, instance) for instance in instances)
 
     def _evict(self, group: str, instance: str) -> bool:
-        # Only the group's coordinator knows its members; the others refuse.
+        # Only the group's coordinator knows its members; other brokers answer with an error.
         answers = []
         for address in self._servers.split(","):
             try:
@@ -150,16 +154,16 @@ class Operator:
     def create_topic(
         self, name: str, partitions: int, replication: int, config: Mapping[str, str]
     ) -> None:
-        """Create it, and wait until it is there."""
+        """Create a topic, and wait until it exists."""
         new = NewTopic(name, partitions, replication, config=dict(config))
         self.client.create_topics([new], operation_timeout=_ANSWER_S)[name].result()
 
     def delete_topic(self, name: str) -> None:
-        """Delete it, and wait until it is gone."""
+        """Delete a topic, and wait until it is gone."""
         self.client.delete_topics([name], operation_timeout=_ANSWER_S)[name].result()
 
     def configure(self, topic: str, name: str, value: str) -> None:
-        """Change one setting of a topic."""
+        """Change one configuration value of a topic."""
         entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
         (future,) = self.client.incremental_alter_configs(
@@ -168,14 +172,14 @@ class Operator:
         future.result()
 
     def setting(self, topic: str, name: str) -> str:
-        """One setting of a topic."""
+        """Get one configuration value of a topic."""
         resource = ConfigResource(ResourceType.TOPIC, topic)
         (future,) = self.client.describe_configs([resource], request_timeout=_ANSWER_S).values()
         entries: dict[str, Any] = future.result()
         return str(entries[name].value)
 
     def deny_writing(self, topic: str) -> None:
-        """Take the right away from everybody; all others stay."""
+        """Deny everybody to write to a topic; all other operations stay allowed."""
         for future in self.client.create_acls(
             [
                 _acl(AclBinding, topic, AclOperation.ALL, AclPermissionType.ALLOW),
@@ -185,7 +189,7 @@ class Operator:
             future.result()
 
     def allow_writing(self, topic: str) -> None:
-        """Give it back."""
+        """Allow everybody to write to a topic again."""
         denied = _acl(AclBindingFilter, topic, AclOperation.WRITE, AclPermissionType.DENY)
         for future in self.client.delete_acls([denied]).values():
             future.result()
@@ -197,7 +201,7 @@ def _acl(kind: Any, topic: str, operation: AclOperation, permission: AclPermissi
 
 
 def _leave_group(address: str, group: str, instance: str) -> int:
-    """LeaveGroup, as Kafka's own tools send it to remove a static member; its error code."""
+    """Send LeaveGroup as Kafka's tools do to remove a static member; returns the error code."""
     request = struct.pack(">hhih", _LEAVE_GROUP, _LEAVE_GROUP_VERSION, 1, -1)
     request += _text(group) + struct.pack(">i", 1) + _text("") + _text(instance)
     host, port = address.rsplit(":", 1)
@@ -216,7 +220,7 @@ def _text(value: str) -> bytes:
 
 
 def internal_partition(name: str, partitions: int) -> int:
-    """Which partition of `__consumer_offsets` or `__transaction_state` a name belongs to."""
+    """Partition of `__consumer_offsets` or `__transaction_state` that a name belongs to."""
     value = 0
     for character in name:
         value = (31 * value + ord(character)) & 0xFFFFFFFF

@@ -1,7 +1,7 @@
-"""One reader of dead letters as a process; prints the letters, the time, and the memory it took.
+"""Runs one reader of dead letters, and prints their number, the time and the memory it took.
 
-`bare` takes messages from a consumer and counts them; `headers` also takes out their values and
-headers, which is what a dead letter is; `summary` is `dlq summary --json`.
+`bare` counts the messages of a consumer; `headers` also decodes their values and headers;
+`summary` is `dlq summary --json`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KIB = 1024
 
 
 def bare(servers: str, *, headers: bool) -> int:
-    """Read the topic to its end with the client alone."""
+    """Read the topic to its end with the Kafka client only."""
     settings = load_settings(None, {"kafka.bootstrap.servers": servers}, {})
     extents = admin(settings).extents(TOPIC)
     tune_memory()
@@ -36,22 +36,22 @@ def bare(servers: str, *, headers: bool) -> int:
     consumer.assign(
         [TopicPartition(TOPIC, number, first) for number, (first, _) in extents.items()]
     )
-    left, letters = sum(first < end for first, end in extents.values()), 0
+    left, dead_letters = sum(first < end for first, end in extents.values()), 0
     while left:
         for message in consumer.consume(CHUNK, 0.02):
             if message.error() is not None:
                 left -= 1
                 continue
-            letters += 1
+            dead_letters += 1
             if headers:
                 message.value()
                 message.headers()
     consumer.close()
-    return letters
+    return dead_letters
 
 
 def summary(servers: str, *flags: str) -> int:
-    """What an engineer would run."""
+    """Run the command as a user would."""
     command = ["dlq", "summary", "--json", "--bootstrap-servers", servers, *flags]
     ran = CliRunner().invoke(cli, command, prog_name="track-pipeline")
     return int(json.loads(ran.stdout)["letters"])
@@ -62,13 +62,13 @@ def main() -> None:
     name, servers, *flags = sys.argv[1:]
     started = time.perf_counter()
     if name == "summary":
-        letters = summary(servers, *flags)
+        dead_letters = summary(servers, *flags)
     else:
-        letters = bare(servers, headers=name == "headers")
-    print(  # noqa: T201  read by deadletters.py
+        dead_letters = bare(servers, headers=name == "headers")
+    print(  # noqa: T201  read by dead_letters.py
         json.dumps(
             {
-                "letters": letters,
+                "dead_letters": dead_letters,
                 "seconds": time.perf_counter() - started,
                 "peak_mb": _peak_mb(),
             }
@@ -77,8 +77,8 @@ def main() -> None:
 
 
 def _peak_mb() -> float:
-    """Of this process, or of the largest that it has started."""
-    # Not getrusage: of this process that has the peak of the one that has started it, too.
+    """Peak memory of this process, or of the largest child process."""
+    # Not getrusage: for this process it includes the peak of the parent process.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     own = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

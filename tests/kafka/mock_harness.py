@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import DlqHeader, TrackHeader
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.kafka.dependency_monitor import GroupWatch
@@ -22,7 +23,7 @@ from pipeline.wiring import make_broker
 from tests.brokers import read_topic
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
-from tests.unit.worker.rig import Remembering, processor, work
+from tests.unit.worker.harness import Remembering, processor, work
 
 RECORDS: Final = 6
 GROUP: Final = "g"
@@ -76,10 +77,10 @@ class NotedSession(KafkaSession):
         self._note("begin")
         super().begin()
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """See `ports.Session`."""
         self._note("commit")
-        super().commit(positions, note, tally)
+        super().commit(positions, note, counts)
 
     def abort(self) -> None:
         """See `ports.Session`."""
@@ -122,7 +123,7 @@ class Interrupted(Processor):
         return super().process(record, now)
 
 
-class MockRig:
+class MockHarness:
     """Raw records on a mock cluster and a worker's broker; batches hold so many records.
 
     The whole raw topic is one batch unless told otherwise. A new session starts at the first
@@ -172,5 +173,5 @@ class MockRig:
             for topic in (NAMES.enriched, NAMES.dead_letter)
             for each in read_topic(self.cluster.bootstrap_servers, topic)
         ]
-        names = [each.get("track.source") or each["dlq.source"] or b"" for each in headers]
+        names = [each.get(TrackHeader.SOURCE) or each[DlqHeader.SOURCE] or b"" for each in headers]
         return sorted(int(name.rsplit(b"/", 1)[1]) for name in names)
