@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from pipeline.cli.audit_view import print_result
 from pipeline.cli.options import PIPELINE_FLAGS, Moment, with_settings
+from pipeline.cli.output import print_json
 from pipeline.cli.progress import shown_progress
-from pipeline.core.escape import escaped
 from pipeline.core.time_window import FORMS, Window
 from pipeline.errors import ExitCode
 from pipeline.reconcile.audit import AuditRequest
@@ -74,17 +72,17 @@ def audit(  # noqa: PLR0913  one for each option
     the group's committed offsets is processed again with the settings given here, which must be
     those of the worker.
 
-    Exits with code 0 when everything reconciles, and with 1 when an output is missing, duplicated,
+    Exits with code 0 when everything adds up, and with 1 when an output is missing, duplicated,
     orphaned, mismatched or out of order, or when the revenue does not balance.
     """
     if start is not None and end is not None and start >= end:
         raise click.UsageError("--from must be earlier than --to")
     tune_memory()
-    with shown_progress(Console(stderr=True)) as on_progress:
+    with shown_progress() as on_progress:
         request = AuditRequest(Window(start, end), revenue, show, spill_dir)
         result = run_audit(settings, request, on_progress)
     if as_json:
-        click.echo(escaped(json.dumps(result.to_dict(), ensure_ascii=False)))
+        print_json(result.to_dict())
     else:
         print_result(result)
     ctx.exit(ExitCode.OK if result.ok else ExitCode.DIFFERENCE)

@@ -72,7 +72,7 @@ class HeldMoney:
         """By currency; their days are empty."""
         self._amounts = 0
         self._purse = RevenueReader(Processor(settings, Identity(app="desk")))
-        policy = Policy.of(settings)
+        policy = Policy.from_settings(settings)
         # The same prices and currencies come again and again.
         self._amount = lru_cache(_KEPT)(_amount)
         self._place = lru_cache(_KEPT)(lambda currency: _place(currency, policy))

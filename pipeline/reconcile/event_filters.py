@@ -49,7 +49,7 @@ class Filters:
         """Whether every event is selected."""
         return self == EVERY_EVENT
 
-    def match(self, event: Any) -> bool:  # noqa: ANN401  any JSON value
+    def match(self, event: JsonValue) -> bool:
         """Whether a decoded event, merged with the shared fields of its envelope, is selected."""
         if self.is_empty:
             return True
@@ -182,14 +182,14 @@ def _libraries(event: dict[str, Any]) -> list[str]:
     return [library["name"], f"{library['name']}/{_text(library.get('version'))}"]
 
 
-def _text(value: Any, *, strip: bool = True) -> str | None:  # noqa: ANN401  any JSON value
+def _text(value: JsonValue, *, strip: bool = True) -> str | None:
     """Return an id in the form in which it is compared; None when the value is no id."""
     if type(value) is str:
         return value.strip() if strip else value
     return str(value) if type(value) is int else None
 
 
-def _is(found: Any, expected: str) -> bool:  # noqa: ANN401  any JSON value
+def _is(found: JsonValue, expected: str) -> bool:
     if found is ABSENT:
         return False
     if type(found) is str:

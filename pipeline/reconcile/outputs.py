@@ -16,10 +16,10 @@ from pipeline.core.headers import CONNECT_PREFIX, DlqHeader, TrackHeader
 from pipeline.core.reasons import Stage
 from pipeline.core.record import Headers, Record, Role
 
-SOURCE: Final = "track.source"
-CONTRACT: Final = Header.CONTRACT.value
-REPLAY: Final = "track.replay"
-REDRIVE: Final = "track.redrive"
+SOURCE: Final = TrackHeader.SOURCE.value
+CONTRACT: Final = TrackHeader.CONTRACT.value
+REPLAY: Final = TrackHeader.REPLAY.value
+REDRIVE: Final = TrackHeader.REDRIVE.value
 _DIGEST_BYTES: Final = 16
 
 WHEN_AND_WHO: Final = frozenset(
@@ -31,7 +31,7 @@ WHEN_AND_WHO: Final = frozenset(
         DlqHeader.APP,
     }
 )
-_REFUSAL: Final = frozenset({Header.REASON, Header.REASONS, Header.STAGE})
+_REFUSAL: Final = frozenset({DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE})
 _SET_ASIDE: Final = frozenset({Stage.PRODUCE.value.encode(), Stage.CRASH.value.encode()})
 
 
@@ -89,7 +89,7 @@ class OutputFacts(NamedTuple):
 
 def read_output(record: Record, role: Role, contract: bytes) -> OutputFacts:
     """Read the headers of an output; `contract` is the one that the audit uses."""
-    source_name = Header.SOURCE.value if role is Role.DEAD_LETTER else SOURCE
+    source_name = DlqHeader.SOURCE.value if role is Role.DEAD_LETTER else SOURCE
     source = rules = b""
     excluded, marks = "", 0
     for name, value in record.headers:
@@ -97,11 +97,11 @@ def read_output(record: Record, role: Role, contract: bytes) -> OutputFacts:
             source = value or b""
         elif name == CONTRACT:
             rules = value or b""
-        elif name in {REPLAY, Header.REPLAY}:
+        elif name in {REPLAY, DlqHeader.REPLAY}:
             excluded = "replayed"
         elif name == REDRIVE:
             excluded = "redriven"
-        elif name == Header.STAGE and value in _SET_ASIDE:
+        elif name == DlqHeader.STAGE and value in _SET_ASIDE:
             marks |= SET_ASIDE
         elif name == DlqHeader.POINTER:
             marks |= POINTER
@@ -126,7 +126,7 @@ def _compared(headers: Headers) -> Headers:
     Kafka Connect's headers are left out because they come from a setting outside the contract. A
     dead letter for a reason outside the rules is not held to the rules' reason.
     """
-    stage = next((value for name, value in headers if name == Header.STAGE), None)
+    stage = next((value for name, value in headers if name == DlqHeader.STAGE), None)
     left_out = WHEN_AND_WHO | _REFUSAL if stage in _SET_ASIDE else WHEN_AND_WHO
     return [
         header

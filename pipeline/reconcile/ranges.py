@@ -57,7 +57,7 @@ class AuditRanges:
     raw: Mapping[int, RawPartition]
     outputs: Mapping[tuple[str, int], OutputPartition]
     """(topic, partition) → what is read of it."""
-    window: Window = EVER
+    window: Window = ALL_TIME
     stamped_by_broker: frozenset[Role] = frozenset()
     """Roles whose topics replace timestamps (`message.timestamp.type=LogAppendTime`)."""
     raw_is_compacted: bool = False

@@ -225,7 +225,7 @@ class RevenueReader:
             return UNREADABLE
         return join_revenue(self._of_rejected(event, timestamp) for event in _events(decoded))
 
-    def _of_rejected(self, event: Any, timestamp: int | None) -> str | None:  # noqa: ANN401
+    def _of_rejected(self, event: JsonValue, timestamp: int | None) -> str | None:
         """Let the contract process an event with only the revenue and times of the rejected one."""
         properties = event.get("properties") if type(event) is dict else None
         if type(properties) is not dict or not is_set(properties.get("revenue")):
@@ -243,7 +243,7 @@ def _is_code(value: JsonValue) -> bool:
     return type(value) is str and len(value) == _CURRENCY and value.isascii() and value.isupper()
 
 
-def _events(decoded: Any) -> list[Any]:  # noqa: ANN401  any JSON value
+def _events(decoded: JsonValue) -> list[JsonValue]:
     """Return the event, or those of a batch envelope with the fields that they share."""
     if (
         type(decoded) is dict

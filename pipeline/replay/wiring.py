@@ -88,7 +88,7 @@ def make_replay_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
     broker: Broker,
     meter: Meter,
     chosen: OutputSelector | None = None,
-    before: Totals | None = None,
+    before: OutcomeCounts | None = None,
 ) -> Worker:
     """The worker's own loop over a replay, or one slot of it, which has done `before` already.
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.headers import TrackHeader
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.core.timestamps import DAY
 from pipeline.errors import ExitCode
 from pipeline.reconcile.audit import AuditRequest, AuditResult, audit
@@ -59,7 +60,7 @@ def _variables(pipeline: Pipeline, **settings: str) -> dict[str, str]:
     }
 
 
-def _audit(pipeline: Pipeline, window: Window = EVER, **settings: str) -> AuditResult:
+def _audit(pipeline: Pipeline, window: Window = ALL_TIME, **settings: str) -> AuditResult:
     return audit(_settings(pipeline, **settings), AuditRequest(window, revenue=True))
 
 
@@ -110,7 +111,7 @@ def test_what_a_worker_wrote(worked: Pipeline) -> None:
     assert sums == ["1999.00", "999.50", "999.50", "0.00"]
     shown = _command(worked, "--revenue")
     assert shown.code == ExitCode.OK
-    assert "It reconciles: each of 400 events has exactly its outcome" in shown.out.decode()
+    assert "It adds up: each of 400 events has exactly its outcome" in shown.out.decode()
     assert "999.50" in shown.out.decode()
     assert "reading the outputs: 100 %" in shown.err
     document = json.loads(_command(worked, "--json", "--revenue").out)
@@ -130,7 +131,7 @@ def test_doubled(worked: Pipeline) -> None:
     out = ran.out.decode()
     assert dict(sale.headers)[TrackHeader.SOURCE].decode() in out  # type: ignore[union-attr]
     assert "-19.99" in out
-    assert "It does not reconcile: 1 duplicated, revenue that does not balance" in out
+    assert "It does not add up: 1 duplicated, revenue that does not balance" in out
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_newly_invalid_events_in_a_file(worked: Pipeline, tmp_path: Path) -> Non
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert len(lines) == 30
     assert {line["reason"] for line in lines} == {"event_too_large"}
-    assert all(line["there"].startswith(f"{worked.names.enriched}/") for line in lines)
+    assert all(line["output"].startswith(f"{worked.names.enriched}/") for line in lines)
 
 
 def test_archived_records_against_the_live_topics(worked: Pipeline, tmp_path: Path) -> None:
@@ -149,4 +149,4 @@ def test_deleted_outputs(pipeline: Pipeline) -> None:
     delete_records(pipeline.servers, pipeline.names.enriched, partition=0, before=5)
     comparison = _document(pipeline, "--compare", pipeline.names.enriched)["comparison"]
     assert comparison["same"]
-    assert comparison["apart"]["expired"] == 5
+    assert comparison["excluded"]["expired"] == 5

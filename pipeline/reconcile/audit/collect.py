@@ -119,7 +119,7 @@ class OutputCollector:
             return None
         if role is Role.ENRICHED:
             return self._revenue_reader.of_enriched(record.value)
-        if any(name == Header.POINTER for name, _ in record.headers):
+        if any(name == DlqHeader.POINTER for name, _ in record.headers):
             return None
         times = (value for name, value in record.headers if name == DlqHeader.SOURCE_TIMESTAMP)
         time = next(times, None) or b""
@@ -128,7 +128,7 @@ class OutputCollector:
 
     def _add_without_source(self, record: Record, role: Role) -> None:
         """Report an output that names no raw record; count a dead letter of another program."""
-        ours = any(name == Header.VERSION for name, _ in record.headers)
+        ours = any(name == DlqHeader.VERSION for name, _ in record.headers)
         if role is Role.DEAD_LETTER and not ours:
             self._result.excluded["foreign"] += 1
             return

@@ -48,7 +48,7 @@ def _differing_headers(expected: dict[str, str], found: dict[str, str]) -> Itera
     for name in sorted(expected.keys() | found.keys()):
         if name in WHEN_AND_WHO or expected.get(name) == found.get(name):
             continue
-        if name == Header.REASON:
+        if name == DlqHeader.REASON:
             yield f"{name} ({found.get(name)} instead of {expected.get(name)})"
         else:
             yield name

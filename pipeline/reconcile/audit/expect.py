@@ -94,7 +94,7 @@ class ExpectationBuilder:
 
     def origin(self, record: Record) -> Origin:
         """Return the origin of the record's events; with accepted headers it may be a copy."""
-        return origin_of(record, accept_headers=self._accept_origin)
+        return read_origin(record, accept_headers=self._accept_origin)
 
     def outputs(self, record: Record) -> tuple[Output, ...]:
         """Process a record under the rules."""
@@ -177,6 +177,6 @@ def _digest(output: Output) -> bytes:
 
 def item_of(output: Output, base: bytes) -> int:
     """Return the index in an output's source header; `base` is the source without an index."""
-    header = Header.SOURCE.value if output.role is Role.DEAD_LETTER else SOURCE
+    header = DlqHeader.SOURCE.value if output.role is Role.DEAD_LETTER else SOURCE
     source = next(value for name, value in output.headers if name == header) or b""
     return int(source[len(base) + 1 :]) if len(source) > len(base) else NO_ITEM

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.reconcile.spill import CACHE_KIB
 
 
@@ -13,7 +13,7 @@ from pipeline.reconcile.spill import CACHE_KIB
 class AuditRequest:
     """Which raw records to audit, and how. Only the window changes what is counted."""
 
-    window: Window = EVER
+    window: Window = ALL_TIME
     """Kafka timestamps of the raw records to audit."""
     revenue: bool = False
     """Whether to add up the revenue as well."""

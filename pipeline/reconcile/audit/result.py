@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.explained import Explained
+from pipeline.core.reasons import DocumentedEnum
 from pipeline.reconcile.revenue import RevenueBalance
 
 
-class DiscrepancyKind(Explained):
+class DiscrepancyKind(DocumentedEnum):
     """The ways in which outputs can deviate from what the rules give, each with its meaning."""
 
     MISSING = "missing", "an event, or its identify message, has no output"

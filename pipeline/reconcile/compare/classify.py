@@ -16,7 +16,7 @@ from pipeline.reconcile.audit.expect import item_of
 from pipeline.reconcile.outputs import REDRIVEN, OutputRow, output_digest
 
 
-class DifferenceKind(Explained):
+class DifferenceKind(DocumentedEnum):
     """How the result of an event compares with its existing output, each with its meaning."""
 
     IDENTICAL = "identical", "the same event, or rejected for the same reasons"
@@ -70,7 +70,7 @@ def comparison_digest(
     """
     if role is Role.DEAD_LETTER:
         return ",".join(_reasons(headers)).encode()
-    return output_digest(role, value, key, without_ours(headers))
+    return output_digest(role, value, key, sender_headers(headers))
 
 
 class _Reason(msgspec.Struct):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.core.coordinates import NO_ITEM, Source
-from pipeline.core.origin import Origin, origin_of
+from pipeline.core.origin import Origin, read_origin
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
@@ -152,7 +152,7 @@ class Comparison:
             own = rows[record.partition].of(record.offset)
             if outputs is None:
                 continue
-            origin = origin_of(record, accept_headers=accept_origin)
+            origin = read_origin(record, accept_headers=accept_origin)
             if self._is_copy(record, origin):
                 self._compare_copy(record, origin, outputs, store, inside=True)
             elif not self._is_ahead(record):
@@ -172,7 +172,7 @@ class Comparison:
             if record.partition == NO_PARTITION:
                 self.report.excluded["without_coordinates"] += 1
                 continue
-            origin = origin_of(record, accept_headers=self._target.accept_origin)
+            origin = read_origin(record, accept_headers=self._target.accept_origin)
             if self._is_copy(record, origin):
                 self._compare_copy(record, origin, outputs, store, inside=True)
             else:
@@ -188,7 +188,7 @@ class Comparison:
             if record.offset < self._ranges.raw[record.partition].end:
                 yield record
                 continue
-            origin = origin_of(record, accept_headers=True)
+            origin = read_origin(record, accept_headers=True)
             if self._is_copy(record, origin):
                 outputs = self._dry_run.outputs(record)
                 self._compare_copy(record, origin, outputs, store, inside=False)

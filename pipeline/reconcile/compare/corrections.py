@@ -25,8 +25,6 @@ from pipeline.reconcile.compare.difference_store import (
 from pipeline.reconcile.compare.field_diff import output_of
 from pipeline.reconcile.event_filters import source_of
 
-REPLACES: Final = "track.replaces"
-"""Header of a correction: `topic/partition/offset` of the output that it replaces."""
 WRITABLE: Final = (
     DifferenceKind.CHANGED,
     DifferenceKind.NEWLY_VALID,
@@ -88,7 +86,7 @@ def _marked(output: Output, replaced: str) -> Output:
     """Add the header of what an event replaces; an identify message replaces nothing."""
     if not replaced or output.role is not Role.ENRICHED:
         return output
-    return output._replace(headers=[*output.headers, (REPLACES, replaced.encode())])
+    return output._replace(headers=[*output.headers, (TrackHeader.REPLACES, replaced.encode())])
 
 
 def newly_invalid_lines(

@@ -30,7 +30,7 @@ _read_event: Final = msgspec.json.Decoder(_Event).decode
 
 
 @dataclass(slots=True)
-class DryRunCounts(Tally):
+class DryRunCounts(OutcomeCounts):
     """Number of records and events by outcome."""
 
     warnings: Counter[str] = field(default_factory=Counter)

@@ -16,8 +16,10 @@ import msgspec
 from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
 from pipeline.core.escape import short_json
+from pipeline.core.headers import DlqHeader
 from pipeline.core.json_pointer import ABSENT, find
 from pipeline.core.json_pointer import differences as json_differences
+from pipeline.core.json_value import JsonValue
 from pipeline.core.masking import HIDDEN, mask, masked_event
 from pipeline.core.origin import sender_headers
 from pipeline.core.reasons import Invalid
@@ -121,9 +123,9 @@ class FieldDiff:
         """
         kind = DifferenceKind(difference.kind)
         if kind in {DifferenceKind.CHANGED, DifferenceKind.REDRIVEN}:
-            before = Contents(record.value, record.key, without_ours(record.headers))
+            before = Contents(record.value, record.key, sender_headers(record.headers))
             after = _contents(difference)
-            after = after._replace(headers=without_ours(after.headers))
+            after = after._replace(headers=sender_headers(after.headers))
             if kind is DifferenceKind.REDRIVEN:
                 before, after = self._without_dropped(before), self._without_dropped(after)
             found = list(_differing(before, after))
@@ -192,7 +194,7 @@ class _Reason(msgspec.Struct):
 
 def _detail(difference: EventDifference) -> str:
     """Return the detail of the first violation."""
-    text = read_headers(_contents(difference).headers).get(Header.REASONS, "")
+    text = read_headers(_contents(difference).headers).get(DlqHeader.REASONS, "")
     with suppress(msgspec.MsgspecError):
         (first, *_) = msgspec.json.decode(text, type=list[_Reason])
         return first.detail

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.record import Record, Role
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 
 
@@ -18,7 +18,7 @@ class CompareRequest:
     topics: Mapping[Role, str] = field(default_factory=dict)
     """Topic of enriched events, and that of their dead letters if it is known; empty stands for
     the live topics."""
-    window: Window = EVER
+    window: Window = ALL_TIME
     """Kafka timestamps of the raw records to process."""
     offsets: Mapping[int, tuple[int, int]] | None = None
     """Raw partition → first offset to process and the one after the last; None stands for the

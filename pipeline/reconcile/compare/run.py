@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.progress import OnProgress
 from pipeline.reconcile.compare.capture import capture
 from pipeline.reconcile.compare.comparison import CompareOptions, Comparison
@@ -68,7 +68,7 @@ def compare(
 
 def make_dry_run(
     settings: Settings,
-    window: Window = EVER,
+    window: Window = ALL_TIME,
     filters: Filters = EVERY_EVENT,
     limit: int | None = None,
 ) -> DryRunProcessor:

@@ -11,7 +11,6 @@ from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Output, Role
 from pipeline.reconcile.compare.classify import DifferenceKind
 from pipeline.reconcile.compare.corrections import (
-    REPLACES,
     Corrections,
     newly_invalid_lines,
     read_kinds,
