@@ -82,7 +82,7 @@ def test_changed_rules(worked: Pipeline) -> None:
     amounts = {row["currency"]: row["difference"] for row in comparison["revenue"]["totals"]}
     assert amounts == {"EUR": "210.00", "USD": "-210.00"}
     assert comparison["revenue"]["unreadable"] == {"before": 0, "after": 30}
-    assert comparison["samples"][0]["place"].startswith(f"{worked.names.enriched}/")
+    assert comparison["samples"][0]["output"].startswith(f"{worked.names.enriched}/")
 
 
 def test_newly_invalid_events_in_a_file(worked: Pipeline, tmp_path: Path) -> None:

@@ -9,16 +9,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from pipeline.core.headers import TrackHeader
+from pipeline.core.record import Role
+from pipeline.reconcile.audit import AuditRequest
 from pipeline.reconcile.compare.difference_store import DifferenceStore
 from pipeline.reconcile.disk_set import DiskSet
 from pipeline.reconcile.output_store import OutputStore
 from pipeline.reconcile.spill import SavedSpill, Spill, insert
 from pipeline.replay.raw_copies import Copies
+from tests.forged_headers import Forged, event
 from tests.unit.cli.program import TIMEOUT_S, environment
+from tests.unit.reconcile.comparing import report_of
 
 TABLE: Final = "CREATE TABLE words (word BLOB PRIMARY KEY) WITHOUT ROWID;"
 
@@ -123,6 +128,42 @@ def full_behind(size: int) -> Iterator[None]:
             yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_no_statement_needs_a_sort_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite would write it to the system's temporary folder, whatever --spill-dir says.
+
+    So all rows are read in the order of an index, and nothing grows in memory instead.
+    """
+    plans: list[str] = []
+    opened, closed = Spill.__enter__, Spill.__exit__
+    statements: dict[int, set[str]] = {}
+
+    def trace(spill: Spill) -> Spill:
+        seen = statements.setdefault(id(spill), set())
+        spill._database.set_trace_callback(seen.add)  # noqa: SLF001  what is tested
+        return opened(spill)
+
+    def explain(spill: Spill, *reason: Any) -> None:
+        database = spill._database  # noqa: SLF001  what is tested
+        database.set_trace_callback(None)
+        for statement in statements.pop(id(spill)) - {"BEGIN", "COMMIT"}:
+            plan = database.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+            plans.extend(f"{detail} in {statement}" for *_, detail in plan)
+        closed(spill, *reason)
+
+    monkeypatch.setattr(Spill, "__enter__", trace)
+    monkeypatch.setattr(Spill, "__exit__", explain)
+    forged = Forged(accept_origin_headers=True)
+    first, *_ = forged.clean(event(1), event(2), b"{", event(4, user=""))
+    forged.process(first)
+    forged.process(forged.send(event(1), headers=[(TrackHeader.ORIGIN, b"raw/0/0")]))
+    swapped = forged.of(Role.ENRICHED)
+    swapped[0], swapped[1] = swapped[1]._replace(offset=0), swapped[0]._replace(offset=1)
+    assert not forged.audit(AuditRequest(revenue=True)).ok
+    assert not report_of(forged, default_currency_when="always").same
+    assert len({plan.partition(" in ")[0] for plan in plans}) > 5
+    assert [plan for plan in plans if "TEMP B-TREE" in plan] == []
 
 
 KINDS: Final[list[Callable[[Path], Spill]]] = [OutputStore, DifferenceStore, DiskSet, Copies]
