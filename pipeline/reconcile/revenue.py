@@ -64,7 +64,7 @@ class Sums:
 
 
 class BalanceRow(NamedTuple):
-    """One day and currency of the table."""
+    """Balance of one day and currency."""
 
     place: DayCurrency
     sent: Decimal

@@ -135,7 +135,7 @@ def test_other_topics(worked: Pipeline) -> None:
     assert "topics do not exist: no-such-topic" in ran.err
     document = _document(worked, "--compare", worked.names.identify)
     assert document["comparison"]["events"]["newly-valid"] == 120
-    assert "dead letters were not looked at" in document["comparison"]["notes"][0]
+    assert "dead letters were not compared" in document["comparison"]["notes"][0]
 
 
 def test_deleted_outputs(pipeline: Pipeline) -> None:

@@ -1,4 +1,4 @@
-"""Whether events of one key are in the output in the order in which they were sent.
+"""Checks whether events of one key are in the output in the order in which they were sent.
 
 Outputs of a raw partition are usually in order, so one number for each pair of partitions is enough
 to see it. Only for an output with a lower offset is the key looked up in the store.

@@ -1,4 +1,4 @@
-"""Whether the output topics hold exactly what the rules make of the raw topic.
+"""Checks whether the output topics hold exactly what the rules make of the raw topic.
 
 The result depends on the topics alone: every raw record below the group's committed offset is
 processed again, and each of its events must have exactly its outcome. First the outputs are read

@@ -181,6 +181,6 @@ class ComparisonReport:
             "more_fields": self.more_fields,
             "samples": [sample.to_dict() for sample in self.samples],
             "revenue": self.revenue.to_dict(),
-            "apart": {word: number for word, number in self.excluded.items() if number},
+            "excluded": {word: number for word, number in self.excluded.items() if number},
             "notes": self.notes,
         }

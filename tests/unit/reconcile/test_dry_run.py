@@ -25,8 +25,8 @@ def _run(*values: bytes | None, limit: int | None = None, **settings: Any) -> Dr
     return DryRunProcessor(forged.processor(), LATER, limit=limit).run(records)
 
 
-def test_every_outcome() -> None:
-    """Enriched, refused by reason, dropped and identify messages; a batch counts by event."""
+def test_every_outcome_is_counted() -> None:
+    """Events are counted by outcome and reason, those of a batch one by one."""
     traits: dict[str, Any] = {"context": {"traits": {"plan": "pro"}}}
     counts = _run(
         event(1),
@@ -52,8 +52,8 @@ def test_every_outcome() -> None:
     }
 
 
-def test_warnings() -> None:
-    """By code, each place; the word in a property is no warning."""
+def test_warnings_are_counted_by_code() -> None:
+    """Each warning counts, and the word in a property is none."""
     counts = _run(
         event(1, properties={"revenue": "1", "value": "2"}),
         event(2, properties={"text": '"warnings":[', "warnings": ["x y"]}),
@@ -61,8 +61,8 @@ def test_warnings() -> None:
     assert counts.warnings == {"number_from_string": 2}
 
 
-def test_only_what_is_meant() -> None:
-    """Other records are read, counted apart, and not processed."""
+def test_unselected_records_are_not_processed() -> None:
+    """Records that are not selected are read and counted, not processed."""
     forged = Forged()
     records = [forged.send(event(n)) for n in range(5)]
     meant: Callable[[Record], bool] = lambda record: record.offset % 2 == 0  # noqa: E731
@@ -71,13 +71,13 @@ def test_only_what_is_meant() -> None:
 
 
 @pytest.mark.parametrize(("limit", "records"), [(0, 0), (2, 2), (9, 3)])
-def test_at_most(limit: int, records: int) -> None:
-    """It ends after so many records."""
+def test_limit_ends_the_run(limit: int, records: int) -> None:
+    """The run ends after the given number of records."""
     assert _run(event(1), event(2), event(3), limit=limit).records == records
 
 
-def test_a_bug_of_ours() -> None:
-    """A record that the rules raise on is a dead letter, as in the worker; the rest goes on."""
+def test_bug_is_a_dead_letter() -> None:
+    """A record on which the rules raise is a dead letter, as in the worker, and the run goes on."""
 
     class Broken(Processor):
         def process(self, record: Record, now: int) -> tuple[Output, ...]:

@@ -1,4 +1,4 @@
-"""Temporary tables: no file is left behind, however the process ends; full disks are told."""
+"""Temporary tables leave no file behind, however the process ends, and report full disks."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ TABLE: Final = "CREATE TABLE words (word BLOB PRIMARY KEY) WITHOUT ROWID;"
 
 
 class Words(Spill):
-    """A table of one column."""
+    """A table with one column."""
 
     def add(self, count: int) -> None:
-        """As many rows of a hundred bytes."""
+        """Add this number of rows with a hundred bytes each."""
         rows = ((b"%100d" % number,) for number in range(count))
         self._database.executemany(insert("words", 1), rows)
 
     def count(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         return int(self._database.execute("SELECT count(*) FROM words").fetchone()[0])
 
 
 class SavedWords(SavedSpill):
-    """The same table in another process."""
+    """The same table, read by another process."""
 
     def count(self) -> int:
-        """How many rows were saved."""
+        """Return the number of saved rows."""
         return int(self._database.execute("SELECT count(*) FROM words").fetchone()[0])
 
 
-def test_no_file_is_seen(tmp_path: Path) -> None:
-    """A table that is larger than its cache has no name in its folder that could be left there."""
+def test_file_has_no_name(tmp_path: Path) -> None:
+    """A table larger than its cache has no file name that could be left in its folder."""
     with Words(TABLE, tmp_path, cache_kib=64) as words:
         words.add(20_000)
         assert list(tmp_path.iterdir()) == []
@@ -58,7 +58,7 @@ def test_no_file_is_seen(tmp_path: Path) -> None:
 
 
 def test_shared_file_is_removed_at_the_end(tmp_path: Path) -> None:
-    """What other processes open has a name until the context ends."""
+    """A file for other processes has a name until the context ends."""
     with Words(TABLE, tmp_path, shared=True) as words:
         words.add(10)
         words.save()
@@ -67,8 +67,8 @@ def test_shared_file_is_removed_at_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_shared_file_in_a_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its name holds for processes that are somewhere else, too."""
+def test_shared_file_has_an_absolute_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes in another working directory can open a shared file."""
     monkeypatch.chdir(tmp_path)
     Path("spill").mkdir()
     with Words(TABLE, Path("spill"), shared=True) as words:
@@ -106,8 +106,10 @@ except KeyboardInterrupt:
         ("Copies", signal.SIGHUP),
     ],
 )
-def test_process_is_ended(kind: str, number: signal.Signals, tmp_path: Path) -> None:
-    """A file without a name is gone after any end, a shared one after an end in order."""
+def test_no_file_is_left_when_the_process_ends(
+    kind: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    """A file without a name is gone after any end, a shared one after an orderly end."""
     with subprocess.Popen(
         [sys.executable, "-c", _PAUSED, kind, tmp_path], env=environment(), stdout=subprocess.PIPE
     ) as process:
@@ -120,7 +122,7 @@ def test_process_is_ended(kind: str, number: signal.Signals, tmp_path: Path) -> 
 
 @contextmanager
 def full_behind(size: int) -> Iterator[None]:
-    """A disk that is full when a file has so many bytes; the sentence about it is expected."""
+    """Simulate a disk that is full at this file size, and expect the error that says so."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -170,15 +172,15 @@ KINDS: Final[list[Callable[[Path], Spill]]] = [OutputStore, DifferenceStore, Dis
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_full_disk(kind: Callable[[Path], Spill], tmp_path: Path) -> None:
-    """A disk that is full is a sentence that names the option, whoever uses the file."""
+def test_full_disk_names_the_option(kind: Callable[[Path], Spill], tmp_path: Path) -> None:
+    """A full disk is an error that names --spill-dir, whoever uses the file."""
     with full_behind(512), kind(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_disk_that_fills_up_later(tmp_path: Path) -> None:
-    """Rows that do not fit any more are that same sentence."""
+def test_disk_may_fill_up_later(tmp_path: Path) -> None:
+    """Rows that no longer fit are the same error."""
     with full_behind(1_000_000), Words(TABLE, tmp_path, cache_kib=64) as words:
         words.add(20_000)
     assert list(tmp_path.iterdir()) == []
