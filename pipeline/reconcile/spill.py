@@ -20,8 +20,8 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA temp_store = MEMORY;
 """
-"""Nothing needs to be durable, because the file does not survive the process. There is no second file
-for sorting, either: statements read in the order of an index and sort a few rows at most."""
+"""Nothing needs to be durable, because the file does not survive the process. There is no second
+file for sorting, either: statements read in the order of an index and sort a few rows at most."""
 
 
 class Spill:

@@ -1,23 +1,13 @@
-"""`track-pipeline replay --dry-run`: what the rules would make of a window; nothing is written."""
+"""What the rules would make of a window, without writing anything."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-import click
-from rich.console import Console
-
-from pipeline.cli.progress import shown_progress
-from pipeline.cli.replay.dry_run_view import plain, print_result
-from pipeline.cli.replay.options import Asked
-from pipeline.core.escape import escaped
 from pipeline.core.record import Record
 from pipeline.core.time_window import Window
-from pipeline.errors import ExitCode
 from pipeline.files.archived_records import read_records
 from pipeline.files.lines import open_input, refuse_unusable
 from pipeline.files.outputs import FileOutput, whole_output
@@ -25,145 +15,140 @@ from pipeline.progress import Gauge, OnProgress
 from pipeline.reconcile.compare import (
     CompareRequest,
     CompareResult,
+    ComparisonReport,
     DifferenceStore,
     compare,
     make_dry_run,
 )
-from pipeline.reconcile.compare.comparison import CompareOptions
 from pipeline.reconcile.compare.corrections import newly_invalid_lines
-from pipeline.reconcile.compare.dry_run import DryRunProcessor
-from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
+from pipeline.reconcile.compare.dry_run import DryRunCounts, DryRunProcessor
 from pipeline.replay.capture import captured_ranges
-from pipeline.replay.file_scan import Survey, records_of
+from pipeline.replay.file_scan import FileScan, replayed_records
 from pipeline.replay.outputs import compared_topics
+from pipeline.replay.plan import Part
+from pipeline.replay.request import ReplayRequest
 from pipeline.replay.window_offsets import Ranges
 from pipeline.settings.model import Settings
 from pipeline.wiring import admin, range_reader
-from pipeline.worker.memory_tuning import tune_memory
 
 
 @dataclass(frozen=True)
-class DryRun:
-    """What is to be rehearsed, and what with."""
+class DryRunPlan:
+    """What is processed without being written, and what the results are compared with."""
 
     settings: Settings
-    ranges: Ranges
-    """Of the raw topic; of files only its window counts."""
-    filters: Filters = EVERY_EVENT
-    most: int | None = None
-    """Records at most."""
-    compare: str | None = None
-    """Topic of enriched events that results are held against; None: they are only counted."""
-    compare_letters: str | None = None
-    """Topic of their dead letters; None: the one that belongs to `compare`, if that is known."""
-    options: CompareOptions = field(default_factory=CompareOptions)
+    compared: CompareRequest
+    """The raw records, and the topics that results are compared with; of files only the window
+    counts. Without topics the results are only counted."""
     newly_invalid: FileOutput | None = None
-    """Where the newly invalid events are listed."""
-    spill_dir: Path | None = None
-    as_json: bool = False
+    """File that lists the newly invalid events."""
     files: tuple[str, ...] = ()
-    """Raw records of these instead of the raw topic."""
+    """Files of raw records to read instead of the raw topic."""
     received_at: int | None = None
-    """When they were received, where they do not say it, epoch milliseconds."""
-    survey: Survey | None = None
-    """Of these files, where they are those of a replay."""
+    """Kafka timestamp of lines that have none, in epoch milliseconds."""
+    scan: FileScan | None = None
+    """What was found in these files, where they are those of a replay."""
 
 
-def rehearse(asked: Asked) -> None:
-    """Do the dry run that was asked for; ends the program with its exit code."""
-    settings = asked.settings
-    if asked.files:
-        refuse_unusable(list(asked.files))
-        found = Ranges((), Window(asked.start.time, asked.end.time))
-    else:
-        cluster = admin(settings)
-        cluster.wait_until_reachable()
-        found, _ = captured_ranges(asked, cluster)
-    dropped = tuple(settings.dead_letter.redrive_drop_headers)
-    code = dry_run(
-        DryRun(
-            settings,
-            found,
-            asked.filters,
-            asked.most,
-            asked.compare,
-            asked.compare_letters,
-            CompareOptions(asked.show, asked.reveal, dropped),
-            asked.newly_invalid,
-            asked.spill_dir,
-            asked.as_json,
-            asked.files,
-            asked.received_at,
-        )
-    )
-    raise click.exceptions.Exit(code)
+@dataclass(frozen=True)
+class DryRunResult:
+    """What the rules make of the window, and how that compares with what is there."""
+
+    counts: DryRunCounts
+    report: ComparisonReport | None
+    """The comparison; None when there was nothing to compare with."""
+    contract: str
+    """`version;hash` of the rules."""
+    notes: tuple[str, ...]
+    """What is to be said about the window, a sentence each."""
+
+    @property
+    def is_same(self) -> bool:
+        """Whether no difference was found; a dry run that compares nothing finds none."""
+        return self.report is None or self.report.same
 
 
-def dry_run(asked: DryRun) -> ExitCode:
-    """Run the rules over the window and print what comes of it.
+def dry_run(request: ReplayRequest, on_progress: OnProgress | None = None) -> DryRunResult:
+    """Run the rules over the window of the request; nothing is written but `newly_invalid`.
 
-    ExitCode.OK, or ExitCode.DIFFERENCE when a comparison has found any difference. Raises
-    RefusedError when a topic is missing or may not be read, TransportError, and OSError.
+    Raises RefusedError when a topic is missing or may not be read, TransportError, and OSError.
     """
-    tune_memory()
-    report = None
-    with shown_progress(Console(stderr=True)) as on_progress:
-        if asked.compare is not None:
-            with DifferenceStore(asked.spill_dir) as differences:
-                result = compared(asked, differences, on_progress)
-            report, counts, contract = result.report, result.counts, result.contract
-        else:
-            settings, window = asked.settings, asked.ranges.window
-            counted = make_dry_run(settings, window, asked.filters, asked.most)
-            if asked.files:
-                counted.run(_records(asked))
-            else:
-                _count(asked, counted, on_progress)
-            counts, contract = counted.counts, counted.contract
-    said = [*asked.ranges.warnings, *asked.ranges.notes]
-    if asked.as_json:
-        document = plain(counts, report, contract, said)
-        click.echo(escaped(json.dumps(document, ensure_ascii=False)))
-    else:
-        print_result(counts, report, said)
-    return ExitCode.OK if report is None or report.same else ExitCode.DIFFERENCE
-
-
-def _count(asked: DryRun, rehearsal: DryRunProcessor, on_progress: OnProgress) -> None:
-    topic = asked.settings.topics.raw
-    ranges = {(topic, part.partition): (part.start, part.end) for part in asked.ranges.parts}
-    gauge = Gauge("processing the raw records", ranges, on_progress)
-    rehearsal.run(gauge.passing(range_reader(asked.settings).read(ranges)))
-    if not rehearsal.is_full():
-        gauge.finished()
-
-
-def _records(asked: DryRun) -> Iterator[Record]:
-    if asked.survey is not None:
-        yield from (record for _, record in records_of(asked.survey))
-        return
-    for name in asked.files:
-        with open_input(name) as opened:
-            yield from read_records(opened.input, asked.received_at)
-
-
-def compared(asked: DryRun, differences: DifferenceStore, on_progress: OnProgress) -> CompareResult:
-    """Hold the window against the topics; the differences are in `differences`, and saved."""
-    settings, options, listed = asked.settings, asked.options, asked.newly_invalid
-    topics = compared_topics(settings, asked.compare, asked.compare_letters)
-    request = CompareRequest(
-        topics,
-        asked.ranges.window,
-        {part.partition: (part.start, part.end) for part in asked.ranges.parts},
-        asked.filters,
-        asked.most,
-        options.show,
-        options.reveal,
-        asked.spill_dir,
+    found = _captured(request)
+    notes = (*found.warnings, *found.notes)
+    plan = DryRunPlan(
+        request.settings,
+        CompareRequest(
+            compared_topics(request),
+            found.window,
+            offsets_of(found.parts),
+            request.filters,
+            request.max_records,
+            request.show,
+            request.reveal,
+            request.spill_dir,
+        ),
+        request.newly_invalid,
+        request.files,
+        request.received_at,
     )
-    records = _records(asked) if asked.files else None
+    if plan.compared.topics:
+        with DifferenceStore(request.spill_dir) as differences:
+            result = compare_window(plan, differences, on_progress)
+        return DryRunResult(result.counts, result.report, result.contract, notes)
+    counted = _count(plan, on_progress)
+    return DryRunResult(counted.counts, None, counted.contract, notes)
+
+
+def _captured(request: ReplayRequest) -> Ranges:
+    if request.files:
+        refuse_unusable(list(request.files))
+        return Ranges((), Window(request.start.time, request.end.time))
+    cluster = admin(request.settings)
+    cluster.wait_until_reachable()
+    found, _ = captured_ranges(request, cluster)
+    return found
+
+
+def offsets_of(parts: Iterable[Part]) -> dict[int, tuple[int, int]]:
+    """Return partition → first offset and the one after the last, as a comparison takes them."""
+    return {part.partition: (part.start, part.end) for part in parts}
+
+
+def _count(plan: DryRunPlan, on_progress: OnProgress | None) -> DryRunProcessor:
+    settings, wanted = plan.settings, plan.compared
+    counted = make_dry_run(settings, wanted.window, wanted.filters, wanted.limit)
+    if plan.files:
+        counted.run(_records(plan))
+        return counted
+    offsets = wanted.offsets or {}
+    ranges = {(settings.topics.raw, number): each for number, each in offsets.items()}
+    progress = Gauge("processing the raw records", ranges, on_progress)
+    counted.run(progress.passing(range_reader(settings).read(ranges)))
+    if not counted.is_full():
+        progress.finished()
+    return counted
+
+
+def _records(plan: DryRunPlan) -> Iterator[Record]:
+    if plan.scan is not None:
+        yield from (record for _, record in replayed_records(plan.scan))
+        return
+    for name in plan.files:
+        with open_input(name) as opened:
+            yield from read_records(opened.input, plan.received_at)
+
+
+def compare_window(
+    plan: DryRunPlan, differences: DifferenceStore, on_progress: OnProgress | None
+) -> CompareResult:
+    """Compare the window with the topics, save the differences, and list newly invalid events."""
+    wanted, listed = plan.compared, plan.newly_invalid
+    records = _records(plan) if plan.files else None
     with nullcontext() if listed is None else whole_output(listed) as file:
-        result = compare(settings, request, on_progress, records=records, differences=differences)
+        result = compare(
+            plan.settings, wanted, on_progress, records=records, differences=differences
+        )
         if file is not None:
-            file.writelines(newly_invalid_lines(differences, topics, reveal=options.reveal))
+            lines = newly_invalid_lines(differences, wanted.topics, reveal=wanted.reveal)
+            file.writelines(lines)
     return result
