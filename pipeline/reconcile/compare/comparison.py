@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Final
 
 from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.origin import Origin, read_origin
@@ -25,39 +24,17 @@ from pipeline.reconcile.compare.classify import (
     EventResult,
     classify_record,
     event_results,
-    first_reason,
 )
-from pipeline.reconcile.compare.difference_store import (
-    DifferenceStore,
-    EventDifference,
-    pack,
-    raw_place,
-)
+from pipeline.reconcile.compare.difference_store import DifferenceStore, raw_place
 from pipeline.reconcile.compare.dry_run import DryRunProcessor
 from pipeline.reconcile.compare.existing import ExistingOutputs
-from pipeline.reconcile.compare.field_diff import FieldDiff, SampleOptions
+from pipeline.reconcile.compare.field_diff import CompareOptions, FieldDiff
+from pipeline.reconcile.compare.recorder import DifferenceRecorder
 from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.output_store import OutputStore, RowCursor
 from pipeline.reconcile.outputs import REDRIVEN, REPLAYED, OutputRow
 from pipeline.reconcile.ranges import AuditRanges, OutputPartitioner
 from pipeline.reconcile.revenue import RevenueReader
-
-_BATCH: Final = 500
-_PACKED: Final = frozenset(
-    {DifferenceKind.CHANGED, DifferenceKind.NEWLY_INVALID, DifferenceKind.REDRIVEN}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class CompareOptions:
-    """How to compare."""
-
-    show: int = 3
-    """Number of samples of each kind and reason."""
-    reveal: bool = False
-    """Whether samples show personal data."""
-    dropped_headers: Sequence[str] = ()
-    """Patterns of headers that a redrive leaves out, which are no difference of redriven events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +71,7 @@ class Comparison:
         self._options = options
         self._contract = dry_run.contract
         self._revenue_reader = RevenueReader(dry_run.processor)
-        self._pending: list[EventDifference] = []
+        self._recorder = DifferenceRecorder(differences, self._revenue_reader)
 
     def run(
         self,
@@ -120,15 +97,9 @@ class Comparison:
                 self._compare_topic(reader, store, existing, on_progress)
             else:
                 self._compare_records(records, store, existing)
-            self._differences.put(self._pending)
-            options = self._options
-            field_diff = FieldDiff(
-                dict(self._ranges.topics),
-                self._differences,
-                self.report,
-                SampleOptions(options.show, options.reveal),
-                options.dropped_headers,
-            )
+            self._recorder.flush()
+            topics = dict(self._ranges.topics)
+            field_diff = FieldDiff(topics, self._differences, self.report, self._options)
             field_diff.read_again(reader, self._revenue_reader, on_progress)
             self._add_revenue_after()
             field_diff.sum_up()
@@ -239,7 +210,7 @@ class Comparison:
         """
         own = store.of_source(Source(origin.topic, origin.partition, origin.offset))
         events = event_results(origin, outputs)
-        self._flush()
+        self._recorder.flush()
         for pair in self._pairs(events, own):
             if pair.kind is DifferenceKind.ORPHANED:
                 continue
@@ -263,22 +234,7 @@ class Comparison:
             return
         after = None if pair.after is None else outputs[pair.after.number]
         source = Source(origin.topic, origin.partition, origin.offset, pair.item)
-        self._add(self._difference(source, raw_place(record), pair, after))
-
-    def _difference(
-        self, source: Source, raw: tuple[int, int], pair: EventPair, after: Output | None
-    ) -> EventDifference:
-        row = pair.before
-        role, partition, offset = ("", -1, -1) if row is None else row[4:7]
-        packed = revenue = None
-        if after is not None and pair.kind is not DifferenceKind.IDENTICAL:
-            packed = pack(after) if pair.kind in _PACKED else None
-            if after.role is Role.ENRICHED:
-                revenue = self._revenue_reader.of_enriched(after.value)
-        reason = _reason(pair.kind, row, pair.after)
-        return EventDifference(
-            *source, pair.kind.value, reason, *raw, role, partition, offset, packed, revenue
-        )
+        self._recorder.record(source, raw_place(record), pair, after)
 
     def _compare_strays(self, rows: Iterable[OutputRow]) -> None:
         """Record the outputs whose raw record does not exist."""
@@ -286,34 +242,16 @@ class Comparison:
         for (topic, partition, offset), own in groupby(inside, lambda row: row[:3]):
             for pair in classify_record((), list(own), knows_dead_letters=True):
                 source = Source(topic, partition, offset, pair.item)
-                self._add(self._difference(source, (partition, offset), pair, None))
+                self._recorder.record(source, (partition, offset), pair, None)
 
     def _is_inside(self, row: OutputRow) -> bool:
         part = self._ranges.raw[row.partition]
         return part.first <= row.offset < part.end
 
-    def _add(self, difference: EventDifference) -> None:
-        self._pending.append(difference)
-        if len(self._pending) >= _BATCH:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._differences.put(self._pending)
-        self._pending.clear()
-
     def _add_revenue_after(self) -> None:
         for kind in (DifferenceKind.CHANGED, DifferenceKind.NEWLY_VALID, DifferenceKind.MISSING):
             for difference in self._differences.all_of(kind):
                 self.report.revenue.add(kind, difference.revenue, is_after=True)
-
-
-def _reason(kind: DifferenceKind, before: OutputRow | None, after: EventResult | None) -> str:
-    rejected = before if before is not None and before.role == Role.DEAD_LETTER else None
-    old = "" if rejected is None else first_reason(rejected.digest)
-    new = after.reason if after is not None else ""
-    if kind is DifferenceKind.OTHER_REASON:
-        return f"{old} → {new}"
-    return new or old
 
 
 def _duplicates(rows: Iterable[OutputRow]) -> int:

@@ -50,13 +50,15 @@ _READ_AGAIN: Final = (
 """Kinds that would remove an enriched event, or change it."""
 
 
-class SampleOptions(NamedTuple):
-    """How many samples are shown, and how."""
+class CompareOptions(NamedTuple):
+    """How differences are shown, and what counts as one."""
 
-    limit: int
+    show: int = 3
     """Number of samples of each kind and reason."""
-    reveal: bool
+    reveal: bool = False
     """Whether samples show personal data."""
+    dropped_headers: Sequence[str] = ()
+    """Patterns of headers that a redrive leaves out, which are no difference of redriven events."""
 
 
 class FieldDiff:
@@ -67,15 +69,12 @@ class FieldDiff:
         topics: dict[Role, str],
         differences: DifferenceStore,
         report: ComparisonReport,
-        samples: SampleOptions,
-        dropped_headers: Sequence[str],
+        options: CompareOptions,
     ) -> None:
-        """Prepare; `dropped_headers` are the patterns of headers that a redrive leaves out."""
         self._topics = topics
         self._differences = differences
         self._report = report
-        self._options = samples
-        self._dropped = dropped_headers
+        self._options = options
         self._samples: list[DiffSample] = []
 
     def read_again(
@@ -133,23 +132,24 @@ class FieldDiff:
                 return not found
             for name in found:
                 self._report.count_field(name)
-            if len(self._samples) < self._options.limit:
+            if len(self._samples) < self._options.show:
                 changes = _changes(before, after, found[:_CHANGES_SHOWN], self._options)
                 self._samples.append(self._sample(difference, changes))
         self._report.revenue.add(kind, revenue_reader.of_enriched(record.value), is_after=False)
         return False
 
     def _without_dropped(self, contents: Contents) -> Contents:
+        patterns = self._options.dropped_headers
         kept = [
             header
             for header in contents.headers
-            if not any(fnmatchcase(header[0].lower(), pattern.lower()) for pattern in self._dropped)
+            if not any(fnmatchcase(header[0].lower(), pattern.lower()) for pattern in patterns)
         ]
         return contents._replace(headers=kept)
 
     def sum_up(self) -> None:
         """Add counts, reasons and samples of all kinds; call it after `read_again`."""
-        report, limit = self._report, self._options.limit
+        report, limit = self._report, self._options.show
         for (kind, reason), number in self._differences.counts().items():
             report.kinds[kind] += number
             if reason and kind != DifferenceKind.IDENTICAL:
@@ -223,7 +223,7 @@ def _differing_headers(before: Headers, after: Headers) -> Iterator[str]:
 
 
 def _changes(
-    before: Contents, after: Contents, names: list[str], options: SampleOptions
+    before: Contents, after: Contents, names: list[str], options: CompareOptions
 ) -> list[FieldChange]:
     documents = [decode(each.value, _DEEPEST) for each in (before, after)]
     if not options.reveal:

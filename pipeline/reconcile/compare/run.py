@@ -15,9 +15,10 @@ from pipeline.core.record import Record, Role
 from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.progress import OnProgress
 from pipeline.reconcile.compare.capture import capture
-from pipeline.reconcile.compare.comparison import CompareOptions, Comparison
+from pipeline.reconcile.compare.comparison import Comparison
 from pipeline.reconcile.compare.difference_store import DifferenceStore
 from pipeline.reconcile.compare.dry_run import DryRunCounts, DryRunProcessor
+from pipeline.reconcile.compare.field_diff import CompareOptions
 from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.compare.request import CompareRequest, selection
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters, processor_for

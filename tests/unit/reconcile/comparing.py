@@ -8,9 +8,10 @@ from typing import Any
 
 from pipeline.core.contract import Identity
 from pipeline.core.record import Record, Role
-from pipeline.reconcile.compare.comparison import CompareOptions, Comparison, ComparisonTarget
+from pipeline.reconcile.compare.comparison import Comparison, ComparisonTarget
 from pipeline.reconcile.compare.difference_store import DifferenceStore
 from pipeline.reconcile.compare.dry_run import DryRunProcessor
+from pipeline.reconcile.compare.field_diff import CompareOptions
 from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.ranges import AuditRanges, OutputPartition, RawPartition
 from tests.forged_headers import LATER, NAMES, Forged

@@ -11,9 +11,10 @@ from pipeline.cli.replay.dry_run_view import differences_sentence
 from pipeline.core.contract import Identity
 from pipeline.core.headers import TrackHeader
 from pipeline.core.record import NO_PARTITION, Record, Role
-from pipeline.reconcile.compare.comparison import CompareOptions, Comparison, ComparisonTarget
+from pipeline.reconcile.compare.comparison import Comparison, ComparisonTarget
 from pipeline.reconcile.compare.difference_store import DifferenceStore
 from pipeline.reconcile.compare.dry_run import DryRunProcessor
+from pipeline.reconcile.compare.field_diff import CompareOptions
 from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.event_filters import Filters, processor_for
 from tests.forged_headers import LATER, NAMES, TIME, Forged, event
