@@ -135,9 +135,6 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "pipeline/kafka": frozenset(
         {"desk", "fragment", "hears", "held back", "is meant", "lifted", "undelivered"}
     ),
-    "pipeline/reconcile": frozenset({"fragment"}),
-    "pipeline/reconcile/audit": frozenset({"fragment"}),
-    "pipeline/reconcile/compare": frozenset({"fragment"}),
     "pipeline/replay": frozenset({"fragment", "hears", "is meant"}),
     "pipeline/settings": frozenset({"fragment", "is meant"}),
     "pipeline/worker": frozenset(
@@ -183,7 +180,6 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
             "purse",
         }
     ),
-    "tests/unit/reconcile": frozenset({"hears", "is meant", "letter"}),
     "tests/unit/replay": frozenset({"letter"}),
     "tests/unit/schemas": frozenset({"letter", "lifted"}),
     "tests/unit/worker": frozenset(
