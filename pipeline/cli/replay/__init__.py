@@ -27,6 +27,7 @@ _LISTED: Final = {
     "list": Listed(f"{_PACKAGE}.list", "List replays.", "list_replays"),
     "status": Listed(f"{_PACKAGE}.status", "Show how far a replay is."),
     "cancel": Listed(f"{_PACKAGE}.cancel", "Stop a replay for good."),
+    "delete": Listed(f"{_PACKAGE}.delete", "Delete what a replay has left."),
 }
 
 
