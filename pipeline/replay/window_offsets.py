@@ -54,11 +54,11 @@ def read_bound(text: str, unbounded: str, now: int) -> Bound:
         time = read_moment(text, now)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no bound, such as {FORMS}, {unbounded}, or offsets of partitions "
-            "0:100,1:200"
+            f"{text!r} is not a valid start or end. Use {FORMS}, {unbounded}, or offsets of "
+            "partitions such as 0:100,1:200"
         ) from None
     if time > now:
-        raise ValueError(f"{text} is in the future, {format_time(time)}")
+        raise ValueError(f"{text} is in the future, at {format_time(time)}")
     return Bound(text, time)
 
 

@@ -321,7 +321,7 @@ def test_filters_and_live_output(pipeline: Pipeline) -> None:
         (("--from", "2020-01-02", "--to", "2020-01-01"), "--from must be earlier than --to"),
         (("--from", "9:0"), "has no partition 9"),
         (("--from", "0:99999999"), "there is no offset 99999999"),
-        (("--from", "yesterday"), "is no bound"),
+        (("--from", "yesterday"), "is not a valid start or end"),
     ],
 )
 def test_wrong_bounds(module_pipeline: Pipeline, options: tuple[str, ...], sentence: str) -> None:
