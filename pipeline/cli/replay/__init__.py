@@ -72,10 +72,12 @@ _EXAMPLES: Final = {
         "track-pipeline replay --resume 20261123T023109Z-5e3a"
     ),
     "What would a change of settings alter?": (
-        "track-pipeline replay --config change.toml --from 1d --dry-run --compare track.enriched"
+        "track-pipeline replay --config change.toml --from 1d \\\n"
+        "    --dry-run --compare track.enriched"
     ),
     "Write only what it alters": (
-        "track-pipeline replay --config change.toml --from 1d --only changed,newly-valid --execute"
+        "track-pipeline replay --config change.toml --from 1d \\\n"
+        "    --only changed,newly-valid --execute"
     ),
     "Replay events of an archive": (
         "track-pipeline replay --from-file archive.ndjson.gz --execute"
