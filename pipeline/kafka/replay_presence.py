@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import signal
 import threading
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -44,7 +45,12 @@ class ReplayPresence:
         self._consumer = make_consumer(config, Causes())
         self._consumer.subscribe([topic], on_assign=_read_nothing)
         self._thread = threading.Thread(target=self._stay, name="presence", daemon=True)
-        self._thread.start()
+        # The thread inherits this: signals are for the main thread, or whoever listens to them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _stay(self) -> None:
         while not self._over.is_set():

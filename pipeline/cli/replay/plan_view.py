@@ -70,10 +70,8 @@ def _lines(preview: PlanPreview) -> list[str]:
     if not plan.filters.is_empty:
         said.append(f"only events with {json.dumps(plan.filters.plain(), ensure_ascii=False)}")
     for role, target in plan.outputs.items():
-        made = ", which is made with --execute and kept until it is deleted"
-        said.append(
-            f"{role.value.replace('_', ' ')}: {target.topic}{made if target.topic in new else ''}"
-        )
+        made = " (a new topic, kept until you delete it)" if target.topic in new else ""
+        said.append(f"{role.value.replace('_', ' ')}: {target.topic}{made}")
     if preview.report is not None:
         said += [differences_sentence(preview.report), _corrections(preview.corrections)]
     if plan.rate is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -47,7 +48,12 @@ def shown_replay() -> Iterator[ReplayHooks]:
             )
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    progress = Progress(*columns, console=console, transient=True)
+    # Its thread must not get the signals that stop a replay; it inherits what is blocked here.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    progress.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with progress:
         bars = _Bars(progress, console)
         yield ReplayHooks(
             on_progress=bars.step,
