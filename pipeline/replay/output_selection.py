@@ -39,7 +39,7 @@ def noted_selection(run: ReplayRun) -> Iterator[Path | None]:
     if run.plan.only:
         with Verdicts(run.spill_dir, shared=True) as verdicts:
             report = _compared(run, verdicts)
-            run.hooks.on_comparison(report)
+            run.hooks.on_comparison(report, run.plan)
             yield verdicts.path
     elif run.settings.accept_origin_headers:
         with Copies(run.spill_dir) as copies:

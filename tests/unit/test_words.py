@@ -117,7 +117,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
             "letter",
         }
     ),
-    "pipeline/cli/replay": frozenset({"fragment", "is meant"}),
+    "pipeline/cli/replay": frozenset({"fragment"}),
     "pipeline/core": frozenset({"desk", "fragment", "letter", "lifted"}),
     "pipeline/demo/generate": frozenset({"desk", "fragment"}),
     "pipeline/dlq": frozenset(
