@@ -16,8 +16,8 @@ from pipeline.kafka import Admin
 from pipeline.kafka.offsets_by_time import first_records_at
 from pipeline.ports import TopicFacts
 from pipeline.progress import OnProgress
-from pipeline.reconcile.compare.classify import Kind
-from pipeline.reconcile.compare.report import Report
+from pipeline.reconcile.compare.classify import DifferenceKind
+from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.replay.file_reader import PARTITION
 from pipeline.replay.file_scan import FileScan, scan_files
 from pipeline.replay.file_source import Archive
@@ -34,7 +34,7 @@ _SAMPLED: Final = 50
 """Offsets that are read at each end of a partition's range: one fetch, whatever the size."""
 
 
-_MAY_BE_REJECTED: Final = frozenset({Kind.MISSING.value, Kind.REDRIVEN.value})
+_MAY_BE_REJECTED: Final = frozenset({DifferenceKind.MISSING.value, DifferenceKind.REDRIVEN.value})
 """Differences of events that the rules may reject; then the difference has a reason."""
 
 
@@ -63,7 +63,7 @@ class PlanPreview:
     replication: int
     scan: FileScan | None = None
     """What was found in the files, if files are replayed."""
-    report: Report | None = None
+    report: ComparisonReport | None = None
     """What differs, if a correction run was compared for its preview."""
 
     @property

@@ -9,7 +9,7 @@ from threading import Event
 
 from pipeline.ports import Stop
 from pipeline.progress import OnProgress
-from pipeline.reconcile.compare.report import Report
+from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.replay.plan import ReplayPlan
 from pipeline.replay.status import ReplayStatus
 
@@ -28,7 +28,7 @@ class ReplayHooks:
     on_progress: OnProgress | None = None
     """Receives the progress of a scan of files, and of a comparison."""
     on_notice: OnNotice = lambda _: None
-    on_comparison: Callable[[Report, ReplayPlan], None] = lambda *_: None
+    on_comparison: Callable[[ComparisonReport, ReplayPlan], None] = lambda *_: None
     """Receives what a correction run has found, before it writes."""
     on_status: Callable[[ReplayStatus], None] | None = None
     """Receives, from another thread, how far the replay is while it writes."""

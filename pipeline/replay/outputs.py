@@ -1,4 +1,4 @@
-"""Where a replay writes: names, topics that are to be made, and what is to be said about them."""
+"""The topics that a replay writes to: their names, how they are created, and warnings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.core.record import Role
 from pipeline.core.timestamps import format_time
 from pipeline.errors import SettingsError
 from pipeline.ports import TopicFacts, TopicSpec
-from pipeline.reconcile.compare.classify import Kind
+from pipeline.reconcile.compare.classify import DifferenceKind
 from pipeline.replay.plan import OF_REPLAY
 from pipeline.replay.request import ReplayRequest
 from pipeline.topics import DAY_MS, CreateOptions, TopicNames, specs
@@ -25,7 +25,7 @@ class OutputTopics:
 
     topics: dict[Role, str]
     new: tuple[TopicSpec, ...]
-    """Those that do not exist yet."""
+    """The ones that do not exist yet."""
     warnings: tuple[str, ...]
     existing: dict[str, TopicFacts]
 
@@ -105,7 +105,7 @@ def output_topics(  # noqa: PLR0913, PLR0917  what they depend on
 
 
 def _into_live(
-    names: Mapping[Role, str], live: Mapping[Role, str], only: Collection[Kind]
+    names: Mapping[Role, str], live: Mapping[Role, str], only: Collection[DifferenceKind]
 ) -> list[str]:
     said = []
     if names[Role.ENRICHED] == live[Role.ENRICHED]:

@@ -306,7 +306,7 @@ def test_copies_when_the_beginning_is_deleted(pipeline: Pipeline) -> None:
 
 
 def test_filters_and_live_output(pipeline: Pipeline) -> None:
-    """Only what is meant is written, marked, into the live topic when that is said."""
+    """Only selected events are written, with a mark, and into the live topic on request."""
     _send(pipeline, {"one": RECENT, "two": RECENT + 1, "three": RECENT + 2})
     said = _executed(pipeline, "--execute", "--into-live", "--event", "two", "--event", "three")
     assert _names(pipeline, pipeline.names.enriched) == ["two", "three"]

@@ -20,7 +20,7 @@ from pipeline.cli.options import (
 )
 from pipeline.core.time_window import FORMS, read_moment
 from pipeline.files.outputs import FileOutput, refuse_output, refuse_redirection
-from pipeline.reconcile.compare.corrections import read_only
+from pipeline.reconcile.compare.corrections import read_kinds
 from pipeline.reconcile.event_filters import Filters, read_value_filter
 from pipeline.replay.request import DEFAULT_MAX_INVALID_RATIO, ReplayRequest
 from pipeline.replay.window_offsets import EARLIEST, LATEST, Bound, read_bound
@@ -104,7 +104,7 @@ FILES: Final = (
     received_at_option,
 )  # fmt: skip
 SOURCE: Final = (*WINDOW, *FILTERS)
-"""Which raw events: for every command that reads some of them."""
+"""Options that select raw events."""
 
 
 def filters_of(flags: dict[str, Any]) -> Filters:
@@ -151,7 +151,7 @@ EXECUTION: Final = (
         "[default: --no-breaker]",
     ),
     click.option(
-        "--only", type=Parsed("kinds", read_only), metavar="KINDS",
+        "--only", type=Parsed("kinds", read_kinds), metavar="KINDS",
         help="Write only what differs from --compare (by default the live topic): changed, "
         "newly-valid, missing, or several of them with commas. Events that a redrive wrote keep "
         "its repairs unless redriven is named, too.",

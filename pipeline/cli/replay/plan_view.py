@@ -68,7 +68,7 @@ def _lines(preview: PlanPreview) -> list[str]:
     scan = preview.scan
     said = _about_topic(plan) if scan is None else about_files(scan)
     if not plan.filters.is_empty:
-        said.append(f"only events with {json.dumps(plan.filters.plain(), ensure_ascii=False)}")
+        said.append(f"only events with {json.dumps(plan.filters.to_dict(), ensure_ascii=False)}")
     for role, target in plan.outputs.items():
         made = " (a new topic, kept until you delete it)" if target.topic in new else ""
         said.append(f"{role.value.replace('_', ' ')}: {target.topic}{made}")
@@ -103,7 +103,7 @@ def _about_topic(plan: ReplayPlan) -> list[str]:
 
 
 def document(preview: PlanPreview) -> dict[str, Any]:
-    """As JSON values."""
+    """Return the plan as JSON values."""
     plan, new = preview.plan, {spec.name for spec in preview.outputs.new}
     topics = preview.outputs.existing
     return {
@@ -123,7 +123,7 @@ def document(preview: PlanPreview) -> dict[str, Any]:
             for target in plan.outputs.values()
         ],
         "would_write": None if preview.report is None else dict(preview.corrections),
-        "comparison": None if preview.report is None else preview.report.plain(),
+        "comparison": None if preview.report is None else preview.report.to_dict(),
         "warnings": list(preview.warnings),
         "notes": list(preview.notes),
     }

@@ -18,7 +18,7 @@ from pipeline.cli.progress import shown_progress
 from pipeline.cli.replay.dry_run_view import differences_sentence
 from pipeline.core.escape import escaped
 from pipeline.progress import Progress as Step
-from pipeline.reconcile.compare.report import Report
+from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.replay.hooks import ReplayHooks
 from pipeline.replay.plan import ReplayPlan
 from pipeline.replay.status import ReplayStatus
@@ -67,7 +67,7 @@ def shown_replay() -> Iterator[ReplayHooks]:
         )
 
 
-def _comparison(report: Report, plan: ReplayPlan) -> str:
+def _comparison(report: ComparisonReport, plan: ReplayPlan) -> str:
     return f"{differences_sentence(report)} {' and '.join(plan.only)} are written"
 
 
