@@ -17,7 +17,7 @@ Positions = Mapping[tuple[str, int], int]
 """(topic, partition) → offset of the next record to read."""
 
 
-class Trip(NamedTuple):
+class CircuitBreakerTrip(NamedTuple):
     """Why the breaker holds the worker back: a change was followed by far more refusals."""
 
     contract: str
@@ -144,13 +144,13 @@ class Session(Protocol):
     def rewind(self, batch: Batch) -> None:
         """Go back to the first record of each partition of a batch that was aborted."""
 
-    def hold(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Stay in the group for that long without reading; after it the session can only close."""
 
     def lag(self) -> Lag | None:
         """How far behind it is now; None when that can't be told. Waits a moment at most."""
 
-    def held(self) -> Collection[int]:
+    def assigned(self) -> Collection[int]:
         """Numbers of the partitions that it reads now."""
 
     def close(self) -> None:
@@ -201,20 +201,20 @@ class CrashGuard(Protocol):
     Without a supervisor nobody remembers; then there are no suspects.
     """
 
-    def entering(self, spans: Sequence[Span]) -> None:
+    def started(self, spans: Sequence[Span]) -> None:
         """These records are worked on from now on."""
 
-    def left(self) -> None:
+    def finished(self) -> None:
         """Nothing is worked on."""
 
     def suspects(self) -> Sequence[Span]:
         """Records among which one has killed a process: each span is worked on in halves."""
 
-    def condemned(self) -> Sequence[Span]:
+    def quarantined(self) -> Sequence[Span]:
         """Records that kill a process, or that the operator named: dead-lettered unread."""
 
 
-class Hindrance(NamedTuple):
+class Stall(NamedTuple):
     """What keeps the worker from working just now."""
 
     cause: str
@@ -224,10 +224,10 @@ class Hindrance(NamedTuple):
     """Nothing is wrong: there is nothing to do for this worker."""
 
 
-class Watch(Protocol):
+class StallMonitor(Protocol):
     """Finds out, beside the loop and in a thread of its own, why the worker can't work."""
 
-    def look(self) -> Hindrance | None:
+    def look(self) -> Stall | None:
         """What is in the way; None when nothing is. Never raises; takes some seconds at most."""
 
 
@@ -240,7 +240,7 @@ class Meter(Protocol):
     def tick(self, session: Session) -> None:
         """A turn of the loop; a good moment for a statistics line."""
 
-    def holding(self, partitions: Collection[int]) -> None:
+    def assigned(self, partitions: Collection[int]) -> None:
         """The partitions that are held after a turn of the loop; most often those of before."""
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:
@@ -255,11 +255,11 @@ class Meter(Protocol):
     def isolated(self, record: Record, cause: str) -> None:
         """One record was found that the broker refuses or that kills processes; dead-lettered."""
 
-    def narrowing(self, records: int, cause: str) -> None:
+    def bisecting(self, records: int, cause: str) -> None:
         """One of so many records is refused by the broker; it is being searched for."""
 
     def lost(self, records: int) -> None:
         """So many records were deleted before they were read (`on_data_loss=continue`)."""
 
-    def tripped(self, trip: Trip) -> None:
+    def tripped(self, trip: CircuitBreakerTrip) -> None:
         """The breaker holds the worker back."""

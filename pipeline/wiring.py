@@ -18,10 +18,10 @@ from pipeline.dlq.reprocess import Again
 from pipeline.errors import RefusedError
 from pipeline.kafka import (
     Admin,
-    BatchLimits,
+    CollectLimits,
     Coordinators,
-    DeskWriter,
     KafkaBroker,
+    LedgerProducer,
     RangeReader,
     SessionConfig,
 )
@@ -43,7 +43,7 @@ from pipeline.topics import (
     problems,
     warnings,
 )
-from pipeline.worker.circuit_breaker import Breaker, BreakerRules
+from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
 
 APP: Final = f"track-pipeline/{__version__}"
@@ -152,31 +152,31 @@ def make_broker(
     return KafkaBroker(session_config(settings, outputs, facts, start_over))
 
 
-def make_desk_writer(
+def make_ledger_producer(
     settings: Settings,
     topic: str,
     outputs: dict[Role, str],
     facts: dict[str, TopicFacts],
     transactional_id: str,
-) -> DeskWriter:
+) -> LedgerProducer:
     """The one writer of the desk for a dead-letter topic; an older one is fenced off."""
     config = session_config(settings, outputs, facts, None)
     exactly_once = transactional_config(transactional_id, settings.transaction_timeout_ms)
     # Without a raw topic of ours, partitions are the enriched topic's, if there is one.
     instead = outputs.get(Role.ENRICHED, topic)
     raw = config.raw_topic if config.raw_topic in facts else instead
-    return DeskWriter(
+    return LedgerProducer(
         replace(config, raw_topic=raw, producer={**config.producer, **exactly_once}),
         topic + LEDGER_SUFFIX,
     )
 
 
-def desk_transactional_id(settings: Settings, topic: str) -> str:
+def ledger_transactional_id(settings: Settings, topic: str) -> str:
     """One for each dead-letter topic."""
     return f"{settings.transactional_id_prefix}.dlq.{topic}"
 
 
-def consumer_of(settings: Settings) -> dict[str, Any]:
+def group_consumer_config(settings: Settings) -> dict[str, Any]:
     """librdkafka properties of the group's consumer."""
     return consumer_config(settings.kafka, settings.consumer, settings.group, settings.instance_id)
 
@@ -189,7 +189,7 @@ def session_config(
 ) -> SessionConfig:
     """Of one session that writes to `outputs`; `facts` are those of the topics that exist."""
     limits = {name: facts[name].number("max.message.bytes", _SMALLEST) for name in outputs.values()}
-    consumer = consumer_of(settings)
+    consumer = group_consumer_config(settings)
     max_poll_s = float(consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
     deadline_s = _DEADLINE_SHARE * min(settings.transaction_timeout_ms / 1000, max_poll_s / 2)
     producer: dict[str, str | int | float | bool] = {
@@ -214,7 +214,7 @@ def session_config(
         raw_topic=settings.topics.raw,
         topics=outputs,
         exactly_once=exactly_once,
-        batch=BatchLimits(
+        batch=CollectLimits(
             settings.batch.max_records,
             settings.batch.max_bytes,
             settings.batch.linger_ms / 1000,
@@ -238,8 +238,8 @@ def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
 ) -> Worker:
     """The loop over this session; `before` is what the breaker has seen go through already."""
     rules = settings.breaker
-    breaker = Breaker(
-        BreakerRules(rules.mode, rules.window, rules.max_rise, rules.accept),
+    breaker = CircuitBreaker(
+        CircuitBreakerRules(rules.mode, rules.window, rules.max_rise, rules.accept),
         processor.contract,
         origin=settings.accept_origin_headers,
     )

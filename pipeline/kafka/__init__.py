@@ -2,34 +2,34 @@
 
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.coordinators import Coordinators
-from pipeline.kafka.ledger_producer import DeskWriter
-from pipeline.kafka.member_removal import Leaving
+from pipeline.kafka.ledger_producer import LedgerProducer
+from pipeline.kafka.member_removal import MemberRemoval
 from pipeline.kafka.publisher import Publisher
 from pipeline.kafka.range_reader import RangeReader
 from pipeline.kafka.reader import read_committed
 from pipeline.kafka.replay_config import Owner, SlotConfig
-from pipeline.kafka.replay_fencing import ReplayClaim, last_notes
-from pipeline.kafka.replay_progress import At, ReplayOffsets
+from pipeline.kafka.replay_fencing import ReplayFence, last_checkpoints
+from pipeline.kafka.replay_progress import PartitionProgress, ReplayOffsets
 from pipeline.kafka.replay_session import ReplayBroker
 from pipeline.kafka.session import KafkaBroker
-from pipeline.kafka.session_config import BatchLimits, SessionConfig
+from pipeline.kafka.session_config import CollectLimits, SessionConfig
 
 __all__ = [
     "Admin",
-    "At",
-    "BatchLimits",
+    "CollectLimits",
     "Coordinators",
-    "DeskWriter",
     "KafkaBroker",
-    "Leaving",
+    "LedgerProducer",
+    "MemberRemoval",
     "Owner",
+    "PartitionProgress",
     "Publisher",
     "RangeReader",
     "ReplayBroker",
-    "ReplayClaim",
+    "ReplayFence",
     "ReplayOffsets",
     "SessionConfig",
     "SlotConfig",
-    "last_notes",
+    "last_checkpoints",
     "read_committed",
 ]

@@ -15,19 +15,19 @@ from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
 from pipeline.kafka.committed_offsets import CommittedOffsets
 from pipeline.kafka.diagnosis import Address, diagnosis
-from pipeline.kafka.errors import PASSING, Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import PASSING, LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.topic_metadata import broker_config, facts_of
-from pipeline.kafka.wait_notices import Say, say_nothing, told
+from pipeline.kafka.wait_notices import Say, ignore_wait, told
 from pipeline.ports import Stop, TopicFacts, TopicSpec
 
 _ASK_EVERY_S: Final = 1.0
 _ASK_AGAIN_S: Final = 0.1
 _LAST_WORD_S: Final = 3.0
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
-class Progress(NamedTuple):
+class GroupProgress(NamedTuple):
     """Offsets that a group has committed, of all that a topic has."""
 
     committed: int
@@ -38,17 +38,17 @@ class Admin:
     """Asks and changes a cluster; every method raises TransportError with a sentence."""
 
     def __init__(
-        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: Say = say_nothing
+        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: Say = ignore_wait
     ) -> None:
         """`on_wait` hears in a sentence, from another thread, what a longer wait is for."""
         self._timeout_s = timeout_s
         self._kafka = kafka
         self._servers = str(kafka.get("bootstrap.servers", ""))
         self._on_wait = on_wait
-        self._causes = Causes()
+        self._last_error = LastClientError()
         self._brokers: dict[int, Address] = {}
         self._offsets_of: dict[str, CommittedOffsets] = {}
-        self._client = make_admin(plain_config(kafka), self._causes)
+        self._client = make_admin(plain_config(kafka), self._last_error)
 
     def wait_until_reachable(self, stop: Stop | None = None) -> int:
         """Wait for the cluster to answer; the number of brokers, 0 after a stop was asked for."""
@@ -82,10 +82,10 @@ class Admin:
     def cause(self) -> str:
         """`: <what keeps us from the brokers, and what to do>`, or nothing."""
         self._client.poll(0)  # the error callback runs only inside poll
-        return diagnosis(self._kafka, self._causes, list(self._brokers.values()))
+        return diagnosis(self._kafka, self._last_error, list(self._brokers.values()))
 
     def _unreachable(self) -> TransportError:
-        if self._causes.last is None:
+        if self._last_error.error is None:
             self._client.poll(_LAST_WORD_S)  # a login that was slow may fail just now
         why = self.cause() or (
             ": is the address right (kafka.bootstrap.servers, TRACK_KAFKA_BOOTSTRAP_SERVERS), and "
@@ -95,7 +95,7 @@ class Admin:
             f"no Kafka broker answers at {self._servers} within {self._timeout_s:.0f} s{why}"
         )
 
-    def _patiently(self, call: Callable[[], _Answer], what: str) -> _Answer:
+    def _patiently(self, call: Callable[[], _Result], what: str) -> _Result:
         """Make the call again while the cluster is only not ready yet."""
         deadline = time.monotonic() + self._timeout_s
         with self.told(f"still {what}"):
@@ -125,16 +125,16 @@ class Admin:
             )
         return {}
 
-    def progress(self, group: str, topic: str) -> Progress:
+    def progress(self, group: str, topic: str) -> GroupProgress:
         """How far a group has committed a topic."""
         what = f"asking for the offsets of group {group}"
         return self._patiently(lambda: self._progress(group, topic), what)
 
-    def _progress(self, group: str, topic: str) -> Progress:
+    def _progress(self, group: str, topic: str) -> GroupProgress:
         begins, ends = self._begins(topic), self._ends(topic)
         committed = self._committed(group, topic)
         done = sum(max(0, offset - begins[number]) for number, (offset, _) in committed.items())
-        return Progress(done, sum(ends.values()) - sum(begins.values()))
+        return GroupProgress(done, sum(ends.values()) - sum(begins.values()))
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Partition → committed offset, of the partitions of which the group has one."""
@@ -150,8 +150,8 @@ class Admin:
 
     def _committed(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
         if group not in self._offsets_of:
-            self._offsets_of[group] = CommittedOffsets(self._kafka, group, self._causes)
-        return self._offsets_of[group].of(self._places(topic), self._timeout_s)
+            self._offsets_of[group] = CommittedOffsets(self._kafka, group, self._last_error)
+        return self._offsets_of[group].read(self._places(topic), self._timeout_s)
 
     def extents(self, topic: str, *, stable: bool = False) -> dict[int, tuple[int, int]]:
         """Partition → the first offset that is left, and the one after the last.
@@ -196,7 +196,7 @@ class Admin:
         return {place.partition: future.result().offset for place, future in answers.items()}
 
     def _places(self, topic: str) -> list[TopicPartition]:
-        numbers = partitions_of(self._client, topic, self._timeout_s, self._causes)
+        numbers = partitions_of(self._client, topic, self._timeout_s, self._last_error)
         return [TopicPartition(topic, number) for number in numbers]
 
     def create(self, topics: Iterable[TopicSpec]) -> list[str]:

@@ -13,14 +13,15 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from pipeline.errors import OutcomeUnknownError
+from pipeline.kafka import error_codes
 from pipeline.kafka.errors import in_transaction, kafka_error
-from pipeline.kafka.producer import STEP_S, Writer
+from pipeline.kafka.producer import STEP_S, SessionProducer
 
 _COMMIT_S: Final = 60.0
 """The client's own limit of a commit, socket.timeout.ms, is not longer."""
 
 
-class AcknowledgedWriter(Writer):
+class AtLeastOnceProducer(SessionProducer):
     """An idempotent producer, so that its own retries double and disorder nothing."""
 
     def new_producer(self) -> Producer:
@@ -32,11 +33,11 @@ class AcknowledgedWriter(Writer):
         del generation  # the consumer puts its own into the request
         deadline = time.monotonic() + self.config.deadline_s
         self._flush(deadline)
-        if self.undelivered.error is not None:
-            raise self.failed(KafkaException(self.undelivered.error), "writing")
+        if self.delivery_errors.error is not None:
+            raise self.failed(KafkaException(self.delivery_errors.error), "writing")
         what = f"committing the offsets of topic {self.config.raw_topic}"
         call = partial(consumer.commit, offsets=offsets, asynchronous=False)
-        with self.causes.trying() as again:
+        with self.last_error.announcing_retries() as again:
             while True:
                 try:
                     self.bounded(call, _COMMIT_S, what)
@@ -55,14 +56,14 @@ class AcknowledgedWriter(Writer):
         self._flush(time.monotonic() + self.config.deadline_s)
 
     def _flush(self, deadline: float) -> None:
-        with self.causes.trying() as again:
+        with self.last_error.announcing_retries() as again:
             while self.producer.flush(min(STEP_S, max(0.0, deadline - time.monotonic()))):
                 if time.monotonic() >= deadline:
                     raise OutcomeUnknownError(
                         "the brokers did not acknowledge all outputs in time"
-                        f"{self.causes.sentence()}"
+                        f"{self.last_error.sentence()}"
                     )
-                again("writing", KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  the client's name
+                again("writing", KafkaError(error_codes.TIMED_OUT))
 
     def can_abort(self, error: KafkaError) -> bool:
         """Whatever was not delivered is sent again, unless the producer itself is broken."""

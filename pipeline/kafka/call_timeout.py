@@ -19,7 +19,7 @@ _SLICE_S: Final = 1.0
 """A process that was stopped meanwhile has waited for no more than this."""
 
 
-class BoundedCalls:
+class TimedCalls:
     """One daemon thread that makes calls for a session, one at a time."""
 
     def __init__(self) -> None:

@@ -70,7 +70,7 @@ _CONSUMER_GUARANTEE: Final[dict[str, Any]] = {
     "isolation.level": "read_committed",
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    # Never start anywhere by itself: what a missing offset means is decided in positions.py.
+    # Never start anywhere by itself: what a missing offset means is decided in start_offsets.py.
     "auto.offset.reset": "error",
     # Positions behind transaction markers and aborted records are told as the end of a partition.
     "enable.partition.eof": True,

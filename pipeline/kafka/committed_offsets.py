@@ -13,13 +13,12 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from pipeline.kafka import error_codes
 from pipeline.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
-from pipeline.kafka.errors import Causes, kafka_error
+from pipeline.kafka.errors import LastClientError, kafka_error
 
 _STEP_S: Final = 1.0
-_PASSING: Final = frozenset(
-    {KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT}  # noqa: SLF001  the client's own
-)
+_PASSING: Final = frozenset({error_codes.TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT})
 _TOLD: Final = 10
 """Errors that are looked at; one is enough."""
 
@@ -28,7 +27,12 @@ class CommittedOffsets:
     """Of one group."""
 
     def __init__(
-        self, kafka: LibrdkafkaConfig, group: str, causes: Causes, *, stable: bool = False
+        self,
+        kafka: LibrdkafkaConfig,
+        group: str,
+        last_error: LastClientError,
+        *,
+        stable: bool = False,
     ) -> None:
         """`stable` waits for the end of transactions that have sent offsets of the group.
 
@@ -40,9 +44,11 @@ class CommittedOffsets:
             "enable.auto.commit": False,
             "isolation.level": "read_committed" if stable else "read_uncommitted",
         }
-        self._consumer = make_consumer(config, causes)
+        self._consumer = make_consumer(config, last_error)
 
-    def of(self, places: Sequence[TopicPartition], timeout_s: float) -> dict[int, tuple[int, str]]:
+    def read(
+        self, places: Sequence[TopicPartition], timeout_s: float
+    ) -> dict[int, tuple[int, str]]:
         """Partition → committed offset and its metadata, of those that have one; KafkaException."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -19,7 +19,7 @@ from pipeline.errors import RefusedError, TransportError
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.clients import is_classic, make_consumer, make_producer
 from pipeline.kafka.committed_offsets import CommittedOffsets
-from pipeline.kafka.errors import PASSING, Causes, kafka_error, refusal
+from pipeline.kafka.errors import PASSING, LastClientError, kafka_error, refusal
 from pipeline.kafka.session_config import SessionConfig
 from pipeline.ports import Stop
 
@@ -35,7 +35,7 @@ _SESSION_MS: Final = 45_000
 _PROBE: Final = ".check"
 
 
-class _Kind(NamedTuple):
+class _Coordinator(NamedTuple):
     name: str
     topic: str
     factor: str
@@ -44,13 +44,13 @@ class _Kind(NamedTuple):
     """The broker's setting for the replicas that must be in sync, when the topic is created."""
 
 
-_GROUP: Final = _Kind(
+_GROUP: Final = _Coordinator(
     "group coordinator",
     "__consumer_offsets",
     "offsets.topic.replication.factor",
     "min.insync.replicas",
 )
-_TRANSACTION: Final = _Kind(
+_TRANSACTION: Final = _Coordinator(
     "transaction coordinator",
     "__transaction_state",
     "transaction.state.log.replication.factor",
@@ -75,12 +75,12 @@ class Coordinators:
         Also raises ClientSettingsError when a client of the session can't be made.
         """
         self._refuse_beyond_limits()
-        causes = Causes()
-        make_consumer(dict(self._config.consumer), causes).close()
-        offsets = CommittedOffsets(self._config.shared, self._config.group, causes)
+        last_error = LastClientError()
+        make_consumer(dict(self._config.consumer), last_error).close()
+        offsets = CommittedOffsets(self._config.shared, self._config.group, last_error)
         self._wait_for(_GROUP, lambda: self._group_answers(offsets), stop)
         if self._config.exactly_once:
-            producer = make_producer(self._probing(), causes, log=_SILENT)
+            producer = make_producer(self._probing(), last_error, log=_SILENT)
             self._wait_for(_TRANSACTION, lambda: self._transactions_answer(producer), stop)
 
     def _refuse_beyond_limits(self) -> None:
@@ -103,33 +103,35 @@ class Coordinators:
                 f"{high} (group.min.session.timeout.ms, group.max.session.timeout.ms): correct it"
             )
 
-    def _wait_for(self, kind: _Kind, answers: Callable[[], bool], stop: Stop | None) -> None:
+    def _wait_for(
+        self, coordinator: _Coordinator, answers: Callable[[], bool], stop: Stop | None
+    ) -> None:
         """Ask again until it answers and can keep its state."""
         timeout_s = self._config.startup_timeout_s
         deadline = time.monotonic() + timeout_s
 
         def why() -> str:
             with suppress(TransportError):
-                return self._fault(kind) or self._cluster.cause()
+                return self._fault(coordinator) or self._cluster.cause()
             return self._cluster.cause()
 
         answered = False
-        with self._cluster.told(f"the {kind.name} is not available yet", why):
-            while not (answered and self._enough_in_sync(kind)):
+        with self._cluster.told(f"the {coordinator.name} is not available yet", why):
+            while not (answered and self._enough_in_sync(coordinator)):
                 if not answered and (answered := answers()):
                     continue
                 if stop is not None and stop.is_set():
                     return
                 if time.monotonic() > deadline:
                     raise TransportError(
-                        f"the {kind.name} is not available within {timeout_s:.0f} s{why()}"
+                        f"the {coordinator.name} is not available within {timeout_s:.0f} s{why()}"
                     )
                 time.sleep(_AGAIN_S)
 
     def _group_answers(self, offsets: CommittedOffsets) -> bool:
         group = self._config.group
         try:
-            offsets.of([TopicPartition(self._config.raw_topic, 0)], _STEP_S)
+            offsets.read([TopicPartition(self._config.raw_topic, 0)], _STEP_S)
         except KafkaException as failure:
             # Reading is what the worker needs, and more than this question does.
             known = refusal(kafka_error(failure), "reading the offsets of the group", group=group)
@@ -175,25 +177,25 @@ class Coordinators:
             return error.code() >= 0 and error.code() not in PASSING
         return True
 
-    def _enough_in_sync(self, kind: _Kind) -> bool:
+    def _enough_in_sync(self, coordinator: _Coordinator) -> bool:
         topic = None
         with suppress(TransportError):  # not every service lets clients look at this topic
-            topic = self._cluster.topics([kind.topic]).get(kind.topic)
+            topic = self._cluster.topics([coordinator.topic]).get(coordinator.topic)
         if topic is None or topic.in_sync is None or not topic.config:
             return True  # a coordinator has answered, and more may not be seen
         return topic.in_sync >= topic.number("min.insync.replicas", 1)
 
-    def _fault(self, kind: _Kind) -> str:
+    def _fault(self, coordinator: _Coordinator) -> str:
         """`: <why Kafka can't keep the coordinator's state>`, or nothing."""
-        topic = self._cluster.topics([kind.topic]).get(kind.topic)
+        topic = self._cluster.topics([coordinator.topic]).get(coordinator.topic)
         number = f"{self._brokers} broker{'' if self._brokers == 1 else 's'}"
         if topic is None:
-            factor = self._cluster.broker_config().get(kind.factor)
+            factor = self._cluster.broker_config().get(coordinator.factor)
             exceeds = f"is {factor}, but" if factor else "may be too high:"
             if factor is not None and int(factor) <= self._brokers:
                 return ""
             return (
-                f": Kafka can't create its topic {kind.topic}: {kind.factor} {exceeds} the "
+                f": Kafka can't create its topic {coordinator.topic}: {coordinator.factor} {exceeds} the "
                 f"cluster has {number}. Lower it in the settings of the brokers, or add brokers"
             )
         if not topic.partitions or topic.in_sync is None:
@@ -201,8 +203,8 @@ class Coordinators:
         needs = topic.number("min.insync.replicas", 1)
         if topic.in_sync < needs:
             return (
-                f": too few replicas of its topic {kind.topic} are in sync: {topic.in_sync}, and "
-                f"min.insync.replicas is {needs} (taken from the broker's {kind.in_sync} when the "
+                f": too few replicas of its topic {coordinator.topic} are in sync: {topic.in_sync}, and "
+                f"min.insync.replicas is {needs} (taken from the broker's {coordinator.in_sync} when the "
                 "topic was created). Bring the other brokers back, or lower it with kafka-configs"
             )
         return ""

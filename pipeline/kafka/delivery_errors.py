@@ -7,17 +7,19 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError
 
+from pipeline.kafka import error_codes
+
 _OF_ANOTHER: Final = frozenset(
     {
-        KafkaError._PURGE_QUEUE,  # noqa: SLF001  the client's own names
-        KafkaError._PURGE_INFLIGHT,  # noqa: SLF001
-        KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001
+        error_codes.PURGED_FROM_QUEUE,
+        error_codes.PURGED_IN_FLIGHT,
+        error_codes.ANOTHER_RECORD_INVALID,
     }
 )
 """What becomes of an output because of another one: it is never the cause."""
 
 
-class Undelivered:
+class DeliveryErrors:
     """The first output that was not delivered: it is the cause, later ones follow from it."""
 
     def __init__(self) -> None:

@@ -20,10 +20,10 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from pipeline.core.coordinates import ranges_of
 from pipeline.kafka.clients import make_admin, plain_config
 from pipeline.kafka.diagnosis import diagnosis
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import GIVEN_UP_S, group_state, is_at_rest, without_partitions
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.ports import Hindrance
+from pipeline.ports import Stall
 
 _EVERY_S: Final = 10.0
 _AGAIN_S: Final = 2.0
@@ -40,13 +40,13 @@ _LONG_OPEN_S: Final = 60.0
 """A transaction; some producers have one open at all times, and commit it once a minute."""
 
 
-class GroupWatch:
-    """See `ports.Watch`. The session tells it what it does; that costs it next to nothing."""
+class DependencyMonitor:
+    """See `ports.StallMonitor`. The session tells it what it does; that costs it next to nothing."""
 
     def __init__(self, config: SessionConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
         self._clock = clock
-        self._clients: tuple[Causes, ...] = ()
+        self._clients: tuple[LastClientError, ...] = ()
         self._without: float | None = None
         self._held: frozenset[int] = frozenset()
         self._at_rest: float | None = None
@@ -54,17 +54,17 @@ class GroupWatch:
         self._read = 0
         self._seen = (0, False)
         self._due = clock() + _JOINED_S
-        self._found: Hindrance | None = None
+        self._found: Stall | None = None
         self._behind: dict[int, tuple[int, float]] = {}
         """Partition with an open transaction → its first offset, and since when it is that one."""
-        self._causes = Causes()
+        self._last_error = LastClientError()
         self._client: AdminClient | None = None
         self._asked: Future[Any] | None = None
         """A question for the group that is not answered yet."""
 
     # The session's side.
 
-    def opened(self, *clients: Causes) -> None:
+    def opened(self, *clients: LastClientError) -> None:
         """A session is being opened; what its clients tell is heard from now on."""
         self._clients = clients
         self._without, self._held = None, frozenset()
@@ -94,15 +94,15 @@ class GroupWatch:
 
     # The watching thread's side.
 
-    def look(self) -> Hindrance | None:
-        """See `ports.Watch`."""
+    def look(self) -> Stall | None:
+        """See `ports.StallMonitor`."""
         news = self._news()
         if self._clock() < self._due and not news:
             return self._found
         try:
             self._found = self._look(_SOON_S if news else _ANSWER_S)
         except Exception as error:  # noqa: BLE001  even a bug must not end the watch in silence
-            self._found = Hindrance(f"asking Kafka what is wrong failed: {_said(error)}")
+            self._found = Stall(f"asking Kafka what is wrong failed: {_said(error)}")
         self._due = self._clock() + (_AGAIN_S if self._is_wrong() else _EVERY_S)
         return self._found
 
@@ -118,19 +118,19 @@ class GroupWatch:
         return self._found is not None and not self._found.harmless
 
     def _heard(self) -> int:
-        return sum(client.heard for client in self._clients)
+        return sum(client.count for client in self._clients)
 
     def _waits_for(self) -> str:
-        return next((each.waits_for for each in self._clients if each.waits_for), "")
+        return next((each.retrying_because for each in self._clients if each.retrying_because), "")
 
     def _is_without(self) -> bool:
         since = self._without
         return since is not None and self._clock() - since >= _JOINED_S
 
-    def _look(self, timeout_s: float) -> Hindrance | None:
+    def _look(self, timeout_s: float) -> Stall | None:
         read = self._read
         if self._client is None:
-            self._client = make_admin(plain_config(self._config.shared), self._causes)
+            self._client = make_admin(plain_config(self._config.shared), self._last_error)
         topic = self._config.raw_topic
         try:
             found = self._client.list_topics(topic, timeout=timeout_s).topics[topic]
@@ -150,16 +150,16 @@ class GroupWatch:
                 raise
             return None  # records still come: as above
 
-    def _tried_again(self) -> Hindrance | None:
-        waits_for = self._waits_for()
-        return Hindrance(waits_for) if waits_for else None
+    def _tried_again(self) -> Stall | None:
+        retrying_because = self._waits_for()
+        return Stall(retrying_because) if retrying_because else None
 
-    def _unreachable(self, error: KafkaException) -> Hindrance:
-        why = diagnosis(self._config.shared, self._causes)
+    def _unreachable(self, error: KafkaException) -> Stall:
+        why = diagnosis(self._config.shared, self._last_error)
         servers = self._config.shared.get("bootstrap.servers", "")
-        return Hindrance(f"no Kafka broker answers at {servers}{why or f': {_said(error)}'}")
+        return Stall(f"no Kafka broker answers at {servers}{why or f': {_said(error)}'}")
 
-    def _without_partitions(self, client: AdminClient, count: int) -> Hindrance:
+    def _without_partitions(self, client: AdminClient, count: int) -> Stall:
         group = self._config.group
         if self._asked is None:
             asked = client.describe_consumer_groups([group], request_timeout=GIVEN_UP_S)
@@ -167,7 +167,7 @@ class GroupWatch:
         try:
             described: Any = self._asked.result(_ANSWER_S)
         except TimeoutError:
-            return Hindrance(
+            return Stall(
                 f"this worker has no partitions of group {group} yet; the coordinator of the group "
                 "does not answer"
             )
@@ -175,7 +175,7 @@ class GroupWatch:
             self._asked = None
             text = str(refusal(kafka_error(error), "asking for the group", group=group) or "")
             text = text or f"the coordinator of the group does not answer: {_said(error)}"
-            return Hindrance(f"this worker has no partitions of group {group} yet; {text}")
+            return Stall(f"this worker has no partitions of group {group} yet; {text}")
         self._asked = None
         state = group_state(described, self._config.raw_topic)
         if not is_at_rest(state):
@@ -184,7 +184,7 @@ class GroupWatch:
             self._at_rest = self._clock()
         return without_partitions(group, self._config.raw_topic, count, state)
 
-    def _held_back(self, client: AdminClient) -> Hindrance | None:
+    def _held_back(self, client: AdminClient) -> Stall | None:
         """Records behind a transaction that stays open can't be read by anybody."""
         places = [TopicPartition(self._config.raw_topic, number) for number in self._held]
         stable = self._ends(client, places, IsolationLevel.READ_COMMITTED)
@@ -202,7 +202,7 @@ class GroupWatch:
         ]
         if not stuck:
             return None
-        return Hindrance(
+        return Stall(
             "a producer of the raw topic keeps a transaction open, and what is behind its first "
             f"record can't be read: {', '.join(stuck)}. It ends when that producer ends it, or at "
             "its transaction.timeout.ms; Kafka's kafka-transactions finds those that hang"
@@ -221,15 +221,15 @@ class GroupWatch:
         return {place.partition: future.result().offset for place, future in answers.items()}
 
 
-def _topic_fault(topic: str, found: Any) -> Hindrance | None:  # noqa: ANN401  the client's
+def _topic_fault(topic: str, found: Any) -> Stall | None:  # noqa: ANN401  the client's
     """What the metadata of the raw topic says."""
     if found.error is not None:
         sentence = refusal(found.error, f"asking for topic {topic}")
-        return Hindrance(str(sentence or f"topic {topic}: {reason(found.error)}"))
+        return Stall(str(sentence or f"topic {topic}: {reason(found.error)}"))
     leaderless = [number for number, each in found.partitions.items() if each.leader < 0]
     if not leaderless:
         return None
-    return Hindrance(
+    return Stall(
         f"partitions {ranges_of(leaderless)} of topic {topic} have no leader: the brokers that "
         "have copies of them are down"
     )

@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import KafkaError
 
 from pipeline.errors import OutcomeUnknownError
+from pipeline.kafka import error_codes
 from pipeline.kafka import tls_diagnosis as tls
-from pipeline.kafka.call_timeout import BoundedCalls
-from pipeline.kafka.errors import Causes, reason
+from pipeline.kafka.call_timeout import TimedCalls
+from pipeline.kafka.errors import LastClientError, reason
 
 Address = tuple[str, int]
 """Host and port."""
@@ -39,14 +40,16 @@ _ADVERTISED: Final = re.compile(r"(?P<host>[\w.-]+|\[[\w:.%]+\]):(?P<port>\d{1,5
 `/bootstrap` in the place of the number."""
 
 
-class _Answer(NamedTuple):
+class _HandshakeAnswer(NamedTuple):
     """What a broker says of a login by some mechanism."""
 
     code: int
     mechanisms: list[str]
 
 
-def diagnosis(kafka: Mapping[str, Any], causes: Causes, advertised: Sequence[Address] = ()) -> str:
+def diagnosis(
+    kafka: Mapping[str, Any], last_error: LastClientError, advertised: Sequence[Address] = ()
+) -> str:
     """`: <what is wrong, what to do>`, or nothing when neither we nor the client know.
 
     `advertised` are the addresses by which the brokers call themselves, where that is known.
@@ -54,14 +57,14 @@ def diagnosis(kafka: Mapping[str, Any], causes: Causes, advertised: Sequence[Add
     found = _looked_at(_addresses(kafka), lambda address: _fault(address, kafka))
     well = [address for address, fault in found if fault is None]
     if not well:
-        return f": {found[0][1]}" if found else causes.sentence()
-    elsewhere = _elsewhere(well[0], advertised or _named_in(causes))
+        return f": {found[0][1]}" if found else last_error.sentence()
+    elsewhere = _elsewhere(well[0], advertised or _named_in(last_error))
     if elsewhere is not None:
         return f": {elsewhere}"
     # One of them is well as far as can be seen from outside: it is the login.
-    last = causes.last
-    if last is None or last.code() != KafkaError._AUTHENTICATION:  # noqa: SLF001  the client's name
-        return causes.sentence()
+    last = last_error.error
+    if last is None or last.code() != error_codes.AUTHENTICATION_FAILED:
+        return last_error.sentence()
     return f": {_login_fault(last, kafka)}"
 
 
@@ -86,7 +89,7 @@ def _looked_at(
     def look(address: Address) -> None:
         found.append((address, fault(address)))
 
-    calls = BoundedCalls()
+    calls = TimedCalls()
     # An address that can't be one is a ValueError or an OverflowError.
     with contextlib.suppress(OutcomeUnknownError, OSError, ValueError, OverflowError):
         for address in addresses[:_LOOKED_AT]:
@@ -95,9 +98,9 @@ def _looked_at(
     return found
 
 
-def _named_in(causes: Causes) -> list[Address]:
+def _named_in(last_error: LastClientError) -> list[Address]:
     """The broker that the client failed to reach, when it knows it by the broker's own word."""
-    named = None if causes.last is None else _ADVERTISED.search(causes.last.str())
+    named = None if last_error.error is None else _ADVERTISED.search(last_error.error.str())
     return [] if named is None else [(named["host"].strip("[]"), int(named["port"]))]
 
 
@@ -193,7 +196,7 @@ def _fault_of_login(connection: socket.socket, kafka: Mapping[str, Any]) -> str 
     )
 
 
-def _ask_for_login(connection: socket.socket, mechanism: str) -> _Answer | None:
+def _ask_for_login(connection: socket.socket, mechanism: str) -> _HandshakeAnswer | None:
     """Begin a login; None when there is no answer that Kafka would give."""
     name = mechanism.encode()
     request = struct.pack(">hhihh", _SASL_HANDSHAKE, 1, 0, -1, len(name)) + name
@@ -209,14 +212,14 @@ def _ask_for_login(connection: socket.socket, mechanism: str) -> _Answer | None:
         return None
 
 
-def _read_answer(answer: bytes) -> _Answer:
+def _read_answer(answer: bytes) -> _HandshakeAnswer:
     _, code, count = struct.unpack_from(">ihi", answer)
     position, mechanisms = 10, []
     for _ in range(count):
         (length,) = struct.unpack_from(">h", answer, position)
         position += 2 + length
         mechanisms.append(answer[position - length : position].decode())
-    return _Answer(code, mechanisms)
+    return _HandshakeAnswer(code, mechanisms)
 
 
 def _login_fault(error: KafkaError, kafka: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ class EndOffsets:
         self._late: list[Future[Any]] = []
         """Answers that did not come in time: while they are missing, nobody waits again."""
 
-    def of(self, numbers: Iterable[int]) -> Mapping[int, int] | None:
+    def read(self, numbers: Iterable[int]) -> Mapping[int, int] | None:
         """Partition → its end now; None when not all of them are told in time."""
         self._late = [answer for answer in self._late if not answer.done()]
         if self._late:

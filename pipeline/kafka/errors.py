@@ -1,7 +1,7 @@
 """librdkafka's errors → ours: one sentence each that says what is wrong and what to do.
 
 The client tells the cause of a failed connection only in its error callback; the call that
-failed says no more than "timed out". `Causes` remembers it, so that the sentence can name it.
+failed says no more than "timed out". `LastClientError` remembers it, so that the sentence can name it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from pipeline.errors import (
     RefusedError,
     TransportError,
 )
+from pipeline.kafka import error_codes
 from pipeline.kafka.group_errors import GROUP_REFUSALS
 
 _EPOCH_FENCED: Final = frozenset(
     {
-        KafkaError._FENCED,  # noqa: SLF001  the client's own name for a local code
+        error_codes.FENCED,
         KafkaError.PRODUCER_FENCED,
         KafkaError.INVALID_PRODUCER_EPOCH,
     }
@@ -48,7 +49,7 @@ _OPERATIONS: Final = {"writing": "WRITE", "creating": "CREATE", "asking": "DESCR
 """The first word of what was done → Kafka's name of the right; all else reads."""
 _REFUSALS: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: _NO_TOPIC,
-    KafkaError._UNKNOWN_TOPIC: _NO_TOPIC,  # noqa: SLF001  as above
+    error_codes.UNKNOWN_TOPIC: _NO_TOPIC,
     KafkaError.MSG_SIZE_TOO_LARGE: (
         "a record is larger than the topic takes: raise its max.message.bytes "
         "or lower limits.max_output_bytes"
@@ -112,20 +113,20 @@ PASSING: Final = frozenset(
 _PASSES_S: Final = 2.0
 
 
-class Causes:
+class LastClientError:
     """The last thing the clients' error callbacks said. Callbacks never raise."""
 
     def __init__(self) -> None:
-        self.last: KafkaError | None = None
+        self.error: KafkaError | None = None
         self.fatal: KafkaError | None = None
         """The client is broken for good; a consumer tells it nowhere else while nothing comes."""
-        self.heard = 0
+        self.count = 0
         """How many errors the client has told of so far."""
-        self.waits_for = ""
+        self.retrying_because = ""
         """What is tried again just now, and why; empty when nothing is. Another thread reads it."""
 
     @contextmanager
-    def trying(self) -> Iterator[Callable[[str, KafkaError], None]]:
+    def announcing_retries(self) -> Iterator[Callable[[str, KafkaError], None]]:
         """Within the block what is given is said to be tried again; what failed, and how.
 
         Not at once: most of it succeeds with the next try.
@@ -134,30 +135,30 @@ class Causes:
 
         def again(what: str, error: KafkaError) -> None:
             if time.monotonic() >= told_from:
-                self.waits_for = f"{what} is tried again: {reason(error)}"
+                self.retrying_because = f"{what} is tried again: {reason(error)}"
 
         try:
             yield again
         finally:
-            self.waits_for = ""
+            self.retrying_because = ""
 
     def __call__(self, error: KafkaError) -> None:
         """The `error_cb` of a client; a connection's cause outranks "all brokers down"."""
-        self.heard += 1
+        self.count += 1
         if is_fatal(error):
             self.fatal = error
-        all_down = error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
-        if self.last is None or not all_down:
-            self.last = error
+        all_down = error.code() == error_codes.ALL_BROKERS_DOWN
+        if self.error is None or not all_down:
+            self.error = error
 
     def sentence(self) -> str:
         """`: <what the client said last>`, or nothing."""
-        return f": {reason(self.last)}" if self.last is not None else ""
+        return f": {reason(self.error)}" if self.error is not None else ""
 
 
 def is_fatal(error: KafkaError) -> bool:
     """Whether the client is broken for good."""
-    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001  the client's name
+    return error.fatal() or error.code() == error_codes.FATAL
 
 
 def reason(error: KafkaError) -> str:
@@ -174,7 +175,7 @@ def kafka_error(exception: KafkaException) -> KafkaError:
     """
     exception.__traceback__ = None
     error = exception.args[0]
-    return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(error))  # noqa: SLF001
+    return error if isinstance(error, KafkaError) else KafkaError(error_codes.FAILED, str(error))
 
 
 def _of_the_group(error: KafkaError) -> int | None:

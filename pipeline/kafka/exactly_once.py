@@ -20,8 +20,8 @@ from pipeline.errors import (
     OutcomeUnknownError,
     TransportError,
 )
-from pipeline.kafka.errors import Causes, kafka_error, reason
-from pipeline.kafka.producer import STEP_S, Writer
+from pipeline.kafka.errors import LastClientError, kafka_error, reason
+from pipeline.kafka.producer import STEP_S, SessionProducer
 from pipeline.kafka.session_config import SessionConfig
 
 _STARTING: Final = "starting transactions"
@@ -39,23 +39,23 @@ _OF_THE_GROUP: Final = frozenset(
 """Told by the group, which is asked only when the transactional id was found to be ours."""
 
 
-class TransactionalWriter(Writer):
+class ExactlyOnceProducer(SessionProducer):
     """Making one fences an older one with the same transactional id."""
 
-    def __init__(self, config: SessionConfig, causes: Causes) -> None:
+    def __init__(self, config: SessionConfig, last_error: LastClientError) -> None:
         self._begun: tuple[float, float] | None = None
         self._lost = 0
         self._last: tuple[list[TopicPartition], Any] | None = None
         """Offsets and generation of the last commit."""
         self._was_slow = False
         """So that something of it may still be on its way; until the next transaction."""
-        super().__init__(config, causes)
+        super().__init__(config, last_error)
 
     def new_producer(self) -> Producer:
         """It aborts a transaction that an earlier one left open."""
         producer = self.make_producer()
         deadline = time.monotonic() + self.config.startup_timeout_s
-        with self.causes.trying() as again:
+        with self.last_error.announcing_retries() as again:
             while True:
                 producer.poll(0)  # the error callback runs only inside poll
                 try:
@@ -68,14 +68,14 @@ class TransactionalWriter(Writer):
                     producer.poll(0)
                     if error.fatal() or not error.retriable() or time.monotonic() > deadline:
                         raise OutcomeUnknownError(
-                            f"{_STARTING}: {reason(error)}{self.causes.sentence()}"
+                            f"{_STARTING}: {reason(error)}{self.last_error.sentence()}"
                         ) from failure
                     again(_STARTING, error)
                 else:
                     return producer
 
     def start_anew(self) -> None:
-        """See `Writer`; FencedError when another process has taken the transactional id.
+        """See `SessionProducer`; FencedError when another process has taken the transactional id.
 
         A commit may have been slow since this process was stopped. What it committed may be
         committed once more, by whatever is still on its way.
@@ -181,7 +181,7 @@ class TransactionalWriter(Writer):
         return None
 
     def can_abort(self, error: KafkaError) -> bool:
-        """See `Writer`."""
+        """See `SessionProducer`."""
         return error.txn_requires_abort()
 
     def explained(self, known: TransportError, what: str) -> TransportError:

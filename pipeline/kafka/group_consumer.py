@@ -19,34 +19,32 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.errors import OutcomeUnknownError, TransportError
+from pipeline.kafka import error_codes
 from pipeline.kafka.clients import is_cooperative
-from pipeline.kafka.consumed_positions import END, Held
-from pipeline.kafka.errors import Causes, in_transaction, is_fatal, reason, refusal
+from pipeline.kafka.consumed_positions import ConsumedPositions
+from pipeline.kafka.errors import LastClientError, in_transaction, is_fatal, reason, refusal
 from pipeline.kafka.missing_offsets import deleted_unread
 from pipeline.kafka.reader import UNREADABLE, to_record, unreadable
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.kafka.start_offsets import Start, StartPositions, created_anew
+from pipeline.kafka.start_offsets import StartOffsetPolicy, StartOffsets, created_anew
 from pipeline.kafka.topic_ids import TopicIds
 from pipeline.ports import Batch, Positions
 
 _LARGEST_CHUNK: Final = 1000
 _FIRST_CHUNK: Final = 50
 """Until the size of the records is known: 50 of Kafka's usual largest are 50 MB."""
-_OFFSET_GONE: Final = frozenset(
-    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
-)
 
 
-class Collector:
+class GroupConsumer:
     """Reads batches from a group's consumer and knows which partitions it holds."""
 
     def __init__(  # noqa: PLR0913  made in one place
         self,
         consumer: Consumer,
         config: SessionConfig,
-        start: StartPositions,
+        start: StartOffsetPolicy,
         topic_ids: TopicIds,
-        causes: Causes,
+        last_error: LastClientError,
         *,
         partitions: int,
     ) -> None:
@@ -57,14 +55,14 @@ class Collector:
         self._topic_ids = topic_ids
         self.topic_id = topic_ids.now()
         """Of the raw topic when this session began; empty when unknown."""
-        self._causes = causes
+        self._last_error = last_error
         self._continue_on_data_loss = config.continue_on_data_loss
         self._timeout_s = config.startup_timeout_s
         self._partitions = partitions
         self._cooperative = is_cooperative(config.consumer)
         self._chunk = _FIRST_CHUNK
         self._collected: list[Message] = []
-        self._held = Held(self._topic)
+        self._positions = ConsumedPositions(self._topic)
         self._is_assigned = False
         self._revoked: set[int] = set()
         self._failure: Exception | None = None
@@ -72,7 +70,7 @@ class Collector:
         self.closing = False
         """Partitions that are still given are not taken: asking for their offsets may wait long."""
         self._lost = 0
-        self.next: Mapping[int, int] = self._held.next
+        self.next: Mapping[int, int] = self._positions.next
         """Partition → position behind what was collected, of the partitions that are held."""
         consumer.subscribe(
             [self._topic],
@@ -102,12 +100,12 @@ class Collector:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        if self._causes.fatal is not None:
-            raise self._broken(self._causes.fatal)
+        if self._last_error.fatal is not None:
+            raise self._broken(self._last_error.fatal)
         if self._revoked:
             messages = self._without_revoked(messages)
-        if self._held.sought:
-            messages = self._held.from_sought(messages)
+        if self._positions.pending_seeks:
+            messages = self._positions.after_seeks(messages)
         good = [message for message in messages if self._is_record(message)]
         size = sum(map(len, good))
         if good:
@@ -135,10 +133,10 @@ class Collector:
         error = message.error()
         if error is None:
             return True
-        if error.code() == END:
-            self._held.ends[message.partition() or 0] = message.offset() or 0
+        if error.code() == error_codes.PARTITION_EOF:
+            self._positions.ends[message.partition() or 0] = message.offset() or 0
             return False
-        if error.code() in _OFFSET_GONE:
+        if error.code() in error_codes.OFFSET_GONE:
             self._lost_offsets(message)
             return False
         known = self._refusal(error)
@@ -149,7 +147,7 @@ class Collector:
         if is_fatal(error):
             raise self._broken(error)
         # Everything else the client mends by itself; should it not, the caller's next call says so.
-        self._causes(error)
+        self._last_error(error)
         return False
 
     def _refusal(self, error: KafkaError) -> TransportError | None:
@@ -165,11 +163,11 @@ class Collector:
             return  # the client tells it also when the partition has been revoked meanwhile
         place = TopicPartition(self._topic, number)
         low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
-        wanted = self._held.wanted(number, message.offset() or 0, high)
+        wanted = self._positions.lost_position(number, message.offset() or 0, high)
         self._lost += deleted_unread(
             place, wanted, low, high, continues=self._continue_on_data_loss
         )
-        self._held.gone[number] = low
+        self._positions.resume_at[number] = low
 
     def _assign_again(self, offsets: Mapping[int, int]) -> None:
         """Read these partitions from these offsets.
@@ -177,7 +175,7 @@ class Collector:
         An eager assignment is made as a whole: everything that was collected of other partitions
         must be counted in `next`, else it would be read twice.
         """
-        self._held.next |= offsets
+        self._positions.next |= offsets
         places = [TopicPartition(self._topic, number, at) for number, at in offsets.items()]
         if self._cooperative:
             self._consumer.incremental_unassign(places)
@@ -195,11 +193,11 @@ class Collector:
             records.append(to_record(message))
             last[message.partition()] = message.offset()
         self._collected = []
-        positions = self._held.behind(last)
-        if self._held.gone:
+        positions = self._positions.advance(last)
+        if self._positions.resume_at:
             # A partition whose offset was gone can't be sought, only assigned anew.
-            self._assign_again(self._held.gone)
-            self._held.gone = {}
+            self._assign_again(self._positions.resume_at)
+            self._positions.resume_at = {}
         inherited, self._inherited = self._inherited, []
         lost, self._lost = self._lost, 0
         return Batch(records, positions, inherited, lost)
@@ -209,31 +207,31 @@ class Collector:
         firsts: dict[int, int] = {}
         for record in batch.records:
             firsts.setdefault(record.partition, record.offset)
-        for number, offset in self._held.rewind(batch, firsts).items():
+        for number, offset in self._positions.rewind(batch, firsts).items():
             try:
                 self._consumer.seek(TopicPartition(self._topic, number, offset))
             except KafkaException as error:
                 raise OutcomeUnknownError(f"could not seek {self._topic}/{number}") from error
 
-    def hold(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Keep the membership; what arrives is thrown away, since nothing of it is committed."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._consumer.pause(self._consumer.assignment())
             self._take(1, left)
             self._collected.clear()
-            self._held.ends.clear()
+            self._positions.ends.clear()
 
     def committed(self, positions: Positions) -> None:
         """These positions are committed."""
-        self._held.committed |= {number: at for (_, number), at in positions.items()}
+        self._positions.committed |= {number: at for (_, number), at in positions.items()}
 
     def done(self) -> Mapping[int, int] | None:
         """Partition → position behind what is committed, of those that are held.
 
         None while it is not decided which these are.
         """
-        return self._held.committed if self._is_assigned else None
+        return self._positions.committed if self._is_assigned else None
 
     # The callbacks run inside consume() and never raise: an exception there would destroy the
     # messages that consume() has already taken. What went wrong is raised after it.
@@ -243,8 +241,8 @@ class Collector:
             return
         try:
             self._refuse_new_partitions(partitions)
-            start = self._start_of(partitions) if partitions else Start([], [], [])
-            self._held.give(start)
+            start = self._start_of(partitions) if partitions else StartOffsets([], [], [])
+            self._positions.assign(start)
             self._is_assigned = True
             self._inherited += start.notes
             assign = consumer.incremental_assign if self._cooperative else consumer.assign
@@ -266,8 +264,8 @@ class Collector:
                 "had: starting again, so that outputs go where they belong now"
             )
 
-    def _start_of(self, partitions: Sequence[TopicPartition]) -> Start:
-        return self._start.of(self._consumer, partitions, self.topic_id)
+    def _start_of(self, partitions: Sequence[TopicPartition]) -> StartOffsets:
+        return self._start.resolve(self._consumer, partitions, self.topic_id)
 
     def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         try:
@@ -276,7 +274,7 @@ class Collector:
             self._collected = [
                 message for message in self._collected if message.partition() not in gone
             ]
-            self._held.take_away(gone)
+            self._positions.revoke(gone)
             self._is_assigned = bool(self.next)
         except Exception as error:  # noqa: BLE001  see above
             self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.coordinates import ranges_of
-from pipeline.ports import Hindrance
+from pipeline.ports import Stall
 
 GIVEN_UP_S: Final = 600.0
 """Time limit of a question for a group, which is waited for much less. When it is over and the
@@ -61,14 +61,14 @@ def is_at_rest(found: GroupState) -> bool:
     return found.state == _STABLE or found.state in _NOBODY
 
 
-def without_partitions(group: str, topic: str, count: int, found: GroupState) -> Hindrance:
+def without_partitions(group: str, topic: str, count: int, found: GroupState) -> Stall:
     """Why a worker has none of the topic's `count` partitions."""
     holders = sorted(
         (each for each in found.members if each.partitions), key=lambda each: min(each.partitions)
     )
     # The client has no names for some states of the new protocol, in which members reconcile.
     if found.state in _NOBODY or not found.members:
-        return Hindrance(f"this worker is not yet a member of group {group}: it asks to join")
+        return Stall(f"this worker is not yet a member of group {group}: it asks to join")
     if found.state != _STABLE:
         text = f"group {group} is rebalancing: it waits until all of its members ask to join again"
         if holders:
@@ -76,17 +76,17 @@ def without_partitions(group: str, topic: str, count: int, found: GroupState) ->
                 f"; {_listed(holders)}. One that is gone without having left counts as a member "
                 "until its session ends (session.timeout.ms)"
             )
-        return Hindrance(text)
+        return Stall(text)
     free = set(range(count)).difference(*(each.partitions for each in holders))
     if not free and len(found.members) > count:
-        return Hindrance(
+        return Stall(
             f"group {group} has more members ({len(found.members)}) than topic {topic} has "
             f"partitions ({count}): there is nothing to do for this one until another leaves",
             harmless=True,
         )
     if free:
-        return Hindrance(f"partitions {ranges_of(free)} of topic {topic} are not given out yet")
-    return Hindrance(f"other members hold all partitions of topic {topic}: {_listed(holders)}")
+        return Stall(f"partitions {ranges_of(free)} of topic {topic} are not given out yet")
+    return Stall(f"other members hold all partitions of topic {topic}: {_listed(holders)}")
 
 
 def _listed(holders: Sequence[Member]) -> str:

@@ -11,19 +11,19 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from pipeline.errors import OutcomeUnknownError
-from pipeline.kafka.errors import Causes
-from pipeline.kafka.exactly_once import TransactionalWriter
+from pipeline.kafka.errors import LastClientError
+from pipeline.kafka.exactly_once import ExactlyOnceProducer
 from pipeline.kafka.session_config import SessionConfig
 
 _POLL_S: Final = 0.1
 
 
-class DeskWriter(TransactionalWriter):
+class LedgerProducer(ExactlyOnceProducer):
     """Outputs and entries of the ledger in one transaction."""
 
     def __init__(self, config: SessionConfig, ledger_topic: str) -> None:
         self._ledger_topic = ledger_topic
-        super().__init__(config, Causes())
+        super().__init__(config, LastClientError())
 
     @property
     def is_spent(self) -> bool:

@@ -22,19 +22,19 @@ from pipeline.kafka.clients import (
     make_consumer,
     plain_config,
 )
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import Member, group_state
 
 _POLL_S: Final = 0.1
 
 
-class Leaving:
+class MemberRemoval:
     """Takes members out of one group that reads one topic; TransportError when it fails."""
 
     def __init__(self, kafka: LibrdkafkaConfig, group: str, topic: str, timeout_s: float) -> None:
         self._group, self._topic, self._timeout_s = group, topic, timeout_s
-        self._causes = Causes()
-        self._admin = make_admin(plain_config(kafka), self._causes)
+        self._last_error = LastClientError()
+        self._admin = make_admin(plain_config(kafka), self._last_error)
 
     def leave(self, consumer: Mapping[str, Any]) -> Member | None:
         """Let the member of this consumer's instance id leave: what it was; None if it is none.
@@ -65,7 +65,7 @@ class Leaving:
         return next((each for each in found.members if each.name == name), None)
 
     def _take_and_give_up(self, config: Mapping[str, Any], what: str) -> None:
-        consumer = make_consumer(dict(config), self._causes)
+        consumer = make_consumer(dict(config), self._last_error)
         joined: list[int] = []
 
         def on_assign(client: Consumer, places: list[TopicPartition]) -> None:
@@ -95,11 +95,11 @@ class Leaving:
             if time.monotonic() > deadline:
                 raise TransportError(
                     f"{what}: the group does not answer within {self._timeout_s:.0f} s"
-                    f"{self._causes.sentence()}"
+                    f"{self._last_error.sentence()}"
                 )
 
     def _failure(self, error: KafkaException, what: str) -> TransportError:
         inner = kafka_error(error)
         return refusal(inner, what, group=self._group) or TransportError(
-            f"{what}: {reason(inner)}{self._causes.sentence()}"
+            f"{what}: {reason(inner)}{self._last_error.sentence()}"
         )

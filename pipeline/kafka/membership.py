@@ -18,8 +18,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import FencedError, OutcomeUnknownError
+from pipeline.kafka import error_codes
 from pipeline.kafka.clients import make_admin, plain_config
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import GIVEN_UP_S
 from pipeline.kafka.session_config import SessionConfig
 
@@ -32,7 +33,7 @@ _KEPT: Final = 3
 _NO_MEMBERS: Final = frozenset(
     {
         KafkaError.GROUP_ID_NOT_FOUND,
-        KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001  the client's own: there is nobody to ask
+        error_codes.UNSUPPORTED_FEATURE,
     }
 )
 
@@ -88,8 +89,8 @@ class Membership:
     def _members(self) -> list[Any]:
         # A client of its own each time: one that has met a restarted broker may never find the
         # coordinator again.
-        causes = Causes()
-        client = make_admin(plain_config(self._kafka), causes)
+        last_error = LastClientError()
+        client = make_admin(plain_config(self._kafka), last_error)
         timeout_s = min(_ANSWER_S, self._timeout_s)
         try:
             client.list_topics(timeout=timeout_s)  # is there a broker? See GIVEN_UP_S
@@ -107,5 +108,5 @@ class Membership:
             what = f"asking for the members of group {self._group}"
             known = refusal(error, what, group=self._group)
             raise known or OutcomeUnknownError(
-                f"{what}: {reason(error)}{causes.sentence()}"
+                f"{what}: {reason(error)}{last_error.sentence()}"
             ) from failure

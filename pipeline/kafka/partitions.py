@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 from pipeline.errors import OutcomeUnknownError
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 
 _STEP_S: Final = 1.0
 _ASK_AGAIN_S: Final = 0.1
@@ -27,7 +27,7 @@ class MetadataClient(Protocol):
 
 
 def partitions_of(
-    client: MetadataClient, topic: str, timeout_s: float, causes: Causes | None = None
+    client: MetadataClient, topic: str, timeout_s: float, last_error: LastClientError | None = None
 ) -> list[int]:
     """The numbers of a topic's partitions; there is at least one.
 
@@ -45,7 +45,7 @@ def partitions_of(
             if known is not None:
                 raise known from failure
             if time.monotonic() > deadline:
-                said = causes.sentence() if causes is not None else ""
+                said = last_error.sentence() if last_error is not None else ""
                 raise OutcomeUnknownError(f"{what}: {reason(error)}{said}") from failure
         time.sleep(_ASK_AGAIN_S)
 

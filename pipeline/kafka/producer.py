@@ -1,6 +1,6 @@
 """The producing half of a session: what both guarantees have in common.
 
-`transactions.py` writes exactly once, `acknowledged.py` at least once.
+`exactly_once.py` writes exactly once, `at_least_once.py` at least once.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from pipeline.errors import (
     TooLargeError,
     TransportError,
 )
+from pipeline.kafka import error_codes
 from pipeline.kafka.admin import Admin
-from pipeline.kafka.call_timeout import BoundedCalls
+from pipeline.kafka.call_timeout import TimedCalls
 from pipeline.kafka.clients import ConnectionLog, make_producer
-from pipeline.kafka.delivery_errors import Undelivered
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.delivery_errors import DeliveryErrors
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.partitioner import PartitionMap
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.session_config import SessionConfig
@@ -48,17 +49,17 @@ _OF_THE_RECORD: Final = {
 """Refusals of one record: the broker names no culprit, the worker finds it."""
 
 
-class Writer(ABC):
+class SessionProducer(ABC):
     """Outputs to their topics, then the positions; see `ports.Session` for the methods.
 
     Positions and group generation of `commit` are of the session's consumer.
     """
 
-    def __init__(self, config: SessionConfig, causes: Causes) -> None:
+    def __init__(self, config: SessionConfig, last_error: LastClientError) -> None:
         self.config = config
-        self.causes = causes
-        self.undelivered = Undelivered()
-        self.calls = BoundedCalls()
+        self.last_error = last_error
+        self.delivery_errors = DeliveryErrors()
+        self.calls = TimedCalls()
         self.connections = ConnectionLog()
         self._one_by_one = False
         self._sent = 0
@@ -85,7 +86,7 @@ class Writer(ABC):
         config = dict(self.config.producer)
         if self._one_by_one:
             config["batch.num.messages"] = 1
-        return make_producer(config, self.causes, self.undelivered, self.connections)
+        return make_producer(config, self.last_error, self.delivery_errors, self.connections)
 
     def start_batch(self) -> None:
         """New records were collected: a search for a refused one is over, if there was one.
@@ -104,7 +105,7 @@ class Writer(ABC):
         """Begin a transaction."""
         if self.renew:
             self.start_anew()
-        self.undelivered.forget()
+        self.delivery_errors.forget()
         self._sent = 0
 
     @abstractmethod
@@ -118,7 +119,7 @@ class Writer(ABC):
     def count_partitions(self, topic: str) -> int:
         """Number of partitions of a topic now; RefusedError when there is no such topic."""
         timeout_s = self.config.startup_timeout_s
-        return len(partitions_of(self.producer, topic, timeout_s, self.causes))
+        return len(partitions_of(self.producer, topic, timeout_s, self.last_error))
 
     def _partition_maps(self) -> dict[Role, PartitionMap]:
         counts = {role: self.count_partitions(topic) for role, topic in self.config.topics.items()}
@@ -145,7 +146,7 @@ class Writer(ABC):
 
     def _produce_numbered(self, *output: Any, **rest: Any) -> None:  # noqa: ANN401  the client's
         """As the client's produce(), but a failure tells which output of the batch it was."""
-        rest["on_delivery"] = partial(self.undelivered, nth=self._sent)
+        rest["on_delivery"] = partial(self.delivery_errors, nth=self._sent)
         self.producer.produce(*output, **rest)
         self._sent += 1
 
@@ -161,8 +162,8 @@ class Writer(ABC):
 
     def _wait_for_room(self) -> None:
         self.poll(_POLL_S)
-        if self.undelivered.error is not None:
-            raise self.failed(KafkaException(self.undelivered.error), "writing")
+        if self.delivery_errors.error is not None:
+            raise self.failed(KafkaException(self.delivery_errors.error), "writing")
 
     def poll(self, timeout_s: float) -> None:
         """Serve the producer's callbacks; a fatal error of its background work is raised here."""
@@ -178,15 +179,15 @@ class Writer(ABC):
         first output that was not delivered, if there is one.
         """
         error = kafka_error(exception)
-        if error.code() == KafkaError._STATE:  # noqa: SLF001  the client's own name
+        if error.code() == error_codes.WRONG_STATE:
             error = self.stored_error() or error
         try:
             self._hear_reports(error)
         except KafkaException as fatal:  # what a call that came later only names _FATAL
             error = kafka_error(fatal)
-        cause = self.undelivered.cause(error, _OF_THE_RECORD)
+        cause = self.delivery_errors.cause(error, _OF_THE_RECORD)
         if cause is not None:
-            what = f"writing to topic {self.undelivered.topic}"
+            what = f"writing to topic {self.delivery_errors.topic}"
             if cause.code() in _OF_THE_RECORD:
                 if error.fatal():
                     # This client can't search for the record any more; the next one will.
@@ -204,7 +205,7 @@ class Writer(ABC):
         deadline = time.monotonic() + _REPORTED_S
         while (
             error.code() in _OF_THE_RECORD
-            and self.undelivered.error is None
+            and self.delivery_errors.error is None
             and time.monotonic() < deadline
         ):
             self.producer.poll(_POLL_S)
@@ -215,7 +216,7 @@ class Writer(ABC):
 
     def refusal(self, error: KafkaError, what: str) -> TransportError | None:
         """See `errors.refusal`, with the names of this session."""
-        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and not self.undelivered.topic:
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and not self.delivery_errors.topic:
             # A transaction that is not allowed a topic does not say which one.
             topics = " or ".join(sorted(set(self.config.topics.values())))
             what = self._forbidden() or f"writing to topic {topics}"
@@ -263,13 +264,13 @@ class Writer(ABC):
         return RecordRefusedError(
             str(sentence),
             _OF_THE_RECORD[cause.code()],
-            roles.get(self.undelivered.topic, Role.DEAD_LETTER),
-            self.undelivered.nth,
+            roles.get(self.delivery_errors.topic, Role.DEAD_LETTER),
+            self.delivery_errors.nth,
         )
 
     def retrying(self, call: Callable[[float], Any], deadline: float, what: str) -> None:
         """Make the call again, with the same arguments, while the client says that it may be."""
-        with self.causes.trying() as again:
+        with self.last_error.announcing_retries() as again:
             while True:
                 began = time.monotonic()
                 step = max(0.001, min(STEP_S, deadline - began))

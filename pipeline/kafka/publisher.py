@@ -10,8 +10,8 @@ from confluent_kafka import KafkaError, KafkaException
 from pipeline.core.record import Headers
 from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_producer, plain_config
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
-from pipeline.kafka.wait_notices import RepeatedWait, Say, say_nothing
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
+from pipeline.kafka.wait_notices import PollingWait, Say, ignore_wait
 
 _FLUSH_S: Final = 60.0
 _STEP_S: Final = 0.5
@@ -21,7 +21,7 @@ _LARGEST: Final = 64 * 1024 * 1024
 class Publisher:
     """A context manager; leaving it in good order waits for every record's acknowledgement."""
 
-    def __init__(self, kafka: LibrdkafkaConfig, on_wait: Say = say_nothing) -> None:
+    def __init__(self, kafka: LibrdkafkaConfig, on_wait: Say = ignore_wait) -> None:
         """`on_wait` is told in a sentence what a longer wait is for."""
         self._on_wait = on_wait
         config = {
@@ -30,12 +30,12 @@ class Publisher:
             "message.max.bytes": _LARGEST,  # the topic decides what it takes
             **plain_config(kafka),
         }
-        self._causes = Causes()
+        self._last_error = LastClientError()
         self._failed: KafkaError | None = None
         self._topic = ""
         self._producer = make_producer(
             {**config, "enable.idempotence": True, "delivery.report.only.error": True},
-            self._causes,
+            self._last_error,
             self._on_delivery,
         )
 
@@ -67,7 +67,7 @@ class Publisher:
     ) -> None:
         """Queue one record (timestamp in epoch ms, 0: now); TransportError when one was refused."""
         self._topic = topic
-        wait = RepeatedWait(self._on_wait)
+        wait = PollingWait(self._on_wait)
         while True:
             try:
                 self._producer.produce(
@@ -85,7 +85,7 @@ class Publisher:
 
     def flush(self) -> None:
         """Wait until the broker has acknowledged everything; TransportError when it does not."""
-        wait = RepeatedWait(self._on_wait)
+        wait = PollingWait(self._on_wait)
         while self._producer.flush(_STEP_S):
             self._raise_if_failed()
             if wait.goes_on(self._unacknowledged) > _FLUSH_S:
@@ -96,7 +96,7 @@ class Publisher:
         left = len(self._producer)
         return (
             f"{left:,} records for topic {self._topic} are not acknowledged yet"
-            f"{self._causes.sentence()}"
+            f"{self._last_error.sentence()}"
         )
 
     def _raise_if_failed(self) -> None:
@@ -106,5 +106,5 @@ class Publisher:
     def _sentence(self, error: KafkaError) -> TransportError:
         what = f"writing to topic {self._topic}"
         return refusal(error, what) or TransportError(
-            f"{what}: {reason(error)}{self._causes.sentence()}"
+            f"{what}: {reason(error)}{self._last_error.sentence()}"
         )

@@ -14,24 +14,22 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipeline.core.record import Record
 from pipeline.errors import DataLossError, OutcomeUnknownError, TransportError
-from pipeline.kafka.errors import Causes, in_transaction, is_fatal, reason
+from pipeline.kafka import error_codes
+from pipeline.kafka.errors import LastClientError, in_transaction, is_fatal, reason
 from pipeline.kafka.reader import UNREADABLE, to_record, unreadable
 from pipeline.kafka.replay_config import SlotConfig
 
 _CHUNK: Final = 1000
-_OFFSET_GONE: Final = frozenset(
-    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
-)
 
 
-class BoundedCollector:
+class RangeConsumer:
     """Reads batches, and knows how far each partition is."""
 
-    def __init__(self, consumer: Consumer, config: SlotConfig, causes: Causes) -> None:
+    def __init__(self, consumer: Consumer, config: SlotConfig, last_error: LastClientError) -> None:
         self._consumer = consumer
         self._config = config
         self._topic = config.session.raw_topic
-        self._causes = causes
+        self._last_error = last_error
         self._ends = {number: end for number, (_, end) in config.ranges.items()}
         self._open: set[int] = set()
         self.reached: dict[int, int] = {}
@@ -67,13 +65,13 @@ class BoundedCollector:
             # Never more than is wanted: what is taken from the client can't be given back.
             room = min(_CHUNK, most - len(self._records))
             self._take(self._consumer.consume(room, left))
-            if self._causes.fatal is not None:
-                raise self._failure(self._causes.fatal)
+            if self._last_error.fatal is not None:
+                raise self._failure(self._last_error.fatal)
         return self._records
 
     def _take(self, messages: Sequence[Message]) -> None:
         """The hot path: one turn for each record."""
-        ends, reached, means = self._ends, self.reached, self._config.means
+        ends, reached, selects = self._ends, self.reached, self._config.selects
         message: Any  # the stubs allow None where a record read from Kafka has none
         for message in messages:
             error = message.error()
@@ -87,7 +85,7 @@ class BoundedCollector:
             if offset < end:
                 self._size += len(message)
                 record = to_record(message)
-                if means is None or means(record):
+                if selects is None or selects(record):
                     self._records.append(record)
                 else:
                     self.left_out += 1
@@ -97,16 +95,16 @@ class BoundedCollector:
 
     def _event(self, error: KafkaError, message: Message) -> None:
         number = message.partition() or 0
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
+        if error.code() == error_codes.PARTITION_EOF:
             self._pass(number, message.offset() or 0)
-        elif error.code() in _OFFSET_GONE:
+        elif error.code() in error_codes.OFFSET_GONE:
             raise self._gone(number)
         elif error.code() in UNREADABLE:
             raise unreadable(message, error)
         elif is_fatal(error) or error.code() in _TOLD:
             raise self._failure(error)
         else:
-            self._causes(error)  # the client mends it by itself
+            self._last_error(error)  # the client mends it by itself
 
     def _pass(self, number: int, position: int) -> None:
         """Everything before this position is known."""
@@ -137,8 +135,8 @@ _TOLD: Final = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  the client's own name
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        error_codes.UNKNOWN_TOPIC,
+        error_codes.UNKNOWN_PARTITION,
     }
 )
 """Errors that do not mend themselves."""

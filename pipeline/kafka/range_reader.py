@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline.core.record import Record
 from pipeline.errors import DataLossError, TransportError
+from pipeline.kafka import error_codes
 from pipeline.kafka.clients import LibrdkafkaConfig
-from pipeline.kafka.errors import Causes, in_transaction, kafka_error, reason
+from pipeline.kafka.errors import LastClientError, in_transaction, kafka_error, reason
 from pipeline.kafka.reader import arriving, make_reader, to_record
-from pipeline.kafka.wait_notices import Say, say_nothing
-
-_OUT_OF_RANGE: Final = frozenset(
-    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001  the client's
-)
+from pipeline.kafka.wait_notices import Say, ignore_wait
 
 
 class RangeReader:
@@ -27,7 +23,7 @@ class RangeReader:
     """
 
     def __init__(
-        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: Say = say_nothing
+        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: Say = ignore_wait
     ) -> None:
         """`on_wait` is told in a sentence what a longer wait is for."""
         self._kafka = kafka
@@ -44,21 +40,23 @@ class RangeReader:
         wanted = {place: ends for place, ends in ranges.items() if ends[0] < ends[1]}
         if not wanted:
             return
-        causes = Causes()
-        consumer = make_reader(self._kafka, causes)
+        last_error = LastClientError()
+        consumer = make_reader(self._kafka, last_error)
         try:
             consumer.assign([TopicPartition(*place, first) for place, (first, _) in wanted.items()])
-            yield from self._read(consumer, {p: end for p, (_, end) in wanted.items()}, causes)
+            yield from self._read(consumer, {p: end for p, (_, end) in wanted.items()}, last_error)
         except KafkaException as error:
-            text = f"reading {_names(wanted)}: {reason(kafka_error(error))}{causes.sentence()}"
+            text = f"reading {_names(wanted)}: {reason(kafka_error(error))}{last_error.sentence()}"
             raise TransportError(text) from error
         finally:
             consumer.close()
 
     def _read(
-        self, consumer: Consumer, ends: dict[tuple[str, int], int], causes: Causes
+        self, consumer: Consumer, ends: dict[tuple[str, int], int], last_error: LastClientError
     ) -> Iterator[Record]:
-        chunks = arriving(consumer, self._timeout_s, causes, lambda: _names(ends), self._on_wait)
+        chunks = arriving(
+            consumer, self._timeout_s, last_error, lambda: _names(ends), self._on_wait
+        )
         while ends:
             for message in next(chunks):
                 error = message.error()
@@ -68,7 +66,7 @@ class RangeReader:
                     place, behind = (topic, partition), offset + 1
                 else:
                     place, behind = _place(message), message.offset() or 0
-                    if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's
+                    if error.code() != error_codes.PARTITION_EOF:
                         raise _failure(error, place)
                 end = ends.get(place)
                 if end is None:
@@ -85,14 +83,14 @@ class RangeReader:
 def _place(message: Message) -> tuple[str, int]:
     topic, partition = message.topic(), message.partition()
     if topic is None or partition is None:
-        raise _failure(message.error() or KafkaError(KafkaError._FAIL), ("a topic", -1))  # noqa: SLF001
+        raise _failure(message.error() or KafkaError(error_codes.FAILED), ("a topic", -1))
     return topic, partition
 
 
 def _failure(error: KafkaError, place: tuple[str, int]) -> TransportError:
     topic, partition = place
     what = f"reading {topic}/{partition}"
-    if error.code() in _OUT_OF_RANGE:
+    if error.code() in error_codes.OFFSET_GONE:
         return DataLossError(
             f"{what}: records were deleted before they could be read; start again for what is left"
         )

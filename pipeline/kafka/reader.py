@@ -16,10 +16,11 @@ from confluent_kafka import (
 
 from pipeline.core.record import INVALID_HEADERS, Record, new_tuple
 from pipeline.errors import OutcomeUnknownError, TransportError
+from pipeline.kafka import error_codes
 from pipeline.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
-from pipeline.kafka.errors import Causes, in_transaction, kafka_error, reason
+from pipeline.kafka.errors import LastClientError, in_transaction, kafka_error, reason
 from pipeline.kafka.partitions import partitions_of
-from pipeline.kafka.wait_notices import RepeatedWait, Say, say_nothing
+from pipeline.kafka.wait_notices import PollingWait, Say, ignore_wait
 
 CHUNK: Final = 100
 """Messages of one call. Of a thousand, most are out of the processor's cache again before they are
@@ -31,9 +32,9 @@ _GROUP: Final = "track-pipeline-read"
 
 UNREADABLE: Final = frozenset(
     {
-        KafkaError._BAD_MSG,  # noqa: SLF001  the client's own names
-        KafkaError._BAD_COMPRESSION,  # noqa: SLF001
-        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
+        error_codes.BAD_MESSAGE,
+        error_codes.BAD_COMPRESSION,
+        error_codes.NOT_IMPLEMENTED,
     }
 )
 """Errors of records that are damaged, or in a form that the client does not know.
@@ -59,18 +60,20 @@ def read_committed(
 
     Raises TransportError when the topic does not exist, or answers nothing for `timeout_s`.
     """
-    causes = Causes()
-    consumer = make_reader(kafka, causes, group)
+    last_error = LastClientError()
+    consumer = make_reader(kafka, last_error, group)
     try:
-        yield from _read(consumer, topic, causes, timeout_s)
+        yield from _read(consumer, topic, last_error, timeout_s)
     except KafkaException as error:
-        text = f"reading topic {topic}: {reason(kafka_error(error))}{causes.sentence()}"
+        text = f"reading topic {topic}: {reason(kafka_error(error))}{last_error.sentence()}"
         raise TransportError(text) from error
     finally:
         consumer.close()
 
 
-def make_reader(kafka: LibrdkafkaConfig, causes: Causes, group: str = _GROUP) -> Consumer:
+def make_reader(
+    kafka: LibrdkafkaConfig, last_error: LastClientError, group: str = _GROUP
+) -> Consumer:
     """A consumer that is assigned its partitions and tells when it has reached an end."""
     config = {
         **plain_config(kafka),
@@ -85,26 +88,32 @@ def make_reader(kafka: LibrdkafkaConfig, causes: Causes, group: str = _GROUP) ->
         "fetch.queue.backoff.ms": 20,
         "fetch.wait.max.ms": 20,  # the end of a topic is told only when a fetch comes back
     }
-    return make_consumer(config, causes)
+    return make_consumer(config, last_error)
 
 
-def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> Iterator[Record]:
-    open_ends = set(partitions_of(consumer, topic, timeout_s, causes))
+def _read(
+    consumer: Consumer, topic: str, last_error: LastClientError, timeout_s: float
+) -> Iterator[Record]:
+    open_ends = set(partitions_of(consumer, topic, timeout_s, last_error))
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in open_ends])
-    chunks = arriving(consumer, timeout_s, causes, lambda: f"topic {topic}", say_nothing)
+    chunks = arriving(consumer, timeout_s, last_error, lambda: f"topic {topic}", ignore_wait)
     while open_ends:
         for message in next(chunks):
             error = message.error()
             if error is None:
                 yield to_record(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
+            elif error.code() == error_codes.PARTITION_EOF:
                 open_ends.discard(message.partition())
             else:
                 raise in_transaction(KafkaException(error), f"reading topic {topic}")
 
 
 def arriving(
-    consumer: Consumer, timeout_s: float, causes: Causes, places: Callable[[], str], say: Say
+    consumer: Consumer,
+    timeout_s: float,
+    last_error: LastClientError,
+    places: Callable[[], str],
+    say: Say,
 ) -> Iterator[list[Message]]:
     """What a reader gets, chunk by chunk, for ever; `places()` names what it waits for.
 
@@ -113,10 +122,10 @@ def arriving(
     """
 
     def silence(lasts: str) -> str:
-        return f"{places()} {lasts}{causes.sentence()}; is a transaction still open?"
+        return f"{places()} {lasts}{last_error.sentence()}; is a transaction still open?"
 
     while True:
-        wait = RepeatedWait(say)
+        wait = PollingWait(say)
         while not (messages := taken(consumer)):
             if wait.goes_on(lambda: silence("does not go on")) > timeout_s:
                 raise TransportError(silence(f"did not go on for {timeout_s:.0f} s"))

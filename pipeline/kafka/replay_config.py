@@ -22,7 +22,7 @@ class Owner:
     deed: str
 
 
-class Collector(Protocol):
+class ReplaySource(Protocol):
     """The reading half of a session; positions are of partitions of the session's raw topic."""
 
     reached: dict[int, int]
@@ -37,7 +37,7 @@ class Collector(Protocol):
     def start(self, positions: Mapping[int, int]) -> None:
         """Read from these positions; what was read before is forgotten."""
 
-    def collect(self, most: int) -> list[Record]:
+    def collect(self, max_records: int) -> list[Record]:
         """Read until there are so many meant records, or the batch is full by bytes or time."""
 
 
@@ -51,9 +51,9 @@ class SlotConfig:
     owner: Owner
     topic_id: str
     """Kafka's id of the raw topic; empty when unknown."""
-    means: Callable[[Record], bool] | None
+    selects: Callable[[Record], bool] | None
     """Which records are meant; None: all."""
-    most: int | None
+    max_records: int | None
     """Records that are meant, at most; None: no limit."""
     rate: float | None
     """Events a second, at most."""
@@ -62,5 +62,5 @@ class SlotConfig:
     """Whether there are no others: of several, none knows the share of all of them."""
     stop: Stop
     """Ends a pause that keeps the rate."""
-    collector: Callable[[], Collector] | None = None
+    make_source: Callable[[], ReplaySource] | None = None
     """Reads something else than the raw topic."""

@@ -14,14 +14,14 @@ from confluent_kafka import TopicPartition
 from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
 from pipeline.errors import FencedError
 from pipeline.kafka.clients import make_consumer
-from pipeline.kafka.errors import Causes
-from pipeline.kafka.exactly_once import TransactionalWriter
+from pipeline.kafka.errors import LastClientError
+from pipeline.kafka.exactly_once import ExactlyOnceProducer
 from pipeline.kafka.replay_config import Owner
-from pipeline.kafka.replay_progress import At, ReplayOffsets
+from pipeline.kafka.replay_progress import PartitionProgress, ReplayOffsets
 from pipeline.kafka.session_config import SessionConfig
 
 
-class ReplayClaim:
+class ReplayFence:
     """Until it is closed no other process can write for the replay."""
 
     def __init__(self, slots: Sequence[tuple[SessionConfig, Sequence[int]]]) -> None:
@@ -31,27 +31,29 @@ class ReplayClaim:
         """
         self._slots = slots
         self._config = slots[0][0]
-        self._writers: list[TransactionalWriter] = []
+        self._producers: list[ExactlyOnceProducer] = []
         try:
             for config, _ in slots:
                 # The outputs need not exist to take the id.
-                self._writers.append(TransactionalWriter(replace(config, topics={}), Causes()))
+                self._producers.append(
+                    ExactlyOnceProducer(replace(config, topics={}), LastClientError())
+                )
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Let the clients go."""
-        while self._writers:
-            self._writers.pop().drop()
+        while self._producers:
+            self._producers.pop().drop()
 
-    def found(self) -> Mapping[int, At]:
+    def progress(self) -> Mapping[int, PartitionProgress]:
         """Where each partition is, of those that have an offset; final."""
         config = self._config
         offsets = ReplayOffsets(
             config.shared, config.group, config.raw_topic, config.startup_timeout_s, stable=True
         )
-        return offsets.of([number for _, numbers in self._slots for number in numbers])
+        return offsets.read([number for _, numbers in self._slots for number in numbers])
 
     def take(
         self, offsets: Mapping[int, int], owner: Owner, totals: Mapping[int, ReplayNote | None]
@@ -61,7 +63,7 @@ class ReplayClaim:
         FencedError when another process does the same at this moment.
         """
         config = self._config
-        consumer = make_consumer(dict(config.consumer), Causes())
+        consumer = make_consumer(dict(config.consumer), LastClientError())
         try:
             for slot, (_, numbers) in enumerate(self._slots):
                 last = totals.get(slot)
@@ -79,9 +81,9 @@ class ReplayClaim:
                 ]
                 if not places:
                     continue
-                writer = self._writers[slot]
-                writer.begin()
-                writer.commit(places, consumer, consumer.consumer_group_metadata())
+                producer = self._producers[slot]
+                producer.begin()
+                producer.commit(places, consumer, consumer.consumer_group_metadata())
         except FencedError as error:
             raise FencedError(
                 f"{config.group}: another process takes this replay over at the same time; this "
@@ -91,9 +93,11 @@ class ReplayClaim:
             consumer.close()
 
 
-def last_notes(found: Mapping[int, At], slots: int) -> dict[int, ReplayNote | None]:
+def last_checkpoints(
+    progress: Mapping[int, PartitionProgress], slots: int
+) -> dict[int, ReplayNote | None]:
     """Each slot's last note."""
     return {
-        slot: newest(at.note for number, at in found.items() if number % slots == slot)
+        slot: newest(at.note for number, at in progress.items() if number % slots == slot)
         for slot in range(slots)
     }

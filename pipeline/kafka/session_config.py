@@ -12,7 +12,7 @@ from pipeline.kafka.partitioner import PartitionMap
 
 
 @dataclass(frozen=True, slots=True)
-class BatchLimits:
+class CollectLimits:
     """A batch is full at the first of these."""
 
     max_records: int
@@ -35,7 +35,7 @@ class SessionConfig:
     """Where each role is written; DROPPED has none."""
     exactly_once: bool
     """In transactions; else every output is acknowledged before the offsets are committed."""
-    batch: BatchLimits
+    batch: CollectLimits
     initial_offset: str
     start_over: str | None
     continue_on_data_loss: bool

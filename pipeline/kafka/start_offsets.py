@@ -23,7 +23,7 @@ from pipeline.core.record import Role
 from pipeline.errors import DataLossError
 from pipeline.kafka.clients import make_admin, plain_config
 from pipeline.kafka.committed_offsets import committed
-from pipeline.kafka.errors import Causes
+from pipeline.kafka.errors import LastClientError
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.reader import read_committed
 from pipeline.kafka.session_config import SessionConfig
@@ -31,17 +31,17 @@ from pipeline.kafka.session_config import SessionConfig
 _LATEST: Final = "latest"
 
 
-class Start(NamedTuple):
+class StartOffsets(NamedTuple):
     """Where assigned partitions are read from."""
 
     places: list[TopicPartition]
-    fresh: list[TopicPartition]
+    uncommitted: list[TopicPartition]
     """Those of them that have no committed offset."""
     notes: list[CommitNote]
     """Beside the committed offsets."""
 
 
-class StartPositions:
+class StartOffsetPolicy:
     """Decides the first position of assigned partitions.
 
     `initial_offset` (earliest or latest) is for a new group; `start_over` is the operator's word
@@ -56,7 +56,9 @@ class StartPositions:
         self._enriched_topic = config.topics[Role.ENRICHED]
         self._timeout_s = config.startup_timeout_s
 
-    def of(self, consumer: Consumer, assigned: Sequence[TopicPartition], topic_id: str) -> Start:
+    def resolve(
+        self, consumer: Consumer, assigned: Sequence[TopicPartition], topic_id: str
+    ) -> StartOffsets:
         """Where to start; `topic_id` is the topic's now, empty when unknown.
 
         Raises KafkaException when the broker does not answer, DataLossError when starting over
@@ -68,14 +70,14 @@ class StartPositions:
             raise created_anew(places[0].topic, self.group)
         missing = [place for place in places if place.offset < 0]
         if not missing:
-            return Start(places, [], notes)
+            return StartOffsets(places, [], notes)
         start = self._start_of_new(consumer, missing)
-        fresh = [
+        uncommitted = [
             TopicPartition(place.topic, place.partition, self._resolve(consumer, place, start))
             for place in missing
         ]
         known = [place for place in places if place.offset >= 0]
-        return Start(known + fresh, fresh, notes)
+        return StartOffsets(known + uncommitted, uncommitted, notes)
 
     def _start_of_new(self, consumer: Consumer, missing: Sequence[TopicPartition]) -> int:
         topic = missing[0].topic
@@ -125,9 +127,9 @@ class StartPositions:
         Asked of the consumer, inside its rebalance callback, it would make the consumer's next
         callback abort the whole process (confluent-kafka 2.16).
         """
-        causes = Causes()
-        client = make_admin(plain_config(self._kafka), causes)
-        return partitions_of(client, topic, self._timeout_s, causes)
+        last_error = LastClientError()
+        client = make_admin(plain_config(self._kafka), last_error)
+        return partitions_of(client, topic, self._timeout_s, last_error)
 
     def _resolve(self, consumer: Consumer, place: TopicPartition, start: int) -> int:
         low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)

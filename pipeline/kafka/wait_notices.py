@@ -16,11 +16,11 @@ _CAUSE_S: Final = 1.5
 Say = Callable[[str], None]
 
 
-def say_nothing(_sentence: str) -> None:
+def ignore_wait(_sentence: str) -> None:
     """For clients whose waits are told by somebody else."""
 
 
-class RepeatedWait:
+class PollingWait:
     """A wait in a loop that looks again and again; needs no thread, and costs nothing at first."""
 
     def __init__(self, say: Say) -> None:
@@ -66,7 +66,7 @@ def told(say: Say, what: str, why: Callable[[], str]) -> Iterator[None]:
 
     `why` may take long, and runs in a thread of its own; it gives `: <cause>`, or nothing.
     """
-    if say is say_nothing:
+    if say is ignore_wait:
         yield
         return
     wait = _Wait(say)

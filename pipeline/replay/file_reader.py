@@ -18,7 +18,7 @@ PARTITION: Final = 0
 
 
 class FileCollector:
-    """Reads batches, and knows how far it is; see `kafka.replay_config.Collector`."""
+    """Reads batches, and knows how far it is; see `kafka.replay_config.ReplaySource`."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ def say_end(asked: Asked, plan: Plan, *, stopped: bool) -> None:
     130 after a signal.
     """
     settings, as_json = asked.settings, asked.as_json
-    found = replay_offsets(settings, plan, stable=True).of(part.partition for part in plan.parts)
+    found = replay_offsets(settings, plan, stable=True).read(part.partition for part in plan.parts)
     now = standing(plan, found)
     if not now.is_finished:
         _say(now, None, as_json=as_json)

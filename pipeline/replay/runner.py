@@ -32,8 +32,8 @@ from pipeline.topics import refuse_forbidden
 from pipeline.wiring import admin
 from pipeline.worker.memory_tuning import tune_memory
 from pipeline.worker.observe import configure_logging
-from pipeline.worker.processes import SIGNALS, Place, WorkerProcesses, follow
-from pipeline.worker.restart_policy import Ended
+from pipeline.worker.processes import SIGNALS, InheritedHandles, WorkerProcesses, follow
+from pipeline.worker.restart_policy import WorkerExit
 from pipeline.worker.shared_state import unnamed_file
 from pipeline.worker.signals import listening, stop_on_signals, stopping_on_signals
 
@@ -111,7 +111,7 @@ def _resumable(plan: Plan) -> Iterator[None]:
 def _in_several(settings: Settings, plan: Plan, owner: Owner, file: Path | None) -> bool:
     """A process for each slot; whether they were stopped. Failure when one of them fails."""
     part = _Part(plan, asdict(owner), None if file is None else str(file))
-    failed: Ended | None = None
+    failed: WorkerExit | None = None
     stopped = False
     with _handed_over(part) as told, listening(SIGNALS) as signals, watched(settings, plan):
         processes = WorkerProcesses(told, signals)
@@ -126,7 +126,7 @@ def _in_several(settings: Settings, plan: Plan, owner: Owner, file: Path | None)
                 processes.ask_to_stop()
             for slot, status, out_of_memory in ended:
                 if status != ExitCode.OK and failed is None:
-                    failed = Ended(slot, status, out_of_memory)
+                    failed = WorkerExit(slot, status, out_of_memory)
                     processes.ask_to_stop()  # all of it goes on, or nothing
     if failed is not None and not stopped:
         outcome = failed.outcome()
@@ -147,7 +147,7 @@ def _handed_over(part: _Part) -> Iterator[int]:
         os.close(descriptor)
 
 
-def execute_part(settings: Settings, place: Place) -> None:
+def execute_part(settings: Settings, place: InheritedHandles) -> None:
     """Replay one slot, as the process that has started this one says."""
     configure_logging(settings.log.format, settings.log.level)
     size = os.fstat(place.memory).st_size

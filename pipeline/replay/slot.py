@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.core.replay_checkpoint import Totals, newest
 from pipeline.errors import BreakerOpenError, FencedError
 from pipeline.kafka import Owner, ReplayBroker, SlotConfig
-from pipeline.ports import Session, Stop, TopicFacts, Trip
+from pipeline.ports import CircuitBreakerTrip, Session, Stop, TopicFacts
 from pipeline.reconcile.event_filters import Choice
 from pipeline.replay.file_reader import FileCollector
 from pipeline.replay.file_scan import Survey
@@ -42,7 +42,7 @@ class _Until:
 class _Meter(LogMeter):
     """Logs what goes wrong; how far it is, is told elsewhere."""
 
-    def tripped(self, trip: Trip) -> None:
+    def tripped(self, trip: CircuitBreakerTrip) -> None:
         """See `ports.Meter`. A replay does not wait for somebody to come: it can be resumed."""
         reasons = ", ".join(f"{code} {number}" for code, number in trip.top())
         raise BreakerOpenError(
@@ -112,18 +112,18 @@ def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
         ranges={part.partition: (part.start, part.end) for part in plan.of_slot(slot)},
         owner=owner,
         topic_id=plan.raw_topic_id,
-        means=plan.means(),
-        most=plan.most_of(slot),
+        selects=plan.means(),
+        max_records=plan.most_of(slot),
         rate=None if plan.rate is None else plan.rate / plan.slots,
         max_invalid_ratio=plan.max_invalid_ratio,
         is_only=plan.slots == 1,
         stop=stop,
     )
     if survey is not None:
-        config = replace(config, collector=_file_collector(config, survey))
+        config = replace(config, make_source=_file_collector(config, survey))
     return ReplayBroker(config, on_end)
 
 
 def _file_collector(config: SlotConfig, survey: Survey) -> Callable[[], FileCollector]:
     limits = config.session.batch
-    return lambda: FileCollector(survey, config.means, limits.max_bytes, limits.linger_s)
+    return lambda: FileCollector(survey, config.selects, limits.max_bytes, limits.linger_s)

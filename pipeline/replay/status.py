@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
 from pipeline.core.timestamps import format_time
-from pipeline.kafka import At, last_notes
+from pipeline.kafka import PartitionProgress, last_checkpoints
 from pipeline.replay.plan import Plan
 
 
@@ -76,9 +76,9 @@ class Standing:
         }
 
 
-def standing(plan: Plan, found: Mapping[int, At]) -> Standing:
+def standing(plan: Plan, found: Mapping[int, PartitionProgress]) -> Standing:
     """Made of the offsets that were found."""
-    notes = last_notes(found, plan.slots)
+    notes = last_checkpoints(found, plan.slots)
     by_slot = {slot: Totals() if note is None else note.totals for slot, note in notes.items()}
     owner = newest(at.note for at in found.values())
     return Standing(plan, {number: at.offset for number, at in found.items()}, by_slot, owner)

@@ -13,7 +13,7 @@ from pipeline.core.coordinates import Source
 from pipeline.core.replay_checkpoint import ReplayNote
 from pipeline.errors import DataLossError, FencedError, RefusedError
 from pipeline.identity import whoami
-from pipeline.kafka import Admin, At, Owner, ReplayClaim, last_notes
+from pipeline.kafka import Admin, Owner, PartitionProgress, ReplayFence, last_checkpoints
 from pipeline.ports import TopicFacts
 from pipeline.reconcile.disk_set import Seen
 from pipeline.replay.file_reader import PARTITION
@@ -67,10 +67,10 @@ def take_over(  # noqa: PLR0913  most of them by keyword
     ]
     for attempt in range(1, _TRIES + 1):
         try:
-            with closing(ReplayClaim(slots)) as claim:
+            with closing(ReplayFence(slots)) as claim:
                 if to_write:
                     _refuse_open_outputs(settings, plan)
-                start = _start(settings, record, claim.found(), survey, to_write=to_write)
+                start = _start(settings, record, claim.progress(), survey, to_write=to_write)
                 claim.take(start.offsets, owner, start.notes)
         except FencedError:
             # An older process that is alive may open a session before this one is the owner.
@@ -83,7 +83,7 @@ def take_over(  # noqa: PLR0913  most of them by keyword
 def _start(
     settings: Settings,
     record: PlanRecord,
-    found: Mapping[int, At],
+    found: Mapping[int, PartitionProgress],
     survey: Survey | None,
     *,
     to_write: bool,
@@ -123,13 +123,13 @@ def _open(cluster: Admin, topic: str) -> dict[int, int]:
     return {number: end for number, (_, end) in stable.items() if end < all_[number][1]}
 
 
-def _any_start(plan: Plan, found: Mapping[int, At]) -> _Start:
+def _any_start(plan: Plan, found: Mapping[int, PartitionProgress]) -> _Start:
     starts = {part.partition: part.start for part in plan.parts}
     known = {number: at.offset for number, at in found.items()}
-    return _Start(starts | known, last_notes(found, plan.slots))
+    return _Start(starts | known, last_checkpoints(found, plan.slots))
 
 
-def _is_known(record: PlanRecord, found: Mapping[int, At]) -> bool:
+def _is_known(record: PlanRecord, found: Mapping[int, PartitionProgress]) -> bool:
     """Whether the offsets tell how far it is."""
     if not found and record.state is State.PLANNED:
         return True  # nothing was written yet: the offsets are committed before the first output
@@ -139,7 +139,7 @@ def _is_known(record: PlanRecord, found: Mapping[int, At]) -> bool:
 def _rebuilt(
     settings: Settings,
     plan: Plan,
-    found: Mapping[int, At],
+    found: Mapping[int, PartitionProgress],
     survey: Survey | None,
 ) -> _Start:
     """The offsets have expired or were deleted: what is written tells how far it was.
@@ -159,7 +159,7 @@ def _rebuilt(
             done = _lines_done(survey, noted)
         return _Start({PARTITION: done}, {0: _rebuilt_note(proof)})
     positions = {part.partition: part.start for part in plan.parts}
-    notes = last_notes(found, plan.slots)
+    notes = last_checkpoints(found, plan.slots)
     for slot in range(plan.slots):
         if found.keys() >= {part.partition for part in plan.of_slot(slot)}:
             continue

@@ -20,7 +20,7 @@ from pipeline.replay.plan import Plan
 from pipeline.settings.model import Settings
 from pipeline.wiring import APP, admin, make_worker, session_config
 from pipeline.worker.loop import Worker
-from pipeline.worker.shared_state import LoneGuard
+from pipeline.worker.shared_state import LocalCrashGuard
 
 
 def replay_session(
@@ -102,6 +102,6 @@ def make_replay_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
         broker,
         replay_processor(settings, plan, chosen),
         meter,
-        LoneGuard(()),
+        LocalCrashGuard(()),
         Tally(enriched=done.enriched, dead_letters=Counter(done.dead_letters)),
     )

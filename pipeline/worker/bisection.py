@@ -14,7 +14,7 @@ from pipeline.core.record import Record
 from pipeline.ports import Batch, Positions, Span
 
 
-class Verdict(NamedTuple):
+class ForcedOutcome(NamedTuple):
     """Why a record is dead-lettered whatever `process` makes of it."""
 
     reason: Reason
@@ -22,16 +22,16 @@ class Verdict(NamedTuple):
     detail: str
 
 
-CONDEMNED = Verdict(
+QUARANTINED = ForcedOutcome(
     Reason.PROCESSING_ERROR, Stage.CRASH, "it is quarantined: this program was killed over it"
 )
 
 
-class Piece(NamedTuple):
+class SubBatch(NamedTuple):
     """Part of a batch that is committed by itself."""
 
     batch: Batch
-    verdict: Verdict | None = None
+    forced: ForcedOutcome | None = None
     """Of every record in it."""
     pointers: bool = False
     """Dead letters are replaced by pointers, since their topic refused them."""
@@ -47,57 +47,60 @@ def spans(records: Iterable[Record]) -> list[Span]:
     return [Span(*place, first, last) for place, (first, last) in ends.items()]
 
 
-def pieces(batch: Batch, suspects: Sequence[Span], condemned: Sequence[Span]) -> list[Piece]:
+def split(batch: Batch, suspects: Sequence[Span], quarantined: Sequence[Span]) -> list[SubBatch]:
     """The batch, cut so that condemned records are alone and suspects are in halves.
 
     Without either, which is the rule, the batch is one piece.
     """
-    if not suspects and not condemned:
-        return [Piece(batch)]
+    if not suspects and not quarantined:
+        return [SubBatch(batch)]
     groups: list[tuple[object, list[Record]]] = []
     for record in batch.records:
-        kind = _kind(record, suspects, condemned)
-        if groups and groups[-1][0] == kind and kind != CONDEMNED:
+        kind = _kind(record, suspects, quarantined)
+        if groups and groups[-1][0] == kind and kind != QUARANTINED:
             groups[-1][1].append(record)
         else:
             groups.append((kind, [record]))
     if not groups:
-        return [Piece(batch)]
+        return [SubBatch(batch)]
     return _covering(
         batch,
         [
-            Piece(Batch(part, {}), CONDEMNED if kind == CONDEMNED else None)
+            SubBatch(Batch(part, {}), QUARANTINED if kind == QUARANTINED else None)
             for kind, records in groups
             for part in (_half(records) if isinstance(kind, Span) else [records])
         ],
     )
 
 
-def halves(piece: Piece) -> list[Piece]:
+def bisect(sub_batch: SubBatch) -> list[SubBatch]:
     """A piece of at least two records as two pieces."""
     return _covering(
-        piece.batch, [piece._replace(batch=Batch(part, {})) for part in _half(piece.batch.records)]
+        sub_batch.batch,
+        [sub_batch._replace(batch=Batch(part, {})) for part in _half(sub_batch.batch.records)],
     )
 
 
-def around(piece: Piece, number: int) -> list[Piece]:
+def isolate(sub_batch: SubBatch, number: int) -> list[SubBatch]:
     """A piece as up to three: what is before its record of this number, the record, the rest."""
-    records = piece.batch.records
+    records = sub_batch.batch.records
     parts = (records[:number], records[number : number + 1], records[number + 1 :])
-    return _covering(piece.batch, [piece._replace(batch=Batch(part, {})) for part in parts if part])
+    return _covering(
+        sub_batch.batch, [sub_batch._replace(batch=Batch(part, {})) for part in parts if part]
+    )
 
 
-def rest(queue: Sequence[Piece]) -> Batch:
+def remainder(queue: Sequence[SubBatch]) -> Batch:
     """What is still to be done, as one batch."""
     positions: dict[tuple[str, int], int] = {}
-    for piece in queue:
-        positions.update(piece.batch.positions)
-    return Batch([record for piece in queue for record in piece.batch.records], positions)
+    for sub_batch in queue:
+        positions.update(sub_batch.batch.positions)
+    return Batch([record for sub_batch in queue for record in sub_batch.batch.records], positions)
 
 
-def _kind(record: Record, suspects: Sequence[Span], condemned: Sequence[Span]) -> object:
-    if any(_holds(span, record) for span in condemned):
-        return CONDEMNED
+def _kind(record: Record, suspects: Sequence[Span], quarantined: Sequence[Span]) -> object:
+    if any(_holds(span, record) for span in quarantined):
+        return QUARANTINED
     return next((span for span in suspects if _holds(span, record)), None)
 
 
@@ -114,7 +117,7 @@ def _half(records: list[Record]) -> list[list[Record]]:
     return [part for part in (records[:middle], records[middle:]) if part]
 
 
-def _covering(batch: Batch, parts: list[Piece]) -> list[Piece]:
+def _covering(batch: Batch, parts: list[SubBatch]) -> list[SubBatch]:
     """The parts with their positions: behind their last records, and in the end the batch's own.
 
     Those of partitions without records go with the first part.

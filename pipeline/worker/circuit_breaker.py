@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 from pipeline.core.counts import Tally
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.reasons import Reason
-from pipeline.ports import Trip
+from pipeline.ports import CircuitBreakerTrip
 
 JUDGED_FROM: Final = 500
 """Events that must have been watched before a share means something."""
@@ -25,7 +25,7 @@ _NOT_COUNTED: Final = Reason.UNSUPPORTED_TYPE.value
 """Other kinds of calls on the topic are a matter of routing, not of a bad deploy."""
 
 
-class BreakerRules(NamedTuple):
+class CircuitBreakerRules(NamedTuple):
     """What the settings `breaker.*` say."""
 
     mode: Literal["after-change", "always", "off"]
@@ -37,13 +37,13 @@ class BreakerRules(NamedTuple):
     """Hash of the contract that may run whatever its share is."""
 
 
-class Breaker:
+class CircuitBreaker:
     """Decides whether what a batch would give may be written.
 
     `contract` is `version;hash` of the rules that run; `origin` goes into the notes.
     """
 
-    def __init__(self, rules: BreakerRules, contract: str, *, origin: bool) -> None:
+    def __init__(self, rules: CircuitBreakerRules, contract: str, *, origin: bool) -> None:
         self._rules = rules
         self._contract = contract
         self._origin = origin
@@ -83,18 +83,18 @@ class Breaker:
             self._seen = self._rules.window - self._left
             self._reasons = +Counter({_BEFORE_RESTART: newest.bad})
 
-    def watch(self, tally: Tally) -> Trip | None:
+    def watch(self, tally: Tally) -> CircuitBreakerTrip | None:
         """What a batch would give: None when it may be written, else why not."""
         events, invalid = _counted(tally)
         seen = self._seen + events
         reasons = self._reasons + invalid
         if seen >= JUDGED_FROM and reasons.total() / seen > self._base + self._rules.max_rise:
-            return Trip(
+            return CircuitBreakerTrip(
                 self._contract, self._before, reasons.total(), seen, self._base, dict(reasons)
             )
         return None
 
-    def after(self, tally: Tally) -> Breaker:
+    def after(self, tally: Tally) -> CircuitBreaker:
         """The breaker as it is once a batch is written; this one stays, in case it is not."""
         made = copy(self)
         made._count(tally)  # noqa: SLF001  of its own kind

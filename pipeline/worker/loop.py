@@ -33,8 +33,16 @@ from pipeline.errors import (
     TransportError,
 )
 from pipeline.ports import Batch, Broker, Clock, CrashGuard, Meter, Session, Stop
-from pipeline.worker.bisection import Piece, Verdict, around, halves, pieces, rest, spans
-from pipeline.worker.circuit_breaker import Breaker
+from pipeline.worker.bisection import (
+    ForcedOutcome,
+    SubBatch,
+    bisect,
+    isolate,
+    remainder,
+    spans,
+    split,
+)
+from pipeline.worker.circuit_breaker import CircuitBreaker
 
 _FOR_THE_OPERATOR: Final = (RefusedError, FencedError, DataLossError, BreakerOpenError)
 _LONGEST_PAUSE_S: Final = 30.0
@@ -55,7 +63,7 @@ class Worker:
         meter: Meter,
         *,
         max_resets: int,
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         guard: CrashGuard,
     ) -> None:
         self._broker = broker
@@ -93,18 +101,18 @@ class Worker:
             except _FOR_THE_OPERATOR:
                 raise
             except TransportError as error:
-                self._meter.holding(())
+                self._meter.assigned(())
                 self._pause("hard reset", error, stop)
             finally:
-                self._guard.left()
+                self._guard.finished()
                 session.close()
 
     def _run_session(self, session: Session, stop: Stop) -> None:
         lost = 0
         while not stop.is_set():
             batch = session.collect()
-            held = session.held()
-            self._meter.holding(held)
+            assigned = session.assigned()
+            self._meter.assigned(assigned)
             self._breaker.inherit(batch.inherited)
             lost += batch.lost
             if batch.positions:
@@ -115,7 +123,7 @@ class Worker:
                     # Not before: a session that begins anew finds the same loss again.
                     self._meter.lost(lost)
                     lost = 0
-            elif held:
+            elif assigned:
                 self._reads()
             self._meter.tick(session)
 
@@ -126,40 +134,40 @@ class Worker:
         """
         would_be = Tally(records=len(batch.records))
         now = self._clock.now()
-        for piece in self._pieces(batch):
-            self._guard.entering(spans(piece.batch.records))
-            for record in piece.batch.records:
-                for output in self._outputs(record, now, piece.verdict):
+        for sub_batch in self._pieces(batch):
+            self._guard.started(spans(sub_batch.batch.records))
+            for record in sub_batch.batch.records:
+                for output in self._outputs(record, now, sub_batch.forced):
                     would_be.count(output)
-        self._guard.left()
+        self._guard.finished()
         trip = self._breaker.watch(would_be)
         if trip is None:
             return
         self._meter.tripped(trip)
         while not stop.is_set():
-            session.hold(_HOLD_S)
-            self._meter.holding(session.held())
+            session.pause(_HOLD_S)
+            self._meter.assigned(session.assigned())
             self._meter.tick(session)
         raise BreakerOpenError(trip.sentence())
 
-    def _pieces(self, batch: Batch) -> list[Piece]:
-        return pieces(batch, self._guard.suspects(), self._guard.condemned())
+    def _pieces(self, batch: Batch) -> list[SubBatch]:
+        return split(batch, self._guard.suspects(), self._guard.quarantined())
 
     def _work_on(self, session: Session, batch: Batch, stop: Stop) -> bool:
         """Commit the batch, as a rule in one transaction; whether all of it is committed."""
         queue = deque(self._pieces(batch))
         while queue and not stop.is_set():
-            piece = queue[0]
-            self._guard.entering(spans(piece.batch.records))
+            sub_batch = queue[0]
+            self._guard.started(spans(sub_batch.batch.records))
             try:
-                tally = self._transact(session, piece)
+                tally = self._transact(session, sub_batch)
             except RecordRefusedError as error:
                 session.abort()
                 queue.popleft()
-                queue.extendleft(reversed(self._narrowed(piece, error)))
+                queue.extendleft(reversed(self._narrowed(sub_batch, error)))
             except AbortableError as error:
                 session.abort()
-                session.rewind(rest(queue))
+                session.rewind(remainder(queue))
                 self._pause("soft reset", error, stop)
                 return False
             else:
@@ -169,59 +177,61 @@ class Worker:
                 self._meter.committed(tally)
                 self._recovered()
             finally:
-                self._guard.left()
+                self._guard.finished()
         return not queue
 
-    def _narrowed(self, piece: Piece, error: RecordRefusedError) -> list[Piece]:
+    def _narrowed(self, sub_batch: SubBatch, error: RecordRefusedError) -> list[SubBatch]:
         """What to try instead of a piece that holds a record which the broker refuses."""
-        records = piece.batch.records
+        records = sub_batch.batch.records
         if len(records) > 1:
-            self._meter.narrowing(len(records), str(error))
+            self._meter.bisecting(len(records), str(error))
             if error.nth is None:
-                return halves(piece)
-            return around(piece, self._number_of(error.nth, piece))
-        if error.role is Role.DEAD_LETTER and not piece.pointers:
-            changed = piece._replace(pointers=True)
-        elif error.role is not Role.DEAD_LETTER and piece.verdict is None and records:
-            verdict = Verdict(error.reason, Stage.PRODUCE, f"the broker refused it: {error}")
-            changed = piece._replace(verdict=verdict)
+                return bisect(sub_batch)
+            return isolate(sub_batch, self._number_of(error.nth, sub_batch))
+        if error.role is Role.DEAD_LETTER and not sub_batch.pointers:
+            changed = sub_batch._replace(pointers=True)
+        elif error.role is not Role.DEAD_LETTER and sub_batch.forced is None and records:
+            forced = ForcedOutcome(error.reason, Stage.PRODUCE, f"the broker refused it: {error}")
+            changed = sub_batch._replace(forced=forced)
         else:
             raise RefusedError(str(error)) from error
         self._meter.isolated(records[0], str(error))
         return [changed]
 
-    def _number_of(self, nth: int, piece: Piece) -> int:
+    def _number_of(self, nth: int, sub_batch: SubBatch) -> int:
         """Which of the records gave the nth output: they are processed again to see it."""
         written, now = 0, self._clock.now()
-        for number, record in enumerate(piece.batch.records):
-            outputs = self._outputs(record, now, piece.verdict)
+        for number, record in enumerate(sub_batch.batch.records):
+            outputs = self._outputs(record, now, sub_batch.forced)
             written += sum(output.role is not Role.DROPPED for output in outputs)
             if nth < written:
                 return number
         raise AssertionError  # it was one of them
 
-    def _transact(self, session: Session, piece: Piece) -> Tally:
-        batch, verdict = piece.batch, piece.verdict
+    def _transact(self, session: Session, sub_batch: SubBatch) -> Tally:
+        batch, forced = sub_batch.batch, sub_batch.forced
         tally = Tally(records=len(batch.records))
         send, now = session.send, self._clock.now()
         session.begin()
         for record in batch.records:
-            for output in self._outputs(record, now, verdict):
+            for output in self._outputs(record, now, forced):
                 if output.role is Role.ENRICHED:
                     tally.enriched += 1
                     send(output)
                 else:
                     tally.count(output)
                     if output.role is not Role.DROPPED:
-                        self._send_other(session, output, pointers=piece.pointers)
+                        self._send_other(session, output, pointers=sub_batch.pointers)
         breaker = self._breaker.after(tally)
         session.commit(batch.positions, breaker.note(now), tally)
         self._breaker = breaker
         return tally
 
-    def _outputs(self, record: Record, now: int, verdict: Verdict | None) -> tuple[Output, ...]:
-        if verdict is not None:
-            return (self._processor.set_aside(record, now, *verdict),)
+    def _outputs(
+        self, record: Record, now: int, forced: ForcedOutcome | None
+    ) -> tuple[Output, ...]:
+        if forced is not None:
+            return (self._processor.set_aside(record, now, *forced),)
         try:
             return self._processor.process(record, now)
         except Exception as error:  # noqa: BLE001  the one catch for bugs of our own

@@ -19,7 +19,7 @@ from pipeline.ports import Batch, Lag, Positions
 
 
 @dataclass(frozen=True)
-class Opened:
+class SessionOpened:
     """A session was opened; an older one is fenced from now on."""
 
 
@@ -56,16 +56,16 @@ class Rewound:
 
 
 @dataclass(frozen=True)
-class Closed:
+class SessionClosed:
     """A session was closed."""
 
 
 @dataclass(frozen=True)
-class Held:
+class Paused:
     """The session stayed in the group without reading."""
 
 
-Entry = Opened | Begun | Sent | Committed | Aborted | Rewound | Held | Closed
+DiaryEntry = SessionOpened | Begun | Sent | Committed | Aborted | Rewound | Paused | SessionClosed
 
 
 class Fault(NamedTuple):
@@ -90,7 +90,7 @@ class MemoryBroker:
         """Beside the committed offsets."""
         self.outputs: list[Output] = []
         """What a read_committed reader sees, in the order of commits."""
-        self.diary: list[Entry] = []
+        self.diary: list[DiaryEntry] = []
         self.batch = batch
         self.epoch = 0
         self._faults: dict[str, list[Fault | None]] = defaultdict(list)
@@ -141,7 +141,7 @@ class MemoryBroker:
         if fault is not None:
             raise fault.error
         self.epoch += 1
-        self.diary.append(Opened())
+        self.diary.append(SessionOpened())
         return MemorySession(self, self.epoch)
 
 
@@ -210,11 +210,11 @@ class MemorySession:
         self._next |= {place: self._broker.committed[place] for place in batch.positions}
         self._broker.diary.append(Rewound(firsts))
 
-    def hold(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """See `ports.Session`; no time passes in memory."""
         del seconds
-        self._meet("hold")
-        self._broker.diary.append(Held())
+        self._meet("pause")
+        self._broker.diary.append(Paused())
 
     def lag(self) -> Lag:
         """See `ports.Session`."""
@@ -224,13 +224,13 @@ class MemorySession:
         )
         return Lag(len(committed), behind)
 
-    def held(self) -> list[int]:
+    def assigned(self) -> list[int]:
         """See `ports.Session`: all there are."""
         return [number for _topic, number in self._next]
 
     def close(self) -> None:
         """See `ports.Session`."""
-        self._broker.diary.append(Closed())
+        self._broker.diary.append(SessionClosed())
 
     def _meet(self, call: str) -> None:
         fault = self._broker.fault(call)

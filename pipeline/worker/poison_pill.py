@@ -32,7 +32,7 @@ SETTLED_S: Final = 60.0
 """A finding is dropped when it was survived so long ago: a commit that failed comes back sooner."""
 
 
-class Finding(NamedTuple):
+class CrashFinding(NamedTuple):
     """What a death has shown."""
 
     kind: Literal["suspected", "narrowed", "accused", "condemned", "not_a_record"]
@@ -48,12 +48,12 @@ class _Suspect:
 
 
 @dataclass
-class CrashBook:
+class PoisonPillTracker:
     """The bookkeeping of one supervisor; times are seconds of any clock."""
 
     _deaths: deque[Sequence[Span]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _suspects: dict[int, _Suspect] = field(default_factory=dict)
-    _condemned: dict[int, Span] = field(default_factory=dict)
+    _quarantined: dict[int, Span] = field(default_factory=dict)
     _passed: dict[int, float] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _in_a_row: int = 0
@@ -65,20 +65,20 @@ class CrashBook:
         return {number: suspect.span for number, suspect in self._suspects.items()}
 
     @property
-    def condemned(self) -> dict[int, Span]:
+    def quarantined(self) -> dict[int, Span]:
         """Number of the finding → records to be dead-lettered unread."""
-        return dict(self._condemned)
+        return dict(self._quarantined)
 
-    def died(self, spans: Sequence[Span], committed: int) -> list[Finding]:
+    def died(self, spans: Sequence[Span], committed: int) -> list[CrashFinding]:
         """A worker crashed while it worked on `spans`.
 
         `committed` is the number of records that all workers have committed until now.
         """
         if not spans:
             return []
-        hopeless = [span for span in self._condemned.values() if _all_within(spans, span)]
+        hopeless = [span for span in self._quarantined.values() if _all_within(spans, span)]
         if hopeless:
-            return [Finding("not_a_record", hopeless[0])]
+            return [CrashFinding("not_a_record", hopeless[0])]
         known = {
             number: suspect
             for number, suspect in self._suspects.items()
@@ -96,18 +96,18 @@ class CrashBook:
 
     def survived(self, passed: Collection[int], now: float) -> bool:
         """Findings that workers have got past; whether one of them was dropped for that."""
-        known = self._suspects.keys() | self._condemned.keys()
+        known = self._suspects.keys() | self._quarantined.keys()
         self._passed = {
             number: self._passed.get(number, now) for number in passed if number in known
         }
         settled = [number for number, since in self._passed.items() if now - since >= SETTLED_S]
         for number in settled:
             self._suspects.pop(number, None)
-            self._condemned.pop(number, None)
+            self._quarantined.pop(number, None)
             del self._passed[number]
         return bool(settled)
 
-    def _suspect(self, spans: Sequence[Span]) -> list[Finding]:
+    def _suspect(self, spans: Sequence[Span]) -> list[CrashFinding]:
         """Look for what the newest death has in common with earlier ones."""
         used: list[Sequence[Span]] = []
         found = []
@@ -116,7 +116,7 @@ class CrashBook:
             if len(deaths) >= DEATHS - 1:
                 used += deaths
                 self._suspects[next(self._numbers)] = _Suspect(common)
-                found.append(Finding("suspected", common))
+                found.append(CrashFinding("suspected", common))
         self._deaths = deque(
             (death for death in self._deaths if not any(death is each for each in used)),
             _REMEMBERED,
@@ -125,27 +125,29 @@ class CrashBook:
             self._deaths.append(spans)
         return found
 
-    def _narrow(self, number: int, suspect: _Suspect, died: Span, committed: int) -> Finding | None:
+    def _narrow(
+        self, number: int, suspect: _Suspect, died: Span, committed: int
+    ) -> CrashFinding | None:
         """The process died over `died`, which is within the suspect, and over nothing else."""
         self._passed.pop(number, None)
         if died != suspect.span:
             # A number of its own: what was said of the whole is not true of the half.
             del self._suspects[number]
             self._suspects[next(self._numbers)] = _Suspect(died)
-            return Finding("narrowed", died)
+            return CrashFinding("narrowed", died)
         if died.first != died.last:
             return None
         suspect.deaths += 1
         if suspect.deaths < DEATHS:
-            return Finding("accused", died)
+            return CrashFinding("accused", died)
         if committed > self._committed + self._in_a_row:
             self._committed, self._in_a_row = committed, 0
         if self._in_a_row == _IN_A_ROW:
-            return Finding("not_a_record", died)
+            return CrashFinding("not_a_record", died)
         self._in_a_row += 1
         del self._suspects[number]
-        self._condemned[next(self._numbers)] = died
-        return Finding("condemned", died)
+        self._quarantined[next(self._numbers)] = died
+        return CrashFinding("condemned", died)
 
 
 def _overlap(span: Span, deaths: Iterable[Sequence[Span]]) -> tuple[Span, list[Sequence[Span]]]:

@@ -26,7 +26,7 @@ _VMSTAT: Final = Path("/proc/vmstat")
 _OOM_KILLS: Final = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
-class Place(NamedTuple):
+class InheritedHandles(NamedTuple):
     """What a worker has inherited from its supervisor."""
 
     slot: int
@@ -36,12 +36,12 @@ class Place(NamedTuple):
     """File descriptor of a pipe, which ends with the supervisor."""
 
 
-Ending = tuple[int, int, bool]
+ExitStatus = tuple[int, int, bool]
 """Slot, exit code (or the negative number of the signal that killed it), and whether the system has
 killed processes for want of memory just now."""
 
 
-class Heard(Protocol):
+class SignalSource(Protocol):
     """Where signals come from."""
 
     def next(self, timeout_s: float) -> int | None:
@@ -51,12 +51,12 @@ class Heard(Protocol):
 class WorkerProcesses:
     """The supervisor's side."""
 
-    def __init__(self, memory: int, signals: Heard) -> None:
+    def __init__(self, memory: int, signals: SignalSource) -> None:
         """`memory` is the file descriptor that workers inherit; `signals` gives SIGNALS."""
         self._signals = signals
         self._memory = memory
-        self._lifeline, held = os.pipe()
-        self._held: int | None = held
+        self._lifeline, assigned = os.pipe()
+        self._held: int | None = assigned
         self._alive: dict[int, subprocess.Popen[bytes]] = {}
         self._oom_kills = _oom_kills()
 
@@ -77,7 +77,7 @@ class WorkerProcesses:
         """How many workers there are."""
         return len(self._alive)
 
-    def wait(self, timeout_s: float) -> tuple[int | None, list[Ending]]:
+    def wait(self, timeout_s: float) -> tuple[int | None, list[ExitStatus]]:
         """Wait that long at most: a signal that asks to stop, if any, and workers that ended."""
         received = self._signals.next(timeout_s)
         number = None if received == signal.SIGCHLD else received
@@ -106,10 +106,10 @@ class WorkerProcesses:
         self._alive.clear()
 
 
-def inherited_place(environ: MutableMapping[str, str]) -> Place | None:
+def inherited_handles(environ: MutableMapping[str, str]) -> InheritedHandles | None:
     """What this process has inherited, which is taken out of `environ`; None without supervisor."""
     text = environ.pop(_VARIABLE, None)
-    return None if text is None else Place(*map(int, text.split()))
+    return None if text is None else InheritedHandles(*map(int, text.split()))
 
 
 def follow(lifeline: int, stop: threading.Event) -> None:

@@ -25,7 +25,7 @@ SIGNAL_BASE: Final = 128
 _MEANINGS: Final = {int(code): code.meaning for code in ExitCode}
 
 
-class Outcome(NamedTuple):
+class SupervisorResult(NamedTuple):
     """How the supervisor ends."""
 
     code: int
@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     """What is wrong; empty when nothing is."""
 
 
-class Ended(NamedTuple):
+class WorkerExit(NamedTuple):
     """The end of a worker."""
 
     slot: int
@@ -64,14 +64,14 @@ class Ended(NamedTuple):
         except ValueError:
             return f"signal {-self.status}"
 
-    def outcome(self, why: str = "") -> Outcome:
+    def outcome(self, why: str = "") -> SupervisorResult:
         """What the supervisor ends with because of this."""
         why = why or self.reason or _MEANINGS.get(self.status, "it did not end in good order")
         code = self.status if self.status in _MEANINGS else ExitCode.INTERNAL
-        return Outcome(code, f"worker {self.slot} ended with {self.how}: {why}")
+        return SupervisorResult(code, f"worker {self.slot} ended with {self.how}: {why}")
 
 
-class Pauses(NamedTuple):
+class RestartDelays(NamedTuple):
     """When workers are started again; in seconds."""
 
     give_up: int
@@ -82,15 +82,17 @@ class Pauses(NamedTuple):
     """A life so long says that the worker is well."""
 
 
-class Restarts:
+class RestartPolicy:
     """The pauses of one slot."""
 
-    def __init__(self, pauses: Pauses) -> None:
+    def __init__(self, pauses: RestartDelays) -> None:
         self._pauses = pauses
         self._ends = 0
         self._in_vain = 0
 
-    def pause(self, ended: Ended, *, lived_s: float, committed: bool, found: bool) -> float | None:
+    def pause(
+        self, ended: WorkerExit, *, lived_s: float, committed: bool, found: bool
+    ) -> float | None:
         """Seconds until the next start after an end; None to give up.
 
         `found`: the search for a record that kills came nearer to its end, which each death does.

@@ -120,10 +120,10 @@ class Marks(NamedTuple):
     """What the supervisor tells all workers: number of the finding → its records."""
 
     suspects: dict[int, Span]
-    condemned: dict[int, Span]
+    quarantined: dict[int, Span]
 
 
-class AtWork(NamedTuple):
+class WorkerState(NamedTuple):
     """What one worker tells the supervisor."""
 
     spans: list[Span]
@@ -132,24 +132,24 @@ class AtWork(NamedTuple):
     """Numbers of the findings that it has worked on to their end, and lived."""
 
 
-_NOTHING: Final = AtWork([], [])
+_NOTHING: Final = WorkerState([], [])
 _UNMARKED: Final = Marks({}, {})
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_marks: Final = msgspec.msgpack.Decoder(Marks).decode
-_decode_at_work: Final = msgspec.msgpack.Decoder(AtWork).decode
+_decode_at_work: Final = msgspec.msgpack.Decoder(WorkerState).decode
 
 
-class CrashBoard:
+class SharedWorkerStates:
     """The supervisor's side of the memory."""
 
     def __init__(self, memory: SharedMemory) -> None:
         self._memory = memory
 
-    def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
+    def mark(self, suspects: Mapping[int, Span], quarantined: Mapping[int, Span]) -> None:
         """Tell all workers, from their next batch on."""
-        self._memory.marks.write(_encode(Marks(dict(suspects), dict(condemned))))
+        self._memory.marks.write(_encode(Marks(dict(suspects), dict(quarantined))))
 
-    def at_work(self, slot: int) -> AtWork:
+    def at_work(self, slot: int) -> WorkerState:
         """What a worker says, or said last before it died."""
         return _read(self._memory.at_work(slot), _decode_at_work) or _NOTHING
 
@@ -163,7 +163,7 @@ class CrashBoard:
         self._memory.reason(slot).write(b"")
 
 
-class SharedGuard:
+class SharedCrashGuard:
     """The worker's side of the memory; see `ports.CrashGuard`."""
 
     def __init__(self, memory: SharedMemory, slot: int, quarantined: Collection[Span] = ()) -> None:
@@ -175,7 +175,7 @@ class SharedGuard:
         self._inside: list[Span] = []
         self._passed: set[int] = set()
 
-    def entering(self, spans: Sequence[Span]) -> None:
+    def started(self, spans: Sequence[Span]) -> None:
         """See `ports.CrashGuard`."""
         self._inside = list(spans)
         self._passed -= {
@@ -185,7 +185,7 @@ class SharedGuard:
         }
         self._tell()
 
-    def left(self) -> None:
+    def finished(self) -> None:
         """See `ports.CrashGuard`."""
         self._passed |= {
             number
@@ -199,9 +199,9 @@ class SharedGuard:
         """See `ports.CrashGuard`."""
         return tuple(self._heard().suspects.values())
 
-    def condemned(self) -> Sequence[Span]:
+    def quarantined(self) -> Sequence[Span]:
         """See `ports.CrashGuard`."""
-        return (*self._heard().condemned.values(), *self._quarantined)
+        return (*self._heard().quarantined.values(), *self._quarantined)
 
     def _heard(self) -> Marks:
         version = self._table.version
@@ -213,13 +213,13 @@ class SharedGuard:
         return self._marks
 
     def _marked(self) -> list[tuple[int, Span]]:
-        return [*self._marks.suspects.items(), *self._marks.condemned.items()]
+        return [*self._marks.suspects.items(), *self._marks.quarantined.items()]
 
     def _tell(self) -> None:
-        self._cell.write(_encode(AtWork(self._inside, sorted(self._passed))))
+        self._cell.write(_encode(WorkerState(self._inside, sorted(self._passed))))
 
 
-class LoneGuard:
+class LocalCrashGuard:
     """For a worker without a supervisor: nobody remembers; see `ports.CrashGuard`.
 
     `quarantined` are the records that the operator named.
@@ -228,17 +228,17 @@ class LoneGuard:
     def __init__(self, quarantined: Sequence[Span] = ()) -> None:
         self._quarantined = quarantined
 
-    def entering(self, spans: Sequence[Span]) -> None:
+    def started(self, spans: Sequence[Span]) -> None:
         """See `ports.CrashGuard`."""
 
-    def left(self) -> None:
+    def finished(self) -> None:
         """See `ports.CrashGuard`."""
 
     def suspects(self) -> Sequence[Span]:
         """See `ports.CrashGuard`."""
         return ()
 
-    def condemned(self) -> Sequence[Span]:
+    def quarantined(self) -> Sequence[Span]:
         """See `ports.CrashGuard`."""
         return self._quarantined
 

@@ -3,7 +3,7 @@
 A worker that ends is started again, after a pause that grows while it ends soon. There are ends
 that a new start would not mend: then all workers are stopped, and the supervisor ends with the same
 code. It never goes on with some of them, since a service that looks alive and does half of its work
-is found out late. Who records are that kill their process is decided in `crash_book`.
+is found out late. Who records are that kill their process is decided in `poison_pill`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,15 @@ import structlog
 
 from pipeline.errors import ExitCode
 from pipeline.ports import Span
-from pipeline.worker.poison_pill import CrashBook, Finding
-from pipeline.worker.restart_policy import FINAL, SIGNAL_BASE, Ended, Outcome, Pauses, Restarts
+from pipeline.worker.poison_pill import CrashFinding, PoisonPillTracker
+from pipeline.worker.restart_policy import (
+    FINAL,
+    SIGNAL_BASE,
+    RestartDelays,
+    RestartPolicy,
+    SupervisorResult,
+    WorkerExit,
+)
 
 _SAME_REQUEST_S: Final = 0.25
 """Signals so close together are one request; see `worker/signals.py`."""
@@ -37,7 +44,7 @@ class Processes(Protocol):
         """How many there are."""
 
     def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
-        """Wait that long at most: a signal that asks to stop, if any, and the values of `Ended`."""
+        """Wait that long at most: a signal that asks to stop, if any, and the values of `WorkerExit`."""
 
     def ask_to_stop(self) -> None:
         """Let all workers finish what they have begun, and end."""
@@ -46,10 +53,10 @@ class Processes(Protocol):
         """End all workers at once, and wait until they are gone."""
 
 
-class Board(Protocol):
+class WorkerStates(Protocol):
     """What workers and supervisor tell each other."""
 
-    def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
+    def mark(self, suspects: Mapping[int, Span], quarantined: Mapping[int, Span]) -> None:
         """Tell all workers, from their next batch on."""
 
     def at_work(self, slot: int) -> tuple[Sequence[Span], Sequence[int]]:
@@ -82,8 +89,8 @@ class Statistics(Protocol):
 
 
 class _Slot:
-    def __init__(self, pauses: Pauses) -> None:
-        self.restarts = Restarts(pauses)
+    def __init__(self, pauses: RestartDelays) -> None:
+        self.restarts = RestartPolicy(pauses)
         self.started = 0.0
         self.due: float | None = 0.0
         """When to start it; None while it lives."""
@@ -96,26 +103,26 @@ class Supervisor:
         self,
         workers: int,
         processes: Processes,
-        board: Board,
+        states: WorkerStates,
         statistics: Statistics,
         *,
-        pauses: Pauses,
+        pauses: RestartDelays,
         grace_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = structlog.stdlib.get_logger("pipeline.supervisor")
         self._slots = [_Slot(pauses) for _ in range(workers)]
         self._processes = processes
-        self._board = board
+        self._states = states
         self._statistics = statistics
         self._grace_s = grace_s
         self._clock = clock
-        self._book = CrashBook()
+        self._poison_pills = PoisonPillTracker()
         self._stopping: float | None = None
         self._signalled: float | None = None
-        self._outcome = Outcome(ExitCode.OK, "")
+        self._outcome = SupervisorResult(ExitCode.OK, "")
 
-    def run(self) -> Outcome:
+    def run(self) -> SupervisorResult:
         """Work until all workers have ended; none is left behind, whatever is raised."""
         try:
             while self._stopping is None or self._processes.alive():
@@ -124,7 +131,7 @@ class Supervisor:
                 if received is not None:
                     self._signal(received)
                 for each in ended:
-                    self._ended(Ended(*each))
+                    self._ended(WorkerExit(*each))
                 self._kill_late()
                 self._follow()
                 self._statistics.tick(self._processes.alive())
@@ -146,11 +153,11 @@ class Supervisor:
                 pid = self._processes.start(number)
                 self._log.info("worker_started", worker=number, pid=pid)
 
-    def _ended(self, ended: Ended) -> None:
+    def _ended(self, ended: WorkerExit) -> None:
         committed = self._statistics.ended(ended.slot)
         found = self._examine(ended)
-        ended = ended._replace(reason=self._board.reason(ended.slot))
-        self._board.clear(ended.slot)
+        ended = ended._replace(reason=self._states.reason(ended.slot))
+        self._states.clear(ended.slot)
         if self._stopping is not None:
             self._ended_while_stopping(ended)
             return
@@ -171,19 +178,19 @@ class Supervisor:
         self._tell_end(ended, f"started again in {pause:.0f} s")
         slot.due = self._clock() + pause
 
-    def _examine(self, ended: Ended) -> list[Finding]:
+    def _examine(self, ended: WorkerExit) -> list[CrashFinding]:
         """What the death of a worker shows about the records that it worked on."""
         if self._stopping is not None or not ended.crashed:
             return []
-        spans, _ = self._board.at_work(ended.slot)
-        found = self._book.died(spans, self._statistics.consumed())
+        spans, _ = self._states.at_work(ended.slot)
+        found = self._poison_pills.died(spans, self._statistics.consumed())
         for kind, span in found:
             self._log.error(f"crash_{kind}", worker=ended.slot, **span._asdict())
         if found:
-            self._board.mark(self._book.suspects, self._book.condemned)
+            self._states.mark(self._poison_pills.suspects, self._poison_pills.quarantined)
         return found
 
-    def _final(self, ended: Ended, found: Sequence[Finding]) -> Outcome | None:
+    def _final(self, ended: WorkerExit, found: Sequence[CrashFinding]) -> SupervisorResult | None:
         """Why nothing is started again; None when it is."""
         if ended.status in FINAL:
             return ended.outcome()
@@ -197,13 +204,13 @@ class Supervisor:
             return ended.outcome()
         return None
 
-    def _ended_while_stopping(self, ended: Ended) -> None:
+    def _ended_while_stopping(self, ended: WorkerExit) -> None:
         self._tell_end(ended, "stopping")
         # One that was stopped before it could listen dies of the signal itself.
         if ended.status not in {ExitCode.OK, -signal.SIGTERM} and not self._outcome.code:
             self._outcome = ended.outcome()
 
-    def _tell_end(self, ended: Ended, follows: str) -> None:
+    def _tell_end(self, ended: WorkerExit, follows: str) -> None:
         log = self._log.info if ended.status == ExitCode.OK else self._log.warning
         why = {"cause": ended.reason} if ended.reason else {}
         log("worker_ended", worker=ended.slot, how=ended.how, **why, next=follows)
@@ -215,10 +222,10 @@ class Supervisor:
             if self._stopping is None:
                 self._stop(self._outcome)
         elif now - self._signalled > _SAME_REQUEST_S:
-            self._outcome = Outcome(SIGNAL_BASE + number, "")
+            self._outcome = SupervisorResult(SIGNAL_BASE + number, "")
             self._processes.kill()
 
-    def _stop(self, outcome: Outcome) -> None:
+    def _stop(self, outcome: SupervisorResult) -> None:
         self._log.info("stopping", workers=self._processes.alive())
         self._outcome = outcome
         self._stopping = self._clock()
@@ -231,13 +238,13 @@ class Supervisor:
         )
         if late and self._processes.alive():
             if not self._outcome.code:
-                self._outcome = Outcome(SIGNAL_BASE + signal.SIGKILL, "")
+                self._outcome = SupervisorResult(SIGNAL_BASE + signal.SIGKILL, "")
             self._processes.kill()
 
     def _follow(self) -> None:
         """Drop what workers have survived."""
         passed: Collection[int] = {
-            number for slot in range(len(self._slots)) for number in self._board.at_work(slot)[1]
+            number for slot in range(len(self._slots)) for number in self._states.at_work(slot)[1]
         }
-        if self._book.survived(passed, self._clock()):
-            self._board.mark(self._book.suspects, self._book.condemned)
+        if self._poison_pills.survived(passed, self._clock()):
+            self._states.mark(self._poison_pills.suspects, self._poison_pills.quarantined)

@@ -13,7 +13,7 @@ from pipeline.core.counts import Tally
 from pipeline.core.offset_metadata import CommitNote
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
-from pipeline.kafka.dependency_monitor import GroupWatch
+from pipeline.kafka.dependency_monitor import DependencyMonitor
 from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch, Positions, TopicFacts
 from pipeline.settings.model import load_settings
@@ -47,11 +47,11 @@ _QUICK: Final = {
 """Clients that lose no time over an error."""
 
 
-class RestingGroup(GroupWatch):
+class RestingGroup(DependencyMonitor):
     """The mock cluster can't be asked for its groups: after a while they count as at rest."""
 
     def is_left_out(self) -> bool:
-        """See `GroupWatch`."""
+        """See `DependencyMonitor`."""
         since = self._without
         return since is not None and time.monotonic() - since >= _LEFT_OUT_S
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pipeline.kafka.group_state import GroupState, Member, without_partitions
-from pipeline.ports import Hindrance
+from pipeline.ports import Stall
 
 
 def _member(name: str, *partitions: int) -> Member:
     return Member(name, "app", "/10.0.0.7", frozenset(partitions))
 
 
-def _why(state: str, *members: Member, count: int = 4) -> Hindrance:
+def _why(state: str, *members: Member, count: int = 4) -> Stall:
     return without_partitions("g", "track.raw", count, GroupState(state, members))
 
 

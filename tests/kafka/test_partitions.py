@@ -12,7 +12,7 @@ from pipeline.core.record import Role
 from pipeline.dlq.ledger_topic import LedgerTopic
 from pipeline.errors import RefusedError, TransportError
 from pipeline.kafka import Admin, RangeReader, read_committed
-from pipeline.kafka.start_offsets import StartPositions
+from pipeline.kafka.start_offsets import StartOffsetPolicy
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import session_config
@@ -56,7 +56,7 @@ def _guard(cluster: MockCluster) -> object:
     )
     consumer = Consumer({**_kafka(cluster), "group.id": "g"})
     try:
-        return StartPositions(config).of(consumer, [TopicPartition("raw", 0)], "")
+        return StartOffsetPolicy(config).resolve(consumer, [TopicPartition("raw", 0)], "")
     finally:
         consumer.close()
 

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError
 
 from pipeline.errors import ExitCode
 from pipeline.kafka.diagnosis import diagnosis
-from pipeline.kafka.errors import Causes
+from pipeline.kafka.errors import LastClientError
 from pipeline.settings.model import load_settings
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
@@ -164,19 +164,19 @@ def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         kafka = {"bootstrap.servers": f"127.0.0.1:{port}", "security.protocol": "ssl"}
-        assert diagnosis(kafka, Causes()) == (
+        assert diagnosis(kafka, LastClientError()) == (
             f": 127.0.0.1:{port} takes connections, but does not answer a TLS handshake within 2 s"
         )
-        assert diagnosis({"bootstrap.servers": f"127.0.0.1:{port}"}, Causes()) == ""
-    assert f": nothing listens at 127.0.0.1:{port}" in diagnosis(kafka, Causes())
+        assert diagnosis({"bootstrap.servers": f"127.0.0.1:{port}"}, LastClientError()) == ""
+    assert f": nothing listens at 127.0.0.1:{port}" in diagnosis(kafka, LastClientError())
 
 
 @pytest.mark.parametrize("servers", ["", ",", "a..b:1", "[::1", "127.0.0.1:99999999", "\0:1"])
 def test_address_that_is_none(servers: str) -> None:
     """An address that can't be one is the client's to refuse; looking at it does no harm."""
-    causes = Causes()
-    causes(KafkaError(KafkaError._RESOLVE, "no such host"))  # noqa: SLF001  the client's own name
-    assert diagnosis({"bootstrap.servers": servers}, causes) != ""
+    last_error = LastClientError()
+    last_error(KafkaError(KafkaError._RESOLVE, "no such host"))  # noqa: SLF001  the client's own name
+    assert diagnosis({"bootstrap.servers": servers}, last_error) != ""
 
 
 def test_examples_are_settings(tmp_path: Path) -> None:

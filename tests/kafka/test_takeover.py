@@ -20,7 +20,7 @@ from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, InstanceFencedError, OutcomeUnknownError
 from pipeline.kafka import exactly_once as transactions
 from pipeline.kafka import producer as writer
-from pipeline.kafka.call_timeout import BoundedCalls
+from pipeline.kafka.call_timeout import TimedCalls
 from pipeline.kafka.membership import Membership
 from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch
@@ -235,7 +235,7 @@ def test_a_fatal_error_beside_lost_partitions(regained: bool) -> None:  # noqa: 
     told = SimpleNamespace(error=lambda: fatal, topic=lambda: None, partition=lambda: 0)
     with MockCluster() as cluster:
         session = MockRig(cluster, instance_id="w1").broker.open()
-        half: Any = session._collector  # noqa: SLF001
+        half: Any = session._group_consumer  # noqa: SLF001
         place = TopicPartition(NAMES.raw, 0, 0)
 
         def consume(_most: int, _timeout_s: float) -> list[Any]:
@@ -266,7 +266,7 @@ def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) 
 
     with MockCluster() as cluster:
         session = MockRig(cluster).broker.open()
-        half = session._writer  # noqa: SLF001
+        half = session._producer  # noqa: SLF001
         monkeypatch.setattr(writer, "time", SimpleNamespace(monotonic=lambda: clock[0]))
         with pytest.raises(FencedError):
             half.retrying(call, 8.0, "committing")
@@ -276,7 +276,7 @@ def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_stopped_process_that_waits_for_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that end by the clock while nothing could run do not give the call up."""
-    calls = BoundedCalls()
+    calls = TimedCalls()
     answers = calls._answers  # noqa: SLF001
     waits = iter([0.0, 0.0, 0.0])
     monkeypatch.setattr(
@@ -358,7 +358,7 @@ def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:
             session.begin()
             session.commit(batch.positions, NOTE, Tally())
             asked: list[list[TopicPartition]] = []
-            producing: Any = session._writer  # noqa: SLF001
+            producing: Any = session._producer  # noqa: SLF001
             with patch.object(producing, "_refused", lambda offsets, _: asked.append(offsets)):
                 producing.fenced(InstanceFencedError(), None)
         finally:

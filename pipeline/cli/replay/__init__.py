@@ -20,7 +20,7 @@ from pipeline.cli.replay.options import (
     with_options,
 )
 from pipeline.settings.model import Settings
-from pipeline.worker.processes import inherited_place
+from pipeline.worker.processes import inherited_handles
 
 _PACKAGE: Final = "pipeline.cli.replay"
 _LISTED: Final = {
@@ -46,7 +46,7 @@ def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx)
         return
-    wanted, place = asked(settings, given), inherited_place(os.environ)
+    wanted, place = asked(settings, given), inherited_handles(os.environ)
     if place is None:  # else the process that has started this one has looked at them
         refuse_files(wanted)
     if wanted.needs_kafka:

@@ -19,10 +19,10 @@ from pipeline.replay.plan_store import PlansTopic, refuse_ended
 from pipeline.replay.runner import execute, execute_part
 from pipeline.topics import refuse_forbidden
 from pipeline.wiring import admin
-from pipeline.worker.processes import Place
+from pipeline.worker.processes import InheritedHandles
 
 
-def replay_or_plan(asked: Asked, place: Place | None) -> None:
+def replay_or_plan(asked: Asked, place: InheritedHandles | None) -> None:
     """Do what was asked for; with a place, as one of several processes."""
     if place is not None:
         execute_part(asked.settings, place)

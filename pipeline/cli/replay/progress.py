@@ -59,7 +59,7 @@ def _watching(settings: Settings, plan: Plan, shown: _Shown, every_s: float) -> 
         while not over.wait(pause_s):
             pause_s = every_s
             try:
-                found = offsets.of(part.partition for part in plan.parts)
+                found = offsets.read(part.partition for part in plan.parts)
             except TransportError:
                 continue  # the worker says what is wrong
             shown.show(standing(plan, found))

@@ -32,7 +32,7 @@ def status(settings: Settings, *, id_: str, as_json: bool) -> None:
     It changes nothing; the replay may run meanwhile.
     """
     record = PlansTopic(settings).one(id_)
-    found = replay_offsets(settings, record.plan).of(part.partition for part in record.plan.parts)
+    found = replay_offsets(settings, record.plan).read(part.partition for part in record.plan.parts)
     now = standing(record.plan, found)
     if as_json:
         document = {**record.plan.plain(), "state": record.state.value, **now.plain()}

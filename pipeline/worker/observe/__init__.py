@@ -4,13 +4,13 @@ JSON where nobody looks, readable on a terminal. Never a line per event: what an
 refused for is in its dead letter's headers.
 """
 
-from pipeline.worker.observe.aggregate import FleetStatistics, SlotMeter
+from pipeline.worker.observe.aggregate import AggregateStatistics, SlotMeter
 from pipeline.worker.observe.logs import LogFormat, configure_logging
 from pipeline.worker.observe.meter import LogMeter
 from pipeline.worker.observe.reporter import reporting
 
 __all__ = [
-    "FleetStatistics",
+    "AggregateStatistics",
     "LogFormat",
     "LogMeter",
     "SlotMeter",

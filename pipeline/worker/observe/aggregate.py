@@ -19,7 +19,7 @@ _LAG_LASTS_S: Final = 10.0
 _decode_told: Final = msgspec.json.Decoder(tuple[dict[str, int], Lag | None, float]).decode
 
 
-class Store(Protocol):
+class ByteStore(Protocol):
     """Bytes that outlive the process which writes them."""
 
     def write(self, payload: bytes) -> None:
@@ -33,7 +33,7 @@ class SlotMeter(LogMeter):
     """One of several workers': its figures go to the supervisor, which logs them for all."""
 
     def __init__(
-        self, store: Store, interval_s: float, clock: Callable[[], float] = time.monotonic
+        self, store: ByteStore, interval_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(interval_s, clock)
         self._store = store
@@ -60,12 +60,12 @@ class SlotMeter(LogMeter):
             self._store.write(msgspec.json.encode((*self.figures(self._lag), self._looked)))
 
 
-class FleetStatistics:
+class AggregateStatistics:
     """The figures of several workers, dead ones too, in one line per interval."""
 
     def __init__(
         self,
-        stores: Sequence[Store],
+        stores: Sequence[ByteStore],
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -14,8 +14,8 @@ import structlog
 from pipeline.core.coordinates import ranges_of
 from pipeline.core.counts import Tally
 from pipeline.core.record import Record
-from pipeline.ports import Hindrance, Lag, Session, Trip
-from pipeline.worker.observe.stalls import Hindrances
+from pipeline.ports import CircuitBreakerTrip, Lag, Session, Stall
+from pipeline.worker.observe.stalls import StallLog
 from pipeline.worker.observe.statistics import Figures, StatisticsLog
 
 _CRASHES_SHOWN: Final = 10
@@ -34,7 +34,7 @@ class LogMeter:
     def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = structlog.stdlib.get_logger("pipeline.worker")
         self._statistics = StatisticsLog(interval_s, clock)
-        self._hindrances = Hindrances(clock)
+        self._stalls = StallLog(clock)
         self._lock = threading.RLock()
         self._clock = clock
         self._cpu = time.process_time()
@@ -44,7 +44,7 @@ class LogMeter:
         self._lag: Lag | None = None
         self._looked = clock() - _LAG_EVERY_S
         self._held: frozenset[int] = frozenset()
-        self._trip: Trip | None = None
+        self._trip: CircuitBreakerTrip | None = None
 
     def committed(self, tally: Tally) -> None:
         """See `ports.Meter`."""
@@ -67,16 +67,16 @@ class LogMeter:
                 return
             fresh = self._clock() - self._looked < _LAG_LASTS_S
             self.statistics(self._lag if fresh else None)
-            self._hindrances.repeat()
+            self._stalls.repeat()
             if self._trip is not None:
                 self.tripped(self._trip)
 
-    def waits(self, hindrance: Hindrance | None) -> None:
+    def waits(self, stall: Stall | None) -> None:
         """What a watch has found to be in the way."""
         with self._lock:
-            self._hindrances.waits(hindrance)
+            self._stalls.waits(stall)
 
-    def holding(self, partitions: Collection[int]) -> None:
+    def assigned(self, partitions: Collection[int]) -> None:
         """See `ports.Meter`."""
         now = frozenset(partitions)
         if now == self._held:
@@ -92,12 +92,12 @@ class LogMeter:
             self._counts["resets"] += 1
             self._look(None)  # what it held may be others' by now
             self._log.warning("recovering", how=how, cause=str(error), attempt=attempt)
-            self._hindrances.reset(str(error))
+            self._stalls.reset(str(error))
 
     def recovered(self) -> None:
         """See `ports.Meter`."""
         with self._lock:
-            self._hindrances.works()
+            self._stalls.works()
 
     def crashed(self, record: Record, error: Exception) -> None:
         """See `ports.Meter`. The frames are logged, the message is not: it may quote the event."""
@@ -116,7 +116,7 @@ class LogMeter:
         source = f"{record.topic}/{record.partition}/{record.offset}"
         self._log.error("record_isolated", source=source, cause=cause)
 
-    def narrowing(self, records: int, cause: str) -> None:
+    def bisecting(self, records: int, cause: str) -> None:
         """See `ports.Meter`."""
         self._log.warning("narrowing", records=records, cause=cause)
 
@@ -125,7 +125,7 @@ class LogMeter:
         with self._lock:
             self._counts["lost"] += records
 
-    def tripped(self, trip: Trip) -> None:
+    def tripped(self, trip: CircuitBreakerTrip) -> None:
         """See `ports.Meter`; told again in each interval, since nothing but a person ends it."""
         self._trip = trip
         self._log.error("breaker_open", message=trip.sentence(), **trip._asdict())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from pipeline.ports import Watch
+from pipeline.ports import StallMonitor
 from pipeline.worker.observe.meter import LogMeter
 
 _EVERY_S: Final = 0.5
@@ -20,7 +20,7 @@ _LAST_LOOK_S: Final = 1.0
 
 
 @contextmanager
-def reporting(meter: LogMeter, watch: Watch) -> Iterator[None]:
+def reporting(meter: LogMeter, watch: StallMonitor) -> Iterator[None]:
     """Report within the block; behind it the meter is its caller's alone."""
     over = threading.Event()
 

@@ -12,19 +12,19 @@ from typing import Final
 
 import structlog
 
-from pipeline.ports import Hindrance
+from pipeline.ports import Stall
 
 _JUST_NOW_S: Final = 0.9
 """Less than the shortest interval."""
 
 
-class Hindrances:
+class StallLog:
     """Those that are there now, by who has found them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = structlog.stdlib.get_logger("pipeline.worker")
         self._clock = clock
-        self._waits: Hindrance | None = None
+        self._waits: Stall | None = None
         self._cause = ""
         self._since: float | None = None
         self._resetting = False
@@ -40,7 +40,7 @@ class Hindrances:
         self._resetting = False
         self._end_if_over()
 
-    def waits(self, now: Hindrance | None) -> None:
+    def waits(self, now: Stall | None) -> None:
         """What the watch has found; None: nothing is in the way."""
         if now == self._waits:
             return
@@ -58,12 +58,12 @@ class Hindrances:
         if self._waits is not None and not self._waits.harmless and not just_told:
             self._tell(self._waits)
 
-    def _tell(self, hindrance: Hindrance) -> None:
+    def _tell(self, stall: Stall) -> None:
         self._told_at = self._clock()
-        if hindrance.harmless:
-            self._log.info("waiting", cause=hindrance.cause)
+        if stall.harmless:
+            self._log.info("waiting", cause=stall.cause)
         else:
-            self._log.warning("waiting", cause=hindrance.cause, seconds=self._seconds())
+            self._log.warning("waiting", cause=stall.cause, seconds=self._seconds())
 
     def _begin(self, cause: str) -> None:
         self._cause = cause

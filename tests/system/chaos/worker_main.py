@@ -35,13 +35,13 @@ def install(orders: Orders) -> None:
     meter: Any = LogMeter
     made.Producer = _producer(orders)
     made.Consumer = _consumer(orders)
-    narrowing = LogMeter.narrowing
+    bisecting = LogMeter.bisecting
 
     def told(self: LogMeter, records: int, cause: str) -> None:
-        narrowing(self, records, cause)
+        bisecting(self, records, cause)
         orders.passing(Point.NARROWING)
 
-    meter.narrowing = told
+    meter.bisecting = told
 
 
 def patch_clock(orders: Orders) -> None:

@@ -29,14 +29,14 @@ from pipeline.ports import Batch, Lag, Session
 from pipeline.worker.memory_broker import (
     Aborted,
     Begun,
-    Closed,
     Committed,
-    Entry,
+    DiaryEntry,
     MemoryBroker,
     MemorySession,
-    Opened,
     Rewound,
     Sent,
+    SessionClosed,
+    SessionOpened,
 )
 from tests.hostile import EVENT
 from tests.unit.worker.rig import FixedClock, NoWait, Remembering, make_worker, processor, work
@@ -53,7 +53,7 @@ def _filled(count: int, batch: int = 100) -> MemoryBroker:
     return broker
 
 
-def _shape(diary: list[Entry]) -> list[str]:
+def _shape(diary: list[DiaryEntry]) -> list[str]:
     """The diary as words; sends are numbered by the offset of their record."""
     words = []
     for entry in diary:
@@ -65,7 +65,7 @@ def _shape(diary: list[Entry]) -> list[str]:
             case Rewound(positions):
                 words.append(f"rewound {positions[FIRST]}")
             case _:
-                words.append(type(entry).__name__.lower())
+                words.append(type(entry).__name__.removeprefix("Session").lower())
     return words
 
 
@@ -215,7 +215,7 @@ def test_partitions_are_held_as_long_as_the_session() -> None:
     broker.spare("commit")
     broker.fail("commit", OutcomeUnknownError("no answer"))
     meter = work(broker, 2)
-    assert meter.held == [[0], [], [0]]
+    assert meter.assignments == [[0], [], [0]]
 
 
 @pytest.mark.parametrize("takes_effect", [False, True])
@@ -225,7 +225,7 @@ def test_unknown_outcome_of_a_commit(takes_effect: bool) -> None:  # noqa: FBT00
     broker.fail("commit", OutcomeUnknownError("no answer"), takes_effect=takes_effect)
     work(broker, 2 if takes_effect else 4)
     assert [_source(o) for o in broker.outputs] == [f"track.raw/0/{i}" for i in range(4)]
-    assert broker.diary.count(Opened()) == 2
+    assert broker.diary.count(SessionOpened()) == 2
     assert Aborted() not in broker.diary
 
 
@@ -238,7 +238,7 @@ def test_a_failed_soft_reset_is_a_hard_one(call: str) -> None:
     meter = work(broker, 2)
     assert [how for how, _ in meter.recoveries] == ["hard reset"]
     assert len(broker.outputs) == 2
-    assert broker.diary.count(Closed()) == 2
+    assert broker.diary.count(SessionClosed()) == 2
 
 
 def test_gives_up_after_resets_without_a_commit() -> None:

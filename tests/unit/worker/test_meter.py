@@ -11,14 +11,14 @@ import structlog
 
 from pipeline.core.counts import Tally
 from pipeline.errors import OutcomeUnknownError
-from pipeline.ports import Hindrance, Trip
+from pipeline.ports import CircuitBreakerTrip, Stall
 from pipeline.worker.memory_broker import MemoryBroker
 from pipeline.worker.observe import LogMeter, reporting
 
 INTERVAL_S = 30.0
-DOWN = Hindrance("no Kafka broker answers at kafka:9092")
-IDLE = Hindrance("more members than partitions", harmless=True)
-TRIP = Trip("v2;b", "v1;a", 300, 500, 0.01, {"revenue_invalid": 300})
+DOWN = Stall("no Kafka broker answers at kafka:9092")
+IDLE = Stall("more members than partitions", harmless=True)
+TRIP = CircuitBreakerTrip("v2;b", "v1;a", 300, 500, 0.01, {"revenue_invalid": 300})
 
 
 class Log:
@@ -75,8 +75,8 @@ def test_statistics_tell_the_lag_of_a_loop_that_turns(log: Log) -> None:
 
 def test_partitions_that_come_and_go(log: Log) -> None:
     """A line for each change says which, and how many are held now."""
-    for held in ({2, 0, 1, 7}, {0, 1, 2, 7}, {0, 1}, {1, 5}, ()):
-        log.meter.holding(held)
+    for assigned in ({2, 0, 1, 7}, {0, 1, 2, 7}, {0, 1}, {1, 5}, ()):
+        log.meter.assigned(assigned)
     assert log.said("partitions", "held") == [
         ("assigned", "info", "0-2, 7", 4),
         ("revoked", "info", "2, 7", 2),
@@ -113,7 +113,7 @@ def test_another_cause_is_told_at_once(log: Log) -> None:
     """It is one time of trouble; `recovered` names the last cause."""
     log.meter.waits(DOWN)
     log.now += 3
-    log.meter.waits(Hindrance("rebalancing"))
+    log.meter.waits(Stall("rebalancing"))
     log.meter.waits(None)
     assert log.said("cause") == [
         ("waiting", "warning", DOWN.cause),
@@ -167,10 +167,10 @@ class _Watch:
     """Finds what it is told to find."""
 
     def __init__(self) -> None:
-        self.finds: Hindrance | None = DOWN
+        self.finds: Stall | None = DOWN
         self.looked = threading.Event()
 
-    def look(self) -> Hindrance | None:
+    def look(self) -> Stall | None:
         self.looked.set()
         return self.finds
 
@@ -180,11 +180,11 @@ class _Hearing(LogMeter):
 
     def __init__(self) -> None:
         super().__init__(INTERVAL_S)
-        self.heard: list[Hindrance | None] = []
+        self.heard: list[Stall | None] = []
         self.told = threading.Event()
         self.reported = threading.Event()
 
-    def waits(self, hindrance: Hindrance | None) -> None:
+    def waits(self, hindrance: Stall | None) -> None:
         self.heard.append(hindrance)
         self.told.set()
 

@@ -12,7 +12,7 @@ from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
 from pipeline.errors import RecordRefusedError, RefusedError
 from pipeline.ports import Batch, Span
-from pipeline.worker.bisection import CONDEMNED, Piece, halves, pieces, rest
+from pipeline.worker.bisection import QUARANTINED, SubBatch, bisect, remainder, split
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
 from tests.unit.worker.rig import Guard, work
 
@@ -135,7 +135,7 @@ def test_condemned_records_are_not_processed() -> None:
     broker = MemoryBroker()
     for number in range(5):
         broker.append(_event(number, poison=False))
-    guard = Guard(condemned=[Span(TOPIC, 0, 3, 3)])
+    guard = Guard(quarantined=[Span(TOPIC, 0, 3, 3)])
     work(broker, 5, guard=guard)
     assert _sources(broker.outputs, Role.ENRICHED) == [0, 1, 2, 4]
     (letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
@@ -163,7 +163,7 @@ def test_the_guard_knows_what_is_worked_on() -> None:
 def test_a_batch_without_records_stays_whole() -> None:
     """Positions of partitions without records are committed too."""
     batch = Batch([], {(TOPIC, 1): 5})
-    assert pieces(batch, [Span(TOPIC, 0, 0, 9)], []) == [Piece(batch)]
+    assert split(batch, [Span(TOPIC, 0, 0, 9)], []) == [SubBatch(batch)]
 
 
 _PLACES = st.lists(st.integers(0, 2), min_size=2, max_size=30)
@@ -192,16 +192,18 @@ def _batch(places: list[int]) -> Batch:
 
 @given(_PLACES, _SPANS, _SPANS)
 def test_pieces_are_the_batch(
-    places: list[int], suspects: list[Span], condemned: list[Span]
+    places: list[int], suspects: list[Span], quarantined: list[Span]
 ) -> None:
     """In order, nothing left out; the positions of all pieces, one after the other, are its own."""
     batch = _batch(places)
-    made = pieces(batch, suspects, condemned)
-    assert rest(made) == batch
-    for piece in made:
-        hit = [any(_within(span, record) for span in condemned) for record in piece.batch.records]
-        assert (piece.verdict == CONDEMNED) == any(hit) == all(hit)
-        assert len(piece.batch.records) == 1 or not any(hit)
+    made = split(batch, suspects, quarantined)
+    assert remainder(made) == batch
+    for sub_batch in made:
+        hit = [
+            any(_within(span, record) for span in quarantined) for record in sub_batch.batch.records
+        ]
+        assert (sub_batch.forced == QUARANTINED) == any(hit) == all(hit)
+        assert len(sub_batch.batch.records) == 1 or not any(hit)
 
 
 def _within(span: Span, record: Record) -> bool:
@@ -211,11 +213,11 @@ def _within(span: Span, record: Record) -> bool:
 @given(_PLACES)
 def test_halves_are_the_piece(places: list[int]) -> None:
     """Two pieces, neither empty; each commits only what it holds."""
-    piece = Piece(_batch(places), pointers=True)
-    made = halves(piece)
+    sub_batch = SubBatch(_batch(places), pointers=True)
+    made = bisect(sub_batch)
     assert len(made) == 2
     assert all(each.batch.records and each.pointers for each in made)
-    assert rest(made) == piece.batch
+    assert remainder(made) == sub_batch.batch
     for each in made:
         for record in each.batch.records:
             assert each.batch.positions[TOPIC, record.partition] > record.offset
@@ -223,5 +225,5 @@ def test_halves_are_the_piece(places: list[int]) -> None:
 
 def test_a_suspect_of_one_record_is_worked_on_alone() -> None:
     """It is halved no further."""
-    made = pieces(_batch([0, 0, 0]), [Span(TOPIC, 0, 2, 2)], [])
+    made = split(_batch([0, 0, 0]), [Span(TOPIC, 0, 2, 2)], [])
     assert [[record.offset for record in each.batch.records] for each in made] == [[0], [2], [4]]

@@ -20,8 +20,14 @@ from pipeline.errors import TransportError
 from pipeline.ports import CrashGuard, Lag, Span
 from pipeline.worker import processes
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
-from pipeline.worker.observe import FleetStatistics, SlotMeter
-from pipeline.worker.shared_state import Cell, CrashBoard, LoneGuard, SharedGuard, SharedMemory
+from pipeline.worker.observe import AggregateStatistics, SlotMeter
+from pipeline.worker.shared_state import (
+    Cell,
+    LocalCrashGuard,
+    SharedCrashGuard,
+    SharedMemory,
+    SharedWorkerStates,
+)
 
 TOPIC = "track.raw"
 NAMED = Span(TOPIC, 3, 9, 9)
@@ -71,10 +77,10 @@ def test_memory_has_no_name_and_outlives_its_writer() -> None:
     memory = SharedMemory.created(1)
     script = (
         "import os, signal, sys\n"
-        "from pipeline.worker.shared_state import SharedGuard, SharedMemory\n"
+        "from pipeline.worker.shared_state import SharedCrashGuard, SharedMemory\n"
         "from pipeline.ports import Span\n"
-        "guard = SharedGuard(SharedMemory(int(sys.argv[1])), 0)\n"
-        "guard.entering([Span('track.raw', 2, 5, 8)])\n"
+        "guard = SharedCrashGuard(SharedMemory(int(sys.argv[1])), 0)\n"
+        "guard.started([Span('track.raw', 2, 5, 8)])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run(
@@ -83,7 +89,7 @@ def test_memory_has_no_name_and_outlives_its_writer() -> None:
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
-    assert CrashBoard(memory).at_work(0).spans == [Span(TOPIC, 2, 5, 8)]
+    assert SharedWorkerStates(memory).at_work(0).spans == [Span(TOPIC, 2, 5, 8)]
     assert not os.get_inheritable(memory.descriptor)
     memory.close()
 
@@ -100,25 +106,25 @@ def test_memory_without_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_worker_hears_the_supervisor(memory: SharedMemory) -> None:
     """What is suspected or condemned is so for all; the operator's own records are added."""
-    board = CrashBoard(memory)
-    guards = [SharedGuard(memory, slot, [NAMED]) for slot in range(3)]
-    assert [(guard.suspects(), guard.condemned()) for guard in guards] == [((), (NAMED,))] * 3
+    board = SharedWorkerStates(memory)
+    guards = [SharedCrashGuard(memory, slot, [NAMED]) for slot in range(3)]
+    assert [(guard.suspects(), guard.quarantined()) for guard in guards] == [((), (NAMED,))] * 3
     board.mark({4: _span(0, 9)}, {2: _span(30, 30)})
     for guard in guards:
         assert guard.suspects() == (_span(0, 9),)
-        assert guard.condemned() == (_span(30, 30), NAMED)
+        assert guard.quarantined() == (_span(30, 30), NAMED)
     board.mark({}, {})
     assert guards[1].suspects() == ()
 
 
 def test_the_supervisor_hears_every_worker(memory: SharedMemory) -> None:
     """What each works on, until it says that it has left it."""
-    board = CrashBoard(memory)
-    first, second = SharedGuard(memory, 0), SharedGuard(memory, 1)
-    first.entering([_span(0, 9), _span(5, 5, partition=1)])
-    second.entering([_span(7, 8, partition=2)])
+    board = SharedWorkerStates(memory)
+    first, second = SharedCrashGuard(memory, 0), SharedCrashGuard(memory, 1)
+    first.started([_span(0, 9), _span(5, 5, partition=1)])
+    second.started([_span(7, 8, partition=2)])
     assert board.at_work(0) == ([_span(0, 9), _span(5, 5, partition=1)], [])
-    second.left()
+    second.finished()
     assert board.at_work(1) == ([], [])
     board.clear(0)
     assert board.at_work(0) == board.at_work(2) == ([], [])
@@ -126,21 +132,21 @@ def test_the_supervisor_hears_every_worker(memory: SharedMemory) -> None:
 
 def test_a_finding_is_survived_at_its_end(memory: SharedMemory) -> None:
     """Not after its first half, nor while it is worked on again."""
-    board, guard = CrashBoard(memory), SharedGuard(memory, 0)
+    board, guard = SharedWorkerStates(memory), SharedCrashGuard(memory, 0)
     board.mark({4: _span(10, 19), 5: _span(10, 19, partition=1)}, {6: _span(30, 30)})
     guard.suspects()
 
     def survives(first: int, last: int) -> list[int]:
-        guard.entering([_span(first, last)])
-        guard.left()
+        guard.started([_span(first, last)])
+        guard.finished()
         return board.at_work(0).passed
 
     assert survives(10, 14) == []
     assert survives(15, 19) == [4]
     assert survives(20, 40) == [4, 6]
-    guard.entering([_span(10, 14)])
+    guard.started([_span(10, 14)])
     assert board.at_work(0).passed == []
-    guard.left()
+    guard.finished()
     board.mark({7: _span(10, 14)}, {})  # narrowed: what was survived of 4 says nothing of 7
     guard.suspects()
     assert survives(15, 40) == [7]
@@ -148,10 +154,10 @@ def test_a_finding_is_survived_at_its_end(memory: SharedMemory) -> None:
 
 def test_without_supervisor() -> None:
     """Nobody is suspected; what the operator named is condemned."""
-    guard: CrashGuard = LoneGuard((NAMED,))
-    guard.entering([_span(0, 9)])
-    guard.left()
-    assert (guard.suspects(), guard.condemned()) == ((), (NAMED,))
+    guard: CrashGuard = LocalCrashGuard((NAMED,))
+    guard.started([_span(0, 9)])
+    guard.finished()
+    assert (guard.suspects(), guard.quarantined()) == ((), (NAMED,))
 
 
 def _tally(enriched: int, **letters: int) -> Tally:
@@ -165,7 +171,7 @@ class _Stores:
     def __init__(self, memory: SharedMemory) -> None:
         self.now = 0.0
         self.cells = [memory.figures(slot) for slot in range(2)]
-        self.fleet = FleetStatistics(self.cells, 10.0, self.clock)
+        self.fleet = AggregateStatistics(self.cells, 10.0, self.clock)
 
     def clock(self) -> float:
         return self.now
@@ -262,7 +268,7 @@ def test_figures_that_cannot_be_read(memory: SharedMemory) -> None:
             return None if self.torn else super().read()
 
     cell = _Torn(memory._memory, 0, 4096)  # noqa: SLF001  a cell of the test's own
-    fleet = FleetStatistics([cell], 10.0)
+    fleet = AggregateStatistics([cell], 10.0)
     SlotMeter(cell, 10.0).committed(_tally(5))
     assert fleet.consumed() == 5
     SlotMeter(cell, 10.0).committed(_tally(9))

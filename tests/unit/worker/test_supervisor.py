@@ -16,14 +16,19 @@ from pipeline.core.record import Record
 from pipeline.errors import ExitCode
 from pipeline.ports import Batch, Span
 from pipeline.settings.model import Settings
-from pipeline.worker.bisection import CONDEMNED, pieces, spans
-from pipeline.worker.poison_pill import SETTLED_S, CrashBook
-from pipeline.worker.restart_policy import Ended, Outcome, Pauses, Restarts
+from pipeline.worker.bisection import QUARANTINED, spans, split
+from pipeline.worker.poison_pill import SETTLED_S, PoisonPillTracker
+from pipeline.worker.restart_policy import (
+    RestartDelays,
+    RestartPolicy,
+    SupervisorResult,
+    WorkerExit,
+)
 from pipeline.worker.supervisor import Supervisor
 
 TOPIC = "track.raw"
-KAFKA_FAILED = Ended(0, ExitCode.KAFKA, out_of_memory=False)
-KILLED = Ended(0, -signal.SIGKILL, out_of_memory=False)
+KAFKA_FAILED = WorkerExit(0, ExitCode.KAFKA, out_of_memory=False)
+KILLED = WorkerExit(0, -signal.SIGKILL, out_of_memory=False)
 
 
 def _span(first: int, last: int, partition: int = 0) -> Span:
@@ -50,13 +55,15 @@ def _span(first: int, last: int, partition: int = 0) -> Span:
 )
 def test_ends(status: int, out_of_memory: bool, crashed: bool, how: str, code: int) -> None:  # noqa: FBT001  a table's columns
     """A process's own faults count against its records; what people and their tools do does not."""
-    ended = Ended(1, status, out_of_memory)
+    ended = WorkerExit(1, status, out_of_memory)
     assert (ended.crashed, ended.how) == (crashed, how)
     outcome = ended.outcome("because")
     assert outcome == (code, f"worker 1 ended with {how}: because")
 
 
-def _pauses(restarts: Restarts, *ends: tuple[Ended, float, bool, bool]) -> list[float | None]:
+def _pauses(
+    restarts: RestartPolicy, *ends: tuple[WorkerExit, float, bool, bool]
+) -> list[float | None]:
     return [
         restarts.pause(ended, lived_s=lived_s, committed=committed, found=found)
         for ended, lived_s, committed, found in ends
@@ -65,7 +72,7 @@ def _pauses(restarts: Restarts, *ends: tuple[Ended, float, bool, bool]) -> list[
 
 def test_pauses_grow_and_shrink() -> None:
     """1, 2, 4 … 60 s; a minute of health begins anew, a commit alone does not."""
-    restarts = Restarts(Pauses(give_up=100))
+    restarts = RestartPolicy(RestartDelays(give_up=100))
     soon, later = (KILLED, 2.0, False, False), (KILLED, 60.0, False, False)
     assert _pauses(restarts, *[soon] * 8) == [1, 2, 4, 8, 16, 32, 60, 60]
     assert _pauses(restarts, later, soon) == [1, 2]
@@ -74,26 +81,26 @@ def test_pauses_grow_and_shrink() -> None:
 
 def test_no_pause_while_a_record_is_searched() -> None:
     """Each death that brings the search on is followed by a start, and is no reason to give up."""
-    restarts = Restarts(Pauses(give_up=2))
+    restarts = RestartPolicy(RestartDelays(give_up=2))
     assert _pauses(restarts, *[(KILLED, 1.0, False, True)] * 20) == [0.0] * 20
 
 
 def test_giving_up() -> None:
     """After so many ends without a commit; a long life without Kafka is no success either."""
     vain, fruitful = (KAFKA_FAILED, 200.0, False, False), (KAFKA_FAILED, 200.0, True, False)
-    restarts = Restarts(Pauses(give_up=3))
+    restarts = RestartPolicy(RestartDelays(give_up=3))
     assert _pauses(restarts, vain, vain, fruitful, vain, vain, vain) == [1, 2, 4, 8, 16, None]
-    restarts = Restarts(Pauses(give_up=0))
+    restarts = RestartPolicy(RestartDelays(give_up=0))
     assert _pauses(restarts, vain) == [None]
 
 
-def _kinds(book: CrashBook, *deaths: Span, committed: int = 0) -> list[list[str]]:
+def _kinds(book: PoisonPillTracker, *deaths: Span, committed: int = 0) -> list[list[str]]:
     return [[finding.kind for finding in book.died([death], committed)] for death in deaths]
 
 
 def test_two_deaths_make_a_suspect() -> None:
     """What they have in common is suspected; deaths elsewhere, or at rest, suspect nobody."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     assert _kinds(book, _span(0, 99), _span(200, 299), _span(0, 99, partition=1)) == [[], [], []]
     assert book.died([], 0) == []
     assert book.suspects == {}
@@ -103,7 +110,7 @@ def test_two_deaths_make_a_suspect() -> None:
 
 def test_every_partition_in_common_is_a_suspect() -> None:
     """A batch holds records of several partitions: each of them may have the one."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     first = [_span(0, 9, partition=0), _span(0, 9, partition=1)]
     second = [_span(5, 20, partition=1), _span(0, 9, partition=0), _span(0, 9, partition=2)]
     assert book.died(first, 0) == []
@@ -113,7 +120,7 @@ def test_every_partition_in_common_is_a_suspect() -> None:
 
 def test_narrowed_to_one_and_condemned() -> None:
     """A death within a suspect narrows it; a single record is condemned after two more deaths."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     assert _kinds(book, _span(0, 3), _span(0, 3)) == [[], ["suspected"]]
     # This worker has not heard of the suspect: its death tells nothing new.
     assert _kinds(book, _span(0, 99)) == [[]]
@@ -122,21 +129,21 @@ def test_narrowed_to_one_and_condemned() -> None:
     # What a worker says of the whole, which it survived before, is not said of the half.
     assert whole not in book.suspects
     assert _kinds(book, _span(1, 1)) == [["narrowed"]]
-    assert book.condemned == {}
+    assert book.quarantined == {}
     assert _kinds(book, _span(1, 1), _span(1, 1)) == [["accused"], ["condemned"]]
-    assert (book.suspects, list(book.condemned.values())) == ({}, [_span(1, 1)])
+    assert (book.suspects, list(book.quarantined.values())) == ({}, [_span(1, 1)])
 
 
 def test_a_batch_of_one_needs_four_deaths() -> None:
     """Where traffic is low every batch is one record: being there twice condemns nobody."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     single = _span(7, 7)
     assert _kinds(book, *[single] * 4) == [[], ["suspected"], ["accused"], ["condemned"]]
 
 
 def test_survivors_are_cleared() -> None:
     """What was survived a minute ago is no suspect; a number tells of its own finding alone."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     _kinds(book, _span(0, 3), _span(0, 3))
     (number,) = book.suspects
     assert not book.survived({number}, now=0.0)
@@ -151,7 +158,7 @@ def test_survivors_are_cleared() -> None:
 
 def test_it_is_not_the_record() -> None:
     """A death over a condemned record, which is not even read, has another reason."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     _kinds(book, *[_span(7, 7)] * 4)
     assert _kinds(book, _span(7, 7)) == [["not_a_record"]]
 
@@ -161,7 +168,7 @@ def test_it_is_not_the_record() -> None:
 )
 def test_not_every_record_is_condemned(committed: list[int], last: str) -> None:
     """Three in a row with nothing else committed between: the program is at fault."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     found = [_kinds(book, *[_span(n, n)] * 4, committed=done) for n, done in enumerate(committed)]
     assert [kinds[-1] for kinds in found] == [["condemned"]] * 3 + [[last]]
 
@@ -170,20 +177,22 @@ class _KilledError(Exception):
     """The simulated process dies."""
 
 
-def _work(records: Sequence[Record], book: CrashBook, poison: set[int]) -> tuple[int, list[int]]:
+def _work(
+    records: Sequence[Record], book: PoisonPillTracker, poison: set[int]
+) -> tuple[int, list[int]]:
     """One life, as the worker goes about it: how many records it committed, which of them unread.
 
     It is over with the first piece that holds poison, which the book is told of.
     """
     done, unread = 0, []
     batch = Batch(list(records), {})
-    suspects, condemned = tuple(book.suspects.values()), tuple(book.condemned.values())
-    for piece in pieces(batch, suspects, condemned):
-        places = {record.offset for record in piece.batch.records}
-        if piece.verdict == CONDEMNED:
+    suspects, quarantined = tuple(book.suspects.values()), tuple(book.quarantined.values())
+    for sub_batch in split(batch, suspects, quarantined):
+        places = {record.offset for record in sub_batch.batch.records}
+        if sub_batch.forced == QUARANTINED:
             unread += sorted(places)
         elif places & poison:
-            book.died(spans(piece.batch.records), done)
+            book.died(spans(sub_batch.batch.records), done)
             raise _KilledError(done, unread)
         done += len(places)
     return done, unread
@@ -201,7 +210,7 @@ def _records(offsets: Iterable[int]) -> list[Record]:
 def test_exactly_the_poison_is_found(offsets: list[int], dice: Random, batch: int) -> None:
     """Whatever the batches and the gaps between offsets: each killer is condemned, and no other."""
     poison = set(dice.sample(offsets, min(3, len(offsets))))
-    book, position, condemned = CrashBook(), 0, []
+    book, position, quarantined = PoisonPillTracker(), 0, []
     for _ in range(20 * (len(poison) + 1) + len(offsets)):
         if position == len(offsets):
             break
@@ -210,15 +219,15 @@ def test_exactly_the_poison_is_found(offsets: list[int], dice: Random, batch: in
         except _KilledError as death:
             done, unread = death.args
         position += done
-        condemned += unread
+        quarantined += unread
     assert position == len(offsets)
-    assert set(condemned) == poison
+    assert set(quarantined) == poison
 
 
 class _Fleet:
     """A supervisor's world: processes that end as told, at a clock that moves when it waits."""
 
-    def __init__(self, script: Iterable[tuple[int | None, Sequence[Ended]]]) -> None:
+    def __init__(self, script: Iterable[tuple[int | None, Sequence[WorkerExit]]]) -> None:
         self.now = 1000.0
         self.script = deque(script)
         self.started: list[tuple[int, float]] = []
@@ -259,8 +268,8 @@ class _Fleet:
             self.orders.append("kill")
         self.living.clear()
 
-    def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
-        self.marks.append((dict(suspects), dict(condemned)))
+    def mark(self, suspects: Mapping[int, Span], quarantined: Mapping[int, Span]) -> None:
+        self.marks.append((dict(suspects), dict(quarantined)))
 
     def at_work(self, slot: int) -> tuple[Sequence[Span], Sequence[int]]:
         return self.work.get(slot, ((), ()))
@@ -288,15 +297,15 @@ class _Fleet:
     def log(self, workers: int) -> None:
         assert workers == 0
 
-    def run(self, workers: int = 2, grace_s: float = 5.0) -> Outcome:
-        pauses = Pauses(give_up=3)
+    def run(self, workers: int = 2, grace_s: float = 5.0) -> SupervisorResult:
+        pauses = RestartDelays(give_up=3)
         return Supervisor(
             workers, self, self, self, pauses=pauses, grace_s=grace_s, clock=self.clock
         ).run()
 
 
-def _end(slot: int, status: int) -> Ended:
-    return Ended(slot, status, out_of_memory=False)
+def _end(slot: int, status: int) -> WorkerExit:
+    return WorkerExit(slot, status, out_of_memory=False)
 
 
 BOTH_END = (None, [_end(0, 0), _end(1, 0)])
@@ -371,7 +380,7 @@ def test_again_and_again() -> None:
         (_end(0, -signal.SIGSEGV), ExitCode.INTERNAL),
     ],
 )
-def test_code_of_a_stop(stopped: Ended, code: int) -> None:
+def test_code_of_a_stop(stopped: WorkerExit, code: int) -> None:
     """A worker that does not stop in good order is told of; one that had not begun to listen is."""
     assert _Fleet([STOP, (None, [stopped, _end(1, 0)])]).run().code == code
 
@@ -414,8 +423,8 @@ def test_all_workers_hear_of_suspects() -> None:
                 self.work[0] = [_span(0, 9)], ()
             return super().start(slot)
 
-        def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
-            super().mark(suspects, condemned)
+        def mark(self, suspects: Mapping[int, Span], quarantined: Mapping[int, Span]) -> None:
+            super().mark(suspects, quarantined)
             self.work[1] = (), tuple(suspects)
 
     death = (None, [_end(0, -signal.SIGABRT)])
