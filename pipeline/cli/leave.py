@@ -36,7 +36,7 @@ def leave(settings: Settings) -> None:
         settings.kafka, settings.group, settings.topics.raw, settings.startup_timeout_s
     )
     for own in settings.of_workers():
-        member = leaving.leave(group_consumer_config(own))
+        member = leaving.remove(group_consumer_config(own))
         if member is None:
             click.echo(f"{own.instance_id} is not a member of group {settings.group}")
             continue

@@ -187,7 +187,7 @@ def _supervise(settings: Settings) -> None:
         WorkerProcesses(memory.descriptor, Signals(SIGNALS)),
         SharedWorkerStates(memory),
         AggregateStatistics([memory.figures(slot) for slot in slots], settings.stats_interval_s),
-        pauses=RestartDelays(give_up=settings.max_resets),
+        delays=RestartDelays(give_up=settings.max_resets),
         grace_s=settings.shutdown_grace_s,
     ).run()
     if outcome.sentence:

@@ -1,4 +1,16 @@
-"""Kafka: the only folder that imports confluent_kafka; its errors are translated here."""
+"""Everything that talks to Kafka. The only package that imports confluent_kafka.
+
+It may import `core`, `errors`, `ports` and `settings`. The client's exceptions are translated here,
+so that other packages know only the errors of `pipeline.errors`:
+
+- clients and settings: clients, session_config, replay_config
+- sessions: session (the worker's), replay_session (a replay's)
+- reading: group_consumer, range_consumer, reader, range_reader, start_offsets, consumed_positions
+- writing: producer with exactly_once and at_least_once, publisher, ledger_producer, partitioner
+- fencing: membership, member_removal, replay_fencing
+- facts: admin, topic_metadata, committed_offsets, end_offsets, offsets_by_time, partitions
+- faults: errors, error_codes, diagnosis, tls_diagnosis, dependency_monitor, coordinators
+"""
 
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.coordinators import Coordinators

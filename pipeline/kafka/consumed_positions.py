@@ -1,4 +1,4 @@
-"""How far each partition that a member of the group holds was read, and what is to be committed."""
+"""How far each assigned partition was read, and which positions are to be committed."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from pipeline.ports import Batch
 
 
 class ConsumedPositions:
-    """Positions by partition; what is known of one is forgotten when it is taken away."""
+    """Positions by partition. Everything known about a partition is dropped when it is revoked."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self.next: dict[int, int] = {}
-        """Behind what was collected: where the next record is expected, or later."""
+        """Positions behind what was collected: the next record has this offset or a later one."""
         self.committed: dict[int, int] = {}
-        """Behind what was committed, of the same partitions."""
+        """Committed positions of the same partitions."""
         self.ends: dict[int, int] = {}
-        """Where the client has come to the end of a partition, since the last batch."""
+        """Positions at which the client reached the end of a partition, since the last batch."""
         self.resume_at: dict[int, int] = {}
-        """Where to go on, of partitions whose next offset was deleted."""
+        """Positions at which to continue partitions whose next offset was deleted."""
         self.pending_seeks: dict[int, int] = {}
-        """Of which record a seek is not answered yet."""
+        """Offsets that were sought and of which no record has arrived yet."""
         self._uncommitted: dict[int, int] = {}
-        """To be committed with the next batch, whatever it holds."""
+        """Positions to commit with the next batch, whether or not it has records of them."""
 
     def assign(self, start: StartOffsets) -> None:
-        """These partitions were assigned."""
+        """Note assigned partitions."""
         for place in start.places:
             self.next[place.partition] = self.committed[place.partition] = place.offset
         for place in start.uncommitted:
             self._uncommitted[place.partition] = place.offset
 
     def revoke(self, numbers: Iterable[int]) -> None:
-        """These partitions were revoked."""
+        """Forget revoked partitions."""
         for number in numbers:
             for known in (
                 self.next,
@@ -51,9 +51,9 @@ class ConsumedPositions:
                 known.pop(number, None)
 
     def after_seeks(self, messages: list[Message]) -> list[Message]:
-        """Without the ends that were told before the first record behind a seek.
+        """Drop partition ends that were reported before the first record behind a seek.
 
-        That record must be the one that was sought, else OutcomeUnknownError.
+        That record must be the one that was sought; otherwise OutcomeUnknownError is raised.
         """
         kept = []
         for message in messages:
@@ -67,10 +67,10 @@ class ConsumedPositions:
         return kept
 
     def lost_position(self, number: int, fetched_from: int, high: int) -> int:
-        """The position that the client could not go on from.
+        """Return the position from which the client could not continue.
 
-        It tells its own, which may be behind markers and aborted records that it has passed; one
-        that is behind the end, `high`, is not believed.
+        The client reports its own, which may be behind markers and aborted records that it has
+        passed. One behind the end of the partition, `high`, is not plausible and ignored.
         """
         pending_seeks = self.pending_seeks.pop(number, None)
         if pending_seeks is not None:
@@ -79,10 +79,10 @@ class ConsumedPositions:
         return max(fetched_from, known) if fetched_from <= high else known
 
     def advance(self, last: Mapping[int, int]) -> dict[tuple[str, int], int]:
-        """What a batch commits; `last` is the offset of its last record in each partition.
+        """Return the positions that a batch commits; `last` maps partitions to their last offsets.
 
-        An end that was reached is behind markers and aborted records, which are never delivered:
-        everything before it was collected, since the client tells it in the order of the records.
+        A reached end lies behind markers and aborted records, which are never delivered. Everything
+        before it was collected, since the client reports it in the order of the records.
         """
         positions, self._uncommitted = self._uncommitted, {}
         for number, offset in last.items():
@@ -91,14 +91,14 @@ class ConsumedPositions:
             if end > self.next.get(number, end):
                 positions[number] = self.next[number] = end
         self.ends = {}
-        # Committed, too, so that a loss that was accepted once is not found again.
+        # Committed too, so that an accepted loss is not found again.
         positions |= self.resume_at
         return {(self._topic, number): at for number, at in positions.items()}
 
     def rewind(self, batch: Batch, firsts: Mapping[int, int]) -> dict[int, int]:
-        """Go back to the first records of a batch; those of partitions that are still held.
+        """Go back to the first offsets of a batch, and return those of partitions still assigned.
 
-        Positions of partitions without records were to be committed as they are.
+        Positions of partitions without records are committed with the next batch.
         """
         back = {number: offset for number, offset in firsts.items() if number in self.next}
         self.next |= back

@@ -1,9 +1,9 @@
-"""Looks, beside the worker's loop, at what it depends on: why does it not work?
+"""Watches what the worker depends on, and says why it makes no progress.
 
-A client of its own asks, in a thread of its own (`worker.observe.reporter`): the clients of the
-session are neither slowed down nor asked for anything. It asks every ten seconds, at once when one
-of the session's clients has told of an error, and often while something is wrong: only an answer
-shows that it is over, since librdkafka tells errors and never their end.
+It has a client and a thread of its own (`worker.observe.reporter`): the session's clients are
+neither slowed down nor asked for anything. It asks Kafka every ten seconds, at once when one of the
+session's clients reports an error, and often during a stall. Only an answer shows that a stall is
+over, since librdkafka reports errors but never their end.
 """
 
 from __future__ import annotations
@@ -25,74 +25,76 @@ from pipeline.kafka.group_state import GIVEN_UP_S, group_state, is_at_rest, with
 from pipeline.kafka.session_config import SessionConfig
 from pipeline.ports import Stall
 
-_EVERY_S: Final = 10.0
-_AGAIN_S: Final = 2.0
-"""While something is wrong."""
+_INTERVAL_S: Final = 10.0
+_STALLED_INTERVAL_S: Final = 2.0
+"""Interval of questions during a stall."""
 _ANSWER_S: Final = 5.0
-_SOON_S: Final = 1.0
-"""The first answer, when a client has told of an error."""
-_JOINED_S: Final = 5.0
-"""After so long without partitions the group is asked why. One that forms waits three seconds for
-more members (group.initial.rebalance.delay.ms)."""
+"""Time limit of a question."""
+_FIRST_ANSWER_S: Final = 1.0
+"""Time limit of the first question after a client reported an error."""
+_JOINING_S: Final = 5.0
+"""After so long without partitions the group is asked why. A new group waits three seconds for more
+members (group.initial.rebalance.delay.ms)."""
 _LEFT_OUT_S: Final = 30.0
-"""How long a group may be at rest before a worker that is no member of it begins anew."""
+"""How long a group may be stable before a worker that is not a member of it starts again."""
 _LONG_OPEN_S: Final = 60.0
-"""A transaction; some producers have one open at all times, and commit it once a minute."""
+"""A transaction open for so long is a stall. Some producers always have one open, and commit it
+once a minute."""
 
 
 class DependencyMonitor:
-    """See `ports.StallMonitor`. The session tells it what it does; that costs it next to nothing."""
+    """See `ports.StallMonitor`. The session reports to it, which costs next to nothing."""
 
     def __init__(self, config: SessionConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
         self._clock = clock
         self._clients: tuple[LastClientError, ...] = ()
-        self._without: float | None = None
+        self._without_since: float | None = None
         self._held: frozenset[int] = frozenset()
         self._at_rest: float | None = None
-        """Since when the group is at rest, and this worker has no partitions."""
+        """Since when the group has been stable while this worker has no partitions."""
         self._read = 0
         self._seen = (0, False)
-        self._due = clock() + _JOINED_S
+        self._due = clock() + _JOINING_S
         self._found: Stall | None = None
         self._behind: dict[int, tuple[int, float]] = {}
-        """Partition with an open transaction → its first offset, and since when it is that one."""
+        """First offset of the open transaction in each partition that has one, and since when."""
         self._last_error = LastClientError()
         self._client: AdminClient | None = None
         self._asked: Future[Any] | None = None
-        """A question for the group that is not answered yet."""
+        """A question about the group that is not answered yet."""
 
-    # The session's side.
+    # Called by the session.
 
     def opened(self, *clients: LastClientError) -> None:
-        """A session is being opened; what its clients tell is heard from now on."""
+        """Note that a session is being opened, with the errors that its clients report."""
         self._clients = clients
-        self._without, self._held = None, frozenset()
+        self._without_since, self._held = None, frozenset()
 
     def turned(self, held: Collection[int], records: int) -> None:
-        """The session has read so many records of the partitions that it holds."""
+        """Note the assigned partitions, and how many records of them were read."""
         self._read += records
         if held:
-            self._without = self._at_rest = None
-        elif self._without is None:
-            self._without = self._clock()
+            self._without_since = self._at_rest = None
+        elif self._without_since is None:
+            self._without_since = self._clock()
         self._held = frozenset(held)
 
     def closed(self) -> None:
-        """There is no session."""
-        self._clients, self._without, self._held = (), None, frozenset()
+        """Note that there is no session."""
+        self._clients, self._without_since, self._held = (), None, frozenset()
         self._at_rest = None
 
     def is_left_out(self) -> bool:
-        """Whether the group has been at rest for long, while this worker had no partitions."""
+        """Return whether the group has been stable for long while this worker had no partitions."""
         since = self._at_rest
         return since is not None and self._clock() - since >= _LEFT_OUT_S
 
     def is_spare(self) -> bool:
-        """Whether nothing is wrong, and there is no partition for this worker."""
+        """Return whether the worker is idle only because no partition is left for it."""
         return self._found is not None and self._found.harmless
 
-    # The watching thread's side.
+    # Called by the monitoring thread.
 
     def look(self) -> Stall | None:
         """See `ports.StallMonitor`."""
@@ -100,14 +102,14 @@ class DependencyMonitor:
         if self._clock() < self._due and not news:
             return self._found
         try:
-            self._found = self._look(_SOON_S if news else _ANSWER_S)
-        except Exception as error:  # noqa: BLE001  even a bug must not end the watch in silence
-            self._found = Stall(f"asking Kafka what is wrong failed: {_said(error)}")
-        self._due = self._clock() + (_AGAIN_S if self._is_wrong() else _EVERY_S)
+            self._found = self._look(_FIRST_ANSWER_S if news else _ANSWER_S)
+        except Exception as error:  # noqa: BLE001  a bug must not end the monitor silently
+            self._found = Stall(f"asking Kafka what is wrong failed: {_text_of(error)}")
+        self._due = self._clock() + (_STALLED_INTERVAL_S if self._is_wrong() else _INTERVAL_S)
         return self._found
 
     def _news(self) -> bool:
-        """Whether there is a reason to look at once."""
+        """Return whether there is a reason to ask Kafka now."""
         before, self._seen = self._seen, (self._heard(), bool(self._held))
         if self._is_wrong():
             return before[1] != self._seen[1]
@@ -124,8 +126,8 @@ class DependencyMonitor:
         return next((each.retrying_because for each in self._clients if each.retrying_because), "")
 
     def _is_without(self) -> bool:
-        since = self._without
-        return since is not None and self._clock() - since >= _JOINED_S
+        since = self._without_since
+        return since is not None and self._clock() - since >= _JOINING_S
 
     def _look(self, timeout_s: float) -> Stall | None:
         read = self._read
@@ -136,7 +138,7 @@ class DependencyMonitor:
             found = self._client.list_topics(topic, timeout=timeout_s).topics[topic]
         except KafkaException as error:
             self._client.poll(0)  # the error callback runs only inside poll
-            # When records still come, this client has met the broker at a bad moment.
+            # When records still arrive, only this client's question came at a bad moment.
             return self._unreachable(error) if self._read == read else None
         in_the_way = _topic_fault(topic, found) or self._tried_again()
         if in_the_way is not None:
@@ -148,7 +150,7 @@ class DependencyMonitor:
         except KafkaException:
             if self._read == read:
                 raise
-            return None  # records still come: as above
+            return None  # records still arrive: as above
 
     def _tried_again(self) -> Stall | None:
         retrying_because = self._waits_for()
@@ -157,7 +159,7 @@ class DependencyMonitor:
     def _unreachable(self, error: KafkaException) -> Stall:
         why = diagnosis(self._config.shared, self._last_error)
         servers = self._config.shared.get("bootstrap.servers", "")
-        return Stall(f"no Kafka broker answers at {servers}{why or f': {_said(error)}'}")
+        return Stall(f"no Kafka broker answers at {servers}{why or f': {_text_of(error)}'}")
 
     def _without_partitions(self, client: AdminClient, count: int) -> Stall:
         group = self._config.group
@@ -168,14 +170,14 @@ class DependencyMonitor:
             described: Any = self._asked.result(_ANSWER_S)
         except TimeoutError:
             return Stall(
-                f"this worker has no partitions of group {group} yet; the coordinator of the group "
-                "does not answer"
+                f"this worker has no partitions of group {group} yet: the group's coordinator does "
+                "not answer"
             )
         except KafkaException as error:
             self._asked = None
             text = str(refusal(kafka_error(error), "asking for the group", group=group) or "")
-            text = text or f"the coordinator of the group does not answer: {_said(error)}"
-            return Stall(f"this worker has no partitions of group {group} yet; {text}")
+            text = text or f"the group's coordinator does not answer: {_text_of(error)}"
+            return Stall(f"this worker has no partitions of group {group} yet: {text}")
         self._asked = None
         state = group_state(described, self._config.raw_topic)
         if not is_at_rest(state):
@@ -185,7 +187,7 @@ class DependencyMonitor:
         return without_partitions(group, self._config.raw_topic, count, state)
 
     def _held_back(self, client: AdminClient) -> Stall | None:
-        """Records behind a transaction that stays open can't be read by anybody."""
+        """Look for open transactions: nobody can read the records behind one."""
         places = [TopicPartition(self._config.raw_topic, number) for number in self._held]
         stable = self._ends(client, places, IsolationLevel.READ_COMMITTED)
         last = self._ends(client, places, IsolationLevel.READ_UNCOMMITTED)
@@ -203,9 +205,9 @@ class DependencyMonitor:
         if not stuck:
             return None
         return Stall(
-            "a producer of the raw topic keeps a transaction open, and what is behind its first "
-            f"record can't be read: {', '.join(stuck)}. It ends when that producer ends it, or at "
-            "its transaction.timeout.ms; Kafka's kafka-transactions finds those that hang"
+            "a producer of the raw topic keeps a transaction open, and no record behind its first "
+            f"can be read: {', '.join(stuck)}. It ends when that producer ends it, or after its "
+            "transaction.timeout.ms. Kafka's kafka-transactions finds hanging ones"
         )
 
     @staticmethod
@@ -222,7 +224,7 @@ class DependencyMonitor:
 
 
 def _topic_fault(topic: str, found: Any) -> Stall | None:  # noqa: ANN401  the client's
-    """What the metadata of the raw topic says."""
+    """Return what is wrong with the raw topic, according to its metadata."""
     if found.error is not None:
         sentence = refusal(found.error, f"asking for topic {topic}")
         return Stall(str(sentence or f"topic {topic}: {reason(found.error)}"))
@@ -231,9 +233,9 @@ def _topic_fault(topic: str, found: Any) -> Stall | None:  # noqa: ANN401  the c
         return None
     return Stall(
         f"partitions {ranges_of(leaderless)} of topic {topic} have no leader: the brokers that "
-        "have copies of them are down"
+        "hold their replicas are down"
     )
 
 
-def _said(error: Exception) -> str:
+def _text_of(error: Exception) -> str:
     return reason(kafka_error(error)) if isinstance(error, KafkaException) else repr(error)

@@ -1,12 +1,25 @@
-"""The consuming half of a session: collects the records of one transaction.
+"""The group consumer of a session: collects the records of one transaction.
 
-Rebalance callbacks run only inside `consume()`, and no transaction is open there. What has been
-collected of a partition that is taken away meanwhile is thrown away at once: its next owner
-reads it again, from the committed offset.
+Rules of this file
+    What lives here: every call on the group's consumer, the rebalance callbacks, and which of the
+    client's events mean what.
+    What is forbidden: transactions, outputs and the meaning of records. Which position follows from
+    which event is bookkeeping in `consumed_positions`; where a partition starts is decided in
+    `start_offsets`, and what a missing offset means in `missing_offsets`.
 
-Transaction markers and aborted records have offsets, and are never delivered. When the client has
-come to the end of a partition it tells the position behind all of them, as an event in the order of
-the records: everything before that position has been delivered, or never will be.
+The idea
+    Rebalance callbacks run only inside `consume()`, and no transaction is open there. So a
+    partition can be taken away only between two transactions. What was collected of it is dropped
+    at once: its next owner reads it again, from the committed offset.
+
+    Transaction markers and aborted records have offsets, but are never delivered. At the end of a
+    partition the client reports the position behind all of them, as an event in the order of the
+    records: everything before that position has been delivered, or never will be.
+
+Guarantees
+    A batch holds each record of the assigned partitions once and in order, starting at the
+    committed offset. Its positions are behind those records and nothing else. Records deleted
+    before they were read are reported as data loss, and never skipped silently.
 """
 
 from __future__ import annotations
@@ -31,12 +44,14 @@ from pipeline.kafka.topic_ids import TopicIds
 from pipeline.ports import Batch, Positions
 
 _LARGEST_CHUNK: Final = 1000
+"""Messages per call: the cost of a call no longer matters."""
 _FIRST_CHUNK: Final = 50
-"""Until the size of the records is known: 50 of Kafka's usual largest are 50 MB."""
+"""Messages per call until the size of the records is known. 50 of Kafka's default maximum are 50
+MB."""
 
 
 class GroupConsumer:
-    """Reads batches from a group's consumer and knows which partitions it holds."""
+    """Reads batches with a group's consumer, and knows which partitions are assigned to it."""
 
     def __init__(  # noqa: PLR0913  made in one place
         self,
@@ -53,8 +68,8 @@ class GroupConsumer:
         self._limits = config.batch
         self._start = start
         self._topic_ids = topic_ids
-        self.topic_id = topic_ids.now()
-        """Of the raw topic when this session began; empty when unknown."""
+        self.topic_id = topic_ids.current()
+        """Kafka's id of the raw topic when this session began; empty when unknown."""
         self._last_error = last_error
         self._continue_on_data_loss = config.continue_on_data_loss
         self._timeout_s = config.startup_timeout_s
@@ -68,10 +83,10 @@ class GroupConsumer:
         self._failure: Exception | None = None
         self._inherited: list[CommitNote] = []
         self.closing = False
-        """Partitions that are still given are not taken: asking for their offsets may wait long."""
+        """Whether further assignments are ignored, since asking for their offsets may take long."""
         self._lost = 0
         self.next: Mapping[int, int] = self._positions.next
-        """Partition → position behind what was collected, of the partitions that are held."""
+        """Positions behind what was collected, by assigned partition."""
         consumer.subscribe(
             [self._topic],
             on_assign=self._on_assign,
@@ -94,7 +109,7 @@ class GroupConsumer:
         return self._batch()
 
     def _take(self, room: int, timeout_s: float) -> int:
-        """Take up to `room` messages; their size in bytes."""
+        """Consume up to `room` messages, and return their size in bytes."""
         self._revoked.clear()
         messages = self._consumer.consume(room, timeout_s)
         if self._failure is not None:
@@ -115,18 +130,19 @@ class GroupConsumer:
         return size
 
     def _without_revoked(self, messages: list[Message]) -> list[Message]:
-        """Messages that `consume` had taken before a partition was revoked are its next owner's."""
+        """Drop messages that `consume` had fetched before their partition was revoked."""
         revoked = set(self._revoked)
         regained = revoked & set(self.next)
         # An error of the client as a whole has no topic, and a partition number of 0.
         of_client = [message for message in messages if message.topic() is None]
         messages = [message for message in messages if message.topic() is not None]
         if regained and any(message.partition() in revoked for message in messages):
-            # Which of them are from before the loss can't be told: read the partitions anew, from
-            # where they were assigned. Not by a seek: a lost one could not be noticed here.
+            # Messages from before and after the loss can't be told apart. So the partitions are
+            # read again from where they were assigned. Not by a seek, whose loss would go unnoticed
+            # here.
             self._assign_again({number: self.next[number] for number in regained})
             if not self._cooperative:
-                return of_client  # The assignment was made anew as a whole: all others come again.
+                return of_client  # The whole assignment was replaced: all messages arrive again.
         return of_client + [each for each in messages if each.partition() not in revoked]
 
     def _is_record(self, message: Message) -> bool:
@@ -146,7 +162,7 @@ class GroupConsumer:
             raise unreadable(message, error)
         if is_fatal(error):
             raise self._broken(error)
-        # Everything else the client mends by itself; should it not, the caller's next call says so.
+        # The client recovers from all other errors. If it does not, the next call reports it.
         self._last_error(error)
         return False
 
@@ -157,10 +173,10 @@ class GroupConsumer:
         return self._refusal(error) or OutcomeUnknownError(f"the consumer failed: {reason(error)}")
 
     def _lost_offsets(self, message: Message) -> None:
-        """Offsets that we must continue from are gone: stop, or go on from what is there."""
+        """Handle a next offset that is gone: stop, or continue from the first remaining one."""
         number = message.partition() or 0
         if number not in self.next:
-            return  # the client tells it also when the partition has been revoked meanwhile
+            return  # the client also reports partitions that were revoked meanwhile
         place = TopicPartition(self._topic, number)
         low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
         wanted = self._positions.lost_position(number, message.offset() or 0, high)
@@ -172,8 +188,8 @@ class GroupConsumer:
     def _assign_again(self, offsets: Mapping[int, int]) -> None:
         """Read these partitions from these offsets.
 
-        An eager assignment is made as a whole: everything that was collected of other partitions
-        must be counted in `next`, else it would be read twice.
+        An eager assignment is replaced as a whole. Everything collected of other partitions must be
+        counted in `next` before, or it would be read twice.
         """
         self._positions.next |= offsets
         places = [TopicPartition(self._topic, number, at) for number, at in offsets.items()]
@@ -203,7 +219,7 @@ class GroupConsumer:
         return Batch(records, positions, inherited, lost)
 
     def rewind(self, batch: Batch) -> None:
-        """Read the batch again: seek each of its partitions that is still held."""
+        """Read the batch again: seek in each of its partitions that is still assigned."""
         firsts: dict[int, int] = {}
         for record in batch.records:
             firsts.setdefault(record.partition, record.offset)
@@ -214,7 +230,10 @@ class GroupConsumer:
                 raise OutcomeUnknownError(f"could not seek {self._topic}/{number}") from error
 
     def pause(self, seconds: float) -> None:
-        """Keep the membership; what arrives is thrown away, since nothing of it is committed."""
+        """Stay a member without reading.
+
+        What still arrives is dropped, since none of it is committed.
+        """
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._consumer.pause(self._consumer.assignment())
@@ -223,18 +242,15 @@ class GroupConsumer:
             self._positions.ends.clear()
 
     def committed(self, positions: Positions) -> None:
-        """These positions are committed."""
+        """Note committed positions."""
         self._positions.committed |= {number: at for (_, number), at in positions.items()}
 
     def done(self) -> Mapping[int, int] | None:
-        """Partition → position behind what is committed, of those that are held.
-
-        None while it is not decided which these are.
-        """
+        """Return the committed positions of the assigned partitions; None before an assignment."""
         return self._positions.committed if self._is_assigned else None
 
-    # The callbacks run inside consume() and never raise: an exception there would destroy the
-    # messages that consume() has already taken. What went wrong is raised after it.
+    # The callbacks run inside consume() and never raise: an exception there would lose the messages
+    # that consume() has already fetched. The failure is raised after it.
 
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         if self.closing:
@@ -256,12 +272,12 @@ class GroupConsumer:
             self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")
 
     def _refuse_new_partitions(self, partitions: Sequence[TopicPartition]) -> None:
-        """Where outputs go was decided for the partitions that there were at the start."""
+        """Restart the session when the topic has grown: output partitions depend on its size."""
         grown = [place.partition for place in partitions if place.partition >= self._partitions]
         if grown:
             raise OutcomeUnknownError(
-                f"topic {self._topic} has got more partitions than the {self._partitions} that it "
-                "had: starting again, so that outputs go where they belong now"
+                f"topic {self._topic} has more partitions than the {self._partitions} at the start "
+                "of this session: starting again, so that outputs go to the right partitions"
             )
 
     def _start_of(self, partitions: Sequence[TopicPartition]) -> StartOffsets:

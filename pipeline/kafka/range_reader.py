@@ -1,4 +1,9 @@
-"""Reading ranges of partitions: from one offset to another, once, as they were captured."""
+"""Reads ranges of partitions once, from one offset to another.
+
+Guarantees
+    Every committed record of a range is yielded once, in order within its partition. Records of
+    aborted transactions are not. A range that was deleted, even in part, raises DataLossError.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +17,30 @@ from pipeline.kafka import error_codes
 from pipeline.kafka.clients import LibrdkafkaConfig
 from pipeline.kafka.errors import LastClientError, in_transaction, kafka_error, reason
 from pipeline.kafka.reader import arriving, make_reader, to_record
-from pipeline.kafka.wait_notices import Say, ignore_wait
+from pipeline.kafka.wait_notices import OnWait, ignore_wait
 
 
 class RangeReader:
-    """Reads ranges with a consumer that has partitions assigned: no group, no commits.
+    """Reads ranges with a consumer that joins no group and commits nothing.
 
-    Within a range it waits for transactions that are still open, at most `timeout_s` without any
-    progress: their records may belong to what is asked for.
+    Within a range it waits for open transactions, whose records may belong to it, for at most
+    `timeout_s` without progress.
     """
 
     def __init__(
-        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: Say = ignore_wait
+        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: OnWait = ignore_wait
     ) -> None:
-        """`on_wait` is told in a sentence what a longer wait is for."""
+        """`on_wait` is called with a sentence about each longer wait."""
         self._kafka = kafka
         self._timeout_s = timeout_s
         self._on_wait = on_wait
 
     def read(self, ranges: Mapping[tuple[str, int], tuple[int, int]]) -> Iterator[Record]:
-        """The records from the first offset to the one before the last, of each partition.
+        """Yield the records of each range in order; partitions interleave.
 
-        `ranges` maps (topic, partition) to (first offset, end). Each partition is in order;
-        partitions alternate. Raises DataLossError when a range was deleted before it was read,
-        and TransportError when nothing comes any more.
+        `ranges` maps (topic, partition) to its first offset and the one after its last. Raises
+        DataLossError when a range was deleted before it was read, TransportError when nothing
+        arrives any more.
         """
         wanted = {place: ends for place, ends in ranges.items() if ends[0] < ends[1]}
         if not wanted:
@@ -70,11 +75,11 @@ class RangeReader:
                         raise _failure(error, place)
                 end = ends.get(place)
                 if end is None:
-                    continue  # fetched before it was told to pause
+                    continue  # fetched before the partition was paused
                 if error is None and behind <= end:
                     yield record
-                # The last offset of a range need not have a record. What comes behind it, or the
-                # end of what is committed, tells that the range is over.
+                # The last offset of a range may have no record. The range is complete with the
+                # first record behind it, or at the end of the partition.
                 if behind >= end:
                     del ends[place]
                     consumer.pause([TopicPartition(*place)])
@@ -98,7 +103,7 @@ def _failure(error: KafkaError, place: tuple[str, int]) -> TransportError:
 
 
 def _names(places: Mapping[tuple[str, int], object]) -> str:
-    """Some of the places, for a sentence."""
+    """Name some of the partitions, for a sentence."""
     names = [f"{topic}/{partition}" for topic, partition in sorted(places)]
     few = 3
     return ", ".join(names[:few]) + (f" and {len(names) - few} more" if len(names) > few else "")

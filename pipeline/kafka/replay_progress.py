@@ -1,4 +1,4 @@
-"""How far a replay is: the offsets of its own group, and the notes beside them."""
+"""How far a replay is: the offsets of its own group, and their metadata."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 
 
 class PartitionProgress(NamedTuple):
-    """Where one partition of a replay is."""
+    """How far one partition of a replay is."""
 
     offset: int
-    """The next one."""
+    """Offset of the next record to replay."""
     note: ReplayNote | None
 
 
 class ReplayOffsets:
-    """Of one replay. It joins no group."""
+    """Reads the offsets of one replay, without joining its group."""
 
     def __init__(
         self, kafka: LibrdkafkaConfig, group: str, topic: str, timeout_s: float, *, stable: bool
     ) -> None:
-        """`stable` waits for transactions of this group that are open or being committed."""
+        """With `stable`, wait for transactions of this group that are open or being committed."""
         self._group, self._topic, self._timeout_s = group, topic, timeout_s
         self._last_error = LastClientError()
         self._committed = CommittedOffsets(kafka, group, self._last_error, stable=stable)
 
     def read(self, partitions: Iterable[int]) -> Mapping[int, PartitionProgress]:
-        """Partition → where it is, of those that have an offset; TransportError."""
+        """Return the progress of the partitions that have an offset. Raises TransportError."""
         places = [TopicPartition(self._topic, number) for number in partitions]
         try:
             found = self._committed.read(places, self._timeout_s)

@@ -1,9 +1,14 @@
-"""A session of one slot of a replay: assigned partitions in, transactions out.
+"""A session of one replay slot: reads assigned partitions, writes in transactions.
 
-A consumer that has joined no group commits whatever it likes: the broker fences nothing by the
-group. Only the transactional id protects. So this process first looks whether it is still the
-owner, by the notes beside the committed offsets, then takes the id, and looks again: an older
-process that wakes up does not win the id back from the one that has taken over.
+A consumer that has joined no group can commit any offset: the broker does not fence it through the
+group. Only the transactional id protects. So this process first checks in the offsets' metadata
+whether it is still the owner, then takes the id, and checks again. An older process that wakes up
+can't win the id back from the one that has taken over.
+
+Guarantees
+    Exactly once, as in `exactly_once`, for each record of the slot's ranges. Offsets, totals and
+    owner are committed together with the outputs, so a resumed replay continues where the last
+    transaction ended. While another process is the owner, nothing is written.
 """
 
 from __future__ import annotations
@@ -33,12 +38,14 @@ from pipeline.kafka.topic_ids import TopicIds
 from pipeline.ports import Batch, Lag, Positions
 
 _BATCHES_A_SECOND: Final = 5
-"""So many transactions make a rate smooth."""
-_LEAST_EVENTS: Final = 500
-"""Before so many events a share of refused ones says nothing."""
+"""Number of transactions per second over which a limited rate is spread."""
+_SIGNIFICANT: Final = 500
+"""Number of events from which the share of rejected ones is meaningful, as in the worker's circuit
+breaker."""
 _WAIT_S: Final = 1.0
+"""Longest wait for the rate; a stop request is noticed after it."""
 _REASONS: Final = 5
-"""That are named, the most frequent ones."""
+"""Number of reasons that a message names, the most frequent ones."""
 
 
 class ReplayBroker:
@@ -61,7 +68,7 @@ class ReplayBroker:
         self._now, self._stable = offsets(stable=False), offsets(stable=True)
 
     def open(self) -> ReplaySession:
-        """A new session; FencedError when another process has taken over."""
+        """Open a session. FencedError when another process has taken over."""
         self.owned(stable=False)
         producer = ExactlyOnceProducer(self._config.session, LastClientError())
         try:
@@ -72,7 +79,10 @@ class ReplayBroker:
             raise
 
     def owned(self, *, stable: bool) -> Mapping[int, PartitionProgress]:
-        """Where each partition is; FencedError unless all of them are still this process's."""
+        """Return each partition's progress.
+
+        FencedError unless this process still owns all of them.
+        """
         config = self._config
         found = (self._stable if stable else self._now).read(config.ranges)
         for at in found.values():
@@ -87,7 +97,7 @@ class ReplayBroker:
 
 
 def taken_over(group: str, note: ReplayNote) -> FencedError:
-    """The sentence for a process that is not the owner any more."""
+    """Return the error for a process that is no longer the owner."""
     return FencedError(
         f"{group}: {note.who} has {note.deed} this replay at {format_time(note.since)}; this older "
         "process stops. What it had committed stays"
@@ -118,7 +128,7 @@ class ReplaySession:
         self._totals = last.totals if last else Totals()
         last_error = LastClientError()
         self._consumer = _consumer(config, last_error)
-        # What reads no topic still commits for the consumer's group.
+        # A source other than a topic still commits for the consumer's group.
         self._source: ReplaySource = (
             RangeConsumer(self._consumer, config, last_error)
             if config.make_source is None
@@ -126,15 +136,15 @@ class ReplaySession:
         )
         self._source.start(self._committed)
         self._due = 0.0
-        # What is called for every output goes to the writer without a step between.
+        # Called for every output, so it is the producer's method itself.
         self.send: Callable[[Output], None] = producer.send
 
     def collect(self) -> Batch:
         """See `ports.Session`."""
         if self._topic_ids.changed_from(self._config.topic_id):
             raise DataLossError(
-                f"topic {self._topic} was deleted and created anew: the replay's offsets are those "
-                "of the old one. Make a new replay"
+                f"topic {self._topic} was deleted and created again: the replay's offsets belong "
+                "to the old one. Start a new replay"
             )
         self._producer.poll(0)
         self._producer.start_batch()
@@ -154,7 +164,7 @@ class ReplaySession:
         return Batch(records, positions)
 
     def _room(self) -> int:
-        """Records for one transaction."""
+        """Return how many records the next transaction may hold."""
         config, most = self._config, self._config.session.batch.max_records
         if config.rate is not None:
             most = max(1, min(most, int(config.rate / _BATCHES_A_SECOND)))
@@ -165,7 +175,7 @@ class ReplaySession:
         )
 
     def _is_due(self) -> bool:
-        """Wait for the rate; False when it takes longer, so that a stop is noticed."""
+        """Wait for the rate. False when that takes longer, so that a stop request is noticed."""
         left = self._due - time.monotonic()
         if left > 0:
             self._config.stop.wait(min(left, _WAIT_S))
@@ -174,22 +184,22 @@ class ReplaySession:
     def begin(self) -> None:
         """See `ports.Session`.
 
-        A producer that is spent is replaced as the whole session is opened: only while this process
-        is the owner, and only if nothing was committed in between.
+        A spent producer is replaced in the way a session is opened: only while this process is the
+        owner, and only if nothing was committed in between.
         """
         if self._producer.renew:
             self._broker.owned(stable=False)
             self._producer.start_anew()
             found = self._broker.owned(stable=True)
             if {number: at.offset for number, at in found.items()} != self._committed:
-                raise OutcomeUnknownError("the committed offsets are not those that were expected")
+                raise OutcomeUnknownError("the committed offsets are not the expected ones")
         self._producer.begin()
 
     def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
-        """See `ports.Session`; beside the offsets goes the replay's own note."""
+        """See `ports.Session`. The offsets' metadata is the replay's own checkpoint."""
         del note
         committed = self._committed | {number: at for (_, number), at in positions.items()}
-        # What is left out counts once, also when the batch is committed in pieces.
+        # Left-out records count once, also when the batch is committed in sub-batches.
         left_out = self._source.left_out if committed == self._source.reached else 0
         totals = self._totals.plus(_totals(tally, left_out))
         self._refuse_too_many(totals, at_end=self._ends_with(committed, totals))
@@ -209,23 +219,23 @@ class ReplaySession:
         self._source.left_out -= left_out
 
     def _ends_with(self, committed: Mapping[int, int], totals: Totals) -> bool:
-        """Whether this batch is the last one."""
+        """Return whether this batch is the last one."""
         most = self._config.max_records
         at_end = self._source.is_done or (most is not None and totals.records >= most)
         return at_end and committed == self._source.reached
 
     def _refuse_too_many(self, totals: Totals, *, at_end: bool) -> None:
-        """While it goes on a share of a few events says nothing; in the end it is the result."""
+        """Stop above the tolerated share: it is meaningful after many events, or at the end."""
         refused, events = totals.refused, totals.events
         most = self._config.max_invalid_ratio
-        counts = events >= _LEAST_EVENTS or (at_end and self._config.is_only)
+        counts = events >= _SIGNIFICANT or (at_end and self._config.is_only)
         if counts and refused > events * most:
             reasons = Counter(totals.dead_letters).most_common(_REASONS)
             raise BreakerOpenError(
-                f"{refused:,} of {events:,} events would be refused ({refused / events:.1%}), more "
-                f"than --max-invalid-ratio {most:g} tolerates: "
+                f"{refused:,} of {events:,} events would be rejected ({refused / events:.1%}), "
+                f"more than --max-invalid-ratio {most:g} tolerates: "
                 f"{', '.join(f'{code} {number}' for code, number in reasons)}. The last batch was "
-                "not written; raise the ratio to go on, or correct the settings"
+                "not written. Raise the ratio to continue, or correct the settings"
             )
 
     def abort(self) -> None:
@@ -233,7 +243,7 @@ class ReplaySession:
         self._producer.abort()
 
     def rewind(self, batch: Batch) -> None:
-        """See `ports.Session`: everything anew from what is committed."""
+        """See `ports.Session`. Everything is read again from the committed offsets."""
         del batch
         try:
             self._source.start(self._committed)
@@ -245,17 +255,17 @@ class ReplaySession:
         self._config.stop.wait(seconds)
 
     def lag(self) -> Lag:
-        """See `ports.Session`; up to the ends of the ranges."""
+        """See `ports.Session`. Counts up to the ends of the ranges."""
         ends = self._config.ranges
         behind = sum(ends[number][1] - at for number, at in self._committed.items())
         return Lag(len(self._committed), behind)
 
     def assigned(self) -> Collection[int]:
-        """See `ports.Session`: those of its slot."""
+        """See `ports.Session`. These are the partitions of its slot."""
         return self._config.ranges
 
     def close(self) -> None:
-        """Let both clients go; never raises."""
+        """Release both clients; never raises."""
         with contextlib.suppress(KafkaException, RuntimeError):
             self._consumer.close()
         del self.send

@@ -1,4 +1,12 @@
-"""A session on a real Kafka: one group consumer and one producer that live and die together."""
+"""The worker's session on Kafka: a group consumer and a producer, opened and closed together.
+
+Guarantees
+    Opening one fences an older session with the same transactional id and waits for its transaction
+    to end, so it starts from final offsets. A commit is valid only for the group generation that
+    read its records: after a rebalance it fails. A process that was replaced by a newer one with
+    the same name does not fence that one again. The delivery guarantee itself is the producer's
+    (`exactly_once`, `at_least_once`).
+"""
 
 from __future__ import annotations
 
@@ -33,18 +41,18 @@ class KafkaBroker:
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
         self.monitor = DependencyMonitor(config)
-        """Sees what its sessions wait for."""
+        """Finds out what its sessions are waiting for."""
         client = make_admin(plain_config(config.shared), LastClientError())
         self._topic_ids = TopicIds(client, config.raw_topic, config.startup_timeout_s)
         self._ends = EndOffsets(client, config.raw_topic)
         self._membership = Membership(config)
 
     def open(self) -> KafkaSession:
-        """A new session; fences an older one with the same transactional id.
+        """Open a session, which fences an older one with the same transactional id.
 
         FencedError when this process had sessions before, and another has taken its name since.
         """
-        self._membership.ask()
+        self._membership.check()
         return KafkaSession(
             self._config, self._topic_ids, self._ends, self._membership, self.monitor
         )
@@ -70,8 +78,8 @@ class KafkaSession:
         )  # of the consumer alone: the writer's are told by its calls
         producer_error = LastClientError()
         monitor.opened(self._last_error, producer_error)
-        # First the writer: it aborts our own dangling transaction, so that the committed
-        # offsets that the consumer starts from are final.
+        # The producer first: it aborts our own open transaction, so that the committed offsets from
+        # which the consumer starts are final.
         self._producer = _producer(config, producer_error)
         self._consumer = make_consumer(dict(config.consumer), self._last_error)
         self._group_consumer = GroupConsumer(
@@ -83,7 +91,7 @@ class KafkaSession:
             partitions=self._producer.raw_partitions,
         )
         self._generation: Any = None
-        # What is called for every output goes to the writer without a step between.
+        # Called for every output, so it is the producer's method itself.
         self.send: Callable[[Output], None] = self._producer.send
 
     def collect(self) -> Batch:
@@ -92,10 +100,10 @@ class KafkaSession:
             batch = self._group_consumer.collect()
             self._notice_that_it_is_left_out()
             if batch.positions:
-                # Right after consume: the generation that owns these records.
+                # Right after consume(): the generation that owns these records.
                 self._generation = self._consumer.consumer_group_metadata()
                 if not self._membership.note(self._consumer):
-                    # A commit without a member would be accepted over a live group's.
+                    # The broker would accept a commit without a member even over a live group's.
                     raise OutcomeUnknownError("the consumer is not a member of its group")
         except InstanceFencedError as error:
             raise self._fenced(error) from error
@@ -108,7 +116,7 @@ class KafkaSession:
         return batch
 
     def _notice_that_it_is_left_out(self) -> None:
-        """A client that has met a restarted broker may never find its group's coordinator again."""
+        """Replace a client that no longer finds its coordinator, as after a broker restart."""
         if self._monitor.is_left_out() and not self._membership.note(self._consumer):
             raise OutcomeUnknownError(
                 f"the Kafka client does not join group {self._config.group}, though the brokers "
@@ -124,11 +132,11 @@ class KafkaSession:
     def begin(self) -> None:
         """See `ports.Session`."""
         if self._producer.renew:
-            self._membership.ask()  # a new producer takes the transactional id anew
+            self._membership.check()  # a new producer takes the transactional id anew
         self._producer.begin()
 
     def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
-        """See `ports.Session`; the topic's id is added to the note."""
+        """See `ports.Session`. The topic's id is added to the metadata."""
         del tally
         metadata = note._replace(topic_id=self._group_consumer.topic_id).encode()
         offsets = [
@@ -159,7 +167,7 @@ class KafkaSession:
         """See `ports.Session`."""
         done = self._group_consumer.done()
         if done is None and self._monitor.is_spare():
-            return Lag(0, 0)  # with the new group protocol, being given nothing is not told
+            return Lag(0, 0)  # the new group protocol does not report an empty assignment
         ends = None if done is None else self._ends.read(done)
         if done is None or ends is None:
             return None

@@ -71,7 +71,7 @@ def take_over(  # noqa: PLR0913  most of them by keyword
                 if to_write:
                     _refuse_open_outputs(settings, plan)
                 start = _start(settings, record, claim.progress(), survey, to_write=to_write)
-                claim.take(start.offsets, owner, start.notes)
+                claim.record_owner(start.offsets, owner, start.notes)
         except FencedError:
             # An older process that is alive may open a session before this one is the owner.
             if attempt == _TRIES:

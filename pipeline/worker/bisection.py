@@ -1,7 +1,7 @@
-"""A batch in pieces: to find the one record that a broker refuses, or that kills the process.
+"""Bisecting a batch, to find the record that the broker rejects or that kills the process.
 
-Every piece is a transaction of its own, in the order of the batch, so that what is committed is
-always a beginning of each partition.
+Each sub-batch is a transaction of its own, in the order of the batch. So what is committed is
+always a prefix of each partition. Pure: values in, values out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.ports import Batch, Positions, Span
 
 
 class ForcedOutcome(NamedTuple):
-    """Why a record is dead-lettered whatever `process` makes of it."""
+    """The reason for which records are dead-lettered without being processed."""
 
     reason: Reason
     stage: Stage
@@ -23,34 +23,34 @@ class ForcedOutcome(NamedTuple):
 
 
 QUARANTINED = ForcedOutcome(
-    Reason.PROCESSING_ERROR, Stage.CRASH, "it is quarantined: this program was killed over it"
+    Reason.PROCESSING_ERROR, Stage.CRASH, "it is quarantined: processing it killed this program"
 )
 
 
 class SubBatch(NamedTuple):
-    """Part of a batch that is committed by itself."""
+    """A part of a batch that is committed in a transaction of its own."""
 
     batch: Batch
     forced: ForcedOutcome | None = None
-    """Of every record in it."""
+    """Outcome of every record in it; None processes them as usual."""
     pointers: bool = False
-    """Dead letters are replaced by pointers, since their topic refused them."""
+    """Whether dead letters are replaced by pointers, because their topic rejected them."""
 
 
 def spans(records: Iterable[Record]) -> list[Span]:
-    """The smallest span of each partition that holds the records."""
+    """Return the smallest span of each partition that covers the records."""
     ends: dict[tuple[str, int], tuple[int, int]] = {}
     for record in records:
-        place = record.topic, record.partition
-        first, _ = ends.get(place, (record.offset, 0))
-        ends[place] = first, record.offset
-    return [Span(*place, first, last) for place, (first, last) in ends.items()]
+        partition = record.topic, record.partition
+        first, _ = ends.get(partition, (record.offset, 0))
+        ends[partition] = first, record.offset
+    return [Span(*partition, first, last) for partition, (first, last) in ends.items()]
 
 
 def split(batch: Batch, suspects: Sequence[Span], quarantined: Sequence[Span]) -> list[SubBatch]:
-    """The batch, cut so that condemned records are alone and suspects are in halves.
+    """Split a batch so that quarantined records are alone and suspect spans are in halves.
 
-    Without either, which is the rule, the batch is one piece.
+    Usually there are neither, and the whole batch is one sub-batch.
     """
     if not suspects and not quarantined:
         return [SubBatch(batch)]
@@ -74,7 +74,7 @@ def split(batch: Batch, suspects: Sequence[Span], quarantined: Sequence[Span]) -
 
 
 def bisect(sub_batch: SubBatch) -> list[SubBatch]:
-    """A piece of at least two records as two pieces."""
+    """Split a sub-batch of at least two records in two."""
     return _covering(
         sub_batch.batch,
         [sub_batch._replace(batch=Batch(part, {})) for part in _half(sub_batch.batch.records)],
@@ -82,7 +82,7 @@ def bisect(sub_batch: SubBatch) -> list[SubBatch]:
 
 
 def isolate(sub_batch: SubBatch, number: int) -> list[SubBatch]:
-    """A piece as up to three: what is before its record of this number, the record, the rest."""
+    """Split a sub-batch in up to three: before the record of this number, the record, the rest."""
     records = sub_batch.batch.records
     parts = (records[:number], records[number : number + 1], records[number + 1 :])
     return _covering(
@@ -91,7 +91,7 @@ def isolate(sub_batch: SubBatch, number: int) -> list[SubBatch]:
 
 
 def remainder(queue: Sequence[SubBatch]) -> Batch:
-    """What is still to be done, as one batch."""
+    """Return what is not committed yet as one batch."""
     positions: dict[tuple[str, int], int] = {}
     for sub_batch in queue:
         positions.update(sub_batch.batch.positions)
@@ -118,16 +118,16 @@ def _half(records: list[Record]) -> list[list[Record]]:
 
 
 def _covering(batch: Batch, parts: list[SubBatch]) -> list[SubBatch]:
-    """The parts with their positions: behind their last records, and in the end the batch's own.
+    """Give each part its positions: behind its last records, and in the last part the batch's own.
 
-    Those of partitions without records go with the first part.
+    Positions of partitions without records go with the first part.
     """
     left = dict(batch.positions)
     covered = []
     for part in reversed(parts):
         ends = {(span.topic, span.partition): span.last + 1 for span in spans(part.batch.records)}
-        # The batch's position may be behind what follows its last record and is never delivered.
-        positions: Positions = {place: left.pop(place, end) for place, end in ends.items()}
+        # The batch's position may be behind markers and aborted records after its last record.
+        positions: Positions = {each: left.pop(each, end) for each, end in ends.items()}
         covered.append(part._replace(batch=part.batch._replace(positions=positions)))
     first = covered[-1].batch
     covered[-1] = covered[-1]._replace(batch=first._replace(positions={**left, **first.positions}))

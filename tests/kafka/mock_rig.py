@@ -52,7 +52,7 @@ class RestingGroup(DependencyMonitor):
 
     def is_left_out(self) -> bool:
         """See `DependencyMonitor`."""
-        since = self._without
+        since = self._without_since
         return since is not None and time.monotonic() - since >= _LEFT_OUT_S
 
 
@@ -99,7 +99,7 @@ class NotedBroker(KafkaBroker):
     def open(self) -> KafkaSession:
         """See `ports.Broker`."""
         self.diary.append("open")
-        self._membership.ask()
+        self._membership.check()
         session = NotedSession(
             self._config, self._topic_ids, self._ends, self._membership, self.watch
         )

@@ -33,7 +33,7 @@ def test_a_call_that_never_returns() -> None:
     """It is left behind with a sentence that says which it was."""
     release = threading.Event()
     calls = TimedCalls()
-    with pytest.raises(OutcomeUnknownError, match="committing: the Kafka client did not come back"):
+    with pytest.raises(OutcomeUnknownError, match="committing: the Kafka client did not return"):
         calls.call(release.wait, 0.01, "committing")
     release.set()
     calls.end()

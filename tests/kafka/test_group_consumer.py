@@ -185,7 +185,7 @@ def _collector(consumer: _Consumer, strategy: str, *, continues: bool = False) -
         startup_timeout_s=1.0,
         consumer={"partition.assignment.strategy": strategy},
     )
-    ids = SimpleNamespace(now=lambda: "", changed_from=lambda _: False)
+    ids = SimpleNamespace(current=lambda: "", changed_from=lambda _: False)
     made: Any = (consumer, config, _Committed(), ids, LastClientError())
     return GroupConsumer(*made, partitions=len(PARTITIONS))
 

@@ -23,7 +23,9 @@ def test_rebalancing(state: str) -> None:
     """For which members the group waits, and what each of them holds."""
     found = _why(state, _member("new"), _member("w2", 3), _member("w1", 0, 1, 2))
     assert not found.harmless
-    assert found.cause.startswith("group g is rebalancing: it waits until all of its members")
+    assert found.cause.startswith(
+        "group g is rebalancing: it waits for all of its members to rejoin"
+    )
     assert (
         "member w1 (app at 10.0.0.7) holds partitions 0-2, "
         "member w2 (app at 10.0.0.7) holds partition 3." in found.cause

@@ -86,7 +86,7 @@ class Process:
 
 @pytest.fixture
 def start(pipeline: Pipeline) -> Iterator[Callable[[], Process]]:
-    """Starts processes that all have the same instance id."""
+    """Starts processes that all have the same group.instance.id."""
     flags = {f"topics.{name}": topic for name, topic in pipeline.names._asdict().items()}
     flags |= {
         "kafka.bootstrap.servers": pipeline.servers,
@@ -119,7 +119,7 @@ def test_a_new_session_of_an_older_process(start: Callable[[], Process]) -> None
     newer = start()
     newer.work()
     older.close()
-    with pytest.raises(FencedError, match="same instance id, w1; this older one stops"):
+    with pytest.raises(FencedError, match=r"same group\.instance\.id w1, so this older one stops"):
         older.open()
     newer.work()
 
@@ -145,7 +145,7 @@ def test_a_new_producer_of_an_older_process(
     monkeypatch.undo()
     newer = start()
     newer.work()
-    with pytest.raises(FencedError, match="same instance id"):
+    with pytest.raises(FencedError, match=r"same group\.instance\.id"):
         older.session.begin()
     newer.work()
 
@@ -209,7 +209,7 @@ def test_a_transaction_that_ended_before_the_process_went_on(
     with pytest.raises(OutcomeUnknownError, match="longer than transaction_timeout_ms"):
         older.session.commit(batch.positions, NOTE, Tally())
     older.close()
-    with pytest.raises(FencedError, match="same instance id"):
+    with pytest.raises(FencedError, match=r"same group\.instance\.id"):
         older.open()
     newer.work()
 
@@ -306,11 +306,11 @@ def test_what_the_transactional_id_has_told_holds_for_a_moment(
     now = time.time()
     monkeypatch.setattr("pipeline.kafka.membership.time.time", lambda: now)
     found.confirm()
-    found.ask()
+    found.check()
     found.confirm()
     now += 30
-    with pytest.raises(FencedError, match="has joined with the same instance id, w1"):
-        found.ask()
+    with pytest.raises(FencedError, match=r"has joined with the same group\.instance\.id w1"):
+        found.check()
 
 
 def test_a_client_that_was_not_answered_is_kept_for_a_while(
@@ -343,7 +343,7 @@ def test_a_client_that_was_not_answered_is_kept_for_a_while(
     found.note(SimpleNamespace(memberid=lambda: "ours"))  # type: ignore[arg-type]
     for _ in range(5):
         with pytest.raises(OutcomeUnknownError, match="its coordinator does not answer"):
-            found.ask()
+            found.check()
     gc.collect()
     assert [each() is not None for each in made] == [False, False, True, True, True]
 

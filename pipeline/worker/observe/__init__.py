@@ -1,7 +1,7 @@
 """Logs for people and machines: one start line, one statistics line per interval, no payloads.
 
-JSON where nobody looks, readable on a terminal. Never a line per event: what an event was
-refused for is in its dead letter's headers.
+Lines are JSON, or readable text on a terminal. There is never a line per event: why an event was
+rejected is in the headers of its dead letter.
 """
 
 from pipeline.worker.observe.aggregate import AggregateStatistics, SlotMeter

@@ -1,4 +1,4 @@
-"""Where log lines go, and how they look."""
+"""Where log lines go, and what they look like."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline.core.escape import escaped, one_line
 
 LogFormat = Literal["auto", "json", "console"]
 _OF_LINES: Final = frozenset({"exception", "frames"})
-"""Tracebacks; nothing else in a log has more than one line."""
+"""Keys of tracebacks, the only values with more than one line."""
 
 
 def configure_logging(log_format: LogFormat, level: str) -> None:
-    """Send structlog's and the standard library's log lines to standard error."""
+    """Send log lines of structlog and the standard library to standard error."""
     on_terminal = sys.stderr.isatty()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -48,7 +48,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # librdkafka's own lines are for debugging: what matters of them is in our sentences.
+    # librdkafka's own lines are for debugging; our messages contain what matters in them.
     logging.getLogger("pipeline.librdkafka").setLevel(
         logging.DEBUG if level.lower() == "debug" else logging.CRITICAL
     )
@@ -64,7 +64,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
 
 
 def _coloured(environ: Mapping[str, str], *, on_terminal: bool) -> bool:
-    """As tables are: by the conventions of NO_COLOR, FORCE_COLOR and TERM."""
+    """Follow the conventions of NO_COLOR, FORCE_COLOR and TERM, as tables do."""
     if environ.get("NO_COLOR"):
         return False
     if environ.get("FORCE_COLOR"):
@@ -73,7 +73,7 @@ def _coloured(environ: Mapping[str, str], *, on_terminal: bool) -> bool:
 
 
 def _with_escapes(_logger: object, _method: str, line: Any) -> Any:  # noqa: ANN401  structlog's
-    """A processor: no value can drive a terminal, forge a line or turn the direction of text."""
+    """Escape all values, so that none can drive a terminal, forge a line or reverse text."""
     return {
         key: escaped(value) if key in _OF_LINES and isinstance(value, str) else _readable(value)
         for key, value in line.items()

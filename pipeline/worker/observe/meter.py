@@ -1,4 +1,4 @@
-"""What a worker does, counted and logged."""
+"""Counts and logs what a worker does."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from pipeline.worker.observe.stalls import StallLog
 from pipeline.worker.observe.statistics import Figures, StatisticsLog
 
 _CRASHES_SHOWN: Final = 10
-"""Tracebacks of our own bugs per interval; the count is always complete."""
+"""Number of tracebacks logged per interval; the count of crashes is always complete."""
 _LAG_EVERY_S: Final = 2.0
+"""How often the lag is determined; each time may cost the broker one request."""
 _LAG_LASTS_S: Final = 10.0
-"""After so long without a turn of the loop nothing is known of the lag any more."""
+"""How long a lag is valid without a new iteration of the loop."""
 
 
 class LogMeter:
-    """Counts what the worker does and logs it; see `ports.Meter`.
+    """Counts what the worker does, and logs it; see `ports.Meter`.
 
-    The worker's thread counts, another one reports: what both use is used under a lock.
+    The worker's thread counts and another one reports, so shared state is protected by a lock.
     """
 
     def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -61,7 +62,7 @@ class LogMeter:
             self._lag, self._looked = lag, self._clock()
 
     def report(self) -> None:
-        """Log what is due at the end of an interval; any thread may call it, at any time."""
+        """Log what is due at the end of an interval. Any thread may call this at any time."""
         with self._lock:
             if not self._statistics.is_due():
                 return
@@ -72,7 +73,7 @@ class LogMeter:
                 self.tripped(self._trip)
 
     def waits(self, stall: Stall | None) -> None:
-        """What a watch has found to be in the way."""
+        """Note the current stall, as the monitor found it."""
         with self._lock:
             self._stalls.waits(stall)
 
@@ -90,7 +91,7 @@ class LogMeter:
         """See `ports.Meter`."""
         with self._lock:
             self._counts["resets"] += 1
-            self._look(None)  # what it held may be others' by now
+            self._look(None)  # its partitions may have other owners by now
             self._log.warning("recovering", how=how, cause=str(error), attempt=attempt)
             self._stalls.reset(str(error))
 
@@ -100,7 +101,10 @@ class LogMeter:
             self._stalls.works()
 
     def crashed(self, record: Record, error: Exception) -> None:
-        """See `ports.Meter`. The frames are logged, the message is not: it may quote the event."""
+        """See `ports.Meter`.
+
+        The frames are logged but not the message, which may quote the event.
+        """
         self._crashes += 1
         if self._crashes <= _CRASHES_SHOWN:
             frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
@@ -126,18 +130,21 @@ class LogMeter:
             self._counts["lost"] += records
 
     def tripped(self, trip: CircuitBreakerTrip) -> None:
-        """See `ports.Meter`; told again in each interval, since nothing but a person ends it."""
+        """See `ports.Meter`.
+
+        Logged again in each interval, since only an operator can resolve it.
+        """
         self._trip = trip
         self._log.error("breaker_open", message=trip.sentence(), **trip._asdict())
 
     def statistics(self, lag: Lag | None) -> None:
-        """Log the interval's line and begin the next interval."""
+        """Log the line of the interval and begin the next one."""
         with self._lock:
             self._crashes = 0
             self._statistics.write(self.figures(lag))
 
     def figures(self, lag: Lag | None) -> Figures:
-        """What was done since the start; under the lock."""
+        """Return the counts since the start. Call it under the lock."""
         total, counts = self._total, Counter(self._counts)
         counts["consumed"] = total.records
         counts["enriched"] = total.enriched

@@ -65,7 +65,7 @@ def _pauses(
     restarts: RestartPolicy, *ends: tuple[WorkerExit, float, bool, bool]
 ) -> list[float | None]:
     return [
-        restarts.pause(ended, lived_s=lived_s, committed=committed, found=found)
+        restarts.delay(ended, lived_s=lived_s, committed=committed, found=found)
         for ended, lived_s, committed, found in ends
     ]
 
@@ -95,14 +95,14 @@ def test_giving_up() -> None:
 
 
 def _kinds(book: PoisonPillTracker, *deaths: Span, committed: int = 0) -> list[list[str]]:
-    return [[finding.kind for finding in book.died([death], committed)] for death in deaths]
+    return [[finding.kind for finding in book.crashed([death], committed)] for death in deaths]
 
 
 def test_two_deaths_make_a_suspect() -> None:
     """What they have in common is suspected; deaths elsewhere, or at rest, suspect nobody."""
     book = PoisonPillTracker()
     assert _kinds(book, _span(0, 99), _span(200, 299), _span(0, 99, partition=1)) == [[], [], []]
-    assert book.died([], 0) == []
+    assert book.crashed([], 0) == []
     assert book.suspects == {}
     assert _kinds(book, _span(60, 150)) == [["suspected"]]
     assert list(book.suspects.values()) == [_span(60, 99)]
@@ -113,8 +113,8 @@ def test_every_partition_in_common_is_a_suspect() -> None:
     book = PoisonPillTracker()
     first = [_span(0, 9, partition=0), _span(0, 9, partition=1)]
     second = [_span(5, 20, partition=1), _span(0, 9, partition=0), _span(0, 9, partition=2)]
-    assert book.died(first, 0) == []
-    assert [finding.kind for finding in book.died(second, 0)] == ["suspected", "suspected"]
+    assert book.crashed(first, 0) == []
+    assert [finding.kind for finding in book.crashed(second, 0)] == ["suspected", "suspected"]
     assert set(book.suspects.values()) == {_span(0, 9, partition=0), _span(5, 9, partition=1)}
 
 
@@ -192,7 +192,7 @@ def _work(
         if sub_batch.forced == QUARANTINED:
             unread += sorted(places)
         elif places & poison:
-            book.died(spans(sub_batch.batch.records), done)
+            book.crashed(spans(sub_batch.batch.records), done)
             raise _KilledError(done, unread)
         done += len(places)
     return done, unread
@@ -300,7 +300,7 @@ class _Fleet:
     def run(self, workers: int = 2, grace_s: float = 5.0) -> SupervisorResult:
         pauses = RestartDelays(give_up=3)
         return Supervisor(
-            workers, self, self, self, pauses=pauses, grace_s=grace_s, clock=self.clock
+            workers, self, self, self, delays=pauses, grace_s=grace_s, clock=self.clock
         ).run()
 
 
@@ -323,15 +323,15 @@ def test_stopped() -> None:
 def test_says_why_a_worker_ended() -> None:
     """In the worker's own words, in the log and in the sentence that the supervisor ends with."""
     fleet = _Fleet([(None, [_end(1, ExitCode.FENCED)]), (None, [_end(0, 0)])])
-    fleet.reasons = {1: "another live process uses the same instance id"}
+    fleet.reasons = {1: "another live process uses the same group.instance.id"}
     with structlog.testing.capture_logs() as lines:
         outcome = fleet.run()
     assert outcome == (
         ExitCode.FENCED,
-        "worker 1 ended with exit code 3: another live process uses the same instance id",
+        "worker 1 ended with exit code 3: another live process uses the same group.instance.id",
     )
     causes = [line.get("cause") for line in lines if line["event"] == "worker_ended"]
-    assert causes == ["another live process uses the same instance id", None]
+    assert causes == ["another live process uses the same group.instance.id", None]
 
 
 @pytest.mark.parametrize("status", [0, 1, 5, 6, 70, 99, -signal.SIGKILL, -signal.SIGSEGV])
@@ -368,7 +368,9 @@ def test_again_and_again() -> None:
     fleet = _Fleet([*lives, (None, [_end(0, 99)]), (None, [_end(1, 0)])])
     code, sentence = fleet.run()
     assert code == ExitCode.INTERNAL
-    assert sentence == "worker 0 ended with exit code 99: it ends again and again without a commit"
+    assert (
+        sentence == "worker 0 ended with exit code 99: it keeps exiting without committing anything"
+    )
     assert [start for slot, start in fleet.started if slot == 0] == [0, 2, 5, 10]
 
 
@@ -447,7 +449,7 @@ def test_not_a_record_ends_all() -> None:
     fleet = _Dying([death, (None, ()), *[death] * 4])
     code, sentence = fleet.run(workers=1)
     assert code == ExitCode.INTERNAL
-    assert "workers die whatever record they work on" in sentence
+    assert "workers crash whatever record they process" in sentence
 
 
 def test_names_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
