@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Record
 
 Positions = Mapping[tuple[str, int], int]
@@ -59,7 +59,7 @@ class Batch(NamedTuple):
     """Positions to commit, one for each partition that has advanced: behind its last record, or
     behind transaction markers and aborted records that follow it. A batch may have positions
     without records."""
-    inherited: Sequence[CommitNote] = ()
+    inherited: Sequence[OffsetMetadata] = ()
     """Metadata of the committed offsets of partitions that were assigned since the last batch."""
     lost: int = 0
     """Number of records deleted before they were read, since the last batch."""
@@ -138,10 +138,10 @@ class Session(Protocol):
     def send(self, output: Output) -> None:
         """Add one output to the transaction. TooLargeError leaves the transaction unharmed."""
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """Commit the outputs and the positions atomically; the note becomes offset metadata.
 
-        The tally counts the outcomes in this transaction.
+        The counts counts the outcomes in this transaction.
         """
 
     def abort(self) -> None:
@@ -240,7 +240,7 @@ class StallMonitor(Protocol):
 class Meter(Protocol):
     """Is notified of what the worker does, to count and log it. Never raises."""
 
-    def committed(self, tally: Tally) -> None:
+    def committed(self, counts: OutcomeCounts) -> None:
         """Count a committed transaction."""
 
     def tick(self, session: Session) -> None:

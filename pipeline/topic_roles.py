@@ -33,6 +33,12 @@ def role_of(name: str, topics: Topics) -> str | None:
     return roles.get(name)
 
 
+def is_replay_output(name: str, topics: Topics) -> bool:
+    """Whether a replay has made this topic for its output, by its name."""
+    outputs = (topics.enriched, topics.dead_letter, topics.identify)
+    return any(name.startswith(topic + OF_REPLAY) for topic in outputs)
+
+
 def refuse_role(option: str, name: str, topics: Topics, *, but: str = "", hint: str = "") -> None:
     """Raise SettingsError for a topic that the option must not name.
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pipeline import __version__
 from pipeline.core.contract import Identity
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
@@ -234,7 +234,7 @@ def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
     processor: Processor,
     meter: Meter,
     guard: CrashGuard,
-    before: Tally | None = None,
+    before: OutcomeCounts | None = None,
 ) -> Worker:
     """The loop over this session; `before` is what the breaker has seen go through already."""
     rules = settings.breaker
@@ -249,6 +249,6 @@ def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
         WallClock(),
         meter,
         max_resets=settings.max_resets,
-        breaker=breaker.after(before or Tally()),
+        breaker=breaker.after(before or OutcomeCounts()),
         guard=guard,
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Headers, Output, Record, Role
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.ports import Ranges
 from pipeline.progress import OnProgress
 from pipeline.reconcile.audit import USUAL, AuditOptions, AuditResult
@@ -112,7 +112,7 @@ class Forged:
 
     def audit(
         self,
-        window: Window = EVER,
+        window: Window = ALL_TIME,
         options: AuditOptions = USUAL,
         *,
         output_partitions: int | None = None,

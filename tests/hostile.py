@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Headers
 
 MEBIBYTE: Final = 1_048_576
@@ -500,23 +501,23 @@ def _batches() -> Iterator[Hostile]:
 
 
 FORGED: Final[Headers] = (
-    ("track.source", b"other/9/9"),
-    ("track.contract", b"0;0"),
-    ("track.replay", b"forged"),
-    ("track.redrive", b"forged"),
-    ("track.origin", b"other/9/9/9"),
-    ("track.origin.timestamp", b"1"),
+    (TrackHeader.SOURCE, b"other/9/9"),
+    (TrackHeader.CONTRACT, b"0;0"),
+    (TrackHeader.REPLAY, b"forged"),
+    (TrackHeader.REDRIVE, b"forged"),
+    (TrackHeader.ORIGIN, b"other/9/9/9"),
+    (TrackHeader.ORIGIN_TIMESTAMP, b"1"),
     ("track.", b"forged"),
     ("track.anything", None),
-    ("dlq.version", b"99"),
-    ("dlq.reason", b"forged"),
-    ("dlq.reason", b"forged twice"),
-    ("dlq.reasons", b"[forged"),
-    ("dlq.stage", b"forged"),
-    ("dlq.source", b"other/9/9"),
-    ("dlq.attempt", b"99"),
-    ("dlq.first.failed.at", b"1999-01-01T00:00:00.000Z"),
-    ("dlq.pointer", b"1"),
+    (DlqHeader.VERSION, b"99"),
+    (DlqHeader.REASON, b"forged"),
+    (DlqHeader.REASON, b"forged twice"),
+    (DlqHeader.REASONS, b"[forged"),
+    (DlqHeader.STAGE, b"forged"),
+    (DlqHeader.SOURCE, b"other/9/9"),
+    (DlqHeader.ATTEMPT, b"99"),
+    (DlqHeader.FIRST_FAILED_AT, b"1999-01-01T00:00:00.000Z"),
+    (DlqHeader.POINTER, b"1"),
     ("dlq.made.up", b"\xff\x00"),
 )
 """Header names that only this program may write."""

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.headers import DlqHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import Headers, Output, Record, Role
 
@@ -126,7 +127,7 @@ def letter_of(output: Output) -> Letter:
     ours = [(name, value) for name, value in output.headers if is_ours(name)]
     headers = {name: (value or b"").decode() for name, value in ours}
     assert len(headers) == len(ours), "a header of ours occurs twice"
-    return Letter(output, headers, json.loads(headers["dlq.reasons"]))
+    return Letter(output, headers, json.loads(headers[DlqHeader.REASONS]))
 
 
 def refuse(record: Record | Event | None, **settings: Any) -> Letter:

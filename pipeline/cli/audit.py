@@ -9,11 +9,10 @@ import click
 from rich.console import Console
 
 from pipeline.cli.audit_view import print_result
-from pipeline.cli.options import PIPELINE_FLAGS, with_settings
+from pipeline.cli.options import PIPELINE_FLAGS, Moment, with_settings
 from pipeline.cli.progress import shown_progress
-from pipeline.cli.time_options import Moment
 from pipeline.core.escape import escaped
-from pipeline.core.time_window import EVER, FORMS, Window
+from pipeline.core.time_window import ALL_TIME, FORMS, Window
 from pipeline.errors import ExitCode, RefusedError
 from pipeline.progress import OnProgress
 from pipeline.reconcile.audit import USUAL, AuditOptions, AuditResult
@@ -104,7 +103,7 @@ def audit(  # noqa: PLR0913  one for each option
 
 def run_audit(
     settings: Settings,
-    window: Window = EVER,
+    window: Window = ALL_TIME,
     options: AuditOptions = USUAL,
     on_progress: OnProgress | None = None,
 ) -> AuditResult:

@@ -6,16 +6,16 @@ failure that a user can do something about is one sentence on standard error and
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import click
 
 from pipeline import __version__
-from pipeline.cli.command_tree import CommandTree, Listed
 from pipeline.cli.streams import ReaderGoneError, connect_streams, let_go_of_streams
 from pipeline.cli.termination import Terminated, end_as_asked, unwind_on_signals
 from pipeline.core.escape import escaped
@@ -24,26 +24,73 @@ from pipeline.errors import ExitCode, TrackError
 PROGRAM: Final = "track-pipeline"
 
 
+class Listed(NamedTuple):
+    """A command of a group: where it is, and one line about it."""
+
+    module: str
+    summary: str
+    attribute: str = ""
+    """Its name in the module, where this is not the command's own."""
+
+
+class CommandTree(click.Group):
+    """Knows its commands by `listed`: name → where it is, in the order of the help text."""
+
+    def __init__(self, *args: Any, listed: Mapping[str, Listed], **kwargs: Any) -> None:  # noqa: ANN401  click's
+        super().__init__(*args, **kwargs)
+        self._listed = listed
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in its order."""
+        del ctx
+        return list(self._listed)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of this name."""
+        del ctx
+        listed = self._listed.get(cmd_name)
+        if listed is None:
+            return None
+        module = importlib.import_module(listed.module)
+        command: click.Command = getattr(module, listed.attribute or cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but near names are looked for among commands not imported yet."""
+        name = args[0]
+        if name not in self._listed and not name.startswith("-"):
+            raise click.exceptions.NoSuchCommand(name, possibilities=self._listed, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.summary) for name, each in self._listed.items()])
+
+
 COMMANDS: Final = {
-    "demo": Listed(
-        "pipeline.cli.demo", "Show the whole road on a real Kafka that it starts itself."
-    ),
+    "demo": Listed("pipeline.cli.demo", "Run the whole pipeline on a temporary local Kafka."),
     "transform": Listed("pipeline.cli.transform", "Enrich files of events, without Kafka."),
     "explain": Listed("pipeline.cli.explain", "Show what each rule does to one event."),
-    "generate": Listed("pipeline.cli.generate", "Make realistic events for tests and benchmarks."),
-    "topics": Listed("pipeline.cli.topics", "Create the topics."),
+    "generate": Listed(
+        "pipeline.cli.generate", "Generate realistic events for tests and benchmarks."
+    ),
+    "topics": Listed("pipeline.cli.topics", "Create the topics, or fix existing ones."),
     "check": Listed("pipeline.cli.check", "Check settings, broker and topics."),
     "run": Listed(
         "pipeline.cli.run", "Run the worker: raw topic in, enriched topic out, exactly once."
     ),
     "leave": Listed(
-        "pipeline.cli.leave", "Take the name of a worker that was stopped out of its group."
+        "pipeline.cli.leave", "Remove the instance id of a stopped worker from its group."
     ),
     "audit": Listed("pipeline.cli.audit", "Prove that every raw event has its one outcome."),
-    "replay": Listed("pipeline.cli.replay", "Run the rules over a window of the raw topic again."),
-    "dlq": Listed("pipeline.cli.dlq", "Look into dead letters, and send them again."),
+    "replay": Listed("pipeline.cli.replay", "Run the rules over part of the raw topic again."),
+    "dlq": Listed("pipeline.cli.dlq", "Inspect, repair and redrive dead letters."),
 }
-"""In the order in which a newcomer meets them."""
+"""Commands in the order in which a newcomer needs them."""
 
 
 class Program(CommandTree):
@@ -127,7 +174,7 @@ def failure_of(error: BaseException, ctx: click.Context | None) -> Failure:
         return error
     code = code_of(error)
     if code is not None:
-        return Failure(str(error), code)
+        return Failure(". ".join([str(error), *getattr(error, "__notes__", ())]), code)
     quiet = next((code for kind, code in _QUIET.items() if isinstance(error, kind)), None)
     if quiet is not None:
         return Failure("", quiet)

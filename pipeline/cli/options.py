@@ -1,19 +1,21 @@
-"""What commands have in common: `--config` and the flags of single settings."""
+"""What commands have in common: `--config`, the flags of single settings, and types of values."""
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
 from pipeline import __version__
-from pipeline.cli.param_types import Parsed
 from pipeline.core.contract import Identity
 from pipeline.core.process import Processor
+from pipeline.core.time_window import read_moment
 from pipeline.core.timestamps import read_time
 from pipeline.errors import SettingsError
 from pipeline.settings.model import Settings, load_settings
@@ -28,9 +30,80 @@ PIPELINE_FLAGS: Final = (
     "--dead-letter-topic",
     "--identify-topic",
 )
-"""Of commands that look at what a worker has done: which one it is."""
+"""Flags that tell a command which worker's pipeline it looks at."""
 
 _Function = Callable[..., Any]
+_Value = TypeVar("_Value")
+_ASKED_AT: Final = f"{__name__}.asked_at"
+
+
+class Number(click.FloatRange):
+    """A number within bounds; `nan` and `inf`, which no bound excludes, are rejected."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """See click."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+RATE: Final = Number(0.001)
+"""At most this many a second."""
+SHARE: Final = Number(0, 1)
+
+
+class Parsed(click.ParamType[_Value]):
+    """What `read` makes of the text; its ValueError is what the user is told."""
+
+    def __init__(self, name: str, read: Callable[[str], _Value]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> _Value:
+        """See click."""
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def utf8_text(text: str) -> str:
+    """Text that can be written to a topic; ValueError for an argument that is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{text!r} is not UTF-8 text") from None
+    return text
+
+
+def asked_at() -> int:
+    """The time that an age such as `2h` is counted back from, in epoch milliseconds.
+
+    It is the same for all options of a command.
+    """
+    now: int = click.get_current_context().meta.setdefault(_ASKED_AT, time.time_ns() // 1_000_000)
+    return now
+
+
+class Moment(Parsed[int | None]):
+    """A start or end of a time window, in epoch milliseconds; None for the word `unbounded`."""
+
+    def __init__(self, unbounded: str) -> None:
+        self._unbounded = unbounded
+        super().__init__("time", self._moment)
+
+    def _moment(self, text: str) -> int | None:
+        if text == self._unbounded:
+            return None
+        try:
+            return read_moment(text, asked_at())
+        except ValueError as error:
+            raise ValueError(f"{error}, or {self._unbounded} for no limit") from error
 
 
 def with_settings(*flags: str, needs_kafka: bool = False) -> Callable[[_Function], _Function]:
@@ -110,12 +183,12 @@ def _help(leaf: Leaf) -> str:
     return f"{text[:1].upper()}{text[1:]}.{default}"
 
 
-def _time(text: str) -> int:
-    """A time as events may have it, as epoch milliseconds after 1970."""
-    time = read_time(text)
-    if time is None or time[0] <= 0:
-        raise ValueError(f"{text!r} is no time after 1970, such as 2015-12-12T19:11:01.266Z")
-    return time[0]
+def _event_time(text: str) -> int:
+    """A time in a form that events may have, as epoch milliseconds after 1970."""
+    found = read_time(text)
+    if found is None or found[0] <= 0:
+        raise ValueError(f"{text!r} is not a time after 1970, such as 2015-12-12T19:11:01.266Z")
+    return found[0]
 
 
 def config_file() -> tuple[str, ...]:
@@ -129,7 +202,7 @@ overwrite_option: Final = click.option(
 )
 received_at_option: Final = click.option(
     "--received-at",
-    type=Parsed("time", _time),
+    type=Parsed("time", _event_time),
     metavar="TIME",
     help="When the events were received, where they do not say it themselves (ISO-8601).",
 )

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
+from pipeline.cli.output import error_console
 from pipeline.progress import OnProgress
 from pipeline.progress import Progress as Step
 
@@ -17,8 +18,12 @@ _TENTH: Final = 10
 
 
 @contextmanager
-def shown_progress(console: Console) -> Iterator[OnProgress]:
-    """A bar for each part of the work on a terminal; elsewhere a line for each tenth of it."""
+def shown_progress(console: Console | None = None) -> Iterator[OnProgress]:
+    """A bar for each part of the work on a terminal; elsewhere a line for each tenth of it.
+
+    On standard error, unless another console is given.
+    """
+    console = console or error_console()
     if not console.is_terminal:
         yield _Lines()
         return

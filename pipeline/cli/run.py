@@ -14,8 +14,7 @@ import structlog
 
 from pipeline import __version__
 from pipeline.cli.main import Failure, failure_of
-from pipeline.cli.options import with_settings
-from pipeline.cli.param_types import Parsed
+from pipeline.cli.options import Parsed, with_settings
 from pipeline.errors import ExitCode, SettingsError
 from pipeline.ports import CrashGuard, Span
 from pipeline.settings.model import Settings

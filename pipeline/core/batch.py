@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pipeline.core.json_value import JsonValue
+
 _MERGED: Final = ("context", "integrations")
 _FILLED: Final = ("sentAt", "receivedAt")
 
 
-def merge(item: Any, envelope: dict[str, Any]) -> Any:  # noqa: ANN401  any JSON value
+def merge(item: JsonValue, envelope: dict[str, Any]) -> JsonValue:
     """The item with the envelope's shared fields below its own, one level deep.
 
     A shared `context` or `integrations` that is no object is handed on as it is, so that the

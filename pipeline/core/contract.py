@@ -12,7 +12,7 @@ from pipeline.core.currencies import ISO_4217
 
 CONTRACT_VERSION = "1"
 
-Verdict = Literal["reject", "warn"]
+Severity = Literal["reject", "warn"]
 CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
@@ -43,20 +43,20 @@ class Limits(_Group):
 class Rules(_Group):
     """What to do when a rule is broken: `reject` (dead letter) or `warn` (keep as sent)."""
 
-    id_not_string: Verdict = Field(
+    id_not_string: Severity = Field(
         "reject", description="userId is a boolean, a fraction, an object or an array"
     )
-    traits_not_object: Verdict = Field("warn", description="context.traits is no object")
-    revenue_invalid: Verdict = Field(
+    traits_not_object: Severity = Field("warn", description="context.traits is no object")
+    revenue_invalid: Severity = Field(
         "reject", description="properties.revenue is no plain decimal number"
     )
-    value_invalid: Verdict = Field(
+    value_invalid: Severity = Field(
         "reject", description="properties.value is no plain decimal number"
     )
-    currency_invalid: Verdict = Field(
+    currency_invalid: Severity = Field(
         "reject", description="properties.currency is no ISO 4217 code, beside a revenue"
     )
-    context_field_type: Verdict = Field(
+    context_field_type: Severity = Field(
         "warn", description="a field of context has another type than specified"
     )
 

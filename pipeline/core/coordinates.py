@@ -48,7 +48,7 @@ def _is_number(text: bytes) -> bool:
     return text.isdigit() and len(text) <= _DIGITS and int(text) < _LARGEST
 
 
-def ranges_of(numbers: Iterable[int]) -> str:
+def format_ranges(numbers: Iterable[int]) -> str:
     """Numbers of partitions for people: `0-3, 7`."""
     ranges: list[list[int]] = []
     for number in sorted(numbers):

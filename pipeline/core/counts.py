@@ -1,24 +1,38 @@
-"""What became of records, counted."""
+"""What became of records, counted: the only counter of outcomes."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.core.record import Output, Role
 
 
 @dataclass(slots=True)
-class Tally:
-    """What became of the records of one transaction, or of many."""
+class OutcomeCounts:
+    """What became of the records of a transaction, a worker, a replay, a dry run or a file."""
 
     records: int = 0
+    """Records that were processed."""
+    left_out: int = 0
+    """Records that were read but not selected: by filters, or outside a time window."""
     enriched: int = 0
     identify: int = 0
     dead_letters: Counter[str] = field(default_factory=Counter)
-    """By reason code."""
+    """Dead letters by reason code."""
     dropped: Counter[str] = field(default_factory=Counter)
-    """By reason code."""
+    """Events by reason code that were written nowhere because a setting says so."""
+
+    @property
+    def rejected(self) -> int:
+        """Number of dead letters of all reasons together."""
+        return self.dead_letters.total()
+
+    @property
+    def events(self) -> int:
+        """Number of events of every outcome; a record may hold a batch of them."""
+        return self.enriched + self.rejected + self.dropped.total()
 
     def count(self, output: Output) -> None:
         """Count one output."""
@@ -32,10 +46,23 @@ class Tally:
             case Role.DROPPED:
                 self.dropped[output.reason] += 1
 
-    def add(self, other: Tally) -> None:
-        """Count the other's on top."""
-        self.records += other.records
-        self.enriched += other.enriched
-        self.identify += other.identify
-        self.dead_letters.update(other.dead_letters)
-        self.dropped.update(other.dropped)
+    def __add__(self, other: OutcomeCounts) -> OutcomeCounts:
+        """Both together, as a new one."""
+        return OutcomeCounts(
+            self.records + other.records,
+            self.left_out + other.left_out,
+            self.enriched + other.enriched,
+            self.identify + other.identify,
+            self.dead_letters + other.dead_letters,
+            self.dropped + other.dropped,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Outcomes as JSON values; the most frequent reason first."""
+        return {
+            "enriched": self.enriched,
+            "identify": self.identify,
+            "dead_letters": self.rejected,
+            "dropped": self.dropped.total(),
+            "reasons": dict(self.dead_letters.most_common()),
+        }

@@ -1,4 +1,4 @@
-"""Dead letters (contract §6): the header vocabulary, written and read in this one file.
+"""Dead letters (contract §6): how their headers are written and read.
 
 The value of a dead letter is the refused bytes, untouched; everything that we say about it is in
 its headers. They are replaced when a record fails again, never appended, and stay under 8 KiB.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.contract import Identity
+from pipeline.core.headers import CONNECT_PREFIX, OUR_PREFIXES, DlqHeader, TrackHeader
+from pipeline.core.json_value import JsonValue
 from pipeline.core.origin import Origin
 from pipeline.core.reasons import Invalid, Violation
-from pipeline.core.record import Headers, Output, Role, Unread
+from pipeline.core.record import Headers, Output, OversizedValue, Role
 from pipeline.core.timestamps import format_time
 
 VERSION: Final = "1"
@@ -24,34 +25,12 @@ MAX_DETAIL: Final = 200
 MAX_REASONS_BYTES: Final = 4000
 MAX_FACT: Final = 200
 MAX_FACT_BYTES: Final = 400
-CONNECT_PREFIX: Final = "__connect.errors."
 CONNECT_CLASS: Final = "pipeline.core.process.Processor"
 """What our letters name as the class that failed, which tells them from Kafka Connect's own."""
+_WRITTEN: Final = frozenset([*(header.value for header in DlqHeader), TrackHeader.CONTRACT.value])
 
 
-class Header(StrEnum):
-    """Every header of a dead letter."""
-
-    VERSION = "dlq.version"
-    REASON = "dlq.reason"
-    REASONS = "dlq.reasons"
-    STAGE = "dlq.stage"
-    SOURCE = "dlq.source"
-    SOURCE_TIMESTAMP = "dlq.source.timestamp"
-    FAILED_AT = "dlq.failed.at"
-    FIRST_FAILED_AT = "dlq.first.failed.at"
-    ATTEMPT = "dlq.attempt"
-    REPLAY = "dlq.replay"
-    GROUP = "dlq.group"
-    APP = "dlq.app"
-    EVENT = "dlq.event"
-    MESSAGE_ID = "dlq.message.id"
-    LIBRARY = "dlq.library"
-    POINTER = "dlq.pointer"
-    CONTRACT = "track.contract"
-
-
-class Letter(NamedTuple):
+class RejectedEvent(NamedTuple):
     """What is known of a refused event."""
 
     value: bytes | None
@@ -66,7 +45,7 @@ class Letter(NamedTuple):
     """The decoded event, as far as it could be decoded."""
 
 
-class LetterWriter:
+class DeadLetterWriter:
     """Turns refusals into outputs; knows who refuses and under which contract."""
 
     def __init__(self, identity: Identity, contract: str, *, connect_headers: bool) -> None:
@@ -74,7 +53,7 @@ class LetterWriter:
         self._contract = contract
         self._connect_headers = connect_headers
 
-    def write(self, letter: Letter, now: int) -> Output:
+    def write(self, letter: RejectedEvent, now: int) -> Output:
         """The dead letter; its Kafka timestamp is `now`, so that retention counts from now."""
         ours = self._headers(letter, now)
         headers = [*letter.headers, *((name, text.encode()) for name, text in ours.items())]
@@ -84,27 +63,27 @@ class LetterWriter:
         output = Output(
             Role.DEAD_LETTER, letter.value, letter.key, headers, now, letter.partition, reason
         )
-        return pointer_to(output) if isinstance(letter.value, Unread) else output
+        return pointer_to(output) if isinstance(letter.value, OversizedValue) else output
 
-    def _headers(self, letter: Letter, now: int) -> dict[str, str]:
+    def _headers(self, letter: RejectedEvent, now: int) -> dict[str, str]:
         origin, failed_at = letter.origin, format_time(now)
         headers: dict[str, str] = {
-            Header.VERSION: VERSION,
-            Header.REASON: letter.invalid.violations[0].code.value,
-            Header.REASONS: _reasons(letter.invalid.violations),
-            Header.STAGE: letter.invalid.stage.value,
-            Header.SOURCE: origin.source(),
-            Header.FAILED_AT: failed_at,
-            Header.FIRST_FAILED_AT: origin.first_failed_at or failed_at,
-            Header.ATTEMPT: str(origin.attempt),
-            Header.GROUP: _clip(self._identity.group),
-            Header.APP: _clip(self._identity.app),
-            Header.CONTRACT: self._contract,
+            DlqHeader.VERSION: VERSION,
+            DlqHeader.REASON: letter.invalid.violations[0].code.value,
+            DlqHeader.REASONS: _reasons(letter.invalid.violations),
+            DlqHeader.STAGE: letter.invalid.stage.value,
+            DlqHeader.SOURCE: origin.source(),
+            DlqHeader.FAILED_AT: failed_at,
+            DlqHeader.FIRST_FAILED_AT: origin.first_failed_at or failed_at,
+            DlqHeader.ATTEMPT: str(origin.attempt),
+            DlqHeader.GROUP: _clip(self._identity.group),
+            DlqHeader.APP: _clip(self._identity.app),
+            TrackHeader.CONTRACT: self._contract,
         }
         if origin.timestamp is not None:
-            headers[Header.SOURCE_TIMESTAMP] = str(origin.timestamp)
+            headers[DlqHeader.SOURCE_TIMESTAMP] = str(origin.timestamp)
         if self._identity.replay:
-            headers[Header.REPLAY] = _clip(self._identity.replay)
+            headers[DlqHeader.REPLAY] = _clip(self._identity.replay)
         headers.update(_facts(letter.event))
         return {name: text for name, text in headers.items() if text}
 
@@ -131,19 +110,19 @@ def one_line(text: str) -> str:
     )
 
 
-def _facts(event: Any) -> dict[str, str]:  # noqa: ANN401  any JSON value
+def _facts(event: JsonValue) -> dict[str, str]:
     """What helps to find the sender, when it is readable."""
     if type(event) is not dict:
         return {}
     facts: dict[str, str] = {}
-    for header, name in ((Header.EVENT, "event"), (Header.MESSAGE_ID, "messageId")):
+    for header, name in ((DlqHeader.EVENT, "event"), (DlqHeader.MESSAGE_ID, "messageId")):
         if type(event.get(name)) is str:
             facts[header] = _clip(event[name])
     context = event.get("context")
     library = context.get("library") if type(context) is dict else None
     if type(library) is dict:
         parts = (library.get("name"), library.get("version"))
-        facts[Header.LIBRARY] = _clip("/".join(part for part in parts if type(part) is str))
+        facts[DlqHeader.LIBRARY] = _clip("/".join(part for part in parts if type(part) is str))
     return facts
 
 
@@ -154,7 +133,7 @@ def _clip(text: str) -> str:
 
 
 def _with_connect_headers(
-    headers: list[tuple[str, bytes | None]], letter: Letter, identity: Identity
+    headers: list[tuple[str, bytes | None]], letter: RejectedEvent, identity: Identity
 ) -> list[tuple[str, bytes | None]]:
     """The ten headers of Kafka Connect's dead letters, which existing Kafka UIs read."""
     origin, violation = letter.origin, letter.invalid.violations[0]
@@ -179,24 +158,23 @@ def pointer_to(letter: Output) -> Output:
 
     It tells where the raw record is, and what finds it again.
     """
-    if isinstance(letter.value, Unread):
+    if isinstance(letter.value, OversizedValue):
         size, sha256 = letter.value.size, letter.value.sha256
     else:
         value = letter.value or b""
         size, sha256 = len(value), hashlib.sha256(value).hexdigest()
-    source = read_headers(letter.headers)[Header.SOURCE]
-    pointer = {"dlq.pointer": source, "sha256": sha256, "size": size}
-    ours = [header for header in letter.headers if header[0].startswith(("dlq.", "track."))]
+    source = read_headers(letter.headers)[DlqHeader.SOURCE]
+    pointer = {DlqHeader.POINTER: source, "sha256": sha256, "size": size}
+    ours = [header for header in letter.headers if header[0].startswith(OUR_PREFIXES)]
     return letter._replace(
-        value=json.dumps(pointer).encode(), key=None, headers=[*ours, (Header.POINTER, b"1")]
+        value=json.dumps(pointer).encode(), key=None, headers=[*ours, (DlqHeader.POINTER, b"1")]
     )
 
 
 def read_headers(headers: Headers) -> dict[str, str]:
-    """The text of the headers that `LetterWriter` wrote, by name."""
-    names = {header.value for header in Header}
+    """The text of the headers that `DeadLetterWriter` wrote, by name."""
     return {
         name: value.decode(errors="replace")
         for name, value in headers
-        if value is not None and name in names
+        if value is not None and name in _WRITTEN
     }

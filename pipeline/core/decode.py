@@ -10,12 +10,13 @@ import json
 import re
 from decimal import Decimal, DecimalException
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid, Reason, Stage, Violation
-from pipeline.core.record import Unread
+from pipeline.core.record import OversizedValue
 
 JSON_WHITESPACE_AND_MORE = b" \t\r\n\v\f"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -30,32 +31,32 @@ _LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _POSITION = re.compile(r" \(byte (\d+)\)$")
 
 
-def decode(value: bytes | None, max_depth: int) -> Any | Invalid:  # noqa: ANN401  any JSON value
+def decode(value: bytes | None, max_depth: int) -> JsonValue | Invalid:
     """Decode one JSON document; any JSON value, or why it can't be read."""
     if not value:
         return _no_value(value)
     # An array takes 2 bytes at least and an object with a member 5, so that few records can be
     # too deep. "[" is rare and quickly counted; "{" is neither. Should it not be JSON: see below.
     if len(value) // 5 + value.count(b"[") > max_depth and _deeper_than(value, max_depth):
-        return refuse(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
+        return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
     try:
         return _decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, DecimalException) as error:
         return _diagnose(value, max_depth, error)
 
 
-def refuse(code: Reason, detail: str, stage: Stage = Stage.DECODE) -> Invalid:
+def reject(code: Reason, detail: str, stage: Stage = Stage.DECODE) -> Invalid:
     """One violation of the record as a whole."""
     return Invalid(stage, [Violation(code, "", detail)])
 
 
 def _no_value(value: bytes | None) -> Invalid:
     if value is None:
-        return refuse(Reason.NULL_VALUE, "the record has no value (a tombstone)")
-    if isinstance(value, Unread):
+        return reject(Reason.NULL_VALUE, "the record has no value (a tombstone)")
+    if isinstance(value, OversizedValue):
         detail = f"{value.size} bytes; a line of a file may have {value.most}"
-        return refuse(Reason.RECORD_TOO_LARGE, detail)
-    return refuse(Reason.EMPTY_VALUE, "the value has no bytes")
+        return reject(Reason.RECORD_TOO_LARGE, detail)
+    return reject(Reason.EMPTY_VALUE, "the value has no bytes")
 
 
 def _deeper_than(value: bytes, limit: int) -> bool:
@@ -68,29 +69,29 @@ def _deeper_than(value: bytes, limit: int) -> bool:
 
 def _diagnose(  # noqa: PLR0911  one for each fault
     value: bytes, max_depth: int, error: Exception
-) -> Any | Invalid:  # noqa: ANN401
+) -> JsonValue | Invalid:
     if not value.strip(JSON_WHITESPACE_AND_MORE):
-        return refuse(Reason.EMPTY_VALUE, "the value is only white space")
+        return reject(Reason.EMPTY_VALUE, "the value is only white space")
     if value.startswith(BYTE_ORDER_MARK) and not value.startswith(2 * BYTE_ORDER_MARK):
         rest = decode(value[len(BYTE_ORDER_MARK) :], max_depth)
         return _shifted(rest, len(BYTE_ORDER_MARK)) if type(rest) is Invalid else rest
     try:
         text = value.decode()
     except UnicodeDecodeError as utf8:
-        return refuse(Reason.INVALID_UTF8, f"not UTF-8 text: {utf8.reason} (byte {utf8.start})")
+        return reject(Reason.INVALID_UTF8, f"not UTF-8 text: {utf8.reason} (byte {utf8.start})")
     if value.count(0) * 2 == len(value) or value.count(0) * 4 == len(value) * 3:
         # ASCII in UTF-16 or UTF-32 is UTF-8 with NULs between, which JSON never has.
-        return refuse(Reason.INVALID_UTF8, "not UTF-8 text: it looks like UTF-16 or UTF-32")
+        return reject(Reason.INVALID_UTF8, "not UTF-8 text: it looks like UTF-16 or UTF-32")
     if isinstance(error, RecursionError) or _deeper_than(value, max_depth):
         # Short and never closed: decode() had no need to count.
-        return refuse(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
+        return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
     if isinstance(error, DecimalException):
-        return refuse(Reason.INVALID_JSON, "a number has an exponent too large to be read")
+        return reject(Reason.INVALID_JSON, "a number has an exponent too large to be read")
     if isinstance(error, msgspec.ValidationError):
-        return refuse(Reason.INVALID_JSON, "an integer has too many digits to be read")
+        return reject(Reason.INVALID_JSON, "an integer has too many digits to be read")
     if _escapes_lone_surrogate(text):
-        return refuse(Reason.INVALID_UTF8, "a \\u escape is half of a surrogate pair")
-    return refuse(
+        return reject(Reason.INVALID_UTF8, "a \\u escape is half of a surrogate pair")
+    return reject(
         Reason.INVALID_JSON, "not JSON: " + str(error).removeprefix("JSON is malformed: ")
     )
 
@@ -148,16 +149,16 @@ class Envelope(NamedTuple):
         return self.before + item + self.after
 
 
-def split(value: bytes, batch: Any) -> Envelope | Invalid:  # noqa: ANN401  any JSON value
+def split(value: bytes, batch: JsonValue) -> Envelope | Invalid:
     """Split an envelope; `value` has been decoded without fault, `batch` is what its key held."""
     pairs = _decode_pairs(value.removeprefix(BYTE_ORDER_MARK))
     raws = [bytes(raw) for key, raw in pairs.items() if key.text == "batch"]
     if len(raws) > 1:
-        return refuse(Reason.BATCH_DUPLICATED, "the key batch occurs more than once", Stage.SPLIT)
+        return reject(Reason.BATCH_DUPLICATED, "the key batch occurs more than once", Stage.SPLIT)
     if type(batch) is not list:
-        return refuse(Reason.BATCH_NOT_ARRAY, "batch is not an array", Stage.SPLIT)
+        return reject(Reason.BATCH_NOT_ARRAY, "batch is not an array", Stage.SPLIT)
     if not batch:
-        return refuse(Reason.EMPTY_BATCH, "the batch has no items", Stage.SPLIT)
+        return reject(Reason.EMPTY_BATCH, "the batch has no items", Stage.SPLIT)
     fields = [
         (msgspec.json.encode(key.text) + b":", b"[" if key.text == "batch" else bytes(raw))
         for key, raw in pairs.items()

@@ -7,11 +7,12 @@ JSON stays the same JSON.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from pipeline.core.encode import encode_json
+from pipeline.core.json_value import JsonValue
 
 _FIRST_OF_PAIRS: Final = 0x10000
 
@@ -39,7 +40,7 @@ def _escape(character: str) -> str:
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
 
 
-def short_json(value: Any, longest: int) -> str:  # noqa: ANN401  any JSON value
+def short_json(value: JsonValue, longest: int) -> str:
     """The value as escaped JSON in one line, cut when it is longer than `longest` characters."""
     text = escaped(encode_json(value).decode())
     return text if len(text) <= longest else f"{text[:longest]}…"

@@ -21,13 +21,13 @@ class Findings:
         """Note something that was changed, left out or looks wrong."""
         self.warnings = [*self.warnings, f"{code.value} {pointer}"]
 
-    def refuse(self, code: Reason, pointer: str, detail: str) -> None:
+    def reject(self, code: Reason, pointer: str, detail: str) -> None:
         """Note a broken rule; the event becomes a dead letter."""
         self.violations = [*self.violations, Violation(code, pointer, detail)]
 
-    def judge(self, code: Reason, pointer: str, detail: str, policy: Policy) -> None:
+    def reject_or_warn(self, code: Reason, pointer: str, detail: str, policy: Policy) -> None:
         """Refuse or warn, as `rules.<code>` says."""
         if code in policy.warns:
             self.warn(WarningCode(code.value), pointer)
         else:
-            self.refuse(code, pointer, detail)
+            self.reject(code, pointer, detail)

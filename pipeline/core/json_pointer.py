@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pipeline.core.encode import encode_json
+from pipeline.core.json_value import JsonValue
 
 ABSENT: Final = msgspec.UNSET
 """There is nothing at the place."""
@@ -37,7 +38,7 @@ def step_to(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def find(document: Any, pointer: str) -> Any:  # noqa: ANN401  any JSON value
+def find(document: JsonValue, pointer: str) -> JsonValue:
     """What is at the place, or ABSENT."""
     found = document
     for step in tokens(pointer):
@@ -51,7 +52,7 @@ def find(document: Any, pointer: str) -> Any:  # noqa: ANN401  any JSON value
     return found
 
 
-def put(document: Any, pointer: str, value: Any) -> bool:  # noqa: ANN401  any JSON values
+def put(document: JsonValue, pointer: str, value: JsonValue) -> bool:
     """Set a member or an item that exists; objects that are missing on the way are made.
 
     False when something on the way is neither object nor array.
@@ -76,7 +77,7 @@ def put(document: Any, pointer: str, value: Any) -> bool:  # noqa: ANN401  any J
     return True
 
 
-def delete(document: Any, pointer: str) -> bool:  # noqa: ANN401  any JSON value
+def delete(document: JsonValue, pointer: str) -> bool:
     """Remove a member or an item; False when it is not there."""
     above, _, last = pointer.rpartition("/")
     holder = find(document, above) if above else document
@@ -91,7 +92,7 @@ def delete(document: Any, pointer: str) -> bool:  # noqa: ANN401  any JSON value
     return True
 
 
-def _index(value: Any, step: str) -> int | None:  # noqa: ANN401  any JSON value
+def _index(value: JsonValue, step: str) -> int | None:
     """Which item of an array a step means."""
     if type(value) is not list or not _NUMBER.fullmatch(step):
         return None
@@ -108,7 +109,7 @@ class Difference(NamedTuple):
     after: Any
 
 
-def differences(before: Any, after: Any, at: str = "") -> Iterator[Difference]:  # noqa: ANN401
+def differences(before: JsonValue, after: JsonValue, at: str = "") -> Iterator[Difference]:
     """Where two decoded documents differ, digit for digit; members in the order of their names.
 
     Arrays of different length differ as a whole.

@@ -8,10 +8,11 @@ JSON is masked as text, where a value that never ends is hidden to the end.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid
 
 HIDDEN: Final = "***"
@@ -87,7 +88,7 @@ def _end_of_value(text: str, start: int) -> int:
     return len(text)
 
 
-def masked_event(value: Any) -> Any:  # noqa: ANN401  any JSON value
+def masked_event(value: JsonValue) -> JsonValue:
     """A copy of a decoded value; below members `traits` no value is left, `ip` is hidden."""
     if isinstance(value, str):
         return mask(value)
@@ -98,13 +99,13 @@ def masked_event(value: Any) -> Any:  # noqa: ANN401  any JSON value
     return value
 
 
-def _member(name: str, value: Any) -> Any:  # noqa: ANN401  any JSON value
+def _member(name: str, value: JsonValue) -> JsonValue:
     if name.lower() == _TRAITS:
         return _hidden(value)
     return HIDDEN if name.lower() == _IP and isinstance(value, str) else masked_event(value)
 
 
-def _hidden(value: Any) -> Any:  # noqa: ANN401  any JSON value
+def _hidden(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         return {mask(name): _hidden(each) for name, each in value.items()}
     if isinstance(value, list):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any, Final, NamedTuple, final
+from typing import Final, NamedTuple, final
+
+from pipeline.core.json_value import JsonValue
 
 COLUMN_DECIMALS = 9
 """The typed columns are decimal(38, 9)."""
@@ -37,12 +39,12 @@ class BadAmount(NamedTuple):
     detail: str
 
 
-def is_set(value: Any) -> bool:  # noqa: ANN401  any JSON value
+def is_set(value: JsonValue) -> bool:
     """Absent, null, "" and white space all mean "not set"."""
     return value is not None and not (type(value) is str and (not value or value.isspace()))
 
 
-def read_amount(value: Any) -> Amount | BadAmount:  # noqa: ANN401  any JSON value
+def read_amount(value: JsonValue) -> Amount | BadAmount:
     """Read a `revenue` or `value` that is set."""
     if type(value) is int:
         if -LIMIT < value < LIMIT:
@@ -72,7 +74,7 @@ def _from_decimal(value: Decimal, *, from_text: bool) -> Amount | BadAmount:
     return Amount(int(value) if exponent == 0 else value, from_text, column != value)
 
 
-def read_currency(value: Any, codes: frozenset[str]) -> str | None:  # noqa: ANN401  any JSON value
+def read_currency(value: JsonValue, codes: frozenset[str]) -> str | None:
     """The upper-case code of a currency that is set; None when it is no known code."""
     if type(value) is not str:
         return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from pipeline.core.encode import encode_sorted
 from pipeline.core.findings import Findings, JsonObject
 from pipeline.core.identities import generated_message_id, identify_message_id, read_id
+from pipeline.core.json_value import JsonValue
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import WarningCode
@@ -82,7 +83,7 @@ def normalise(
 
 
 def _message_id(
-    sent: Any,  # noqa: ANN401  any JSON value
+    sent: JsonValue,
     findings: Findings,
     origin: Origin,
     original: bytes,
@@ -164,7 +165,7 @@ def _event_time(
     return received, "received"
 
 
-def has_lifted_traits(track: TrackEvent) -> bool:
+def has_promoted_traits(track: TrackEvent) -> bool:
     """Whether the event has user traits that are lifted: a non-empty object."""
     traits = track.context.get("traits")
     return type(traits) is dict and bool(traits)
@@ -174,7 +175,7 @@ def _set_traits(track: TrackEvent, enriched: JsonObject, findings: Findings) -> 
     """Lift a non-empty context.traits; a top-level traits lies below it."""
     below = track.raw.get("traits")
     lifted: JsonObject = track.context.get("traits") or {}
-    if not has_lifted_traits(track):
+    if not has_promoted_traits(track):
         if below is not None:
             enriched["traits"] = below
         return

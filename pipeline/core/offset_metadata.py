@@ -17,7 +17,7 @@ _NOTE: Final = re.compile(
 )
 
 
-class CommitNote(NamedTuple):
+class OffsetMetadata(NamedTuple):
     """One partition's note."""
 
     contract: str
@@ -43,12 +43,12 @@ class CommitNote(NamedTuple):
         )
 
 
-def read_note(metadata: str | None) -> CommitNote | None:
+def read_offset_metadata(metadata: str | None) -> OffsetMetadata | None:
     """The note in an offset's metadata; None when there is none, or one of another program."""
     match = _NOTE.fullmatch(metadata or "")
     if match is None:
         return None
-    return CommitNote(
+    return OffsetMetadata(
         match["contract"],
         float(match["base"]),
         int(match["left"]),

@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from pipeline.core.headers import OUR_PREFIXES, DlqHeader, TrackHeader
 from pipeline.core.record import NO_PARTITION, Headers, Record, new_tuple
 from pipeline.core.timestamps import MAX_MS, read_time
 
-ORIGIN: Final = "track.origin"
-ORIGIN_TIMESTAMP: Final = "track.origin.timestamp"
-OUR_PREFIXES: Final = ("track.", "dlq.")
 MAX_ATTEMPTS: Final = 1_000_000
 
 _ORIGIN = re.compile(
@@ -56,7 +54,7 @@ class Origin(NamedTuple):
         return f"{self.topic}:{self.partition}:{self.offset}:{index}"
 
 
-def origin_of(record: Record, *, accept_headers: bool) -> Origin:
+def read_origin(record: Record, *, accept_headers: bool) -> Origin:
     """The record's coordinates, or those that an accepted `track.origin` header names."""
     _value, _key, headers, timestamp, topic, partition, offset = record
     if timestamp is not None and not 0 < timestamp <= MAX_MS:
@@ -70,7 +68,7 @@ def origin_of(record: Record, *, accept_headers: bool) -> Origin:
 
 def _accepted(own: Origin, headers: dict[str, bytes]) -> Origin:
     origin = own
-    match = _ORIGIN.fullmatch(headers.get(ORIGIN, b""))
+    match = _ORIGIN.fullmatch(headers.get(TrackHeader.ORIGIN, b""))
     if match is not None:
         topic, partition, offset, index = match.groups()
         origin = own._replace(
@@ -79,19 +77,19 @@ def _accepted(own: Origin, headers: dict[str, bytes]) -> Origin:
             offset=int(offset),
             item=None if index is None else int(index),
         )
-        timestamp = headers.get(ORIGIN_TIMESTAMP, b"")
+        timestamp = headers.get(TrackHeader.ORIGIN_TIMESTAMP, b"")
         if _NUMBER.fullmatch(timestamp) and int(timestamp) <= MAX_MS:
             origin = origin._replace(timestamp=int(timestamp))
-    attempt = headers.get("dlq.attempt", b"")
+    attempt = headers.get(DlqHeader.ATTEMPT, b"")
     if _NUMBER.fullmatch(attempt) and int(attempt) < MAX_ATTEMPTS:
         origin = origin._replace(attempt=int(attempt) + 1)
-    first = headers.get("dlq.first.failed.at", b"")
+    first = headers.get(DlqHeader.FIRST_FAILED_AT, b"")
     if _ISO_MS.fullmatch(first) and read_time(first.decode()) is not None:
         origin = origin._replace(first_failed_at=first.decode())
     return origin
 
 
-def without_ours(headers: Headers) -> Headers:
+def sender_headers(headers: Headers) -> Headers:
     """The sender's headers, in order, less all that start with `track.` or `dlq.`."""
     if not headers:
         return ()

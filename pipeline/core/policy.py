@@ -27,7 +27,7 @@ class Policy:
     limits: Limits
 
     @classmethod
-    def of(cls, settings: ContractSettings) -> Policy:
+    def from_settings(cls, settings: ContractSettings) -> Policy:
         """The policy of these settings."""
         rules = settings.rules.model_dump()
         return cls(

@@ -15,19 +15,23 @@ from typing import Any, Final
 
 from pipeline.core.batch import merge
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.dead_letter import Letter, LetterWriter
-from pipeline.core.decode import Envelope, decode, duplicates_batch, refuse, split
+from pipeline.core.dead_letter import DeadLetterWriter, RejectedEvent
+from pipeline.core.decode import Envelope, decode, duplicates_batch, reject, split
 from pipeline.core.encode import encode_json
 from pipeline.core.findings import Findings
-from pipeline.core.normalise import has_lifted_traits, identify_message, normalise
-from pipeline.core.origin import Origin, origin_of, without_ours
+from pipeline.core.headers import TrackHeader
+from pipeline.core.json_value import JsonValue
+from pipeline.core.normalise import has_promoted_traits, identify_message, normalise
+from pipeline.core.origin import Origin, read_origin, sender_headers
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage
 from pipeline.core.record import INVALID_HEADERS, Output, Record, Role, new_tuple
 from pipeline.core.timestamps import read_time
 from pipeline.core.validate import validate
 
-_ENRICHED: Final = Role.ENRICHED  # a global is found faster than a member of an enum
+# Globals are found faster than members of an enum.
+_ENRICHED: Final = Role.ENRICHED
+_SOURCE: Final = TrackHeader.SOURCE.value
 
 
 class Processor:
@@ -41,14 +45,16 @@ class Processor:
         self, settings: ContractSettings, identity: Identity, *, trust_origin: bool = False
     ) -> None:
         self.contract = settings.contract()
-        self._policy = Policy.of(settings)
+        self._policy = Policy.from_settings(settings)
         self._accept_headers = trust_origin or settings.accept_origin_headers
-        self._letters = LetterWriter(
+        self._letters = DeadLetterWriter(
             identity, self.contract, connect_headers=settings.dead_letter.connect_headers
         )
-        self._headers: list[tuple[str, bytes | None]] = [("track.contract", self.contract.encode())]
+        self._headers: list[tuple[str, bytes | None]] = [
+            (TrackHeader.CONTRACT.value, self.contract.encode())
+        ]
         if identity.replay:
-            self._headers.append(("track.replay", identity.replay.encode()))
+            self._headers.append((TrackHeader.REPLAY.value, identity.replay.encode()))
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:
         """The outputs of one record: one outcome per event, identify messages beside them.
@@ -56,16 +62,16 @@ class Processor:
         `now` (epoch ms) is used only for Kafka timestamps and the `failed.at` headers.
         """
         value, limits = record.value, self._policy.limits
-        origin = origin_of(record, accept_headers=self._accept_headers)
+        origin = read_origin(record, accept_headers=self._accept_headers)
         if record.headers is INVALID_HEADERS:
-            invalid = refuse(Reason.INVALID_HEADERS, "a header's name is not UTF-8; none was kept")
+            invalid = reject(Reason.INVALID_HEADERS, "a header's name is not UTF-8; none was kept")
             return (self._refused(record, origin, invalid, now),)
         if limits.max_record_bytes is not None:
             size = len(value or b"")
             if size > limits.max_record_bytes:
                 detail = f"{size} bytes, over limits.max_record_bytes"
                 return (
-                    self._refused(record, origin, refuse(Reason.RECORD_TOO_LARGE, detail), now),
+                    self._refused(record, origin, reject(Reason.RECORD_TOO_LARGE, detail), now),
                 )
         decoded = decode(value, limits.max_depth)
         if type(decoded) is dict and "batch" in decoded:
@@ -81,8 +87,8 @@ class Processor:
         self, record: Record, now: int, reason: Reason, stage: Stage, detail: str
     ) -> Output:
         """The dead letter of a whole record for a reason outside its rules; it is not decoded."""
-        origin = origin_of(record, accept_headers=self._accept_headers)
-        return self._refused(record, origin, refuse(reason, detail, stage), now)
+        origin = read_origin(record, accept_headers=self._accept_headers)
+        return self._refused(record, origin, reject(reason, detail, stage), now)
 
     def _batch(
         self, record: Record, origin: Origin, decoded: dict[str, Any], now: int
@@ -116,7 +122,7 @@ class Processor:
             total += sum(len(output.value or b"") for output in produced)
             if total > limit:
                 detail = "the items together exceed limits.max_batch_output_bytes"
-                invalid = refuse(Reason.BATCH_TOO_LARGE, detail, Stage.SPLIT)
+                invalid = reject(Reason.BATCH_TOO_LARGE, detail, Stage.SPLIT)
                 return (self._refused(record, origin, invalid, now),)
         return tuple(outputs)
 
@@ -124,7 +130,7 @@ class Processor:
         self,
         record: Record,
         origin: Origin,
-        decoded: Any,  # noqa: ANN401  any JSON value
+        decoded: JsonValue,
         original: bytes,
         now: int,
     ) -> tuple[Output, ...]:
@@ -132,12 +138,12 @@ class Processor:
         if type(decoded) is not dict:
             invalid = decoded
             if type(invalid) is not Invalid:
-                invalid = refuse(Reason.NOT_AN_OBJECT, "the JSON value is not an object")
+                invalid = reject(Reason.NOT_AN_OBJECT, "the JSON value is not an object")
             return (self._refused(record, origin, invalid, now),)
         policy = self._policy
         if len(original) > policy.limits.max_event_bytes:
             detail = f"{len(original)} bytes, over limits.max_event_bytes"
-            invalid = refuse(Reason.EVENT_TOO_LARGE, detail)
+            invalid = reject(Reason.EVENT_TOO_LARGE, detail)
             return (self._refused(record, origin, invalid, now, decoded),)
         findings = Findings()
         track = validate(decoded, findings, policy)
@@ -148,16 +154,16 @@ class Processor:
         _value, key, headers, _timestamp, _topic, partition, _offset = record
         size = len(value) + (len(key) if key else 0)
         if headers:
-            headers = without_ours(headers)
+            headers = sender_headers(headers)
             size += sum(len(name) + len(sent or b"") for name, sent in headers)
         if size > policy.limits.max_output_bytes:
             detail = f"{len(value)} bytes of enriched event, over limits.max_output_bytes"
-            invalid = refuse(Reason.ENRICHED_TOO_LARGE, detail, Stage.ENCODE)
+            invalid = reject(Reason.ENRICHED_TOO_LARGE, detail, Stage.ENCODE)
             return (self._refused(record, origin, invalid, now, decoded),)
         time = origin.timestamp or _kafka_time(enriched, now)
-        headers = [*headers, ("track.source", origin.source().encode()), *self._headers]
+        headers = [*headers, (_SOURCE, origin.source().encode()), *self._headers]
         output = new_tuple(Output, (_ENRICHED, value, key, headers, time, partition, ""))
-        if policy.identify_events and has_lifted_traits(track) and policy.identifies(track.event):
+        if policy.identify_events and has_promoted_traits(track) and policy.identifies(track.event):
             message = encode_json(identify_message(enriched))
             return output, output._replace(role=Role.IDENTIFY, value=message)
         return (output,)
@@ -168,7 +174,7 @@ class Processor:
         origin: Origin,
         invalid: Invalid,
         now: int,
-        event: Any = None,  # noqa: ANN401  any JSON value
+        event: JsonValue = None,
     ) -> Output:
         """The dead letter of a refusal; or nothing but a count, where a setting says so."""
         if self._policy.drops_other_types and any(
@@ -176,8 +182,10 @@ class Processor:
         ):
             reason = Reason.UNSUPPORTED_TYPE.value
             return Output(Role.DROPPED, None, None, (), now, record.partition, reason)
-        headers = without_ours(record.headers)
-        letter = Letter(record.value, record.key, headers, record.partition, origin, invalid, event)
+        headers = sender_headers(record.headers)
+        letter = RejectedEvent(
+            record.value, record.key, headers, record.partition, origin, invalid, event
+        )
         return self._letters.write(letter, now)
 
 

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple, final
-
-from pipeline.core.explained import Explained
+from typing import NamedTuple, Self, final
 
 
-class Reason(Explained):
+class DocumentedEnum(StrEnum):
+    """Words of an interface. A member is written as the word and its meaning."""
+
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str = "") -> Self:
+        """Keep the meaning beside the word."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning = meaning
+        return member
+
+
+class Reason(DocumentedEnum):
     """Why an event was refused (`dlq.reason`)."""
 
     NULL_VALUE = "null_value", "the record has no value (a tombstone)"
@@ -58,7 +69,7 @@ class Reason(Explained):
     PROCESSING_ERROR = "processing_error", "a bug in this program stopped the event; report it"
 
 
-class WarningCode(Explained):
+class WarningCode(DocumentedEnum):
     """What was changed or noticed on an event that was kept (`enrichment.warnings`)."""
 
     EMPTY_ARRAY_FOR_OBJECT = "empty_array_for_object", "an empty array was read as {} (PHP senders)"

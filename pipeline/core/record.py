@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
+from pipeline.core.headers import TrackHeader
+
 _Tuple = TypeVar("_Tuple", bound=tuple[Any, ...])
 new_tuple: Final[Callable[[type[_Tuple], tuple[Any, ...]], _Tuple]] = tuple.__new__
 """Makes a NamedTuple from all its fields; its own constructor costs three times as much, which
@@ -14,14 +16,14 @@ counts where it is called for every event."""
 Headers = Sequence[tuple[str, bytes | None]]
 """Kafka record headers in their order; a name may occur more than once."""
 
-INVALID_HEADERS: Final[Headers] = (("track.headers", None),)
+INVALID_HEADERS: Final[Headers] = ((TrackHeader.UNREADABLE.value, None),)
 """Stands for headers that can't be read, since a name in them is not UTF-8."""
 
 NO_PARTITION = -1
 """`Record.partition` of a record from a file: `topic` is its name, `offset` the line."""
 
 
-class Unread(bytes):
+class OversizedValue(bytes):
     """A value that was too long to be read: without its bytes, with what identifies them."""
 
     size: int

@@ -6,48 +6,16 @@ least one partition, so the note with the highest `number` among a slot's partit
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-
-class Totals(msgspec.Struct):
-    """What became of the records of a slot, since the beginning of its replay."""
-
-    records: int = 0
-    """That are meant."""
-    left_out: int = 0
-    """Read, but outside of the window's times or the filters."""
-    enriched: int = 0
-    identify: int = 0
-    dead_letters: dict[str, int] = {}
-    """By reason code."""
-    dropped: dict[str, int] = {}
-    """By reason code."""
-
-    @property
-    def refused(self) -> int:
-        """Dead letters, all reasons together."""
-        return sum(self.dead_letters.values())
-
-    @property
-    def events(self) -> int:
-        """Outcomes of all kinds."""
-        return self.enriched + self.refused + sum(self.dropped.values())
-
-    def plus(self, other: Totals) -> Totals:
-        """Both together, as a new one."""
-        return Totals(
-            self.records + other.records,
-            self.left_out + other.left_out,
-            self.enriched + other.enriched,
-            self.identify + other.identify,
-            _sum(self.dead_letters, other.dead_letters),
-            _sum(self.dropped, other.dropped),
-        )
+from pipeline.core.counts import OutcomeCounts
 
 
-class ReplayNote(msgspec.Struct, frozen=True):
+class ReplayCheckpoint(msgspec.Struct, frozen=True):
     """One partition's note."""
 
     owner: str
@@ -56,11 +24,11 @@ class ReplayNote(msgspec.Struct, frozen=True):
     """`user@host`."""
     since: int
     """When that process took the replay over, epoch milliseconds."""
-    deed: str
+    action: str
     """What it took it over for, such as `resumed`; for people."""
     number: int
     """Of the transaction, counted from the beginning of the replay."""
-    totals: Totals
+    totals: OutcomeCounts
     """Of the slot, as of this transaction."""
 
     def encode(self) -> str:
@@ -68,19 +36,20 @@ class ReplayNote(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
 
-def read_replay_note(metadata: str | None) -> ReplayNote | None:
+def read_checkpoint(metadata: str | None) -> ReplayCheckpoint | None:
     """The note in an offset's metadata; None for anything else."""
     try:
-        return msgspec.json.decode(metadata or "", type=ReplayNote)
+        return msgspec.json.decode(metadata or "", type=ReplayCheckpoint, dec_hook=_counter)
     except (msgspec.MsgspecError, ValueError):
         return None
 
 
-def newest(notes: Iterable[ReplayNote | None]) -> ReplayNote | None:
+def latest_checkpoint(notes: Iterable[ReplayCheckpoint | None]) -> ReplayCheckpoint | None:
     """The note of the last transaction; None without any."""
     known = [note for note in notes if note is not None]
     return max(known, key=lambda note: note.number) if known else None
 
 
-def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
+def _counter(_type: type, value: Any) -> Counter[str]:  # noqa: ANN401  what msgspec has decoded
+    """The counters in a note, which msgspec can write but not read by itself."""
+    return Counter(msgspec.convert(value, dict[str, int]))

@@ -59,7 +59,7 @@ def _check_amount(properties: JsonObject, name: str, findings: Findings, policy:
     amount = read_amount(properties[name])
     pointer = f"/properties/{name}"
     if type(amount) is BadAmount:
-        findings.judge(AMOUNT_RULES[name], pointer, f"{name} {amount.detail}", policy)
+        findings.reject_or_warn(AMOUNT_RULES[name], pointer, f"{name} {amount.detail}", policy)
         return True
     properties[name] = amount.number
     if amount.from_text:
@@ -80,7 +80,7 @@ def _check_currency(
         properties["currency"] = code
     elif has_revenue:
         detail = "currency is not a code of ISO 4217 (three letters, such as EUR)"
-        findings.judge(Reason.CURRENCY_INVALID, "/properties/currency", detail, policy)
+        findings.reject_or_warn(Reason.CURRENCY_INVALID, "/properties/currency", detail, policy)
     else:
         # A currency with no revenue has no meaning, so a bad one harms nobody.
         findings.warn(WarningCode.CURRENCY_INVALID, "/properties/currency")

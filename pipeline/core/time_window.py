@@ -44,7 +44,7 @@ class Window(NamedTuple):
         return " ".join(filter(None, (start, end)))
 
 
-EVER: Final = Window()
+ALL_TIME: Final = Window()
 
 
 def read_moment(text: str, now: int) -> int:

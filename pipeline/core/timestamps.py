@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
+
+from pipeline.core.json_value import JsonValue
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE = 60_000
@@ -41,7 +43,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-def read_time(value: Any) -> tuple[int, str] | None:  # noqa: ANN401  any JSON value
+def read_time(value: JsonValue) -> tuple[int, str] | None:
     """An ISO-8601 text or an epoch number as (epoch ms, canonical text); None: can't be read.
 
     Never raises: years outside 1-9999 and offsets that leave that range can't be read.
@@ -55,7 +57,7 @@ def read_time(value: Any) -> tuple[int, str] | None:  # noqa: ANN401  any JSON v
     return None if ms is None else (ms, format_time(ms))
 
 
-def _read_other(value: Any) -> int | None:  # noqa: ANN401  any JSON value
+def _read_other(value: JsonValue) -> int | None:
     if type(value) is str:
         return _from_text(value)
     if type(value) is int:

@@ -8,15 +8,15 @@ rules of the reserved properties (revenue, value, currency) are in reserved.py.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.core.findings import Findings, JsonObject
-from pipeline.core.identities import Unusable, read_id
+from pipeline.core.identities import Unusable, near_id_name, read_id
+from pipeline.core.json_value import JsonValue
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import new_tuple
 from pipeline.core.reserved import RESERVED_ANYHOW, check_reserved
-from pipeline.core.suggest import near_id_name
 
 TRACK: Final = "track"
 
@@ -120,25 +120,25 @@ def _check_type(raw: JsonObject, findings: Findings) -> None:
     if kind is None and type(raw.get("action")) is str:
         pointer, kind = "/action", raw["action"]
     if kind is not None and kind != TRACK:
-        findings.refuse(
+        findings.reject(
             Reason.UNSUPPORTED_TYPE,
             pointer,
             "only track calls are processed; on_other_type decides what becomes of others",
         )
 
 
-def _check_event(event: Any, findings: Findings) -> str:  # noqa: ANN401  any JSON value
+def _check_event(event: JsonValue, findings: Findings) -> str:
     if type(event) is str:
         if event.strip():
             findings.warn(WarningCode.EVENT_NAME_PADDED, "/event")
         else:
-            findings.refuse(Reason.EVENT_BLANK, "/event", "the event name is blank")
+            findings.reject(Reason.EVENT_BLANK, "/event", "the event name is blank")
         return event
     if event is None:
-        findings.refuse(Reason.EVENT_NOT_DEFINED, "/event", "the event name is missing")
+        findings.reject(Reason.EVENT_NOT_DEFINED, "/event", "the event name is missing")
     else:
         detail = f"the event name is {_TYPE_NAMES[type(event)]}, not a string"
-        findings.refuse(Reason.EVENT_NOT_STRING, "/event", detail)
+        findings.reject(Reason.EVENT_NOT_STRING, "/event", detail)
     return ""
 
 
@@ -164,13 +164,13 @@ def _check_ids(
         anonymous_id = None
     if user_id is None and anonymous_id is None:
         detail = "neither userId nor anonymousId is usable" + near_id_name(raw)
-        findings.refuse(Reason.NO_USER_ANON_ID, "", detail)
+        findings.reject(Reason.NO_USER_ANON_ID, "", detail)
     return user_id, anonymous_id
 
 
-def _judge_id(name: str, sent: Any, findings: Findings, policy: Policy) -> None:  # noqa: ANN401
+def _judge_id(name: str, sent: JsonValue, findings: Findings, policy: Policy) -> None:
     detail = f"{name} is {_TYPE_NAMES[type(sent)]} that can't be read as an id"
-    findings.judge(Reason.ID_NOT_STRING, f"/{name}", detail, policy)
+    findings.reject_or_warn(Reason.ID_NOT_STRING, f"/{name}", detail, policy)
 
 
 _NOT_OBJECT: Final = {
@@ -189,13 +189,13 @@ def _to_object(raw: JsonObject, name: str, findings: Findings) -> JsonObject | N
         findings.warn(WarningCode.EMPTY_ARRAY_FOR_OBJECT, f"/{name}")
         return {}
     detail = f"{name} is {_TYPE_NAMES[type(value)]}, not an object"
-    findings.refuse(_NOT_OBJECT[name], f"/{name}", detail)
+    findings.reject(_NOT_OBJECT[name], f"/{name}", detail)
     return None
 
 
 def _check_context_field(
     name: str,
-    value: Any,  # noqa: ANN401  any JSON value
+    value: JsonValue,
     findings: Findings,
     policy: Policy,
 ) -> None:
@@ -207,4 +207,4 @@ def _check_context_field(
             findings.warn(WarningCode.EMPTY_ARRAY_FOR_OBJECT, pointer)
             return
     detail = f"context.{name} is {_TYPE_NAMES[type(value)]}, not {_TYPE_NAMES[CONTEXT_TYPES[name]]}"
-    findings.judge(code, pointer, detail, policy)
+    findings.reject_or_warn(code, pointer, detail, policy)

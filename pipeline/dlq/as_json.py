@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader
 from pipeline.core.masking import mask, masked_text, masked_value
 from pipeline.core.reasons import Stage
 from pipeline.core.timestamps import format_time
@@ -42,9 +42,9 @@ def facts(letter: DeadLetter, *, reveal: bool) -> dict[str, Any]:
         "source": letter.source.text() if letter.source else None,
         "source_timestamp": moment(letter.source_timestamp) or None,
         "failed_at": moment(letter.failed_at) or None,
-        "first_failed_at": letter.said(Header.FIRST_FAILED_AT) or None,
+        "first_failed_at": letter.said(DlqHeader.FIRST_FAILED_AT) or None,
         "attempt": letter.attempt,
-        "replay": letter.said(Header.REPLAY) or None,
+        "replay": letter.said(DlqHeader.REPLAY) or None,
         "event": text(letter.event),
         "message_id": text(letter.message_id),
         "library": letter.library,

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.dead_letter import Header
 from pipeline.core.decode import decode
+from pipeline.core.headers import DlqHeader
 from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
 from pipeline.core.policy import Policy
 from pipeline.core.process import Processor
@@ -26,11 +26,11 @@ _UNDECODABLE: Final = frozenset(
     reason.encode() for reason in (Reason.INVALID_JSON, Reason.INVALID_UTF8, Reason.TOO_DEEP)
 )
 _NO_EVENT: Final = Reason.NOT_AN_OBJECT.encode()
-_WHY: Final = (Header.REASON.value, Header.REASONS.value, Header.STAGE.value)
+_WHY: Final = (DlqHeader.REASON.value, DlqHeader.REASONS.value, DlqHeader.STAGE.value)
 """What `DeadLetter.why` has."""
 _CRASH: Final = Stage.CRASH.encode()
 _NOT_DECODED: Final = frozenset({Stage.DECODE.encode(), _CRASH})
-_POINTS: Final = b'{"dlq.pointer"'
+_POINTS: Final = b'{"%s"' % DlqHeader.POINTER.encode()
 """How the value of a letter begins that only says where the raw record is."""
 
 
@@ -72,7 +72,7 @@ class HeldMoney:
         """By currency; their days are empty."""
         self._amounts = 0
         self._purse = Purse(Processor(settings, Identity(app="desk")))
-        policy = Policy.of(settings)
+        policy = Policy.from_settings(settings)
         # The same prices and currencies come again and again.
         self._amount = lru_cache(_KEPT)(_amount)
         self._place = lru_cache(_KEPT)(lambda currency: _place(currency, policy))

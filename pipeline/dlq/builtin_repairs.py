@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pipeline.core.decode import decode
 from pipeline.core.json_pointer import ABSENT, delete, find, put, tokens
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid, Reason
 from pipeline.dlq.dead_letter import DeadLetter, Problem
 from pipeline.dlq.repair import EventRepair
@@ -108,7 +109,7 @@ def _parts(text: str, number: int) -> list[str]:
     return parts
 
 
-def _json_or_text(text: str) -> Any:  # noqa: ANN401  any JSON value
+def _json_or_text(text: str) -> JsonValue:
     """VALUE as JSON, or as text. ValueError for what may be meant as JSON and is none.
 
     As text it would be quite another value than the one that was meant.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Output, Role
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.dlq.ledger import Ledger, fingerprint
@@ -78,7 +78,7 @@ class Chooser:
         done = self._ledger.action(letter.partition, letter.offset)
         if done is not None:
             return f"already {done}"
-        replay = letter.said(Header.REPLAY)
+        replay = letter.said(DlqHeader.REPLAY)
         if replay != rules.replay:
             return f"of replay {replay}, which --replay names" if replay else "of no replay"
         if letter.stage == CRASH and not rules.crashes:

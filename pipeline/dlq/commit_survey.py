@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.core.offset_metadata import CommitNote, read_note
+from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 
 
-def newest_note(metadata: Iterable[str]) -> CommitNote | None:
+def newest_note(metadata: Iterable[str]) -> OffsetMetadata | None:
     """The note that was committed last: idle partitions keep old ones. None when there is none."""
-    notes = (read_note(text) for text in metadata)
+    notes = (read_offset_metadata(text) for text in metadata)
     return max((note for note in notes if note), key=lambda note: note.at, default=None)

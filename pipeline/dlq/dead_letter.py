@@ -9,9 +9,9 @@ import msgspec
 
 from pipeline.core.batch import merge
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
-from pipeline.core.dead_letter import Header
 from pipeline.core.decode import decode
-from pipeline.core.origin import OUR_PREFIXES
+from pipeline.core.headers import OUR_PREFIXES, DlqHeader, TrackHeader
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.core.timestamps import MAX_MS
@@ -89,7 +89,7 @@ class DeadLetter:
             if not header[0].startswith(prefixes) and header[0] not in names
         ]
 
-    def said(self, header: Header) -> str:
+    def said(self, header: DlqHeader | TrackHeader) -> str:
         """The text of one of our headers; empty when it is not there."""
         value = self.raw(header)
         return value.decode(errors="replace") if value else ""
@@ -131,13 +131,13 @@ class DeadLetter:
     @property
     def reason(self) -> str:
         """Code of the first violation, or what another system calls its reason."""
-        return self.said(Header.REASON) or UNKNOWN
+        return self.said(DlqHeader.REASON) or UNKNOWN
 
     @property
     def problems(self) -> list[Problem]:
         """All reasons; at least one."""
         try:
-            listed = msgspec.json.decode(self.raw(Header.REASONS) or b"[]")
+            listed = msgspec.json.decode(self.raw(DlqHeader.REASONS) or b"[]")
             found = [Problem(str(p["code"]), str(p["pointer"]), str(p["detail"])) for p in listed]
         except (ValueError, TypeError, KeyError, RecursionError):
             found = []
@@ -146,17 +146,17 @@ class DeadLetter:
     @property
     def stage(self) -> str:
         """Where it was refused."""
-        return self.said(Header.STAGE)
+        return self.said(DlqHeader.STAGE)
 
     @property
     def source(self) -> Source | None:
         """The raw event; None when the letter does not say."""
-        return parse_source(self.raw(Header.SOURCE) or b"")
+        return parse_source(self.raw(DlqHeader.SOURCE) or b"")
 
     @property
     def source_timestamp(self) -> int | None:
         """The raw record's Kafka timestamp, epoch milliseconds."""
-        timestamp = read_number(self.said(Header.SOURCE_TIMESTAMP))
+        timestamp = read_number(self.said(DlqHeader.SOURCE_TIMESTAMP))
         return timestamp if timestamp is not None and 0 < timestamp <= MAX_MS else None
 
     @property
@@ -168,15 +168,15 @@ class DeadLetter:
     @property
     def attempt(self) -> int:
         """How many times it has failed."""
-        return read_number(self.said(Header.ATTEMPT)) or 1
+        return read_number(self.said(DlqHeader.ATTEMPT)) or 1
 
     @property
     def is_pointer(self) -> bool:
         """Whether the value only says where the raw record is."""
-        return Header.POINTER in self._by_name()
+        return DlqHeader.POINTER in self._by_name()
 
     @property
-    def decoded(self) -> Any | Invalid:  # noqa: ANN401  any JSON value
+    def decoded(self) -> JsonValue | Invalid:
         """The value as JSON with exact numbers, or why it can't be read; decoded once."""
         if self._decoded is None:
             self._decoded = decode(self.record.value, _MAX_DEPTH)
@@ -200,24 +200,24 @@ class DeadLetter:
     @property
     def event(self) -> str:
         """Event name, if readable."""
-        return self._fact(Header.EVENT, "event")
+        return self._fact(DlqHeader.EVENT, "event")
 
     @property
     def message_id(self) -> str:
         """The sender's `messageId`, if readable."""
-        return self._fact(Header.MESSAGE_ID, "messageId")
+        return self._fact(DlqHeader.MESSAGE_ID, "messageId")
 
     @property
     def library(self) -> str:
         """`name/version` of the sender's library, if readable."""
         if self.dialect == TRACK:
-            return self.said(Header.LIBRARY)
+            return self.said(DlqHeader.LIBRARY)
         context = (self.event_object or {}).get("context")
         library = context.get("library") if type(context) is dict else None
         parts = (library.get("name"), library.get("version")) if type(library) is dict else ()
         return "/".join(part for part in parts if type(part) is str)
 
-    def _fact(self, header: Header, name: str) -> str:
+    def _fact(self, header: DlqHeader, name: str) -> str:
         """Our letters say it in a header, so that no value must be decoded."""
         if self.dialect == TRACK:
             return self.said(header)

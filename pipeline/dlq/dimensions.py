@@ -7,8 +7,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from pipeline.core.dead_letter import Header
 from pipeline.core.escape import short_json
+from pipeline.core.headers import DlqHeader
 from pipeline.core.json_pointer import ABSENT, find, tokens
 from pipeline.core.masking import HIDDEN, mask
 from pipeline.core.reasons import Stage
@@ -30,7 +30,7 @@ class Dimension(NamedTuple):
     """As it is asked for: `reason`, …, or a JSON Pointer."""
     read: Callable[[DeadLetter], str]
     """What a letter has; empty for nothing."""
-    headers: tuple[Header, ...] = ()
+    headers: tuple[DlqHeader, ...] = ()
     """Of our own letters these alone decide it; none when something else does, too."""
 
     def masked(self, value: str) -> str:
@@ -89,14 +89,14 @@ def _payload(letter: DeadLetter, pointer: str) -> str:
 _NAMED: Final = {
     each.name: each
     for each in (
-        Dimension("reason", attrgetter("reason"), (Header.REASON,)),
-        Dimension("event", attrgetter("event"), (Header.EVENT,)),
-        Dimension("library", attrgetter("library"), (Header.LIBRARY,)),
-        Dimension("stage", attrgetter("stage"), (Header.STAGE,)),
+        Dimension("reason", attrgetter("reason"), (DlqHeader.REASON,)),
+        Dimension("event", attrgetter("event"), (DlqHeader.EVENT,)),
+        Dimension("library", attrgetter("library"), (DlqHeader.LIBRARY,)),
+        Dimension("stage", attrgetter("stage"), (DlqHeader.STAGE,)),
         Dimension("source", _source),
-        Dimension("pointer", _pointer, (Header.REASONS,)),
+        Dimension("pointer", _pointer, (DlqHeader.REASONS,)),
         Dimension("hour", _hour),
-        Dimension("detail", _detail, (Header.REASONS,)),
+        Dimension("detail", _detail, (DlqHeader.REASONS,)),
     )
 }
 NAMES: Final = tuple(_NAMED)

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.decode import Envelope, split
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid
 
 ITEM: Final = "/batch/0"
@@ -27,7 +28,7 @@ class Located(NamedTuple):
         return new if self.envelope is None else self.envelope.around(new)
 
 
-def locate(value: bytes, decoded: Any, source: Source | None) -> Located | None:  # noqa: ANN401
+def locate(value: bytes, decoded: JsonValue, source: Source | None) -> Located | None:
     """The event in a value (and what it decodes to); None when there is no object to speak of.
 
     Only the letter of an item is an envelope of one event; any other envelope is taken as a whole.

@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.core.coordinates import Source, parse_source
 from pipeline.core.decode import decode
+from pipeline.core.headers import TrackHeader
+from pipeline.core.json_value import JsonValue
 from pipeline.core.money import is_set
 from pipeline.core.reasons import Stage, WarningCode
 from pipeline.core.record import Record
@@ -108,7 +110,7 @@ def of_good(record: Record) -> frozenset[Feature] | None:
     event = decode(record.value, _DEEPEST)
     if type(event) is not dict:
         return None
-    source = parse_source(dict(record.headers).get("track.source") or b"")
+    source = parse_source(dict(record.headers).get(TrackHeader.SOURCE) or b"")
     return frozenset((*_place(source, record.timestamp or 0), *_event(event, _as_sent(event))))
 
 
@@ -185,9 +187,9 @@ def _page(url: str) -> Iterator[Feature]:
         yield Feature(PAGE, host, match[2][:LONGEST])
 
 
-def _object(value: Any) -> dict[str, Any]:  # noqa: ANN401  any JSON value
+def _object(value: JsonValue) -> dict[str, Any]:
     return value if type(value) is dict else {}
 
 
-def _text(value: Any) -> str:  # noqa: ANN401  any JSON value
+def _text(value: JsonValue) -> str:
     return value[:LONGEST] if type(value) is str else ""

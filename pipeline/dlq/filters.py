@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from pipeline.core.coordinates import Source
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.dlq.dead_letter import DeadLetter
 
 _NAMES_OF_USERS: Final = ("userId", "anonymousId")
@@ -47,9 +47,9 @@ def read_source_filter(text: str) -> SourceFilter:
 class Selection:
     """Which letters are meant. Several values of one filter: any of them; all filters must hold."""
 
-    failed: Window = EVER
+    failed: Window = ALL_TIME
     """Time of the failure."""
-    original: Window = EVER
+    original: Window = ALL_TIME
     """Time of the raw record; letters that do not tell it are outside of every bound."""
     reasons: frozenset[str] = frozenset()
     """Any of the letter's reasons."""

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
+from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Output, Role
 from pipeline.dlq.dead_letter import DeadLetter, Problem
 from pipeline.dlq.isolated_process import Isolated, KilledError
@@ -62,7 +63,7 @@ class Verdict(NamedTuple):
             Problem(**each)
             for output in self.outputs
             if output.role is Role.DEAD_LETTER
-            for each in msgspec.json.decode(read_headers(output.headers)[Header.REASONS])
+            for each in msgspec.json.decode(read_headers(output.headers)[DlqHeader.REASONS])
         ]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from rich.console import Console
 
 from pipeline.cli.dlq.options import Asked
 from pipeline.cli.progress import shown_progress
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Headers, Output, Role
 from pipeline.dlq.candidates import Candidate, Chooser, Plan, Rules, as_raw_output, fails_again
 from pipeline.dlq.dead_letter import DeadLetter
@@ -30,8 +30,6 @@ from pipeline.settings.model import Settings
 from pipeline.wiring import WallClock, make_again, make_processor
 
 ENRICHED, RAW, SOURCE = "enriched", "raw", "source"
-REDRIVE: Final = "track.redrive"
-_LETTER: Final = "track.redrive.letter"
 
 Letters = Callable[[OnProgress | None], Iterable[DeadLetter]]
 """Those that are meant; asked for the plan, and once more to send them."""
@@ -111,7 +109,10 @@ class Job:
     def _linked(self, candidate: Candidate) -> list[Output]:
         """What the rules give, with headers that lead back to the letter."""
         letter = f"{self.where.topic}/{candidate.letter.place}"
-        links = [(REDRIVE, self.id.encode()), (_LETTER, letter.encode())]
+        links = [
+            (TrackHeader.REDRIVE, self.id.encode()),
+            (TrackHeader.REDRIVE_DEAD_LETTER, letter.encode()),
+        ]
         return [
             output._replace(headers=[*self._kept(output.headers), *links])
             for output in candidate.verdict.outputs

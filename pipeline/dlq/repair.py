@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
 from pipeline.core.identities import generated_message_id, read_id
-from pipeline.core.origin import origin_of
+from pipeline.core.origin import read_origin
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.event_location import locate
 from pipeline.dlq.reprocess import as_raw
@@ -134,7 +134,7 @@ def generated_id(letter: DeadLetter) -> str:
     """
     value = letter.value or b""
     located = locate(value, letter.decoded, letter.source)
-    origin = origin_of(as_raw(letter), accept_headers=True)
+    origin = read_origin(as_raw(letter), accept_headers=True)
     return generated_message_id(
         origin.message_id_source(), value if located is None else located.raw
     )

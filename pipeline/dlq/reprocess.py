@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.coordinates import Source
-from pipeline.core.dead_letter import Header
-from pipeline.core.origin import ORIGIN, ORIGIN_TIMESTAMP
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import INVALID_HEADERS, Headers, Output, Record
 from pipeline.dlq.dead_letter import DeadLetter
@@ -61,9 +60,9 @@ def origin_headers(
 ) -> list[tuple[str, bytes | None]]:
     """The four headers that keep a raw record's identity when it is sent again."""
     said = {
-        ORIGIN: source.text(),
-        ORIGIN_TIMESTAMP: "" if timestamp is None else str(timestamp),
-        Header.ATTEMPT.value: str(letter.attempt),
-        Header.FIRST_FAILED_AT.value: letter.said(Header.FIRST_FAILED_AT),
+        TrackHeader.ORIGIN: source.text(),
+        TrackHeader.ORIGIN_TIMESTAMP: "" if timestamp is None else str(timestamp),
+        DlqHeader.ATTEMPT.value: str(letter.attempt),
+        DlqHeader.FIRST_FAILED_AT.value: letter.said(DlqHeader.FIRST_FAILED_AT),
     }
     return [(name, text.encode()) for name, text in said.items() if text]

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid
 
 _SHOWN: Final = 60
@@ -33,7 +34,7 @@ def json_of(value: object, max_depth: int) -> bytes:
     return encode_json(_plain(value, "", max_depth))
 
 
-def _plain(value: object, pointer: str, depth: int) -> Any:  # noqa: ANN401  any JSON value
+def _plain(value: object, pointer: str, depth: int) -> JsonValue:
     """The same value, made of nothing but Python's own types."""
     if value is None or isinstance(value, bool):
         return value

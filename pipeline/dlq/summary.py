@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader
 from pipeline.core.timestamps import MAX_MS
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.dlq.dimensions import Dimension, dimension
@@ -18,7 +18,7 @@ MOST_KINDS: Final = 20
 """Of details, in each group."""
 _KEPT: Final = 4096
 
-_WHY: Final = frozenset(header.value for header in (Header.REASON, Header.REASONS, Header.STAGE))
+_WHY: Final = frozenset({DlqHeader.REASON.value, DlqHeader.REASONS.value, DlqHeader.STAGE.value})
 """What `DeadLetter.why` has."""
 
 _Said = tuple[object, ...]
@@ -99,7 +99,7 @@ class Summary:
         self.other = Group((), self.timeline.series())
         self._most = most_groups
         self._groups: dict[Key, Group] = {}
-        deciding = [*(header for each in self.by for header in each.headers), Header.REASONS]
+        deciding = [*(header for each in self.by for header in each.headers), DlqHeader.REASONS]
         self._headers = tuple(dict.fromkeys(header.value for header in deciding))
         self._by_headers = all(each.headers for each in self.by)
         self._by_why = self._by_headers and _WHY.issuperset(self._headers)

@@ -15,11 +15,13 @@ import msgspec
 
 from pipeline.core import reasons
 from pipeline.core.batch import merge
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, find, step_to
+from pipeline.core.json_value import JsonValue
 from pipeline.core.normalise import OUR_FIELDS
-from pipeline.core.origin import Origin, origin_of
+from pipeline.core.origin import Origin, read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
@@ -87,7 +89,7 @@ def _plain_record(output: Output) -> dict[str, Any]:
 def explain(processor: Processor, record: Record, now: int) -> list[Explanation]:
     """Every event of the record; a batch envelope has several."""
     decoded = decode(record.value, _DEEPEST)
-    origin = origin_of(record, accept_headers=False)
+    origin = read_origin(record, accept_headers=False)
     explained: list[Explanation] = []
     for output in processor.process(record, now):
         if output.role is Role.IDENTIFY:
@@ -103,18 +105,18 @@ def explain(processor: Processor, record: Record, now: int) -> list[Explanation]
 
 def _source(output: Output) -> str:
     for name, value in output.headers:
-        if name in {"track.source", Header.SOURCE} and value is not None:
+        if name in {TrackHeader.SOURCE, DlqHeader.SOURCE} and value is not None:
             return value.decode()
     return ""
 
 
-def _source_of_dropped(origin: Origin, decoded: Any, position: int) -> str:  # noqa: ANN401
+def _source_of_dropped(origin: Origin, decoded: JsonValue, position: int) -> str:
     """A dropped event is only counted; its place in the batch is its turn."""
     in_batch = type(decoded) is dict and "batch" in decoded and decoded.get("event") is None
     return (origin._replace(item=position) if in_batch else origin).source()
 
 
-def _sent(decoded: Any, index: str) -> tuple[Any, Any]:  # noqa: ANN401  any JSON value
+def _sent(decoded: JsonValue, index: str) -> tuple[JsonValue, JsonValue]:
     """The event as it was sent, and with the envelope's fields below its own."""
     if not index:
         return decoded, decoded
@@ -122,7 +124,7 @@ def _sent(decoded: Any, index: str) -> tuple[Any, Any]:  # noqa: ANN401  any JSO
     return item, merge(dict(item), decoded) if type(item) is dict else item
 
 
-def _from_envelope(sent: Any, merged: Any) -> Iterator[Effect]:  # noqa: ANN401
+def _from_envelope(sent: JsonValue, merged: JsonValue) -> Iterator[Effect]:
     if type(sent) is not dict:
         return
     for name, after in merged.items():
@@ -132,7 +134,7 @@ def _from_envelope(sent: Any, merged: Any) -> Iterator[Effect]:  # noqa: ANN401
             yield Effect(Kind.CHANGED, "envelope", f"/{step_to(name)}", meaning, before, after)
 
 
-def _effects(output: Output, sent: Any, received: int | None) -> list[Effect]:  # noqa: ANN401
+def _effects(output: Output, sent: JsonValue, received: int | None) -> list[Effect]:
     if output.role is Role.DEAD_LETTER:
         return list(_refusals(output, sent))
     if output.role is Role.DROPPED:
@@ -148,8 +150,8 @@ def _effects(output: Output, sent: Any, received: int | None) -> list[Effect]:  
     return [*warned, *_changes(sent, enriched, told, received)]
 
 
-def _refusals(letter: Output, sent: Any) -> Iterator[Effect]:  # noqa: ANN401
-    for reason in msgspec.json.decode(read_headers(letter.headers)[Header.REASONS]):
+def _refusals(letter: Output, sent: JsonValue) -> Iterator[Effect]:
+    for reason in msgspec.json.decode(read_headers(letter.headers)[DlqHeader.REASONS]):
         code, pointer = Reason(reason["code"]), reason["pointer"]
         before = find(sent, pointer) if pointer else ABSENT
         detail = reason["detail"]
@@ -157,7 +159,7 @@ def _refusals(letter: Output, sent: Any) -> Iterator[Effect]:  # noqa: ANN401
         yield Effect(Kind.REFUSED, code.value, pointer, meaning, before)
 
 
-def _warnings(sent: Any, enriched: Any) -> Iterator[Effect]:  # noqa: ANN401
+def _warnings(sent: JsonValue, enriched: JsonValue) -> Iterator[Effect]:
     for text in enriched["enrichment"].get("warnings", ()):
         code, _, pointer = text.partition(" ")
         before, after = find(sent, pointer), find(enriched, pointer)
@@ -217,8 +219,8 @@ _FORMATS: Final = {
 
 def _why(
     pointer: str,
-    before: Any,  # noqa: ANN401  any JSON value
-    after: Any,  # noqa: ANN401  any JSON value
+    before: JsonValue,
+    after: JsonValue,
     enriched: dict[str, Any],
     received: int | None,
 ) -> tuple[str, str]:
@@ -237,7 +239,7 @@ def _why(
     return _FORMATS.get(pointer, ("default", "always an object in an enriched event"))
 
 
-def _why_received(before: Any, after: Any, received: int | None) -> tuple[str, str]:  # noqa: ANN401
+def _why_received(before: JsonValue, after: JsonValue, received: int | None) -> tuple[str, str]:
     if received is not None and after == format_time(received):
         return (
             "default",

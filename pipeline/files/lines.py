@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import IO, Final, NamedTuple
 
 from pipeline.core.decode import BYTE_ORDER_MARK
-from pipeline.core.record import Unread
+from pipeline.core.record import OversizedValue
 from pipeline.errors import BrokenInputError, UnusableFileError
 from pipeline.files.compression import DAMAGED, GZIP, WindowError, binary, may_be_binary, unpacked
 
@@ -40,7 +40,7 @@ class TooLong(NamedTuple):
     """A line that is longer than LONGEST_LINE."""
 
     number: int
-    unread: Unread
+    unread: OversizedValue
 
     @property
     def why(self) -> str:
@@ -77,7 +77,9 @@ class _Pieces:
             return text
         self._hash.update(text)
         size = self._size - len(self._kept) + len(text)
-        return Unread(size, LONGEST_LINE, self._hash.hexdigest(), self._start or text[:_START])
+        return OversizedValue(
+            size, LONGEST_LINE, self._hash.hexdigest(), self._start or text[:_START]
+        )
 
 
 class Input:
@@ -144,7 +146,7 @@ class Input:
 
     def _line(self, text: bytes) -> Line | TooLong:
         self.line_number += 1
-        if isinstance(text, Unread):
+        if isinstance(text, OversizedValue):
             return TooLong(self.line_number, text)
         return Line(self.line_number, text)
 

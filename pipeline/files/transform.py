@@ -6,7 +6,6 @@ for its coordinates.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,50 +14,34 @@ from typing import IO, Any, Final, NamedTuple
 import msgspec
 
 from pipeline.cli.streams import ReaderGoneError
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.dead_letter import read_headers
 from pipeline.core.encode import encode_json
 from pipeline.core.escape import escaped
+from pipeline.core.headers import DlqHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.files.lines import Input, Line, TooLong
 
 
 @dataclass(slots=True)
-class Summary:
+class TransformResult:
     """What became of the input."""
 
     lines: int = 0
     blank: int = 0
-    enriched: int = 0
-    identify: int = 0
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    """Events by reason code."""
-    dropped: Counter[str] = field(default_factory=Counter)
-    """Events by reason code; not written because a setting says so."""
+    """Lines that hold nothing but white space."""
+    counts: OutcomeCounts = field(default_factory=OutcomeCounts)
     complete: bool = False
     """Whether everything was read and written."""
 
-    @property
-    def refused(self) -> int:
-        """Dead letters, all reasons together."""
-        return self.dead_letters.total()
-
-    @property
-    def events(self) -> int:
-        """Events of every outcome; a line may hold a batch of them."""
-        return self.enriched + self.refused + self.dropped.total()
-
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
         return {
             "lines": self.lines,
             "blank": self.blank,
-            "events": self.events,
-            "enriched": self.enriched,
-            "identify": self.identify,
-            "dead_letters": self.refused,
-            "dropped": self.dropped.total(),
-            "reasons": dict(self.dead_letters.most_common()),
+            "events": self.counts.events,
+            **self.counts.to_dict(),
             "complete": self.complete,
         }
 
@@ -108,7 +91,7 @@ class Transformer:
     def __init__(
         self, processor: Processor, events: Target, dead_letters: Target | None, options: Options
     ) -> None:
-        self.summary = Summary()
+        self.result = TransformResult()
         self._processor = processor
         self._events = events
         self._dead_letters = dead_letters
@@ -129,9 +112,9 @@ class Transformer:
             on_progress(source.position)
 
     def _take(self, name: str, line: Line | TooLong) -> None:
-        self.summary.lines += 1
+        self.result.lines += 1
         if isinstance(line, Line) and (not line.text or line.text.isspace()):
-            self.summary.blank += 1
+            self.result.blank += 1
             return
         record = line_record(name, line, self._received_at)
         try:
@@ -143,18 +126,11 @@ class Transformer:
             self._keep(output)
 
     def _keep(self, output: Output) -> None:
-        summary = self.summary
+        self.result.counts.count(output)
         if output.role is Role.DEAD_LETTER:
-            summary.dead_letters[output.reason] += 1
             if self._dead_letters is not None:
                 self._dead_lines.append(encode_json(dead_letter_line(output)) + b"\n")
-        elif output.role is Role.DROPPED:
-            summary.dropped[output.reason] += 1
-        else:
-            if output.role is Role.IDENTIFY:
-                summary.identify += 1
-            else:
-                summary.enriched += 1
+        elif output.role is not Role.DROPPED:
             text = output.value or b""
             if self._for_terminal:
                 text = escaped(text.decode()).encode()
@@ -184,10 +160,10 @@ def dead_letter_line(letter: Output) -> dict[str, Any]:
     facts = read_headers(letter.headers)
     encoding, value = as_text(letter.value or b"")
     return {
-        "source": facts[Header.SOURCE],
-        "reason": facts[Header.REASON],
-        "reasons": msgspec.json.decode(facts[Header.REASONS]),
-        "stage": facts[Header.STAGE],
+        "source": facts[DlqHeader.SOURCE],
+        "reason": facts[DlqHeader.REASON],
+        "reasons": msgspec.json.decode(facts[DlqHeader.REASONS]),
+        "stage": facts[DlqHeader.STAGE],
         "encoding": encoding,
         "value": value,
     }

@@ -17,7 +17,7 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from pipeline.core.coordinates import ranges_of
+from pipeline.core.coordinates import format_ranges
 from pipeline.kafka.clients import make_admin, plain_config
 from pipeline.kafka.diagnosis import diagnosis
 from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
@@ -232,7 +232,7 @@ def _topic_fault(topic: str, found: Any) -> Stall | None:  # noqa: ANN401  the c
     if not leaderless:
         return None
     return Stall(
-        f"partitions {ranges_of(leaderless)} of topic {topic} have no leader: the brokers that "
+        f"partitions {format_ranges(leaderless)} of topic {topic} have no leader: the brokers that "
         "hold their replicas are down"
     )
 

@@ -45,7 +45,13 @@ _FORBIDDEN: Final = {
 }
 """Permission to grant for each error."""
 _INSTANCE_FENCED: Final = "Static consumer fenced"
-_OPERATIONS: Final = {"writing": "WRITE", "creating": "CREATE", "asking": "DESCRIBE"}
+_OPERATIONS: Final = {
+    "writing": "WRITE",
+    "creating": "CREATE",
+    "asking": "DESCRIBE",
+    "adding": "ALTER",
+    "configuring": "ALTER_CONFIGS",
+}
 """Maps the verb of a failed action to the operation of the ACL that it needs. Others need READ."""
 _REFUSALS: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: _NO_TOPIC,

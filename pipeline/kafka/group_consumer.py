@@ -30,7 +30,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.errors import OutcomeUnknownError, TransportError
 from pipeline.kafka import error_codes
 from pipeline.kafka.clients import is_cooperative
@@ -81,7 +81,7 @@ class GroupConsumer:
         self._is_assigned = False
         self._revoked: set[int] = set()
         self._failure: Exception | None = None
-        self._inherited: list[CommitNote] = []
+        self._inherited: list[OffsetMetadata] = []
         self.closing = False
         """Whether further assignments are ignored, since asking for their offsets may take long."""
         self._lost = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.coordinates import ranges_of
+from pipeline.core.coordinates import format_ranges
 from pipeline.ports import Stall
 
 GIVEN_UP_S: Final = 600.0
@@ -35,7 +35,7 @@ class Member(NamedTuple):
     def holding(self) -> str:
         """Return its partitions in words."""
         many = "partitions" if len(self.partitions) > 1 else "partition"
-        return f"{many} {ranges_of(self.partitions)}"
+        return f"{many} {format_ranges(self.partitions)}"
 
 
 class GroupState(NamedTuple):
@@ -86,7 +86,7 @@ def without_partitions(group: str, topic: str, count: int, found: GroupState) ->
             harmless=True,
         )
     if free:
-        return Stall(f"partitions {ranges_of(free)} of topic {topic} are not assigned yet")
+        return Stall(f"partitions {format_ranges(free)} of topic {topic} are not assigned yet")
     return Stall(f"other members hold all partitions of topic {topic}: {_listed(holders)}")
 
 

@@ -19,7 +19,7 @@ class Owner:
     who: str
     since: int
     """When it took the replay over, in epoch milliseconds."""
-    deed: str
+    action: str
 
 
 class ReplaySource(Protocol):

@@ -25,7 +25,8 @@ from dataclasses import replace
 
 from confluent_kafka import TopicPartition
 
-from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.errors import FencedError
 from pipeline.kafka.clients import make_consumer
 from pipeline.kafka.errors import LastClientError
@@ -70,7 +71,10 @@ class ReplayFence:
         return offsets.read([number for _, numbers in self._slots for number in numbers])
 
     def record_owner(
-        self, offsets: Mapping[int, int], owner: Owner, totals: Mapping[int, ReplayNote | None]
+        self,
+        offsets: Mapping[int, int],
+        owner: Owner,
+        totals: Mapping[int, ReplayCheckpoint | None],
     ) -> None:
         """Record the owner in these offsets' metadata; `totals` has each slot's last checkpoint.
 
@@ -81,13 +85,13 @@ class ReplayFence:
         try:
             for slot, (_, numbers) in enumerate(self._slots):
                 last = totals.get(slot)
-                note = ReplayNote(
+                note = ReplayCheckpoint(
                     owner.token,
                     owner.who,
                     owner.since,
-                    owner.deed,
+                    owner.action,
                     last.number + 1 if last else 1,
-                    last.totals if last else Totals(),
+                    last.totals if last else OutcomeCounts(),
                 ).encode()
                 places = [
                     TopicPartition(config.raw_topic, number, offsets[number], note)
@@ -109,9 +113,11 @@ class ReplayFence:
 
 def last_checkpoints(
     progress: Mapping[int, PartitionProgress], slots: int
-) -> dict[int, ReplayNote | None]:
+) -> dict[int, ReplayCheckpoint | None]:
     """Return each slot's last checkpoint."""
     return {
-        slot: newest(at.note for number, at in progress.items() if number % slots == slot)
+        slot: latest_checkpoint(
+            at.note for number, at in progress.items() if number % slots == slot
+        )
         for slot in range(slots)
     }

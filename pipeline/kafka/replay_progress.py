@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from pipeline.core.replay_checkpoint import ReplayNote, read_replay_note
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, read_checkpoint
 from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.clients import LibrdkafkaConfig
 from pipeline.kafka.committed_offsets import CommittedOffsets
@@ -19,7 +19,7 @@ class PartitionProgress(NamedTuple):
 
     offset: int
     """Offset of the next record to replay."""
-    note: ReplayNote | None
+    note: ReplayCheckpoint | None
 
 
 class ReplayOffsets:
@@ -45,6 +45,6 @@ class ReplayOffsets:
                 f"{what}: {reason(error)}{self._last_error.sentence()}"
             ) from exception
         return {
-            number: PartitionProgress(offset, read_replay_note(text))
+            number: PartitionProgress(offset, read_checkpoint(text))
             for number, (offset, text) in found.items()
         }

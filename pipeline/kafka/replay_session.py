@@ -15,17 +15,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output
-from pipeline.core.replay_checkpoint import ReplayNote, Totals, newest
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.core.timestamps import format_time
 from pipeline.errors import BreakerOpenError, DataLossError, FencedError, OutcomeUnknownError
 from pipeline.kafka.clients import make_admin, make_consumer, plain_config
@@ -96,11 +96,11 @@ class ReplayBroker:
         return found
 
 
-def taken_over(group: str, note: ReplayNote) -> FencedError:
+def taken_over(group: str, note: ReplayCheckpoint) -> FencedError:
     """Return the error for a process that is no longer the owner."""
     return FencedError(
-        f"{group}: {note.who} has {note.deed} this replay at {format_time(note.since)}; this older "
-        "process stops. What it had committed stays"
+        f"{group}: {note.who} has {note.action} this replay at {format_time(note.since)}; this "
+        "older process stops. What it had committed stays"
     )
 
 
@@ -123,9 +123,9 @@ class ReplaySession:
         self._topic_ids = topic_ids
         self._on_end = on_end
         self._committed = {number: at.offset for number, at in found.items()}
-        last = newest(at.note for at in found.values())
+        last = latest_checkpoint(at.note for at in found.values())
         self._number = last.number if last else 0
-        self._totals = last.totals if last else Totals()
+        self._totals = last.totals if last else OutcomeCounts()
         last_error = LastClientError()
         self._consumer = _consumer(config, last_error)
         # A source other than a topic still commits for the consumer's group.
@@ -195,17 +195,17 @@ class ReplaySession:
                 raise OutcomeUnknownError("the committed offsets are not the expected ones")
         self._producer.begin()
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """See `ports.Session`. The offsets' metadata is the replay's own checkpoint."""
         del note
         committed = self._committed | {number: at for (_, number), at in positions.items()}
         # Left-out records count once, also when the batch is committed in sub-batches.
         left_out = self._source.left_out if committed == self._source.reached else 0
-        totals = self._totals.plus(_totals(tally, left_out))
+        totals = self._totals + replace(counts, left_out=left_out)
         self._refuse_too_many(totals, at_end=self._ends_with(committed, totals))
         owner = self._config.owner
-        metadata = ReplayNote(
-            owner.token, owner.who, owner.since, owner.deed, self._number + 1, totals
+        metadata = ReplayCheckpoint(
+            owner.token, owner.who, owner.since, owner.action, self._number + 1, totals
         ).encode()
         self._producer.commit(
             [TopicPartition(*place, at, metadata) for place, at in positions.items()],
@@ -218,19 +218,19 @@ class ReplaySession:
         self._committed, self._totals, self._number = committed, totals, self._number + 1
         self._source.left_out -= left_out
 
-    def _ends_with(self, committed: Mapping[int, int], totals: Totals) -> bool:
+    def _ends_with(self, committed: Mapping[int, int], totals: OutcomeCounts) -> bool:
         """Return whether this batch is the last one."""
         most = self._config.max_records
         at_end = self._source.is_done or (most is not None and totals.records >= most)
         return at_end and committed == self._source.reached
 
-    def _refuse_too_many(self, totals: Totals, *, at_end: bool) -> None:
+    def _refuse_too_many(self, totals: OutcomeCounts, *, at_end: bool) -> None:
         """Stop above the tolerated share: it is meaningful after many events, or at the end."""
-        refused, events = totals.refused, totals.events
+        refused, events = totals.rejected, totals.events
         most = self._config.max_invalid_ratio
         counts = events >= _SIGNIFICANT or (at_end and self._config.is_only)
         if counts and refused > events * most:
-            reasons = Counter(totals.dead_letters).most_common(_REASONS)
+            reasons = totals.dead_letters.most_common(_REASONS)
             raise BreakerOpenError(
                 f"{refused:,} of {events:,} events would be rejected ({refused / events:.1%}), "
                 f"more than --max-invalid-ratio {most:g} tolerates: "
@@ -274,14 +274,3 @@ class ReplaySession:
 
 def _consumer(config: SlotConfig, last_error: LastClientError) -> Consumer:
     return make_consumer(dict(config.session.consumer), last_error)
-
-
-def _totals(tally: Tally, left_out: int) -> Totals:
-    return Totals(
-        tally.records,
-        left_out,
-        tally.enriched,
-        tally.identify,
-        dict(tally.dead_letters),
-        dict(tally.dropped),
-    )

@@ -16,8 +16,8 @@ from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output
 from pipeline.errors import InstanceFencedError, LostTrackError, OutcomeUnknownError, TransportError
 from pipeline.kafka.at_least_once import AtLeastOnceProducer
@@ -135,9 +135,9 @@ class KafkaSession:
             self._membership.check()  # a new producer takes the transactional id anew
         self._producer.begin()
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """See `ports.Session`. The topic's id is added to the metadata."""
-        del tally
+        del counts
         metadata = note._replace(topic_id=self._group_consumer.topic_id).encode()
         offsets = [
             TopicPartition(topic, number, offset, metadata)

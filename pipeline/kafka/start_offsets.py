@@ -18,7 +18,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from pipeline.core.offset_metadata import CommitNote, read_note
+from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 from pipeline.core.record import Role
 from pipeline.errors import DataLossError
 from pipeline.kafka.clients import make_admin, plain_config
@@ -37,7 +37,7 @@ class StartOffsets(NamedTuple):
     places: list[TopicPartition]
     uncommitted: list[TopicPartition]
     """Those of them without a committed offset."""
-    notes: list[CommitNote]
+    notes: list[OffsetMetadata]
     """Metadata of the committed offsets."""
 
 
@@ -65,7 +65,7 @@ class StartOffsetPolicy:
         would duplicate events, or when the offsets belong to another topic of the same name.
         """
         places = committed(consumer, assigned, self._timeout_s)
-        notes = [note for place in places if (note := read_note(place.metadata))]
+        notes = [note for place in places if (note := read_offset_metadata(place.metadata))]
         if topic_id and any(note.topic_id not in {"", topic_id} for note in notes):
             raise created_anew(places[0].topic, self.group)
         missing = [place for place in places if place.offset < 0]

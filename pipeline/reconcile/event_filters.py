@@ -13,13 +13,15 @@ from pipeline.core.batch import merge
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.coordinates import NO_ITEM, parse_source
 from pipeline.core.decode import Envelope, decode, split
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, find, tokens
+from pipeline.core.json_value import JsonValue
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 
 _DEEPEST: Final = 512
 _NAMES_OF_USERS: Final = ("userId", "anonymousId")
-_SOURCES: Final = frozenset({"track.source", "dlq.source"})
+_SOURCES: Final = frozenset({TrackHeader.SOURCE, DlqHeader.SOURCE})
 _read_value: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 WHOLE: Final = None
 """Instead of numbers of items: all of the record."""
@@ -47,7 +49,7 @@ class Filters:
         """Whether every event is meant."""
         return self == EVERY_EVENT
 
-    def holds(self, event: Any) -> bool:  # noqa: ANN401  any JSON value
+    def holds(self, event: JsonValue) -> bool:
         """Whether an event, decoded, with its envelope's shared fields, is meant."""
         if self.is_empty:
             return True
@@ -176,14 +178,14 @@ def _libraries(event: dict[str, Any]) -> list[str]:
     return [library["name"], f"{library['name']}/{_text(library.get('version'))}"]
 
 
-def _text(value: Any, *, strip: bool = True) -> str | None:  # noqa: ANN401  any JSON value
+def _text(value: JsonValue, *, strip: bool = True) -> str | None:
     """An id as it is compared; None for what is none."""
     if type(value) is str:
         return value.strip() if strip else value
     return str(value) if type(value) is int else None
 
 
-def _is(found: Any, wanted: str) -> bool:  # noqa: ANN401  any JSON value
+def _is(found: JsonValue, wanted: str) -> bool:
     if found is ABSENT:
         return False
     if type(found) is str:

@@ -12,20 +12,26 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.core.coordinates import Source
-from pipeline.core.dead_letter import CONNECT_PREFIX, Header
+from pipeline.core.headers import CONNECT_PREFIX, DlqHeader, TrackHeader
 from pipeline.core.reasons import Stage
 from pipeline.core.record import Headers, Record, Role
 
-SOURCE: Final = "track.source"
-CONTRACT: Final = Header.CONTRACT.value
-REPLAY: Final = "track.replay"
-REDRIVE: Final = "track.redrive"
+SOURCE: Final = TrackHeader.SOURCE.value
+CONTRACT: Final = TrackHeader.CONTRACT.value
+REPLAY: Final = TrackHeader.REPLAY.value
+REDRIVE: Final = TrackHeader.REDRIVE.value
 _PRINT_BYTES: Final = 16
 
 WHEN_AND_WHO: Final = frozenset(
-    {Header.FAILED_AT, Header.FIRST_FAILED_AT, Header.ATTEMPT, Header.GROUP, Header.APP}
+    {
+        DlqHeader.FAILED_AT,
+        DlqHeader.FIRST_FAILED_AT,
+        DlqHeader.ATTEMPT,
+        DlqHeader.GROUP,
+        DlqHeader.APP,
+    }
 )
-_VERDICT: Final = frozenset({Header.REASON, Header.REASONS, Header.STAGE})
+_VERDICT: Final = frozenset({DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE})
 _SET_ASIDE: Final = frozenset({Stage.PRODUCE.value.encode(), Stage.CRASH.value.encode()})
 
 
@@ -82,7 +88,7 @@ class Reading(NamedTuple):
 
 def read_output(record: Record, role: Role, contract: bytes) -> Reading:
     """Whose an output is, and what is special about it; `contract` is the audit's."""
-    source_name = Header.SOURCE.value if role is Role.DEAD_LETTER else SOURCE
+    source_name = DlqHeader.SOURCE.value if role is Role.DEAD_LETTER else SOURCE
     source = rules = b""
     apart, marks = "", 0
     for name, value in record.headers:
@@ -90,13 +96,13 @@ def read_output(record: Record, role: Role, contract: bytes) -> Reading:
             source = value or b""
         elif name == CONTRACT:
             rules = value or b""
-        elif name in {REPLAY, Header.REPLAY}:
+        elif name in {REPLAY, DlqHeader.REPLAY}:
             apart = "replayed"
         elif name == REDRIVE:
             apart = "redriven"
-        elif name == Header.STAGE and value in _SET_ASIDE:
+        elif name == DlqHeader.STAGE and value in _SET_ASIDE:
             marks |= SET_ASIDE
-        elif name == Header.POINTER:
+        elif name == DlqHeader.POINTER:
             marks |= POINTER
     if rules != contract:
         marks |= OTHER_RULES
@@ -119,7 +125,7 @@ def _compared(headers: Headers) -> Headers:
     Kafka Connect's are a setting that is not part of the contract. The verdict of a letter that was
     set aside is its own.
     """
-    stage = next((value for name, value in headers if name == Header.STAGE), None)
+    stage = next((value for name, value in headers if name == DlqHeader.STAGE), None)
     left_out = WHEN_AND_WHO | _VERDICT if stage in _SET_ASIDE else WHEN_AND_WHO
     return [
         header

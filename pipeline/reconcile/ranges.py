@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.core.record import Role
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.time_window import ALL_TIME, Window
 
 Target = Callable[[Role, int, bytes | None], int]
 """Role, raw partition and key → the output partition that the worker chooses."""
@@ -57,7 +57,7 @@ class Plan:
     raw: Mapping[int, RawPartition]
     outputs: Mapping[tuple[str, int], OutputPartition]
     """(topic, partition) →"""
-    window: Window = EVER
+    window: Window = ALL_TIME
     stamped_by_broker: frozenset[Role] = frozenset()
     """Roles whose topics replace timestamps (`message.timestamp.type=LogAppendTime`)."""
     raw_is_compacted: bool = False

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from pipeline.core.batch import merge
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
+from pipeline.core.json_value import JsonValue
 from pipeline.core.money import BadAmount, is_set, read_amount
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Invalid
@@ -224,7 +225,7 @@ class Purse:
             return UNREADABLE
         return joined(self._of_refused(event, timestamp) for event in _events(decoded))
 
-    def _of_refused(self, event: Any, timestamp: int | None) -> str | None:  # noqa: ANN401
+    def _of_refused(self, event: JsonValue, timestamp: int | None) -> str | None:
         """Ask the contract about an event that has only the refused one's money and times."""
         properties = event.get("properties") if type(event) is dict else None
         if type(properties) is not dict or not is_set(properties.get("revenue")):
@@ -238,11 +239,11 @@ class Purse:
         return self.of_enriched(output.value) if output.role is Role.ENRICHED else UNREADABLE
 
 
-def _is_code(value: Any) -> bool:  # noqa: ANN401  any JSON value
+def _is_code(value: JsonValue) -> bool:
     return type(value) is str and len(value) == _CURRENCY and value.isascii() and value.isupper()
 
 
-def _events(decoded: Any) -> list[Any]:  # noqa: ANN401  any JSON value
+def _events(decoded: JsonValue) -> list[JsonValue]:
     """The event, or those of a batch envelope with what it gives them."""
     if (
         type(decoded) is dict

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
-from pipeline.core.origin import origin_of
+from pipeline.core.origin import read_origin
 from pipeline.core.record import Output, Record, Role
 from pipeline.reconcile.event_filters import source_of
 from pipeline.reconcile.spill import SavedSpill, Spill
@@ -49,7 +49,7 @@ class Copies(Spill):
         for record in records:
             if not record.headers:
                 continue
-            source = origin_of(record, accept_headers=True).source()
+            source = read_origin(record, accept_headers=True).source()
             place = record.topic, record.partition, record.offset
             if source != Source(*place, NO_ITEM).text():
                 self._database.execute(_NOTE, (source, record.timestamp or 0, *place))

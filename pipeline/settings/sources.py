@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
+from pipeline.core.json_value import JsonValue
 from pipeline.settings.client_values import named_by_variable
 from pipeline.settings.kubernetes_services import HINT, is_of_a_service, named_like_a_service
 from pipeline.settings.names import (
@@ -198,7 +199,7 @@ class Layers:
         if value is not None:
             self._assign(leaf, leaf.path, value, source)
 
-    def _json(self, name: str, text: str, source: str, wanted: str) -> Any:  # noqa: ANN401
+    def _json(self, name: str, text: str, source: str, wanted: str) -> JsonValue:
         kind = dict if wanted.startswith("a table") else list
         try:
             value = json.loads(text)
@@ -209,7 +210,7 @@ class Layers:
         self._refuse(source, name, "is not such a JSON value", f"{wanted}, as JSON")
         return None
 
-    def _assign(self, leaf: Leaf, path: NamePath, value: Any, source: str) -> None:  # noqa: ANN401
+    def _assign(self, leaf: Leaf, path: NamePath, value: JsonValue, source: str) -> None:
         if leaf.is_map and isinstance(value, dict):
             # `bootstrap.servers = …` without quotes is a nested table in TOML: join it again.
             for key, inner in value.items():
@@ -224,7 +225,7 @@ class Layers:
             self._check_items(leaf, value, source)
             self.assigned[path] = Assigned(value, source)
 
-    def _check_items(self, leaf: Leaf, value: Any, source: str) -> None:  # noqa: ANN401
+    def _check_items(self, leaf: Leaf, value: JsonValue, source: str) -> None:
         """Unknown keys in a list of tables."""
         item = item_of(leaf.field)
         if item is None or not isinstance(value, list):

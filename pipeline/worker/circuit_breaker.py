@@ -2,8 +2,8 @@
 
 It is armed only after a change of the contract or its settings. Otherwise anyone with a public
 write key could stop good traffic by sending garbage. What it needs to know about the time before a
-restart is stored as metadata of the committed offsets (`CommitNote`). Pure: the loop asks it, and
-it knows neither clock nor log.
+restart is stored as metadata of the committed offsets (`OffsetMetadata`). Pure: the loop asks it,
+and it knows neither clock nor log.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Final, Literal, NamedTuple
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.reasons import Reason
 from pipeline.ports import CircuitBreakerTrip
 
@@ -65,7 +65,7 @@ class CircuitBreaker:
         """Whether `watch` must be called before a batch is written."""
         return self._left > 0
 
-    def inherit(self, notes: Sequence[CommitNote]) -> None:
+    def inherit(self, notes: Sequence[OffsetMetadata]) -> None:
         """Learn from the offset metadata of assigned partitions which contract ran before.
 
         Only the first assignment counts, and the newest note in it: idle partitions keep old ones.
@@ -86,9 +86,9 @@ class CircuitBreaker:
             self._seen = self._rules.window - self._left
             self._reasons = +Counter({_BEFORE_RESTART: newest.bad})
 
-    def watch(self, tally: Tally) -> CircuitBreakerTrip | None:
+    def watch(self, counts: OutcomeCounts) -> CircuitBreakerTrip | None:
         """Judge the outcomes of a batch before it is written: None to write it, else why not."""
-        events, invalid = _counted(tally)
+        events, invalid = _counted(counts)
         seen = self._seen + events
         reasons = self._reasons + invalid
         if seen >= SIGNIFICANT and reasons.total() / seen > self._base + self._rules.max_rise:
@@ -97,17 +97,17 @@ class CircuitBreaker:
             )
         return None
 
-    def after(self, tally: Tally) -> CircuitBreaker:
+    def after(self, counts: OutcomeCounts) -> CircuitBreaker:
         """Return the breaker as it is after a batch was written.
 
         This one stays unchanged, in case the commit fails.
         """
         made = copy(self)
-        made._count(tally)  # noqa: SLF001  of its own kind
+        made._count(counts)  # noqa: SLF001  of its own kind
         return made
 
-    def _count(self, tally: Tally) -> None:
-        events, invalid = _counted(tally)
+    def _count(self, counts: OutcomeCounts) -> None:
+        events, invalid = _counted(counts)
         if not events:
             return
         if self.armed:
@@ -129,14 +129,14 @@ class CircuitBreaker:
         if self._rules.mode == "always":
             self._left = self._rules.window
 
-    def note(self, now: int) -> CommitNote:
+    def note(self, now: int) -> OffsetMetadata:
         """Return the offset metadata to commit; `now` is in epoch milliseconds."""
         bad = self._reasons.total()
-        return CommitNote(self._contract, self._base, self._left, bad, now, self._origin)
+        return OffsetMetadata(self._contract, self._base, self._left, bad, now, self._origin)
 
 
-def _counted(tally: Tally) -> tuple[int, Counter[str]]:
+def _counted(counts: OutcomeCounts) -> tuple[int, Counter[str]]:
     """Return how many events count, and the rejected ones by reason."""
-    invalid = Counter(tally.dead_letters)
+    invalid = Counter(counts.dead_letters)
     invalid.pop(_NOT_COUNTED, None)
-    return tally.enriched + invalid.total(), invalid
+    return counts.enriched + invalid.total(), invalid

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.dead_letter import pointer_to
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Stage
@@ -146,7 +146,7 @@ class Worker:
         When it opens, the worker stays in the group without reading until it is stopped. The batch
         is processed twice, so that its outputs need not all be kept in memory.
         """
-        would_be = Tally(records=len(batch.records))
+        would_be = OutcomeCounts(records=len(batch.records))
         now = self._clock.now()
         for sub_batch in self._split(batch):
             self._guard.started(spans(sub_batch.batch.records))
@@ -174,7 +174,7 @@ class Worker:
             sub_batch = queue[0]
             self._guard.started(spans(sub_batch.batch.records))
             try:
-                tally = self._transact(session, sub_batch)
+                counts = self._transact(session, sub_batch)
             except RecordRefusedError as error:
                 session.abort()
                 queue.popleft()
@@ -188,7 +188,7 @@ class Worker:
                 queue.popleft()
                 self._resets = 0
                 self._owes_commit = False
-                self._meter.committed(tally)
+                self._meter.committed(counts)
                 self._recovered()
             finally:
                 self._guard.finished()
@@ -222,24 +222,24 @@ class Worker:
                 return number
         raise AssertionError  # it was one of them
 
-    def _transact(self, session: Session, sub_batch: SubBatch) -> Tally:
+    def _transact(self, session: Session, sub_batch: SubBatch) -> OutcomeCounts:
         batch, forced = sub_batch.batch, sub_batch.forced
-        tally = Tally(records=len(batch.records))
+        counts = OutcomeCounts(records=len(batch.records))
         send, now = session.send, self._clock.now()
         session.begin()
         for record in batch.records:
             for output in self._outputs(record, now, forced):
                 if output.role is Role.ENRICHED:
-                    tally.enriched += 1
+                    counts.enriched += 1
                     send(output)
                 else:
-                    tally.count(output)
+                    counts.count(output)
                     if output.role is not Role.DROPPED:
                         self._send_other(session, output, pointers=sub_batch.pointers)
-        breaker = self._breaker.after(tally)
-        session.commit(batch.positions, breaker.note(now), tally)
+        breaker = self._breaker.after(counts)
+        session.commit(batch.positions, breaker.note(now), counts)
         self._breaker = breaker
-        return tally
+        return counts
 
     def _outputs(
         self, record: Record, now: int, forced: ForcedOutcome | None

@@ -11,8 +11,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Headers, Output, Record
 from pipeline.errors import FencedError, TransportError
 from pipeline.ports import Batch, Lag, Positions
@@ -40,7 +40,7 @@ class Committed:
     """The outputs since Begun, and these positions, were committed."""
 
     positions: Positions
-    note: CommitNote = field(compare=False)
+    note: OffsetMetadata = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class MemoryBroker:
         self.committed: dict[tuple[str, int], int] = {
             (topic, number): 0 for number in range(partitions)
         }
-        self.notes: dict[tuple[str, int], CommitNote] = {}
+        self.notes: dict[tuple[str, int], OffsetMetadata] = {}
         """Metadata of the committed offsets."""
         self.outputs: list[Output] = []
         """Outputs that a read_committed reader sees, in the order of commits."""
@@ -181,9 +181,9 @@ class MemorySession:
         self._pending.append(output)
         self._broker.diary.append(Sent(output))
 
-    def commit(self, positions: Positions, note: CommitNote, tally: Tally) -> None:
+    def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
         """See `ports.Session`."""
-        del tally
+        del counts
         fault = self._broker.fault("commit")
         if fault is not None and not fault.takes_effect:
             raise fault.error

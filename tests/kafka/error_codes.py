@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError as K
 
 from pipeline.errors import FencedError, RefusedError, TransportError
 from tests.kafka.mock_cluster import Api
-from tests.kafka.mock_rig import GROUP, NAMES
+from tests.kafka.mock_harness import GROUP, NAMES
 
 DISCONNECTED: Final = K._TRANSPORT  # noqa: SLF001  the connection is closed instead of an answer
 Codes = Mapping[Api, Sequence[int]]

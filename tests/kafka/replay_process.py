@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Role
 from pipeline.errors import ExitCode
 from tests.brokers import read_topic
@@ -45,8 +46,8 @@ def written(pipeline: Pipeline, id_: str) -> dict[Role, Counter[str]]:
     """Role → how often each source is in the replay's outputs."""
     found = {}
     for role, topic, header in (
-        (Role.ENRICHED, pipeline.names.enriched, "track.source"),
-        (Role.DEAD_LETTER, pipeline.names.dead_letter, "dlq.source"),
+        (Role.ENRICHED, pipeline.names.enriched, TrackHeader.SOURCE),
+        (Role.DEAD_LETTER, pipeline.names.dead_letter, DlqHeader.SOURCE),
     ):
         records = read_topic(pipeline.servers, f"{topic}.replay.{id_}", "read_committed")
         found[role] = Counter((dict(each.headers)[header] or b"").decode() for each in records)

@@ -11,7 +11,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.cli.audit import run_audit
-from pipeline.core.time_window import EVER, Window
+from pipeline.core.headers import TrackHeader
+from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.core.timestamps import DAY
 from pipeline.errors import ExitCode
 from pipeline.reconcile.audit import AuditOptions, AuditResult
@@ -60,7 +61,7 @@ def _variables(pipeline: Pipeline, **settings: str) -> dict[str, str]:
     }
 
 
-def _audit(pipeline: Pipeline, window: Window = EVER, **settings: str) -> AuditResult:
+def _audit(pipeline: Pipeline, window: Window = ALL_TIME, **settings: str) -> AuditResult:
     return run_audit(_settings(pipeline, **settings), window, AuditOptions(money=True))
 
 
@@ -129,7 +130,7 @@ def test_doubled(worked: Pipeline) -> None:
     ran = _command(worked, "--money")
     assert ran.code == ExitCode.DIFFERENCE
     out = ran.out.decode()
-    assert dict(sale.headers)["track.source"].decode() in out  # type: ignore[union-attr]
+    assert dict(sale.headers)[TrackHeader.SOURCE].decode() in out  # type: ignore[union-attr]
     assert "-19.99" in out
     assert "It does not add up: 1 doubled, money that is not accounted for" in out
 
@@ -145,7 +146,7 @@ def test_doubled(worked: Pipeline) -> None:
 def test_spoilt(worked: Pipeline, change: Any, kind: str) -> None:
     """The same topic but for one thing: that one is found and named."""
     stored = read_topic(worked.servers, worked.names.enriched)
-    source = dict(stored[0].headers)["track.source"]
+    source = dict(stored[0].headers)[TrackHeader.SOURCE]
     name = _rewritten(worked, change)
     ran = _command(worked, "--json", "--enriched-topic", name)
     assert ran.code == ExitCode.DIFFERENCE
@@ -334,7 +335,7 @@ def test_retention(worked: Pipeline) -> None:
         (("--enriched-topic", "no.such.topic"), ExitCode.KAFKA, "no.such.topic"),
         (("--group", "nobody"), ExitCode.USAGE, "nobody has committed no offsets"),
         (("--from", "yesterday"), ExitCode.USAGE, "'yesterday' is no time after 1970, such as"),
-        (("--from", "latest"), ExitCode.USAGE, "earliest is no bound"),
+        (("--from", "latest"), ExitCode.USAGE, "earliest for no limit"),
         (("--spill-dir", "no/such/folder"), ExitCode.USAGE, "no/such/folder"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from confluent_kafka import Producer
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Role
 from pipeline.errors import ExitCode
 from tests.brokers import (
@@ -64,7 +65,7 @@ def test_partitions_added(pipeline: Pipeline, outputs_too: bool) -> None:  # noq
     assert _users(pipeline) == [*range(30), *range(300, 320), *range(400, 420)]
     if outputs_too:
         places = {
-            (dict(each.headers)["track.source"] or b"").split(b"/")[1]: each.partition
+            (dict(each.headers)[TrackHeader.SOURCE] or b"").split(b"/")[1]: each.partition
             for each in read_topic(servers, names.enriched)
         }
         assert places == {b"0": 0, b"3": 3, b"4": 4}

@@ -28,9 +28,9 @@ from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import Api, MockCluster
-from tests.kafka.mock_rig import NAMES, RECORDS, Interrupted, MockRig
+from tests.kafka.mock_harness import NAMES, RECORDS, Interrupted, MockHarness
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
-from tests.unit.worker.rig import work
+from tests.unit.worker.harness import work
 
 ALL: Final = list(range(RECORDS))
 
@@ -89,7 +89,7 @@ def _consumers(monkeypatch: pytest.MonkeyPatch, kind: type[Consumer]) -> None:
 
 def test_exception_in_a_rebalance(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trap 1: a bug of ours in a callback shows after the call, as a reset; nothing is missing."""
-    rig = MockRig(cluster, batch__linger_ms="500")
+    harness = MockHarness(cluster, batch__linger_ms="500")
     good = StartOffsetPolicy.resolve
 
     def bad_once(*arguments: Any) -> Any:
@@ -97,10 +97,10 @@ def test_exception_in_a_rebalance(cluster: MockCluster, monkeypatch: pytest.Monk
         raise ZeroDivisionError(arguments)
 
     monkeypatch.setattr(StartOffsetPolicy, "resolve", bad_once)
-    meter = rig.work()
+    meter = harness.work()
     ((how, text),) = meter.recoveries
     assert (how, text[:37]) == ("hard reset", "a rebalance failed: ZeroDivisionError")
-    assert rig.sources() == ALL
+    assert harness.sources() == ALL
 
 
 def test_callbacks_take_anything() -> None:
@@ -124,7 +124,7 @@ class _Nowhere:
 def test_time_outs_are_finite(cluster: MockCluster, timed: list[tuple[str, float]]) -> None:
     """Trap 2: no call of a transaction is told to wait for ever."""
     cluster.push(Api.ADD_OFFSETS_TO_TXN, [K.UNKNOWN])
-    MockRig(cluster).work()
+    MockHarness(cluster).work()
     assert [call for call, _ in timed] == ["init", "offsets", "abort", "offsets", "commit"]
     assert all(0 < limit <= writer.STEP_S and math.isfinite(limit) for _, limit in timed)
 
@@ -135,21 +135,21 @@ def test_commit_is_resumed(
     """Trap 3: a commit that timed out is called again until it is answered; never aborted."""
     monkeypatch.setattr(writer, "STEP_S", 0.1)
     cluster.push(Api.END_TXN, [K.NO_ERROR], delay_ms=1000)
-    rig = MockRig(cluster)
-    meter = rig.work()
+    harness = MockHarness(cluster)
+    meter = harness.work()
     calls = [call for call, _ in timed]
     assert calls.count("commit") > 1
     assert "abort" not in calls
     assert meter.recoveries == []
-    assert rig.sources() == ALL
+    assert harness.sources() == ALL
 
 
 def test_first_report_is_the_cause(cluster: MockCluster) -> None:
     """Trap 5: the sentence tells the first undelivered output's code, not what follows from it."""
-    rig = MockRig(cluster, batch=RECORDS)
+    harness = MockHarness(cluster, batch=RECORDS)
     cluster.push(Api.PRODUCE, [K.TOPIC_AUTHORIZATION_FAILED, K.INVALID_TXN_STATE, K.UNKNOWN])
     with pytest.raises(RefusedError, match=f"topic {NAMES.enriched}: .*TOPIC_AUTHORIZATION"):
-        rig.work()
+        harness.work()
 
 
 def test_later_reports_do_not_hide_the_cause() -> None:
@@ -169,15 +169,15 @@ def test_only_failures_are_reported(
     """Trap 6: when all goes well, no callback costs time for any output."""
     heard: list[object] = []
     monkeypatch.setattr(DeliveryErrors, "__call__", lambda _, *report: heard.append(report))
-    rig = MockRig(cluster, delivery=delivery)
-    rig.work()
-    assert rig.sources() == ALL
+    harness = MockHarness(cluster, delivery=delivery)
+    harness.work()
+    assert harness.sources() == ALL
     assert heard == []
 
 
 def test_refused_record_and_broken_client(cluster: MockCluster) -> None:
     """A refusal that breaks the client costs the session, not the worker: it is told by no exit."""
-    session = MockRig(cluster).broker.open()
+    session = MockHarness(cluster).broker.open()
     try:
         report = SimpleNamespace(topic=lambda: NAMES.enriched)
         session._producer.delivery_errors(K(K.INVALID_TIMESTAMP), report)  # noqa: SLF001
@@ -193,7 +193,7 @@ def test_refusal_that_is_reported_late(
     cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A transaction fails before the client reports the output that it failed for."""
-    session = MockRig(cluster).broker.open()
+    session = MockHarness(cluster).broker.open()
     try:
         half = session._producer  # noqa: SLF001
         report = SimpleNamespace(topic=lambda: NAMES.enriched)
@@ -215,10 +215,10 @@ def test_late_answer_costs_the_producer(
     monkeypatch.setattr(transactions, "_SLOW_S", 0.3)
     cluster.push(Api.ADD_OFFSETS_TO_TXN, [K.UNKNOWN])
     cluster.push(Api.END_TXN, [K.NO_ERROR], delay_ms=600)
-    rig = MockRig(cluster)
+    harness = MockHarness(cluster)
     # An abort of nothing asks nobody.
-    rig.broker.before["commit"] = lambda: cluster.wait_until_asked(Api.ADD_PARTITIONS_TO_TXN)
-    meter = rig.work()
+    harness.broker.before["commit"] = lambda: cluster.wait_until_asked(Api.ADD_PARTITIONS_TO_TXN)
+    meter = harness.work()
     assert [how for how, _ in meter.recoveries] == ["soft reset"]
     calls = [call for call, _ in timed]
     assert calls == ["init", "offsets", "abort", "init", "offsets", "commit"]
@@ -229,10 +229,10 @@ def test_lost_connection_costs_the_producer(
 ) -> None:
     """Trap 9: a commit whose connection broke goes through; the next one has a new producer."""
     cluster.push(Api.END_TXN, [K._TRANSPORT])  # noqa: SLF001  the client's name
-    rig = MockRig(cluster, batch=RECORDS // 2)
-    meter = rig.work()
+    harness = MockHarness(cluster, batch=RECORDS // 2)
+    meter = harness.work()
     assert meter.recoveries == []
-    assert rig.sources() == ALL
+    assert harness.sources() == ALL
     calls = [call for call, _ in timed]
     assert calls == ["init", "offsets", "commit", "init", "offsets", "commit"]
 
@@ -253,12 +253,12 @@ def test_no_commit_without_membership(
 ) -> None:
     """Trap 12: without a member id, which fences nobody, nothing is written or committed."""
     _consumers(monkeypatch, _Outsider)
-    rig = MockRig(cluster)
-    meter = rig.work()
+    harness = MockHarness(cluster)
+    meter = harness.work()
     assert meter.recoveries == [("hard reset", "the consumer is not a member of its group")]
-    assert rig.broker.diary == ["open", "open", "begin", "commit"]
+    assert harness.broker.diary == ["open", "open", "begin", "commit"]
     assert cluster.requests()[Api.TXN_OFFSET_COMMIT] == 1
-    assert rig.sources() == ALL
+    assert harness.sources() == ALL
 
 
 class _Forgetful(Consumer):
@@ -277,12 +277,12 @@ def test_lost_seek(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> Non
     """A seek that had no effect is seen at the next record: a new session, nothing is skipped."""
     _consumers(monkeypatch, _Forgetful)
     cluster.push(Api.ADD_OFFSETS_TO_TXN, [K.UNKNOWN])
-    rig = MockRig(cluster, batch=RECORDS // 2)
-    meter = rig.work()
+    harness = MockHarness(cluster, batch=RECORDS // 2)
+    meter = harness.work()
     assert [how for how, _ in meter.recoveries] == ["soft reset", "hard reset"]
     assert meter.recoveries[1][1] == f"{NAMES.raw}/0: a seek was lost"
-    assert rig.broker.diary[-4:] == ["begin", "commit"] * 2
-    assert set(rig.sources()) == set(ALL)
+    assert harness.broker.diary[-4:] == ["begin", "commit"] * 2
+    assert set(harness.sources()) == set(ALL)
 
 
 @pytest.mark.kafka

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from pipeline.core.headers import DlqHeader
 from pipeline.core.timestamps import format_time
 from pipeline.dlq.dead_letter import UNKNOWN
 from tests.brokers import RECENT, Sent, create_topics, produce
@@ -20,7 +21,7 @@ NOBODYS: Final = (
     Sent(EVENT),
     Sent(None, headers=SENDERS),
     Sent(b"\xff\x00 not JSON", headers=[("traceparent", b"\xff"), ("", None)]),
-    Sent(b"{}", headers=[("dlq.event", b"\xff"), ("dlq.attempt", b"9" * 5000)]),
+    Sent(b"{}", headers=[(DlqHeader.EVENT, b"\xff"), (DlqHeader.ATTEMPT, b"9" * 5000)]),
 )
 """Records without headers of ours, or with what can't be read in them."""
 

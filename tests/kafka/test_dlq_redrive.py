@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Role
 from pipeline.errors import ExitCode
 from pipeline.identity import whoami
@@ -63,7 +64,7 @@ def _documents(ran: Ran) -> list[dict[str, Any]]:
 
 
 def _sources(records: Iterable[Stored]) -> Counter[bytes | None]:
-    return Counter(dict(each.headers).get("track.source") for each in records)
+    return Counter(dict(each.headers).get(TrackHeader.SOURCE) for each in records)
 
 
 def _enriched(pipeline: Pipeline) -> list[Stored]:
@@ -85,9 +86,9 @@ def test_as_the_worker_would_have(refused: Pipeline) -> None:
         headers = dict(each.headers)
         assert headers["own"] == b"1"
         assert "traceparent" not in headers
-        assert (headers["track.redrive"] or b"").startswith(b"redrive-")
+        assert (headers[TrackHeader.REDRIVE] or b"").startswith(b"redrive-")
         assert (
-            headers["track.redrive.letter"]
+            headers[TrackHeader.REDRIVE_DEAD_LETTER]
             == f"{refused.names.dead_letter}/{each.partition}/0".encode()
         )
         assert each.timestamp == RECENT + each.partition

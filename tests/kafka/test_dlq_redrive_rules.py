@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.errors import ExitCode
@@ -114,8 +114,8 @@ def test_letters_of_a_replay(with_ledger: Pipeline) -> None:
     assert _enriched(with_ledger) == []
     (event,) = _enriched(with_ledger, ".replay.r1")
     headers = dict(event.headers)
-    assert headers["track.replay"] == b"r1"
-    assert headers["track.source"] == f"{with_ledger.names.raw}/2/5".encode()
+    assert headers[TrackHeader.REPLAY] == b"r1"
+    assert headers[TrackHeader.SOURCE] == f"{with_ledger.names.raw}/2/5".encode()
 
 
 def test_reinserted_letter_of_a_replay(with_ledger: Pipeline) -> None:
@@ -126,8 +126,8 @@ def test_reinserted_letter_of_a_replay(with_ledger: Pipeline) -> None:
     assert _redrive(with_ledger, *flags, env={}).code == ExitCode.DIFFERENCE
     letters = read_topic(with_ledger.servers, with_ledger.names.dead_letter)
     said = [dict(each.headers) for each in letters]
-    assert [each[Header.REPLAY] for each in said] == [b"r1", b"r1"]
-    assert [each[Header.ATTEMPT] for each in said] == [b"1", b"2"]
+    assert [each[DlqHeader.REPLAY] for each in said] == [b"r1", b"r1"]
+    assert [each[DlqHeader.ATTEMPT] for each in said] == [b"1", b"2"]
 
 
 def test_reinserted_ones_count(with_ledger: Pipeline) -> None:

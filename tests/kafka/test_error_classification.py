@@ -38,7 +38,7 @@ from tests.kafka.error_codes import (
     Stops,
 )
 from tests.kafka.mock_cluster import Api, MockCluster
-from tests.kafka.mock_rig import GROUP, NAMES, RECORDS, Interrupted, MockRig
+from tests.kafka.mock_harness import GROUP, NAMES, RECORDS, Interrupted, MockHarness
 
 ALL: Final = list(range(RECORDS))
 
@@ -103,14 +103,14 @@ def test_retried(delivery: str, codes: Codes) -> None:
     def check(row: Row) -> None:
         api, code = row
         with MockCluster() as cluster:
-            rig = MockRig(cluster, delivery=delivery)
+            harness = MockHarness(cluster, delivery=delivery)
             cluster.push(api, [code])
-            meter = rig.work(_contract(cluster, api))
+            meter = harness.work(_contract(cluster, api))
             assert cluster.left(api) == 0
             assert meter.recoveries == []
-            assert rig.broker.diary.count("open") == 1
-            assert "abort" not in rig.broker.diary
-            assert rig.sources() == ALL
+            assert harness.broker.diary.count("open") == 1
+            assert "abort" not in harness.broker.diary
+            assert harness.sources() == ALL
 
     _each(check, _rows(codes))
 
@@ -121,13 +121,13 @@ def test_soft_reset() -> None:
     def check(row: Row) -> None:
         api, code = row
         with MockCluster() as cluster:
-            rig = MockRig(cluster)
+            harness = MockHarness(cluster)
             cluster.push(api, [code])
-            meter = rig.work()
+            meter = harness.work()
             assert [how for how, _ in meter.recoveries] == ["soft reset"]
             assert K(code).name() in meter.recoveries[0][1]
-            assert rig.broker.diary == ["open", "begin", "commit", "abort", "begin", "commit"]
-            assert set(rig.sources()) == set(ALL)
+            assert harness.broker.diary == ["open", "begin", "commit", "abort", "begin", "commit"]
+            assert set(harness.sources()) == set(ALL)
 
     _each(check, _rows(SOFT))
 
@@ -143,14 +143,14 @@ def test_hard_reset(delivery: str, codes: Codes) -> None:
     def check(row: Row) -> None:
         api, code = row
         with MockCluster() as cluster:
-            rig = MockRig(cluster, delivery=delivery)
+            harness = MockHarness(cluster, delivery=delivery)
             cluster.push(api, [code])
-            meter = rig.work()
+            meter = harness.work()
             assert [how for how, _ in meter.recoveries] == ["hard reset"]
             assert K(code).name() in meter.recoveries[0][1]
-            assert rig.broker.diary.count("open") == 2
-            assert "abort" not in rig.broker.diary
-            assert set(rig.sources()) == set(ALL)
+            assert harness.broker.diary.count("open") == 2
+            assert "abort" not in harness.broker.diary
+            assert set(harness.sources()) == set(ALL)
 
     _each(check, _rows(codes))
 
@@ -158,18 +158,18 @@ def test_hard_reset(delivery: str, codes: Codes) -> None:
 def test_a_session_that_a_fatal_error_has_ended_is_let_go() -> None:
     """Its clients have threads and memory, and a worker runs for months."""
     with MockCluster() as cluster:
-        rig = MockRig(cluster)
+        harness = MockHarness(cluster)
         sessions: list[weakref.ref[KafkaSession]] = []
-        opened = rig.broker.open
+        opened = harness.broker.open
 
         def noted() -> KafkaSession:
             session = opened()
             sessions.append(weakref.ref(session))
             return session
 
-        rig.broker.open = noted  # type: ignore[method-assign]
+        harness.broker.open = noted  # type: ignore[method-assign]
         cluster.push(Api.END_TXN, [K.INVALID_TXN_STATE])
-        rig.work()
+        harness.work()
         gc.collect()
         assert [each() for each in sessions] == [None, None]
 
@@ -179,12 +179,12 @@ def test_failed_in_the_background() -> None:
 
     def check(row: Row) -> None:
         with MockCluster() as cluster:
-            rig = MockRig(cluster)
+            harness = MockHarness(cluster)
             cluster.push(row.api, [row.code])
-            meter = rig.work()
+            meter = harness.work()
             (how, _), *_ = meter.recoveries
-            assert (how == "soft reset") == ("abort" in rig.broker.diary)
-            assert set(rig.sources()) == set(ALL)
+            assert (how == "soft reset") == ("abort" in harness.broker.diary)
+            assert set(harness.sources()) == set(ALL)
 
     _each(check, _rows(BACKGROUND))
 
@@ -198,19 +198,19 @@ def test_stops() -> None:
             static: dict[str, Any] = {}
             if stops.code == K.FENCED_INSTANCE_ID:
                 static["instance_id"] = "w1"
-            rig = MockRig(cluster, delivery=stops.delivery, **static)
+            harness = MockHarness(cluster, delivery=stops.delivery, **static)
             if stops.api is Api.FIND_COORDINATOR:
                 # The client may lose one answer with its first connection.
                 cluster.refuse(stops.api, stops.code)
             else:
                 cluster.push(stops.api, [stops.code])
             with pytest.raises(stops.error, match=stops.says):
-                rig.work()
+                harness.work()
             cluster.allow(stops.api)
-            assert rig.broker.diary.count("open") == 1
-            assert rig.broker.diary.count("begin") <= 1
-            rig.work()
-            assert set(rig.sources()) == set(ALL)
+            assert harness.broker.diary.count("open") == 1
+            assert harness.broker.diary.count("begin") <= 1
+            harness.work()
+            assert set(harness.sources()) == set(ALL)
 
     _each(check, STOPS)
 
@@ -220,48 +220,48 @@ def test_fenced_instance() -> None:
 
     def check(api: Api) -> None:
         with MockCluster() as cluster:
-            rig = MockRig(cluster, instance_id="w1")
+            harness = MockHarness(cluster, instance_id="w1")
             cluster.push(api, [K.FENCED_INSTANCE_ID])
-            meter = rig.work()
+            meter = harness.work()
             assert meter.recoveries[0][0] == "hard reset"
             assert "lost track of this member" in meter.recoveries[0][1]
-            assert set(rig.sources()) == set(ALL)
+            assert set(harness.sources()) == set(ALL)
 
     _each(check, [Api.JOIN_GROUP, Api.SYNC_GROUP, Api.HEARTBEAT, Api.TXN_OFFSET_COMMIT])
 
 
 def test_fenced_instance_without_transactions(cluster: MockCluster) -> None:
     """At least once there is nobody to ask: the worker stops, though it has nothing to commit."""
-    rig = MockRig(cluster, instance_id="w1", delivery=AT_LEAST_ONCE)
+    harness = MockHarness(cluster, instance_id="w1", delivery=AT_LEAST_ONCE)
     cluster.push(Api.JOIN_GROUP, [K.FENCED_INSTANCE_ID])
     with pytest.raises(FencedError, match=r"same group\.instance\.id"):
-        rig.work(give_up_s=10.0)
+        harness.work(give_up_s=10.0)
 
 
 def test_offset_out_of_range_that_is_there(cluster: MockCluster) -> None:
     """A replica that is behind denies an offset that exists: nothing is lost, it is read again."""
-    rig = MockRig(cluster, batch__linger_ms="500")
+    harness = MockHarness(cluster, batch__linger_ms="500")
     cluster.push(Api.FETCH, [K.OFFSET_OUT_OF_RANGE])
-    meter = rig.work()
+    meter = harness.work()
     assert [how for how, _ in meter.recoveries] in ([], ["hard reset"])
-    assert set(rig.sources()) == set(ALL)
+    assert set(harness.sources()) == set(ALL)
 
 
 @pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
 def test_idempotent_write(cluster: MockCluster, delivery: str) -> None:
     """Older brokers want a right of their own for idempotent producers; it is named."""
-    rig = MockRig(cluster, delivery=delivery)
+    harness = MockHarness(cluster, delivery=delivery)
     cluster.push(Api.INIT_PRODUCER_ID, [K.CLUSTER_AUTHORIZATION_FAILED])
     with pytest.raises(RefusedError, match="IDEMPOTENT_WRITE on the cluster"):
-        rig.work(give_up_s=3.0)
+        harness.work(give_up_s=3.0)
 
 
 def test_transaction_not_allowed_a_topic(cluster: MockCluster) -> None:
     """A topic that may not be written is named, also when the cluster does not tell which."""
-    rig = MockRig(cluster)
+    harness = MockHarness(cluster)
     cluster.push(Api.ADD_PARTITIONS_TO_TXN, [K.TOPIC_AUTHORIZATION_FAILED])
     with pytest.raises(RefusedError, match=f"{NAMES.enriched}.*WRITE"):
-        rig.work()
+        harness.work()
 
 
 @pytest.mark.parametrize("topic", [NAMES.raw, NAMES.enriched])
@@ -274,10 +274,10 @@ def test_topic_missing_or_hidden(topic: str) -> None:
 
     def check(code: int) -> None:
         with MockCluster() as cluster:
-            rig = MockRig(cluster)
+            harness = MockHarness(cluster)
             cluster.fail_topic(topic, code)
             with pytest.raises(RefusedError, match=f"topic {topic}: .*{remedies[code]}"):
-                rig.work()
+                harness.work()
 
     _each(check, list(remedies))
 
@@ -288,64 +288,64 @@ def test_record_refused(delivery: str) -> None:
 
     def check(code: int) -> None:
         with MockCluster() as cluster:
-            rig = MockRig(cluster, delivery=delivery)
+            harness = MockHarness(cluster, delivery=delivery)
             cluster.push(Api.PRODUCE, [code, code])
-            meter = rig.work()
+            meter = harness.work()
             assert meter.narrowings[0] == RECORDS
             assert meter.recoveries == []
             assert set(meter.total.dead_letters) <= {OF_THE_RECORD[code]}
-            assert set(rig.sources()) == set(ALL)
+            assert set(harness.sources()) == set(ALL)
 
     _each(check, list(OF_THE_RECORD))
 
 
 def test_search_ends_with_its_batch(cluster: MockCluster) -> None:
     """Behind a batch with a refused record the client sends many outputs at once again."""
-    rig = MockRig(cluster, batch=RECORDS // 2)
+    harness = MockHarness(cluster, batch=RECORDS // 2)
     cluster.push(Api.PRODUCE, [K.MSG_SIZE_TOO_LARGE])
-    meter = rig.work()
+    meter = harness.work()
     assert meter.narrowings == [RECORDS // 2]
     # One producer for the start, one that searches, and one for all that comes behind.
     assert cluster.requests()[Api.INIT_PRODUCER_ID] == 3
-    assert rig.sources() == ALL
+    assert harness.sources() == ALL
 
 
 def test_gives_up(cluster: MockCluster) -> None:
     """What does not get better ends the worker after so many resets, with the last cause."""
-    rig = MockRig(cluster)
+    harness = MockHarness(cluster)
     cluster.push(Api.END_TXN, [K.UNKNOWN] * 3)
     with pytest.raises(TransportError, match=r"gave up after 2 attempts.*UNKNOWN"):
-        rig.work(max_resets=2)
-    assert rig.broker.diary.count("open") == 3
+        harness.work(max_resets=2)
+    assert harness.broker.diary.count("open") == 3
 
 
 def test_slow_commit(cluster: MockCluster) -> None:
     """After a commit that took over two seconds the next transaction has a new producer."""
-    rig = MockRig(cluster, batch=RECORDS // 2)
+    harness = MockHarness(cluster, batch=RECORDS // 2)
     cluster.push(Api.END_TXN, [K.NO_ERROR], delay_ms=2500)
-    meter = rig.work()
+    meter = harness.work()
     assert meter.recoveries == []
-    assert rig.broker.diary == ["open", "begin", "commit", "begin", "commit"]
+    assert harness.broker.diary == ["open", "begin", "commit", "begin", "commit"]
     assert cluster.requests()[Api.INIT_PRODUCER_ID] == 2
-    assert rig.sources() == ALL
+    assert harness.sources() == ALL
 
 
 def test_quick_commits(cluster: MockCluster) -> None:
     """One producer is enough for commits that are quick."""
-    rig = MockRig(cluster, batch=RECORDS // 2)
-    rig.work()
-    assert rig.broker.diary == ["open", "begin", "commit", "begin", "commit"]
+    harness = MockHarness(cluster, batch=RECORDS // 2)
+    harness.work()
+    assert harness.broker.diary == ["open", "begin", "commit", "begin", "commit"]
     assert cluster.requests()[Api.INIT_PRODUCER_ID] == 1
 
 
 def test_commit_not_answered_in_time(cluster: MockCluster) -> None:
     """A commit without an answer by the deadline has an unknown outcome; it is never aborted."""
-    rig = MockRig(cluster, transaction_timeout_ms="1000")
+    harness = MockHarness(cluster, transaction_timeout_ms="1000")
     cluster.push(Api.END_TXN, [K.NO_ERROR], delay_ms=3000)
-    meter = rig.work()
+    meter = harness.work()
     assert [how for how, _ in meter.recoveries] == ["hard reset"]
-    assert rig.broker.diary == ["open", "begin", "commit"] * 2
-    assert set(rig.sources()) == set(ALL)
+    assert harness.broker.diary == ["open", "begin", "commit"] * 2
+    assert set(harness.sources()) == set(ALL)
 
 
 @pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
@@ -354,12 +354,12 @@ def test_broker_away_for_a_moment(delivery: str) -> None:
 
     def check(step: str) -> None:
         with MockCluster() as cluster:
-            rig = MockRig(cluster, delivery=delivery)
+            harness = MockHarness(cluster, delivery=delivery)
             if step == "open":
-                rig.outage()
-            rig.broker.before[step] = rig.outage
-            rig.work(Interrupted(rig.outage) if step == "process" else None)
-            assert set(rig.sources()) == set(ALL)
+                harness.outage()
+            harness.broker.before[step] = harness.outage
+            harness.work(Interrupted(harness.outage) if step == "process" else None)
+            assert set(harness.sources()) == set(ALL)
 
     _each(check, ["open", "collect", "begin", "process", "commit"])
 
@@ -369,16 +369,16 @@ def test_coordinators_move() -> None:
 
     def check(step: str) -> None:
         with MockCluster(brokers=2) as cluster:
-            rig = MockRig(cluster)
+            harness = MockHarness(cluster)
 
             def move(broker: int = 2) -> None:
                 cluster.move_coordinator("group", GROUP, broker)
-                cluster.move_coordinator("transaction", rig.settings.transactional_id, broker)
+                cluster.move_coordinator("transaction", harness.settings.transactional_id, broker)
 
             move(1)
-            rig.broker.before[step] = move
-            meter = rig.work(Interrupted(move) if step == "process" else None)
+            harness.broker.before[step] = move
+            meter = harness.work(Interrupted(move) if step == "process" else None)
             assert meter.recoveries == []
-            assert set(rig.sources()) == set(ALL)
+            assert set(harness.sources()) == set(ALL)
 
     _each(check, ["collect", "begin", "process", "commit"])

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.kafka.end_offsets import EndOffsets
 from pipeline.kafka.session import KafkaSession
 from pipeline.ports import Batch, Lag
@@ -21,7 +21,7 @@ from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
-NOTE: Final = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
+NOTE: Final = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 
 
 def _produce(pipeline: Pipeline, count: int) -> None:
@@ -61,7 +61,7 @@ def _next(session: KafkaSession) -> Batch:
 
 def _commit(session: KafkaSession, batch: Batch) -> None:
     session.begin()
-    session.commit(batch.positions, NOTE, Tally())
+    session.commit(batch.positions, NOTE, OutcomeCounts())
 
 
 @pytest.mark.kafka

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from pipeline.core.headers import DlqHeader
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic, set_topic_config
 from tests.kafka.worker_process import Pipeline
 
@@ -52,7 +53,10 @@ def test_output_topic_takes_less_than_before(pipeline: Pipeline, delivery: str) 
     (letter,), enriched = _of_culprit(pipeline)
     headers = dict(letter.headers)
     assert letter.value == values[CULPRIT]
-    assert (headers["dlq.reason"], headers["dlq.stage"]) == (b"enriched_too_large", b"produce")
+    assert (headers[DlqHeader.REASON], headers[DlqHeader.STAGE]) == (
+        b"enriched_too_large",
+        b"produce",
+    )
     _all_but(enriched, CULPRIT, delivery)
 
 
@@ -72,8 +76,11 @@ def test_output_topic_refuses_a_timestamp(pipeline: Pipeline, delivery: str) -> 
     pipeline.wait_until_done()
     (letter,), enriched = _of_culprit(pipeline)
     headers = dict(letter.headers)
-    assert (headers["dlq.reason"], headers["dlq.stage"]) == (b"timestamp_refused", b"produce")
-    assert headers["dlq.source.timestamp"] == str(soon).encode()
+    assert (headers[DlqHeader.REASON], headers[DlqHeader.STAGE]) == (
+        b"timestamp_refused",
+        b"produce",
+    )
+    assert headers[DlqHeader.SOURCE_TIMESTAMP] == str(soon).encode()
     _all_but(enriched, CULPRIT, delivery)
 
 
@@ -92,7 +99,7 @@ def test_output_topic_refuses_several_timestamps(pipeline: Pipeline) -> None:
     )
     pipeline.wait_until_done()
     letters, enriched = _of_culprit(pipeline)
-    assert [dict(each.headers)["dlq.reason"] for each in letters] == [b"timestamp_refused"] * 2
+    assert [dict(each.headers)[DlqHeader.REASON] for each in letters] == [b"timestamp_refused"] * 2
     users = [int(json.loads(each.value or b"")["userId"][1:]) for each in enriched]
     assert users == [0, *(number for number in range(EVENTS) if number not in culprits)]
 
@@ -108,8 +115,8 @@ def test_output_topic_wants_keys(pipeline: Pipeline, delivery: str) -> None:
     pipeline.wait_until_done()
     (letter,), enriched = _of_culprit(pipeline)
     headers = dict(letter.headers)
-    assert (headers["dlq.reason"], headers["dlq.stage"]) == (b"record_refused", b"produce")
-    assert b"does the topic want keys" in (headers["dlq.reasons"] or b"")
+    assert (headers[DlqHeader.REASON], headers[DlqHeader.STAGE]) == (b"record_refused", b"produce")
+    assert b"does the topic want keys" in (headers[DlqHeader.REASONS] or b"")
     _all_but(enriched, CULPRIT, delivery)
 
 
@@ -123,7 +130,7 @@ def test_dead_letter_topic_takes_less_than_before(pipeline: Pipeline) -> None:
     pipeline.wait_until_done()
     (letter,), enriched = _of_culprit(pipeline)
     headers = dict(letter.headers)
-    assert (headers["dlq.reason"], headers["dlq.pointer"]) == (b"revenue_invalid", b"1")
+    assert (headers[DlqHeader.REASON], headers[DlqHeader.POINTER]) == (b"revenue_invalid", b"1")
     assert json.loads(letter.value or b"")["size"] == len(values[CULPRIT])
     _all_but(enriched, CULPRIT, "exactly-once")
 

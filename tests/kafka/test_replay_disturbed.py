@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Role
-from pipeline.core.replay_checkpoint import read_replay_note
+from pipeline.core.replay_checkpoint import read_checkpoint
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
@@ -71,9 +72,9 @@ def test_broker_stays_away(own_pipeline: Pipeline, own_kafka: LocalKafka, worker
     said = own_pipeline.text("command-1")
     assert "Traceback" not in said
     assert "refused" in said.lower(), "what the client has seen"
-    assert said.splitlines()[-1].endswith(f"`track-pipeline replay --resume {id_}` goes on")
+    assert said.splitlines()[-1].endswith(f"Resume it with `track-pipeline replay --resume {id_}`")
     own_kafka.restart()
-    assert resumed(own_pipeline, id_, 2)["proof"]["ok"]
+    assert resumed(own_pipeline, id_, 2)["verification"]["ok"]
     assert written(own_pipeline, id_) == expected(own_pipeline)
 
 
@@ -93,7 +94,7 @@ def test_transaction_that_kafka_has_not_ended(pipeline: Pipeline) -> None:
     assert refused.code == ExitCode.KAFKA
     assert f"{topic}/1 holds a transaction that has no end" in refused.err
     hanging.abort_transaction(30)
-    assert resumed(pipeline, id_, 2)["proof"]["ok"]
+    assert resumed(pipeline, id_, 2)["verification"]["ok"]
 
 
 def test_proof_waits_for_ends_of_transactions(pipeline: Pipeline) -> None:
@@ -126,10 +127,10 @@ def test_raw_topic_grows(pipeline: Pipeline) -> None:
     process.wait(PATIENCE_S)
     filled(pipeline, 200)
     said = resumed(pipeline, id_, 2)
-    assert (said["records"], said["proof"]["ok"]) == (RECORDS, True)
+    assert (said["records"], said["verification"]["ok"]) == (RECORDS, True)
     assert written(pipeline, id_) == planned
     copies = read_topic(pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}")
-    sources = [(dict(each.headers)["track.source"] or b"").split(b"/")[1] for each in copies]
+    sources = [(dict(each.headers)[TrackHeader.SOURCE] or b"").split(b"/")[1] for each in copies]
     assert [int(number) for number in sources] == [each.partition for each in copies]
 
 
@@ -142,7 +143,7 @@ def test_compacted_raw_topic(bare_pipeline: Pipeline) -> None:
     produce(pipeline.servers, raw, [Sent(event(), key, (), 0, 0) for key in keys])
 
     def is_compacted() -> bool:
-        # What is in the newest segment stays; a later record begins a new one.
+        # What is in the latest_checkpoint segment stays; a later record begins a new one.
         produce(pipeline.servers, raw, [Sent(event(), b"last", (), 0, 0)])
         return all(each.offset % 2 for each in read_topic(pipeline.servers, raw)[:150])
 
@@ -154,7 +155,7 @@ def test_compacted_raw_topic(bare_pipeline: Pipeline) -> None:
     (position,) = (part["position"] for part in status(pipeline, id_)["partitions"])
     assert position % 2 == 0, "it goes on at an offset without a record"
     said = resumed(pipeline, id_, 2)
-    assert (said["records"], said["proof"]["ok"]) == (100, True)
+    assert (said["records"], said["verification"]["ok"]) == (100, True)
     sources = Counter(f"{raw}/0/{offset}" for offset in range(101, 301, 2))
     assert written(pipeline, id_)[Role.ENRICHED] == sources
 
@@ -179,7 +180,7 @@ def _partition_of_the_last_note(pipeline: Pipeline, id_: str) -> int:
     with closing(Consumer(config)) as consumer:
         places = [TopicPartition(pipeline.names.raw, number) for number in (0, 2)]
         notes = {
-            each.partition: read_replay_note(each.metadata)
+            each.partition: read_checkpoint(each.metadata)
             for each in consumer.committed(places, 30)
         }
     return max(notes, key=lambda number: getattr(notes[number], "number", 0))
@@ -201,5 +202,5 @@ def test_lost_offsets_of_several_slots(pipeline: Pipeline, forgotten: str) -> No
     assert stopped.wait(PATIENCE_S) == ExitCode.INTERRUPTED
     lost = {0, 1, 2} if forgotten == "all" else {_partition_of_the_last_note(pipeline, id_)}
     _forget_offsets(pipeline, id_, lost)
-    assert resumed(pipeline, id_, 3)["proof"]["ok"]
+    assert resumed(pipeline, id_, 3)["verification"]["ok"]
     assert written(pipeline, id_) == expected(pipeline)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Producer
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.errors import ExitCode
 from pipeline.kafka.partitioner import PartitionMap
 from pipeline.ports import TopicSpec
@@ -79,8 +80,8 @@ def _sources(pipeline: Pipeline, id_: str) -> Counter[str]:
     """How often each source is in the replay's outputs."""
     found: Counter[str] = Counter()
     for topic, name in (
-        (pipeline.names.enriched, "track.source"),
-        (pipeline.names.dead_letter, "dlq.source"),
+        (pipeline.names.enriched, TrackHeader.SOURCE),
+        (pipeline.names.dead_letter, DlqHeader.SOURCE),
     ):
         records = read_topic(pipeline.servers, f"{topic}.replay.{id_}", "read_committed")
         found += Counter((dict(each.headers)[name] or b"").decode() for each in records)
@@ -95,7 +96,7 @@ def _assert_each_once(pipeline: Pipeline, id_: str, said: dict[str, Any]) -> Non
     assert {int(source.split(":")[1]) for source in found.keys() - archived} == set(range(1, 1501))
     assert len(found) == said["enriched"] + said["dead_letters"]
     # What is archived twice counts once.
-    assert (said["records"], said["left_out"], said["proof"]["ok"]) == (2200, 100, True)
+    assert (said["records"], said["left_out"], said["verification"]["ok"]) == (2200, 100, True)
 
 
 def test_killed_and_resumed_elsewhere(
@@ -116,7 +117,7 @@ def test_killed_and_resumed_elsewhere(
         pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}", "read_committed"
     )
     for each in written:
-        source = (dict(each.headers)["track.source"] or b"").decode()
+        source = (dict(each.headers)[TrackHeader.SOURCE] or b"").decode()
         if source.startswith("old.raw/"):
             assert each.partition == int(source.split("/")[1])
         assert each.timestamp in {1_793_491_200_000, 1_760_000_000_000}
@@ -219,7 +220,7 @@ def test_offsets_that_are_gone(pipeline: Pipeline, files: tuple[str, ...]) -> No
     assert again.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
     said = _said(pipeline, "command-2")
     assert set(_sources(pipeline, id_).values()) == {1}
-    assert said["proof"]["ok"]
+    assert said["verification"]["ok"]
     assert said["enriched"] + said["dead_letters"] == len(_sources(pipeline, id_))
 
 
@@ -238,7 +239,7 @@ def test_doubled_output_is_found(pipeline: Pipeline, files: tuple[str, ...]) -> 
     copy = next(
         each
         for each in read_topic(pipeline.servers, topic, "read_committed")
-        if (dict(each.headers)["track.source"] or b"").startswith(b"old.raw/")
+        if (dict(each.headers)[TrackHeader.SOURCE] or b"").startswith(b"old.raw/")
     )
     producer = Producer({"bootstrap.servers": pipeline.servers})
     producer.produce(topic, copy.value, copy.key, 0, headers=list(copy.headers))

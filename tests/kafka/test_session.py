@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import TrackHeader
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, OutcomeUnknownError
 from pipeline.kafka.session import KafkaBroker, KafkaSession
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.kafka
 
 MORE = 20_000
 """Sends; long before that the client has heard that it is fenced."""
-NOTE = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
-OUTPUT = Output(Role.ENRICHED, b"{}", None, [("track.source", b"t/0/0")], RECENT, 0)
+NOTE = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
+OUTPUT = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def _go_on(session: KafkaSession, batch: Batch, sends: int) -> None:
     """The rest of a transaction."""
     for _ in range(sends):
         session.send(OUTPUT)
-    session.commit(batch.positions, NOTE, Tally())
+    session.commit(batch.positions, NOTE, OutcomeCounts())
 
 
 def _end(pipeline: Pipeline) -> int:

@@ -14,8 +14,9 @@ from unittest.mock import patch
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import TrackHeader
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, InstanceFencedError, OutcomeUnknownError
 from pipeline.kafka import exactly_once as transactions
@@ -29,11 +30,11 @@ from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
-from tests.kafka.mock_rig import NAMES, MockRig
+from tests.kafka.mock_harness import NAMES, MockHarness
 from tests.kafka.worker_process import Pipeline
 
-NOTE: Final = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
-OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [("track.source", b"t/0/0")], RECENT, 0)
+NOTE: Final = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
+OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 TRANSACTION_MS: Final = 3000
 
 
@@ -81,12 +82,12 @@ class Process:
         batch = self.batch()
         self.session.begin()
         self.session.send(OUTPUT)
-        self.session.commit(batch.positions, NOTE, Tally())
+        self.session.commit(batch.positions, NOTE, OutcomeCounts())
 
 
 @pytest.fixture
 def start(pipeline: Pipeline) -> Iterator[Callable[[], Process]]:
-    """Starts processes that all have the same group.instance.id."""
+    """Starts processes that all have the same instance id."""
     flags = {f"topics.{name}": topic for name, topic in pipeline.names._asdict().items()}
     flags |= {
         "kafka.bootstrap.servers": pipeline.servers,
@@ -207,7 +208,7 @@ def test_a_transaction_that_ended_before_the_process_went_on(
         lambda: time.monotonic() > begun + TRANSACTION_MS / 1000, "the broker's time-out"
     )
     with pytest.raises(OutcomeUnknownError, match="longer than transaction_timeout_ms"):
-        older.session.commit(batch.positions, NOTE, Tally())
+        older.session.commit(batch.positions, NOTE, OutcomeCounts())
     older.close()
     with pytest.raises(FencedError, match=r"same group\.instance\.id"):
         older.open()
@@ -234,7 +235,7 @@ def test_a_fatal_error_beside_lost_partitions(regained: bool) -> None:  # noqa: 
     fatal = KafkaError(KafkaError._FATAL, text, fatal=True)  # noqa: SLF001  the client's own name
     told = SimpleNamespace(error=lambda: fatal, topic=lambda: None, partition=lambda: 0)
     with MockCluster() as cluster:
-        session = MockRig(cluster, instance_id="w1").broker.open()
+        session = MockHarness(cluster, instance_id="w1").broker.open()
         half: Any = session._group_consumer  # noqa: SLF001
         place = TopicPartition(NAMES.raw, 0, 0)
 
@@ -265,7 +266,7 @@ def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) 
         raise KafkaException(error)
 
     with MockCluster() as cluster:
-        session = MockRig(cluster).broker.open()
+        session = MockHarness(cluster).broker.open()
         half = session._producer  # noqa: SLF001
         monkeypatch.setattr(writer, "time", SimpleNamespace(monotonic=lambda: clock[0]))
         with pytest.raises(FencedError):
@@ -351,12 +352,12 @@ def test_a_client_that_was_not_answered_is_kept_for_a_while(
 def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:
     """The end of the last transaction may still be on its way, and would commit it."""
     with MockCluster() as cluster:
-        session = MockRig(cluster).broker.open()
+        session = MockHarness(cluster).broker.open()
         try:
             while not (batch := session.collect()).records:
                 pass
             session.begin()
-            session.commit(batch.positions, NOTE, Tally())
+            session.commit(batch.positions, NOTE, OutcomeCounts())
             asked: list[list[TopicPartition]] = []
             producing: Any = session._producer  # noqa: SLF001
             with patch.object(producing, "_refused", lambda offsets, _: asked.append(offsets)):

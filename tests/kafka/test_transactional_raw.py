@@ -26,7 +26,7 @@ from tests.brokers import (
     set_topic_config,
 )
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
-from tests.unit.worker.rig import Remembering, make_worker, processor
+from tests.unit.worker.harness import Remembering, make_worker, processor
 
 pytestmark = pytest.mark.kafka
 

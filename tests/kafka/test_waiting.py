@@ -23,7 +23,7 @@ from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import Api, MockCluster
-from tests.kafka.mock_rig import GROUP, NAMES, MockRig
+from tests.kafka.mock_harness import GROUP, NAMES, MockHarness
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 
 pytestmark = pytest.mark.kafka
@@ -130,10 +130,10 @@ def test_foreign_consumer_in_the_group(pipeline: Pipeline, same_topic: bool) -> 
 )
 def test_group_refuses(cluster: MockCluster, code: int, says: str) -> None:
     """What the group answers is not asked again for ever."""
-    rig = MockRig(cluster)
+    harness = MockHarness(cluster)
     cluster.refuse(Api.JOIN_GROUP, code)
     with pytest.raises(RefusedError, match=says):
-        rig.work()
+        harness.work()
 
 
 def test_group_of_the_new_protocol_refuses(pipeline: Pipeline) -> None:
@@ -171,8 +171,8 @@ class _Answers:
 
 def test_a_client_that_does_not_join_is_replaced(cluster: MockCluster) -> None:
     """It may never find the coordinator again; the brokers say that the group is at rest."""
-    rig = MockRig(cluster)
-    watch, membership = rig.broker.monitor, rig.broker._membership  # noqa: SLF001  as they see it
+    harness = MockHarness(cluster)
+    watch, membership = harness.broker.monitor, harness.broker._membership  # noqa: SLF001  they see it
     left_out, noted, outside = iter([True]), membership.note, iter([True])
     watch.is_left_out = lambda: next(left_out, False)  # type: ignore[method-assign]
 
@@ -180,7 +180,7 @@ def test_a_client_that_does_not_join_is_replaced(cluster: MockCluster) -> None:
         return "" if next(outside, False) else noted(consumer)
 
     membership.note = note  # type: ignore[method-assign]
-    meter = rig.work()
+    meter = harness.work()
     assert [how for how, _ in meter.recoveries] == ["hard reset"]
     assert "does not join group" in meter.recoveries[0][1]
 
@@ -325,7 +325,7 @@ class _Looking:
 
 def test_nothing_is_in_the_way(cluster: MockCluster) -> None:
     """Of a worker that works, or has read everything, nothing is said."""
-    looking = _Looking(MockRig(cluster).broker)
+    looking = _Looking(MockHarness(cluster).broker)
     with looking.session():
         assert looking.finds() is None
     assert looking.finds() is None
@@ -333,7 +333,7 @@ def test_nothing_is_in_the_way(cluster: MockCluster) -> None:
 
 def test_partition_without_a_leader(cluster: MockCluster) -> None:
     """It is named, and so is the reason."""
-    looking = _Looking(MockRig(cluster).broker)
+    looking = _Looking(MockHarness(cluster).broker)
     with looking.session():
         cluster.lead(NAMES.raw, 0, None)
         found = looking.finds()
@@ -343,7 +343,7 @@ def test_partition_without_a_leader(cluster: MockCluster) -> None:
 
 def test_raw_topic_that_is_gone(cluster: MockCluster) -> None:
     """As it is at the start."""
-    looking = _Looking(MockRig(cluster).broker)
+    looking = _Looking(MockHarness(cluster).broker)
     with looking.session():
         cluster.fail_topic(NAMES.raw, K.UNKNOWN_TOPIC_OR_PART)
         found = looking.finds()
@@ -351,16 +351,16 @@ def test_raw_topic_that_is_gone(cluster: MockCluster) -> None:
     assert "the topic does not exist" in found.cause
 
 
-def _seen_while_working(rig: MockRig, **options: Any) -> str:
+def _seen_while_working(harness: MockHarness, **options: Any) -> str:
     """What the worker waits for, as seen from another thread; then it goes on to its end."""
     with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(rig.work, **options)
+        working = pool.submit(harness.work, **options)
         deadline = time.monotonic() + PATIENCE_S
-        while (found := rig.broker.monitor.look()) is None:
+        while (found := harness.broker.monitor.look()) is None:
             assert time.monotonic() < deadline, "nothing is said"
             time.sleep(0.05)
         for api in Api:
-            rig.cluster.allow(api)
+            harness.cluster.allow(api)
         working.result()
     return found.cause
 
@@ -378,17 +378,17 @@ def _seen_while_working(rig: MockRig, **options: Any) -> str:
 )
 def test_coordinator_that_does_not_come(cluster: MockCluster, api: Api, says: str) -> None:
     """What is tried again is told while the worker is inside that call."""
-    rig = MockRig(cluster, startup_timeout_s="60", **PATIENT)
+    harness = MockHarness(cluster, startup_timeout_s="60", **PATIENT)
     cluster.refuse(api, K.COORDINATOR_LOAD_IN_PROGRESS)
-    assert says in _seen_while_working(rig, give_up_s=PATIENCE_S)
+    assert says in _seen_while_working(harness, give_up_s=PATIENCE_S)
 
 
 @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
 def test_brokers_that_can_not_write(cluster: MockCluster, delivery: str) -> None:
     """A full disk, or too few replicas: the commit is tried again, and that is told."""
-    rig = MockRig(cluster, delivery=delivery, **PATIENT)
+    harness = MockHarness(cluster, delivery=delivery, **PATIENT)
     cluster.refuse(Api.PRODUCE, K.KAFKA_STORAGE_ERROR)
-    said = _seen_while_working(rig, give_up_s=PATIENCE_S, max_resets=30)
+    said = _seen_while_working(harness, give_up_s=PATIENCE_S, max_resets=30)
     assert ": _TIMED_OUT" in said
 
 

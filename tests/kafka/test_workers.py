@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 
+from pipeline.core.headers import DlqHeader
 from pipeline.core.reasons import Stage
 from pipeline.core.record import Role
 from pipeline.errors import ExitCode
@@ -224,8 +225,8 @@ def test_poison(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     (letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
     headers = dict(letter.headers)
     assert letter.value == poison
-    assert headers["dlq.stage"] == Stage.CRASH.encode()
-    assert headers["dlq.source"] == f"{pipeline.names.raw}/0/67".encode()
+    assert headers[DlqHeader.STAGE] == Stage.CRASH.encode()
+    assert headers[DlqHeader.SOURCE] == f"{pipeline.names.raw}/0/67".encode()
     (condemned,) = pipeline.lines("crash_condemned")
     assert (condemned["partition"], condemned["first"], condemned["last"]) == (0, 67, 67)
     expected = pipeline.expected()[Role.ENRICHED]
@@ -243,6 +244,6 @@ def test_quarantine(pipeline: Pipeline) -> None:
     assert terminate(worker) == 0
     (letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
     headers = dict(letter.headers)
-    assert headers["dlq.stage"] == Stage.CRASH.encode()
-    assert headers["dlq.source"] == named.encode()
+    assert headers[DlqHeader.STAGE] == Stage.CRASH.encode()
+    assert headers[DlqHeader.SOURCE] == named.encode()
     assert len(read_topic(pipeline.servers, pipeline.names.enriched)) == 8

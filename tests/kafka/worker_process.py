@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.errors import TransportError
@@ -172,7 +173,7 @@ def _written(
     headers: Iterable[tuple[str, bytes | None]], value: bytes | None, partition: int
 ) -> Written:
     named = dict(headers)
-    source = named.get("track.source") or named["dlq.source"] or b""
+    source = named.get(TrackHeader.SOURCE) or named[DlqHeader.SOURCE] or b""
     return source.decode(), partition, b"(null)" if value is None else value
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from pipeline.cli.command_tree import CommandTree, Listed
+from pipeline.cli.main import CommandTree, Listed
 
 _PACKAGE: Final = "pipeline.cli.dlq"
 _LISTED: Final = {

@@ -10,6 +10,7 @@ from unicodedata import east_asian_width
 from pipeline.core.encode import encode_json
 from pipeline.core.escape import escaped, one_line
 from pipeline.core.json_pointer import ABSENT, find, is_pointer, step_to
+from pipeline.core.json_value import JsonValue
 from pipeline.core.masking import masked_event, masked_text
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.event_location import ITEM, locate
@@ -87,7 +88,7 @@ def _marks(letter: DeadLetter) -> dict[str, tuple[str, ...]]:
     return marks
 
 
-def _place(decoded: Any, root: str, pointer: str) -> str:  # noqa: ANN401  any JSON value
+def _place(decoded: JsonValue, root: str, pointer: str) -> str:
     """The deepest place that exists; of an item's shared fields, their place in the envelope."""
     if pointer and not is_pointer(pointer):
         return root
@@ -99,7 +100,7 @@ def _place(decoded: Any, root: str, pointer: str) -> str:  # noqa: ANN401  any J
     return root
 
 
-def _json_lines(value: Any, marks: Mapping[str, Sequence[str]]) -> Iterator[Line]:  # noqa: ANN401
+def _json_lines(value: JsonValue, marks: Mapping[str, Sequence[str]]) -> Iterator[Line]:
     """Indented by two spaces."""
     yield from _lines("", "", value, "", "", marks)
 
@@ -107,7 +108,7 @@ def _json_lines(value: Any, marks: Mapping[str, Sequence[str]]) -> Iterator[Line
 def _lines(  # noqa: PLR0913, PLR0917  one for each part of a line
     indent: str,
     name: str,
-    value: Any,  # noqa: ANN401  any JSON value
+    value: JsonValue,
     pointer: str,
     comma: str,
     marks: Mapping[str, Sequence[str]],
@@ -131,7 +132,7 @@ def _lines(  # noqa: PLR0913, PLR0917  one for each part of a line
     yield Line(f"{indent}{closing}{comma}")
 
 
-def _string(value: Any) -> str:  # noqa: ANN401  any JSON value
+def _string(value: JsonValue) -> str:
     return escaped(encode_json(value).decode())
 
 

@@ -10,9 +10,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.options import PIPELINE_FLAGS, with_settings
+from pipeline.cli.options import PIPELINE_FLAGS, Moment, with_settings
 from pipeline.cli.output import output_console
-from pipeline.cli.time_options import Moment
 from pipeline.core.escape import escaped, one_line
 from pipeline.core.time_window import FORMS, Window
 from pipeline.core.timestamps import format_time

@@ -13,10 +13,8 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from pipeline.cli.options import PIPELINE_FLAGS, with_settings
-from pipeline.cli.param_types import Parsed
+from pipeline.cli.options import PIPELINE_FLAGS, Moment, Parsed, with_settings
 from pipeline.cli.progress import shown_progress
-from pipeline.cli.time_options import Moment
 from pipeline.core.time_window import FORMS, Window
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.filters import Selection, read_source_filter

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from pipeline.cli.output import output_console
 from pipeline.core.escape import escaped, one_line
+from pipeline.core.headers import TrackHeader
 from pipeline.core.masking import mask
-from pipeline.core.origin import ORIGIN
 from pipeline.core.record import Role
 from pipeline.dlq.candidates import Plan
 from pipeline.dlq.redrive_plan import ENRICHED, RAW, Job
@@ -24,7 +24,7 @@ _SHOWN: Final = 20
 _MINUTES_FROM_S: Final = 120
 _REPLAYS: Final = (
     "a later replay of the raw topic meets these events twice; it pairs them by their "
-    f"{ORIGIN} headers"
+    f"{TrackHeader.ORIGIN} headers"
 )
 
 

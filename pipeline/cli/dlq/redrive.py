@@ -12,7 +12,7 @@ from pipeline.cli.dlq.execute import execute
 from pipeline.cli.dlq.options import Asked, desk_command
 from pipeline.cli.dlq.plan_view import View, show_plan
 from pipeline.cli.dlq.repair_options import with_repair
-from pipeline.cli.param_types import RATE
+from pipeline.cli.options import RATE
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.live_contract import check_live_rules
 from pipeline.dlq.redrive_plan import ENRICHED, RAW, SOURCE, Job, job_of, plan_of

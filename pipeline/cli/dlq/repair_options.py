@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from pipeline.cli.param_types import Parsed
+from pipeline.cli.options import Parsed
 from pipeline.dlq.builtin_repairs import (
     Fix,
     default_value,

@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli.dlq.marking import mark, refuse_without_a_filter, with_marking
 from pipeline.cli.dlq.options import Asked, desk_command
-from pipeline.cli.param_types import Parsed, utf8_text
+from pipeline.cli.options import Parsed, utf8_text
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.ledger import Action, Ledger, discarded_by
 from pipeline.dlq.ledger_topic import entries_of

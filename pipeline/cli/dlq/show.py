@@ -18,8 +18,8 @@ from pipeline.cli.dlq.closing import say_what_was_left_out
 from pipeline.cli.dlq.options import Asked, desk_command
 from pipeline.cli.output import output_console
 from pipeline.cli.progress import shown_progress
-from pipeline.core.dead_letter import Header
 from pipeline.core.escape import escaped, one_line
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.masking import mask, masked_text
 from pipeline.dlq.as_json import masked_problem, moment, plain
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
@@ -162,9 +162,13 @@ def _reasons(letter: DeadLetter, verdict: Verdict) -> Iterator[tuple[str, str]]:
 def _about(letter: DeadLetter, asked: Asked) -> Iterator[tuple[str, str]]:
     """Name and text of what is known."""
     said = letter.said
-    first = said(Header.FIRST_FAILED_AT)
+    first = said(DlqHeader.FIRST_FAILED_AT)
     since = f" (the first time {first})" if letter.attempt > 1 and first else ""
-    by = (said(Header.APP), f"group {said(Header.GROUP)}", f"contract {said(Header.CONTRACT)}")
+    by = (
+        said(DlqHeader.APP),
+        f"group {said(DlqHeader.GROUP)}",
+        f"contract {said(TrackHeader.CONTRACT)}",
+    )
     facts = {
         "done": asked.desk.ledger.action(letter.partition, letter.offset) or "",
         "failed": f"{moment(letter.failed_at)}, attempt {letter.attempt}{since}",
@@ -175,7 +179,7 @@ def _about(letter: DeadLetter, asked: Asked) -> Iterator[tuple[str, str]]:
         "message id": letter.message_id,
         "library": letter.library,
         "refused by": ", ".join(by) if letter.dialect == TRACK else letter.dialect,
-        "replay": said(Header.REPLAY),
+        "replay": said(DlqHeader.REPLAY),
         "key": _text(letter.record.key, reveal=asked.reveal) or "",
     }
     yield from ((name, text) for name, text in facts.items() if text)

@@ -10,8 +10,8 @@ import click
 from pipeline.cli.dlq.closing import say_what_was_left_out
 from pipeline.cli.dlq.options import Asked, desk_command
 from pipeline.cli.dlq.summary_view import next_command, print_summary, values_of
+from pipeline.cli.options import Parsed
 from pipeline.cli.output import output_console
-from pipeline.cli.param_types import Parsed
 from pipeline.core.escape import escaped
 from pipeline.core.masking import mask
 from pipeline.dlq.as_json import moment

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Raw
 
 from pipeline.core.contract import ContractSettings, Limits, Rules
+from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Reason
 from pipeline.demo.generate.dice import Dice
 from pipeline.demo.generate.properties import JsonObject
@@ -148,7 +149,7 @@ def _set_context(fields: tuple[tuple[str, Any], ...], event: JsonObject, dice: D
     return event | {"context": {**(event.get("context") or {}), name: value}}
 
 
-def _no_event(event: JsonObject, dice: Dice) -> Any:  # noqa: ANN401  any JSON but an object
+def _no_event(event: JsonObject, dice: Dice) -> JsonValue:
     return dice.pick((None, "track", 42, True, [], [event], -0.5))
 
 

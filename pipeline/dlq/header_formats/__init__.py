@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.core.dead_letter import CONNECT_CLASS, CONNECT_PREFIX, Header
-from pipeline.core.origin import OUR_PREFIXES
+from pipeline.core.dead_letter import CONNECT_CLASS
+from pipeline.core.headers import CONNECT_PREFIX, OUR_PREFIXES, DlqHeader
 from pipeline.core.record import Record
 from pipeline.dlq.dead_letter import TRACK, UNKNOWN, DeadLetter
 from pipeline.dlq.header_formats.format import Dialect, Named
@@ -21,10 +21,10 @@ _BY_HEADER: Final = {name: dialect for dialect in FOREIGN for name in dialect.na
 _OUR_CLASS: Final = CONNECT_CLASS.encode()
 _ADDED: Final = (CONNECT_PREFIX,)
 # Text is found faster in a dict than a member of an enum, and this is done for every letter.
-_VERSION: Final = Header.VERSION.value
-_REASON: Final = Header.REASON.value
-_REASONS: Final = Header.REASONS.value
-_STAGE: Final = Header.STAGE.value
+_VERSION: Final = DlqHeader.VERSION.value
+_REASON: Final = DlqHeader.REASON.value
+_REASONS: Final = DlqHeader.REASONS.value
+_STAGE: Final = DlqHeader.STAGE.value
 _FEWEST: Final = 4
 """Version, reason, reasons and stage: what every letter of ours has, in this order."""
 

@@ -14,7 +14,8 @@ from typing import Final
 
 import msgspec
 
-from pipeline.core.dead_letter import Header, one_line
+from pipeline.core.dead_letter import one_line
+from pipeline.core.headers import DlqHeader
 from pipeline.dlq.dead_letter import UNKNOWN, read_number
 
 Named = Mapping[str, bytes | None]
@@ -81,16 +82,16 @@ class Dialect:
         else:
             time = "" if timestamp is None else str(timestamp)
         said: dict[str, str] = {
-            Header.REASON: code,
-            Header.STAGE: _name(_text(named, self.stage)),
-            Header.GROUP: _name(_text(named, self.group)),
-            Header.SOURCE: self._source(named),
-            Header.SOURCE_TIMESTAMP: time,
-            Header.ATTEMPT: self._number(named, self.attempt, _INT),
+            DlqHeader.REASON: code,
+            DlqHeader.STAGE: _name(_text(named, self.stage)),
+            DlqHeader.GROUP: _name(_text(named, self.group)),
+            DlqHeader.SOURCE: self._source(named),
+            DlqHeader.SOURCE_TIMESTAMP: time,
+            DlqHeader.ATTEMPT: self._number(named, self.attempt, _INT),
         }
         encoded = {name: text.encode() for name, text in said.items() if text}
         problem = {"code": code, "pointer": "", "detail": detail}
-        encoded[Header.REASONS] = msgspec.json.encode([problem])
+        encoded[DlqHeader.REASONS] = msgspec.json.encode([problem])
         return encoded
 
     def _reason(self, named: Named) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.core.dead_letter import CONNECT_PREFIX
+from pipeline.core.headers import CONNECT_PREFIX
 from pipeline.dlq.header_formats.format import Dialect, big_endian
 
 CONNECT_CLASS_NAME: Final = CONNECT_PREFIX + "class.name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.core.coordinates import Source, parse_source
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record, Role
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
@@ -118,15 +118,15 @@ class Collector:
             return None
         if role is Role.ENRICHED:
             return self._purse.of_enriched(record.value)
-        if any(name == Header.POINTER for name, _ in record.headers):
+        if any(name == DlqHeader.POINTER for name, _ in record.headers):
             return None
-        times = (value for name, value in record.headers if name == Header.SOURCE_TIMESTAMP)
+        times = (value for name, value in record.headers if name == DlqHeader.SOURCE_TIMESTAMP)
         time = next(times, None) or b""
         return self._purse.of_letter(record.value, int(time) if time.isdigit() else None)
 
     def _without_source(self, record: Record, role: Role) -> None:
         """An output that names no raw record; a letter may be another program's."""
-        ours = any(name == Header.VERSION for name, _ in record.headers)
+        ours = any(name == DlqHeader.VERSION for name, _ in record.headers)
         if role is Role.DEAD_LETTER and not ours:
             self._result.apart["foreign"] += 1
             return

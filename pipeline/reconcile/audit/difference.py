@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
+from pipeline.core.headers import DlqHeader
 from pipeline.core.json_pointer import differences
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Output, Record, Role
@@ -47,7 +48,7 @@ def _of_letters(wanted: dict[str, str], found: dict[str, str]) -> Iterator[str]:
     for name in sorted(wanted.keys() | found.keys()):
         if name in WHEN_AND_WHO or wanted.get(name) == found.get(name):
             continue
-        if name == Header.REASON:
+        if name == DlqHeader.REASON:
             yield f"{name} ({found.get(name)} instead of {wanted.get(name)})"
         else:
             yield name

@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from pipeline.core.coordinates import NO_ITEM
-from pipeline.core.dead_letter import Header, pointer_to
-from pipeline.core.origin import Origin, origin_of
+from pipeline.core.dead_letter import pointer_to
+from pipeline.core.headers import DlqHeader
+from pipeline.core.origin import Origin, read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Output, Record, Role
@@ -92,7 +93,7 @@ class Expecter:
 
     def origin(self, record: Record) -> Origin:
         """Where the record's events are from; with accepted headers it may be a copy."""
-        return origin_of(record, accept_headers=self._accept_origin)
+        return read_origin(record, accept_headers=self._accept_origin)
 
     def outputs(self, record: Record) -> tuple[Output, ...]:
         """What the rules make of a record."""
@@ -171,6 +172,6 @@ def _print(output: Output) -> bytes:
 
 def item_of(output: Output, base: bytes) -> int:
     """The index in an output's source header; `base` is the source without one."""
-    wanted = Header.SOURCE.value if output.role is Role.DEAD_LETTER else SOURCE
+    wanted = DlqHeader.SOURCE.value if output.role is Role.DEAD_LETTER else SOURCE
     source = next(value for name, value in output.headers if name == wanted) or b""
     return int(source[len(base) + 1 :]) if len(source) > len(base) else NO_ITEM

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.explained import Explained
+from pipeline.core.reasons import DocumentedEnum
 from pipeline.reconcile.revenue import Money
 
 
-class Kind(Explained):
+class Kind(DocumentedEnum):
     """What can be wrong with an outcome; each has a meaning for people."""
 
     LOST = "lost", "an event, or its identify message, has no output"

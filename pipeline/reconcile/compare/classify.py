@@ -8,16 +8,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.core.coordinates import NO_ITEM
-from pipeline.core.dead_letter import Header
-from pipeline.core.explained import Explained
-from pipeline.core.origin import Origin, without_ours
-from pipeline.core.reasons import Reason
+from pipeline.core.headers import DlqHeader
+from pipeline.core.origin import Origin, sender_headers
+from pipeline.core.reasons import DocumentedEnum, Reason
 from pipeline.core.record import Headers, Output, Role
 from pipeline.reconcile.audit.expect import item_of
 from pipeline.reconcile.outputs import REDRIVEN, Found, print_of
 
 
-class Kind(Explained):
+class Kind(DocumentedEnum):
     """How a result and what is there for its event compare; each has a meaning for people."""
 
     IDENTICAL = "identical", "the same event, or refused for the same reasons"
@@ -65,7 +64,7 @@ def comparable(role: Role, value: bytes | None, key: bytes | None, headers: Head
     """
     if role is Role.DEAD_LETTER:
         return ",".join(_reasons(headers)).encode()
-    return print_of(role, value, key, without_ours(headers))
+    return print_of(role, value, key, sender_headers(headers))
 
 
 class _Reason(msgspec.Struct):
@@ -80,10 +79,10 @@ def _reasons(headers: Headers) -> Iterator[str]:
     """Code and place of each violation; the first reason alone where they can't be read."""
     found = {name: value for name, value in headers if value is not None}
     try:
-        for each in _read_reasons(found.get(Header.REASONS, b"")):
+        for each in _read_reasons(found.get(DlqHeader.REASONS, b"")):
             yield f"{each.code} {each.pointer}".rstrip()
     except (msgspec.MsgspecError, ValueError):
-        yield found.get(Header.REASON, b"").decode(errors="replace")
+        yield found.get(DlqHeader.REASON, b"").decode(errors="replace")
 
 
 def first_reason(print_: bytes) -> str:

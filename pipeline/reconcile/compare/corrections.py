@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from pipeline.core.coordinates import Source, parse_source
 from pipeline.core.encode import encode_json
+from pipeline.core.headers import TrackHeader
 from pipeline.core.masking import masked_value
 from pipeline.core.record import Output, Record, Role
 from pipeline.files.transform import dead_letter_line
@@ -19,8 +20,6 @@ from pipeline.reconcile.compare.difference_store import Verdict, Verdicts, raw_p
 from pipeline.reconcile.compare.field_diff import place_of
 from pipeline.reconcile.event_filters import source_of
 
-REPLACES: Final = "track.replaces"
-"""Header of a correction: `topic/partition/offset` of what it takes the place of."""
 WRITABLE: Final = (Kind.CHANGED, Kind.NEWLY_VALID, Kind.MISSING, Kind.REDRIVEN)
 """Of these there may be an enriched event to be written."""
 
@@ -75,7 +74,7 @@ def _marked(output: Output, place: str) -> Output:
     """With the header of what it replaces; a message replaces nothing."""
     if not place or output.role is not Role.ENRICHED:
         return output
-    return output._replace(headers=[*output.headers, (REPLACES, place.encode())])
+    return output._replace(headers=[*output.headers, (TrackHeader.REPLACES, place.encode())])
 
 
 def newly_invalid_lines(

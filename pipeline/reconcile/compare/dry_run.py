@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
 
@@ -30,13 +30,11 @@ _read_event: Final = msgspec.json.Decoder(_Event).decode
 
 
 @dataclass(slots=True)
-class Counts(Tally):
-    """What became of records."""
+class DryRunCounts(OutcomeCounts):
+    """What would become of records, with the warnings of the events."""
 
     warnings: Counter[str] = field(default_factory=Counter)
     """By code; an event with the same warning at several places counts each."""
-    left_out: int = 0
-    """Records that were read and are not meant: filters, times outside the window."""
     crashed: int = 0
     """Records that `process` raised on, which is a bug of ours; dead letters `processing_error`."""
 
@@ -49,21 +47,12 @@ class Counts(Tally):
                 for warning in _read_event(output.value or b"").enrichment.warnings:
                     self.warnings[warning.partition(" ")[0]] += 1
 
-    @property
-    def refused(self) -> int:
-        """Dead letters, all reasons together."""
-        return self.dead_letters.total()
-
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
         return {
             "records": self.records,
             "left_out": self.left_out,
-            "enriched": self.enriched,
-            "identify": self.identify,
-            "dead_letters": self.refused,
-            "dropped": self.dropped.total(),
-            "reasons": dict(self.dead_letters.most_common()),
+            **OutcomeCounts.to_dict(self),
             "dropped_reasons": dict(self.dropped.most_common()),
             "warnings": dict(self.warnings.most_common()),
             "crashed": self.crashed,
@@ -85,7 +74,7 @@ class Rehearsal:
         `is_meant` tells the records of the window from others that are read with them; after
         `most` records that are meant it ends.
         """
-        self.counts = Counts()
+        self.counts = DryRunCounts()
         self._processor = processor
         self._now = now
         self._is_meant = is_meant
@@ -95,7 +84,7 @@ class Rehearsal:
         """Whether `most` has ended it, so that there may be more records."""
         return self._most is not None and self.counts.records >= self._most
 
-    def run(self, records: Iterable[Record]) -> Counts:
+    def run(self, records: Iterable[Record]) -> DryRunCounts:
         """Count what becomes of the records."""
         for _ in self.results(records):
             pass

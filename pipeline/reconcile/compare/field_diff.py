@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from pipeline.core.dead_letter import Header, read_headers
+from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
 from pipeline.core.escape import short_json
+from pipeline.core.headers import DlqHeader
 from pipeline.core.json_pointer import ABSENT, differences, find
+from pipeline.core.json_value import JsonValue
 from pipeline.core.masking import HIDDEN, mask, masked_event
-from pipeline.core.origin import without_ours
+from pipeline.core.origin import sender_headers
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers, Record, Role
 from pipeline.ports import Reader
@@ -103,9 +105,9 @@ class Changes:
         """
         kind = Kind(verdict.kind)
         if kind in {Kind.CHANGED, Kind.REDRIVEN}:
-            before = Contents(record.value, record.key, without_ours(record.headers))
+            before = Contents(record.value, record.key, sender_headers(record.headers))
             after = _contents(verdict)
-            after = after._replace(headers=without_ours(after.headers))
+            after = after._replace(headers=sender_headers(after.headers))
             if kind is Kind.REDRIVEN:
                 before, after = self._without_dropped(before), self._without_dropped(after)
             found = list(_differing(before, after))
@@ -174,7 +176,7 @@ class _Reason(msgspec.Struct):
 
 def _detail(verdict: Verdict) -> str:
     """Of the first violation."""
-    text = read_headers(_contents(verdict).headers).get(Header.REASONS, "")
+    text = read_headers(_contents(verdict).headers).get(DlqHeader.REASONS, "")
     with suppress(msgspec.MsgspecError):
         (first, *_) = msgspec.json.decode(text, type=list[_Reason])
         return first.detail
@@ -218,13 +220,13 @@ def _changes(before: Contents, after: Contents, names: list[str], shown: Shown) 
     return changes
 
 
-def _at(document: Any, pointer: str) -> Any:  # noqa: ANN401  any JSON value
+def _at(document: JsonValue, pointer: str) -> JsonValue:
     if not pointer:
         return document
     return find(document, pointer)
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401  any JSON value
+def _text(value: JsonValue) -> str | None:
     if value is ABSENT:
         return None
     return short_json(str(value.violations[0].code) if type(value) is Invalid else value, _LONGEST)

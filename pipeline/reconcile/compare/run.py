@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.core.coordinates import NO_ITEM, Source
-from pipeline.core.origin import Origin, origin_of
+from pipeline.core.origin import Origin, read_origin
 from pipeline.core.process import Processor
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.ports import Reader
@@ -133,7 +133,7 @@ class Comparison:
             own = rows[record.partition].of(record.offset)
             if outputs is None:
                 continue
-            origin = origin_of(record, accept_headers=compared.accept_origin)
+            origin = read_origin(record, accept_headers=compared.accept_origin)
             if self._is_copy(record, origin):
                 # It is judged when the file of what is there is complete, as it is.
                 self._copy(record, origin, outputs, store, inside=True)
@@ -152,7 +152,7 @@ class Comparison:
             if record.partition == NO_PARTITION:
                 self.report.apart["without_coordinates"] += 1
                 continue
-            origin = origin_of(record, accept_headers=self._compared.accept_origin)
+            origin = read_origin(record, accept_headers=self._compared.accept_origin)
             if self._is_copy(record, origin):
                 self._copy(record, origin, outputs, store, inside=True)
             else:
@@ -166,7 +166,7 @@ class Comparison:
             if record.offset < self._plan.raw[record.partition].end:
                 yield record
                 continue
-            origin = origin_of(record, accept_headers=True)
+            origin = read_origin(record, accept_headers=True)
             if self._is_copy(record, origin):
                 outputs = self._rehearsal.outputs(record)
                 self._copy(record, origin, outputs, store, inside=False)

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.ports import Lag
 from pipeline.worker.observe.meter import LogMeter
 from pipeline.worker.observe.statistics import Figures, StatisticsLog
@@ -39,9 +39,9 @@ class SlotMeter(LogMeter):
         self._store = store
         self._report()
 
-    def committed(self, tally: Tally) -> None:
+    def committed(self, counts: OutcomeCounts) -> None:
         """See `ports.Meter`. Reported at once, since the process may be killed at any moment."""
-        super().committed(tally)
+        super().committed(counts)
         self._report()
 
     def statistics(self, lag: Lag | None) -> None:

@@ -11,8 +11,8 @@ from typing import Final
 
 import structlog
 
-from pipeline.core.coordinates import ranges_of
-from pipeline.core.counts import Tally
+from pipeline.core.coordinates import format_ranges
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.ports import CircuitBreakerTrip, Lag, Session, Stall
 from pipeline.worker.observe.stalls import StallLog
@@ -39,7 +39,7 @@ class LogMeter:
         self._lock = threading.RLock()
         self._clock = clock
         self._cpu = time.process_time()
-        self._total = Tally()
+        self._total = OutcomeCounts()
         self._counts: Counter[str] = Counter()
         self._crashes = 0
         self._lag: Lag | None = None
@@ -47,10 +47,10 @@ class LogMeter:
         self._held: frozenset[int] = frozenset()
         self._trip: CircuitBreakerTrip | None = None
 
-    def committed(self, tally: Tally) -> None:
+    def committed(self, counts: OutcomeCounts) -> None:
         """See `ports.Meter`."""
         with self._lock:
-            self._total.add(tally)
+            self._total += counts
 
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""
@@ -84,7 +84,7 @@ class LogMeter:
             return
         for event, changed in (("revoked", self._held - now), ("assigned", now - self._held)):
             if changed:
-                self._log.info(event, partitions=ranges_of(changed), held=len(now))
+                self._log.info(event, partitions=format_ranges(changed), held=len(now))
         self._held = now
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pipeline.cli.audit_view import closing_sentence, print_result
 from pipeline.cli.progress import shown_progress
+from pipeline.core.headers import TrackHeader
 from pipeline.progress import Progress
 from pipeline.reconcile.audit import AuditOptions, AuditResult
 from tests.forged_headers import Forged, event
@@ -50,7 +51,7 @@ def test_redriven_money(capsys: pytest.CaptureFixture[str]) -> None:
     forged = Forged()
     (record,) = forged.clean(_sale("x"))
     (output,) = forged.outputs(record._replace(value=_sale("2.50")))
-    forged.write(output._replace(headers=[*output.headers, ("track.redrive", b"r")]))
+    forged.write(output._replace(headers=[*output.headers, (TrackHeader.REDRIVE, b"r")]))
     lines = _shown(forged.audit(options=AuditOptions(money=True)), capsys)
     assert (
         "day (UTC)   currency  sent  delivered  held back  redriven  repaired  difference" in lines
@@ -99,7 +100,7 @@ def test_hostile_names(capsys: pytest.CaptureFixture[str]) -> None:
     forged = Forged()
     (record,) = forged.clean(event(1))
     (output,) = forged.outputs(record)
-    forged.write(output._replace(headers=[("track.source", b"raw/9\x1b[2J/1")]))
+    forged.write(output._replace(headers=[(TrackHeader.SOURCE, b"raw/9\x1b[2J/1")]))
     value = event(2, **_HOSTILE)
     forged.clean(value)
     last = forged.of(ENRICHED)[-1]

@@ -121,7 +121,7 @@ def test_reason_that_is_no_utf8(command: str) -> None:
     """It could not be written into the ledger; a terminal of another encoding sends such bytes."""
     ran = run("dlq", command, "--everything", "--because", "\udcff", "--execute")
     assert ran.code == ExitCode.USAGE
-    assert "is no UTF-8 text" in ran.err
+    assert "is not UTF-8 text" in ran.err
 
 
 def test_wrong_settings_are_all_told() -> None:

@@ -1,15 +1,16 @@
-"""Bounds of time on the command line."""
+"""Start and end of a time window on the command line."""
 
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from pipeline.cli.time_options import Moment
-from pipeline.wiring import WallClock
+from pipeline.cli import options
+from pipeline.cli.options import Moment
 
 
 @click.command()
@@ -19,10 +20,10 @@ def _window(start: int | None, end: int | None) -> None:
     click.echo(f"{start} {end}")
 
 
-def test_options_of_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two hours ago is the same moment for each of its options, however long reading them takes."""
+def test_an_age_is_counted_from_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hours ago is the same moment for each option, however long it takes to read them."""
     clock = itertools.count(1_800_000_000_000)
-    monkeypatch.setattr(WallClock, "now", lambda _: next(clock))
+    monkeypatch.setattr(options, "time", SimpleNamespace(time_ns=lambda: next(clock) * 1_000_000))
     ran = CliRunner().invoke(_window, ["--from", "2h", "--to", "2h"])
     start, end = ran.stdout.split()
     assert start == end

@@ -17,6 +17,7 @@ import pytest
 import zstandard
 
 from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.headers import DlqHeader
 from pipeline.core.process import Processor
 from pipeline.errors import ExitCode
 from pipeline.files import lines as lines_module
@@ -227,11 +228,11 @@ def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
 
 
 def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dash is no file name, and standard output is taken."""
+    """A dash names no file, and standard output is in use."""
     monkeypatch.chdir(tmp_path)
     ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
-    assert "standard output has the enriched events" in ran.err
+    assert "the enriched events go to standard output" in ran.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -331,7 +332,7 @@ def test_line_that_is_too_long(tmp_path: Path) -> None:
         f"{len(TOO_LONG)} bytes; a line of a file may have {LONGEST_LINE}"
     )
     assert json.loads(letter["value"]) == {
-        "dlq.pointer": f"{source}:2",
+        DlqHeader.POINTER: f"{source}:2",
         "sha256": hashlib.sha256(TOO_LONG).hexdigest(),
         "size": len(TOO_LONG),
     }
@@ -362,7 +363,7 @@ def _peak(line: bytes, times: int) -> int:
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert transformer.summary.events == (times if line.endswith(b"\n") else 1)
+    assert transformer.result.counts.events == (times if line.endswith(b"\n") else 1)
     return peak
 
 

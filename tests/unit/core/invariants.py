@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.core.record import Output, Record, Role
@@ -12,25 +13,25 @@ from tests.support import NOW, is_ours, letter_of, read
 REASONS = {reason.value for reason in Reason}
 STAGES = {stage.value for stage in Stage}
 WARNINGS = {warning.value for warning in Noticed}
-WHILE_ENRICHED = {"track.source", "track.contract"}
+WHILE_ENRICHED = {TrackHeader.SOURCE, TrackHeader.CONTRACT}
 """Headers of ours on an enriched event; a replay adds `track.replay`."""
 LETTER_HEADERS = {
-    "dlq.version",
-    "dlq.reason",
-    "dlq.reasons",
-    "dlq.stage",
-    "dlq.source",
-    "dlq.source.timestamp",
-    "dlq.failed.at",
-    "dlq.first.failed.at",
-    "dlq.attempt",
-    "dlq.replay",
-    "dlq.group",
-    "dlq.app",
-    "dlq.event",
-    "dlq.message.id",
-    "dlq.library",
-    "track.contract",
+    DlqHeader.VERSION,
+    DlqHeader.REASON,
+    DlqHeader.REASONS,
+    DlqHeader.STAGE,
+    DlqHeader.SOURCE,
+    DlqHeader.SOURCE_TIMESTAMP,
+    DlqHeader.FAILED_AT,
+    DlqHeader.FIRST_FAILED_AT,
+    DlqHeader.ATTEMPT,
+    DlqHeader.REPLAY,
+    DlqHeader.GROUP,
+    DlqHeader.APP,
+    DlqHeader.EVENT,
+    DlqHeader.MESSAGE_ID,
+    DlqHeader.LIBRARY,
+    TrackHeader.CONTRACT,
 }
 
 
@@ -79,10 +80,10 @@ def check_letter(output: Output) -> None:
     assert output.timestamp == NOW
     ours = [(n, v or b"") for n, v in output.headers if n.startswith("dlq.")]
     assert sum(len(name.encode()) + len(value) for name, value in ours) < 8_192
-    assert len(headers["dlq.reasons"].encode()) < 4_096
+    assert len(headers[DlqHeader.REASONS].encode()) < 4_096
     assert 1 <= len(letter.reasons) <= 16
-    assert headers["dlq.reason"] == letter.reasons[0]["code"] == output.reason
-    assert headers["dlq.stage"] in STAGES
+    assert headers[DlqHeader.REASON] == letter.reasons[0]["code"] == output.reason
+    assert headers[DlqHeader.STAGE] in STAGES
     for reason in letter.reasons:
         assert list(reason) == ["code", "pointer", "detail"]
         assert reason["code"] in REASONS
@@ -91,6 +92,6 @@ def check_letter(output: Output) -> None:
         assert not any(
             character < " " or "\x7f" <= character <= "\x9f" for character in reason["detail"]
         )
-    for name in ("dlq.event", "dlq.message.id", "dlq.library"):
+    for name in (DlqHeader.EVENT, DlqHeader.MESSAGE_ID, DlqHeader.LIBRARY):
         assert len(headers.get(name, "")) <= 200
     assert json.dumps(headers)

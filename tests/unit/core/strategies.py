@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from tests.support import Digits, JsonObject, text_of
 
 SECRET: Final = "zq9-secret"  # noqa: S105  a marker that details and warnings must not show
@@ -235,11 +236,11 @@ def envelopes(draw: st.DrawFn) -> tuple[bytes, list[bytes], dict[str, bytes]]:
 
 header_names = st.sampled_from(
     [
-        "track.source",
-        "track.origin",
+        TrackHeader.SOURCE,
+        TrackHeader.ORIGIN,
         "track.x",
-        "dlq.reason",
-        "dlq.attempt",
+        DlqHeader.REASON,
+        DlqHeader.ATTEMPT,
         "dlq.",
         "Dlq.reason",
         "x",

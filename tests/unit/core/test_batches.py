@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Output, Record, Role
 from tests.support import (
     SOURCE,
@@ -89,17 +90,17 @@ def test_items_do_not_share_what_they_inherit() -> None:
 def test_every_output_has_its_index() -> None:
     """Good and bad items alike carry topic/partition/offset/index."""
     enriched, dead, last = process(b'{"batch":[' + b",".join([GOOD, BAD, GOOD]) + b"]}")
-    assert header(enriched, "track.source") == f"{SOURCE}/0"
-    assert header(dead, "dlq.source") == f"{SOURCE}/1"
-    assert header(last, "track.source") == f"{SOURCE}/2"
+    assert header(enriched, TrackHeader.SOURCE) == f"{SOURCE}/0"
+    assert header(dead, DlqHeader.SOURCE) == f"{SOURCE}/1"
+    assert header(last, TrackHeader.SOURCE) == f"{SOURCE}/2"
 
 
 def test_an_envelope_that_can_not_be_split_has_no_index() -> None:
     """It is one dead letter, with the coordinates of the record."""
     for value in (b'{"batch":[]}', b'{"batch":1}', b'{"batch":[1],"batch":[2]}'):
         letter = refuse(value)
-        assert letter.headers["dlq.source"] == SOURCE
-        assert letter.headers["dlq.stage"] == "split"
+        assert letter.headers[DlqHeader.SOURCE] == SOURCE
+        assert letter.headers[DlqHeader.STAGE] == "split"
         assert letter.output.value == value
 
 
@@ -160,10 +161,12 @@ def test_a_redriven_item_keeps_its_index_and_id() -> None:
     first = raw(b'{"batch":[' + GOOD + b"," + GOOD + b"," + GOOD + b"]}")
     ids = _generated(first)
     assert len(set(ids)) == 3
-    again = raw(b'{"batch":[' + GOOD + b"]}", [("track.origin", f"{SOURCE}/2".encode())], offset=99)
+    again = raw(
+        b'{"batch":[' + GOOD + b"]}", [(TrackHeader.ORIGIN, f"{SOURCE}/2".encode())], offset=99
+    )
     assert _generated(again, accept_origin_headers=True) == ids[2:]
     output = only(process(again, accept_origin_headers=True), Role.ENRICHED)
-    assert header(output, "track.source") == f"{SOURCE}/2"
+    assert header(output, TrackHeader.SOURCE) == f"{SOURCE}/2"
 
 
 def _sizes(outputs: tuple[Output, ...]) -> int:
@@ -178,5 +181,5 @@ def test_batch_output_limit() -> None:
     assert verdicts(within) == ("enriched",) * 10
     letter = refuse(value, limits={"max_batch_output_bytes": size - 1})
     assert (letter.broken, letter.output.value) == (["batch_too_large"], value)
-    assert letter.headers["dlq.source"] == SOURCE
-    assert letter.headers["dlq.stage"] == "split"
+    assert letter.headers[DlqHeader.SOURCE] == SOURCE
+    assert letter.headers[DlqHeader.STAGE] == "split"

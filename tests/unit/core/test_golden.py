@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.contract import ContractSettings
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Role
 from tests.support import NOW, TIMESTAMP, only, process, raw, refuse
 
@@ -43,11 +44,11 @@ def test_payload_of_a_typical_call() -> None:
     assert letter.broken == ["no_user_anon_id"]
     assert letter.output.reason == "no_user_anon_id"
     expected: dict[str, str] = json.loads(_bytes("user_registered.letter"))
-    described = {"dlq.reasons", "track.contract"}
+    described = {DlqHeader.REASONS, TrackHeader.CONTRACT}
     assert {
         name: text for name, text in letter.headers.items() if name not in described
     } == expected
-    assert letter.headers["track.contract"] == ContractSettings().contract()
+    assert letter.headers[TrackHeader.CONTRACT] == ContractSettings().contract()
 
 
 def test_clock_formula_works_on_kafkas_time_too() -> None:

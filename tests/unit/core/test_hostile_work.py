@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 
 from pipeline.core.decode import decode
+from pipeline.core.identities import near_id_name
 from pipeline.core.reasons import Invalid
-from pipeline.core.suggest import near_id_name
 from tests.support import good, refuse
 
 NAMES: Final = ("userid", "anonymousid")

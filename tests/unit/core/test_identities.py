@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 import pytest
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.identities import NAMESPACE
 from tests.support import enrich, good, process, raw, read, warnings
 
@@ -85,7 +86,7 @@ def test_time_settings_and_headers_do_not_count() -> None:
 
 def test_accepted_origin_replaces_the_coordinates() -> None:
     """A redriven record gets the id that it would have had at first."""
-    record = raw(b'{"event":"e","userId":"u"}', [("track.origin", b"track.raw/3/42")], offset=7)
+    record = raw(b'{"event":"e","userId":"u"}', [(TrackHeader.ORIGIN, b"track.raw/3/42")], offset=7)
     assert enrich(record, accept_origin_headers=True)["messageId"] == expected(
         record.value or b"", "track.raw:3:42:"
     )

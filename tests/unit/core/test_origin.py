@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Role
 from tests.support import (
     NOW,
@@ -21,10 +22,10 @@ from tests.support import (
 )
 
 ORIGIN = [
-    ("track.origin", b"older.topic/0/5"),
-    ("track.origin.timestamp", b"1400000000000"),
-    ("dlq.attempt", b"2"),
-    ("dlq.first.failed.at", b"2014-05-13T16:53:20.000Z"),
+    (TrackHeader.ORIGIN, b"older.topic/0/5"),
+    (TrackHeader.ORIGIN_TIMESTAMP, b"1400000000000"),
+    (DlqHeader.ATTEMPT, b"2"),
+    (DlqHeader.FIRST_FAILED_AT, b"2014-05-13T16:53:20.000Z"),
 ]
 ACCEPT: dict[str, Any] = {"accept_origin_headers": True}
 EVENT = b'{"event":"e","userId":"u"}'
@@ -39,7 +40,7 @@ def test_not_believed_by_default() -> None:
 def test_accepted_origin_of_an_enriched_event() -> None:
     """Coordinates and timestamp are those of the origin, in headers, Kafka time and receivedAt."""
     output = only(process(raw(EVENT, ORIGIN), **ACCEPT), Role.ENRICHED)
-    assert header(output, "track.source") == "older.topic/0/5"
+    assert header(output, TrackHeader.SOURCE) == "older.topic/0/5"
     assert output.timestamp == 1_400_000_000_000
     assert output.partition == 3
     assert enrich(raw(EVENT, ORIGIN), **ACCEPT)["receivedAt"] == "2014-05-13T16:53:20.000Z"
@@ -48,11 +49,11 @@ def test_accepted_origin_of_an_enriched_event() -> None:
 def test_accepted_origin_of_a_dead_letter() -> None:
     """The letter names the first source and failure, and counts one attempt more."""
     letter = refuse(raw(b"{}", ORIGIN), **ACCEPT)
-    assert letter.headers["dlq.source"] == "older.topic/0/5"
-    assert letter.headers["dlq.source.timestamp"] == "1400000000000"
-    assert letter.headers["dlq.attempt"] == "3"
-    assert letter.headers["dlq.first.failed.at"] == "2014-05-13T16:53:20.000Z"
-    assert letter.headers["dlq.failed.at"] == NOW_TEXT
+    assert letter.headers[DlqHeader.SOURCE] == "older.topic/0/5"
+    assert letter.headers[DlqHeader.SOURCE_TIMESTAMP] == "1400000000000"
+    assert letter.headers[DlqHeader.ATTEMPT] == "3"
+    assert letter.headers[DlqHeader.FIRST_FAILED_AT] == "2014-05-13T16:53:20.000Z"
+    assert letter.headers[DlqHeader.FAILED_AT] == NOW_TEXT
     assert letter.output.timestamp == NOW
 
 
@@ -60,22 +61,22 @@ def test_accepted_origin_headers_are_removed_too() -> None:
     """What was believed is not passed on."""
     for value in (EVENT, b"{}"):
         (output,) = process(raw(value, ORIGIN), **ACCEPT)
-        assert header(output, "track.origin") is None
-        assert header(output, "track.origin.timestamp") is None
+        assert header(output, TrackHeader.ORIGIN) is None
+        assert header(output, TrackHeader.ORIGIN_TIMESTAMP) is None
 
 
 def test_items_have_the_origin_with_their_index() -> None:
     """A whole envelope that is redriven gives each item the origin's coordinates and its index."""
     outputs = process(raw(b'{"batch":[' + EVENT + b"," + EVENT + b"]}", ORIGIN), **ACCEPT)
-    sources = [header(output, "track.source") for output in outputs]
+    sources = [header(output, TrackHeader.SOURCE) for output in outputs]
     assert sources == ["older.topic/0/5/0", "older.topic/0/5/1"]
 
 
 @pytest.mark.parametrize("value", [EVENT, b"{}"])
 def test_index_of_an_accepted_origin(value: bytes) -> None:
     """An origin with an index is taken over whole."""
-    (output,) = process(raw(value, [("track.origin", b"raw/0/5/17")]), **ACCEPT)
-    assert "raw/0/5/17" in {header(output, "track.source"), header(output, "dlq.source")}
+    (output,) = process(raw(value, [(TrackHeader.ORIGIN, b"raw/0/5/17")]), **ACCEPT)
+    assert "raw/0/5/17" in {header(output, TrackHeader.SOURCE), header(output, DlqHeader.SOURCE)}
 
 
 @pytest.mark.parametrize(
@@ -111,9 +112,9 @@ def test_index_of_an_accepted_origin(value: bytes) -> None:
 )
 def test_malformed_origin_is_ignored(text: bytes | None) -> None:
     """Anything but exactly our own form leaves the record's own coordinates and timestamp."""
-    headers = [("track.origin", text), ("track.origin.timestamp", b"1400000000000")]
+    headers = [(TrackHeader.ORIGIN, text), (TrackHeader.ORIGIN_TIMESTAMP, b"1400000000000")]
     output = only(process(raw(EVENT, headers), **ACCEPT), Role.ENRICHED)
-    assert header(output, "track.source") == SOURCE
+    assert header(output, TrackHeader.SOURCE) == SOURCE
     assert output.timestamp == TIMESTAMP
 
 
@@ -137,8 +138,8 @@ def test_malformed_origin_is_ignored(text: bytes | None) -> None:
 )
 def test_malformed_attempt_is_ignored(text: bytes | None) -> None:
     """A count that is not a plain positive number starts at 1 again."""
-    headers = [*ORIGIN[:2], ("dlq.attempt", text)]
-    assert refuse(raw(b"{}", headers), **ACCEPT).headers["dlq.attempt"] == "1"
+    headers = [*ORIGIN[:2], (DlqHeader.ATTEMPT, text)]
+    assert refuse(raw(b"{}", headers), **ACCEPT).headers[DlqHeader.ATTEMPT] == "1"
 
 
 @pytest.mark.parametrize(
@@ -157,14 +158,14 @@ def test_malformed_attempt_is_ignored(text: bytes | None) -> None:
 )
 def test_malformed_first_failure_is_ignored(text: bytes | None) -> None:
     """A time that is not in our form leaves now as the first failure."""
-    headers = [*ORIGIN[:3], ("dlq.first.failed.at", text)]
-    assert refuse(raw(b"{}", headers), **ACCEPT).headers["dlq.first.failed.at"] == NOW_TEXT
+    headers = [*ORIGIN[:3], (DlqHeader.FIRST_FAILED_AT, text)]
+    assert refuse(raw(b"{}", headers), **ACCEPT).headers[DlqHeader.FIRST_FAILED_AT] == NOW_TEXT
 
 
 @pytest.mark.parametrize("text", [b"", b"0", b"-1", b"1.5", b" 1", b"now", b"1\n", b"9" * 40])
 def test_malformed_origin_timestamp_is_ignored(text: bytes) -> None:
     """A timestamp that can't be read is never taken over, whatever stands in for it."""
-    headers = [ORIGIN[0], ("track.origin.timestamp", text)]
+    headers = [ORIGIN[0], (TrackHeader.ORIGIN_TIMESTAMP, text)]
     output = only(process(raw(EVENT, headers), **ACCEPT), Role.ENRICHED)
-    assert header(output, "track.source") == "older.topic/0/5"
+    assert header(output, TrackHeader.SOURCE) == "older.topic/0/5"
     assert output.timestamp in {TIMESTAMP, 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.core.time_window import EVER, Window, read_moment
+from pipeline.core.time_window import ALL_TIME, Window, read_moment
 from pipeline.core.timestamps import read_time
 
 NOW = 1_760_000_000_000
@@ -53,5 +53,5 @@ def test_what_a_window_holds() -> None:
     assert [window.holds(time) for time in (9, 10, 19, 20, None)] == [
         False, True, True, False, False
     ]  # fmt: skip
-    assert EVER.holds(None)
-    assert not EVER.is_bounded
+    assert ALL_TIME.holds(None)
+    assert not ALL_TIME.is_bounded

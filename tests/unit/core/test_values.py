@@ -7,6 +7,7 @@ from functools import reduce
 
 import pytest
 
+from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Role
 from tests.support import Digits, only, process, read, refuse, text_of
 from tests.unit.core.values import FIELDS, ROWS, Row, event_text
@@ -44,7 +45,7 @@ def test_refused(row: Row) -> None:
     """A refused value gives exactly the violations of its row, and a sentence for each."""
     letter = refuse(event_text(row))
     assert letter.broken == list(row.refused)
-    assert letter.headers["dlq.stage"] == "validate"
+    assert letter.headers[DlqHeader.STAGE] == "validate"
     assert all(reason["detail"] for reason in letter.reasons)
 
 

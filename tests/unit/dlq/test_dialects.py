@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.contract import ContractSettings
 from pipeline.core.coordinates import NO_ITEM
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Headers, Role
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.header_formats.formats import FOREIGN as TABLE
@@ -37,7 +37,7 @@ def _said(letter: DeadLetter) -> Foreign:
         reason=letter.reason,
         detail=letter.problems[0].detail,
         stage=letter.stage,
-        group=letter.said(Header.GROUP),
+        group=letter.said(DlqHeader.GROUP),
         attempt=letter.attempt,
         source=letter.source.text() if letter.source else None,
         source_timestamp=letter.source_timestamp,
@@ -78,9 +78,9 @@ def test_raw_record_of_a_foreign_letter(name: str) -> None:
     assert record.timestamp == FOREIGN[name].source_timestamp
     made = dict(record.headers[len(SENDERS) :])
     assert tuple(record.headers[: len(SENDERS)]) == SENDERS
-    assert made.pop("track.origin") == place.encode()
-    assert made.pop("dlq.attempt") == str(FOREIGN[name].attempt).encode()
-    assert set(made) <= {"track.origin.timestamp"}
+    assert made.pop(TrackHeader.ORIGIN) == place.encode()
+    assert made.pop(DlqHeader.ATTEMPT) == str(FOREIGN[name].attempt).encode()
+    assert set(made) <= {TrackHeader.ORIGIN_TIMESTAMP}
 
 
 def test_foreign_letter_that_passes_now() -> None:
@@ -89,7 +89,7 @@ def test_foreign_letter_that_passes_now() -> None:
     letter = letter_of([*SENDERS, *connect()])
     output = only(again.outputs(letter, NOW, letter.value), Role.ENRICHED)
     headers = dict(output.headers)
-    assert headers["track.source"] == b"shop.raw/3/41"
+    assert headers[TrackHeader.SOURCE] == b"shop.raw/3/41"
     assert output.timestamp == SENT
     assert not any(name.startswith("__connect") for name in headers)
 

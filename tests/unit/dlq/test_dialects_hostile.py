@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.contract import ContractSettings
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import INVALID_HEADERS
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.header_formats.formats import FOREIGN as TABLE
@@ -97,8 +97,8 @@ def test_kept_time_that_is_none(timestamp: int | None) -> None:
         [("source_topic", b"t"), ("source_partition", b"0")],
         [("original_partition", b"0")],
         [("dlq_topic", b"t"), ("dlq_partition", b"0"), ("dlq_offset", b"0")],
-        [("dlq.event", b"e"), ("dlq.source", b"t/0/0")],
-        [("track.contract", b"1;x"), ("track.source", b"t/0/0")],
+        [(DlqHeader.EVENT, b"e"), (DlqHeader.SOURCE, b"t/0/0")],
+        [(TrackHeader.CONTRACT, b"1;x"), (TrackHeader.SOURCE, b"t/0/0")],
         [("", b"t")],
     ],
 )
@@ -119,7 +119,7 @@ def test_unknown_letter(headers: Any) -> None:
 @pytest.mark.parametrize("value", [b"9" * 5000, b"-1", b"0", b"\xd9\xa3", b"", None, b"[" * 9000])
 def test_our_headers_spoiled(value: bytes | None) -> None:
     """What can't be read in a letter of ours is unknown too."""
-    names = (Header.SOURCE, Header.SOURCE_TIMESTAMP, Header.ATTEMPT, Header.REASONS)
+    names = (DlqHeader.SOURCE, DlqHeader.SOURCE_TIMESTAMP, DlqHeader.ATTEMPT, DlqHeader.REASONS)
     letter = letter_of([*our_headers(), *((str(name), value) for name in names)])
     assert letter.dialect == "track"
     assert (letter.source, letter.source_timestamp, letter.attempt) == (None, None, 1)
@@ -127,7 +127,7 @@ def test_our_headers_spoiled(value: bytes | None) -> None:
 
 
 _KNOWN: Final = sorted(
-    {name for dialect in TABLE for name in dialect.names} | {header.value for header in Header}
+    {name for dialect in TABLE for name in dialect.names} | {header.value for header in DlqHeader}
 )
 _JSON: Final = st.recursive(
     st.none() | st.integers() | st.text(max_size=5),
@@ -161,5 +161,7 @@ def test_any_record_is_a_letter(
     assert facts["reason"]
     assert len(facts["problems"]) >= 1
     assert set(facts["headers"]) <= set(headers)
-    assert all(letter.said(header).isprintable() for header in Header) or letter.dialect == "track"
+    assert (
+        all(letter.said(header).isprintable() for header in DlqHeader) or letter.dialect == "track"
+    )
     assert _AGAIN.outputs(letter, NOW, value)

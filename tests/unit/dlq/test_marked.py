@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli.dlq.annotated_value import Line, marked_value
+from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.header_formats import read_letter
@@ -82,8 +83,8 @@ def test_item_without_a_name_is_marked_in_its_envelope() -> None:
 def test_names_with_slashes() -> None:
     """The names of members are escaped in pointers."""
     headers = [
-        ("dlq.reason", b"x"),
-        ("dlq.reasons", b'[{"code":"x","pointer":"/a~1b/~0","detail":""}]'),
+        (DlqHeader.REASON, b"x"),
+        (DlqHeader.REASONS, b'[{"code":"x","pointer":"/a~1b/~0","detail":""}]'),
     ]
     record = Record(b'{"a/b":{"~":1},"a":{"b":2}}', None, headers, NOW, "dead", 0, 0)
     assert _noted(_lines(read_letter(record))) == {'"~": 1': ("x",)}
@@ -95,8 +96,8 @@ def test_names_with_slashes() -> None:
 def test_pointers_that_lead_nowhere(pointer: str) -> None:
     """Whatever a foreign header calls a pointer, the value is shown."""
     headers = [
-        ("dlq.reason", b"x"),
-        ("dlq.reasons", b'[{"code":"x","pointer":"%s","detail":""}]' % pointer.encode()),
+        (DlqHeader.REASON, b"x"),
+        (DlqHeader.REASONS, b'[{"code":"x","pointer":"%s","detail":""}]' % pointer.encode()),
     ]
     value = b'{"event":"A","l":[1]}'
     lines = _lines(read_letter(Record(value, None, headers, NOW, "dead", 0, 0)))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record
 from pipeline.dlq.filters import EVERYTHING, Selection
 from pipeline.dlq.ledger import Action, Entry, Ledger
@@ -36,7 +37,7 @@ class Topic:
     def _record(self, topic: str, number: int, offset: int) -> Record:
         time = self.times[1][offset] if number == 1 else offset
         reason = b"rare" if offset == 10_005 else b"frequent"
-        return Record(b"{}", None, [("dlq.reason", reason)], time, topic, number, offset)
+        return Record(b"{}", None, [(DlqHeader.REASON, reason)], time, topic, number, offset)
 
 
 def _desk(topic: Topic, ledger: Ledger | None = None) -> Desk:

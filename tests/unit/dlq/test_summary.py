@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.dead_letter import Header
+from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.dimensions import NAMES, dimension
@@ -29,7 +29,7 @@ def _at(letter: DeadLetter, time: int | None, offset: int = 0) -> DeadLetter:
 def _saying(detail: str, pointer: str = "/a") -> DeadLetter:
     """A letter of ours with this detail."""
     reasons = json.dumps([{"code": "r", "pointer": pointer, "detail": detail}]).encode()
-    headers = [(Header.REASON.value, b"r"), (Header.REASONS.value, reasons)]
+    headers = [(DlqHeader.REASON.value, b"r"), (DlqHeader.REASONS.value, reasons)]
     return read_letter(Record(b"{}", None, headers, NOW, "dead", 0, 0))
 
 
@@ -99,7 +99,7 @@ def test_headers_of_the_sender_change_nothing() -> None:
     """Letters whose own headers stand behind the sender's are in the same group as others."""
     summary, value = Summary(["reason", "stage"]), {"event": "A"}
     plain, after = letter_of(value), letter_of(value, headers=(("traceparent", b"x"),))
-    assert plain.why == plain.raws(("dlq.reason", "dlq.reasons", "dlq.stage"))
+    assert plain.why == plain.raws((DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE))
     assert after.why is None
     for letter in (plain, after, plain, after):
         summary.add(letter)

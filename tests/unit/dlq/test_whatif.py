@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.core.contract import ContractSettings
 from pipeline.core.dead_letter import pointer_to
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import INVALID_HEADERS, Output, Record
@@ -195,14 +196,16 @@ def test_samples_are_those_that_a_repair_changes() -> None:
 
 def test_headers_of_the_sender_are_kept() -> None:
     """A letter's raw record has the sender's headers and the four that name its origin."""
-    letter = letter_of({"event": "A"}, headers=(("traceparent", b"x"), ("dlq.reason", b"forged")))
+    letter = letter_of(
+        {"event": "A"}, headers=(("traceparent", b"x"), (DlqHeader.REASON, b"forged"))
+    )
     names = [name for name, _ in as_raw(letter).headers]
     assert names == [
         "traceparent",
-        "track.origin",
-        "track.origin.timestamp",
-        "dlq.attempt",
-        "dlq.first.failed.at",
+        TrackHeader.ORIGIN,
+        TrackHeader.ORIGIN_TIMESTAMP,
+        DlqHeader.ATTEMPT,
+        DlqHeader.FIRST_FAILED_AT,
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core.contract import Identity
 from pipeline.core.dead_letter import pointer_to
-from pipeline.core.origin import ORIGIN, ORIGIN_TIMESTAMP
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Record, Role
@@ -133,7 +133,8 @@ class TestOffences:
         (record,) = forged.clean(event(1))
         letter = forged.processor().crashed(record, TIME)
         headers = [
-            (name, b"validate" if name == "dlq.stage" else value) for name, value in letter.headers
+            (name, b"validate" if name == DlqHeader.STAGE else value)
+            for name, value in letter.headers
         ]
         forged.write(letter._replace(headers=headers))
         assert _sole(forged.audit())[:3] == ("doubled", "raw/0/0", "letters/0/0")
@@ -159,9 +160,9 @@ class TestOffences:
         output = forged.outputs(record)[0]
         forged.write(
             output._replace(
-                headers=[("track.source", source), ("track.contract", b"x")]
+                headers=[(TrackHeader.SOURCE, source), (TrackHeader.CONTRACT, b"x")]
                 if named != "raw/0/0/0"
-                else [("track.source", source), *output.headers[1:]]
+                else [(TrackHeader.SOURCE, source), *output.headers[1:]]
             )
         )
         assert _sole(forged.audit())[:3] == ("invented", named, "enriched/0/2")
@@ -183,7 +184,7 @@ class TestOffences:
         forged.process(record, default_currency="EUR", rules={"id_not_string": "warn"})
         forged.of(ENRICHED).clear()
         (letter,) = forged.outputs(forged.send(b"{", partition=1))
-        headers = [(n, b"raw/0/0" if n == "dlq.source" else v) for n, v in letter.headers]
+        headers = [(n, b"raw/0/0" if n == DlqHeader.SOURCE else v) for n, v in letter.headers]
         forged.write(letter._replace(headers=headers, partition=0))
         kind, source, place, detail = _sole(forged.audit())
         assert (kind, source, place) == ("different", "raw/0/0", "letters/0/0")
@@ -234,7 +235,7 @@ class TestOffences:
         _edit(forged.of(ENRICHED), 0, headers=forged.of(ENRICHED)[0].headers[1:])
         assert _sole(forged.audit())[3] == "differs in the headers"
 
-    @pytest.mark.parametrize("name", ["dlq.reason", "dlq.reasons", "dlq.stage"])
+    @pytest.mark.parametrize("name", [DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE])
     def test_wrong_verdict(self, name: str) -> None:
         """A letter must say what the rules say."""
         forged = Forged()
@@ -250,7 +251,7 @@ class TestOffences:
         (record,) = forged.clean(value % event(1, type="page"))
         (output,) = forged.outputs(record, on_other_type="dead-letter")
         contract = forged.processor().contract.encode()
-        headers = [(n, contract if n == "track.contract" else v) for n, v in output.headers]
+        headers = [(n, contract if n == TrackHeader.CONTRACT else v) for n, v in output.headers]
         forged.write(output._replace(headers=headers))
         assert _sole(forged.audit())[3] == "a dead letter, but the rules drop the event"
 
@@ -262,7 +263,7 @@ class TestOffences:
         _, message = forged.outputs(records[1])
         forged.write(message)
         contract = message.headers[-1]
-        forged.write(message._replace(headers=[("track.source", b"raw/0/2"), contract]))
+        forged.write(message._replace(headers=[(TrackHeader.SOURCE, b"raw/0/2"), contract]))
         result = forged.audit()
         assert _counts(result) == {"lost": 1, "doubled": 1, "invented": 1}
         assert [offence.source for offence in result.offences] == ["raw/0/0", "raw/0/1", "raw/0/2"]
@@ -351,8 +352,10 @@ class TestExemptions:
             record, Identity(app="old/1", group="other"), dead_letter={"connect_headers": True}
         )
         letters = forged.of(LETTER)
-        letters[0] = _with_header(letters[0], "dlq.attempt", b"7")
-        letters[0] = _with_header(letters[0], "dlq.first.failed.at", b"2020-01-01T00:00:00.000Z")
+        letters[0] = _with_header(letters[0], DlqHeader.ATTEMPT, b"7")
+        letters[0] = _with_header(
+            letters[0], DlqHeader.FIRST_FAILED_AT, b"2020-01-01T00:00:00.000Z"
+        )
         assert forged.audit().ok
 
     def test_other_rules(self) -> None:
@@ -481,7 +484,7 @@ class TestExemptions:
         for record in records:
             forged.process(record, Identity(app="worker", replay="r1"))
         (output,) = forged.outputs(records[0])
-        forged.write(output._replace(headers=[*output.headers, ("track.redrive", b"d1")]))
+        forged.write(output._replace(headers=[*output.headers, (TrackHeader.REDRIVE, b"d1")]))
         result = forged.audit()
         assert result.ok
         assert result.apart == {"replayed": 2, "redriven": 1}
@@ -577,7 +580,11 @@ class TestCopies:
     """With accepted origin headers a copy's outputs are named after its origin."""
 
     def _copy(self, forged: Forged, origin: bytes, value: bytes, partition: int = 0) -> Record:
-        headers = [(ORIGIN, origin), (ORIGIN_TIMESTAMP, b"%d" % TIME), ("dlq.attempt", b"1")]
+        headers = [
+            (TrackHeader.ORIGIN, origin),
+            (TrackHeader.ORIGIN_TIMESTAMP, b"%d" % TIME),
+            (DlqHeader.ATTEMPT, b"1"),
+        ]
         return forged.send(value, headers=headers, partition=partition)
 
     def test_repaired(self) -> None:

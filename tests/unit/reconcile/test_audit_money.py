@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.contract import Identity
 from pipeline.core.dead_letter import pointer_to
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Record, Role
 from pipeline.reconcile.audit import AuditOptions
 from pipeline.reconcile.revenue import Money, Place, Sums, joined, plain_amount, same
@@ -211,7 +212,7 @@ def test_letter_in_place_of_an_event() -> None:
     forged = Forged()
     record = forged.send(_sale(8))
     crashed = forged.processor().crashed(record, TIME)
-    headers = [(n, b"encode" if n == "dlq.stage" else v) for n, v in crashed.headers]
+    headers = [(n, b"encode" if n == DlqHeader.STAGE else v) for n, v in crashed.headers]
     forged.write(crashed._replace(headers=headers))
     forged.committed[0] = 1
     result = forged.audit(options=_WITH_MONEY)
@@ -244,7 +245,7 @@ def test_invented() -> None:
     (record,) = forged.clean(_sale(3))
     (output,) = forged.outputs(record)
     for source in (b"raw/0/77", b"?"):
-        forged.write(output._replace(headers=[("track.source", source)]))
+        forged.write(output._replace(headers=[(TrackHeader.SOURCE, source)]))
     assert [row.difference for row in _money(forged).rows()] == [-6]
 
 
@@ -262,7 +263,7 @@ def _redrive(forged: Forged, record: Record, value: bytes, item: int | None = No
     outputs = forged.outputs(record._replace(value=value))
     for number, output in enumerate(outputs):
         if output.role is ENRICHED and item in {None, number}:
-            headers = [*output.headers, ("track.redrive", b"r1")]
+            headers = [*output.headers, (TrackHeader.REDRIVE, b"r1")]
             forged.write(output._replace(headers=headers))
 
 

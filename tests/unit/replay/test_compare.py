@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.cli.replay.dry_run_view import differences_sentence
 from pipeline.core.contract import Identity
-from pipeline.core.origin import ORIGIN, ORIGIN_TIMESTAMP
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import NO_PARTITION, Record, Role
 from pipeline.reconcile.compare.difference_store import Verdicts
 from pipeline.reconcile.compare.dry_run import Rehearsal
@@ -101,7 +101,7 @@ class TestKinds:
         forged = Forged()
         forged.clean(event(1))
         found = forged.of(Role.ENRICHED)
-        headers = [*found[0].headers, ("trace", b"1"), ("track.replay", b"r1")]
+        headers = [*found[0].headers, ("trace", b"1"), (TrackHeader.REPLAY, b"r1")]
         _edit(found, 0, key=b"other", headers=headers)
         report = report_of(forged)
         assert report.fields == {"key": 1, "header trace": 1}
@@ -210,7 +210,7 @@ class TestSentAgain:
 
     def _redriven(self, forged: Forged, raw: Record, **settings: Any) -> None:
         (output,) = forged.outputs(raw, **settings)
-        headers = [*output.headers, ("track.redrive", b"redrive-1")]
+        headers = [*output.headers, (TrackHeader.REDRIVE, b"redrive-1")]
         forged.write(output._replace(headers=headers))
 
     def test_redriven_counts_as_valid(self) -> None:
@@ -249,7 +249,7 @@ class TestSentAgain:
     def _redriven_batch(self, forged: Forged, raw: Record) -> None:
         for output in forged.outputs(raw):
             if output.role is Role.ENRICHED:
-                headers = [*output.headers, ("track.redrive", b"redrive-1")]
+                headers = [*output.headers, (TrackHeader.REDRIVE, b"redrive-1")]
                 forged.write(output._replace(headers=headers))
 
     def test_redriven_event_whose_raw_record_is_gone(self) -> None:
@@ -270,7 +270,7 @@ class TestSentAgain:
         _edit(found, 0, headers=kept)
         options = CompareOptions(dropped_headers=["x-b3-*"])
         assert report_of(forged, options=options).fields == {"header X-B3-TraceId": 1}
-        _edit(found, 0, headers=[*kept, ("track.redrive", b"r")])
+        _edit(found, 0, headers=[*kept, (TrackHeader.REDRIVE, b"r")])
         assert report_of(forged, options=options).same
 
     def test_newest_counts(self) -> None:
@@ -287,7 +287,10 @@ class TestSentAgain:
         assert not +report_of(forged).apart
 
     def _copy(self, forged: Forged, of: str, value: bytes) -> Record:
-        headers = [(ORIGIN, of.encode()), (ORIGIN_TIMESTAMP, str(TIME).encode())]
+        headers = [
+            (TrackHeader.ORIGIN, of.encode()),
+            (TrackHeader.ORIGIN_TIMESTAMP, str(TIME).encode()),
+        ]
         return forged.send(value, headers=headers)
 
     def test_copies_are_paired_with_their_originals(self) -> None:
@@ -405,7 +408,7 @@ class TestSingleRecords:
         """As from the topic."""
         forged = Forged(accept_origin_headers=True)
         forged.clean(sale(1, "x"))
-        copy = forged.send(sale(1, 7), headers=[(ORIGIN, b"raw/0/0")])
+        copy = forged.send(sale(1, 7), headers=[(TrackHeader.ORIGIN, b"raw/0/0")])
         forged.process(copy)
         assert kinds(report_of(forged, records=[forged.of_raw(0), copy])) == {"identical": 1}
 

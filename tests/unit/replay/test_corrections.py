@@ -7,15 +7,10 @@ from typing import Any, Final
 
 import pytest
 
-from pipeline.core.origin import ORIGIN
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Output, Role
 from pipeline.reconcile.compare.classify import Kind
-from pipeline.reconcile.compare.corrections import (
-    REPLACES,
-    Corrections,
-    newly_invalid_lines,
-    read_only,
-)
+from pipeline.reconcile.compare.corrections import Corrections, newly_invalid_lines, read_only
 from pipeline.reconcile.compare.difference_store import SavedVerdicts
 from tests.forged_headers import NAMES, Forged, event
 from tests.unit.replay.comparing import TOPICS, compared, report_of
@@ -44,7 +39,9 @@ def _corrections(forged: Forged, kinds: frozenset[Kind] = BOTH, **settings: Any)
 def _marks(outputs: list[Output]) -> list[tuple[str, str]]:
     """Source, and what it replaces."""
     found = [{name: (sent or b"").decode() for name, sent in each.headers} for each in outputs]
-    return [(headers["track.source"], headers.get(REPLACES, "")) for headers in found]
+    return [
+        (headers[TrackHeader.SOURCE], headers.get(TrackHeader.REPLACES, "")) for headers in found
+    ]
 
 
 def test_only_what_differs() -> None:
@@ -78,7 +75,7 @@ def test_redriven_events_keep_their_repair() -> None:
     forged = Forged()
     forged.clean(_sale(1, "1,9"), _sale(2, 5))
     (repaired,) = forged.outputs(forged.of_raw(0)._replace(value=_sale(1, 1.9)))
-    headers = [*repaired.headers, ("track.redrive", b"redrive-1")]
+    headers = [*repaired.headers, (TrackHeader.REDRIVE, b"redrive-1")]
     forged.write(repaired._replace(headers=headers))
     rules = {**EUR, **WARN}
     assert _marks(_corrections(forged, **rules)) == [("raw/0/1", "enriched/0/0")]
@@ -110,7 +107,7 @@ def test_copies() -> None:
     """Of an original and its repaired copy one is written, the copy."""
     forged = Forged(accept_origin_headers=True)
     forged.clean(_sale(1, "x"))
-    forged.process(forged.send(_sale(1, 7), headers=[(ORIGIN, b"raw/0/0")]))
+    forged.process(forged.send(_sale(1, 7), headers=[(TrackHeader.ORIGIN, b"raw/0/0")]))
     (written,) = _corrections(forged, **EUR, **WARN)
     assert b'"revenue":7' in (written.value or b"")
 

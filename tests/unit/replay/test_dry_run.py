@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
-from pipeline.reconcile.compare.dry_run import Counts, Rehearsal
+from pipeline.reconcile.compare.dry_run import DryRunCounts, Rehearsal
 from tests.forged_headers import LATER, Forged, event
 
 BATCH = json.dumps(
@@ -19,7 +19,7 @@ BATCH = json.dumps(
 ).encode()
 
 
-def _run(*values: bytes | None, most: int | None = None, **settings: Any) -> Counts:
+def _run(*values: bytes | None, most: int | None = None, **settings: Any) -> DryRunCounts:
     forged = Forged(**settings)
     records = [forged.send(value) for value in values]
     return Rehearsal(forged.processor(), LATER, most=most).run(records)
@@ -38,7 +38,7 @@ def test_every_outcome() -> None:
         on_other_type="drop",
         identify=[{"event": "*"}],
     )
-    assert counts.plain() == {
+    assert counts.to_dict() == {
         "records": 6,
         "left_out": 0,
         "enriched": 4,

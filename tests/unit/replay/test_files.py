@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline.core.record import INVALID_HEADERS, NO_PARTITION, Record, Role, Unread
+from pipeline.core.record import INVALID_HEADERS, NO_PARTITION, OversizedValue, Record, Role
 from pipeline.dlq.export import line_of
 from pipeline.dlq.header_formats import read_letter
 from pipeline.errors import BrokenInputError, UnusableFileError
@@ -74,7 +74,7 @@ def test_lines_that_are_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("pipeline.files.lines.LONGEST_LINE", 200)
     plain = event(1, properties={"x": "x" * 200})
     _, record = _read(_written(tmp_path, event(1), plain))
-    assert isinstance(record.value, Unread)
+    assert isinstance(record.value, OversizedValue)
     (output,) = Forged().processor().process(record, 1)
     assert (output.role, output.reason) == (Role.DEAD_LETTER, "record_too_large")
     for archived in (_line(f'"{200 * "x"}"'), _kcat(payload=200 * "x")):

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Record, Role
 from pipeline.reconcile.event_filters import (
     EVERY_EVENT,
@@ -93,7 +94,7 @@ def test_outputs_of_meant_items_only() -> None:
     )
     outputs = processor.process(_record(envelope), 1)
     assert [output.role for output in outputs] == [Role.DEAD_LETTER, Role.ENRICHED]
-    assert dict(outputs[1].headers)["track.source"] == b"raw/0/7/2"
+    assert dict(outputs[1].headers)[TrackHeader.SOURCE] == b"raw/0/7/2"
 
 
 @pytest.mark.parametrize("text", ["plan", "plan=pro", "=x"])

@@ -13,7 +13,7 @@ from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from pipeline.worker.memory_broker import MemoryBroker
 from tests.brokers import Sent, create_topics, produce, produce_in_transaction, read_topic
-from tests.unit.worker.rig import Remembering, processor, work
+from tests.unit.worker.harness import Remembering, processor, work
 
 PARTITIONS = 3
 LARGEST = 4_000_000
@@ -21,7 +21,7 @@ LARGEST = 4_000_000
 _GIVE_UP_S = 60.0
 
 
-class Rig(Protocol):
+class Harness(Protocol):
     """A raw topic, a worker to run on it, and what it wrote."""
 
     def write(self, records: Iterable[Sent]) -> None:
@@ -51,21 +51,21 @@ def in_order(outputs: Iterable[Output]) -> list[Output]:
     return sorted(outputs, key=lambda output: (output.role, output.partition))
 
 
-class MemoryRig:
-    """See `Rig`."""
+class MemoryHarness:
+    """See `Harness`."""
 
     def __init__(self) -> None:
         self._broker = MemoryBroker(partitions=PARTITIONS, batch=7)
 
     def write(self, records: Iterable[Sent]) -> None:
-        """See `Rig`."""
+        """See `Harness`."""
         for sent in records:
             self._broker.append(
                 sent.value, sent.key, sent.headers, sent.timestamp, max(0, sent.partition)
             )
 
     def write_in_transaction(self, records: Iterable[Sent], *, committed: bool) -> None:
-        """See `Rig`."""
+        """See `Harness`."""
         sent = list(records)
         if committed:
             self.write(sent)
@@ -76,28 +76,28 @@ class MemoryRig:
             self._broker.append_marker(partition)
 
     def work(self, records: int, *, to_end: bool = False, **settings: Any) -> Remembering:
-        """See `Rig`."""
+        """See `Harness`."""
         return work(self._broker, records, contract=processor(**settings), to_end=to_end)
 
     def committed(self) -> dict[int, int]:
-        """See `Rig`."""
+        """See `Harness`."""
         return {number: at for (_, number), at in self._broker.committed.items()}
 
     def ends(self) -> dict[int, int]:
-        """See `Rig`."""
+        """See `Harness`."""
         return {number: len(log) for number, log in enumerate(self._broker.raw)}
 
     def raw(self) -> list[Record]:
-        """See `Rig`."""
+        """See `Harness`."""
         return [record for log in self._broker.raw for record in log if record is not None]
 
     def outputs(self) -> list[Output]:
-        """See `Rig`."""
+        """See `Harness`."""
         return in_order(self._broker.outputs)
 
 
-class KafkaRig:
-    """See `Rig`."""
+class KafkaHarness:
+    """See `Harness`."""
 
     def __init__(self, servers: str, name: Callable[[str], str], delivery: str) -> None:
         self._servers = servers
@@ -114,24 +114,24 @@ class KafkaRig:
         )
 
     def write(self, records: Iterable[Sent]) -> None:
-        """See `Rig`."""
+        """See `Harness`."""
         produce(self._servers, self._raw, records, largest=LARGEST)
 
     def write_in_transaction(self, records: Iterable[Sent], *, committed: bool) -> None:
-        """See `Rig`."""
+        """See `Harness`."""
         produce_in_transaction(self._servers, self._raw, records, committed=committed)
 
     def work(self, records: int, *, to_end: bool = False, **settings: Any) -> Remembering:
-        """See `Rig`."""
+        """See `Harness`."""
         broker, contract = self._make(settings)
         return work(broker, records, contract=contract, give_up_s=_GIVE_UP_S, to_end=to_end)
 
     def committed(self) -> dict[int, int]:
-        """See `Rig`."""
+        """See `Harness`."""
         return self._admin.committed(self._raw, self._raw)
 
     def ends(self) -> dict[int, int]:
-        """See `Rig`."""
+        """See `Harness`."""
         return {number: end for number, (_, end) in self._admin.extents(self._raw).items()}
 
     def _make(self, contract: dict[str, Any]) -> tuple[Broker, Processor]:
@@ -148,14 +148,14 @@ class KafkaRig:
         return broker, processor(**contract)
 
     def raw(self) -> list[Record]:
-        """See `Rig`."""
+        """See `Harness`."""
         return [
             Record(each.value, each.key, each.headers, each.timestamp, self._raw, *each[4:])
             for each in read_topic(self._servers, self._raw)
         ]
 
     def outputs(self) -> list[Output]:
-        """See `Rig`."""
+        """See `Harness`."""
         return in_order(
             Output(role, each.value, each.key, each.headers, each.timestamp, each.partition)
             for role, topic in self._topics.items()

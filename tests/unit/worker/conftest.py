@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.worker.brokers import KafkaRig, MemoryRig, Rig
+from tests.unit.worker.brokers import Harness, KafkaHarness, MemoryHarness
 
 
 @pytest.fixture(
@@ -14,9 +14,9 @@ from tests.unit.worker.brokers import KafkaRig, MemoryRig, Rig
         pytest.param("at-least-once", marks=pytest.mark.kafka),
     ]
 )
-def rig(request: pytest.FixtureRequest) -> Rig:
+def harness(request: pytest.FixtureRequest) -> Harness:
     """A broker, empty: in memory, or a real one with this delivery."""
     if request.param == "memory":
-        return MemoryRig()
+        return MemoryHarness()
     servers = request.getfixturevalue("bootstrap_servers")
-    return KafkaRig(servers, request.getfixturevalue("topic_name"), request.param)
+    return KafkaHarness(servers, request.getfixturevalue("topic_name"), request.param)

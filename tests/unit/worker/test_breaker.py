@@ -7,32 +7,32 @@ from typing import Literal
 
 import pytest
 
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote, read_note
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 from pipeline.errors import BreakerOpenError
 from pipeline.ports import CircuitBreakerTrip
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.memory_broker import Begun, MemoryBroker, MemorySession, Paused
 from tests.hostile import EVENT
-from tests.unit.worker.rig import NoWait, Remembering, make_worker, processor
+from tests.unit.worker.harness import NoWait, Remembering, make_worker, processor
 
 OLD, NEW = "1;aaaaaaaaaaaa", "1;bbbbbbbbbbbb"
 RULES = CircuitBreakerRules("after-change", 1000, 0.1, None)
 
 
-def _tally(enriched: int, invalid: int = 0, other_type: int = 0) -> Tally:
+def _counts(enriched: int, invalid: int = 0, other_type: int = 0) -> OutcomeCounts:
     letters = Counter({"revenue_invalid": invalid, "unsupported_type": other_type})
-    return Tally(records=enriched, enriched=enriched, dead_letters=+letters)
+    return OutcomeCounts(records=enriched, enriched=enriched, dead_letters=+letters)
 
 
 def _note(
     contract: str, base: float = 0.02, left: int = 0, at: int = 1, topic: str = ""
-) -> CommitNote:
-    return CommitNote(contract, base, left, 0, at, origin=False, topic_id=topic)
+) -> OffsetMetadata:
+    return OffsetMetadata(contract, base, left, 0, at, origin=False, topic_id=topic)
 
 
 def _breaker(
-    *notes: CommitNote, rules: CircuitBreakerRules = RULES, contract: str = NEW
+    *notes: OffsetMetadata, rules: CircuitBreakerRules = RULES, contract: str = NEW
 ) -> CircuitBreaker:
     made = CircuitBreaker(rules, contract, origin=False)
     made.inherit(notes)
@@ -50,7 +50,7 @@ def _breaker(
         pytest.param([_note(NEW, at=1), _note(OLD, at=2)], True, id="rolled back"),
     ],
 )
-def test_armed_by_a_change_only(notes: list[CommitNote], armed: bool) -> None:  # noqa: FBT001  a parameter
+def test_armed_by_a_change_only(notes: list[OffsetMetadata], armed: bool) -> None:  # noqa: FBT001  a parameter
     """The newest note tells which rules ran before."""
     assert _breaker(*notes).armed is armed
 
@@ -75,27 +75,27 @@ def test_settings(
 
 
 @pytest.mark.parametrize(
-    ("tally", "trips"),
+    ("counts", "trips"),
     [
-        pytest.param(_tally(439, 61), True, id="just above 12 %"),
-        pytest.param(_tally(440, 60), False, id="12 % is not above base + rise"),
-        pytest.param(_tally(0, 499), False, id="too few to judge"),
-        pytest.param(_tally(0, 500), True, id="enough to judge"),
-        pytest.param(_tally(500, 0, other_type=5000), False, id="other types do not count"),
+        pytest.param(_counts(439, 61), True, id="just above 12 %"),
+        pytest.param(_counts(440, 60), False, id="12 % is not above base + rise"),
+        pytest.param(_counts(0, 499), False, id="too few to judge"),
+        pytest.param(_counts(0, 500), True, id="enough to judge"),
+        pytest.param(_counts(500, 0, other_type=5000), False, id="other types do not count"),
     ],
 )
-def test_trips_when_the_share_rises(tally: Tally, trips: bool) -> None:  # noqa: FBT001  a parameter
+def test_trips_when_the_share_rises(counts: OutcomeCounts, trips: bool) -> None:  # noqa: FBT001  a parameter
     """Base is 2 %, the allowed rise 10 points, judged from 500 events on."""
-    assert (_breaker(_note(OLD)).watch(tally) is not None) is trips
+    assert (_breaker(_note(OLD)).watch(counts) is not None) is trips
 
 
 def test_small_batches_add_up() -> None:
     """What was written while watching counts too."""
     breaker = _breaker(_note(OLD))
     for _ in range(4):
-        assert breaker.watch(_tally(60, 40)) is None
-        breaker = breaker.after(_tally(60, 40))
-    assert breaker.watch(_tally(60, 40)) == CircuitBreakerTrip(
+        assert breaker.watch(_counts(60, 40)) is None
+        breaker = breaker.after(_counts(60, 40))
+    assert breaker.watch(_counts(60, 40)) == CircuitBreakerTrip(
         NEW, OLD, 200, 500, 0.02, {"revenue_invalid": 200}
     )
 
@@ -103,9 +103,9 @@ def test_small_batches_add_up() -> None:
 def test_disarmed_after_the_window() -> None:
     """After so many events the change has proved itself; its share is the usual one now."""
     breaker = _breaker(_note(OLD))
-    breaker = breaker.after(_tally(950, 49))
+    breaker = breaker.after(_counts(950, 49))
     assert breaker.note(5).left == 1
-    breaker = breaker.after(_tally(0, 1))
+    breaker = breaker.after(_counts(0, 1))
     assert not breaker.armed
     assert breaker.note(5) == _note(NEW, base=0.05, at=5)
 
@@ -113,11 +113,11 @@ def test_disarmed_after_the_window() -> None:
 def test_the_usual_share_is_learned() -> None:
     """At first the average of all, later with the weight of the window."""
     breaker = _breaker(contract=OLD)
-    breaker = breaker.after(_tally(90, 10))
-    breaker = breaker.after(_tally(100, 0))
+    breaker = breaker.after(_counts(90, 10))
+    breaker = breaker.after(_counts(100, 0))
     assert breaker.note(1).base == pytest.approx(0.05)
     for _ in range(200):
-        breaker = breaker.after(_tally(80, 20))
+        breaker = breaker.after(_counts(80, 20))
     assert breaker.note(1).base == pytest.approx(0.2, abs=0.001)
 
 
@@ -131,11 +131,11 @@ def test_later_notes_change_nothing() -> None:
 def test_always_watches_once_it_knows_what_is_usual() -> None:
     """Mode always: armed after the first events, and again after each window."""
     breaker = CircuitBreaker(RULES._replace(mode="always"), NEW, origin=False)
-    breaker = breaker.after(_tally(600))
+    breaker = breaker.after(_counts(600))
     assert breaker.armed
-    breaker = breaker.after(_tally(1000))
+    breaker = breaker.after(_counts(1000))
     assert breaker.armed
-    assert breaker.watch(_tally(300, 300)) is not None
+    assert breaker.watch(_counts(300, 300)) is not None
 
 
 @pytest.mark.parametrize(
@@ -147,16 +147,16 @@ def test_always_watches_once_it_knows_what_is_usual() -> None:
         ),
     ],
 )
-def test_notes_are_read_back(note: CommitNote) -> None:
+def test_notes_are_read_back(note: OffsetMetadata) -> None:
     """A note survives the way through the offset's metadata, far below Kafka's 4 KiB."""
-    assert read_note(note.encode()) == note
+    assert read_offset_metadata(note.encode()) == note
     assert len(note.encode()) < 200
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "1;a;base=2;left=0;at=0;origin=0", "é" * 100])
 def test_metadata_of_others(text: str | None) -> None:
     """Other programs' metadata is no note."""
-    assert read_note(text) is None
+    assert read_offset_metadata(text) is None
 
 
 BAD = b'{"event":"Order","userId":"u","properties":{"revenue":"1.234,56"}}'

@@ -6,20 +6,21 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
+from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Output, Role
 from pipeline.demo.generate import Generator
 from pipeline.ports import Lag
 from tests.brokers import RECENT, Sent
 from tests.hostile import EVENT, FORGED, HOSTILE, OK
 from tests.support import header
-from tests.unit.worker.brokers import PARTITIONS, Rig, in_order
-from tests.unit.worker.rig import NOW, processor
+from tests.unit.worker.brokers import PARTITIONS, Harness, in_order
+from tests.unit.worker.harness import NOW, processor
 
 
-def _expected(rig: Rig, **settings: object) -> list[Output]:
+def _expected(harness: Harness, **settings: object) -> list[Output]:
     """What the contract makes of the raw records, as a reader should see it."""
     contract = processor(**settings)
-    outputs = [output for record in rig.raw() for output in contract.process(record, NOW)]
+    outputs = [output for record in harness.raw() for output in contract.process(record, NOW)]
     return in_order(
         output._replace(headers=list(output.headers), reason="")
         for output in outputs
@@ -27,98 +28,104 @@ def _expected(rig: Rig, **settings: object) -> list[Output]:
     )
 
 
-def _seen(rig: Rig) -> list[Output]:
-    return [output._replace(headers=list(output.headers), reason="") for output in rig.outputs()]
+def _seen(harness: Harness) -> list[Output]:
+    return [
+        output._replace(headers=list(output.headers), reason="") for output in harness.outputs()
+    ]
 
 
-def test_hostile_payloads(rig: Rig) -> None:
+def test_hostile_payloads(harness: Harness) -> None:
     """Every hostile record gets the outcome of its row; bytes, headers, key and place are right."""
     rows = list(HOSTILE)
-    rig.write(
+    harness.write(
         Sent(row.value, f"k{n}".encode(), row.headers, RECENT + n, n % PARTITIONS)
         for n, row in enumerate(rows)
     )
-    meter = rig.work(len(rows))
+    meter = harness.work(len(rows))
     wanted = Counter(outcome for row in rows for outcome in row.outcomes)
     assert meter.total.enriched == wanted.pop(OK)
     assert meter.total.dead_letters == wanted
     assert meter.crashes == []
-    assert _seen(rig) == _expected(rig)
+    assert _seen(harness) == _expected(harness)
 
 
-def test_generated_events(rig: Rig) -> None:
+def test_generated_events(harness: Harness) -> None:
     """Each event of realistic traffic has exactly one outcome, in the order of its partition."""
     generated = list(islice(Generator(11, invalid_share=0.2, batch_share=0.2), 500))
-    rig.write(
+    harness.write(
         Sent(each.value, each.key, (), RECENT + n, n % PARTITIONS)
         for n, each in enumerate(generated)
     )
-    meter = rig.work(len(generated))
+    meter = harness.work(len(generated))
     assert meter.total.records == len(generated)
     events = sum(each.events for each in generated)
     assert meter.total.enriched + meter.total.dead_letters.total() == events
-    assert _seen(rig) == _expected(rig)
+    assert _seen(harness) == _expected(harness)
 
 
-def test_going_on_where_it_stopped(rig: Rig) -> None:
+def test_going_on_where_it_stopped(harness: Harness) -> None:
     """A second run begins behind the first one's last commit; nothing is read twice."""
-    rig.write(Sent(EVENT, timestamp=RECENT, partition=n % PARTITIONS) for n in range(30))
-    rig.work(30)
-    rig.write(Sent(b"[]", timestamp=RECENT, partition=n % PARTITIONS) for n in range(10))
-    meter = rig.work(10)
+    harness.write(Sent(EVENT, timestamp=RECENT, partition=n % PARTITIONS) for n in range(30))
+    harness.work(30)
+    harness.write(Sent(b"[]", timestamp=RECENT, partition=n % PARTITIONS) for n in range(10))
+    meter = harness.work(10)
     assert meter.total.dead_letters == {"not_an_object": 10}
-    assert _seen(rig) == _expected(rig)
+    assert _seen(harness) == _expected(harness)
 
 
-def test_forged_headers(rig: Rig) -> None:
+def test_forged_headers(harness: Harness) -> None:
     """Headers that pretend to be ours reach neither topic; the sender's own do."""
     own = ("trace", b"1")
     for value in (EVENT, b"{"):
-        rig.write([Sent(value, None, [*FORGED, own], RECENT, 0)])
-    rig.work(2)
-    for output in _seen(rig):
+        harness.write([Sent(value, None, [*FORGED, own], RECENT, 0)])
+    harness.work(2)
+    for output in _seen(harness):
         assert own in output.headers
-        assert header(output, "track.source") != "forged"
-    assert _seen(rig) == _expected(rig)
+        assert header(output, TrackHeader.SOURCE) != "forged"
+    assert _seen(harness) == _expected(harness)
 
 
-def test_identify_by_rule(rig: Rig) -> None:
+def test_identify_by_rule(harness: Harness) -> None:
     """An event that a rule names gives an identify message beside the enriched event."""
     value = b'{"event":"Button Clicked","userId":"u1","context":{"traits":{"plan":"pro"}}}'
-    rig.write([Sent(value, b"u1", (), RECENT, 1), Sent(EVENT, b"u1", (), RECENT, 1)])
+    harness.write([Sent(value, b"u1", (), RECENT, 1), Sent(EVENT, b"u1", (), RECENT, 1)])
     rule: dict[str, Any] = {"identify": [{"event": "Button Clicked"}]}
-    meter = rig.work(2, **rule)
+    meter = harness.work(2, **rule)
     assert (meter.total.enriched, meter.total.identify) == (2, 1)
-    assert _seen(rig) == _expected(rig, **rule)
+    assert _seen(harness) == _expected(harness, **rule)
 
 
-def test_dropped_by_setting(rig: Rig) -> None:
+def test_dropped_by_setting(harness: Harness) -> None:
     """Calls of another type go nowhere when a setting says so, and are counted."""
-    rig.write(
+    harness.write(
         [
             Sent(b'{"type":"page","userId":"u1"}', None, (), RECENT, 0),
             Sent(EVENT, None, (), RECENT, 0),
         ]
     )
-    meter = rig.work(2, on_other_type="drop")
+    meter = harness.work(2, on_other_type="drop")
     assert meter.total.dropped == {"unsupported_type": 1}
-    assert [output.role for output in _seen(rig)] == [Role.ENRICHED]
+    assert [output.role for output in _seen(harness)] == [Role.ENRICHED]
 
 
-def test_lag_comes_down_to_nothing(rig: Rig) -> None:
+def test_lag_comes_down_to_nothing(harness: Harness) -> None:
     """At the end of the topic nothing is left to read."""
-    rig.write(Sent(EVENT, timestamp=RECENT, partition=n % PARTITIONS) for n in range(20))
-    assert rig.work(20, to_end=True).lags[-1] == Lag(PARTITIONS, 0)
+    harness.write(Sent(EVENT, timestamp=RECENT, partition=n % PARTITIONS) for n in range(20))
+    assert harness.work(20, to_end=True).lags[-1] == Lag(PARTITIONS, 0)
 
 
-def test_transactional_senders(rig: Rig) -> None:
+def test_transactional_senders(harness: Harness) -> None:
     """Nothing is left to commit, or counts as lag, where only markers and aborted records are."""
-    rig.write_in_transaction([Sent(EVENT, None, (), RECENT, n) for n in (0, 0, 1)], committed=True)
-    rig.write_in_transaction([Sent(EVENT, None, (), RECENT, n) for n in (1, 2)], committed=False)
-    meter = rig.work(3, to_end=True)
+    harness.write_in_transaction(
+        [Sent(EVENT, None, (), RECENT, n) for n in (0, 0, 1)], committed=True
+    )
+    harness.write_in_transaction(
+        [Sent(EVENT, None, (), RECENT, n) for n in (1, 2)], committed=False
+    )
+    meter = harness.work(3, to_end=True)
     assert meter.lags[-1] == Lag(PARTITIONS, 0)
-    assert rig.committed() == rig.ends()
-    rig.write_in_transaction([Sent(b"[]", None, (), RECENT, 2)], committed=True)
-    assert rig.work(1, to_end=True).total.dead_letters == {"not_an_object": 1}
-    assert rig.committed() == rig.ends()
-    assert _seen(rig) == _expected(rig)
+    assert harness.committed() == harness.ends()
+    harness.write_in_transaction([Sent(b"[]", None, (), RECENT, 2)], committed=True)
+    assert harness.work(1, to_end=True).total.dead_letters == {"not_an_object": 1}
+    assert harness.committed() == harness.ends()
+    assert _seen(harness) == _expected(harness)

@@ -10,8 +10,9 @@ from contextlib import nullcontext
 import pytest
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.counts import Tally
-from pipeline.core.offset_metadata import CommitNote
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import DlqHeader, TrackHeader
+from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
@@ -39,11 +40,11 @@ from pipeline.worker.memory_broker import (
     SessionOpened,
 )
 from tests.hostile import EVENT
-from tests.unit.worker.rig import FixedClock, NoWait, Remembering, make_worker, processor, work
+from tests.unit.worker.harness import FixedClock, NoWait, Remembering, make_worker, processor, work
 
 TOO_LONG = b"{" * 201
 FIRST = ("track.raw", 0)
-NOTE = CommitNote("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
+NOTE = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 
 
 def _filled(count: int, batch: int = 100) -> MemoryBroker:
@@ -71,7 +72,7 @@ def _shape(diary: list[DiaryEntry]) -> list[str]:
 
 def _source(output: Output) -> str:
     headers = dict(output.headers)
-    return (headers.get("track.source") or headers.get("dlq.source") or b"").decode()
+    return (headers.get(TrackHeader.SOURCE) or headers.get(DlqHeader.SOURCE) or b"").decode()
 
 
 def test_one_transaction_per_batch() -> None:
@@ -282,7 +283,7 @@ def test_an_older_session_is_fenced() -> None:
     older.begin()
     work(broker, 2)
     with pytest.raises(FencedError):
-        older.commit(batch.positions, NOTE, Tally())
+        older.commit(batch.positions, NOTE, OutcomeCounts())
     assert len(broker.outputs) == 2
 
 
@@ -310,7 +311,7 @@ def test_a_bug_of_ours_is_a_dead_letter() -> None:
     ]
     letter = broker.outputs[1]
     assert letter.value == EVENT
-    assert dict(letter.headers)["dlq.stage"] == b"crash"
+    assert dict(letter.headers)[DlqHeader.STAGE] == b"crash"
     assert [record.offset for record in meter.crashes] == [1]
 
 
@@ -340,13 +341,13 @@ def test_a_letter_that_does_not_fit_leaves_a_pointer() -> None:
     work(broker, 1)
     (pointer,) = broker.outputs
     assert json.loads(pointer.value or b"") == {
-        "dlq.pointer": "track.raw/0/0",
+        DlqHeader.POINTER: "track.raw/0/0",
         "sha256": hashlib.sha256(TOO_LONG).hexdigest(),
         "size": 201,
     }
     headers = dict(pointer.headers)
-    assert headers["dlq.pointer"] == b"1"
-    assert headers["dlq.reason"] == b"invalid_json"
+    assert headers[DlqHeader.POINTER] == b"1"
+    assert headers[DlqHeader.REASON] == b"invalid_json"
 
 
 def test_dropped_events_are_counted_and_committed() -> None:
@@ -389,7 +390,7 @@ def test_positions_behind_markers() -> None:
     meter = work(broker, 0, to_end=True)
     first = ["opened", "begun", "sent 0", "committed 2", "closed"]
     assert _shape(broker.diary) == [*first, "opened", "begun", "committed 3", "closed"]
-    assert meter.total == Tally()
+    assert meter.total == OutcomeCounts()
 
 
 class _Turns(Remembering):

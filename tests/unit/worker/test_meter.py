@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.errors import OutcomeUnknownError
 from pipeline.ports import CircuitBreakerTrip, Stall
 from pipeline.worker.memory_broker import MemoryBroker
@@ -53,7 +53,7 @@ def log() -> Iterator[Log]:
 
 def test_statistics_come_while_the_loop_stands_still(log: Log) -> None:
     """One in each interval; of the lag nothing is known then."""
-    log.meter.committed(Tally(records=7, enriched=7))
+    log.meter.committed(OutcomeCounts(records=7, enriched=7))
     log.meter.tick(MemoryBroker().open())
     log.interval()
     log.interval()

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
 from pipeline.errors import RecordRefusedError, RefusedError
 from pipeline.ports import Batch, Span
 from pipeline.worker.bisection import QUARANTINED, SubBatch, bisect, remainder, split
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
-from tests.unit.worker.rig import Guard, work
+from tests.unit.worker.harness import Guard, work
 
 REFUSED = b"poison"
 TOPIC = "track.raw"
@@ -55,7 +56,7 @@ class _RefusingBroker(MemoryBroker):
 
 def _sources(outputs: list[Output], role: Role) -> list[int]:
     """Offsets of the records that the outputs of a role are from."""
-    name = "track.source" if role is Role.ENRICHED else "dlq.source"
+    name = TrackHeader.SOURCE if role is Role.ENRICHED else DlqHeader.SOURCE
     return [
         int((dict(output.headers)[name] or b"").split(b"/")[2])
         for output in outputs
@@ -74,8 +75,8 @@ def test_only_the_refused_records_are_dead_lettered(poison: set[int]) -> None:
     assert _sources(broker.outputs, Role.DEAD_LETTER) == sorted(poison)
     for letter in (o for o in broker.outputs if o.role is Role.DEAD_LETTER):
         headers = dict(letter.headers)
-        assert headers["dlq.reason"] == b"enriched_too_large"
-        assert headers["dlq.stage"] == b"produce"
+        assert headers[DlqHeader.REASON] == b"enriched_too_large"
+        assert headers[DlqHeader.STAGE] == b"produce"
         assert REFUSED in (letter.value or b"")
     assert [record.offset for record, _ in meter.isolations] == sorted(poison)
     assert meter.recoveries == []
@@ -89,8 +90,8 @@ def test_a_refused_letter_keeps_its_reasons_in_a_pointer() -> None:
     work(broker, 8, max_resets=0)
     (letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
     headers = dict(letter.headers)
-    assert (headers["dlq.reason"], headers["dlq.pointer"]) == (b"no_user_anon_id", b"1")
-    assert json.loads(letter.value or b"")["dlq.pointer"] == f"{TOPIC}/0/5"
+    assert (headers[DlqHeader.REASON], headers[DlqHeader.POINTER]) == (b"no_user_anon_id", b"1")
+    assert json.loads(letter.value or b"")[DlqHeader.POINTER] == f"{TOPIC}/0/5"
 
 
 def test_refused_everywhere_leaves_a_pointer() -> None:
@@ -100,7 +101,7 @@ def test_refused_everywhere_leaves_a_pointer() -> None:
     work(broker, 1, max_resets=0)
     (letter,) = broker.outputs
     headers = dict(letter.headers)
-    assert (headers["dlq.reason"], headers["dlq.pointer"]) == (b"enriched_too_large", b"1")
+    assert (headers[DlqHeader.REASON], headers[DlqHeader.POINTER]) == (b"enriched_too_large", b"1")
 
 
 class _RefusingAllLetters(_RefusingSession):
@@ -139,7 +140,7 @@ def test_condemned_records_are_not_processed() -> None:
     work(broker, 5, guard=guard)
     assert _sources(broker.outputs, Role.ENRICHED) == [0, 1, 2, 4]
     (letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
-    assert dict(letter.headers)["dlq.stage"] == b"crash"
+    assert dict(letter.headers)[DlqHeader.STAGE] == b"crash"
     assert letter.value == _event(3, poison=False)
 
 

@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 import structlog
 
-from pipeline.core.counts import Tally
+from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.errors import TransportError
 from pipeline.ports import CrashGuard, Lag, Span
@@ -160,9 +160,9 @@ def test_without_supervisor() -> None:
     assert (guard.suspects(), guard.quarantined()) == ((), (NAMED,))
 
 
-def _tally(enriched: int, **letters: int) -> Tally:
+def _counts(enriched: int, **letters: int) -> OutcomeCounts:
     records = enriched + sum(letters.values())
-    return Tally(records, enriched, 0, Counter(letters))
+    return OutcomeCounts(records, enriched=enriched, dead_letters=Counter(letters))
 
 
 class _Stores:
@@ -189,15 +189,15 @@ def test_one_line_for_all(memory: SharedMemory) -> None:
     assert fleet.began()
     session = MemoryBroker().open()
     with structlog.testing.capture_logs() as lines:
-        first.committed(_tally(90, invalid_json=10))
-        second.committed(_tally(50))
+        first.committed(_counts(90, invalid_json=10))
+        second.committed(_counts(50))
         first.tick(session)
         fleet.tick(2)  # not due yet
         assert fleet.ended(1) == 50
         stores.now = 10.0
         fleet.tick(1)
         second = stores.meter(1)
-        second.committed(_tally(7, invalid_json=1))
+        second.committed(_counts(7, invalid_json=1))
         second.recovering("soft reset", TransportError("gone"), 1)
         second.lost(3)
         stores.now = 12.0
@@ -269,9 +269,9 @@ def test_figures_that_cannot_be_read(memory: SharedMemory) -> None:
 
     cell = _Torn(memory._memory, 0, 4096)  # noqa: SLF001  a cell of the test's own
     fleet = AggregateStatistics([cell], 10.0)
-    SlotMeter(cell, 10.0).committed(_tally(5))
+    SlotMeter(cell, 10.0).committed(_counts(5))
     assert fleet.consumed() == 5
-    SlotMeter(cell, 10.0).committed(_tally(9))
+    SlotMeter(cell, 10.0).committed(_counts(9))
     cell.torn = True
     assert fleet.consumed() == 5
 
@@ -285,7 +285,7 @@ def test_crashes_are_logged_ten_times_an_interval(memory: SharedMemory) -> None:
     with structlog.testing.capture_logs() as lines:
         for _ in range(30):
             meter.crashed(record, ValueError("x"))
-            meter.committed(_tally(1))
+            meter.committed(_counts(1))
             meter.tick(session)
         assert len(lines) == 10
         stores.now = 10.0

@@ -1,0 +1,110 @@
+"""How values are written for people and for programs: money, shares, times, durations.
+
+On a terminal a value is written to be read: thousands are separated, sums are rounded to the minor
+units of their currency. Piped, it is written to be parsed: exact, without separators.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from typing import Final, NamedTuple
+
+from iso_4217 import Currency
+
+from pipeline.core.timestamps import time_text
+
+NONE: Final = "-"
+"""A value that is not known, or not there, on a terminal."""
+_DIGITS: Final = 200
+"""More than any sum has: an amount has at most 30 digits before its point, and 100 behind it."""
+_LEAST_PLACES: Final = 2
+_SECOND: Final = len("2026-11-23T15:22:00")
+_UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
+
+
+class Money(NamedTuple):
+    """A sum, and the code of its currency; other text than a code for money without one."""
+
+    amount: Decimal
+    currency: str
+
+
+def exact(amount: Decimal) -> str:
+    """All digits of a sum; no exponent, no trailing zeros, but at least two decimals."""
+    whole, _, places = f"{amount:f}".partition(".")
+    text = f"{whole}.{places.rstrip('0').ljust(_LEAST_PLACES, '0')}"
+    return text if amount else text.removeprefix("-")
+
+
+def rounded(money: Money) -> str:
+    """`176,556.21`: rounded to the minor units of the currency (ISO 4217).
+
+    A sum that would round to nothing, and one whose currency has no minor units, has all digits:
+    what is not zero never reads as zero.
+    """
+    places = _minor_units(money.currency)
+    if places is None:
+        return _separated(exact(money.amount))
+    with localcontext(prec=_DIGITS, rounding=ROUND_HALF_EVEN):
+        short = money.amount.quantize(Decimal(1).scaleb(-places))
+    if money.amount and not short:
+        return exact(money.amount)
+    return f"{short or abs(short):,f}"
+
+
+def money_text(money: Money) -> str:
+    """`176,556.21 EUR`, for sentences."""
+    return f"{rounded(money)} {money.currency}"
+
+
+def _separated(number: str) -> str:
+    whole, point, places = number.partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    return f"{sign}{int(whole.removeprefix('-')):,}{point}{places}"
+
+
+def _minor_units(currency: str) -> int | None:
+    """Decimals of a currency; None of withdrawn ones, of metals and of no currency at all."""
+    known = Currency.__members__.get(currency)
+    places: int | None = known.subunit_exp if known else None
+    return places
+
+
+def percent(share: float) -> str:
+    """`12 %`; 0 and 100 only when it is exactly that."""
+    if 0 < share < 0.01:  # noqa: PLR2004  a percent
+        return "<1 %"
+    if 0.99 < share < 1:  # noqa: PLR2004  a percent
+        return ">99 %"
+    return f"{share:.0%}".replace("%", " %")
+
+
+def moment(time: int | None) -> str:
+    """`2026-11-23T15:22:00Z`: a time in epoch milliseconds, to the second, as options take it."""
+    text = time_text(time)
+    return f"{text[:_SECOND]}Z" if text else NONE
+
+
+def span(first: int | None, last: int | None) -> str:
+    """`2026-11-23T15:22:00Z to 2026-11-23T16:00:00Z`; empty when either is not known."""
+    return f"{moment(first)} to {moment(last)}" if time_text(first) and time_text(last) else ""
+
+
+def duration(milliseconds: int) -> str:
+    """`4 min`, `90 s`: exact, in the largest unit that gives a whole number."""
+    for size, unit in _UNITS:
+        if milliseconds % size == 0:
+            return f"{milliseconds // size} {unit}"
+    return f"{milliseconds} ms"
+
+
+def about(seconds: float) -> str:
+    """`2 h 5 min`, `12 s`: to read, in the two largest units."""
+    left = round(seconds) * 1000
+    parts: list[str] = []
+    for size, unit in _UNITS:
+        number, rest = divmod(left, size)
+        if number or parts:
+            parts.append(f"{number} {unit}" if number else "")
+            left = rest
+    return " ".join(filter(None, parts[:2])) or "0 s"
