@@ -1,11 +1,11 @@
 """Logs for people and machines: one start line, one statistics line per interval, no payloads.
 
-Lines are JSON, or readable text on a terminal. There is never a line per event: why an event was
+Lines are JSON, or sentences on a terminal. There is never a line per event: why an event was
 rejected is in the headers of its dead letter.
 """
 
 from pipeline.worker.observe.aggregate import AggregateStatistics, SlotMeter
-from pipeline.worker.observe.logs import LogFormat, configure_logging
+from pipeline.worker.observe.logs import LogFormat, configure_logging, is_for_people
 from pipeline.worker.observe.meter import LogMeter
 from pipeline.worker.observe.reporter import reporting
 
@@ -15,5 +15,6 @@ __all__ = [
     "LogMeter",
     "SlotMeter",
     "configure_logging",
+    "is_for_people",
     "reporting",
 ]
