@@ -214,7 +214,7 @@ class CrashGuard(Protocol):
         """Note that no record is being processed."""
 
     def suspects(self) -> Sequence[Span]:
-        """Return spans in which one record has killed a process; each is processed in halves."""
+        """Return spans in which one record has crashed a process; they are bisected."""
 
     def quarantined(self) -> Sequence[Span]:
         """Return spans to dead-letter unprocessed: poison pills, and what the operator named."""

@@ -72,5 +72,5 @@ class AtLeastOnceProducer(SessionProducer):
                 again("writing", KafkaError(error_codes.TIMED_OUT))
 
     def can_abort(self, error: KafkaError) -> bool:
-        """Return True unless the producer itself is broken: undelivered outputs are sent again."""
+        """Return True unless the producer itself is broken: failed outputs are sent again."""
         return not error.fatal()

@@ -1,4 +1,4 @@
-"""Which outputs the client could not deliver, and why."""
+"""Keeps track of outputs that the client could not deliver, and why."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class DependencyMonitor:
 
     def _news(self) -> bool:
         """Return whether there is a reason to ask Kafka now."""
-        before, self._seen = self._seen, (self._heard(), bool(self._held))
+        before, self._seen = self._seen, (self._errors_reported(), bool(self._held))
         if self._is_wrong():
             return before[1] != self._seen[1]
         unexplained = self._found is None and self._is_without()
@@ -119,7 +119,7 @@ class DependencyMonitor:
     def _is_wrong(self) -> bool:
         return self._found is not None and not self._found.harmless
 
-    def _heard(self) -> int:
+    def _errors_reported(self) -> int:
         return sum(client.count for client in self._clients)
 
     def _waits_for(self) -> str:
@@ -146,7 +146,7 @@ class DependencyMonitor:
         if self._is_without():
             return self._without_partitions(self._client, len(found.partitions))
         try:
-            return self._held_back(self._client)
+            return self._open_transactions(self._client)
         except KafkaException:
             if self._read == read:
                 raise
@@ -186,7 +186,7 @@ class DependencyMonitor:
             self._at_rest = self._clock()
         return without_partitions(group, self._config.raw_topic, count, state)
 
-    def _held_back(self, client: AdminClient) -> Stall | None:
+    def _open_transactions(self, client: AdminClient) -> Stall | None:
         """Look for open transactions: nobody can read the records behind one."""
         places = [TopicPartition(self._config.raw_topic, number) for number in self._held]
         stable = self._ends(client, places, IsolationLevel.READ_COMMITTED)

@@ -1,4 +1,4 @@
-"""Which partition an output goes to (contract §5).
+"""Chooses the partition of each output (contract §5).
 
 The number of the source partition, if both topics have equally many partitions, so that joins and
 order hold. Otherwise by the key's hash, as Java clients compute it.

@@ -175,14 +175,14 @@ class SessionProducer(ABC):
     def failed(self, exception: KafkaException, what: str) -> TransportError:
         """Translate a failed call into what is to be done about it.
 
-        The call's own error says whether the batch can be given up. The first undelivered output,
-        if there is one, says why the call failed.
+        The call's own error says whether the batch can be given up. The first output that was not
+        delivered, if there is one, says why the call failed.
         """
         error = kafka_error(exception)
         if error.code() == error_codes.WRONG_STATE:
             error = self.stored_error() or error
         try:
-            self._hear_reports(error)
+            self._await_reports(error)
         except KafkaException as fatal:  # the cause of an error that later calls only call _FATAL
             error = kafka_error(fatal)
         cause = self.delivery_errors.cause(error, _OF_THE_RECORD)
@@ -199,7 +199,7 @@ class SessionProducer(ABC):
         text = f"{what}: {reason(cause or error)}"
         return AbortableError(text) if self.can_abort(error) else OutcomeUnknownError(text)
 
-    def _hear_reports(self, error: KafkaError) -> None:
+    def _await_reports(self, error: KafkaError) -> None:
         """Wait for delivery reports: the transaction fails before the client reports the output."""
         self.producer.poll(0)
         deadline = time.monotonic() + _REPORTED_S

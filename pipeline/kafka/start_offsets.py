@@ -1,6 +1,6 @@
-"""From which offset a partition is read when it is assigned.
+"""Decides from which offset a partition is read when it is assigned.
 
-That is the committed offset, if there is one. A partition without one, whose group has offsets on
+It is the committed offset, if there is one. A partition without one, whose group has offsets on
 other partitions, is new and is read from its first record. A group without any offset is new too,
 unless the enriched topic already holds events. Then the group's offsets have expired
 (`offsets.retention.minutes`), and starting over would enrich everything a second time.

@@ -48,7 +48,7 @@ def spans(records: Iterable[Record]) -> list[Span]:
 
 
 def split(batch: Batch, suspects: Sequence[Span], quarantined: Sequence[Span]) -> list[SubBatch]:
-    """Split a batch so that quarantined records are alone and suspect spans are in halves.
+    """Split a batch so that quarantined records are alone and suspect spans are bisected.
 
     Usually there are neither, and the whole batch is one sub-batch.
     """

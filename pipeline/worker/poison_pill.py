@@ -1,7 +1,7 @@
 """Poison pills: finding the record that crashes the process which handles it.
 
 A crash is described by the spans that the worker was processing. What two overlapping crashes have
-in common becomes a suspect. Suspects are processed alone and in halves: each crash inside one
+in common becomes a suspect. Suspects are processed alone and bisected: each crash inside one
 narrows it to the half that was being processed, and a half that is committed is cleared. When one
 record is left and crashes its worker again, it is quarantined: dead-lettered without being
 processed.
@@ -68,7 +68,7 @@ class PoisonPillTracker:
 
     @property
     def suspects(self) -> dict[int, Span]:
-        """Spans to process in halves, by the number of the finding."""
+        """Spans to bisect, by the number of the finding."""
         return {number: suspect.span for number, suspect in self._suspects.items()}
 
     @property

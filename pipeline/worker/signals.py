@@ -30,7 +30,7 @@ class Signals:
         ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
         self._which = set(which) - ignored
         self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._which)
-        self._heard: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._received: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._over = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="signals", daemon=True)
         self._listener.start()
@@ -38,11 +38,11 @@ class Signals:
     def next(self, timeout_s: float | None = None) -> int | None:
         """Return the number of the next signal; None when none arrives in time, or after `end`."""
         try:
-            number = self._heard.get(timeout=timeout_s)
+            number = self._received.get(timeout=timeout_s)
         except queue.Empty:
             return None
         if number is None:
-            self._heard.put(None)
+            self._received.put(None)
         return number
 
     def end(self) -> None:
@@ -59,9 +59,9 @@ class Signals:
         while True:
             number = signal.sigwait(self._which)
             if self._over.is_set():
-                self._heard.put(None)
+                self._received.put(None)
                 return
-            self._heard.put(number)
+            self._received.put(number)
 
 
 @contextmanager

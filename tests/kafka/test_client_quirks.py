@@ -104,7 +104,7 @@ def test_exception_in_a_rebalance(cluster: MockCluster, monkeypatch: pytest.Monk
 
 
 def test_callbacks_take_anything() -> None:
-    """Trap 1: delivery reports and error callbacks keep what they hear, and raise nothing."""
+    """Trap 1: delivery reports and error callbacks keep what they are given, and raise nothing."""
     delivery_errors, last_error = DeliveryErrors(), LastClientError()
     for code in [*range(-200, 130)]:
         last_error(K(code))
@@ -145,7 +145,7 @@ def test_commit_is_resumed(
 
 
 def test_first_report_is_the_cause(cluster: MockCluster) -> None:
-    """Trap 5: the sentence tells the first undelivered output's code, not what follows from it."""
+    """Trap 5: the sentence has the code of the first failed output, not of later ones."""
     harness = MockHarness(cluster, batch=RECORDS)
     cluster.push(Api.PRODUCE, [K.TOPIC_AUTHORIZATION_FAILED, K.INVALID_TXN_STATE, K.UNKNOWN])
     with pytest.raises(RefusedError, match=f"topic {NAMES.enriched}: .*TOPIC_AUTHORIZATION"):
@@ -167,12 +167,12 @@ def test_only_failures_are_reported(
     cluster: MockCluster, monkeypatch: pytest.MonkeyPatch, delivery: str
 ) -> None:
     """Trap 6: when all goes well, no callback costs time for any output."""
-    heard: list[object] = []
-    monkeypatch.setattr(DeliveryErrors, "__call__", lambda _, *report: heard.append(report))
+    reports: list[object] = []
+    monkeypatch.setattr(DeliveryErrors, "__call__", lambda _, *report: reports.append(report))
     harness = MockHarness(cluster, delivery=delivery)
     harness.work()
     assert harness.sources() == ALL
-    assert heard == []
+    assert reports == []
 
 
 def test_refused_record_and_broken_client(cluster: MockCluster) -> None:

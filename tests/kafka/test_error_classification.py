@@ -284,7 +284,7 @@ def test_topic_missing_or_hidden(topic: str) -> None:
 
 @pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
 def test_record_refused(delivery: str) -> None:
-    """A refusal of one record has it searched for; a record that is refused alone is a letter."""
+    """A rejected record is searched for by bisection; rejected alone, it is dead-lettered."""
 
     def check(code: int) -> None:
         with MockCluster() as cluster:

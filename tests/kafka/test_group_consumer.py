@@ -108,16 +108,16 @@ class _Consumer:
         return set(self._positions)
 
     def _fetch(self, number: int) -> _Message:
-        self._pass_undelivered(number)
+        self._pass_markers(number)
         self._positions[number] += 1
         return _Message(number, self._positions[number] - 1)
 
-    def _pass_undelivered(self, number: int) -> None:
+    def _pass_markers(self, number: int) -> None:
         while not _is_delivered(self._positions[number]):
             self._positions[number] += 1
 
     def _end(self, number: int) -> Iterator[_Message]:
-        self._pass_undelivered(number)
+        self._pass_markers(number)
         end = self._positions[number]
         if self._told.get(number) != end:
             self._told[number] = end

@@ -20,7 +20,7 @@ def _why(state: str, *members: Member, count: int = 4) -> Stall:
     "state", ["PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "UNKNOWN"]
 )
 def test_rebalancing(state: str) -> None:
-    """For which members the group waits, and what each of them holds."""
+    """The sentence names the members that the group waits for, and what each of them holds."""
     found = _why(state, _member("new"), _member("w2", 3), _member("w1", 0, 1, 2))
     assert not found.harmless
     assert found.cause.startswith(

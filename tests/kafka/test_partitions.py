@@ -73,7 +73,7 @@ ASKS: dict[str, Ask] = {
 
 @pytest.mark.parametrize("name", ASKS)
 def test_a_topic_without_an_answer_is_not_empty(cluster: MockCluster, name: str) -> None:
-    """Whoever asks hears an error that names the topic, when the answer does not come in time."""
+    """An answer that does not come in time is an error that names the topic."""
     cluster.fail_topic(TOPIC, NO_ANSWER)
     with pytest.raises(TransportError, match=f"topic {TOPIC}: LEADER_NOT_AVAILABLE"):
         ASKS[name](cluster)

@@ -244,7 +244,7 @@ def test_client_certificate(secure_kafka: SecureKafka) -> None:
 def test_verification_turned_off(
     secure_kafka: SecureKafka, listener: str, property_: dict[str, str]
 ) -> None:
-    """Verification can't be off by accident; where it is meant, each start warns of it."""
+    """Verification can't be off by accident; where it is off on purpose, each start warns."""
     settings = secure_kafka.login(listener) | property_
     refused = _check(settings)
     assert refused.code == ExitCode.USAGE

@@ -230,7 +230,7 @@ def test_an_abort_that_is_fenced(start: Callable[[], Process]) -> None:
 
 @pytest.mark.parametrize("regained", [False, True])
 def test_a_fatal_error_beside_lost_partitions(regained: bool) -> None:  # noqa: FBT001  a parameter
-    """A member that is fenced while it loses partition 0 hears it, and does not wait for ever."""
+    """A member that is fenced while it loses partition 0 notices, and does not wait forever."""
     text = "Broker: Static consumer fenced by other consumer with same group.instance.id"
     fatal = KafkaError(KafkaError._FATAL, text, fatal=True)  # noqa: SLF001  the client's own name
     told = SimpleNamespace(error=lambda: fatal, topic=lambda: None, partition=lambda: 0)

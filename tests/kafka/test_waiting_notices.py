@@ -74,21 +74,21 @@ def test_a_listener_that_names_another_address(listener: str, command: str) -> N
 def test_the_first_word_does_not_wait_for_its_cause() -> None:
     """A cause that takes long to find is told when it is found."""
     words: list[str] = []
-    heard, found = threading.Semaphore(0), threading.Event()
+    noticed, found = threading.Semaphore(0), threading.Event()
 
     def say(word: str) -> None:
         words.append(word)
-        heard.release()
+        noticed.release()
 
     def why() -> str:
         assert found.wait(PATIENCE_S)
         return ": a cable"
 
     with announced(say, "waiting", why):
-        assert heard.acquire(timeout=PATIENCE_S)
+        assert noticed.acquire(timeout=PATIENCE_S)
         assert words == ["waiting"]
         found.set()
-        assert heard.acquire(timeout=PATIENCE_S)
+        assert noticed.acquire(timeout=PATIENCE_S)
     assert words == ["waiting", "waiting: a cable"]
 
 

@@ -30,7 +30,7 @@ class FixedClock:
 
 
 class Remembering:
-    """A meter that remembers what it heard and asks for a stop after `enough` records.
+    """A meter that remembers every call and asks for a stop after `enough` records.
 
     `to_end` waits until there is no lag, too.
     """
@@ -107,7 +107,7 @@ class Remembering:
 
 
 class Guard:
-    """A crash guard with a diary, whose suspects and condemned spans a test sets."""
+    """A crash guard with a diary, whose suspects and quarantined spans a test sets."""
 
     def __init__(self, suspects: Sequence[Span] = (), quarantined: Sequence[Span] = ()) -> None:
         self.entered: list[list[Span]] = []

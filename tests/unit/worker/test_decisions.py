@@ -309,9 +309,9 @@ def test_a_bug_of_ours_is_a_dead_letter() -> None:
         (Role.DEAD_LETTER, "processing_error"),
         (Role.ENRICHED, ""),
     ]
-    letter = broker.outputs[1]
-    assert letter.value == EVENT
-    assert dict(letter.headers)[DlqHeader.STAGE] == b"crash"
+    dead_letter = broker.outputs[1]
+    assert dead_letter.value == EVENT
+    assert dict(dead_letter.headers)[DlqHeader.STAGE] == b"crash"
     assert [record.offset for record in meter.crashes] == [1]
 
 
@@ -334,7 +334,7 @@ class _NarrowBroker(MemoryBroker):
         return _NarrowSession(self, self.epoch)
 
 
-def test_a_letter_that_does_not_fit_leaves_a_pointer() -> None:
+def test_a_dead_letter_that_does_not_fit_leaves_a_pointer() -> None:
     """A dead letter that its topic can't take is replaced by where the raw record is."""
     broker = _NarrowBroker()
     broker.append(TOO_LONG)
@@ -437,6 +437,6 @@ def test_positions_without_records_that_could_not_be_committed() -> None:
 
 
 def test_lag_is_told_on_every_turn() -> None:
-    """The meter hears the offsets that are not yet committed."""
+    """The meter is told the offsets that are not yet committed."""
     broker = _filled(5, batch=2)
     assert work(broker, 5).lags == [Lag(1, 3), Lag(1, 1), Lag(1, 0)]

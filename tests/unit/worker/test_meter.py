@@ -64,7 +64,7 @@ def test_statistics_come_while_the_loop_stands_still(log: Log) -> None:
 
 
 def test_statistics_tell_the_lag_of_a_loop_that_turns(log: Log) -> None:
-    """As it was heard last."""
+    """As it was reported last."""
     broker = MemoryBroker()
     broker.append(b"{}")
     log.now += INTERVAL_S
@@ -176,16 +176,16 @@ class _Watch:
 
 
 class _Hearing(LogMeter):
-    """Tells when it has heard of a hindrance."""
+    """Remembers the stalls that are reported to it."""
 
     def __init__(self) -> None:
         super().__init__(INTERVAL_S)
-        self.heard: list[Stall | None] = []
+        self.stalls: list[Stall | None] = []
         self.told = threading.Event()
         self.reported = threading.Event()
 
-    def waits(self, hindrance: Stall | None) -> None:
-        self.heard.append(hindrance)
+    def waits(self, stall: Stall | None) -> None:
+        self.stalls.append(stall)
         self.told.set()
 
     def report(self) -> None:
@@ -198,11 +198,11 @@ def test_reports_come_from_threads_of_their_own() -> None:
     with reporting(meter, watch):
         assert meter.told.wait(10)
         assert meter.reported.wait(10)
-    heard = len(meter.heard)
-    assert meter.heard[0] == DOWN
+    count = len(meter.stalls)
+    assert meter.stalls[0] == DOWN
     watch.looked.clear()
     assert not watch.looked.wait(1.5)
-    assert len(meter.heard) == heard
+    assert len(meter.stalls) == count
 
 
 def test_first_statistics_can_come_sooner() -> None:

@@ -104,8 +104,8 @@ def test_memory_without_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
     memory.close()
 
 
-def test_every_worker_hears_the_supervisor(memory: SharedMemory) -> None:
-    """What is suspected or condemned is so for all; the operator's own records are added."""
+def test_every_worker_reads_the_supervisors_marks(memory: SharedMemory) -> None:
+    """What is suspected or quarantined is so for all; the operator's own records are added."""
     board = SharedWorkerStates(memory)
     guards = [SharedCrashGuard(memory, slot, [NAMED]) for slot in range(3)]
     assert [(guard.suspects(), guard.quarantined()) for guard in guards] == [((), (NAMED,))] * 3
@@ -117,7 +117,7 @@ def test_every_worker_hears_the_supervisor(memory: SharedMemory) -> None:
     assert guards[1].suspects() == ()
 
 
-def test_the_supervisor_hears_every_worker(memory: SharedMemory) -> None:
+def test_the_supervisor_reads_what_every_worker_reports(memory: SharedMemory) -> None:
     """What each works on, until it says that it has left it."""
     board = SharedWorkerStates(memory)
     first, second = SharedCrashGuard(memory, 0), SharedCrashGuard(memory, 1)
@@ -153,16 +153,16 @@ def test_a_finding_is_survived_at_its_end(memory: SharedMemory) -> None:
 
 
 def test_without_supervisor() -> None:
-    """Nobody is suspected; what the operator named is condemned."""
+    """Nobody is suspected; what the operator named is quarantined."""
     guard: CrashGuard = LocalCrashGuard((NAMED,))
     guard.started([_span(0, 9)])
     guard.finished()
     assert (guard.suspects(), guard.quarantined()) == ((), (NAMED,))
 
 
-def _counts(enriched: int, **letters: int) -> OutcomeCounts:
-    records = enriched + sum(letters.values())
-    return OutcomeCounts(records, enriched=enriched, dead_letters=Counter(letters))
+def _counts(enriched: int, **dead_letters: int) -> OutcomeCounts:
+    records = enriched + sum(dead_letters.values())
+    return OutcomeCounts(records, enriched=enriched, dead_letters=Counter(dead_letters))
 
 
 class _Stores:
@@ -171,7 +171,7 @@ class _Stores:
     def __init__(self, memory: SharedMemory) -> None:
         self.now = 0.0
         self.cells = [memory.figures(slot) for slot in range(2)]
-        self.fleet = AggregateStatistics(self.cells, 10.0, self.clock)
+        self.aggregate = AggregateStatistics(self.cells, 10.0, self.clock)
 
     def clock(self) -> float:
         return self.now
@@ -183,19 +183,19 @@ class _Stores:
 def test_one_line_for_all(memory: SharedMemory) -> None:
     """The interval's sums over all workers, those that have died included."""
     stores = _Stores(memory)
-    fleet = stores.fleet
-    assert not fleet.began()
+    aggregate = stores.aggregate
+    assert not aggregate.began()
     first, second = stores.meter(0), stores.meter(1)
-    assert fleet.began()
+    assert aggregate.began()
     session = MemoryBroker().open()
     with structlog.testing.capture_logs() as lines:
         first.committed(_counts(90, invalid_json=10))
         second.committed(_counts(50))
         first.tick(session)
-        fleet.tick(2)  # not due yet
-        assert fleet.ended(1) == 50
+        aggregate.tick(2)  # not due yet
+        assert aggregate.ended(1) == 50
         stores.now = 10.0
-        fleet.tick(1)
+        aggregate.tick(1)
         second = stores.meter(1)
         second.committed(_counts(7, invalid_json=1))
         second.recovering("soft reset", TransportError("gone"), 1)
@@ -203,7 +203,7 @@ def test_one_line_for_all(memory: SharedMemory) -> None:
         stores.now = 12.0
         first.tick(session)
         second.tick(session)
-        fleet.log(2)
+        aggregate.log(2)
     before, _, after = lines
     figures = ("seconds", "consumed", "enriched", "dead_lettered", "total_consumed", "workers")
     assert [before[name] for name in figures] == [10.0, 150, 140, {"invalid_json": 10}, 150, 1]
@@ -211,7 +211,7 @@ def test_one_line_for_all(memory: SharedMemory) -> None:
     assert (before["workers_reading"], after["workers_reading"]) == (1, 2)
     assert (after["resets"], after["lost"]) == (1, 3)
     assert before["cpu_us_per_event"] >= 0
-    assert fleet.consumed() == 158
+    assert aggregate.consumed() == 158
 
 
 class _Behind(MemorySession):
@@ -245,16 +245,16 @@ def test_lag_of_all_workers(
     meters = [stores.meter(slot) for slot in range(2)]
     for meter, lag in zip(meters, lags, strict=True):
         meter.tick(_Behind(Lag(1, 4) if isinstance(lag, str) else lag))
-    stores.fleet.began()
+    stores.aggregate.began()
     if lags[1] == "ended":
-        stores.fleet.ended(1)
+        stores.aggregate.ended(1)
     if lags[1] == "recovering":
         meters[1].recovering("hard reset", TransportError("gone"), 1)
     if lags[1] == "silent":
         stores.now = 20.0
         meters[0].tick(_Behind(lags[0]))
     with structlog.testing.capture_logs() as lines:
-        stores.fleet.log(2)
+        stores.aggregate.log(2)
     assert (lines[-1]["workers_reading"], lines[-1]["lag"]) == (reading, told)
 
 
@@ -268,12 +268,12 @@ def test_figures_that_cannot_be_read(memory: SharedMemory) -> None:
             return None if self.torn else super().read()
 
     cell = _Torn(memory._memory, 0, 4096)  # noqa: SLF001  a cell of the test's own
-    fleet = AggregateStatistics([cell], 10.0)
+    aggregate = AggregateStatistics([cell], 10.0)
     SlotMeter(cell, 10.0).committed(_counts(5))
-    assert fleet.consumed() == 5
+    assert aggregate.consumed() == 5
     SlotMeter(cell, 10.0).committed(_counts(9))
     cell.torn = True
-    assert fleet.consumed() == 5
+    assert aggregate.consumed() == 5
 
 
 def test_crashes_are_logged_ten_times_an_interval(memory: SharedMemory) -> None:

@@ -118,11 +118,11 @@ def test_every_partition_in_common_is_a_suspect() -> None:
     assert set(book.suspects.values()) == {_span(0, 9, partition=0), _span(5, 9, partition=1)}
 
 
-def test_narrowed_to_one_and_condemned() -> None:
-    """A death within a suspect narrows it; a single record is condemned after two more deaths."""
+def test_narrowed_to_one_and_quarantined() -> None:
+    """A death within a suspect narrows it; a single record is quarantined after two more deaths."""
     book = PoisonPillTracker()
     assert _kinds(book, _span(0, 3), _span(0, 3)) == [[], ["suspected"]]
-    # This worker has not heard of the suspect: its death tells nothing new.
+    # This worker did not know of the suspect: its crash proves nothing.
     assert _kinds(book, _span(0, 99)) == [[]]
     (whole,) = book.suspects
     assert _kinds(book, _span(0, 1)) == [["narrowed"]]
@@ -135,7 +135,7 @@ def test_narrowed_to_one_and_condemned() -> None:
 
 
 def test_a_batch_of_one_needs_four_deaths() -> None:
-    """Where traffic is low every batch is one record: being there twice condemns nobody."""
+    """Where traffic is low every batch is one record: being there twice quarantines nobody."""
     book = PoisonPillTracker()
     single = _span(7, 7)
     assert _kinds(book, *[single] * 4) == [[], ["suspected"], ["accused"], ["condemned"]]
@@ -157,7 +157,7 @@ def test_survivors_are_cleared() -> None:
 
 
 def test_it_is_not_the_record() -> None:
-    """A death over a condemned record, which is not even read, has another reason."""
+    """A death over a quarantined record, which is not even read, has another reason."""
     book = PoisonPillTracker()
     _kinds(book, *[_span(7, 7)] * 4)
     assert _kinds(book, _span(7, 7)) == [["not_a_record"]]
@@ -166,7 +166,7 @@ def test_it_is_not_the_record() -> None:
 @pytest.mark.parametrize(
     ("committed", "last"), [([0, 1, 2, 3], "not_a_record"), ([0, 1, 5, 6], "condemned")]
 )
-def test_not_every_record_is_condemned(committed: list[int], last: str) -> None:
+def test_not_every_record_is_quarantined(committed: list[int], last: str) -> None:
     """Three in a row with nothing else committed between: the program is at fault."""
     book = PoisonPillTracker()
     found = [_kinds(book, *[_span(n, n)] * 4, committed=done) for n, done in enumerate(committed)]
@@ -208,7 +208,7 @@ def _records(offsets: Iterable[int]) -> list[Record]:
     batch=st.integers(1, 250),
 )
 def test_exactly_the_poison_is_found(offsets: list[int], dice: Random, batch: int) -> None:
-    """Whatever the batches and the gaps between offsets: each killer is condemned, and no other."""
+    """Whatever the batches and gaps between offsets, exactly the poison pills are quarantined."""
     poison = set(dice.sample(offsets, min(3, len(offsets))))
     book, position, quarantined = PoisonPillTracker(), 0, []
     for _ in range(20 * (len(poison) + 1) + len(offsets)):
@@ -224,7 +224,7 @@ def test_exactly_the_poison_is_found(offsets: list[int], dice: Random, batch: in
     assert set(quarantined) == poison
 
 
-class _Fleet:
+class _Service:
     """A supervisor's world: processes that end as told, at a clock that moves when it waits."""
 
     def __init__(self, script: Iterable[tuple[int | None, Sequence[WorkerExit]]]) -> None:
@@ -314,18 +314,18 @@ STOP = (signal.SIGTERM, ())
 
 def test_stopped() -> None:
     """All are asked once, and waited for; the outcome is that of a lone worker."""
-    fleet = _Fleet([STOP, BOTH_END])
-    assert fleet.run() == (0, "")
-    assert fleet.orders == ["stop"]
-    assert fleet.started == [(0, 0.0), (1, 0.0)]
+    service = _Service([STOP, BOTH_END])
+    assert service.run() == (0, "")
+    assert service.orders == ["stop"]
+    assert service.started == [(0, 0.0), (1, 0.0)]
 
 
 def test_says_why_a_worker_ended() -> None:
     """In the worker's own words, in the log and in the sentence that the supervisor ends with."""
-    fleet = _Fleet([(None, [_end(1, ExitCode.FENCED)]), (None, [_end(0, 0)])])
-    fleet.reasons = {1: "another live process uses the same group.instance.id"}
+    service = _Service([(None, [_end(1, ExitCode.FENCED)]), (None, [_end(0, 0)])])
+    service.reasons = {1: "another live process uses the same group.instance.id"}
     with structlog.testing.capture_logs() as lines:
-        outcome = fleet.run()
+        outcome = service.run()
     assert outcome == (
         ExitCode.FENCED,
         "worker 1 ended with exit code 3: another live process uses the same group.instance.id",
@@ -337,41 +337,41 @@ def test_says_why_a_worker_ended() -> None:
 @pytest.mark.parametrize("status", [0, 1, 5, 6, 70, 99, -signal.SIGKILL, -signal.SIGSEGV])
 def test_started_again(status: int) -> None:
     """An end that may not come again is followed by a start, after a pause."""
-    fleet = _Fleet([(None, [_end(1, status)]), (None, ()), STOP, BOTH_END])
-    fleet.work = {slot: ([_span(0, 9)], ()) for slot in range(2)}
-    assert fleet.run() == (0, "")
-    assert fleet.started == [(0, 0.0), (1, 0.0), (1, 2.0)]
-    assert fleet.work == {}  # what the dead one said is not taken for the next one's word
+    service = _Service([(None, [_end(1, status)]), (None, ()), STOP, BOTH_END])
+    service.work = {slot: ([_span(0, 9)], ()) for slot in range(2)}
+    assert service.run() == (0, "")
+    assert service.started == [(0, 0.0), (1, 0.0), (1, 2.0)]
+    assert service.work == {}  # what the dead one said is not taken for the next one's word
 
 
 @pytest.mark.parametrize("status", [ExitCode.USAGE, ExitCode.FENCED, ExitCode.DATA_LOSS])
 def test_final_ends(status: ExitCode) -> None:
     """An end that needs a person ends all workers, in good order, with the same code."""
-    fleet = _Fleet([(None, [_end(1, status)]), (None, [_end(0, 0)])])
-    code, sentence = fleet.run()
-    assert (code, fleet.orders) == (status, ["stop"])
+    service = _Service([(None, [_end(1, status)]), (None, [_end(0, 0)])])
+    code, sentence = service.run()
+    assert (code, service.orders) == (status, ["stop"])
     assert sentence == f"worker 1 ended with exit code {status}: {status.meaning}"
-    assert len(fleet.started) == 2
+    assert len(service.started) == 2
 
 
 def test_kafka_is_not_there_at_the_start() -> None:
     """What ends the first start ends all; later the same is only a reason to try again."""
-    fleet = _Fleet([(None, [_end(1, ExitCode.KAFKA)]), (None, [_end(0, ExitCode.KAFKA)])])
-    fleet.has_begun = False
-    assert fleet.run().code == ExitCode.KAFKA
-    assert len(fleet.started) == 2
+    service = _Service([(None, [_end(1, ExitCode.KAFKA)]), (None, [_end(0, ExitCode.KAFKA)])])
+    service.has_begun = False
+    assert service.run().code == ExitCode.KAFKA
+    assert len(service.started) == 2
 
 
 def test_again_and_again() -> None:
     """A worker that always ends without a commit ends the service, so that somebody looks."""
     lives = [each for wait in (1, 2, 4) for each in [(None, [_end(0, 99)]), *[(None, ())] * wait]]
-    fleet = _Fleet([*lives, (None, [_end(0, 99)]), (None, [_end(1, 0)])])
-    code, sentence = fleet.run()
+    service = _Service([*lives, (None, [_end(0, 99)]), (None, [_end(1, 0)])])
+    code, sentence = service.run()
     assert code == ExitCode.INTERNAL
     assert (
         sentence == "worker 0 ended with exit code 99: it keeps exiting without committing anything"
     )
-    assert [start for slot, start in fleet.started if slot == 0] == [0, 2, 5, 10]
+    assert [start for slot, start in service.started if slot == 0] == [0, 2, 5, 10]
 
 
 @pytest.mark.parametrize(
@@ -384,42 +384,42 @@ def test_again_and_again() -> None:
 )
 def test_code_of_a_stop(stopped: WorkerExit, code: int) -> None:
     """A worker that does not stop in good order is told of; one that had not begun to listen is."""
-    assert _Fleet([STOP, (None, [stopped, _end(1, 0)])]).run().code == code
+    assert _Service([STOP, (None, [stopped, _end(1, 0)])]).run().code == code
 
 
 def test_grace_is_over() -> None:
     """Who does not end in time is killed."""
-    fleet = _Fleet([STOP])
-    assert fleet.run() == (128 + signal.SIGKILL, "")
-    assert fleet.orders == ["stop", "kill"]
-    assert 1000 + 6 < fleet.now <= 1000 + 9
+    service = _Service([STOP])
+    assert service.run() == (128 + signal.SIGKILL, "")
+    assert service.orders == ["stop", "kill"]
+    assert 1000 + 6 < service.now <= 1000 + 9
 
 
 def test_second_signal() -> None:
     """It ends all at once."""
-    fleet = _Fleet([STOP, (signal.SIGINT, ())])
-    assert fleet.run(grace_s=600) == (128 + signal.SIGINT, "")
-    assert fleet.orders == ["stop", "kill"]
-    assert fleet.now < 1010
+    service = _Service([STOP, (signal.SIGINT, ())])
+    assert service.run(grace_s=600) == (128 + signal.SIGINT, "")
+    assert service.orders == ["stop", "kill"]
+    assert service.now < 1010
 
 
 def test_nobody_is_left_behind() -> None:
     """Whatever goes wrong in the supervisor itself, its workers end with it."""
 
-    class _Broken(_Fleet):
+    class _Broken(_Service):
         def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
             raise OSError(timeout_s)
 
-    fleet = _Broken([])
+    service = _Broken([])
     with pytest.raises(OSError, match="0"):
-        fleet.run()
-    assert fleet.orders == ["kill"]
+        service.run()
+    assert service.orders == ["kill"]
 
 
-def test_all_workers_hear_of_suspects() -> None:
+def test_all_workers_are_told_of_suspects() -> None:
     """Deaths over the same records are told to everybody, and so is that they were survived."""
 
-    class _Dying(_Fleet):
+    class _Dying(_Service):
         def start(self, slot: int) -> int:
             if slot == 0 and len(self.started) < 4:
                 self.work[0] = [_span(0, 9)], ()
@@ -430,9 +430,9 @@ def test_all_workers_hear_of_suspects() -> None:
             self.work[1] = (), tuple(suspects)
 
     death = (None, [_end(0, -signal.SIGABRT)])
-    fleet = _Dying([death, (None, ()), death, *[(None, ())] * 70, STOP, BOTH_END])
-    assert fleet.run() == (0, "")
-    (suspects, _), (later, _) = fleet.marks
+    service = _Dying([death, (None, ()), death, *[(None, ())] * 70, STOP, BOTH_END])
+    assert service.run() == (0, "")
+    (suspects, _), (later, _) = service.marks
     assert list(suspects.values()) == [_span(0, 9)]
     assert later == {}
 
@@ -440,14 +440,14 @@ def test_all_workers_hear_of_suspects() -> None:
 def test_not_a_record_ends_all() -> None:
     """Workers that die over anything end the service, before every record is a dead letter."""
 
-    class _Dying(_Fleet):
+    class _Dying(_Service):
         def start(self, slot: int) -> int:
             self.work[slot] = [_span(7, 7)], ()
             return super().start(slot)
 
     death = (None, [_end(0, -signal.SIGABRT)])
-    fleet = _Dying([death, (None, ()), *[death] * 4])
-    code, sentence = fleet.run(workers=1)
+    service = _Dying([death, (None, ()), *[death] * 4])
+    code, sentence = service.run(workers=1)
     assert code == ExitCode.INTERNAL
     assert "workers crash whatever record they process" in sentence
 

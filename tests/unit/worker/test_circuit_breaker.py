@@ -21,8 +21,8 @@ RULES = CircuitBreakerRules("after-change", 1000, 0.1, None)
 
 
 def _counts(enriched: int, invalid: int = 0, other_type: int = 0) -> OutcomeCounts:
-    letters = Counter({"revenue_invalid": invalid, "unsupported_type": other_type})
-    return OutcomeCounts(records=enriched, enriched=enriched, dead_letters=+letters)
+    dead_letters = Counter({"revenue_invalid": invalid, "unsupported_type": other_type})
+    return OutcomeCounts(records=enriched, enriched=enriched, dead_letters=+dead_letters)
 
 
 def _note(
