@@ -47,7 +47,7 @@ def test_shared_object_lies_below_the_items(name: str) -> None:
 
 
 def test_shared_times_fill_what_is_absent() -> None:
-    """sentAt and receivedAt of the envelope stand in where the item has none."""
+    """`sentAt` and `receivedAt` of the envelope stand in where the item has none."""
     shared, own = "2015-12-12T19:11:05.000Z", "2015-12-12T19:11:06.000Z"
     times = {"sentAt": shared, "receivedAt": shared}
     filled, kept, null = items(

@@ -89,14 +89,14 @@ def test_enriched_timestamp_is_kafkas() -> None:
 def test_timestamp_of_a_record_without_one(
     timestamp: int | None, received: str, expected: int
 ) -> None:
-    """receivedAt when it is between 1970 and now, else 1 ms: never 0, which means "now"."""
+    """The timestamp is `receivedAt` between 1970 and now, else 1 ms: never 0, which means "now"."""
     event = WITH_TRAITS | {"receivedAt": received}
     for output in process(raw(event, timestamp=timestamp), **RULE):
         assert output.timestamp == expected
 
 
 def test_timestamp_of_a_record_without_any_time() -> None:
-    """1 ms."""
+    """A record without any time gets 1 ms."""
     record = raw(good(receivedAt=..., timestamp=...), timestamp=None)
     assert only(process(record), Role.ENRICHED).timestamp == 1
 

@@ -76,7 +76,7 @@ def test_context_fields_of_another_type(name: str) -> None:
 
 
 def test_traits_are_lifted() -> None:
-    """context.traits stand at the top as well, and stay where they were."""
+    """`context.traits` stand at the top as well, and stay where they were."""
     event = enrich(good(context={"traits": {"plan": "pro"}, "ip": "::1"}))
     assert event["traits"] == {"plan": "pro"}
     assert event["context"] == {"traits": {"plan": "pro"}, "ip": "::1"}
@@ -101,7 +101,7 @@ def test_traits_that_are_no_object(traits: object) -> None:
 
 
 def test_top_level_traits_lie_below() -> None:
-    """context.traits wins per key; a difference is a warning, agreement is none."""
+    """`context.traits` wins per key; a difference is a warning, agreement is none."""
     context = {"traits": {"plan": "pro", "age": 5}}
     event = enrich(good(traits={"plan": "pro", "city": "Bonn"}, context=context))
     assert event["traits"] == {"plan": "pro", "age": 5, "city": "Bonn"}

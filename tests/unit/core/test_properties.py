@@ -107,7 +107,7 @@ def test_batches(
     headers: list[tuple[str, bytes | None]],
     settings: dict[str, Any],
 ) -> None:
-    """n items have n outcomes; a letter is its item alone and is refused alike when fed again."""
+    """A batch has an outcome for each item; a dead letter holds its item and fails alike again."""
     value, parts, others = envelope
     record = raw(value, headers)
     outputs = process(record, **settings)

@@ -73,7 +73,7 @@ def test_type_counts_before_action() -> None:
 
 
 def test_other_types_can_be_dropped() -> None:
-    """on_other_type drop: the record is only counted; track events are untouched by it."""
+    """With `on_other_type` drop the record is only counted; track events are untouched by it."""
     output = only(process(good(type="page"), on_other_type="drop"), Role.DROPPED)
     assert (output.reason, output.value) == ("unsupported_type", None)
     assert verdicts(process(good(type="identify", event=...), on_other_type="drop")) == (

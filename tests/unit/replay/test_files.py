@@ -202,7 +202,7 @@ def test_after_some_lines(tmp_path: Path) -> None:
 
 
 def test_packed(tmp_path: Path) -> None:
-    """gzip and zstd by the file's name; one that is cut off says so."""
+    """Gzip and zstd go by the file's name; one that is cut off says so."""
     text = b"\n".join([_line(), _line(offset=8)])
     packed = {".gz": gzip.compress(text), ".zst": zstandard.compress(text)}
     for suffix, data in packed.items():
