@@ -17,10 +17,10 @@ from pipeline.core.record import Record
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
 from pipeline.ports import Session, Trip
 from pipeline.reconcile.compare.dry_run import Rehearsal
-from pipeline.replay.plan import Part, Plan, PlanRecord, State, Target
-from pipeline.replay.slot import slot_broker
-from pipeline.replay.takeover import new_owner, take_over
-from pipeline.replay.wiring import make_replay_worker
+from pipeline.replay.plan import Part, ReplayPlan, Target
+from pipeline.replay.run import ReplayRun, new_owner
+from pipeline.replay.slot import make_replay_worker, slot_broker
+from pipeline.replay.takeover import take_over
 from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import (
     WallClock,
@@ -116,7 +116,7 @@ def run_replay(settings: Settings, watch: Stopwatch) -> None:
     """Run a replay of everything, into the worker's topics."""
     facts, raw = checked_topics(settings, print), settings.topics.raw
     extents = admin(settings).extents(raw)
-    plan = Plan(
+    plan = ReplayPlan(
         id=settings.group,
         raw_topic=raw,
         raw_topic_id=facts[raw].id,
@@ -130,11 +130,11 @@ def run_replay(settings: Settings, watch: Stopwatch) -> None:
         created_by="bench",
         transactional_id_prefix="bench",
     )
-    owner = new_owner("begun")
-    take_over(settings, PlanRecord(plan, State.PLANNED, 1, "bench"), facts, owner)
-    broker = slot_broker(settings, plan, 0, owner, facts, watch.stop, watch.stop.set)
+    run = ReplayRun(settings, plan, new_owner("begun"), facts, stop=watch.stop)
+    take_over(run)
+    broker = slot_broker(run, 0, watch.stop.set)
     tune_memory()
-    make_replay_worker(settings, plan, broker, Meter(watch)).run(watch.stop)
+    make_replay_worker(run, broker, Meter(watch)).run(watch.stop)
 
 
 def run_passthrough(settings: Settings, watch: Stopwatch) -> None:

@@ -308,7 +308,7 @@ def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: 
     ran = _run(secure_kafka, secure_pipeline, *flags)
     assert ran.code == ExitCode.OK, ran.err
     said = json.loads(ran.out)
-    assert said["proof"]["ok"]
+    assert said["verification"]["ok"]
     assert (said["enriched"], said["dead_letters"]) == (30, 1)
     secure_kafka.allow_only(rights[1:])
     file = tmp_path / "a.ndjson"

@@ -14,7 +14,7 @@ from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.record import NO_PARTITION
 from pipeline.errors import UnusableFileError
 from pipeline.progress import Progress
-from pipeline.replay.file_scan import survey, surveyed_again
+from pipeline.replay.file_scan import rescan_files, scan_files
 from tests.forged_headers import event
 
 
@@ -37,7 +37,7 @@ def test_what_is_in_them(tmp_path: Path) -> None:
     plain = written(tmp_path, "a", [event(1), b"", b"{"])
     packed = written(tmp_path, "b.gz", [archived(2, 5, 10), archived(0, 1, 20), archived(2, 6)])
     told: list[Progress] = []
-    found = survey([plain, packed], on_progress=told.append)
+    found = scan_files([plain, packed], on_progress=told.append)
     assert [file.lines for file in found.archive.files] == [3, 3]
     assert (found.records, found.archived, found.topics) == (5, 3, ("track.raw",))
     assert (found.first, found.last, found.without_time) == (10, 20, 3)
@@ -62,7 +62,7 @@ def test_records_that_are_archived_twice(
 ) -> None:
     """The first line of each counts, also over several files; the others are known."""
     first = written(tmp_path, "a", [event(0)])
-    found = survey([first, written(tmp_path, "b", lines)], folder=tmp_path)
+    found = scan_files([first, written(tmp_path, "b", lines)], folder=tmp_path)
     assert found.archive.in_order is in_order
     assert [
         line for line in range(1, found.archive.lines + 1) if line in found.repeated
@@ -73,18 +73,18 @@ def test_records_that_are_archived_twice(
 def test_the_same_files_again(tmp_path: Path) -> None:
     """A replay goes on with the files that were planned, and with no others."""
     file = written(tmp_path, "a", [event(1), event(2)])
-    planned = survey([file], received_at=5).archive
-    again = surveyed_again(planned)
+    planned = scan_files([file], received_at=5).archive
+    again = rescan_files(planned)
     assert (again.archive, again.first) == (planned, 5)
     written(tmp_path, "a", [event(1), event(2), event(3)])
     with pytest.raises(UnusableFileError, match="a: is not the file that was planned: it has "):
-        surveyed_again(planned)
+        rescan_files(planned)
     written(tmp_path, "a", [event(1), event(3)])
     with pytest.raises(UnusableFileError, match="its contents"):
-        surveyed_again(planned)
+        rescan_files(planned)
     Path(file).unlink()
     with pytest.raises(UnusableFileError, match="can't be read"):
-        surveyed_again(planned)
+        rescan_files(planned)
 
 
 def test_files_that_can_not_be_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_files_that_can_not_be_replayed(tmp_path: Path, monkeypatch: pytest.Monk
         ([os.fsdecode(b"\xff")], "its name is no UTF-8"),
     ):
         with pytest.raises(UnusableFileError, match=why):
-            survey(names)
+            scan_files(names)
 
 
 def test_a_file_that_is_written_to(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_file_that_is_written_to(tmp_path: Path) -> None:
         written(tmp_path, "a", [event(1), event(2)])
 
     with pytest.raises(UnusableFileError, match="a: was written to while it was read"):
-        survey([file], on_progress=write)
+        scan_files([file], on_progress=write)
 
 
 def test_sources_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_sources_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     for name in ("a", "a/b:1".replace("/", "-"), "c:d"):
         written(tmp_path, name, [event(1), event(2)])
-    archive = survey(["a", "a-b:1", "c:d"]).archive
+    archive = scan_files(["a", "a-b:1", "c:d"]).archive
     assert archive.source(b"a:2") == Source("a", NO_PARTITION, 2, NO_ITEM)
     assert archive.source(b"a-b:1:2:0") == Source("a-b:1", NO_PARTITION, 2, 0)
     assert archive.source(b"track.raw/1/2/3") == Source("track.raw", 1, 2, 3)

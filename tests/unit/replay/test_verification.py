@@ -18,7 +18,7 @@ from pipeline.ports import Ranges
 from pipeline.reconcile.disk_set import Seen
 from pipeline.replay.file_source import Archive, PlannedFile
 from pipeline.replay.plan import Part, PlanRecord, State, Target, read_plan
-from pipeline.replay.verification import Proof, judged, name_of, noting, written
+from pipeline.replay.verification import Verification, compare_counts, name_of, noting, read_back
 from tests.unit.replay.plans import plan_of
 
 PLAN = plan_of(
@@ -55,12 +55,12 @@ def _bad(source: str, reason: str) -> Record:
     return Record(b"{}", b"k", headers, 1, "bad", 0, 0)
 
 
-def _proof(*records: Record, **totals: int) -> Proof:
+def _proof(*records: Record, **totals: int) -> Verification:
     wanted = OutcomeCounts(
         enriched=totals.pop("enriched", 0),
         dead_letters=Counter(totals),
     )
-    return judged(written(_Topics(records), PLAN, EXTENTS), wanted)
+    return compare_counts(read_back(_Topics(records), PLAN, EXTENTS), wanted)
 
 
 def test_all_there() -> None:
@@ -80,18 +80,21 @@ def test_all_there() -> None:
 @pytest.mark.parametrize(
     ("records", "problem"),
     [
-        ([_good("raw/0/10")], "1 enriched events are there, 2 were written"),
-        ([_good("raw/0/10"), _good("raw/0/10")], "1 outputs are there twice, such as of raw/0/10"),
+        ([_good("raw/0/10")], "the topics hold 1 enriched events, but 2 were written"),
+        (
+            [_good("raw/0/10"), _good("raw/0/10")],
+            "1 outputs are duplicates, for example of raw/0/10",
+        ),
         (
             [_good("raw/0/11/1"), _good("raw/0/11/0")],
-            "1 outputs are there twice, such as of raw/0/11/0",
+            "1 outputs are duplicates, for example of raw/0/11/0",
         ),
         ([_good("raw/0/9"), _good("raw/0/10")], "1 outputs are not of the plan"),
         ([_good("other/0/10"), _good("raw/0/10")], "1 outputs are not of the plan"),
         ([_good("nothing"), _good("raw/0/10")], "1 outputs are not of the plan"),
         (
             [_good("raw/0/10"), _good("raw/0/11"), _bad("raw/1/1", "invalid_json")],
-            "1 dead letters for invalid_json are there, 0 were written",
+            "the topics hold 1 dead letters for invalid_json, but 0 were written",
         ),
     ],
 )
@@ -111,12 +114,12 @@ def test_same_source_in_other_output_partitions() -> None:
 FILES = (PlannedFile("a", "/a", 1, "", 4), PlannedFile("b:c", "/b:c", 1, "", 4))
 
 
-def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Proof:
+def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Verification:
     plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order))
     topics = _Topics([_good(source) for source in sources])
     with noting(plan, None, ordered=True) as noted:
-        proof = written(topics, plan, EXTENTS, noted=noted)
-    return judged(proof, OutcomeCounts(enriched=len(sources)))
+        proof = read_back(topics, plan, EXTENTS, noted=noted)
+    return compare_counts(proof, OutcomeCounts(enriched=len(sources)))
 
 
 @pytest.mark.parametrize(
@@ -134,13 +137,13 @@ def test_files(sources: list[str], in_order: bool) -> None:  # noqa: FBT001  a p
 @pytest.mark.parametrize(
     ("sources", "in_order", "problem"),
     [
-        (["a:1", "a:2", "a:1"], True, "there twice, such as of a:1"),
-        (["b:c:1", "a:4"], True, "there twice, such as of a:4"),
-        (["a:1:1", "a:1:0"], False, "there twice, such as of a:1:0"),
-        (["raw/0/1", "raw/0/1"], True, "there twice, such as of raw/0/1"),
-        (["raw/0/3", "raw/0/1", "raw/0/3"], False, "there twice, such as of raw/0/3"),
-        (["a:5"], True, "not of the plan, such as a:5"),
-        (["b:1"], False, "not of the plan, such as a source that can't be read"),
+        (["a:1", "a:2", "a:1"], True, "duplicates, for example of a:1"),
+        (["b:c:1", "a:4"], True, "duplicates, for example of a:4"),
+        (["a:1:1", "a:1:0"], False, "duplicates, for example of a:1:0"),
+        (["raw/0/1", "raw/0/1"], True, "duplicates, for example of raw/0/1"),
+        (["raw/0/3", "raw/0/1", "raw/0/3"], False, "duplicates, for example of raw/0/3"),
+        (["a:5"], True, "not of the plan, for example a:5"),
+        (["b:1"], False, "not of the plan, for example a source that can't be read"),
     ],
 )
 def test_files_that_do_not_add_up(
@@ -156,16 +159,16 @@ def test_files_that_do_not_add_up(
 def test_only_what_came_behind() -> None:
     """What was in a topic before is not read; what was deleted since can't be proven."""
     topics = _Topics([])
-    written(topics, PLAN, EXTENTS)
+    read_back(topics, PLAN, EXTENTS)
     assert topics.asked == {("good", 0): (3, 100), ("bad", 0): (0, 100)}
     with pytest.raises(DataLossError, match="retention has deleted"):
-        written(topics, PLAN, EXTENTS | {"good": {0: (50, 100)}})
+        read_back(topics, PLAN, EXTENTS | {"good": {0: (50, 100)}})
 
 
 def test_positions_of_a_slot() -> None:
     """They are rebuilt of the outputs of that slot, and so is how many records those had."""
     records = [_good("raw/0/10"), _good("raw/1/2/0"), _good("raw/1/2/1"), _good("raw/1/3")]
-    proof = written(_Topics(records), PLAN, EXTENTS, slot=1)
+    proof = read_back(_Topics(records), PLAN, EXTENTS, slot=1)
     assert proof.positions == {1: 4}
     assert (proof.found.enriched, proof.found.records) == (3, 2)
 
@@ -176,13 +179,13 @@ def test_records_of_files_that_have_an_output() -> None:
     sources = ["a:1:0", "a:1:1", "raw/1/7", "raw/0/9/0", "raw/0/9/1"]
     with Seen() as noted:
         topics = _Topics([_good(source) for source in sources])
-        proof = written(topics, plan, EXTENTS, slot=0, noted=noted)
+        proof = read_back(topics, plan, EXTENTS, slot=0, noted=noted)
         records = (Source("a", -1, 1), Source("raw", 1, 7), Source("raw", 0, 9), Source("a", -1, 2))
         assert [name_of(source) in noted for source in records] == [True, True, True, False]
-    assert (proof.found.records, proof.found.enriched, proof.doubled) == (3, 5, 0)
+    assert (proof.found.records, proof.found.enriched, proof.duplicated) == (3, 5, 0)
 
 
-def test_plans_and_notes_are_read_as_they_were_written() -> None:
+def test_plans_and_notes_are_read_as_they_were_read_back() -> None:
     """Both are stored outside of the program; what is none of them is nothing."""
     for plan in (PLAN, replace(PLAN, archive=Archive(FILES, 5, 3, in_order=True))):
         record = PlanRecord(plan, State.STARTED, 5, "me@here")
@@ -199,12 +202,13 @@ def test_plans_and_notes_are_read_as_they_were_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sources", "doubled"), [(["raw/0/9", "other/7/1", "raw/0/2"], 0), (["raw/0/9", "raw/0/9"], 1)]
+    ("sources", "duplicated"),
+    [(["raw/0/9", "other/7/1", "raw/0/2"], 0), (["raw/0/9", "raw/0/9"], 1)],
 )
-def test_origins(sources: Sequence[str], doubled: int) -> None:
+def test_origins(sources: Sequence[str], duplicated: int) -> None:
     """Sources that records name, and not where they are: in any order, of any topic, each once."""
     with noting(PLAN, None, ordered=False) as noted:
         topics = _Topics([_good(source) for source in sources])
-        proof = written(topics, PLAN, EXTENTS, ordered=False, noted=noted)
-    assert judged(proof, OutcomeCounts(enriched=len(sources))).doubled == doubled
-    assert proof.ok == (not doubled)
+        proof = read_back(topics, PLAN, EXTENTS, ordered=False, noted=noted)
+    assert compare_counts(proof, OutcomeCounts(enriched=len(sources))).duplicated == duplicated
+    assert proof.ok == (not duplicated)

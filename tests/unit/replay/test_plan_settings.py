@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RefusedError
-from pipeline.replay.plan import Plan, PlanRecord, State, read_plan
-from pipeline.replay.plan_settings import differing_settings, kept_settings, with_kept
+from pipeline.replay.plan import PlanRecord, ReplayPlan, State, read_plan
+from pipeline.replay.plan_settings import differing_settings, plan_settings, with_plan_settings
 from pipeline.settings.model import Settings, load_settings
 from tests.unit.replay.plans import plan_of
 
 SECRET = {"kafka.bootstrap.servers": "b:1", "kafka.sasl.password": "secret"}
 
 
-def _planned(tmp_path: Path, toml: str) -> tuple[Settings, Plan]:
+def _planned(tmp_path: Path, toml: str) -> tuple[Settings, ReplayPlan]:
     """A plan under the settings of a file, as it is read back."""
     config = tmp_path / "pipeline.toml"
     config.write_text(toml)
     settings = load_settings(config, SECRET, {})
-    record = PlanRecord(plan_of(kept=kept_settings(settings)), State.STARTED, 1, "me@here")
+    record = PlanRecord(plan_of(kept=plan_settings(settings)), State.STARTED, 1, "me@here")
     assert b"secret" not in record.encode()
     read = read_plan(record.encode())
     assert read is not None
@@ -36,8 +36,8 @@ def test_rules_topics_and_group(tmp_path: Path) -> None:
     )
     settings, plan = _planned(tmp_path, toml)
     other = load_settings(None, {"kafka.bootstrap.servers": "other:1"}, {})
-    again = with_kept(other, plan)
-    assert kept_settings(again) == kept_settings(settings)
+    again = with_plan_settings(other, plan)
+    assert plan_settings(again) == plan_settings(settings)
     assert again.contract() == settings.contract()
     assert again.kafka == other.kafka
     assert {each.name for each in differing_settings(other, plan)} == {
@@ -66,7 +66,7 @@ def test_plans_of_other_versions(tmp_path: Path) -> None:
     """An older one keeps no settings; those of a later one may be unknown, and that is said."""
     _, plan = _planned(tmp_path, "")
     older = replace(plan, kept=None)
-    assert with_kept(Settings(group="g"), older).group == "g"
+    assert with_plan_settings(Settings(group="g"), older).group == "g"
     later = replace(plan, version="9.9", kept={**(plan.kept or {}), "taste": "sweet"})
     with pytest.raises(RefusedError, match=r"planned by version 9\.9"):
-        with_kept(Settings(), later)
+        with_plan_settings(Settings(), later)

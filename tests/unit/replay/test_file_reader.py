@@ -8,10 +8,10 @@ import pytest
 
 from pipeline.core.record import Record
 from pipeline.errors import DataLossError
-from pipeline.replay.file_reader import PARTITION, FileCollector
-from pipeline.replay.file_scan import survey
+from pipeline.replay.file_reader import PARTITION, FileConsumer
+from pipeline.replay.file_scan import scan_files
 from tests.forged_headers import event
-from tests.unit.replay.test_survey import archived, written
+from tests.unit.replay.test_file_scan import archived, written
 
 _LARGE = 1_000_000
 _LONG_S = 3600.0
@@ -19,8 +19,8 @@ _LONG_S = 3600.0
 
 def _collector(
     names: list[str], max_bytes: int = _LARGE, linger_s: float = _LONG_S
-) -> FileCollector:
-    collector = FileCollector(survey(names), None, max_bytes, linger_s)
+) -> FileConsumer:
+    collector = FileConsumer(scan_files(names), None, max_bytes, linger_s)
     collector.start({PARTITION: 0})
     return collector
 
@@ -73,7 +73,7 @@ def test_what_is_not_meant(tmp_path: Path) -> None:
     """
     lines = [archived(0, 2), archived(0, 1), archived(0, 2), archived(0, 3)]
     names = [written(tmp_path, "a", lines)]
-    collector = FileCollector(survey(names), lambda record: record.offset != 3, _LARGE, _LONG_S)
+    collector = FileConsumer(scan_files(names), lambda record: record.offset != 3, _LARGE, _LONG_S)
     for _ in range(2):
         collector.start({PARTITION: 0})
         assert _offsets(collector.collect(9)) == [2, 1]
