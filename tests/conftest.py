@@ -80,7 +80,7 @@ def _quick_lane_starts_no_broker(request: pytest.FixtureRequest) -> Iterator[Non
     """In the quick lane, a test that starts a broker fails: it lacks the marker `kafka`."""
     with pytest.MonkeyPatch.context() as patch:
         if request.config.getoption("--quick"):
-            patch.setattr(LocalKafka, "start", _refuse_broker)
+            patch.setattr("pipeline.demo.local_kafka.broker.GuardedProcess", _refuse_broker)
         yield
 
 

@@ -11,10 +11,17 @@ from tests.unit.cli.program import environment
 
 ROOT: Final = Path(__file__).parents[2]
 TESTS: Final = """
+from unittest.mock import Mock
+
 import pytest
 from hypothesis import settings
 
-from pipeline.demo.local_kafka.broker import LocalKafka
+from pipeline.demo.local_kafka import broker
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_download():
+    broker.find_runtime = Mock()
 
 
 def test_plain():
@@ -35,7 +42,7 @@ def test_own_broker(own_kafka):
     raise NotImplementedError
 
 def test_broker_without_a_fixture():
-    LocalKafka().start()
+    broker.LocalKafka().start()
 """
 
 
