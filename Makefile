@@ -38,7 +38,7 @@ test: $(INSTALLED) ## Run all tests, also those on a real Kafka; only this prove
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: quick
-quick: $(INSTALLED) ## Run the tests that need no broker and take little time, for every edit
+quick: $(INSTALLED) ## Run the tests that need no broker, in less than a minute: for every edit
 	$(BIN)/python -m pytest --quick -n 2 --dist worksteal $(ARGS)
 
 .PHONY: lint
@@ -66,7 +66,7 @@ schemas: $(INSTALLED) ## Write the JSON Schemas of schemas/ anew from the code
 	$(BIN)/python -m schemas.publish
 
 .PHONY: docs
-docs: $(INSTALLED) ## Refresh the tables of README.md that are made from the code
+docs: $(INSTALLED) ## Refresh the parts of the documents that are made from the code
 	@$(BIN)/python -m tests.system.docs
 
 .PHONY: up

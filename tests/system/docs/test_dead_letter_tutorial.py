@@ -1,8 +1,7 @@
-"""docs/dead-letters.md is a true story: each of its commands is run, and prints what is shown."""
+"""Each command of docs/how-to/handle-dead-letters.md is run, and prints what the page shows."""
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -13,34 +12,15 @@ import pytest
 from pipeline.demo.local_kafka.broker import LocalKafka
 from tests.brokers import produce
 from tests.kafka.worker_process import Pipeline, terminate
-from tests.system.docs.alarm import sent
+from tests.system.docs.dead_letter_tutorial import sent
+from tests.system.docs.outputs import settled
 from tests.system.docs.shell import bash
-from tests.system.docs.texts import blocks, matches
+from tests.system.docs.snippets import blocks, matches
 
 pytestmark = pytest.mark.kafka
 
-PAGE: Final = "docs/dead-letters.md"
+PAGE: Final = "docs/how-to/handle-dead-letters.md"
 _RAW: Final = "track.raw"
-_SETTLED: Final = (
-    (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z", "2026-11-23T02:31:09.120Z"),
-    (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "2026-11-23"),
-    (r"[0-9]{2}:[0-9]{2}:[0-9]{2}", "02:31:09"),
-    (r"(redrive|discard|restore)-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}", r"\1-20261123T023109Z-5e3a"),
-    (r"sha256:[0-9a-f]{12}", "sha256:77f7ceefa29b"),
-    (r"[a-z]+@[-.\w]+(?= +(redriven|discarded))", "ann@desk"),
-    (r" *[▁▂▃▄▅▆▇█]+ *", " █ "),
-    (r"each column of the chart is .*", "each column of the chart is 1 s, scaled to its row"),
-    (r" +", " "),
-)
-"""What differs from run to run, and the width of columns that follows from it."""
-
-
-def settled(text: str) -> str:
-    """An output without times, ids and names; progress is left out."""
-    lines = [line.rstrip() for line in text.splitlines() if not line.startswith("reading ")]
-    for pattern, instead in _SETTLED:
-        lines = [re.sub(pattern, instead, line).rstrip() for line in lines]
-    return "\n".join(lines) + "\n"
 
 
 def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
@@ -79,7 +59,7 @@ def _run_worker(servers: str, folder: Path) -> None:
     assert terminate(worker) == 0
 
 
-def test_other_outputs_are_seen() -> None:
-    """What is settled still tells outputs apart."""
+def test_outputs_that_differ_are_told_apart() -> None:
+    """Only what differs from run to run is left out of an output."""
     assert settled("a 12:00:01 █▁ b  x\n") == settled("a 13:11:59 █ b x\n")
-    assert settled("5 letters\n") != settled("6 letters\n")
+    assert settled("5 dead letters\n") != settled("6 dead letters\n")

@@ -1,4 +1,4 @@
-"""What docs/dead-letters.md tells of: events of an app whose new version writes amounts wrongly."""
+"""Events of docs/how-to/handle-dead-letters.md: an app's new version writes amounts wrongly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/replay.md is a true story: each of its commands is run, and prints what is shown."""
+"""Each command of docs/how-to/replay.md and after-a-replay.md is run, and prints what is shown."""
 
 from __future__ import annotations
 
@@ -9,31 +9,15 @@ from typing import Final
 import pytest
 
 from pipeline.demo.local_kafka.broker import LocalKafka
+from tests.system.docs.outputs import settled
 from tests.system.docs.shell import bash
-from tests.system.docs.texts import blocks, matches
+from tests.system.docs.snippets import blocks, matches
 
 pytestmark = pytest.mark.kafka
 
-PAGE: Final = "docs/replay.md"
+PAGE: Final = "docs/how-to/replay.md"
+AFTER: Final = "docs/how-to/after-a-replay.md"
 _BEGUN: Final = re.compile(r"replay (\S+) begins")
-_SETTLED: Final = (
-    (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z", "TIME"),
-    (r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}", "ID"),
-    (r"[a-z]+@[-.\w]+", "WHO"),
-    (r"(?m)^( +[0-2] +0) .* TIME +TIME$", r"\1 … TIME TIME"),
-    (r"(?m)^reading the files: .*\n", ""),
-    (r" +", " "),
-)
-"""What differs from run to run, and the width of columns that follows from it."""
-
-
-def settled(text: str) -> str:
-    """An output without times, ids and names; progress is left out."""
-    lines = [line.rstrip() for line in text.splitlines()]
-    settled = "\n".join(line for line in lines if not line.startswith("{")) + "\n"
-    for pattern, instead in _SETTLED:
-        settled = re.sub(pattern, instead, settled)
-    return "\n".join(line.rstrip() for line in settled.splitlines()) + "\n"
 
 
 def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
@@ -52,3 +36,6 @@ def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
         begun = _BEGUN.search(ran.stdout)
         if begun is not None:
             variables["ID"] = begun[1]
+    for block in blocks(AFTER, "sh"):
+        ran = bash(block.text, tmp_path, variables)
+        assert ran.returncode in {0, 1}, ran.stdout

@@ -1,4 +1,4 @@
-"""What docs/test-a-change.md tells of: a day of a shop whose rules are to change."""
+"""Events of docs/how-to/test-a-change.md: a day of a shop whose rules are to change."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""docs/test-a-change.md is a true story: each of its commands is run, and prints what is shown."""
+"""Each command of docs/how-to/test-a-change.md is run, and prints what the page shows."""
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import Final
@@ -12,20 +11,14 @@ import pytest
 from pipeline.demo.local_kafka.broker import LocalKafka
 from tests.brokers import produce
 from tests.kafka.worker_process import Pipeline, terminate
+from tests.system.docs.outputs import settled
+from tests.system.docs.replay_tutorial import COUNT, sent
 from tests.system.docs.shell import bash
-from tests.system.docs.texts import blocks, matches
-from tests.system.docs.yesterday import COUNT, sent
+from tests.system.docs.snippets import blocks, matches
 
 pytestmark = pytest.mark.kafka
 
-PAGE: Final = "docs/test-a-change.md"
-_PROGRESS: Final = re.compile(r"(?m)^[a-z ]+: \d+ % of \d+ offsets\n")
-
-
-def settled(text: str) -> str:
-    """An output without progress, and without the width of its columns."""
-    lines = _PROGRESS.sub("", text).splitlines()
-    return "".join(re.sub(" +", " ", line).rstrip() + "\n" for line in lines)
+PAGE: Final = "docs/how-to/test-a-change.md"
 
 
 def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The texts as values: headings, links, tables, code."""
+"""The documents as values: headings, links, tables, code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 NAMES: Final = (
     "README.md",
     "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "schemas/README.md",
     *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("**/*.md")),
 )
 
@@ -26,14 +28,14 @@ class Block(NamedTuple):
 
     language: str
     text: str
-    section: str
-    """The nearest heading of level 2 above it."""
+    line: int
+    """Number of its first line in the document."""
     output: str | None
     """Of a `sh` block: the `text` block that follows, with at most one short sentence between."""
 
 
 def text(name: str) -> str:
-    """A text by its path from the top of the checkout."""
+    """A file's content, by its path from the top of the checkout."""
     return (ROOT / name).read_text(encoding="utf-8")
 
 
@@ -51,24 +53,24 @@ def blocks(name: str, language: str) -> list[Block]:
             and after[1] == "text"
             and not _HEADING.search(content[match.end() : after.start()])
         )
-        above = [each[2] for each in _HEADING.finditer(content[: match.start()]) if each[1] == "##"]
         output = after[2] if after is not None and follows else None
-        found.append(Block(language, match[2], above[-1] if above else "", output))
+        line = content.count("\n", 0, match.start(2)) + 1
+        found.append(Block(language, match[2], line, output))
     return found
 
 
 def prose(name: str) -> str:
-    """A text without its fenced blocks."""
+    """A document without its fenced blocks."""
     return _FENCED.sub("", text(name))
 
 
 def spans(name: str) -> list[str]:
-    """What stands in backticks."""
+    """Inline code, without its backticks."""
     return _SPAN.findall(prose(name))
 
 
 def links(name: str) -> list[str]:
-    """Targets of links."""
+    """Targets of all links."""
     return _LINK.findall(prose(name))
 
 
