@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import enrich, good, refuse, warnings
+from tests.support import enrich, good, reject, warnings
 
 
 def test_currency_defaults_to_us_dollars() -> None:
@@ -80,7 +80,7 @@ def test_product_currency_beside_a_stated_one() -> None:
 def test_extra_codes() -> None:
     """`currency.extra_codes` are accepted as if they were of ISO 4217."""
     properties = {"revenue": 5, "currency": "btc"}
-    assert refuse(good(properties=properties)).broken == ["currency_invalid /properties/currency"]
+    assert reject(good(properties=properties)).broken == ["currency_invalid /properties/currency"]
     event = enrich(good(properties=properties), currency={"extra_codes": ["BTC"]})
     assert event["properties"]["currency"] == "BTC"
 

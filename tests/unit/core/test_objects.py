@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import enrich, good, refuse, warnings
+from tests.support import enrich, good, reject, warnings
 
 
 @pytest.mark.parametrize("name", ["properties", "context", "integrations"])
@@ -71,7 +71,7 @@ def test_context_fields_of_another_type(name: str) -> None:
         event = enrich(good(context={name: value}))
         assert event["context"] == {name: value}
         assert warnings(event) == [f"context_field_type /context/{name}"]
-        letter = refuse(good(context={name: value}), rules={"context_field_type": "reject"})
+        letter = reject(good(context={name: value}), rules={"context_field_type": "reject"})
         assert letter.broken == [f"context_field_type /context/{name}"]
 
 
@@ -96,7 +96,7 @@ def test_traits_that_are_no_object(traits: object) -> None:
     assert "traits" not in event
     assert event["context"]["traits"] == traits
     assert warnings(event) == ["traits_not_object /context/traits"]
-    letter = refuse(good(context={"traits": traits}), rules={"traits_not_object": "reject"})
+    letter = reject(good(context={"traits": traits}), rules={"traits_not_object": "reject"})
     assert letter.broken == ["traits_not_object /context/traits"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.core.money import AMOUNT_PATTERN, MIN_EXPONENT
 from pipeline.core.record import Output, Role
 from pipeline.core.reserved import AMOUNT_RULES
-from tests.support import Digits, JsonObject, good, letter_of, process, raw, text_of
+from tests.support import Digits, JsonObject, dead_letter_of, good, process, raw, text_of
 from tests.unit.core import strategies as some
 from tests.unit.core.values import ROWS, Row, event_text
 from tests.unit.schemas.published import accepts, faults, load
@@ -50,7 +50,7 @@ def _check(schema: str, value: bytes, events: list[Any], outcomes: list[Output])
     """The schema accepts exactly when nothing is refused, but for what it can't say."""
     accepted = accepts(schema, load(value))
     letters = [
-        (event, letter_of(output).broken)
+        (event, dead_letter_of(output).broken)
         for event, output in zip(events, outcomes, strict=True)
         if output.role is Role.DEAD_LETTER
     ]
@@ -114,4 +114,4 @@ def test_what_a_schema_can_not_say(name: str) -> None:
     value = text_of(good(**UNSAID[name])).encode()
     assert accepts("raw", load(value))
     (output,) = process(value)
-    assert all(_is_unsaid(load(value), broken) for broken in letter_of(output).broken)
+    assert all(_is_unsaid(load(value), broken) for broken in dead_letter_of(output).broken)

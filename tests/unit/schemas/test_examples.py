@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Role
-from tests.support import letter_of, only, process, read
+from tests.support import dead_letter_of, only, process, read
 from tests.unit.schemas.published import EXAMPLES, TEXTS, accepts, accepts_with_floats, load
 
 IDENTIFY_RULE: Final = [{"event": "Button Clicked"}]
@@ -60,7 +60,7 @@ def test_invalid_events(path: Path) -> None:
     """An invalid event is accepted by no schema, and refused for the expected reasons."""
     assert _accepted(path.read_bytes()) == []
     outputs = process(path.read_bytes())
-    letters = [letter_of(output) for output in outputs if output.role is Role.DEAD_LETTER]
+    letters = [dead_letter_of(output) for output in outputs if output.role is Role.DEAD_LETTER]
     assert [broken for letter in letters for broken in letter.broken] == EXPECTED[path.stem]
 
 
