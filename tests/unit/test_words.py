@@ -145,7 +145,6 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     ),
     "pipeline/worker/observe": frozenset({"fleet", "fragment", "narrowing"}),
     "schemas/source": frozenset({"dialect", "is meant", "letter", "lifted"}),
-    "tests": frozenset({"fragment", "hears", "letter"}),
     "tests/bench": frozenset({"letter", "narrowing"}),
     "tests/kafka": frozenset(
         {

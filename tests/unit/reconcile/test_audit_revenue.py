@@ -23,7 +23,7 @@ from pipeline.reconcile.revenue import (
     join_revenue,
     same_revenue,
 )
-from tests.forged_headers import NAMES, TIME, Forged, event
+from tests.fake_topics import NAMES, TIME, FakeTopics, event
 
 ENRICHED, LETTER = Role.ENRICHED, Role.DEAD_LETTER
 DAY: Final = "2025-10-09"
@@ -42,8 +42,8 @@ def _refused(revenue: Any, **fields: Any) -> bytes:
     return _sale(revenue, **fields).replace(b'"userId": "u", ', b"")
 
 
-def _money(forged: Forged) -> RevenueBalance:
-    money = forged.audit(request=_WITH_MONEY).revenue
+def _money(fake: FakeTopics) -> RevenueBalance:
+    money = fake.audit(request=_WITH_MONEY).revenue
     assert money is not None
     return money
 
@@ -54,8 +54,8 @@ def _rows(money: RevenueBalance) -> list[tuple[str, ...]]:
 
 def test_revenue_balances_by_day_and_currency() -> None:
     """Numbers, text, refunds, the default currency and rejected events all count."""
-    forged = Forged()
-    forged.clean(
+    fake = FakeTopics()
+    fake.clean(
         _sale(10),
         _sale("19.99"),
         _sale(-5.5),
@@ -64,9 +64,9 @@ def test_revenue_balances_by_day_and_currency() -> None:
         event(9),
         _refused(100),
     )
-    result = forged.audit(request=_WITH_MONEY)
+    result = fake.audit(request=_WITH_MONEY)
     assert result.ok
-    money = _money(forged)
+    money = _money(fake)
     assert _rows(money) == [
         ("2015-12-12", "EUR", "0.10", "0.10", "0.00", "0.00"),
         (DAY, "EUR", "124.49", "24.49", "100.00", "0.00"),
@@ -91,25 +91,25 @@ def test_revenue_balances_by_day_and_currency() -> None:
 )
 def test_difference_is_exact(spoil: Any, difference: str) -> None:
     """Revenue that is missing, duplicated or changed is the difference, to the last digit."""
-    forged = Forged()
-    forged.clean(_sale(19.99))
-    spoil(forged)
-    (row,) = _money(forged).rows()
+    fake = FakeTopics()
+    fake.clean(_sale(19.99))
+    spoil(fake)
+    (row,) = _money(fake).rows()
     assert exact_amount(row.difference) == difference
-    assert _money(forged).ok == (difference == "0.00")
+    assert _money(fake).ok == (difference == "0.00")
 
 
-def _change(forged: Forged, old: bytes, new: bytes) -> None:
-    (record,) = forged.of(ENRICHED)
-    forged.of(ENRICHED)[0] = record._replace(value=(record.value or b"").replace(old, new))
+def _change(fake: FakeTopics, old: bytes, new: bytes) -> None:
+    (record,) = fake.of(ENRICHED)
+    fake.of(ENRICHED)[0] = record._replace(value=(record.value or b"").replace(old, new))
 
 
 def test_changed_currency_is_a_difference_in_both() -> None:
     """Revenue in the wrong currency is missing in one and surplus in the other."""
-    forged = Forged()
-    forged.clean(_sale(5))
-    _change(forged, b"EUR", b"USD")
-    assert _rows(_money(forged)) == [
+    fake = FakeTopics()
+    fake.clean(_sale(5))
+    _change(fake, b"EUR", b"USD")
+    assert _rows(_money(fake)) == [
         (DAY, "EUR", "5.00", "0.00", "0.00", "5.00"),
         (DAY, "USD", "0.00", "5.00", "0.00", "-5.00"),
     ]
@@ -117,10 +117,10 @@ def test_changed_currency_is_a_difference_in_both() -> None:
 
 def test_changed_day_is_a_difference_on_both() -> None:
     """Revenue on the wrong day is missing on one and surplus on the other."""
-    forged = Forged()
-    forged.clean(_sale(5, timestamp="2015-12-12T19:11:01.266Z"))
-    _change(forged, b'"timestamp":"2015-12-12', b'"timestamp":"2015-12-13')
-    assert [row.difference for row in _money(forged).rows()] == [5, -5]
+    fake = FakeTopics()
+    fake.clean(_sale(5, timestamp="2015-12-12T19:11:01.266Z"))
+    _change(fake, b'"timestamp":"2015-12-12', b'"timestamp":"2015-12-13')
+    assert [row.difference for row in _money(fake).rows()] == [5, -5]
 
 
 @pytest.mark.parametrize(
@@ -140,21 +140,21 @@ def test_changed_day_is_a_difference_on_both() -> None:
 )
 def test_unreadable_amounts_are_counted(value: bytes | None, unreadable: int) -> None:
     """An unreadable amount counts on both sides, an absent one on neither."""
-    forged = Forged()
-    forged.clean(value)
-    money = _money(forged)
+    fake = FakeTopics()
+    fake.clean(value)
+    money = _money(fake)
     assert money.ok
     assert (money.sent.unreadable, money.blocked.unreadable) == (unreadable, unreadable)
-    forged.of(LETTER).clear()
-    forged.of(ENRICHED).clear()
-    assert _money(forged).ok == (unreadable == 0)
+    fake.of(LETTER).clear()
+    fake.of(ENRICHED).clear()
+    assert _money(fake).ok == (unreadable == 0)
 
 
 def test_wrong_amount_that_passes_is_unreadable() -> None:
     """A wrong amount that a rule lets pass is unreadable in the enriched topic, too."""
-    forged = Forged(rules={"revenue_invalid": "warn"})
-    forged.clean(_sale("12,50"))
-    money = _money(forged)
+    fake = FakeTopics(rules={"revenue_invalid": "warn"})
+    fake.clean(_sale("12,50"))
+    money = _money(fake)
     assert money.ok
     assert (money.sent.unreadable, money.delivered.unreadable) == (1, 1)
 
@@ -164,9 +164,9 @@ def test_items_of_a_batch_count_one_by_one(settings: dict[str, Any]) -> None:
     """Each item counts at the times of its envelope, even when the batch is one dead letter."""
     sales = [json.loads(value) for value in (_sale(1), _refused(2), _sale("x"), _sale(4, None))]
     envelope = {"batch": sales, "sentAt": "2015-12-12T19:11:01.169Z"}
-    forged = Forged(**settings)
-    forged.clean(json.dumps(envelope).encode())
-    money = _money(forged)
+    fake = FakeTopics(**settings)
+    fake.clean(json.dumps(envelope).encode())
+    money = _money(fake)
     assert money.ok
     assert sum(row.sent for row in money.totals()) == 7
     assert money.sent.unreadable == 1
@@ -174,104 +174,104 @@ def test_items_of_a_batch_count_one_by_one(settings: dict[str, Any]) -> None:
 
 def test_set_aside_revenue_is_blocked() -> None:
     """Day and currency of a record that was set aside are read by the same rules."""
-    forged = Forged()
-    record = forged.send(_sale("5.25", None, originalTimestamp="2015-12-12T19:11:01.152Z"))
-    forged.write(forged.processor().crashed(record, TIME))
-    forged.committed[0] = 1
-    assert _rows(_money(forged)) == [("2015-12-12", "USD", "5.25", "0.00", "5.25", "0.00")]
+    fake = FakeTopics()
+    record = fake.send(_sale("5.25", None, originalTimestamp="2015-12-12T19:11:01.152Z"))
+    fake.write(fake.processor().crashed(record, TIME))
+    fake.committed[0] = 1
+    assert _rows(_money(fake)) == [("2015-12-12", "USD", "5.25", "0.00", "5.25", "0.00")]
 
 
 def test_set_aside_batch_blocks_the_revenue_of_its_items() -> None:
     """A batch that was set aside blocks the revenue of its items at the times of its envelope."""
     sale = json.loads(_sale(2, originalTimestamp="2015-12-12T23:00:00Z"))
     envelope = {"batch": [sale, sale], "sentAt": "2015-12-13T10:00:00Z"}
-    forged = Forged()
-    record = forged.send(json.dumps(envelope).encode())
-    forged.write(forged.processor().crashed(record, TIME))
-    forged.committed[0] = 1
+    fake = FakeTopics()
+    record = fake.send(json.dumps(envelope).encode())
+    fake.write(fake.processor().crashed(record, TIME))
+    fake.committed[0] = 1
     # Corrected: eleven hours before the record was received.
-    assert _rows(_money(forged)) == [("2025-10-08", "EUR", "4.00", "0.00", "4.00", "0.00")]
+    assert _rows(_money(fake)) == [("2025-10-08", "EUR", "4.00", "0.00", "4.00", "0.00")]
 
 
 def test_broken_enriched_event_is_unreadable() -> None:
     """An enriched event that can't be read has revenue that can't be read."""
-    forged = Forged()
-    forged.clean(_sale(5))
-    _change(forged, b'{"type"', b'{"type')
-    money = _money(forged)
+    fake = FakeTopics()
+    fake.clean(_sale(5))
+    _change(fake, b'{"type"', b'{"type')
+    money = _money(fake)
     assert (money.delivered.unreadable, money.unreadable_difference, money.ok) == (1, -1, False)
 
 
 def test_correct_pointer_blocks_revenue() -> None:
     """Revenue behind a pointer is blocked only when the pointer matches its record."""
-    forged = Forged()
-    (letter,) = forged.outputs(forged.send(_refused(30)))
-    pointer = forged.write(pointer_to(letter))
-    forged.committed[0] = 1
-    assert _rows(_money(forged)) == [(DAY, "EUR", "30.00", "0.00", "30.00", "0.00")]
+    fake = FakeTopics()
+    (letter,) = fake.outputs(fake.send(_refused(30)))
+    pointer = fake.write(pointer_to(letter))
+    fake.committed[0] = 1
+    assert _rows(_money(fake)) == [(DAY, "EUR", "30.00", "0.00", "30.00", "0.00")]
     wrong = (pointer.value or b"").replace(b'"sha256": "', b'"sha256": "0')
-    forged.of(LETTER)[0] = pointer._replace(value=wrong)
-    assert [row.difference for row in _money(forged).rows()] == [30]
+    fake.of(LETTER)[0] = pointer._replace(value=wrong)
+    assert [row.difference for row in _money(fake).rows()] == [30]
 
 
 def test_moved_revenue_is_not_missing() -> None:
     """An event in the wrong topic is a mismatch, but its revenue is there."""
-    forged = Forged()
-    record = forged.send(_sale(8))
-    crashed = forged.processor().crashed(record, TIME)
+    fake = FakeTopics()
+    record = fake.send(_sale(8))
+    crashed = fake.processor().crashed(record, TIME)
     headers = [(n, b"encode" if n == DlqHeader.STAGE else v) for n, v in crashed.headers]
-    forged.write(crashed._replace(headers=headers))
-    forged.committed[0] = 1
-    result = forged.audit(request=_WITH_MONEY)
+    fake.write(crashed._replace(headers=headers))
+    fake.committed[0] = 1
+    result = fake.audit(request=_WITH_MONEY)
     assert result.revenue is not None
     assert (result.mismatched, result.revenue.ok, result.ok) == (1, True, False)
 
 
 def test_revenue_under_other_rules_counts_if_it_is_equal() -> None:
     """Revenue that other rules read differently is in no sum."""
-    forged = Forged()
-    forged.process(forged.send(_sale(1)), default_currency="CHF")
-    forged.process(forged.send(_sale(2, None)), default_currency="CHF")
-    money = _money(forged)
+    fake = FakeTopics()
+    fake.process(fake.send(_sale(1)), default_currency="CHF")
+    fake.process(fake.send(_sale(2, None)), default_currency="CHF")
+    money = _money(fake)
     assert (money.ok, money.excluded) == (True, 1)
     assert _rows(money) == [(DAY, "EUR", "1.00", "1.00", "0.00", "0.00")]
 
 
 def test_dropped_and_replayed_events_have_no_revenue() -> None:
     """Dropped events have no revenue, and that of a replay is not delivered."""
-    forged = Forged(on_other_type="drop")
-    forged.clean(_sale(1, type="page"))
-    (record,) = forged.clean(_sale(2))
-    forged.process(record, Identity(app="worker", replay="r"))
-    assert _rows(_money(forged)) == [(DAY, "EUR", "2.00", "2.00", "0.00", "0.00")]
+    fake = FakeTopics(on_other_type="drop")
+    fake.clean(_sale(1, type="page"))
+    (record,) = fake.clean(_sale(2))
+    fake.process(record, Identity(app="worker", replay="r"))
+    assert _rows(_money(fake)) == [(DAY, "EUR", "2.00", "2.00", "0.00", "0.00")]
 
 
 def test_orphaned_revenue_is_a_negative_difference() -> None:
     """Revenue that nobody sent makes the difference negative."""
-    forged = Forged()
-    (record,) = forged.clean(_sale(3))
-    (output,) = forged.outputs(record)
+    fake = FakeTopics()
+    (record,) = fake.clean(_sale(3))
+    (output,) = fake.outputs(record)
     for source in (b"raw/0/77", b"?"):
-        forged.write(output._replace(headers=[(TrackHeader.SOURCE, source)]))
-    assert [row.difference for row in _money(forged).rows()] == [-6]
+        fake.write(output._replace(headers=[(TrackHeader.SOURCE, source)]))
+    assert [row.difference for row in _money(fake).rows()] == [-6]
 
 
 def test_expired_revenue_is_in_no_sum() -> None:
     """Revenue of outputs that retention has deleted is in no sum."""
-    forged = Forged()
-    forged.clean(_sale(3), _sale(4))
-    forged.of(ENRICHED).pop(0)
-    forged.begins[NAMES.enriched, 0] = 1
-    assert _rows(_money(forged)) == [(DAY, "EUR", "4.00", "4.00", "0.00", "0.00")]
+    fake = FakeTopics()
+    fake.clean(_sale(3), _sale(4))
+    fake.of(ENRICHED).pop(0)
+    fake.begins[NAMES.enriched, 0] = 1
+    assert _rows(_money(fake)) == [(DAY, "EUR", "4.00", "4.00", "0.00", "0.00")]
 
 
-def _redrive(forged: Forged, record: Record, value: bytes, item: int | None = None) -> None:
+def _redrive(fake: FakeTopics, record: Record, value: bytes, item: int | None = None) -> None:
     """Redrive the event of a dead letter, repaired into this value."""
-    outputs = forged.outputs(record._replace(value=value))
+    outputs = fake.outputs(record._replace(value=value))
     for number, output in enumerate(outputs):
         if output.role is ENRICHED and item in {None, number}:
             headers = [*output.headers, (TrackHeader.REDRIVE, b"r1")]
-            forged.write(output._replace(headers=headers))
+            fake.write(output._replace(headers=headers))
 
 
 def _redriven(money: RevenueBalance) -> list[tuple[str, ...]]:
@@ -284,23 +284,21 @@ def _redriven(money: RevenueBalance) -> list[tuple[str, ...]]:
 
 def test_redriven_revenue_is_not_blocked() -> None:
     """Revenue that was redriven is no longer blocked, and the rest is."""
-    forged = Forged()
-    (record, *_) = forged.clean(_refused(100), _refused(7), _sale(5))
-    _redrive(forged, record, _sale(100))
-    result = forged.audit(request=_WITH_MONEY)
+    fake = FakeTopics()
+    (record, *_) = fake.clean(_refused(100), _refused(7), _sale(5))
+    _redrive(fake, record, _sale(100))
+    result = fake.audit(request=_WITH_MONEY)
     assert result.ok
-    assert _redriven(_money(forged)) == [
-        ("EUR", "112.00", "5.00", "7.00", "100.00", "0.00", "0.00")
-    ]
+    assert _redriven(_money(fake)) == [("EUR", "112.00", "5.00", "7.00", "100.00", "0.00", "0.00")]
 
 
 def test_repairs_are_accounted_for() -> None:
     """A repair turns unreadable revenue into an amount, and its changes are in a column."""
-    forged = Forged()
-    text, user = forged.clean(_sale("1,90"), _refused(100))
-    _redrive(forged, text, _sale("1.90"))
-    _redrive(forged, user, _sale(80))
-    money = _money(forged)
+    fake = FakeTopics()
+    text, user = fake.clean(_sale("1,90"), _refused(100))
+    _redrive(fake, text, _sale("1.90"))
+    _redrive(fake, user, _sale(80))
+    money = _money(fake)
     assert money.ok
     assert _redriven(money) == [("EUR", "100.00", "0.00", "0.00", "81.90", "-18.10", "0.00")]
     assert (money.sent.unreadable, money.blocked.unreadable, money.replaced.unreadable) == (1, 0, 1)
@@ -308,22 +306,20 @@ def test_repairs_are_accounted_for() -> None:
 
 def test_repair_that_loses_revenue_is_seen() -> None:
     """A repair that removes the revenue is negative in the column of repairs."""
-    forged = Forged()
-    (record,) = forged.clean(_refused(100))
-    _redrive(forged, record, event())
-    assert _redriven(_money(forged)) == [
-        ("EUR", "100.00", "0.00", "0.00", "0.00", "-100.00", "0.00")
-    ]
+    fake = FakeTopics()
+    (record,) = fake.clean(_refused(100))
+    _redrive(fake, record, event())
+    assert _redriven(_money(fake)) == [("EUR", "100.00", "0.00", "0.00", "0.00", "-100.00", "0.00")]
 
 
 def test_second_redrive_is_surplus() -> None:
     """A second redrive, or one of an event that was never rejected, is revenue that nobody sent."""
-    forged = Forged()
-    refused, good = forged.clean(_refused(100), _sale(7))
+    fake = FakeTopics()
+    refused, good = fake.clean(_refused(100), _sale(7))
     for _ in range(2):
-        _redrive(forged, refused, _sale(100))
-    _redrive(forged, good, _sale(7))
-    money = _money(forged)
+        _redrive(fake, refused, _sale(100))
+    _redrive(fake, good, _sale(7))
+    money = _money(fake)
     assert not money.ok
     assert [row.difference for row in money.totals()] == [-107]
 
@@ -332,28 +328,28 @@ def test_items_are_redriven_one_by_one_or_all() -> None:
     """Items of a batch count one by one, or all together when the batch was one dead letter."""
     sales = [json.loads(value) for value in (_refused(1), _refused(2), _sale(4))]
     whole = json.dumps({"batch": [json.loads(_sale(n)) for n in (1, 2, 4)]}).encode()
-    forged = Forged()
-    (record,) = forged.clean(json.dumps({"batch": sales}).encode())
-    _redrive(forged, record, whole, item=1)
-    assert _redriven(_money(forged)) == [("EUR", "7.00", "4.00", "1.00", "2.00", "0.00", "0.00")]
-    forged = Forged()
-    record = forged.send(whole)
-    forged.write(forged.processor().crashed(record, TIME))
-    forged.committed[0] = 1
-    _redrive(forged, record, whole)
-    assert _redriven(_money(forged)) == [("EUR", "7.00", "0.00", "0.00", "7.00", "0.00", "0.00")]
+    fake = FakeTopics()
+    (record,) = fake.clean(json.dumps({"batch": sales}).encode())
+    _redrive(fake, record, whole, item=1)
+    assert _redriven(_money(fake)) == [("EUR", "7.00", "4.00", "1.00", "2.00", "0.00", "0.00")]
+    fake = FakeTopics()
+    record = fake.send(whole)
+    fake.write(fake.processor().crashed(record, TIME))
+    fake.committed[0] = 1
+    _redrive(fake, record, whole)
+    assert _redriven(_money(fake)) == [("EUR", "7.00", "0.00", "0.00", "7.00", "0.00", "0.00")]
 
 
 def test_redriven_revenue_of_an_expired_dead_letter_is_in_no_sum() -> None:
     """Without its dead letter redriven revenue is in no sum, and a missing one is reported."""
-    forged = Forged()
-    (record,) = forged.clean(_refused(3))
-    _redrive(forged, record, _sale(3))
-    forged.of(LETTER).clear()
-    assert _redriven(_money(forged)) == [("EUR", "3.00", "0.00", "0.00", "3.00", "0.00", "0.00")]
-    assert not forged.audit(request=_WITH_MONEY).ok
-    forged.begins[NAMES.dead_letter, 0] = 1
-    money = _money(forged)
+    fake = FakeTopics()
+    (record,) = fake.clean(_refused(3))
+    _redrive(fake, record, _sale(3))
+    fake.of(LETTER).clear()
+    assert _redriven(_money(fake)) == [("EUR", "3.00", "0.00", "0.00", "3.00", "0.00", "0.00")]
+    assert not fake.audit(request=_WITH_MONEY).ok
+    fake.begins[NAMES.dead_letter, 0] = 1
+    money = _money(fake)
     assert (money.ok, money.excluded, _redriven(money)) == (True, 1, [])
 
 
