@@ -67,12 +67,16 @@ def pytest_report_collectionfinish(items: list[pytest.Item]) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put tests that need a broker first: they take long, and the fast ones fill what is left."""
+    """Put the longest tests first, so that no process is left with one of them at the end.
+
+    With `--dist loadfile` a process takes whole files, in the order of their first tests. Files
+    with slow tests on a broker come first, then the others with a broker, then the fast ones.
+    """
     if config.getoption("--quick"):
         left_out = [item for item in items if any(map(item.get_closest_marker, _LEFT_OUT))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not any(map(item.get_closest_marker, _LEFT_OUT))]
-    items.sort(key=lambda item: item.get_closest_marker("kafka") is None)
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in _LEFT_OUT])
 
 
 @pytest.fixture(scope="session", autouse=True)

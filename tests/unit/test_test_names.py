@@ -21,38 +21,10 @@ REFERS_BACK: Final = re.compile(
     r"(It|Its|They|Their|Them|This|That|These|Those|So|And|But|Or|Also|Not|Even|The same)\b"
 )
 
-PENDING_DOCSTRINGS: Final = frozenset(
-    {
-        "kafka",
-        "system/deploy",
-        "system/docs",
-        "unit",
-        "unit/cli",
-        "unit/core",
-        "unit/dlq",
-        "unit/reconcile",
-        "unit/replay",
-        "unit/worker",
-    }
+PENDING: Final = frozenset(
+    {"kafka", "unit/cli", "unit/core", "unit/dlq", "unit/replay", "unit/worker"}
 )
-"""Places where a docstring may still refer back to the name; to be emptied."""
-PENDING_NAMES: Final = frozenset(
-    {
-        "kafka",
-        "system/deploy",
-        "system/docs",
-        "unit",
-        "unit/cli",
-        "unit/core",
-        "unit/demo",
-        "unit/dlq",
-        "unit/reconcile",
-        "unit/replay",
-        "unit/schemas",
-        "unit/worker",
-    }
-)
-"""Places where a name may still be a heading; to be emptied."""
+"""Places where a name may still be a heading, and a docstring refer back to it; to be emptied."""
 
 
 def _tests(source: str) -> Iterator[tuple[str, str]]:
@@ -79,7 +51,7 @@ def _is_heading(name: str) -> bool:
     return len(name.split("_")[1:]) < FEWEST_WORDS
 
 
-def _where(pending: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+def _where(pending: frozenset[str] = PENDING) -> Iterator[tuple[str, str, str]]:
     """Yield file, name and first line of every test that is not in a pending place."""
     for path in sorted(TESTS.rglob("test_*.py")):
         if path.parent.relative_to(TESTS).as_posix() not in pending:
@@ -94,12 +66,12 @@ def test_each_docstring_begins_with_a_sentence() -> None:
 
 def test_each_docstring_can_be_read_without_the_name() -> None:
     """No first line begins with a pronoun or a conjunction that refers to the name."""
-    assert [found for found in _where(PENDING_DOCSTRINGS) if _refers_back(found[2])] == []
+    assert [found for found in _where() if _refers_back(found[2])] == []
 
 
 def test_each_name_says_more_than_a_heading() -> None:
     """A name has at least three words behind `test_`."""
-    assert [found for found in _where(PENDING_NAMES) if _is_heading(found[1])] == []
+    assert [found for found in _where() if _is_heading(found[1])] == []
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def digest(records: Iterator[Generated]) -> str:
     return found.hexdigest()
 
 
-def test_pinned_digest() -> None:
+def test_the_bytes_of_a_seed_are_pinned() -> None:
     """A seed's bytes are the same as ever."""
     plan = Generator(seed=42, invalid_share=0.2, batch_share=0.1, strict=True, huge=True)
     assert digest(islice(plan, 3000)) == DIGEST
@@ -126,7 +126,7 @@ def test_few_records_show_every_reason() -> None:
     assert {reason for record in records for reason in record.invalid} == USUAL
 
 
-def test_shares() -> None:
+def test_shares_are_as_requested() -> None:
     """Batches are a share of the records, refused events a share of all events."""
     records = made(20_000, seed=3, invalid_share=0.1, batch_share=0.2)
     batches = [record for record in records if record.events > 1]
@@ -237,6 +237,7 @@ def test_lines_are_lines() -> None:
         assert not {b"\n", b"\0", b"\r"} & {bytes([byte]) for byte in record.value}
 
 
+@pytest.mark.slow
 def test_memory_is_constant() -> None:
     """However many records are taken, the generator holds no more than after the first."""
     records = iter(Generator(users=200))
@@ -264,7 +265,7 @@ def test_memory_is_constant() -> None:
         {"interval_ms": float("nan")},
     ],
 )
-def test_impossible_plans(plan: dict[str, Any]) -> None:
+def test_impossible_plans_are_rejected(plan: dict[str, Any]) -> None:
     """A share outside 0 to 1, no users, or a start that gives no times, is refused at once."""
     with pytest.raises(ValueError, match="must be"):
         Generator(**plan)
