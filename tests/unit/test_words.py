@@ -113,7 +113,6 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
             "letter",
         }
     ),
-    "pipeline/cli/replay": frozenset({"fragment", "is meant"}),
     "pipeline/core": frozenset({"desk", "fragment", "letter", "lifted"}),
     "pipeline/dlq": frozenset(
         {
@@ -135,7 +134,6 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "pipeline/kafka": frozenset(
         {"desk", "fragment", "hears", "held back", "is meant", "lifted", "undelivered"}
     ),
-    "pipeline/replay": frozenset({"fragment", "hears", "is meant"}),
     "pipeline/settings": frozenset({"fragment", "is meant"}),
     "pipeline/worker": frozenset(
         {"accuse", "by halves", "condemn", "crash book", "fragment", "hears", "narrowing"}
