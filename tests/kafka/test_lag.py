@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any, Final
 
 import pytest
+from confluent_kafka import OFFSET_INVALID
 from confluent_kafka.admin import AdminClient
 
 from pipeline.core.counts import OutcomeCounts
@@ -77,7 +80,7 @@ def test_what_is_not_committed_waits(
     _commit(session, batch)
     _wait_for(session, Lag(3, 60 - len(batch.records)))
     batch = _next(session)
-    session.hold(0.1)
+    session.pause(0.1)
     _produce(pipeline, 7)
     _wait_for(session, Lag(3, 60 - len(batch.records) + 7))
 
@@ -116,18 +119,28 @@ def test_brokers_that_do_not_answer() -> None:
         ends = EndOffsets(AdminClient({"bootstrap.servers": cluster.bootstrap_servers}), "raw")
         _wait_for_an_answer(ends)
         cluster.down()
-        assert ends.of([0]) is None
-        assert ends.of([0]) is None
+        assert ends.read([0]) is None
+        assert ends.read([0]) is None
         cluster.up()
         _wait_for_an_answer(ends)
 
 
+def test_an_answer_without_an_offset_is_no_answer() -> None:
+    """An end that the client gives as invalid is unknown, and not a number to count with."""
+    answer: Future[Any] = Future()
+    answer.set_result(SimpleNamespace(offset=OFFSET_INVALID))
+    client: Any = SimpleNamespace(
+        list_offsets=lambda places, **_: dict.fromkeys(places, answer),
+    )
+    assert EndOffsets(client, "raw").read([0]) is None
+
+
 def _wait_for_an_answer(ends: EndOffsets) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while ends.of([0]) != {0: 3}:
+    while ends.read([0]) != {0: 3}:
         assert time.monotonic() < deadline
 
 
 def test_no_partitions() -> None:
     """Nothing needs to be asked."""
-    assert EndOffsets(AdminClient({"bootstrap.servers": "127.0.0.1:1"}), "raw").of([]) == {}
+    assert EndOffsets(AdminClient({"bootstrap.servers": "127.0.0.1:1"}), "raw").read([]) == {}
