@@ -125,7 +125,7 @@ def test_long_streams_begin_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(lines), lines.count("offset  name")) == (2001, 1)
 
 
-def test_nothing_to_show(
+def test_table_without_rows(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A pipe gets the names of the columns all the same, so that a script finds them."""
