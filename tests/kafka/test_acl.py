@@ -244,8 +244,10 @@ def _granted(options: Mapping[str, str]) -> Grant:
     )
 
 
-def test_desk(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
-    """The desk reads with READ on the letters alone; to send it needs what its page lists."""
+def test_dlq_tools_need_the_listed_permissions(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline
+) -> None:
+    """DLQ tools need READ on the dead letters; a redrive needs what its page lists."""
     names, group = secure_pipeline.names, secure_pipeline.names.raw
     ledger = f"{names.dead_letter}.ledger"
     _allow(secure_kafka, secure_pipeline, WORKER)

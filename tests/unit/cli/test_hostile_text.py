@@ -23,7 +23,7 @@ from pipeline.core.record import Record
 from pipeline.demo.check import Findings
 from pipeline.demo.run import DemoResult
 from pipeline.errors import ExitCode, RefusedError
-from pipeline.ports import Trip
+from pipeline.ports import CircuitBreakerTrip
 from pipeline.settings.model import Settings
 from pipeline.worker.observe import LogFormat, LogMeter, configure_logging
 from tests.unit.cli.program import run
@@ -64,10 +64,10 @@ def _log_everything() -> int:
     meter = LogMeter(30)
     record = Record(b"", None, (), 1, HOSTILE, 0, 1)
     meter.isolated(record, HOSTILE)
-    meter.narrowing(2, HOSTILE)
+    meter.bisecting(2, HOSTILE)
     meter.recovering("hard reset", RefusedError(HOSTILE), 1)
     meter.crashed(record, ValueError(HOSTILE))
-    meter.tripped(Trip(HOSTILE, HOSTILE, 1, 2, 0.1, {HOSTILE: 1}))
+    meter.tripped(CircuitBreakerTrip(HOSTILE, HOSTILE, 1, 2, 0.1, {HOSTILE: 1}))
     log = structlog.stdlib.get_logger("pipeline.worker")
     log.warning(HOSTILE)
     log.info("nested", settings={HOSTILE: [HOSTILE, (HOSTILE,)]}, number=1, nothing=None)
