@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
     SpinnerColumn,
     TaskID,
@@ -156,11 +155,11 @@ def _progress(*, quiet: bool) -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        DownloadColumn(),
         TextColumn("{task.fields[counts]}"),
         TimeRemainingColumn(),
         console=error_console(),
         transient=True,
+        redirect_stdout=False,
         disable=not seen,
     )
 

@@ -30,9 +30,11 @@ EVENT = b'{"event":"A","userId":"u"}\n'
 def test_help_lists_the_commands_in_order() -> None:
     """Commands are listed in the order in which a newcomer needs them, each with a summary."""
     ran = run("--help")
-    lines = ran.out.decode().partition("Commands:\n")[2].splitlines()
+    commands, _, end = ran.out.decode().partition("Commands:\n")[2].partition("\n\n")
+    lines = commands.splitlines()
     assert [line.split()[0] for line in lines] == list(COMMANDS)
-    assert all(listed.summary in ran.out.decode() for listed in COMMANDS.values())
+    assert all(listed.summary in commands for listed in COMMANDS.values())
+    assert "Start with `track-pipeline demo`" in end
 
 
 def test_version_is_shown_with_the_name_of_the_program() -> None:
