@@ -27,7 +27,7 @@ def check(settings: Settings, *, show_config: bool) -> None:
     topic is missing or unfit; the sentence says what to do.
     """
     if show_config:
-        shown = {"settings": settings.shown(), "contract": settings.contract()}
+        shown = {"settings": settings.to_dict(), "contract": settings.contract()}
         click.echo(json.dumps({**shown, "sources": dict(settings.sources)}, indent=2))
         return
     require_kafka(settings)

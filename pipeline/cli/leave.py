@@ -35,7 +35,7 @@ def leave(settings: Settings) -> None:
     leaving = Leaving(
         settings.kafka, settings.group, settings.topics.raw, settings.startup_timeout_s
     )
-    for own in settings.of_workers():
+    for own in settings.for_workers():
         member = leaving.leave(consumer_of(own))
         if member is None:
             click.echo(f"{own.instance_id} is not a member of group {settings.group}")

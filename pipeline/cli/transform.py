@@ -34,9 +34,9 @@ from pipeline.cli.streams import STANDARD_OUTPUT
 from pipeline.core.escape import one_line
 from pipeline.core.reasons import Reason
 from pipeline.errors import ExitCode
-from pipeline.files.lines import STDIN, Opened, open_input, printable, refuse_unusable
-from pipeline.files.outputs import FileOutput, opened_output, refuse_redirection
-from pipeline.files.transform import Options, Target, Transformer, TransformResult
+from pipeline.files.lines import STDIN, OpenedInput, check_inputs, open_input, printable
+from pipeline.files.outputs import FileOutput, check_redirection, opened_output
+from pipeline.files.transform import NamedFile, Transformer, TransformOptions, TransformResult
 
 if TYPE_CHECKING:
     from pipeline.settings.model import Settings
@@ -82,8 +82,8 @@ def transform(  # noqa: PLR0913  one for each flag
     if dead_letters == _STDOUT:
         raise click.UsageError(_TAKEN)
     names = list(files) or [STDIN]
-    refuse_redirection(names)
-    refuse_unusable(names)
+    check_redirection(names)
+    check_inputs(names)
     output = None
     if dead_letters is not None:
         inputs = (*names, *config_file())
@@ -91,9 +91,11 @@ def transform(  # noqa: PLR0913  one for each flag
     with _dead_letter_file(output) as letters:
         transformer = Transformer(
             offline_processor(settings),
-            Target(STANDARD_OUTPUT, sys.stdout.buffer),
+            NamedFile(STANDARD_OUTPUT, sys.stdout.buffer),
             letters,
-            Options(received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug),
+            TransformOptions(
+                received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug
+            ),
         )
         result = transformer.result
         try:
@@ -122,7 +124,7 @@ def _transform_all(transformer: Transformer, names: list[str], *, quiet: bool) -
                 transformer.transform(source.input, show)
 
 
-def _title(source: Opened) -> str:
+def _title(source: OpenedInput) -> str:
     name = "standard input" if source.input.name == STDIN else source.input.name
     return one_line(name)
 
@@ -145,13 +147,13 @@ def _progress(*, quiet: bool) -> Progress:
 
 
 @contextmanager
-def _dead_letter_file(output: FileOutput | None) -> Iterator[Target | None]:
+def _dead_letter_file(output: FileOutput | None) -> Iterator[NamedFile | None]:
     """Open the file before anything is read, so that no letter is refused for want of it."""
     if output is None:
         yield None
         return
     file = opened_output(output)
-    target = Target(printable(output.name), file)
+    target = NamedFile(printable(output.name), file)
     try:
         yield target
     except BaseException:
@@ -169,7 +171,7 @@ def _tell_of_bug(source: str, error: Exception) -> None:
     )
 
 
-def _print_summary(result: TransformResult, letters: Target | None, *, as_json: bool) -> None:
+def _print_summary(result: TransformResult, letters: NamedFile | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result.to_dict()), err=True)
     elif sys.stderr.isatty():
@@ -183,7 +185,7 @@ def _print_summary(result: TransformResult, letters: Target | None, *, as_json: 
         click.echo("stopped before the end: not everything was read, or written", err=True)
 
 
-def _counts(result: TransformResult, letters: Target | None) -> Iterator[tuple[str, int, str]]:
+def _counts(result: TransformResult, letters: NamedFile | None) -> Iterator[tuple[str, int, str]]:
     yield "lines", result.lines, f"{result.blank:,} blank" if result.blank else ""
     yield "events", result.counts.events, ""
     yield "enriched", result.counts.enriched, ""
@@ -201,7 +203,7 @@ def _counts(result: TransformResult, letters: Target | None) -> Iterator[tuple[s
     yield "dead letters", result.counts.rejected, where
 
 
-def _print_tables(result: TransformResult, letters: Target | None) -> None:
+def _print_tables(result: TransformResult, letters: NamedFile | None) -> None:
     console = Console(stderr=True, markup=False, highlight=False)
     counts = Table(box=None, show_header=False)
     counts.add_column()

@@ -21,7 +21,7 @@ from pipeline.core.record import Record, Role
 from pipeline.core.time_window import Window
 from pipeline.errors import ExitCode, RefusedError
 from pipeline.files.archived_records import read_records
-from pipeline.files.lines import open_input, refuse_unusable
+from pipeline.files.lines import check_inputs, open_input
 from pipeline.files.outputs import FileOutput, whole_output
 from pipeline.kafka import Admin
 from pipeline.kafka.partitioner import PartitionMap
@@ -83,7 +83,7 @@ def rehearse(asked: Asked) -> None:
     """Do the dry run that was asked for; ends the program with its exit code."""
     settings = asked.settings
     if asked.files:
-        refuse_unusable(list(asked.files))
+        check_inputs(list(asked.files))
         found = Ranges((), Window(asked.start.time, asked.end.time))
     else:
         cluster = admin(settings)

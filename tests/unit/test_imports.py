@@ -68,7 +68,6 @@ PENDING: Final = frozenset(
         "pipeline.dlq.redrive_plan -> pipeline.replay.plan",
         "pipeline.dlq.redrive_plan -> rich.console",
         "pipeline.dlq.source_topic -> pipeline.cli.dlq.options",
-        "pipeline.files.transform -> pipeline.cli.streams",
         "pipeline.replay.capture -> pipeline.cli.replay.options",
         "pipeline.replay.correction_run -> click",
         "pipeline.replay.correction_run -> pipeline.cli.progress",

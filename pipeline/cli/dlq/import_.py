@@ -23,7 +23,7 @@ from pipeline.dlq.import_file import ImportFile, open_import
 from pipeline.dlq.live_contract import check_live_rules
 from pipeline.dlq.redrive_plan import job_of
 from pipeline.errors import ExitCode, UnusableFileError
-from pipeline.files.outputs import refuse_redirection
+from pipeline.files.outputs import check_redirection
 from pipeline.progress import OnProgress
 
 
@@ -65,7 +65,7 @@ def import_letters(  # noqa: PLR0913  one for each option
 
     Exit code 0 when all were or would be sent, 1 when letters are left.
     """
-    refuse_redirection([str(file)])
+    check_redirection([str(file)])
     note = check_live_rules(asked, force=force, raw=False)
     with open_import(file) as opened:
 

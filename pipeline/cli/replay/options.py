@@ -19,7 +19,7 @@ from pipeline.cli.options import (
     received_at_option,
 )
 from pipeline.core.time_window import FORMS, read_moment
-from pipeline.files.outputs import FileOutput, refuse_output, refuse_redirection
+from pipeline.files.outputs import FileOutput, check_output, check_redirection
 from pipeline.reconcile.compare.classify import Kind
 from pipeline.reconcile.compare.corrections import read_only
 from pipeline.reconcile.event_filters import Filters, read_value_filter
@@ -262,9 +262,9 @@ def asked(settings: Settings, given: dict[str, Any]) -> Asked:
 
 def refuse_files(wanted: Asked) -> None:
     """UnusableFileError when a file would be written to that is read, or must not be replaced."""
-    refuse_redirection(wanted.files)
+    check_redirection(wanted.files)
     if wanted.newly_invalid is not None:
-        refuse_output(wanted.newly_invalid)
+        check_output(wanted.newly_invalid)
 
 
 def _newly_invalid(name: str | None, given: dict[str, Any]) -> FileOutput | None:

@@ -207,5 +207,5 @@ def test_table_lists_every_setting() -> None:
         "| `batch.max_records`",
         "`TRACK_BATCH__MAX_RECORDS`",
         "`5000`",
-        "most records in one transaction (a whole number of at least 1) |",
+        "maximum number of records in a transaction (a whole number of at least 1) |",
     ]

@@ -210,7 +210,7 @@ def test_oidc_properties() -> None:
     }
     settings = load_settings(None, {}, variables)
     assert settings.kafka == OIDC
-    assert settings.shown()["kafka"] == OIDC | {
+    assert settings.to_dict()["kafka"] == OIDC | {
         "sasl.oauthbearer.client.secret": MASK,
         "sasl.oauthbearer.token.endpoint.url": f"https://{MASK}@identity.example.com/token",
     }
@@ -233,7 +233,7 @@ def test_verification_is_not_turned_off_by_accident(
     """Of any client it is refused, until a setting of its own says that it is meant."""
     toml = f'[{side}]\n"{name}" = "{value}"\n'
     (line,) = problems(tmp_path, toml)
-    assert line.startswith(f"FILE: {side}.{name}: turns the verification of the broker's")
+    assert line.startswith(f"FILE: {side}.{name}: disables verification of the broker's")
     assert line.endswith("allow_unverified_tls = true")
     settings = from_toml(tmp_path, f"allow_unverified_tls = true\n{toml}")
     (warning,) = weaknesses(settings.kafka, settings.consumer, settings.producer)
@@ -266,7 +266,7 @@ def test_login_in_clear_text(servers: str, warned: list[str]) -> None:
     found = weaknesses(kafka, {}, {})
     assert len(found) == len(warned)
     for sentence, server in zip(found, warned, strict=True):
-        assert sentence.startswith(f"the login to {server}")
+        assert sentence.startswith(f"the connection to {server}")
     assert weaknesses(kafka, {"security.protocol": "SASL_SSL"}) == found
     assert weaknesses({**kafka, "security.protocol": "SASL_SSL"}, {}, {}) == []
 
@@ -305,38 +305,38 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
         "group = 5",
         {},
         {},
-        "FILE: group: 5 is refused; allowed: text: printable ASCII without outer spaces",
+        "FILE: group: 5 is invalid; allowed: text: printable ASCII without outer spaces",
     ),
     (
         "group = ''",
         {},
         {},
-        "FILE: group: '' is refused; allowed: text: printable ASCII without outer spaces",
+        "FILE: group: '' is invalid; allowed: text: printable ASCII without outer spaces",
     ),
     (
         "[batch]\nmax_records = true",
         {},
         {},
-        "FILE: batch.max_records: true is refused; allowed: a whole number of at least 1",
+        "FILE: batch.max_records: true is invalid; allowed: a whole number of at least 1",
     ),
     (
         "[batch]\nmax_records = 1.5",
         {},
         {},
-        "FILE: batch.max_records: 1.5 is refused; allowed: a whole number of at least 1",
+        "FILE: batch.max_records: 1.5 is invalid; allowed: a whole number of at least 1",
     ),
     (
         "shutdown_grace_s = inf",
         {},
         {},
-        "FILE: shutdown_grace_s: inf is refused; allowed: a number from 1 to 3600",
+        "FILE: shutdown_grace_s: inf is invalid; allowed: a number from 1 to 3600",
     ),
     (
         "default_currency = 'usd'",
         {},
         {},
         (
-            "FILE: default_currency: 'usd' is refused; "
+            "FILE: default_currency: 'usd' is invalid; "
             "allowed: text: three capital letters such as EUR"
         ),
     ),
@@ -380,13 +380,13 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
         "",
         {"TRACK_LOG__LEVEL": "loud"},
         {},
-        "TRACK_LOG__LEVEL: log.level: 'loud' is refused; allowed: debug, info, warning or error",
+        "TRACK_LOG__LEVEL: log.level: 'loud' is invalid; allowed: debug, info, warning or error",
     ),
     (
         "",
         {"TRACK_LIMITS": '{"max_depth": 1000}'},
         {},
-        "TRACK_LIMITS: limits.max_depth: 1000 is refused; allowed: a whole number from 8 to 512",
+        "TRACK_LIMITS: limits.max_depth: 1000 is invalid; allowed: a whole number from 8 to 512",
     ),
     (
         "",
@@ -418,7 +418,7 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
         {},
         "TRACK_GROUP_FILE: TRACK_GROUP is set too; set only one of them",
     ),
-    ("", {}, {"topics.raw": "a b"}, f"--raw-topic: topics.raw: 'a b' is refused; {TOPIC}"),
+    ("", {}, {"topics.raw": "a b"}, f"--raw-topic: topics.raw: 'a b' is invalid; {TOPIC}"),
     (
         "",
         {},
@@ -504,9 +504,9 @@ def test_secrets_are_never_shown(name: str) -> None:
     variable = f"TRACK_PRODUCER_{name.replace('.', '_').upper()}"
     settings = load_settings(None, {}, {variable: "hunter2", "TRACK_KAFKA_CLIENT_ID": "me"})
     assert settings.producer == {name: "hunter2"}
-    assert settings.shown()["producer"] == {name: MASK}
-    assert settings.shown()["kafka"] == {"client.id": "me"}
-    assert "hunter2" not in f"{settings} {settings!r} {json.dumps(settings.shown())}"
+    assert settings.to_dict()["producer"] == {name: MASK}
+    assert settings.to_dict()["kafka"] == {"client.id": "me"}
+    assert "hunter2" not in f"{settings} {settings!r} {json.dumps(settings.to_dict())}"
 
 
 @pytest.mark.parametrize("name", MISSPELLED)

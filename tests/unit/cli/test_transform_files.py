@@ -22,7 +22,7 @@ from pipeline.core.process import Processor
 from pipeline.errors import ExitCode
 from pipeline.files import lines as lines_module
 from pipeline.files.lines import LONGEST_LINE, Input, Line
-from pipeline.files.transform import Options, Target, Transformer
+from pipeline.files.transform import NamedFile, Transformer, TransformOptions
 from tests.unit.cli.program import run
 from tests.unit.cli.test_transform import counts
 
@@ -71,8 +71,8 @@ def test_cut_off_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes
     assert not counts(ran)["complete"]
     assert ran.err.splitlines()[1:] == [
         (
-            f"track-pipeline: {source}: ends in the middle: it was cut off; "
-            f"its first {lines} lines were processed, nothing after them"
+            f"track-pipeline: {source}: is truncated; "
+            f"its first {lines} lines were processed, nothing after that"
         )
     ]
 
@@ -87,13 +87,13 @@ def test_damaged_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes
     assert ran.out.count(b"\n") == counts(ran)["lines"] == 3000
     (sentence,) = ran.err.splitlines()[1:]
     assert sentence.startswith(f"track-pipeline: {source}: is damaged (")
-    assert sentence.endswith("); its first 3000 lines were processed, nothing after them")
+    assert sentence.endswith("); its first 3000 lines were processed, nothing after that")
 
 
 BINARY = {
     "program": (b"\x7fELF\x02\x01\x01\0\0", "is a program"),
-    "gzip": (gzip.compress(EVENTS), "is gzip data; unpack it first"),
-    "zstd": (zstd(EVENTS), "is zstd data; unpack it first"),
+    "gzip": (gzip.compress(EVENTS), "is gzip data; decompress it first"),
+    "zstd": (zstd(EVENTS), "is zstd data; decompress it first"),
     "utf-16": ('{"event":"A"}\n'.encode("utf-16"), "is UTF-16 text; convert it to UTF-8 first"),
     "zeros": (bytes(100), "is binary, not text"),
 }
@@ -185,7 +185,7 @@ def test_suffix_that_is_wrong(tmp_path: Path, suffix: str) -> None:
     ran = run("transform", source)
     kind = "gzip" if suffix == ".gz" else "zstd"
     assert ran.code == ExitCode.USAGE
-    assert ran.err.startswith(f"track-pipeline: {source}: is no {kind} data, though its name")
+    assert ran.err.startswith(f"track-pipeline: {source}: is not {kind} data, although its name")
 
 
 @packed
@@ -197,7 +197,7 @@ def test_file_that_is_packed_twice(
     source.write_bytes(pack(pack(EVENTS)))
     ran = run("transform", source)
     assert ran.code == ExitCode.USAGE
-    assert " data packed once more; unpack it first; expected JSON text" in ran.err
+    assert " data compressed twice; decompress it first; expected JSON text" in ran.err
 
 
 def test_window_that_takes_too_much_memory(tmp_path: Path) -> None:
@@ -207,8 +207,8 @@ def test_window_that_takes_too_much_memory(tmp_path: Path) -> None:
     big = frame.compress(EVENTS) + frame.flush()
     source = tmp_path / "events.zst"
     sentence = (
-        f"track-pipeline: {source}: was packed with a window of 256 MiB, and 128 MiB of memory are "
-        "taken at most; unpack it first (zstd -d --long=28)"
+        f"track-pipeline: {source}: was compressed with a window of 256 MiB, but at most "
+        "128 MiB are allowed; run zstd -d --long=28 first"
     )
     source.write_bytes(big)
     assert run("transform", source) == (ExitCode.USAGE, b"", f"{sentence}\n")
@@ -308,10 +308,10 @@ def test_lines_of_any_length(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
             assert line.text == text
             assert len(text) <= 64
         else:
-            unread = line.unread
+            value = line.value
             assert len(text) > 64
-            assert (unread.size, unread.sha256) == (len(text), hashlib.sha256(text).hexdigest())
-            assert text.startswith(unread.start[:60])
+            assert (value.size, value.sha256) == (len(text), hashlib.sha256(text).hexdigest())
+            assert text.startswith(value.start[:60])
 
 
 TOO_LONG = b'{"event":"A","userId":"u","x":"' + b"x" * LONGEST_LINE + b'"}'
@@ -342,7 +342,7 @@ def test_document_that_is_too_long() -> None:
     """It is explained like that line."""
     ran = run("explain", stdin=TOO_LONG)
     assert ran.code == ExitCode.DIFFERENCE
-    assert "- refused: record_too_large" in ran.out.decode()
+    assert "- rejected: record_too_large" in ran.out.decode()
     assert hashlib.sha256(TOO_LONG).hexdigest() in ran.out.decode()
     assert len(ran.out) < 2000
 
@@ -353,9 +353,9 @@ def _peak(line: bytes, times: int) -> int:
     with open("/dev/null", "wb") as nowhere:  # noqa: PTH123  as the command does
         transformer = Transformer(
             Processor(ContractSettings(), Identity(app="test")),
-            Target("nowhere", nowhere),
+            NamedFile("nowhere", nowhere),
             None,
-            Options(None, 1, for_terminal=False, on_bug=lambda _source, _error: None),
+            TransformOptions(None, 1, for_terminal=False, on_bug=lambda _source, _error: None),
         )
         tracemalloc.start()
         try:

@@ -160,7 +160,7 @@ def test_hostile_lines(tmp_path: Path, line: bytes) -> None:
     file = _written(tmp_path, event(1), line)
     with pytest.raises(UnusableFileError) as failure:
         _read(file)
-    assert str(failure.value).startswith(f"{file}:2: is no archived record: ")
+    assert str(failure.value).startswith(f"{file}:2: is not a valid archived record: ")
     assert "\n" not in str(failure.value)
 
 
@@ -176,7 +176,7 @@ def test_hostile_lines(tmp_path: Path, line: bytes) -> None:
 )
 def test_hostile_lines_of_kcat(tmp_path: Path, line: bytes) -> None:
     """What only looks like a record of kcat's is one sentence, too."""
-    with pytest.raises(UnusableFileError, match=":1: is no record of kcat -J: "):
+    with pytest.raises(UnusableFileError, match=":1: is not a valid record of kcat -J: "):
         _read(_written(tmp_path, line))
 
 
@@ -185,7 +185,7 @@ def test_exported_letters(tmp_path: Path) -> None:
     (record,) = Forged().clean(event(1))
     letter = read_letter(record._replace(topic="track.dead-letter"))
     file = _written(tmp_path, line_of(letter, "id", reveal=True))
-    with pytest.raises(UnusableFileError, match=":1: is a dead letter that `dlq export` wrote"):
+    with pytest.raises(UnusableFileError, match=":1: is a dead letter written by `dlq export`"):
         _read(file)
 
 
@@ -210,5 +210,5 @@ def test_packed(tmp_path: Path) -> None:
         file.write_bytes(data)
         assert [each.offset for each in _read(file)] == [7, 8]
         file.write_bytes(data[:-4])
-        with pytest.raises(BrokenInputError, match="cut off"):
+        with pytest.raises(BrokenInputError, match="is truncated"):
             _read(file)
