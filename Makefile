@@ -37,6 +37,10 @@ demo: $(INSTALLED) ## See it work: a real Kafka, the worker, a few thousand even
 test: $(INSTALLED) ## Run all tests, those against a real Kafka too
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+.PHONY: quick
+quick: $(INSTALLED) ## Run the tests that need no broker, in less than a minute: for every edit
+	$(BIN)/python -m pytest -n 2 -m "not kafka" $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the Dockerfile
 	$(BIN)/ruff check
@@ -62,7 +66,7 @@ schemas: $(INSTALLED) ## Write the JSON Schemas of schemas/ anew from the code
 	$(BIN)/python -m schemas.publish
 
 .PHONY: docs
-docs: $(INSTALLED) ## Refresh the tables of README.md that are made from the code
+docs: $(INSTALLED) ## Refresh the parts of the documents that are made from the code
 	@$(BIN)/python -m tests.system.docs
 
 .PHONY: up

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.errors import SettingsError
-from pipeline.replay.plan import OF_REPLAY, PLANS_TOPIC
 from pipeline.settings.model import Topics
 from pipeline.settings.names import is_topic
-from pipeline.topics import LEDGER_SUFFIX
+from pipeline.topics import LEDGER_SUFFIX, PLANS_TOPIC, REPLAY_INFIX
 
 RAW: Final = "the raw topic"
 _INTERNAL: Final = "__"
@@ -20,7 +19,7 @@ def role_of(name: str, topics: Topics) -> str | None:
     if name.startswith(_INTERNAL):
         return "a topic of Kafka's own"
     letters = name.removesuffix(LEDGER_SUFFIX)
-    own = letters == topics.dead_letter or letters.startswith(topics.dead_letter + OF_REPLAY)
+    own = letters == topics.dead_letter or letters.startswith(topics.dead_letter + REPLAY_INFIX)
     if own and letters != name:
         return "a ledger of dead letters"
     roles = {
@@ -31,6 +30,12 @@ def role_of(name: str, topics: Topics) -> str | None:
         PLANS_TOPIC: "the topic of replay plans",
     }
     return roles.get(name)
+
+
+def is_replay_output(name: str, topics: Topics) -> bool:
+    """Whether a replay has made this topic for its output, by its name."""
+    outputs = (topics.enriched, topics.dead_letter, topics.identify)
+    return any(name.startswith(topic + REPLAY_INFIX) for topic in outputs)
 
 
 def refuse_role(option: str, name: str, topics: Topics, *, but: str = "", hint: str = "") -> None:

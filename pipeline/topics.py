@@ -17,7 +17,11 @@ OUTPUT_ROOM: Final = 4 * KIB
 """Our headers and Kafka's framing around an enriched event of limits.max_output_bytes."""
 KAFKA_DEFAULT_MAX_BYTES: Final = 1_048_588
 LEDGER_SUFFIX: Final = ".ledger"
-"""The ledger of dead-letter topic `x` is `x.ledger`."""
+"""Ending of the name of a ledger: the ledger of dead-letter topic `x` is `x.ledger`."""
+REPLAY_INFIX: Final = ".replay."
+"""Stands between the name of a topic and the id of the replay that writes to it."""
+PLANS_TOPIC: Final = "track.replay.plans"
+"""Name of the topic that holds the plans of replays."""
 NO_TIME_LIMIT: Final = str(2**63 - 1)
 DAY_MS: Final = 86_400_000
 _TIME_LIMITS: Final = ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms")

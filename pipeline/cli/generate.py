@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import IO, Any, Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipeline.cli.help import Command
 from pipeline.cli.options import (
     BOOTSTRAP_SERVERS,
     RATE,
@@ -23,91 +22,75 @@ from pipeline.cli.options import (
     require_kafka,
     with_settings,
 )
+from pipeline.cli.output import print_notice
+from pipeline.cli.progress import shown_progress
 from pipeline.cli.streams import STANDARD_OUTPUT, ReaderGoneError
 from pipeline.core.escape import one_line
 from pipeline.core.timestamps import EPOCH
 from pipeline.demo.generate import DEFAULT_INTERVAL_MS, NOT_IN_LINES, START, Generated, Generator
-from pipeline.errors import ExitCode, RefusedError
+from pipeline.demo.generate.writing import Pace, WriteCounts, write_records
+from pipeline.errors import ExitCode, RefusedError, SettingsError
 from pipeline.files.lines import printable
 from pipeline.files.outputs import FileOutput, opened_output
+from pipeline.progress import OnProgress
 from pipeline.settings.model import Settings
-from pipeline.topic_roles import RAW, refuse_role
+from pipeline.topic_roles import RAW, is_replay_output, refuse_role
 
 _STDOUT: Final = "-"
 _LONGEST_SPAN_MS: Final = 3_600_000
 """Records for a topic begin at most an hour ago, so that no usual retention deletes them."""
 _MOST: Final = 10**15
 _SHOWN_FROM: Final = 20_000
-_STEPS: Final = 200
-_SHORTEST_SLEEP_S: Final = 0.002
+"""Fewer records are written before anybody wonders how long it takes."""
+_GROUPS: Final = {
+    "Where to": ("--output", "--overwrite", "--topic", "--rate", "--bootstrap-servers"),
+    "How many events, and which": (
+        "--count",
+        "--seed",
+        "--invalid-share",
+        "--batch-share",
+        "--users",
+        "--start",
+        "--huge",
+    ),
+}
+_EXAMPLES: Final = {
+    "A file of 1,000 records": "track-pipeline generate --output events.ndjson",
+    "500 records a second into the raw topic, until Ctrl-C": (
+        "track-pipeline generate --topic track.raw --rate 500 --count 100000000 \\\n"
+        "  --bootstrap-servers localhost:9092"
+    ),
+    "Every kind of broken event": (
+        "track-pipeline generate --invalid-share 1 \\\n  | track-pipeline transform > /dev/null"
+    ),
+}
 
 
-class Tally:
-    """What was written so far."""
-
-    def __init__(self) -> None:
-        self.records = self.events = self.refused = 0
-        self.interrupted = False
-
-    def add(self, record: Generated) -> None:
-        """Count one more."""
-        self.records += 1
-        self.events += record.events
-        self.refused += len(record.invalid)
-
-    def __str__(self) -> str:
-        good = self.events - self.refused
-        return (
-            f"{self.records:,} records with {self.events:,} events: "
-            f"{good:,} good, {self.refused:,} to be refused"
-        )
-
-
-class Pace:
-    """Keeps to a number of records a second; after a delay it catches up."""
-
-    def __init__(
-        self,
-        rate: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._rate, self._clock, self._sleep = rate, clock, sleep
-        self._began = clock()
-        self._turns = 0
-
-    def wait(self) -> None:
-        """Return when the next record is due."""
-        early = self._began + self._turns / self._rate - self._clock()
-        if early > _SHORTEST_SLEEP_S:
-            self._sleep(early)
-        self._turns += 1
-
-
-@click.command()
+@click.command(cls=Command, groups=_GROUPS, examples=_EXAMPLES)
 @click.option("-n", "--count", type=click.IntRange(1, _MOST), default=1000, show_default=True,
-              help="Records: lines of a file, or records of a topic.")  # fmt: skip
+              help="Number of records: lines of a file, or records of a topic.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="The same seed, options and --start give the same bytes.")  # fmt: skip
 @click.option("--invalid-share", type=SHARE, default=0.02, show_default=True,
-              help="Share of events to be refused, of every reason in turn.")  # fmt: skip
+              help="Share of events that will be rejected, for every reason in turn.")  # fmt: skip
 @click.option("--batch-share", type=SHARE, default=0.05, show_default=True,
               help="Share of records that are batches of 2 to 20 events.")  # fmt: skip
 @click.option("--users", type=click.IntRange(1, 10_000_000), default=10_000, show_default=True,
-              help="Users to choose from; few of them send most events.")  # fmt: skip
+              help="Number of users; a few of them send most events.")  # fmt: skip
 @click.option("--start", type=click.DateTime(), metavar="TIME",
-              help="When the events begin (UTC). Default: 2025-01-01 for files; for topics "
-              "such that they end about now.")  # fmt: skip
+              help="Time of the first event (UTC). By default 2025-01-01 for files; for a topic "
+              "such that the last event happens about now.")  # fmt: skip
 @click.option("--huge", is_flag=True,
-              help="Also, rarely, refused records of 0.2 to 1.1 MB, which a topic takes only with "
-              "a larger max.message.bytes and kafka.message.max.bytes.")  # fmt: skip
+              help="Include, rarely, records of 0.2 to 1.1 MB that will be rejected. A topic takes "
+              "them only with a larger max.message.bytes and kafka.message.max.bytes."
+              )  # fmt: skip
 @click.option("-o", "--output", metavar="FILE|-",
-              help="Write lines of JSON to a file or, the default, to standard "
-              "output.")  # fmt: skip
+              help="Write lines of JSON to this file; to standard output by default.")  # fmt: skip
 @overwrite_option
-@click.option("--topic", metavar="NAME", help="Write to this Kafka topic instead, keyed by user.")
+@click.option("--topic", metavar="NAME",
+              help="Write to this Kafka topic instead, keyed by user.")  # fmt: skip
 @click.option("--rate", type=RATE, metavar="N",
-              help="Records a second, with --topic; else as fast as they are taken.")  # fmt: skip
+              help="Records per second, with --topic; unlimited by default.")  # fmt: skip
 @with_settings("--bootstrap-servers")
 @click.pass_context
 def generate(  # noqa: PLR0913  one for each flag
@@ -123,12 +106,12 @@ def generate(  # noqa: PLR0913  one for each flag
     settings: Settings,
     **plan: Any,  # noqa: ANN401  the other fields of Generator, by their names
 ) -> None:
-    """Make realistic track events, as several SDKs send them, and some that are refused.
+    """Generate realistic track events as several SDKs send them, some of them invalid.
 
-    As lines of a file, tombstones, blank values and UTF-16 are left out, since no line can hold
-    them; with --topic they are there too.
+    Lines of a file leave out what no line can hold: tombstones, blank values and UTF-16. With
+    --topic these are written too.
 
-    What was written is told on standard error. Ctrl-C ends it with the count so far and exit
+    What was written is reported on standard error. Ctrl-C ends it with the counts so far and exit
     code 130.
     """
     _refuse_contradictions(output, topic, rate)
@@ -143,14 +126,14 @@ def generate(  # noqa: PLR0913  one for each flag
         )
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from error
-    records, tally = islice(generator, count), Tally()
+    records = islice(generator, count)
     if topic is None:
         file = FileOutput("--output", output or _STDOUT, config_file(), overwrite)
-        _write_lines(file, records, tally, count)
-        _tell_left_out(generator)
+        counts = _write_lines(file, records, count)
+        _print_left_out(generator)
     else:
-        _write_to_topic(topic, records, tally, count=count, rate=rate, settings=settings)
-    ctx.exit(ExitCode.INTERRUPTED if tally.interrupted else ExitCode.OK)
+        counts = _write_to_topic(topic, records, count, rate, settings)
+    ctx.exit(ExitCode.INTERRUPTED if counts.interrupted else ExitCode.OK)
 
 
 def _refuse_contradictions(output: str | None, topic: str | None, rate: float | None) -> None:
@@ -161,14 +144,16 @@ def _refuse_contradictions(output: str | None, topic: str | None, rate: float | 
 
 
 def _refuse_topic(topic: str | None, settings: Settings) -> None:
-    if topic is not None:
-        refuse_role("--topic", topic, settings.topics, but=RAW)
+    if topic is None:
+        return
+    refuse_role("--topic", topic, settings.topics, but=RAW)
+    if is_replay_output(topic, settings.topics):
+        raise SettingsError([f"--topic: {topic} is the output of a replay: name another one"])
 
 
-def _tell_left_out(generator: Generator) -> None:
+def _print_left_out(generator: Generator) -> None:
     if generator.invalid_share:
-        left_out = ", ".join(NOT_IN_LINES)
-        click.echo(f"left out, since no line can hold them: {left_out}", err=True)
+        print_notice(f"left out, since no line can hold them: {', '.join(NOT_IN_LINES)}")
 
 
 def _interval_ms(topic: str | None, rate: float | None, count: int) -> float:
@@ -186,26 +171,25 @@ def _start(given: datetime | None, topic: str | None, span_ms: int) -> int:
     return START if topic is None else time.time_ns() // 1_000_000 - span_ms
 
 
-def _write_lines(
-    output: FileOutput, records: Iterable[Generated], tally: Tally, count: int
-) -> None:
+def _write_lines(output: FileOutput, records: Iterable[Generated], count: int) -> WriteCounts:
     shown = STANDARD_OUTPUT if output.name == _STDOUT else printable(output.name)
     try:
-        with _opened(output) as file, _progress(count, quiet=_is_terminal(file)) as show:
-            try:
-                for record in records:
-                    file.write((record.value or b"") + b"\n")
-                    tally.add(record)
-                    show(tally.records)
-            except KeyboardInterrupt:
-                tally.interrupted = True
+        with _opened(output) as file, _progress(count, quiet=_is_terminal(file)) as on_progress:
+            counts = write_records(
+                records, count, lambda record: _write_line(file, record), on_progress
+            )
             file.flush()
     except ReaderGoneError:
         raise
     except OSError as error:
         error.filename = shown
         raise
-    _tell(tally, shown)
+    _print_counts(counts, shown)
+    return counts
+
+
+def _write_line(file: IO[bytes], record: Generated) -> None:
+    file.write((record.value or b"") + b"\n")
 
 
 @contextmanager
@@ -217,15 +201,9 @@ def _opened(output: FileOutput) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _write_to_topic(  # noqa: PLR0913  all that it depends on
-    topic: str,
-    records: Iterable[Generated],
-    tally: Tally,
-    *,
-    count: int,
-    rate: float | None,
-    settings: Settings,
-) -> None:
+def _write_to_topic(
+    topic: str, records: Iterable[Generated], count: int, rate: float | None, settings: Settings
+) -> WriteCounts:
     # Imported here, so that files need no Kafka client.
     from pipeline.kafka import Publisher  # noqa: PLC0415
     from pipeline.wiring import told_on_standard_error  # noqa: PLC0415
@@ -236,22 +214,21 @@ def _write_to_topic(  # noqa: PLR0913  all that it depends on
     kafka = {**settings.kafka, **settings.producer}
     with (
         Publisher(kafka, told_on_standard_error) as publisher,
-        _progress(count, quiet=False) as show,
+        _progress(count, quiet=False) as on_progress,
     ):
-        try:
-            for record in records:
-                if pace is not None:
-                    pace.wait()
-                publisher.send(topic, record.value, record.key, record.timestamp)
-                tally.add(record)
-                show(tally.records)
-        except KeyboardInterrupt:
-            tally.interrupted = True
-    _tell(tally, f"topic {topic}")
+
+        def write(record: Generated) -> None:
+            if pace is not None:
+                pace.wait()
+            publisher.send(topic, record.value, record.key, record.timestamp)
+
+        counts = write_records(records, count, write, on_progress)
+    _print_counts(counts, f"topic {topic}")
+    return counts
 
 
 def _refuse_missing(topic: str, settings: Settings) -> None:
-    """On many clusters, writing to a topic that does not exist creates it: by a misspelling."""
+    """Many clusters create a topic that is written to, so a misspelled one would be created."""
     from pipeline.wiring import admin  # noqa: PLC0415  as above
 
     cluster = admin(settings)
@@ -271,24 +248,13 @@ def _is_terminal(file: IO[bytes]) -> bool:
         return False
 
 
-@contextmanager
-def _progress(count: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A function that shows how many records there are; a bar, where it disturbs nobody."""
+def _progress(count: int, *, quiet: bool) -> AbstractContextManager[OnProgress]:
+    """A bar, where it does not disturb the output."""
     if quiet or count < _SHOWN_FROM or not sys.stderr.isatty():
-        yield lambda _records: None
-        return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("records"), TimeRemainingColumn())
-    every = count // _STEPS
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=count)
-
-        def show(records: int) -> None:
-            if records % every == 0:
-                progress.update(task, completed=records)
-
-        yield show
+        return nullcontext(lambda _progress: None)
+    return shown_progress()
 
 
-def _tell(tally: Tally, where: str) -> None:
-    prefix = "interrupted: " if tally.interrupted else ""
-    click.echo(one_line(f"{prefix}{tally}, written to {where}"), err=True)
+def _print_counts(counts: WriteCounts, where: str) -> None:
+    prefix = "interrupted: " if counts.interrupted else ""
+    print_notice(one_line(f"{prefix}{counts}, written to {where}"))

@@ -25,7 +25,7 @@ class Command(click.Command):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._groups = groups or {}
-        self._examples = examples or {}
+        self.examples = examples or {}
         flags = {flag for each in self.params for flag in each.opts}
         unknown = [flag for each in self._groups.values() for flag in each if flag not in flags]
         if unknown:
@@ -49,10 +49,10 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they are, so that each can be copied."""
         super().format_epilog(ctx, formatter)
-        if self._examples:
+        if self.examples:
             formatter.write_paragraph()
             formatter.write("Examples:\n")
-            for what, command in self._examples.items():
+            for what, command in self.examples.items():
                 formatter.write(f"  # {what}\n")
                 for line in command.splitlines():
                     formatter.write(f"  {line}\n")

@@ -72,25 +72,25 @@ class CommandTree(click.Group):
 
 
 COMMANDS: Final = {
-    "demo": Listed(
-        "pipeline.cli.demo", "Show the whole road on a real Kafka that it starts itself."
-    ),
+    "demo": Listed("pipeline.cli.demo", "Run the whole pipeline on a temporary local Kafka."),
     "transform": Listed("pipeline.cli.transform", "Enrich files of events, without Kafka."),
     "explain": Listed("pipeline.cli.explain", "Show what each rule does to one event."),
-    "generate": Listed("pipeline.cli.generate", "Make realistic events for tests and benchmarks."),
-    "topics": Listed("pipeline.cli.topics", "Create the topics."),
+    "generate": Listed(
+        "pipeline.cli.generate", "Generate realistic events for tests and benchmarks."
+    ),
+    "topics": Listed("pipeline.cli.topics", "Create the topics, or fix existing ones."),
     "check": Listed("pipeline.cli.check", "Check settings, broker and topics."),
     "run": Listed(
         "pipeline.cli.run", "Run the worker: raw topic in, enriched topic out, exactly once."
     ),
     "leave": Listed(
-        "pipeline.cli.leave", "Take the name of a worker that was stopped out of its group."
+        "pipeline.cli.leave", "Remove the instance id of a stopped worker from its group."
     ),
     "audit": Listed("pipeline.cli.audit", "Prove that every raw event has its one outcome."),
-    "replay": Listed("pipeline.cli.replay", "Run the rules over a window of the raw topic again."),
-    "dlq": Listed("pipeline.cli.dlq", "Look into dead letters, and send them again."),
+    "replay": Listed("pipeline.cli.replay", "Run the rules over part of the raw topic again."),
+    "dlq": Listed("pipeline.cli.dlq", "Inspect, repair and redrive dead letters."),
 }
-"""In the order in which a newcomer meets them."""
+"""Commands in the order in which a newcomer needs them."""
 
 
 class Program(CommandTree):
@@ -174,7 +174,7 @@ def failure_of(error: BaseException, ctx: click.Context | None) -> Failure:
         return error
     code = code_of(error)
     if code is not None:
-        return Failure(str(error), code)
+        return Failure(". ".join([str(error), *getattr(error, "__notes__", ())]), code)
     quiet = next((code for kind, code in _QUIET.items() if isinstance(error, kind)), None)
     if quiet is not None:
         return Failure("", quiet)

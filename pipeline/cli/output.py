@@ -52,6 +52,12 @@ def print_line(text: str | Text = "", style: str = "") -> None:
     _print_line(output_console(), text, style)
 
 
+def print_heading(text: str) -> None:
+    """Begin a new part of a longer text on standard output."""
+    print_line()
+    print_line(text, "bold")
+
+
 def print_notice(text: str | Text, style: str = "") -> None:
     """Print a line on standard error: what was done, was left out, or can be done next."""
     _print_line(error_console(), text, style)
@@ -65,6 +71,15 @@ def print_warning(text: str) -> None:
 def _print_line(console: Console, text: str | Text, style: str) -> None:
     line = Text(escaped(text), style) if isinstance(text, str) else text
     console.print(line, soft_wrap=True)
+
+
+def print_indented(text: str, style: str = "", *, columns: int = 4) -> None:
+    """Print text on standard output, indented; a terminal gets it folded to its width."""
+    console = output_console()
+    width = max(1, console.width - columns)
+    for line in Text(escaped(text), style).wrap(console, width):
+        line.pad_left(columns)
+        console.print(line, soft_wrap=True)
 
 
 def print_json(document: Any, *, indented: bool = False, err: bool = False) -> None:  # noqa: ANN401  any JSON value
@@ -87,16 +102,24 @@ def _encodable(value: Any) -> Any:  # noqa: ANN401  any JSON value
     return [_encodable(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
+def print_table(
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    err: bool = False,
+    aligned: bool = False,
+) -> None:
     """Print a table on standard output; rows may be a stream that is too long to be kept.
 
-    Without rows a terminal gets nothing, and a pipe gets the line of names.
+    Without rows a terminal gets nothing, and a pipe gets the line of names. A table that is part of
+    a text for people, or goes to standard error, is `aligned` in a pipe too, where it has no limit
+    of width.
     """
-    if not is_terminal():
+    if not (err or aligned or is_terminal()):
         for line in piped_lines(columns, rows):
             click.echo(line)
         return
-    console = output_console()
+    console = error_console() if err else output_console()
     table = TerminalTable(columns, console.width)
     for row in table.lines(rows):
         console.print(row, soft_wrap=True)

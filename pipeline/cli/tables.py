@@ -117,7 +117,7 @@ class TerminalTable:
         ]
 
     def lines(self, rows: Iterable[Sequence[Cell]]) -> Iterator[Text]:
-        """A heading and the rows; nothing without rows."""
+        """A heading, unless no column has a name, and the rows; nothing without rows."""
         source, first = iter(rows), True
         while piece := list(islice(source, _AT_ONCE)):
             cells = [
@@ -129,7 +129,7 @@ class TerminalTable:
                 self._align(piece)
                 self._leave_out()
             widths = self._widths()
-            if first:
+            if first and any(column.name for column in self._columns):
                 heading = [Text(escaped(column.name), "bold") for column in self._columns]
                 yield from self._row_lines(heading, widths)
             first = False
@@ -193,4 +193,4 @@ class TerminalTable:
             short = cell.copy()
             short.truncate(width, overflow="ellipsis")
             return [short]
-        return list(cell.wrap(self._console, width, overflow="fold"))
+        return list(cell.wrap(self._console, max(1, width), overflow="fold"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -21,8 +19,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.text import Text
 
+from pipeline.cli.help import Command
 from pipeline.cli.options import (
     config_file,
     offline_processor,
@@ -30,7 +29,9 @@ from pipeline.cli.options import (
     received_at_option,
     with_settings,
 )
+from pipeline.cli.output import error_console, print_json, print_notice, print_table
 from pipeline.cli.streams import STANDARD_OUTPUT
+from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.escape import one_line
 from pipeline.core.reasons import Reason
 from pipeline.errors import ExitCode
@@ -43,20 +44,40 @@ if TYPE_CHECKING:
 
 _STDOUT: Final = "-"
 _TAKEN: Final = (
-    "--dead-letters -: standard output has the enriched events; name a file, or /dev/stderr"
+    "--dead-letters -: the enriched events go to standard output; name a file, or /dev/stderr"
+)
+_SUMMARY: Final = (
+    Column("", CellKind.ID),
+    Column("", CellKind.NUMBER),
+    Column("", CellKind.TEXT),
 )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    groups={
+        "Output": ("--dead-letters", "--overwrite", "--json"),
+        "Rules": ("--config", "--received-at", "--strict"),
+    },
+    examples={
+        "Enrich a file, and keep what is rejected": (
+            "track-pipeline transform events.ndjson.gz --dead-letters rejected.ndjson \\\n"
+            "  > enriched.ndjson"
+        ),
+        "Try it without a file of your own": (
+            "track-pipeline generate --count 5 | track-pipeline transform"
+        ),
+    },
+)
 @click.argument("files", nargs=-1, metavar="[FILE…|-]")
 @click.option(
     "--dead-letters",
     metavar="FILE",
-    help="Write refused events here, one JSON object per line.",
+    help="Write rejected events to this file, one JSON object per line.",
 )
 @overwrite_option
 @received_at_option
-@click.option("--strict", is_flag=True, help="ExitCode 1 when an event was refused.")
+@click.option("--strict", is_flag=True, help="End with exit code 1 when an event is rejected.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @with_settings()
 @click.pass_context
@@ -73,11 +94,11 @@ def transform(  # noqa: PLR0913  one for each flag
 ) -> None:
     """Enrich newline-delimited JSON events, as the worker would.
 
-    Reads files (unpacks .gz and .zst) or standard input; blank lines are skipped. Enriched events
-    go to standard output, identify messages too where the settings have rules for them. The
+    Reads files (.gz and .zst are unpacked) or standard input, and skips blank lines. Enriched
+    events go to standard output, as do identify messages when the settings have rules for them. A
     summary goes to standard error.
 
-    Exit code 0 also when events were refused, 1 then with --strict.
+    The exit code is 0 even when events are rejected; with --strict it is 1 then.
     """
     if dead_letters == _STDOUT:
         raise click.UsageError(_TAKEN)
@@ -112,12 +133,12 @@ def _transform_all(transformer: Transformer, names: list[str], *, quiet: bool) -
         for name in names:
             with open_input(name) as source:
                 if name == STDIN and sys.stdin.isatty():
-                    click.echo("reading events from the terminal; Ctrl-D ends", err=True)
+                    print_notice("reading events from the terminal; Ctrl-D ends the input")
                 task = progress.add_task(_title(source), total=source.size, counts="")
 
                 def show(position: int, task: TaskID = task) -> None:
                     counts = (
-                        f"{result.counts.enriched:,} enriched, {result.counts.rejected:,} refused"
+                        f"{result.counts.enriched:,} enriched, {result.counts.rejected:,} rejected"
                     )
                     progress.update(task, completed=position, counts=counts)
 
@@ -130,7 +151,7 @@ def _title(source: OpenedInput) -> str:
 
 
 def _progress(*, quiet: bool) -> Progress:
-    """A bar where the size is known, else a spinner; only where it disturbs nobody."""
+    """A bar where the size is known, else a spinner; only where it does not disturb the output."""
     seen = sys.stderr.isatty() and not sys.stdout.isatty() and not quiet
     return Progress(
         SpinnerColumn(),
@@ -140,7 +161,7 @@ def _progress(*, quiet: bool) -> Progress:
         DownloadColumn(),
         TextColumn("{task.fields[counts]}"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=error_console(),
         transient=True,
         disable=not seen,
     )
@@ -148,7 +169,7 @@ def _progress(*, quiet: bool) -> Progress:
 
 @contextmanager
 def _dead_letter_file(output: FileOutput | None) -> Iterator[NamedFile | None]:
-    """Open the file before anything is read, so that no letter is refused for want of it."""
+    """Open the file before anything is read: when that fails, no dead letter is lost."""
     if output is None:
         yield None
         return
@@ -164,57 +185,37 @@ def _dead_letter_file(output: FileOutput | None) -> Iterator[NamedFile | None]:
 
 
 def _tell_of_bug(source: str, error: Exception) -> None:
-    click.echo(
+    print_notice(
         f"{one_line(source)}: a bug in this program stopped the line ({type(error).__name__}); it "
-        "becomes a dead letter processing_error; please report it",
-        err=True,
+        "becomes a dead letter with the reason processing_error; please report it"
     )
 
 
 def _print_summary(result: TransformResult, letters: NamedFile | None, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(result.to_dict()), err=True)
-    elif sys.stderr.isatty():
-        _print_tables(result, letters)
-    else:
-        for name, count, note in _counts(result, letters):
-            click.echo(f"{name:<12} {count:>9,}  {note}".rstrip(), err=True)
-        for code, count in result.counts.dead_letters.most_common():
-            click.echo(f"  {code:<24} {count:>9,}  {Reason(code).meaning}", err=True)
-    if not result.complete and not as_json:
-        click.echo("stopped before the end: not everything was read, or written", err=True)
+        print_json(result.to_dict(), err=True)
+        return
+    print_table(_SUMMARY, _rows(result, letters), err=True)
+    if not result.complete:
+        print_notice("stopped before the end: not all of the input was read, or written")
 
 
-def _counts(result: TransformResult, letters: NamedFile | None) -> Iterator[tuple[str, int, str]]:
-    yield "lines", result.lines, f"{result.blank:,} blank" if result.blank else ""
-    yield "events", result.counts.events, ""
-    yield "enriched", result.counts.enriched, ""
-    if result.counts.identify:
-        yield "identify", result.counts.identify, "messages beside the enriched events"
-    if result.counts.dropped:
-        yield "dropped", result.counts.dropped.total(), "on_other_type is drop"
+def _rows(result: TransformResult, letters: NamedFile | None) -> Iterator[tuple[Cell, ...]]:
+    counts = result.counts
+    yield "lines", result.lines, _note(f"{result.blank:,} blank" if result.blank else "")
+    yield "events", counts.events, ""
+    yield "enriched", counts.enriched, ""
+    if counts.identify:
+        yield "identify", counts.identify, _note("messages beside the enriched events")
+    if counts.dropped:
+        yield "dropped", counts.dropped.total(), _note("by the setting on_other_type")
     where = ""
-    if result.counts.rejected:
-        where = (
-            f"in {one_line(letters.name)}"
-            if letters
-            else "only counted; --dead-letters FILE keeps them"
-        )
-    yield "dead letters", result.counts.rejected, where
+    if counts.rejected:
+        where = f"in {letters.name}" if letters else "only counted; --dead-letters FILE keeps them"
+    yield "dead letters", counts.rejected, _note(where)
+    for code, count in counts.dead_letters.most_common():
+        yield f"  {code}", count, _note(Reason(code).meaning)
 
 
-def _print_tables(result: TransformResult, letters: NamedFile | None) -> None:
-    console = Console(stderr=True, markup=False, highlight=False)
-    counts = Table(box=None, show_header=False)
-    counts.add_column()
-    counts.add_column(justify="right")
-    counts.add_column(style="dim")
-    for name, count, note in _counts(result, letters):
-        counts.add_row(name, f"{count:,}", note)
-    console.print(counts)
-    if result.counts.dead_letters:
-        reasons = Table("reason", "events", "meaning", header_style="bold")
-        reasons.columns[1].justify = "right"
-        for code, count in result.counts.dead_letters.most_common():
-            reasons.add_row(code, f"{count:,}", Reason(code).meaning)
-        console.print(reasons)
+def _note(text: str) -> Text:
+    return Text(one_line(text), "dim")

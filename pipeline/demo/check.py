@@ -1,4 +1,4 @@
-"""The demo's facts: what was written for the events that were read, and whether it adds up."""
+"""What the demo shows: the outputs of the events that were read, and whether they add up."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ class Findings(NamedTuple):
     """What the output topics hold."""
 
     events: int
-    """Outcomes that the raw records must have."""
+    """Number of outcomes that the raw records must have."""
     enriched: int
     dead_letters: Counter[str]
-    """By reason."""
+    """Number of dead letters by reason."""
     examples: dict[str, tuple[str, str]]
     """Reason → (source, what is wrong in one sentence)."""
-    lost: int
-    doubled: int
+    missing: int
+    duplicated: int
 
     @property
     def adds_up(self) -> bool:
         """Whether input = enriched + dead letters, each source exactly once."""
         outputs = self.enriched + self.dead_letters.total()
-        return self.events == outputs and not self.lost and not self.doubled
+        return self.events == outputs and not self.missing and not self.duplicated
 
 
-def examine(events: int, enriched: Iterable[Record], letters: Iterable[Record]) -> Findings:
+def examine(events: int, enriched: Iterable[Record], dead_letters: Iterable[Record]) -> Findings:
     """Hold the outputs against the number of events that were generated.
 
-    Each output names its source (`topic/partition/offset[/index]`), so that a doubled one can't
-    stand in for a lost one.
+    Each output names its source (`topic/partition/offset[/index]`), so that a duplicate can't hide
+    an event that is missing.
     """
     seen: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -47,18 +47,18 @@ def examine(events: int, enriched: Iterable[Record], letters: Iterable[Record]) 
     for record in enriched:
         seen[(dict(record.headers).get(TrackHeader.SOURCE) or b"").decode()] += 1
         count += 1
-    for record in letters:
+    for record in dead_letters:
         headers = read_headers(record.headers)
         seen[headers[DlqHeader.SOURCE]] += 1
         reason = headers[DlqHeader.REASON]
         reasons[reason] += 1
         examples.setdefault(reason, (headers[DlqHeader.SOURCE], headers[DlqHeader.REASONS]))
-    doubled = seen.total() - len(seen)
-    return Findings(events, count, reasons, examples, max(0, events - len(seen)), doubled)
+    duplicated = seen.total() - len(seen)
+    return Findings(events, count, reasons, examples, max(0, events - len(seen)), duplicated)
 
 
-def telling(explanations: Iterable[Explanation]) -> list[Explanation]:
-    """A few events in which much was changed, each in another way."""
+def selected_examples(explanations: Iterable[Explanation]) -> list[Explanation]:
+    """A few events in which much was changed, each in a different way."""
     by_kind: dict[frozenset[str], Explanation] = {}
     for explanation in explanations:
         codes = frozenset(effect.code for effect in explanation.effects if effect.changes)
@@ -67,11 +67,11 @@ def telling(explanations: Iterable[Explanation]) -> list[Explanation]:
     for codes in by_kind:
         for code in codes:
             weight[code] += 1
-    chosen: list[Explanation] = []
-    told: set[str] = set()
-    while by_kind and len(chosen) < SHOWN:
-        # The one that tells most that was not told yet; rare changes count more.
-        best = max(by_kind, key=lambda codes: sum(1 / weight[code] for code in codes - told))
-        chosen.append(by_kind.pop(best))
-        told |= best
-    return chosen
+    selected: list[Explanation] = []
+    shown: set[str] = set()
+    while by_kind and len(selected) < SHOWN:
+        # The event with most changes that are not shown yet; rare changes count more.
+        best = max(by_kind, key=lambda codes: sum(1 / weight[code] for code in codes - shown))
+        selected.append(by_kind.pop(best))
+        shown |= best
+    return selected

@@ -25,8 +25,8 @@ from pipeline.errors import SettingsError
 from pipeline.identity import new_id, whoami
 from pipeline.progress import OnProgress
 from pipeline.reconcile.revenue import Purse
-from pipeline.replay.plan import OF_REPLAY
 from pipeline.settings.model import Settings
+from pipeline.topics import REPLAY_INFIX
 from pipeline.wiring import WallClock, make_again, make_processor
 
 ENRICHED, RAW, SOURCE = "enriched", "raw", "source"
@@ -160,7 +160,7 @@ def job_of(  # noqa: PLR0913  what can be asked for
     """The job for these letters; RefusedError and SettingsError when it can't be done."""
     settings, captured = asked.settings, asked.desk.captured
     if replay is None:  # a replay's own topic is named after it
-        replay = captured.topic.partition(OF_REPLAY)[2]
+        replay = captured.topic.partition(REPLAY_INFIX)[2]
     if replay and to != ENRICHED:
         problem = f"--to {to}: the live worker would take a replay's events for its own"
         raise SettingsError([f"{problem}: use --to enriched, which is the replay's output"])
@@ -168,7 +168,7 @@ def job_of(  # noqa: PLR0913  what can be asked for
         topics = settings.topics.model_copy(update={"raw": source_topic(asked)})
         settings = settings.model_copy(update={"topics": topics})
     outputs = {
-        **_targets(settings, to, f"{OF_REPLAY}{replay}" if replay else ""),
+        **_targets(settings, to, f"{REPLAY_INFIX}{replay}" if replay else ""),
         Role.DEAD_LETTER: captured.topic,
     }
     if captured.topic in {outputs[Role.ENRICHED], outputs.get(Role.IDENTIFY)}:

@@ -44,7 +44,13 @@ _FORBIDDEN: Final = {
 }
 """What to grant."""
 _INSTANCE_FENCED: Final = "Static consumer fenced"
-_OPERATIONS: Final = {"writing": "WRITE", "creating": "CREATE", "asking": "DESCRIBE"}
+_OPERATIONS: Final = {
+    "writing": "WRITE",
+    "creating": "CREATE",
+    "asking": "DESCRIBE",
+    "adding": "ALTER",
+    "configuring": "ALTER_CONFIGS",
+}
 """The first word of what was done → Kafka's name of the right; all else reads."""
 _REFUSALS: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: _NO_TOPIC,

@@ -1,25 +1,17 @@
-"""`track-pipeline replay --dry-run`: what the rules would make of a window; nothing is written."""
+"""What the rules would make of a window, without writing anything."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-from rich.console import Console
-
-from pipeline.cli.progress import shown_progress
-from pipeline.cli.replay.dry_run_view import plain, print_result
-from pipeline.cli.replay.options import Asked
 from pipeline.core.contract import Identity
-from pipeline.core.escape import escaped
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.core.time_window import Window
-from pipeline.errors import ExitCode, RefusedError
+from pipeline.errors import RefusedError
 from pipeline.files.archived_records import read_records
 from pipeline.files.lines import check_inputs, open_input
 from pipeline.files.outputs import FileOutput, whole_output
@@ -30,152 +22,153 @@ from pipeline.progress import Gauge, OnProgress
 from pipeline.reconcile.audit.capture import output_partitions
 from pipeline.reconcile.compare.corrections import newly_invalid_lines
 from pipeline.reconcile.compare.difference_store import Verdicts
-from pipeline.reconcile.compare.dry_run import Rehearsal
+from pipeline.reconcile.compare.dry_run import DryRunCounts, Rehearsal
 from pipeline.reconcile.compare.report import Report
 from pipeline.reconcile.compare.run import Compared, CompareOptions, Comparison
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters, processor_for
 from pipeline.reconcile.ranges import OutputPartition, Plan, RawPartition
 from pipeline.replay.capture import captured_ranges
-from pipeline.replay.file_scan import Survey, records_of
+from pipeline.replay.file_scan import FileScan, replayed_records
 from pipeline.replay.outputs import compared_topics
+from pipeline.replay.request import ReplayRequest
 from pipeline.replay.window_offsets import Ranges
 from pipeline.settings.model import Settings
 from pipeline.topics import refuse_forbidden
 from pipeline.wiring import APP, WallClock, admin, range_reader
-from pipeline.worker.memory_tuning import tune_memory
 
 
 @dataclass(frozen=True)
-class DryRun:
-    """What is to be rehearsed, and what with."""
+class DryRunPlan:
+    """What is processed without being written, and what the results are compared with."""
 
     settings: Settings
     ranges: Ranges
-    """Of the raw topic; of files only its window counts."""
+    """Offsets of the raw topic; of files only the window counts."""
     filters: Filters = EVERY_EVENT
     most: int | None = None
-    """Records at most."""
-    compare: str | None = None
-    """Topic of enriched events that results are held against; None: they are only counted."""
-    compare_letters: str | None = None
-    """Topic of their dead letters; None: the one that belongs to `compare`, if that is known."""
+    """Number of selected records to stop after; None is no limit."""
+    compared: dict[Role, str] = field(default_factory=dict)
+    """The topics that results are compared with; empty only counts the results."""
     options: CompareOptions = field(default_factory=CompareOptions)
     newly_invalid: FileOutput | None = None
-    """Where the newly invalid events are listed."""
+    """File that lists the newly invalid events."""
     spill_dir: Path | None = None
-    as_json: bool = False
     files: tuple[str, ...] = ()
-    """Raw records of these instead of the raw topic."""
+    """Files of raw records to read instead of the raw topic."""
     received_at: int | None = None
-    """When they were received, where they do not say it, epoch milliseconds."""
-    survey: Survey | None = None
-    """Of these files, where they are those of a replay."""
+    """Kafka timestamp of lines that have none, in epoch milliseconds."""
+    scan: FileScan | None = None
+    """What was found in these files, where they are those of a replay."""
 
-    def is_meant(self) -> Callable[[Record], bool] | None:
-        """Tells the records of the window; None when all are."""
+    def selects(self) -> Callable[[Record], bool] | None:
+        """Return the test for records of the window; None when all are."""
         window, filters = self.ranges.window, self.filters
         if filters.is_empty:
             return (lambda record: window.holds(record.timestamp)) if window.is_bounded else None
         return lambda record: window.holds(record.timestamp) and filters.means(record)
 
 
-def rehearse(asked: Asked) -> None:
-    """Do the dry run that was asked for; ends the program with its exit code."""
-    settings = asked.settings
-    if asked.files:
-        check_inputs(list(asked.files))
-        found = Ranges((), Window(asked.start.time, asked.end.time))
-    else:
-        cluster = admin(settings)
-        cluster.wait_until_reachable()
-        found, _ = captured_ranges(asked, cluster)
-    dropped = tuple(settings.dead_letter.redrive_drop_headers)
-    code = dry_run(
-        DryRun(
-            settings,
-            found,
-            asked.filters,
-            asked.most,
-            asked.compare,
-            asked.compare_letters,
-            CompareOptions(asked.show, asked.reveal, dropped),
-            asked.newly_invalid,
-            asked.spill_dir,
-            asked.as_json,
-            asked.files,
-            asked.received_at,
-        )
-    )
-    raise click.exceptions.Exit(code)
+@dataclass(frozen=True)
+class DryRunResult:
+    """What the rules make of the window, and how that compares with what is there."""
+
+    counts: DryRunCounts
+    report: Report | None
+    """The comparison; None when there was nothing to compare with."""
+    contract: str
+    """`version;hash` of the rules."""
+    notes: tuple[str, ...]
+    """What is to be said about the window, a sentence each."""
+
+    @property
+    def is_same(self) -> bool:
+        """Whether no difference was found; a dry run that compares nothing finds none."""
+        return self.report is None or self.report.same
 
 
-def dry_run(asked: DryRun) -> ExitCode:
-    """Run the rules over the window and print what comes of it.
+def dry_run(request: ReplayRequest, on_progress: OnProgress | None = None) -> DryRunResult:
+    """Run the rules over the window of the request; nothing is written but `newly_invalid`.
 
-    ExitCode.OK, or ExitCode.DIFFERENCE when a comparison has found any difference. Raises
-    RefusedError when a topic is missing or may not be read, TransportError, and OSError.
+    Raises RefusedError when a topic is missing or may not be read, TransportError, and OSError.
     """
-    tune_memory()
-    processor, rehearsal = rehearsal_of(asked)
+    plan = _plan_of(request)
+    processor, rehearsal = rehearsal_of(plan)
     report = None
-    with shown_progress(Console(stderr=True)) as on_progress:
-        if asked.compare is not None:
-            with Verdicts(asked.spill_dir) as verdicts:
-                report = compared(asked, processor, rehearsal, verdicts, on_progress)
-        elif asked.files:
-            rehearsal.run(_records(asked))
-        else:
-            _count(asked, rehearsal, on_progress)
-    said = [*asked.ranges.warnings, *asked.ranges.notes]
-    if asked.as_json:
-        document = plain(rehearsal.counts, report, processor.contract, said)
-        click.echo(escaped(json.dumps(document, ensure_ascii=False)))
+    if plan.compared:
+        with Verdicts(plan.spill_dir) as verdicts:
+            report = compare(plan, processor, rehearsal, verdicts, on_progress)
+    elif plan.files:
+        rehearsal.run(_records(plan))
     else:
-        print_result(rehearsal.counts, report, said)
-    return ExitCode.OK if report is None or report.same else ExitCode.DIFFERENCE
+        _count(plan, rehearsal, on_progress)
+    notes = (*plan.ranges.warnings, *plan.ranges.notes)
+    return DryRunResult(rehearsal.counts, report, processor.contract, notes)
 
 
-def rehearsal_of(asked: DryRun) -> tuple[Processor, Rehearsal]:
-    """The rules, and what counts what they make of the window."""
-    identity = Identity(app=APP, group=asked.settings.group)
-    processor = processor_for(asked.settings, identity, asked.filters)
-    return processor, Rehearsal(processor, WallClock().now(), asked.is_meant(), asked.most)
+def _plan_of(request: ReplayRequest) -> DryRunPlan:
+    if request.files:
+        check_inputs(list(request.files))
+        found = Ranges((), Window(request.start.time, request.end.time))
+    else:
+        cluster = admin(request.settings)
+        cluster.wait_until_reachable()
+        found, _ = captured_ranges(request, cluster)
+    dropped = tuple(request.settings.dead_letter.redrive_drop_headers)
+    return DryRunPlan(
+        request.settings,
+        found,
+        request.filters,
+        request.max_records,
+        compared_topics(request),
+        CompareOptions(request.show, request.reveal, dropped),
+        request.newly_invalid,
+        request.spill_dir,
+        request.files,
+        request.received_at,
+    )
 
 
-def _count(asked: DryRun, rehearsal: Rehearsal, on_progress: OnProgress) -> None:
-    topic = asked.settings.topics.raw
-    ranges = {(topic, part.partition): (part.start, part.end) for part in asked.ranges.parts}
-    gauge = Gauge("processing the raw records", ranges, on_progress)
-    rehearsal.run(gauge.passing(range_reader(asked.settings).read(ranges)))
+def rehearsal_of(plan: DryRunPlan) -> tuple[Processor, Rehearsal]:
+    """Make the rules, and what counts what they make of the window."""
+    identity = Identity(app=APP, group=plan.settings.group)
+    processor = processor_for(plan.settings, identity, plan.filters)
+    return processor, Rehearsal(processor, WallClock().now(), plan.selects(), plan.most)
+
+
+def _count(plan: DryRunPlan, rehearsal: Rehearsal, on_progress: OnProgress | None) -> None:
+    topic = plan.settings.topics.raw
+    ranges = {(topic, part.partition): (part.start, part.end) for part in plan.ranges.parts}
+    progress = Gauge("processing the raw records", ranges, on_progress)
+    rehearsal.run(progress.passing(range_reader(plan.settings).read(ranges)))
     if not rehearsal.is_full():
-        gauge.finished()
+        progress.finished()
 
 
-def _records(asked: DryRun) -> Iterator[Record]:
-    if asked.survey is not None:
-        yield from (record for _, record in records_of(asked.survey))
+def _records(plan: DryRunPlan) -> Iterator[Record]:
+    if plan.scan is not None:
+        yield from (record for _, record in replayed_records(plan.scan))
         return
-    for name in asked.files:
+    for name in plan.files:
         with open_input(name) as opened:
-            yield from read_records(opened.input, asked.received_at)
+            yield from read_records(opened.input, plan.received_at)
 
 
-def compared(
-    asked: DryRun,
+def compare(
+    plan: DryRunPlan,
     processor: Processor,
     rehearsal: Rehearsal,
     verdicts: Verdicts,
-    on_progress: OnProgress,
+    on_progress: OnProgress | None,
 ) -> Report:
-    """Hold the window against the topics; the differences are in `verdicts`, and saved."""
-    captured, reader = capture(asked), range_reader(asked.settings)
-    records = _records(asked) if asked.files else None
-    comparison = Comparison(captured, processor, rehearsal, verdicts, asked.options)
-    listed = asked.newly_invalid
+    """Compare the window with the topics; the differences are in `verdicts`, and saved."""
+    captured, reader = _compared(plan), range_reader(plan.settings)
+    records = _records(plan) if plan.files else None
+    comparison = Comparison(captured, processor, rehearsal, verdicts, plan.options)
+    listed = plan.newly_invalid
     with nullcontext() if listed is None else whole_output(listed) as file:
-        report = comparison.run(reader, asked.spill_dir, on_progress, records)
+        report = comparison.run(reader, plan.spill_dir, on_progress, records)
         if file is not None:
-            topics, reveal = captured.plan.topics, asked.options.reveal
+            topics, reveal = captured.plan.topics, plan.options.reveal
             file.writelines(newly_invalid_lines(verdicts, topics, reveal=reveal))
     if Role.DEAD_LETTER not in captured.plan.topics:
         report.notes.append(
@@ -185,33 +178,31 @@ def compared(
     return report
 
 
-def capture(asked: DryRun) -> Compared:
-    """What results are held against, as it is now: first what is committed, then all ends."""
-    settings, cluster = asked.settings, admin(asked.settings)
+def _compared(plan: DryRunPlan) -> Compared:
+    """What results are compared with, as it is now: first what is committed, then all ends."""
+    settings, cluster = plan.settings, admin(plan.settings)
     cluster.wait_until_reachable()
-    topics = compared_topics(settings, asked.compare, asked.compare_letters)
-    raw_topic = settings.topics.raw
-    facts = _existing(cluster, [*topics.values(), *([] if asked.files else [raw_topic])])
+    topics, raw_topic = plan.compared, settings.topics.raw
+    facts = _existing(cluster, [*topics.values(), *([] if plan.files else [raw_topic])])
     # Of files nobody knows when they were written: all of them may be there.
-    is_live = topics[Role.ENRICHED] == settings.topics.enriched and not asked.files
+    is_live = topics[Role.ENRICHED] == settings.topics.enriched and not plan.files
     committed = cluster.committed(settings.group, raw_topic) if is_live else {}
-    raw = {} if asked.files else _raw(asked, cluster)
+    raw = {} if plan.files else _raw(plan, cluster)
     outputs: dict[tuple[str, int], OutputPartition] = {
         (topic, number): part
         for role, topic in topics.items()
         for number, part in output_partitions(
-            cluster, settings, facts[topic], role, asked.ranges.window
+            cluster, settings, facts[topic], role, plan.ranges.window
         ).items()
     }
-    width = facts[topics[Role.ENRICHED] if asked.files else raw_topic].partitions
+    width = facts[topics[Role.ENRICHED] if plan.files else raw_topic].partitions
     maps = {role: PartitionMap(width, facts[topic].partitions) for role, topic in topics.items()}
-    plan = Plan(settings.group, raw_topic, topics, raw, outputs, asked.ranges.window)
     return Compared(
-        plan,
+        Plan(settings.group, raw_topic, topics, raw, outputs, plan.ranges.window),
         lambda role, partition, key: maps[role].target(partition, key) if role in maps else -1,
         committed or None,
         settings.accept_origin_headers,
-        lambda record: asked.filters.items(record.value),
+        lambda record: plan.filters.items(record.value),
     )
 
 
@@ -227,11 +218,11 @@ def _existing(cluster: Admin, names: list[str]) -> dict[str, TopicFacts]:
     return facts
 
 
-def _raw(asked: DryRun, cluster: Admin) -> dict[int, RawPartition]:
+def _raw(plan: DryRunPlan, cluster: Admin) -> dict[int, RawPartition]:
     """The window; copies of its records may be anywhere up to the end of the topic."""
-    extents = cluster.extents(asked.settings.topics.raw, stable=True)
+    extents = cluster.extents(plan.settings.topics.raw, stable=True)
     raw = {}
-    for part in asked.ranges.parts:
+    for part in plan.ranges.parts:
         begin, end = extents.get(part.partition, (part.start, part.end))
         raw[part.partition] = RawPartition(begin, part.start, part.end, max(end, part.end))
     return raw

@@ -10,34 +10,34 @@ from pipeline.core.record import Record
 from pipeline.errors import DataLossError
 from pipeline.files.archived_records import read_lines
 from pipeline.files.lines import open_input
-from pipeline.replay.file_scan import Stamp, Survey, stamp
+from pipeline.replay.file_scan import FileScan, FileStamp, file_stamp
 from pipeline.replay.file_source import PlannedFile
 
 PARTITION: Final = 0
 """Beside it the number of lines that are done is committed."""
 
 
-class FileCollector:
+class FileConsumer:
     """Reads batches, and knows how far it is; see `kafka.replay_config.Collector`."""
 
     def __init__(
         self,
-        survey: Survey,
-        means: Callable[[Record], bool] | None,
+        scan: FileScan,
+        selects: Callable[[Record], bool] | None,
         max_bytes: int,
         linger_s: float,
     ) -> None:
-        """`means` tells which records are meant (None: all); the other two limit a batch."""
-        self._survey = survey
-        self._archive = survey.archive
-        self._means = means
+        """`selects` tells which records are selected (None: all); the other two limit a batch."""
+        self._scan = scan
+        self._archive = scan.archive
+        self._selects = selects
         self._max_bytes, self._linger_s = max_bytes, linger_s
         self._lines: Iterator[tuple[int, Record | None]] = iter(())
-        self._at: tuple[PlannedFile, Stamp | None] | None = None
+        self._at: tuple[PlannedFile, FileStamp | None] | None = None
         self.reached: dict[int, int] = {}
         """PARTITION → lines that were collected or left out."""
         self.left_out = 0
-        """Records that were read and are not meant, since `start`."""
+        """Records that were read and not selected, since `start`."""
 
     @property
     def is_done(self) -> bool:
@@ -51,12 +51,12 @@ class FileCollector:
         self._lines = self._read(positions[PARTITION])
 
     def collect(self, most: int) -> list[Record]:
-        """Read until there are so many meant records, or the batch is full by bytes or time.
+        """Read until there are so many selected records, or the batch is full by bytes or time.
 
         DataLossError when a file is not as it was when it was looked at.
         """
         records: list[Record] = []
-        size, means, repeated = 0, self._means, self._survey.repeated
+        size, selects, repeated = 0, self._selects, self._scan.repeated
         deadline = time.monotonic() + self._linger_s
         while len(records) < most and size < self._max_bytes:
             line, record = next(self._lines, (0, None))
@@ -65,7 +65,9 @@ class FileCollector:
             self.reached[PARTITION] = max(line, self.reached[PARTITION])
             if record is not None:
                 size += len(record.value or b"")
-                if (repeated.count and line in repeated) or not (means is None or means(record)):
+                if (repeated.count and line in repeated) or not (
+                    selects is None or selects(record)
+                ):
                     self.left_out += 1
                 else:
                     records.append(record)
@@ -77,7 +79,7 @@ class FileCollector:
     def _read(self, done: int) -> Iterator[tuple[int, Record | None]]:
         """Which of all lines, and its record, behind those that are done."""
         archive = self._archive
-        stamps = self._survey.stamps
+        stamps = self._scan.stamps
         for file, start, known in zip(archive.files, archive.starts, stamps, strict=True):
             if start + file.lines <= done:
                 continue
@@ -92,7 +94,7 @@ class FileCollector:
         if self._at is None:
             return
         file, known = self._at
-        if stamp(file.path) != known:
+        if file_stamp(file.path) != known:
             raise DataLossError(
                 f"{file.name}: is not the file that was planned any more: it was written to, or "
                 "is gone. What was committed stays; resume the replay when that file is back"

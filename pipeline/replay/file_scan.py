@@ -27,7 +27,7 @@ _EVERY: Final = 20_000
 _AS_A_LINE: Final = re.compile(r"(:[0-9]+){1,2}")
 
 
-class Stamp(NamedTuple):
+class FileStamp(NamedTuple):
     """What of a file is another one when it was written to."""
 
     inode: int
@@ -35,13 +35,13 @@ class Stamp(NamedTuple):
     changed_ns: int
 
 
-def stamp(path: str) -> Stamp | None:
+def file_stamp(path: str) -> FileStamp | None:
     """Of a file as it is now; None when it is not there."""
     try:
         found = os.stat(path)  # noqa: PTH116  as it is called everywhere here
     except OSError:
         return None
-    return Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
+    return FileStamp(found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class LineSet:
@@ -61,11 +61,11 @@ class LineSet:
 
 
 @dataclass
-class Survey:
+class FileScan:
     """What was found; times are epoch milliseconds."""
 
     archive: Archive
-    stamps: tuple[Stamp | None, ...]
+    stamps: tuple[FileStamp | None, ...]
     """Of each file, as it was read."""
     records: int
     archived: int
@@ -96,7 +96,7 @@ class _Found:
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     """(topic, partition) → the last offset."""
 
-    def read(self, opened: OpenedInput, told: _Told) -> int:
+    def read(self, opened: OpenedInput, progress: _ScanProgress) -> int:
         """Add a file; its lines."""
         last = 0
         for line, record in read_lines(opened.input, self.received_at):
@@ -104,8 +104,8 @@ class _Found:
             if record is not None:
                 self.add(record)
             if line % _EVERY == 0:
-                told.tell()
-        told.tell()
+                progress.report()
+        progress.report()
         return last
 
     def add(self, record: Record) -> None:
@@ -125,12 +125,12 @@ class _Found:
         self.offsets[place] = record.offset
 
 
-def survey(
+def scan_files(
     names: Sequence[str],
     received_at: int | None = None,
     folder: Path | None = None,
     on_progress: OnProgress | None = None,
-) -> Survey:
+) -> FileScan:
     """Read all files; `folder` takes temporary files.
 
     Raises UnusableFileError for a file that can't be replayed, and the errors of `files`.
@@ -139,17 +139,17 @@ def survey(
     sizes = [_size(path, name) for path, name in zip(paths, shown, strict=True)]
     found, files, stamps = _Found(received_at), [], []
     for number, (path, name) in enumerate(zip(paths, shown, strict=True)):
-        before = stamp(path)
+        before = file_stamp(path)
         with open_input(path, name) as opened:
-            told = _Told(opened, sum(sizes[:number]), sum(sizes), on_progress)
-            lines = found.read(opened, told)
+            progress = _ScanProgress(opened, sum(sizes[:number]), sum(sizes), on_progress)
+            lines = found.read(opened, progress)
         files.append(PlannedFile(name, path, sizes[number], _sha256(path), lines))
-        if stamp(path) != before:
+        if file_stamp(path) != before:
             raise UnusableFileError(f"{name}: was written to while it was read")
         stamps.append(before)
     partitions = 1 + max((number for _, number in found.offsets), default=-1)
     archive = Archive(tuple(files), received_at, partitions, found.in_order)
-    return Survey(
+    return FileScan(
         archive,
         tuple(stamps),
         found.records,
@@ -164,7 +164,7 @@ def survey(
 
 
 @dataclass
-class _Told:
+class _ScanProgress:
     """Progress in bytes of all files."""
 
     opened: OpenedInput
@@ -172,7 +172,7 @@ class _Told:
     total: int
     on_progress: OnProgress | None
 
-    def tell(self) -> None:
+    def report(self) -> None:
         if self.on_progress is not None:
             at = self.before + self.opened.input.position
             self.on_progress(Progress("reading the files", at, self.total, "bytes"))
@@ -241,16 +241,16 @@ def _records(archive: Archive) -> Iterator[tuple[int, Record]]:
                     yield start + line, record
 
 
-def records_of(survey: Survey) -> Iterator[tuple[int, Record]]:
+def replayed_records(scan: FileScan) -> Iterator[tuple[int, Record]]:
     """The records as they are replayed, each with its line: those that are archived twice once."""
-    for line, record in _records(survey.archive):
-        if line not in survey.repeated:
+    for line, record in _records(scan.archive):
+        if line not in scan.repeated:
             yield line, record
 
 
-def surveyed_again(
+def rescan_files(
     archive: Archive, folder: Path | None = None, on_progress: OnProgress | None = None
-) -> Survey:
+) -> FileScan:
     """The files of a plan once more; UnusableFileError unless each is what was planned."""
     for file in archive.files:
         size = _size(file.path, file.name)
@@ -259,7 +259,7 @@ def surveyed_again(
         if _sha256(file.path) != file.sha256:
             raise _other(file, "its contents (SHA-256) are others")
     paths = [file.path for file in archive.files]
-    found = survey(paths, archive.received_at, folder, on_progress)
+    found = scan_files(paths, archive.received_at, folder, on_progress)
     if [file.sha256 for file in found.archive.files] != [file.sha256 for file in archive.files]:
         raise _other(archive.files[0], "it was written to in this moment")
     found.archive = archive

@@ -32,7 +32,7 @@ class PlannedFile:
     """Of these bytes."""
     lines: int
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return {
             "file": self.name,

@@ -1,114 +1,74 @@
-"""The end of a replay: what it did, and whether the topics hold just that."""
+"""The end of a replay: whether it is done, and whether the topics hold just what it says."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import click
-
-from pipeline.cli.main import Failure
-from pipeline.cli.replay.options import Asked
-from pipeline.core.escape import escaped
-from pipeline.errors import ExitCode
-from pipeline.replay.plan import Plan, State
-from pipeline.replay.plan_store import PlansTopic
-from pipeline.replay.status import Standing, standing
-from pipeline.replay.verification import Proof, judged, noting, written
-from pipeline.replay.wiring import output_extents, replay_offsets
-from pipeline.settings.model import Settings
+from pipeline.errors import TransportError
+from pipeline.replay.plan import ReplayPlan, State
+from pipeline.replay.plan_store import PlanStore
+from pipeline.replay.run import ReplayRun
+from pipeline.replay.status import ReplayStatus, StatusReader
+from pipeline.replay.verification import Verification, compare_counts, noting, read_back
 from pipeline.wiring import range_reader
+from pipeline.worker.restart_policy import Outcome
 
 
-def say_end(asked: Asked, plan: Plan, *, stopped: bool) -> None:
-    """Say what was done, and prove it once all of it is.
+@dataclass(frozen=True)
+class ReplayResult:
+    """A replay that has come to its end."""
 
-    Ends the program: exit code 0 when everything adds up, 1 when not, 6 when too much was refused,
-    130 after a signal.
+    status: ReplayStatus
+    verification: Verification
+
+    @property
+    def has_too_many_invalid(self) -> bool:
+        """Whether more events are invalid than the plan allows.
+
+        Of several workers only all together show the share; by then everything is written.
+        """
+        totals = self.status.totals
+        return totals.rejected > totals.events * self.status.plan.max_invalid_ratio
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A replay that was stopped, or whose workers failed; what it has committed stays."""
+
+    status: ReplayStatus | None
+    """How far it is; None when workers failed, since Kafka may not answer."""
+    failure: Outcome | None = None
+    """How the first worker failed; None when the replay was asked to stop."""
+
+
+def finish(run: ReplayRun, *, stopped: bool) -> ReplayResult | Interrupted:
+    """Verify a replay whose work is done, and write down that it is finished.
+
+    Raises TransportError when it has ended early though nobody has stopped it.
     """
-    settings, as_json = asked.settings, asked.as_json
-    found = replay_offsets(settings, plan, stable=True).of(part.partition for part in plan.parts)
-    now = standing(plan, found)
-    if not now.is_finished:
-        _say(now, None, as_json=as_json)
+    plan = run.plan
+    status = StatusReader(run.settings, plan, stable=True).read()
+    if not status.is_finished:
         if stopped:
-            raise click.exceptions.Exit(ExitCode.INTERRUPTED)
-        raise Failure(f"replay {plan.id} ended before its end: {way_on(plan)}", ExitCode.KAFKA)
-    proof = prove(settings, now, asked.spill_dir)
-    PlansTopic(settings).note(plan, State.FINISHED)
-    _say(now, proof, as_json=as_json)
-    if proof.ok:
-        _refuse_too_many(now)
-    raise click.exceptions.Exit(ExitCode.OK if proof.ok else ExitCode.DIFFERENCE)
+            return Interrupted(status)
+        raise TransportError(f"replay {plan.id} ended before its end")
+    verification = verify(run, status)
+    PlanStore(run.settings).note(plan, State.FINISHED)
+    return ReplayResult(status, verification)
 
 
-def _refuse_too_many(now: Standing) -> None:
-    """Of several workers only all together show the share; by then everything is written."""
-    refused, events, most = now.totals.rejected, now.totals.events, now.plan.max_invalid_ratio
-    if refused > events * most:
-        raise Failure(
-            f"{refused:,} of {events:,} events were refused ({refused / events:.1%}), more than "
-            f"--max-invalid-ratio {most:g} tolerates: nobody should use these outputs before that "
-            "is understood",
-            ExitCode.BREAKER,
-        )
+def verify(run: ReplayRun, status: ReplayStatus) -> Verification:
+    """Read the outputs back, and compare them with what was counted.
+
+    Guarantees: every source that was counted has its outputs, each once, and nothing else carries
+    the id of this replay. It reads only what is committed, and waits for transactions to end.
+    """
+    plan, extents, ordered = run.plan, run.output_extents(), run.is_ordered
+    with noting(plan, run.spill_dir, ordered=ordered) as noted:
+        read = read_back(range_reader(run.settings), plan, extents, ordered=ordered, noted=noted)
+    return compare_counts(read, status.totals)
 
 
-def way_on(plan: Plan) -> str:
-    """What to do about a replay that has not come to its end."""
-    return f"`track-pipeline replay --resume {plan.id}` goes on"
-
-
-def prove(settings: Settings, now: Standing, spill_dir: Path | None) -> Proof:
-    """Read the outputs back, and compare them with what was counted."""
-    plan, extents = now.plan, output_extents(settings, now.plan)
-    ordered = not settings.accept_origin_headers
-    with noting(plan, spill_dir, ordered=ordered) as noted:
-        proof = written(range_reader(settings), plan, extents, ordered=ordered, noted=noted)
-    return judged(proof, now.totals)
-
-
-def _say(now: Standing, proof: Proof | None, *, as_json: bool) -> None:
-    plan = now.plan
-    if as_json:
-        document: dict[str, Any] = {
-            "id": plan.id,
-            "outputs": {role.value: target.topic for role, target in plan.outputs.items()},
-            **now.plain(),
-            "proof": None if proof is None else proof.plain(),
-        }
-        click.echo(escaped(json.dumps(document, ensure_ascii=False)))
-        return
-    for line in (*lines(now), *([] if proof is None else _verdict(proof))):
-        click.echo(escaped(line))
-    if proof is None:
-        click.echo(f"stopped; {way_on(plan)}")
-
-
-def lines(now: Standing) -> list[str]:
-    """What was done, for people."""
-    plan, totals = now.plan, now.totals
-    done = f"{now.done:,} of {plan.offsets:,} {plan.unit}"
-    said = [
-        f"replay {plan.id}: {done}, {totals.records:,} records"
-        + (f", {totals.left_out:,} more were not meant" if totals.left_out else "")
-    ]
-    for role, target in plan.outputs.items():
-        number = {
-            "enriched": totals.enriched,
-            "identify": totals.identify,
-            "dead_letter": totals.rejected,
-        }[role.value]
-        said.append(f"  {number:>12,}  {role.value.replace('_', ' ')} to {target.topic}")
-    for reason, number in sorted(totals.dead_letters.items(), key=lambda item: -item[1]):
-        said.append(f"  {number:>12,}    {reason}")
-    for reason, number in totals.dropped.items():
-        said.append(f"  {number:>12,}  dropped: {reason}")
-    return said
-
-
-def _verdict(proof: Proof) -> list[str]:
-    if proof.ok:
-        return ["verified: the topics hold each of these once, and nothing else of this replay"]
-    return [f"does not add up: {problem}" for problem in proof.problems]
+def resume_hint(plan: ReplayPlan) -> str:
+    """Say what to do about a replay that has not come to its end."""
+    return f"Resume it with `track-pipeline replay --resume {plan.id}`"

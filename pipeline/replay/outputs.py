@@ -6,88 +6,86 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.cli.replay.options import Asked
 from pipeline.core.record import Role
 from pipeline.core.timestamps import format_time
 from pipeline.errors import SettingsError
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.reconcile.compare.classify import Kind
-from pipeline.replay.plan import OF_REPLAY
-from pipeline.settings.model import Settings
-from pipeline.topics import DAY_MS, CreateOptions, TopicNames, specs
+from pipeline.replay.request import ReplayRequest
+from pipeline.topics import DAY_MS, REPLAY_INFIX, CreateOptions, TopicNames, specs
 from pipeline.wiring import topic_names
 
 _FOR_EVER: Final = -1.0
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """Role → topic, those of them that do not exist yet, and warnings."""
+class OutputTopics:
+    """The topics that a replay writes to."""
 
     topics: dict[Role, str]
     new: tuple[TopicSpec, ...]
+    """Those that do not exist yet."""
     warnings: tuple[str, ...]
     existing: dict[str, TopicFacts]
 
 
-def output_names(asked: Asked, id_: str) -> dict[Role, str]:
-    """Role → topic; SettingsError for one topic that is to be two things."""
-    settings, suffix = asked.settings, OF_REPLAY + id_
+def output_names(request: ReplayRequest, id_: str) -> dict[Role, str]:
+    """Name the topic of each role; SettingsError when one topic would have two roles."""
+    settings, suffix = request.settings, REPLAY_INFIX + id_
     live = topic_names(settings).outputs(settings)
     names = {role: topic + suffix for role, topic in live.items()}
-    if asked.into_live:
+    if request.into_live:
         names[Role.ENRICHED] = live[Role.ENRICHED]
-    if asked.output is not None:
-        names[Role.ENRICHED] = asked.output
-    if asked.identify_live and Role.IDENTIFY in live:
+    if request.output is not None:
+        names[Role.ENRICHED] = request.output
+    if request.identify_live and Role.IDENTIFY in live:
         names[Role.IDENTIFY] = live[Role.IDENTIFY]
     if len(set(names.values())) < len(names):
-        raise SettingsError([f"--output: {asked.output} is already the output of something else"])
+        raise SettingsError([f"--output: {request.output} is already the output of something else"])
     return names
 
 
-def compared_topics(
-    settings: Settings, enriched: str | None, letters: str | None
-) -> dict[Role, str]:
-    """What results are held against; empty without a topic of enriched events.
+def compared_topics(request: ReplayRequest) -> dict[Role, str]:
+    """Name the topics that results are compared with; none without a topic of enriched events.
 
-    Without one of letters it is the one that belongs to them, where that is known.
+    Unless the request names a topic of dead letters, it is the one that belongs to the enriched
+    events, where that is known.
     """
-    topics = settings.topics
+    topics, enriched = request.settings.topics, request.compared_topic
+    dead_letter = request.compare_dead_letters
     if enriched is None:
         return {}
-    of_replay = topics.enriched + OF_REPLAY
-    if letters is None and enriched == topics.enriched:
-        letters = topics.dead_letter
-    elif letters is None and enriched.startswith(of_replay):
-        letters = f"{topics.dead_letter}{OF_REPLAY}{enriched.removeprefix(of_replay)}"
+    of_replay = topics.enriched + REPLAY_INFIX
+    if dead_letter is None and enriched == topics.enriched:
+        dead_letter = topics.dead_letter
+    elif dead_letter is None and enriched.startswith(of_replay):
+        dead_letter = f"{topics.dead_letter}{REPLAY_INFIX}{enriched.removeprefix(of_replay)}"
     found = {Role.ENRICHED: enriched}
-    return found if letters is None else found | {Role.DEAD_LETTER: letters}
+    return found if dead_letter is None else found | {Role.DEAD_LETTER: dead_letter}
 
 
-def outputs(  # noqa: PLR0913, PLR0917  what they depend on
-    asked: Asked,
-    id_: str,
+def output_topics(  # noqa: PLR0913, PLR0917  what they depend on
+    request: ReplayRequest,
+    names: Mapping[Role, str],
     facts: Mapping[str, TopicFacts],
     raw: TopicFacts,
     oldest: int | None,
     now: int,
-) -> Outputs:
-    """What the outputs are.
+) -> OutputTopics:
+    """Find out which outputs of these names exist, and how the others are to be made.
 
     `raw` is the topic that is read, or one like it; `oldest` is the time of the oldest record that
     is replayed.
     """
-    names = output_names(asked, id_)
-    live = topic_names(asked.settings).outputs(asked.settings)
-    warnings = _into_live(names, live, asked.only)
+    live = topic_names(request.settings).outputs(request.settings)
+    warnings = _into_live(names, live, request.only)
     new: list[TopicSpec] = []
     for role, spec in _specs(names, raw).items():
         model = facts.get(live[role])
         if model is not None and not model.partitions:
             warnings.append(
-                f"without DESCRIBE on topic {model.name} it is not known how many partitions it "
-                f"has: {raw.partitions} are taken"
+                f"how many partitions topic {model.name} has is unknown without DESCRIBE on it: "
+                f"{raw.partitions} are assumed"
             )
             model = None
         if spec.name not in facts:
@@ -97,12 +95,12 @@ def outputs(  # noqa: PLR0913, PLR0917  what they depend on
         wanted = model.partitions if model else raw.partitions
         if topic.partitions < wanted:
             warnings.append(
-                f"{topic.name} has {topic.partitions} partitions, {live[role]} {wanted}: keys are "
-                "in other partitions than live"
+                f"{topic.name} has {topic.partitions} partitions, but {live[role]} has {wanted}: "
+                "keys move to other partitions"
             )
         warnings += _retention(topic, role, oldest, now)
     existing = {name: facts[name] for name in names.values() if name in facts}
-    return Outputs(names, tuple(new), tuple(warnings), existing)
+    return OutputTopics(dict(names), tuple(new), tuple(warnings), existing)
 
 
 def _into_live(
@@ -125,7 +123,7 @@ def _into_live(
 
 
 def _specs(names: Mapping[Role, str], raw: TopicFacts) -> dict[Role, TopicSpec]:
-    """As `topics create` makes them, but kept for ever: replayed records keep their own time."""
+    """The topics as `topics create` makes them, but kept for ever: records keep their own time."""
     wanted = TopicNames(
         raw.name,
         names[Role.ENRICHED],
@@ -138,7 +136,7 @@ def _specs(names: Mapping[Role, str], raw: TopicFacts) -> dict[Role, TopicSpec]:
 
 
 def _like(spec: TopicSpec, model: TopicFacts | None) -> TopicSpec:
-    """With the live topic's partitions, so that keys keep their order, and its limits."""
+    """Give a topic the live one's partitions, so that keys keep their order, and its limits."""
     if model is None:
         return spec
     largest = model.config.get("max.message.bytes", spec.config["max.message.bytes"])
@@ -148,7 +146,7 @@ def _like(spec: TopicSpec, model: TopicFacts | None) -> TopicSpec:
 
 
 def _retention(topic: TopicFacts, role: Role, oldest: int | None, now: int) -> list[str]:
-    """Whether the topic would delete what is written; letters have the time of their writing."""
+    """Warn when the topic would delete what is written; dead letters have the time of writing."""
     kept = topic.number("retention.ms", -1)
     deletes = "delete" in topic.config.get("cleanup.policy", "delete")
     if not deletes or kept < 0 or role is Role.DEAD_LETTER or oldest is None:

@@ -18,49 +18,48 @@ from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.core.timestamps import format_time
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 from pipeline.replay.file_source import Archive
+from pipeline.topics import PLANS_TOPIC, REPLAY_INFIX
 
-PLANS_TOPIC: Final = "track.replay.plans"
 GROUP_PREFIX: Final = "track-replay."
 """A replay commits under no other name: it would overwrite a live group's offsets."""
-OF_REPLAY: Final = ".replay."
-"""Between the name of a topic and the id of a replay."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A range of one partition of the raw topic; of files the only one, and lines for offsets."""
+    """A range of offsets in one partition of the raw topic. Files have one, which counts lines."""
 
     partition: int
     start: int
     end: int
-    """The offset after the last one; fixed, whatever comes later."""
+    """The offset after the last one; records that arrive later are not part of the replay."""
 
     @property
     def offsets(self) -> int:
-        """How many there are; not every one needs to have a record."""
+        """The number of offsets in the range; some of them may have no record."""
         return max(0, self.end - self.start)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A topic that is written to."""
+    """An output topic."""
 
     topic: str
     begins: dict[int, int] = field(default_factory=dict)
-    """Partition → its end when the replay was made: what it writes comes behind."""
+    """Partition → its end when the replay was made: outputs of the replay come behind it."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One replay."""
+class ReplayPlan:
+    """One replay. The names of the fields are those of the JSON in the topic of plans."""
 
     id: str
     raw_topic: str
-    """That is read; empty when files are."""
+    """The topic that is read; empty when files are."""
     raw_topic_id: str
-    """Kafka's id of it: a topic created anew has other records at the same offsets."""
+    """Kafka's id of the raw topic: one that was created anew has other records at these offsets."""
     raw_partitions: int
-    """That it had when this was planned: what decides where outputs go stays when it grows."""
+    """Number of partitions when the replay was planned. Output partitioning keeps using it when
+    the topic grows later."""
     parts: tuple[Part, ...]
     outputs: dict[Role, Target]
     contract: str
@@ -68,94 +67,106 @@ class Plan:
     settings: str
     """Hash of all settings that decide what is written."""
     version: str
-    """Of the program."""
+    """Version of the program that planned the replay."""
     created_at: int
-    """Epoch milliseconds."""
+    """When it was planned, in epoch milliseconds."""
     created_by: str
-    """`user@host`."""
+    """Who planned it, `user@host`."""
     transactional_id_prefix: str
     slots: int = 1
-    """Processes; partition p belongs to slot p modulo slots."""
+    """Number of processes; partition p belongs to slot p modulo slots."""
     window: Window = ALL_TIME
-    """Kafka timestamps of the records that are meant."""
+    """Kafka timestamps of the selected records."""
     slack_ms: int = 0
-    """How far beyond the end of the window is looked for records that are late."""
+    """How far beyond the end of the window late records are looked for, in milliseconds."""
     filters: Filters = EVERY_EVENT
     rate: float | None = None
-    """Most events a second, of all slots together; None: as fast as it goes."""
+    """Maximum number of events per second, all slots together; None is as fast as possible."""
     most: int | None = None
-    """Most records that are meant, of all slots together; None: all."""
+    """Maximum number of selected records, all slots together; None is no limit."""
     max_invalid_ratio: float = 1.0
-    """Share of refused events above which it stops, 0 to 1."""
+    """Share of invalid events, 0 to 1, above which the replay stops."""
     breaker: bool = False
-    """Whether it also stops when far more is refused than before in the same replay."""
+    """Whether it also stops when that share rises far above what was usual in this replay."""
     only: tuple[str, ...] = ()
-    """Of a correction run: which results are written, as `replay.verdict.Kind` names them."""
+    """Differences that a correction run writes, as `reconcile.compare.classify.Kind` names them;
+    empty writes every result."""
     compared: dict[Role, str] = field(default_factory=dict)
-    """Of a correction run: the topics that results are held against."""
+    """The topics that a correction run compares its results with."""
     archive: Archive | None = None
     """Files that are read instead of the raw topic."""
     kept: dict[str, Any] | None = None
-    """The settings that decide what is written, by name; None: of an older plan."""
+    """The settings that decide what is written, by name; None in plans of older versions."""
 
     @property
     def group(self) -> str:
-        """The consumer group that keeps its offsets."""
+        """The consumer group that keeps the replay's offsets."""
         return GROUP_PREFIX + self.id
 
     @property
     def progress_topic(self) -> str:
-        """Beside whose partitions it is committed how far the replay is.
+        """The topic whose partitions the committed offsets belong to.
 
-        Files have none. The group of a replay is its own, so that any topic will do that every
-        replay needs.
+        Files have none. The group of a replay is its own, so any topic will do that every replay
+        needs.
         """
         return self.raw_topic if self.archive is None else PLANS_TOPIC
 
     @property
     def source(self) -> str:
-        """What is read, for people."""
+        """The topic or the files that are read, for people."""
         return self.raw_topic if self.archive is None else self.archive.title
 
     @property
     def unit(self) -> str:
-        """What is counted to tell how far it is."""
+        """The unit of its progress."""
         return "offsets" if self.archive is None else "lines"
 
     @property
     def offsets(self) -> int:
-        """Of all partitions; of files their lines."""
+        """The number of offsets in all partitions, or of lines in all files."""
         return sum(part.offsets for part in self.parts)
 
+    @property
+    def partitions(self) -> tuple[int, ...]:
+        """The numbers of the partitions that are read."""
+        return tuple(part.partition for part in self.parts)
+
+    @property
+    def own_topics(self) -> tuple[str, ...]:
+        """The outputs that belong to this replay alone, which their names say."""
+        topics = (target.topic for target in self.outputs.values())
+        return tuple(topic for topic in topics if topic.endswith(REPLAY_INFIX + self.id))
+
     def transactional_id(self, slot: int) -> str:
-        """Of one slot: whoever opens it last is the only one who can write."""
+        """The transactional id of a slot: the last process that opened it is the only writer."""
         return f"{self.transactional_id_prefix}.replay.{self.id}.{slot}"
 
     def of_slot(self, slot: int) -> tuple[Part, ...]:
         """The ranges that belong to a slot."""
         return tuple(part for part in self.parts if part.partition % self.slots == slot)
 
-    def means(self) -> Callable[[Record], bool] | None:
-        """Tells which records are meant; None when all are, which costs nothing."""
+    def selects(self) -> Callable[[Record], bool] | None:
+        """Return the test for selected records; None when all are, which costs nothing."""
         window, filters = self.window, self.filters
         if not window.is_bounded:
             return None if filters.is_empty else filters.means
         return lambda record: window.holds(record.timestamp) and filters.means(record)
 
     def most_of(self, slot: int) -> int | None:
-        """Most records of one slot: its share, since slots do not know of each other's count."""
+        """A slot's share of `most`, since slots do not know of each other's count."""
         if self.most is None:
             return None
         share, more = divmod(self.most, self.slots)
         return share + (slot < more)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values for people and their programs."""
         window = self.window
         return {
             "id": self.id,
             "raw_topic": self.raw_topic or None,
-            "files": [file.plain() for file in self.archive.files] if self.archive else [],
+            "files": [file.to_dict() for file in self.archive.files] if self.archive else [],
             "group": self.group,
             "window": {"from": _time(window.start), "to": _time(window.end)},
             "slack_s": self.slack_ms / 1000,
@@ -176,7 +187,7 @@ class Plan:
 
 
 class State(StrEnum):
-    """What is known of a replay besides its offsets."""
+    """What is written down about a replay besides its offsets."""
 
     PLANNED = "planned"
     """Written down; its start offsets need not be committed yet."""
@@ -190,20 +201,20 @@ class State(StrEnum):
 class PlanRecord:
     """A value of the topic of plans; the key is the replay's id."""
 
-    plan: Plan
+    plan: ReplayPlan
     state: State
     at: int
-    """When it got into this state, epoch milliseconds."""
+    """When it got into this state, in epoch milliseconds."""
     by: str
     """Who brought it there, `user@host`."""
 
     def encode(self) -> bytes:
-        """As JSON."""
+        """Encode it as JSON."""
         return msgspec.json.encode(self)
 
 
 def read_plan(value: bytes | None) -> PlanRecord | None:
-    """A plan that was written down; None for anything else, such as one of a later version."""
+    """Decode a plan; None for anything else, such as a plan of a later version."""
     try:
         return msgspec.json.decode(value or b"", type=PlanRecord)
     except (msgspec.MsgspecError, ValueError):

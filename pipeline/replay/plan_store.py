@@ -1,4 +1,4 @@
-"""The topic of plans: of each replay the newest record counts, unless it was cancelled."""
+"""The topic of plans: the newest record of each replay counts, unless it was cancelled."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pipeline.errors import RefusedError, SettingsError
 from pipeline.identity import whoami
 from pipeline.kafka import Admin, Publisher
 from pipeline.ports import TopicSpec
-from pipeline.replay.plan import PLANS_TOPIC, Plan, PlanRecord, State, read_plan
+from pipeline.replay.plan import PlanRecord, ReplayPlan, State, read_plan
 from pipeline.settings.model import Settings
-from pipeline.topics import refuse_forbidden
+from pipeline.topics import PLANS_TOPIC, refuse_forbidden
 from pipeline.wiring import WallClock, admin, range_reader, told_on_standard_error
 
 _CONFIG: Final = {"cleanup.policy": "compact"}
 _CANCELLED: Final = ".cancelled"
 
 
-class PlansTopic:
-    """Of one cluster. Every method raises TransportError with a sentence."""
+class PlanStore:
+    """The plans of one cluster. Every method raises TransportError with a sentence."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -30,7 +30,7 @@ class PlansTopic:
             self._cluster.create([TopicSpec(PLANS_TOPIC, 1, replication, _CONFIG)])
 
     def all(self) -> dict[str, PlanRecord]:
-        """Id → what is known of the replay, oldest first; none when there is no topic."""
+        """Read all plans by id, oldest first; none when there is no topic."""
         facts = self._cluster.topics([PLANS_TOPIC])
         if PLANS_TOPIC not in facts:
             return {}
@@ -48,14 +48,14 @@ class PlansTopic:
         return dict(sorted(plans.items(), key=lambda item: item[1].plan.created_at))
 
     def one(self, id_: str) -> PlanRecord:
-        """The plan of this id; SettingsError when there is none."""
+        """Read the plan of this id; SettingsError when there is none."""
         plans = self.all()
         if id_ not in plans:
             known = f"; there are {', '.join(list(plans)[-3:])}" if plans else "; there are none"
             raise SettingsError([f"no replay has the id {id_} (track-pipeline replay list){known}"])
         return plans[id_]
 
-    def note(self, plan: Plan, state: State) -> PlanRecord:
+    def note(self, plan: ReplayPlan, state: State) -> PlanRecord:
         """Write down that a replay is in this state now."""
         record = PlanRecord(plan, state, WallClock().now(), whoami())
         with Publisher(self._settings.kafka, told_on_standard_error) as publisher:
@@ -65,8 +65,8 @@ class PlansTopic:
         return record
 
 
-def refuse_ended(record: PlanRecord) -> None:
-    """RefusedError when there is nothing to go on with."""
+def refuse_cancelled(record: PlanRecord) -> None:
+    """Raise RefusedError when nobody can go on with the replay."""
     if record.state is State.CANCELLED:
         raise RefusedError(
             f"replay {record.plan.id} was cancelled by {record.by}: make a new one instead"

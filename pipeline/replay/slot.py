@@ -7,18 +7,21 @@ from dataclasses import replace
 from threading import Event
 from typing import Final
 
+from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
+from pipeline.core.process import Processor
 from pipeline.core.replay_checkpoint import latest_checkpoint
 from pipeline.errors import BreakerOpenError, FencedError
-from pipeline.kafka import Owner, ReplayBroker, SlotConfig
-from pipeline.ports import Session, Stop, TopicFacts, Trip
-from pipeline.reconcile.event_filters import Choice
-from pipeline.replay.file_reader import FileCollector
-from pipeline.replay.file_scan import Survey
-from pipeline.replay.plan import Plan
-from pipeline.replay.wiring import make_replay_worker, replay_session
-from pipeline.settings.model import Settings
+from pipeline.kafka import ReplayBroker, SlotConfig
+from pipeline.ports import Broker, Meter, Session, Stop, Trip
+from pipeline.reconcile.event_filters import ChoosingProcessor, processor_for
+from pipeline.replay.file_reader import FileConsumer
+from pipeline.replay.file_scan import FileScan
+from pipeline.replay.run import ReplayRun
+from pipeline.wiring import APP, make_worker
+from pipeline.worker.loop import Worker
 from pipeline.worker.observe import LogMeter
+from pipeline.worker.shared_state import LoneGuard
 
 _TRIES: Final = 5
 _NEW_OWNER_S: Final = 2.0
@@ -26,13 +29,13 @@ _NEW_OWNER_S: Final = 2.0
 
 
 class _Until:
-    """See `ports.Stop`: asked to, or done."""
+    """See `ports.Stop`. It is set when the work is done, or when it is to stop."""
 
     def __init__(self, stop: Stop, done: Event) -> None:
         self._stop, self._done = stop, done
 
     def is_set(self) -> bool:
-        """Whether there is nothing more to do."""
+        """Return whether there is nothing more to do."""
         return self._done.is_set() or self._stop.is_set()
 
     def wait(self, timeout: float) -> bool:
@@ -41,7 +44,7 @@ class _Until:
 
 
 class _Meter(LogMeter):
-    """Logs what goes wrong; how far it is, is told elsewhere."""
+    """Logs what goes wrong; progress is reported elsewhere."""
 
     def tripped(self, trip: Trip) -> None:
         """See `ports.Meter`. A replay does not wait for somebody to come: it can be resumed."""
@@ -57,33 +60,21 @@ class _Meter(LogMeter):
         """See `ports.Meter`."""
 
 
-def work(  # noqa: PLR0913, PLR0917  what makes one slot
-    settings: Settings,
-    plan: Plan,
-    slot: int,
-    owner: Owner,
-    facts: dict[str, TopicFacts],
-    stop: Stop,
-    chosen: Choice | None = None,
-    survey: Survey | None = None,
-) -> None:
-    """Replay the slot, or only what is `chosen`; with a `survey` its files.
-
-    FencedError names who has taken over; others as of `Worker.run`.
-    """
+def work(run: ReplayRun, slot: int) -> None:
+    """Replay the slot; FencedError names who has taken over, others are those of `Worker.run`."""
     done = Event()
-    broker = slot_broker(settings, plan, slot, owner, facts, stop, done.set, survey)
-    meter = _Meter(settings.stats_interval_s)
-    before = _before(broker) if plan.breaker else None
-    worker = make_replay_worker(settings, plan, broker, meter, chosen, before)
-    until = _Until(stop, done)
+    broker = slot_broker(run, slot, done.set)
+    meter = _Meter(run.settings.stats_interval_s)
+    before = _before(broker) if run.plan.breaker else None
+    worker = make_replay_worker(run, broker, meter, before)
+    until = _Until(run.stop, done)
     for attempt in range(1, _TRIES + 1):
         try:
             worker.run(until)
         except FencedError:
             # By the new owner, which writes itself down once it has every slot's id; or by an older
             # one, which finds that it is none any more, and ends.
-            stop.wait(_NEW_OWNER_S)
+            run.stop.wait(_NEW_OWNER_S)
             broker.owned(stable=True)
             if attempt == _TRIES:
                 raise
@@ -92,39 +83,59 @@ def work(  # noqa: PLR0913, PLR0917  what makes one slot
 
 
 def _before(broker: ReplayBroker) -> OutcomeCounts | None:
-    """What the slot has done already; None: nothing."""
+    """What the slot has done already; None is nothing."""
     last = latest_checkpoint(at.note for at in broker.owned(stable=True).values())
     return None if last is None else last.totals
 
 
-def slot_broker(  # noqa: PLR0913, PLR0917  what makes one slot
-    settings: Settings,
-    plan: Plan,
-    slot: int,
-    owner: Owner,
-    facts: dict[str, TopicFacts],
-    stop: Stop,
-    on_end: Callable[[], None],
-    survey: Survey | None = None,
-) -> ReplayBroker:
-    """Sessions of one slot; `on_end` is called when everything is committed."""
+def slot_broker(run: ReplayRun, slot: int, on_end: Callable[[], None]) -> ReplayBroker:
+    """Make the sessions of one slot; `on_end` is called when everything is committed."""
+    plan = run.plan
     config = SlotConfig(
-        session=replay_session(settings, plan, facts, slot),
+        session=run.session(slot),
         ranges={part.partition: (part.start, part.end) for part in plan.of_slot(slot)},
-        owner=owner,
+        owner=run.owner,
         topic_id=plan.raw_topic_id,
-        means=plan.means(),
+        means=plan.selects(),
         most=plan.most_of(slot),
         rate=None if plan.rate is None else plan.rate / plan.slots,
         max_invalid_ratio=plan.max_invalid_ratio,
         is_only=plan.slots == 1,
-        stop=stop,
+        stop=run.stop,
     )
-    if survey is not None:
-        config = replace(config, collector=_file_collector(config, survey))
+    if run.scan is not None:
+        config = replace(config, collector=_file_consumer(config, run.scan))
     return ReplayBroker(config, on_end)
 
 
-def _file_collector(config: SlotConfig, survey: Survey) -> Callable[[], FileCollector]:
+def _file_consumer(config: SlotConfig, scan: FileScan) -> Callable[[], FileConsumer]:
     limits = config.session.batch
-    return lambda: FileCollector(survey, config.means, limits.max_bytes, limits.linger_s)
+    return lambda: FileConsumer(scan, config.means, limits.max_bytes, limits.linger_s)
+
+
+def make_replay_worker(
+    run: ReplayRun, broker: Broker, meter: Meter, before: OutcomeCounts | None = None
+) -> Worker:
+    """Make the worker's own loop over a slot, which has done `before` already.
+
+    The breaker is off, or compares with what was usual in the replay itself.
+    """
+    mode = "always" if run.plan.breaker else "off"
+    breaker = run.settings.breaker.model_copy(update={"mode": mode, "accept": None})
+    return make_worker(
+        run.settings.model_copy(update={"breaker": breaker}),
+        broker,
+        _processor(run),
+        meter,
+        LoneGuard(()),
+        before,
+    )
+
+
+def _processor(run: ReplayRun) -> Processor:
+    """The contract of the plan, for the events that it selects."""
+    plan = run.plan
+    identity = Identity(app=APP, group=plan.group, replay=plan.id)
+    if run.selection is not None:
+        return ChoosingProcessor(run.settings, identity, plan.filters, run.selection)
+    return processor_for(run.settings, identity, plan.filters)

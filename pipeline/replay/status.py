@@ -9,30 +9,31 @@ from typing import Any
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.core.timestamps import format_time
-from pipeline.kafka import At, last_notes
-from pipeline.replay.plan import Plan
+from pipeline.kafka import At, ReplayOffsets, last_notes
+from pipeline.replay.plan import ReplayPlan
+from pipeline.settings.model import Settings
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Of one replay at one moment."""
+class ReplayStatus:
+    """One replay at one moment."""
 
-    plan: Plan
+    plan: ReplayPlan
     positions: Mapping[int, int]
-    """Partition → the next offset; partitions without one are left out."""
+    """Partition → the next offset; partitions without a committed offset are left out."""
     by_slot: Mapping[int, OutcomeCounts]
     owner: ReplayCheckpoint | None
-    """The last process that has worked on it; None: none has, or the offsets are gone."""
+    """The last process that has worked on it; None when none has, or its offsets are gone."""
 
     @property
     def done(self) -> int:
-        """Offsets that are behind it."""
+        """The number of offsets that are behind it."""
         starts = {part.partition: part.start for part in self.plan.parts}
         return sum(at - starts[number] for number, at in self.positions.items())
 
     @property
     def totals(self) -> OutcomeCounts:
-        """Of all slots."""
+        """The counts of all slots together."""
         return sum(self.by_slot.values(), OutcomeCounts())
 
     @property
@@ -47,8 +48,8 @@ class Standing:
         parts = self.plan.of_slot(slot)
         return all(self.positions.get(part.partition) == part.end for part in parts)
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
         totals = self.totals
         return {
             "records": totals.records,
@@ -74,11 +75,31 @@ class Standing:
         }
 
 
-def standing(plan: Plan, found: Mapping[int, At]) -> Standing:
-    """Made of the offsets that were found."""
+class StatusReader:
+    """Asks Kafka how far a replay is, as often as one likes. It joins no group."""
+
+    def __init__(self, settings: Settings, plan: ReplayPlan, *, stable: bool = False) -> None:
+        """`stable` waits for transactions of the replay that are open or being committed."""
+        self._plan = plan
+        self._offsets = replay_offsets(settings, plan, stable=stable)
+
+    def read(self) -> ReplayStatus:
+        """Return the status of now; TransportError."""
+        return status_of(self._plan, self._offsets.of(self._plan.partitions))
+
+
+def replay_offsets(settings: Settings, plan: ReplayPlan, *, stable: bool) -> ReplayOffsets:
+    """Make a reader of the offsets that the replay's group has committed."""
+    return ReplayOffsets(
+        settings.kafka, plan.group, plan.progress_topic, settings.startup_timeout_s, stable=stable
+    )
+
+
+def status_of(plan: ReplayPlan, found: Mapping[int, At]) -> ReplayStatus:
+    """Make a status of committed offsets and what stands beside them."""
     notes = last_notes(found, plan.slots)
     by_slot = {
         slot: OutcomeCounts() if note is None else note.totals for slot, note in notes.items()
     }
     owner = latest_checkpoint(at.note for at in found.values())
-    return Standing(plan, {number: at.offset for number, at in found.items()}, by_slot, owner)
+    return ReplayStatus(plan, {number: at.offset for number, at in found.items()}, by_slot, owner)

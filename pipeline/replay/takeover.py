@@ -1,8 +1,30 @@
-"""Taking a replay over: every slot's transactional id, then the offsets to go on from."""
+"""Taking a replay over, so that from then on no other process can write for it.
+
+Rules of this file:
+
+- It decides from what Kafka holds alone: the transactional ids, the committed offsets with their
+  checkpoints, and the outputs. It never asks who is alive, and no clock decides anything.
+- It must not know the rules of events, flags, or how a slot works. It writes nothing but the
+  owner's checkpoint beside the offsets.
+- The order is fixed: first every slot's transactional id, then the offsets, then the owner.
+
+The idea: whoever opens a transactional id last is its only writer, because Kafka refuses all older
+ones and ends their transactions. So a process that has opened the ids of all slots knows that the
+committed offsets are final. It writes its name beside them in transactions of these ids. An older
+process that wakes up later finds another name there and stops. It can't win an id back, because it
+looks at the names before and after it opens one.
+
+Guarantees:
+
+- After `take_over` has returned, an older process commits nothing more, and each source has its
+  outputs exactly once, however often and wherever processes are killed.
+- Of two processes that take the same replay over at once, one goes on. The other gets FencedError.
+- Offsets that have expired are rebuilt from the outputs. Where that can't be done safely, the error
+  is DataLossError, and nothing is written.
+"""
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,66 +34,50 @@ from typing import Final
 from pipeline.core.coordinates import Source
 from pipeline.core.replay_checkpoint import ReplayCheckpoint
 from pipeline.errors import DataLossError, FencedError, RefusedError
-from pipeline.identity import whoami
-from pipeline.kafka import Admin, At, Owner, ReplayClaim, last_notes
-from pipeline.ports import TopicFacts
+from pipeline.kafka import Admin, At, ReplayClaim, last_notes
 from pipeline.reconcile.disk_set import Seen
 from pipeline.replay.file_reader import PARTITION
-from pipeline.replay.file_scan import Survey, records_of
-from pipeline.replay.plan import OF_REPLAY, Plan, PlanRecord, State
-from pipeline.replay.verification import Proof, name_of, written
-from pipeline.replay.wiring import output_extents, replay_session
-from pipeline.settings.model import Settings
-from pipeline.wiring import WallClock, admin, range_reader
+from pipeline.replay.file_scan import FileScan, replayed_records
+from pipeline.replay.plan import ReplayPlan, State
+from pipeline.replay.run import ReplayRun
+from pipeline.replay.verification import Verification, name_of, read_back
+from pipeline.wiring import admin, range_reader
 
-_TOKEN_BYTES: Final = 8
 _ENDING_S: Final = 5.0
+"""Kafka writes the markers of transactions that it has ended within a second."""
 _LOOK_S: Final = 0.1
 _TRIES: Final = 5
+"""An older process that is alive opens a session every two seconds, and loses each time."""
 
 
 @dataclass(frozen=True)
 class _Start:
+    """Where to go on."""
+
     offsets: Mapping[int, int]
     notes: Mapping[int, ReplayCheckpoint | None]
-    """Slot → its last one."""
+    """Slot → its last checkpoint."""
 
 
-def new_owner(action: str) -> Owner:
-    """This process; `deed` is what it does with the replay, such as `resumed`."""
-    return Owner(secrets.token_hex(_TOKEN_BYTES), whoami(), WallClock().now(), action)
+def take_over(run: ReplayRun, *, to_write: bool = True) -> None:
+    """Make the owner of `run` the only process that can write for the replay.
 
-
-def take_over(  # noqa: PLR0913  most of them by keyword
-    settings: Settings,
-    record: PlanRecord,
-    facts: dict[str, TopicFacts],
-    owner: Owner,
-    *,
-    to_write: bool = True,
-    survey: Survey | None = None,
-) -> None:
-    """Become the owner: from then on no other process can write for the replay.
-
-    Not `to_write`: offsets that are gone do not matter. `survey` is of the plan's files, if it has
-    any. Raises FencedError when others do the same again and again, DataLossError when
-    nobody knows where to go on, RefusedError when an output holds a transaction without its end.
+    Without `to_write` nothing is written afterwards, so offsets that are gone do not matter. Raises
+    FencedError when others do the same again and again, DataLossError when nobody knows where to
+    go on, and RefusedError when an output holds a transaction without its end.
     """
-    plan = record.plan
+    plan = run.plan
     slots = [
-        (
-            replay_session(settings, plan, facts, slot),
-            [part.partition for part in plan.of_slot(slot)],
-        )
+        (run.session(slot), [part.partition for part in plan.of_slot(slot)])
         for slot in range(plan.slots)
     ]
     for attempt in range(1, _TRIES + 1):
         try:
             with closing(ReplayClaim(slots)) as claim:
                 if to_write:
-                    _refuse_open_outputs(settings, plan)
-                start = _start(settings, record, claim.found(), survey, to_write=to_write)
-                claim.take(start.offsets, owner, start.notes)
+                    _refuse_open_outputs(run)
+                start = _start(run, claim.found(), to_write=to_write)
+                claim.take(start.offsets, run.owner, start.notes)
         except FencedError:
             # An older process that is alive may open a session before this one is the owner.
             if attempt == _TRIES:
@@ -80,30 +86,21 @@ def take_over(  # noqa: PLR0913  most of them by keyword
             return
 
 
-def _start(
-    settings: Settings,
-    record: PlanRecord,
-    found: Mapping[int, At],
-    survey: Survey | None,
-    *,
-    to_write: bool,
-) -> _Start:
-    if not to_write or _is_known(record, found):
-        return _any_start(record.plan, found)
-    return _rebuilt(settings, record.plan, found, survey)
+def _start(run: ReplayRun, found: Mapping[int, At], *, to_write: bool) -> _Start:
+    if not to_write or _is_known(run, found):
+        return _any_start(run.plan, found)
+    return _rebuilt(run, found)
 
 
-def _refuse_open_outputs(settings: Settings, plan: Plan) -> None:
+def _refuse_open_outputs(run: ReplayRun) -> None:
     """RefusedError when a transaction of an older process was never ended in an output.
 
     Once all transactional ids are taken, none is open, and nobody else writes to a replay's own
     topics. But Kafka leaves out the end of a transaction that expires while a partition has no
     leader, as when a broker comes back: the next commit would make its records visible.
     """
-    cluster = admin(settings)
-    for topic in (target.topic for target in plan.outputs.values()):
-        if not topic.endswith(OF_REPLAY + plan.id):
-            continue  # others may be writing to it
+    cluster = admin(run.settings)
+    for topic in run.plan.own_topics:  # others may be writing to the rest
         deadline = time.monotonic() + _ENDING_S
         while open_from := _open(cluster, topic):
             if time.monotonic() > deadline:
@@ -123,61 +120,57 @@ def _open(cluster: Admin, topic: str) -> dict[int, int]:
     return {number: end for number, (_, end) in stable.items() if end < all_[number][1]}
 
 
-def _any_start(plan: Plan, found: Mapping[int, At]) -> _Start:
+def _any_start(plan: ReplayPlan, found: Mapping[int, At]) -> _Start:
     starts = {part.partition: part.start for part in plan.parts}
     known = {number: at.offset for number, at in found.items()}
     return _Start(starts | known, last_notes(found, plan.slots))
 
 
-def _is_known(record: PlanRecord, found: Mapping[int, At]) -> bool:
-    """Whether the offsets tell how far it is."""
-    if not found and record.state is State.PLANNED:
+def _is_known(run: ReplayRun, found: Mapping[int, At]) -> bool:
+    """Return whether the offsets tell how far the replay is."""
+    if not found and run.state is State.PLANNED:
         return True  # nothing was written yet: the offsets are committed before the first output
-    return found.keys() >= {part.partition for part in record.plan.parts}
+    return found.keys() >= set(run.plan.partitions)
 
 
-def _rebuilt(
-    settings: Settings,
-    plan: Plan,
-    found: Mapping[int, At],
-    survey: Survey | None,
-) -> _Start:
-    """The offsets have expired or were deleted: what is written tells how far it was.
+def _rebuilt(run: ReplayRun, found: Mapping[int, At]) -> _Start:
+    """Rebuild offsets that have expired or were deleted from what is written.
 
     A transaction holds all outputs of its records, and records are done in their order. So behind
     the last source that has an output nothing was written; records without outputs are done again.
     """
-    if settings.accept_origin_headers:
+    plan = run.plan
+    if not run.is_ordered:
         raise DataLossError(
             f"group {plan.group} has lost its offsets, and with accept_origin_headers the outputs "
             "do not tell how far it was: cancel it, and make a new replay"
         )
-    reader, extents = range_reader(settings), output_extents(settings, plan)
-    if survey is not None:
-        with Seen(survey.folder) as noted:
-            proof = written(reader, plan, extents, slot=0, noted=noted)
-            done = _lines_done(survey, noted)
-        return _Start({PARTITION: done}, {0: _rebuilt_note(proof)})
+    reader, extents = range_reader(run.settings), run.output_extents()
+    if run.scan is not None:
+        with Seen(run.scan.folder) as noted:
+            read = read_back(reader, plan, extents, slot=0, noted=noted)
+            done = _lines_done(run.scan, noted)
+        return _Start({PARTITION: done}, {0: _rebuilt_note(read)})
     positions = {part.partition: part.start for part in plan.parts}
     notes = last_notes(found, plan.slots)
     for slot in range(plan.slots):
         if found.keys() >= {part.partition for part in plan.of_slot(slot)}:
             continue
-        proof = written(reader, plan, extents, slot=slot)
-        positions |= proof.positions
-        # Offsets expire one by one: a note that is left need not be the slot's last.
-        notes[slot] = _rebuilt_note(proof, notes[slot])
+        read = read_back(reader, plan, extents, slot=slot)
+        positions |= read.positions
+        # Offsets expire one by one: a checkpoint that is left need not be the slot's last.
+        notes[slot] = _rebuilt_note(read, notes[slot])
     return _Start(positions | {n: at.offset for n, at in found.items()}, notes)
 
 
-def _rebuilt_note(proof: Proof, left: ReplayCheckpoint | None = None) -> ReplayCheckpoint:
-    return ReplayCheckpoint("", "", 0, "rebuilt", left.number if left else 0, proof.found)
+def _rebuilt_note(read: Verification, left: ReplayCheckpoint | None = None) -> ReplayCheckpoint:
+    return ReplayCheckpoint("", "", 0, "rebuilt", left.number if left else 0, read.found)
 
 
-def _lines_done(survey: Survey, noted: Seen) -> int:
+def _lines_done(scan: FileScan, noted: Seen) -> int:
     """Up to the last line whose record has an output; archived records may be in any order."""
     done = 0
-    for line, record in records_of(survey):
+    for line, record in replayed_records(scan):
         if name_of(Source(record.topic, record.partition, record.offset)) in noted:
             done = line
     return done

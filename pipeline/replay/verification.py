@@ -22,7 +22,7 @@ from pipeline.core.record import NO_PARTITION, Record, Role
 from pipeline.errors import DataLossError
 from pipeline.ports import Ranges, Reader
 from pipeline.reconcile.disk_set import Seen
-from pipeline.replay.plan import Plan
+from pipeline.replay.plan import ReplayPlan
 
 _SHOWN: Final = 5
 _BITS: Final = 8
@@ -32,79 +32,80 @@ _HEADERS: Final = {
     Role.IDENTIFY: (TrackHeader.REPLAY, TrackHeader.SOURCE),
     Role.DEAD_LETTER: (DlqHeader.REPLAY, DlqHeader.SOURCE),
 }
-"""Of the replay's id, and of the source."""
+"""The headers of the replay's id and of the source, by the role of the output."""
 
 
 @dataclass
-class Proof:
-    """What was found in the output topics, and what does not add up."""
+class Verification:
+    """What the output topics hold of a replay, and what does not add up."""
 
     found: OutcomeCounts = field(default_factory=OutcomeCounts)
-    """What the topics hold of this replay; records are counted for a single slot only, and of
-    these those that have an output."""
+    """Counts of the outputs. Records are counted for a single slot only, and of these only the
+    ones that have an output."""
     positions: dict[int, int] = field(default_factory=dict)
-    """Raw partition → the offset after the last one that has an output."""
-    doubled: int = 0
-    strange: int = 0
+    """Raw partition → the offset after the last record that has an output."""
+    duplicated: int = 0
+    """Outputs of a source that already has one."""
+    unplanned: int = 0
     """Outputs of sources that are not in the plan."""
     samples: list[str] = field(default_factory=list)
-    """Sources of doubled and strange outputs, some of them."""
+    """Sources of some duplicated and unplanned outputs."""
     problems: list[str] = field(default_factory=list)
-    """What does not add up, a sentence each."""
+    """A sentence for everything that does not add up."""
 
     @property
     def ok(self) -> bool:
         """Whether everything adds up."""
         return not self.problems
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON values."""
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
         return {
             "ok": self.ok,
             "enriched": self.found.enriched,
             "identify": self.found.identify,
             "dead_letters": self.found.rejected,
             "reasons": self.found.dead_letters,
-            "doubled": self.doubled,
-            "not_in_plan": self.strange,
+            "duplicated": self.duplicated,
+            "not_in_plan": self.unplanned,
             "samples": self.samples,
             "problems": self.problems,
         }
 
 
-def written(  # noqa: PLR0913  most of them by keyword
+def read_back(  # noqa: PLR0913  most of them by keyword
     reader: Reader,
-    plan: Plan,
+    plan: ReplayPlan,
     extents: Mapping[str, Mapping[int, tuple[int, int]]],
     *,
     slot: int | None = None,
     ordered: bool = True,
     noted: Seen | None = None,
-) -> Proof:
-    """What is in the outputs now, of one slot or of all.
+) -> Verification:
+    """Read what is in the outputs now, of one slot or of all.
 
     `extents` has the partitions of each output topic: first offset and the one after the last.
-    `ordered`: sources are coordinates of the records that were read, not origins that these name.
-    `noted` takes the sources where their order does not tell all, see `noting`; for one slot of a
-    replay of files also the names of all records that have an output, see `name_of`.
+    `ordered` says that sources are coordinates of the records that were read, not origins that
+    these name. `noted` takes the sources where their order does not tell all, see `noting`; for
+    one slot of a replay of files also the names of all records that have an output, see `name_of`.
     Raises DataLossError when a part of what was written is deleted, and TransportError.
     """
     roles = {target.topic: role for role, target in plan.outputs.items()}
     ranges = _ranges(plan, extents)
-    book = _Book(plan, slot, noted, ordered=ordered)
+    outputs = _Outputs(plan, slot, noted, ordered=ordered)
     for record in reader.read(ranges):
-        book.add(roles[record.topic], record)
-    return book.proof
+        outputs.add(roles[record.topic], record)
+    return outputs.read
 
 
 def name_of(source: Source) -> bytes:
-    """Of a source's whole record."""
+    """The name under which a source's whole record is noted."""
     return f"record {source._replace(item=NO_ITEM).text()}".encode()
 
 
 @contextmanager
-def noting(plan: Plan, folder: Path | None, *, ordered: bool) -> Iterator[Seen | None]:
-    """Where sources are noted, in a temporary file; None when their order tells all."""
+def noting(plan: ReplayPlan, folder: Path | None, *, ordered: bool) -> Iterator[Seen | None]:
+    """Note sources in a temporary file; None when their order tells all."""
     if ordered and (plan.archive is None or plan.archive.in_order):
         yield None
         return
@@ -112,7 +113,7 @@ def noting(plan: Plan, folder: Path | None, *, ordered: bool) -> Iterator[Seen |
         yield seen
 
 
-def _ranges(plan: Plan, extents: Mapping[str, Mapping[int, tuple[int, int]]]) -> Ranges:
+def _ranges(plan: ReplayPlan, extents: Mapping[str, Mapping[int, tuple[int, int]]]) -> Ranges:
     ranges = {}
     for target in plan.outputs.values():
         for number, (begin, end) in extents[target.topic].items():
@@ -127,9 +128,13 @@ def _ranges(plan: Plan, extents: Mapping[str, Mapping[int, tuple[int, int]]]) ->
     return ranges
 
 
-class _Book:
-    def __init__(self, plan: Plan, slot: int | None, noted: Seen | None, *, ordered: bool) -> None:
-        self.proof = Proof()
+class _Outputs:
+    """Counts the outputs of a replay as they are read, and finds those that do not belong."""
+
+    def __init__(
+        self, plan: ReplayPlan, slot: int | None, noted: Seen | None, *, ordered: bool
+    ) -> None:
+        self.read = Verification()
         self._id = plan.id.encode()
         self._topic = plan.raw_topic
         self._archive = plan.archive
@@ -154,7 +159,7 @@ class _Book:
             self._place(role, record.partition, source)
 
     def _count(self, role: Role, headers: Mapping[str, bytes | None]) -> None:
-        found = self.proof.found
+        found = self.read.found
         if role is Role.ENRICHED:
             found.enriched += 1
         elif role is Role.IDENTIFY:
@@ -164,21 +169,21 @@ class _Book:
             found.dead_letters[reason] += 1
 
     def _place(self, role: Role, target: int, source: Source | None) -> None:
-        proof = self.proof
+        read = self.read
         if source is None or (self._ordered and not self._is_planned(source)):
-            proof.strange += 1
+            read.unplanned += 1
             self._show(source)
         elif not self._is_new(role, target, source):
-            proof.doubled += 1
+            read.duplicated += 1
             self._show(source)
         elif self._archive is not None:
             if self._slot is not None and self._noted is not None:
-                proof.found.records += self._noted.is_new(name_of(source))
+                read.found.records += self._noted.is_new(name_of(source))
         else:
             if self._slot is not None:
                 self._see(source)
-            before = proof.positions.get(source.partition, 0)
-            proof.positions[source.partition] = max(source.offset + 1, before)
+            before = read.positions.get(source.partition, 0)
+            read.positions[source.partition] = max(source.offset + 1, before)
 
     def _is_planned(self, source: Source) -> bool:
         if self._archive is not None:
@@ -208,38 +213,38 @@ class _Book:
         key = source.partition, chunk
         bits = self._seen.setdefault(key, bytearray((1 << _CHUNK_BITS) // _BITS))
         byte, bit = within // _BITS, 1 << within % _BITS
-        self.proof.found.records += not bits[byte] & bit
+        self.read.found.records += not bits[byte] & bit
         bits[byte] |= bit
 
     def _show(self, source: Source | None) -> None:
-        if len(self.proof.samples) < _SHOWN:
-            self.proof.samples.append(
+        if len(self.read.samples) < _SHOWN:
+            self.read.samples.append(
                 "a source that can't be read" if source is None else source.text()
             )
 
 
-def judged(proof: Proof, totals: OutcomeCounts) -> Proof:
+def compare_counts(read: Verification, totals: OutcomeCounts) -> Verification:
     """Compare what was found with what the replay has counted."""
-    found, problems = proof.found, proof.problems
+    found, problems = read.found, read.problems
     for what, expected, there in (
         ("enriched events", totals.enriched, found.enriched),
         ("identify messages", totals.identify, found.identify),
     ):
         if expected != there:
-            problems.append(f"{there:,} {what} are there, {expected:,} were written")
+            problems.append(f"the topics hold {there:,} {what}, but {expected:,} were written")
     problems += _reasons(totals.dead_letters, found.dead_letters)
-    examples = ", ".join(proof.samples)
-    if proof.doubled:
-        problems.append(f"{proof.doubled:,} outputs are there twice, such as of {examples}")
-    if proof.strange:
-        problems.append(f"{proof.strange:,} outputs are not of the plan, such as {examples}")
-    return proof
+    examples = ", ".join(read.samples)
+    if read.duplicated:
+        problems.append(f"{read.duplicated:,} outputs are duplicates, for example of {examples}")
+    if read.unplanned:
+        problems.append(f"{read.unplanned:,} outputs are not of the plan, for example {examples}")
+    return read
 
 
 def _reasons(expected: Counter[str], found: Counter[str]) -> Iterable[str]:
     for reason in sorted({*expected, *found}):
         if expected[reason] != found[reason]:
             yield (
-                f"{found[reason]:,} dead letters for {reason} are there, {expected[reason]:,} were "
-                "written"
+                f"the topics hold {found[reason]:,} dead letters for {reason}, but "
+                f"{expected[reason]:,} were written"
             )

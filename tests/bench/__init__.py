@@ -1,1 +1,1 @@
-"""The benchmark: CPU time per event, as ratios of contestants in one run. Nothing is asserted."""
+"""The benchmark: CPU time per event, as ratios to a baseline in the same run; asserts nothing."""

@@ -1,4 +1,4 @@
-"""A broker for measurements."""
+"""A Kafka broker for measurements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTITIONS: Final = 4
 
 @contextmanager
 def kafka_with_topics(console: Console) -> Iterator[Settings]:
-    """The pipeline's topics on a broker of their own, all empty; the settings to reach them."""
+    """Start a broker with the pipeline's topics, all empty; yields the settings to reach it."""
     with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
         settings = load_settings(None, {"kafka.bootstrap.servers": kafka.bootstrap_servers}, {})
         cluster = admin(settings)

@@ -1,4 +1,4 @@
-"""The core alone: `process()` against decoding and encoding the same bytes."""
+"""Measures the core alone: `process()` against decoding and encoding the same bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipeline.core.reasons import Invalid
 from pipeline.core.record import Record
 from pipeline.core.validate import validate
 from pipeline.demo.generate import Generator
-from tests.bench.rounds import Contestant, run_rounds, show
+from tests.bench.rounds import Variant, run_rounds, show
 
 _SETTINGS: Final = ContractSettings()
 _POLICY: Final = Policy.from_settings(_SETTINGS)
@@ -32,13 +32,13 @@ _NOW: Final = 1_900_000_000_000
 
 
 def measure_core(console: Console, rounds: int, events: int) -> None:
-    """Print the two tables of the core."""
+    """Measure the core and print two tables."""
     good = _records(Generator(7, invalid_share=0, batch_share=0), events)
     size = sum(len(record.value or b"") for record in good) // len(good)
     process = Processor(_SETTINGS, Identity(app="bench", group="bench")).process
     decoder = msgspec.json.Decoder(float_hook=Decimal).decode
 
-    def least(record: Record) -> Any:
+    def baseline(record: Record) -> Any:
         return encode_json(decoder(record.value or b""))
 
     def until_decode(record: Record) -> Any:
@@ -58,8 +58,8 @@ def measure_core(console: Console, rounds: int, events: int) -> None:
     def until_encode(record: Record) -> Any:
         return encode_json(until_normalise(record))
 
-    contestants: dict[str, Contestant] = {
-        "decode + encode alone": _timed(least, good),
+    variants: dict[str, Variant] = {
+        "decode + encode alone": _timed(baseline, good),
         "up to decode": _timed(until_decode, good),
         "up to validate": _timed(until_validate, good),
         "up to normalise": _timed(until_normalise, good),
@@ -67,27 +67,27 @@ def measure_core(console: Console, rounds: int, events: int) -> None:
         "process()": _timed(lambda record: process(record, _NOW), good),
     }
     title = f"core, {len(good)} single good events of {size} bytes, {rounds} rounds"
-    show(console, title, run_rounds(contestants, rounds), "goal: process() ≤ 3.0×")
+    show(console, title, run_rounds(variants, rounds), "target: process() ≤ 3.0×")
     _measure_mix(console, rounds, events, process)
 
 
 def _measure_mix(console: Console, rounds: int, events: int, process: Any) -> None:
-    """The usual mix: batches and refused events too, per record."""
+    """Measure the usual mix, with batches and invalid events, per record."""
     mix = _records(Generator(7), events)
     decoder = msgspec.json.Decoder(float_hook=Decimal).decode
 
-    def least(record: Record) -> Any:
+    def baseline(record: Record) -> Any:
         try:
             return encode_json(decoder(record.value or b""))
         except (ValueError, RecursionError, ArithmeticError):
             return None
 
-    contestants: dict[str, Contestant] = {
-        "decode + encode alone": _timed(least, mix),
+    variants: dict[str, Variant] = {
+        "decode + encode alone": _timed(baseline, mix),
         "process()": _timed(lambda record: process(record, _NOW), mix),
     }
-    title = "core, per record of the usual mix (5 % batches, 2 % of events refused)"
-    show(console, title, run_rounds(contestants, rounds), "no goal; for comparison")
+    title = "core, per record of the usual mix (5 % batches, 2 % invalid events)"
+    show(console, title, run_rounds(variants, rounds), "no target, for comparison")
 
 
 def _records(generator: Generator, count: int) -> list[Record]:
@@ -97,7 +97,7 @@ def _records(generator: Generator, count: int) -> list[Record]:
     ]
 
 
-def _timed(function: Callable[[Record], Any], records: Sequence[Record]) -> Contestant:
+def _timed(function: Callable[[Record], Any], records: Sequence[Record]) -> Variant:
     def run() -> float:
         gc.collect()
         gc.disable()

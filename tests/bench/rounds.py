@@ -1,4 +1,4 @@
-"""Interleaved rounds: each contestant once per round, so that a slow minute hits all alike."""
+"""Interleaved rounds: each variant runs once per round, so that a slow minute affects all alike."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 from rich.table import Table
 
-Contestant = Callable[[], float]
-"""Runs once; CPU microseconds per event."""
+Variant = Callable[[], float]
+"""Runs once and returns CPU microseconds per event."""
 
 
-def run_rounds(contestants: Mapping[str, Contestant], rounds: int) -> dict[str, list[float]]:
-    """The figures of every round, by contestant."""
-    figures: dict[str, list[float]] = {name: [] for name in contestants}
+def run_rounds(variants: Mapping[str, Variant], rounds: int) -> dict[str, list[float]]:
+    """Run all rounds; returns the figures of each variant, one per round."""
+    figures: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
-        for name, contestant in contestants.items():
-            figures[name].append(contestant())
+        for name, variant in variants.items():
+            figures[name].append(variant())
     return figures
 
 
-def show(console: Console, title: str, figures: Mapping[str, list[float]], goal: str) -> None:
-    """A table; the first contestant is what the others are held against, round by round."""
+def show(console: Console, title: str, figures: Mapping[str, list[float]], target: str) -> None:
+    """Print a table; the first variant is the baseline of the others, round by round."""
     base = next(iter(figures.values()))
-    table = Table("contestant", "CPU µs/event", "× (median of rounds)", "min–max ×", title=title)
+    table = Table("variant", "CPU µs/event", "× baseline (median)", "× (min–max)", title=title)
     for name, values in figures.items():
         ratios = sorted(value / first for value, first in zip(values, base, strict=True))
         table.add_row(
@@ -34,4 +34,4 @@ def show(console: Console, title: str, figures: Mapping[str, list[float]], goal:
             f"{ratios[0]:.2f}–{ratios[-1]:.2f}",
         )
     console.print(table)
-    console.print(goal)
+    console.print(target)

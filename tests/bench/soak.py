@@ -1,7 +1,7 @@
-"""A worker that runs for a while: does its memory stay flat?
+"""Measures whether the memory of a worker stays flat.
 
-Events of every kind at a steady rate, a worker with the default settings, and its memory every ten
-seconds. Old records are deleted meanwhile, so that the disk stays small however long it takes.
+The worker has default settings and gets events of every kind at a steady rate; its memory is
+sampled every ten seconds. Old records are deleted meanwhile, so that the disk does not fill.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _PARTITIONS: Final = 6
 _EVERY_S: Final = 10.0
 _TOPIC_BYTES: Final = str(64 * 1024 * 1024)
 _PARTS: Final = 5
-"""The table shows the run in so many parts."""
+"""Number of rows in the table, each for an equal part of the run."""
 
 
 def soak(console: Console, minutes: float, rate: int) -> None:
-    """Print resident memory over time, and its slope after the first fifth."""
+    """Run a worker, and print its resident memory over time and the slope after the first fifth."""
     with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
         servers = kafka.bootstrap_servers
         _make_topics(servers)
@@ -52,12 +52,12 @@ def soak(console: Console, minutes: float, rate: int) -> None:
             worker.wait()
             log.seek(0)
             consumed = _consumed(log.read())
-    console.print(f"· {consumed} records were consumed")
+    console.print(f"· consumed {consumed} records")
     _report(console, samples, rate)
 
 
 def _consumed(log: bytes) -> int:
-    """As the worker's last statistics line says it."""
+    """Number of consumed records in the worker's last statistics line."""
     lines = [json.loads(line) for line in log.splitlines() if line[:1] == b"{"]
     return next(int(line["total_consumed"]) for line in lines[::-1] if "total_consumed" in line)
 
@@ -87,7 +87,7 @@ def _program(*arguments: str, log: object) -> Iterator[subprocess.Popen[bytes]]:
 def _sample(
     console: Console, worker: subprocess.Popen[bytes], seconds: float
 ) -> Iterator[tuple[float, float]]:
-    """(seconds since the start, MB), every ten seconds."""
+    """Yield seconds since the start and MB, every ten seconds."""
     begun = time.monotonic()
     while (now := time.monotonic() - begun) < seconds:
         time.sleep(_EVERY_S)
@@ -100,7 +100,7 @@ def _sample(
 
 
 def _report(console: Console, samples: list[tuple[float, float]], rate: int) -> None:
-    table = Table("from", "median MB", "highest MB", title=f"a worker at {rate} records/s")
+    table = Table("from", "median MB", "highest MB", title=f"worker at {rate} records/s")
     size = max(1, len(samples) // _PARTS)
     for start in range(0, len(samples), size):
         part = [megabytes for _, megabytes in samples[start : start + size]]
@@ -110,4 +110,4 @@ def _report(console: Console, samples: list[tuple[float, float]], rate: int) -> 
     settled = samples[size:]
     if len(settled) > 1:
         slope = statistics.linear_regression(*zip(*settled, strict=True)).slope
-        console.print(f"slope after the first fifth: {slope * 3600:+.1f} MB an hour")
+        console.print(f"slope after the first fifth: {slope * 3600:+.1f} MB per hour")

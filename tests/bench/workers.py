@@ -1,7 +1,7 @@
-"""`run --workers 2` against one worker, on a real Kafka on the same machine.
+"""Measures `run --workers 2` against one worker, on a real Kafka on the same machine.
 
-Both run as users run them, and are measured by their own statistics lines: those between the
-moment when all workers have partitions and the last second, when one may have run dry. The broker
+Both run as users run them, and are measured by their own statistics lines: from the moment when
+all workers have partitions to the last but one, since a worker may be idle at the end. The broker
 shares the processors with them, so two workers on two processors can't be twice as fast.
 """
 
@@ -27,22 +27,22 @@ from tests.bench.brokers import PARTITIONS
 from tests.bench.kafka import filled_kafka
 
 _SECONDS: Final = 300.0
-_LOOK_S: Final = 0.2
+_POLL_S: Final = 0.2
 _NUMBERS: Final = (1, 2)
 
 
 class Measured(NamedTuple):
-    """One run."""
+    """Figures of one run."""
 
     per_second: float
     cpu_us: float
-    """Of all worker processes, for each event."""
+    """CPU microseconds of all worker processes per event."""
 
 
 def measure_workers(console: Console, rounds: int, events: int) -> None:
-    """Print the table."""
+    """Measure one and two workers, and print a table."""
     with filled_kafka(console, events) as servers:
-        for number in _NUMBERS:  # the broker's Java compiles for the load
+        for number in _NUMBERS:  # the broker's Java compiles
             _measure(servers, number, "warm-up", events)
         measured: dict[int, list[Measured]] = {number: [] for number in _NUMBERS}
         for each in range(rounds):
@@ -50,7 +50,15 @@ def measure_workers(console: Console, rounds: int, events: int) -> None:
                 measured[number].append(_measure(servers, number, str(each), events))
     cores = len(os.sched_getaffinity(0))
     title = f"{events} records, {PARTITIONS} partitions, {cores} processors, {rounds} rounds"
-    table = Table("workers", "events/s", "×", "min–max ×", "CPU µs/event", "×", title=title)
+    table = Table(
+        "workers",
+        "events/s",
+        "× one worker",
+        "× (min–max)",
+        "CPU µs/event",
+        "× one worker",
+        title=title,
+    )
     for number, runs in measured.items():
         faster = _ratios([run.per_second for run in runs], [run.per_second for run in measured[1]])
         dearer = _ratios([run.cpu_us for run in runs], [run.cpu_us for run in measured[1]])
@@ -66,7 +74,7 @@ def measure_workers(console: Console, rounds: int, events: int) -> None:
 
 
 def _ratios(values: list[float], base: list[float]) -> list[float]:
-    """Round by round, sorted."""
+    """Ratios round by round, sorted."""
     return sorted(value / first for value, first in zip(values, base, strict=True))
 
 
@@ -76,7 +84,7 @@ def _measure(servers: str, workers: int, name: str, events: int) -> Measured:
         while sum(line["consumed"] for line in _lines(log)) < events:
             if time.monotonic() > deadline:
                 raise TimeoutError(log.read_text()[-2000:])
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         lines = _lines(log)
     sharing = [line for line in lines if line.get("workers_reading", 1) == workers]
     busy = [line for line in sharing[1:] if line["consumed"] and line["lag"]]
@@ -87,7 +95,7 @@ def _measure(servers: str, workers: int, name: str, events: int) -> Measured:
 
 @contextmanager
 def _running(servers: str, workers: int, group: str) -> Iterator[Path]:
-    """The service as a process; its log."""
+    """Start the workers as a process; yields its log."""
     flags = ["--bootstrap-servers", servers, "--group", group, "--workers", str(workers)]
     settings = {"TRACK_STATS_INTERVAL_S": "1", "TRACK_CONSUMER_HEARTBEAT_INTERVAL_MS": "300"}
     with tempfile.TemporaryDirectory() as folder:

@@ -78,7 +78,7 @@ def resource(right: Right, names: TopicNames, group: str) -> str:
 
 
 def table(rights: Iterable[Right] = WORKER) -> str:
-    """The rights as a Markdown table, as README.md and docs/security.md have it."""
+    """The rights as a Markdown table, as README.md and docs/how-to/secure-cluster.md have it."""
     rows = [(right.kind, _WORDS[right.of], right.operation) for right in rights]
     lines = [f"| {' | '.join(row)} |\n" for row in [("resource", "name", "operation"), *rows]]
     lines.insert(1, "|---|---|---|\n")

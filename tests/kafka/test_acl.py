@@ -14,8 +14,8 @@ from confluent_kafka.admin._resource import ResourceType
 from pipeline.core.record import Role
 from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
-from pipeline.replay.plan import PLANS_TOPIC
 from pipeline.settings.model import Settings
+from pipeline.topics import PLANS_TOPIC
 from pipeline.wiring import topic_names
 from tests.brokers import RECENT, Sent, delete_topics, produce
 from tests.forged_headers import event
@@ -23,7 +23,7 @@ from tests.kafka.acls import AUDIT, CREATE, TOPIC, WORKER, Right, grants, resour
 from tests.kafka.secure import Grant, SecureKafka, variables
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 from tests.system.docs.shell import commands
-from tests.system.docs.texts import blocks, text
+from tests.system.docs.snippets import blocks, text
 from tests.unit.cli.program import Ran
 from tests.unit.cli.program import run as run_program
 
@@ -208,7 +208,7 @@ def test_audit(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
     assert _run(secure_kafka, secure_pipeline, "audit").code == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/security.md"])
+@pytest.mark.parametrize("page", ["docs/how-to/own-kafka.md", "docs/how-to/secure-cluster.md"])
 def test_texts_list_what_is_granted(page: str) -> None:
     """The table of rights is that of the rights that these tests grant."""
     assert table() in text(page)
@@ -218,7 +218,7 @@ def test_commands_grant_what_is_listed() -> None:
     """The commands of the page on security give exactly the listed rights, under usual names."""
     settings = Settings()
     found = []
-    for block in blocks("docs/security.md", "sh"):
+    for block in blocks("docs/how-to/secure-cluster.md", "sh"):
         for command in commands(block.text):
             if command.words[0] == "kafka-acls":
                 options = dict(_options(command.words[1:], {"--add"}))
@@ -308,7 +308,7 @@ def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: 
     ran = _run(secure_kafka, secure_pipeline, *flags)
     assert ran.code == ExitCode.OK, ran.err
     said = json.loads(ran.out)
-    assert said["proof"]["ok"]
+    assert said["verification"]["ok"]
     assert (said["enriched"], said["dead_letters"]) == (30, 1)
     secure_kafka.allow_only(rights[1:])
     file = tmp_path / "a.ndjson"

@@ -10,8 +10,7 @@ import pytest
 
 from pipeline.core.record import Headers
 from pipeline.errors import ExitCode
-from pipeline.replay.plan import PLANS_TOPIC
-from pipeline.topics import CreateOptions, ledger_spec
+from pipeline.topics import PLANS_TOPIC, CreateOptions, ledger_spec
 from tests.brokers import RECENT, Sent, create_topics, produce, read_topic
 from tests.kafka.worker_process import Pipeline
 from tests.unit.cli.program import Ran

@@ -29,7 +29,7 @@ PARTITIONS: Final = 8
 ROUNDS: Final = 30
 MEGABYTE: Final = 950_000
 LIMIT_MB: Final = 512
-"""As docs/operating.md states it, for the default settings."""
+"""As docs/how-to/operate.md states it, for the default settings."""
 NOISE: Final = random.Random(3).randbytes(MEGABYTE // 2).hex()  # noqa: S311  no secret
 ENVELOPE_CONTEXT: Final = 60_000
 

@@ -77,7 +77,7 @@ def test_window(pipeline: Pipeline) -> None:
     window = ("--from", format_time(start), "--to", format_time(end), "--slack", "5m")
     said = _executed(pipeline, "--execute", *window)
     assert _names(pipeline, said["outputs"]["enriched"]) == ["first", "second", "late"]
-    assert (said["records"], said["finished"], said["proof"]["ok"]) == (3, True, True)
+    assert (said["records"], said["finished"], said["verification"]["ok"]) == (3, True, True)
     # `old` is before the first offset, `newest` behind the slack: neither is read.
     assert said["left_out"] == 2
 
@@ -104,7 +104,7 @@ def test_times_that_are_none(pipeline: Pipeline, tmp_path: Path) -> None:
     assert (part["first"], part["last"]) == (None, None)
     assert _plan(pipeline, "--dry-run").code == ExitCode.OK
     said = _executed(pipeline, "--execute")
-    assert (said["enriched"], said["proof"]["ok"]) == (3, True)
+    assert (said["enriched"], said["verification"]["ok"]) == (3, True)
     place = {"topic": "old", "partition": 0, "offset": 1, "timestamp": microseconds}
     file = tmp_path / "archive.ndjson"
     file.write_text(json.dumps(place | {"value": {"event": "E", "userId": "u"}}))
@@ -186,7 +186,7 @@ def test_offsets_that_are_gone(pipeline: Pipeline) -> None:
     lifted = _executed(pipeline, "--resume", first["id"], number=2)
     counts = Counter(_names(pipeline, first["outputs"]["enriched"]))
     assert counts == Counter(str(n) for n in range(first["enriched"]))
-    assert lifted["proof"]["ok"]
+    assert lifted["verification"]["ok"]
 
 
 def test_most_records_of_several_workers(pipeline: Pipeline) -> None:
@@ -195,7 +195,7 @@ def test_most_records_of_several_workers(pipeline: Pipeline) -> None:
     sent = [Sent(event(n), partition=at) for at, count in counts.items() for n in range(count)]
     produce(pipeline.servers, pipeline.names.raw, sent)
     said = _executed(pipeline, "--execute", "--max", "11", "--workers", "2")
-    assert (said["records"], said["finished"], said["proof"]["ok"]) == (6 + 2, True, True)
+    assert (said["records"], said["finished"], said["verification"]["ok"]) == (6 + 2, True, True)
 
 
 def test_doubled_output_is_found(pipeline: Pipeline) -> None:
@@ -208,7 +208,7 @@ def test_doubled_output_is_found(pipeline: Pipeline) -> None:
     produce(pipeline.servers, topic, [again])
     process = pipeline.start_command("replay", "--resume", said["id"])
     assert process.wait(PATIENCE_S) == ExitCode.DIFFERENCE
-    assert "1 outputs are there twice" in pipeline.text("command-2")
+    assert "1 outputs are duplicates" in pipeline.text("command-2")
 
 
 def test_too_many_refused(pipeline: Pipeline) -> None:
@@ -258,7 +258,11 @@ def test_breaker(pipeline: Pipeline) -> None:
     assert again.wait(PATIENCE_S) == ExitCode.BREAKER
     assert json.loads(pipeline.run("replay", "status", id_, "--json").out)["enriched"] == len(good)
     ended = _executed(pipeline, "--resume", id_, "--no-breaker", number=3)
-    assert (ended["enriched"], ended["dead_letters"], ended["proof"]["ok"]) == (1000, 900, True)
+    assert (ended["enriched"], ended["dead_letters"], ended["verification"]["ok"]) == (
+        1000,
+        900,
+        True,
+    )
 
 
 def test_copies(pipeline: Pipeline) -> None:
@@ -285,7 +289,7 @@ def test_copies(pipeline: Pipeline) -> None:
     produce(pipeline.servers, said["outputs"]["enriched"], [doubled])
     process = pipeline.start_command("replay", "--resume", said["id"], env=believed)
     assert process.wait(PATIENCE_S) == ExitCode.DIFFERENCE
-    assert "1 outputs are there twice" in pipeline.text("command-3")
+    assert "1 outputs are duplicates" in pipeline.text("command-3")
 
 
 def test_copies_when_the_beginning_is_deleted(pipeline: Pipeline) -> None:
@@ -351,4 +355,4 @@ def test_record_that_the_broker_refuses(pipeline: Pipeline) -> None:
     delete_topics(pipeline.servers, [small])
     assert written == [name for name in names if len(name) < 10]
     assert said["reasons"] == {"enriched_too_large": 1}
-    assert said["proof"]["ok"]
+    assert said["verification"]["ok"]

@@ -72,9 +72,9 @@ def test_broker_stays_away(own_pipeline: Pipeline, own_kafka: LocalKafka, worker
     said = own_pipeline.text("command-1")
     assert "Traceback" not in said
     assert "refused" in said.lower(), "what the client has seen"
-    assert said.splitlines()[-1].endswith(f"`track-pipeline replay --resume {id_}` goes on")
+    assert said.splitlines()[-1].endswith(f"Resume it with `track-pipeline replay --resume {id_}`")
     own_kafka.restart()
-    assert resumed(own_pipeline, id_, 2)["proof"]["ok"]
+    assert resumed(own_pipeline, id_, 2)["verification"]["ok"]
     assert written(own_pipeline, id_) == expected(own_pipeline)
 
 
@@ -94,7 +94,7 @@ def test_transaction_that_kafka_has_not_ended(pipeline: Pipeline) -> None:
     assert refused.code == ExitCode.KAFKA
     assert f"{topic}/1 holds a transaction that has no end" in refused.err
     hanging.abort_transaction(30)
-    assert resumed(pipeline, id_, 2)["proof"]["ok"]
+    assert resumed(pipeline, id_, 2)["verification"]["ok"]
 
 
 def test_proof_waits_for_ends_of_transactions(pipeline: Pipeline) -> None:
@@ -127,7 +127,7 @@ def test_raw_topic_grows(pipeline: Pipeline) -> None:
     process.wait(PATIENCE_S)
     filled(pipeline, 200)
     said = resumed(pipeline, id_, 2)
-    assert (said["records"], said["proof"]["ok"]) == (RECORDS, True)
+    assert (said["records"], said["verification"]["ok"]) == (RECORDS, True)
     assert written(pipeline, id_) == planned
     copies = read_topic(pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}")
     sources = [(dict(each.headers)[TrackHeader.SOURCE] or b"").split(b"/")[1] for each in copies]
@@ -155,7 +155,7 @@ def test_compacted_raw_topic(bare_pipeline: Pipeline) -> None:
     (position,) = (part["position"] for part in status(pipeline, id_)["partitions"])
     assert position % 2 == 0, "it goes on at an offset without a record"
     said = resumed(pipeline, id_, 2)
-    assert (said["records"], said["proof"]["ok"]) == (100, True)
+    assert (said["records"], said["verification"]["ok"]) == (100, True)
     sources = Counter(f"{raw}/0/{offset}" for offset in range(101, 301, 2))
     assert written(pipeline, id_)[Role.ENRICHED] == sources
 
@@ -202,5 +202,5 @@ def test_lost_offsets_of_several_slots(pipeline: Pipeline, forgotten: str) -> No
     assert stopped.wait(PATIENCE_S) == ExitCode.INTERRUPTED
     lost = {0, 1, 2} if forgotten == "all" else {_partition_of_the_last_note(pipeline, id_)}
     _forget_offsets(pipeline, id_, lost)
-    assert resumed(pipeline, id_, 3)["proof"]["ok"]
+    assert resumed(pipeline, id_, 3)["verification"]["ok"]
     assert written(pipeline, id_) == expected(pipeline)

@@ -96,7 +96,7 @@ def _assert_each_once(pipeline: Pipeline, id_: str, said: dict[str, Any]) -> Non
     assert {int(source.split(":")[1]) for source in found.keys() - archived} == set(range(1, 1501))
     assert len(found) == said["enriched"] + said["dead_letters"]
     # What is archived twice counts once.
-    assert (said["records"], said["left_out"], said["proof"]["ok"]) == (2200, 100, True)
+    assert (said["records"], said["left_out"], said["verification"]["ok"]) == (2200, 100, True)
 
 
 def test_killed_and_resumed_elsewhere(
@@ -220,7 +220,7 @@ def test_offsets_that_are_gone(pipeline: Pipeline, files: tuple[str, ...]) -> No
     assert again.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
     said = _said(pipeline, "command-2")
     assert set(_sources(pipeline, id_).values()) == {1}
-    assert said["proof"]["ok"]
+    assert said["verification"]["ok"]
     assert said["enriched"] + said["dead_letters"] == len(_sources(pipeline, id_))
 
 

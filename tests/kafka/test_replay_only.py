@@ -55,7 +55,7 @@ def test_corrections_into_the_live_topic(worked: Pipeline, tmp_path: Path) -> No
     ran = _replay(worked, *flags, "--execute", "--json", **_CONTEXT)
     assert ran.code == ExitCode.OK, ran.err
     assert "It differs: 20 changed, 20 newly-valid, 20 newly-invalid (of 80 events)." in ran.err
-    assert json.loads(ran.out)["proof"]["ok"]
+    assert json.loads(ran.out)["verification"]["ok"]
     written = [each for each in read_topic(worked.servers, live) if each not in before]
     assert len(written) == 40
     places = {f"{live}/{each.partition}/{each.offset}": each for each in before}
@@ -79,7 +79,7 @@ def test_several_workers(worked: Pipeline) -> None:
     """Each process of a replay asks the same file; the output is a topic of its own."""
     flags = ("--only", "changed", "--execute", "--workers", "2", "--json")
     document = json.loads(_finished(worked, *flags))
-    assert document["proof"]["enriched"] == 20
+    assert document["verification"]["enriched"] == 20
     written = read_topic(worked.servers, document["outputs"]["enriched"])
     assert len(written) == 20
     assert all(place.startswith(f"{worked.names.enriched}/") for place in _replaced(written))
@@ -114,7 +114,7 @@ def test_archived_records(worked: Pipeline, tmp_path: Path) -> None:
     assert ran.code == ExitCode.OK, ran.err
     assert "It differs: 20 changed, 20 newly-valid (of 80 events)." in ran.err
     document = json.loads(ran.out)
-    assert (document["proof"]["ok"], document["proof"]["enriched"]) == (True, 40)
+    assert (document["verification"]["ok"], document["verification"]["enriched"]) == (True, 40)
     replaced = _replaced(read_topic(worked.servers, document["outputs"]["enriched"]))
     assert len(set(replaced)) == 40
     assert read_topic(worked.servers, worked.names.enriched) == before

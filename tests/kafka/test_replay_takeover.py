@@ -13,9 +13,10 @@ import pytest
 from pipeline.errors import ExitCode
 from pipeline.kafka import At, ReplayClaim
 from pipeline.ports import TopicFacts
-from pipeline.replay import runner as executing
-from pipeline.replay.plan import Plan, State
-from pipeline.replay.plan_store import PlansTopic
+from pipeline.replay import resume
+from pipeline.replay.plan import ReplayPlan, State
+from pipeline.replay.plan_store import PlanStore
+from pipeline.replay.run import output_facts
 from pipeline.settings.model import Settings, load_settings
 from tests.kafka.replay_process import (
     LASTING,
@@ -50,7 +51,7 @@ def test_killed_at_random_moments(pipeline: Pipeline, workers: str) -> None:
     process.wait(PATIENCE_S)
     said = resumed(pipeline, id_, 5)
     assert said["records"] == RECORDS
-    assert said["proof"]["ok"]
+    assert said["verification"]["ok"]
     assert written(pipeline, id_) == expected(pipeline)
 
 
@@ -75,7 +76,7 @@ def test_newer_one_takes_over_from_a_live_one(pipeline: Pipeline) -> None:
     filled(pipeline)
     older, id_ = begun(pipeline, *LASTING)
     wait_for_records(pipeline, id_, 100)
-    assert resumed(pipeline, id_, 2)["proof"]["ok"]
+    assert resumed(pipeline, id_, 2)["verification"]["ok"]
     assert older.wait(PATIENCE_S) == ExitCode.FENCED
     assert written(pipeline, id_) == expected(pipeline)
 
@@ -111,7 +112,7 @@ def test_cancelled(pipeline: Pipeline) -> None:
     wait_for_records(pipeline, id_, 100)
     ran = pipeline.run("replay", "cancel", id_)
     assert ran.code == ExitCode.OK, ran.err
-    assert f"--delete --topic {pipeline.names.enriched}.replay.{id_}" in ran.out.decode()
+    assert f"track-pipeline replay delete {id_}" in ran.out.decode()
     assert process.wait(PATIENCE_S) == ExitCode.FENCED
     assert "has cancelled this replay" in pipeline.text("command-1")
     refused = pipeline.run("replay", "--resume", id_)
@@ -130,14 +131,14 @@ def test_cancelled_while_it_is_being_resumed(
     process.wait()
     done = status(pipeline, id_)["records"]
 
-    real = executing.output_facts
+    real = output_facts
 
-    def cancelled_meanwhile(settings: Settings, plan: Plan) -> dict[str, TopicFacts]:
+    def cancelled_meanwhile(settings: Settings, plan: ReplayPlan) -> dict[str, TopicFacts]:
         other = pipeline.start_command("replay", "cancel", id_)
         assert other.wait(PATIENCE_S) == ExitCode.OK
         return real(settings, plan)
 
-    monkeypatch.setattr(executing, "output_facts", cancelled_meanwhile)
+    monkeypatch.setattr(resume, "output_facts", cancelled_meanwhile)
     ran = pipeline.run("replay", "--resume", id_)
     assert ran.code == ExitCode.KAFKA
     assert "was cancelled" in ran.err
@@ -152,7 +153,7 @@ def test_cancelled_for_good(pipeline: Pipeline) -> None:
     settings = load_settings(None, {}, pipeline.variables)
     process, id_ = begun(pipeline)
     assert process.wait(PATIENCE_S) == ExitCode.OK
-    plans = PlansTopic(settings)
+    plans = PlanStore(settings)
     plan = plans.one(id_).plan
     for state in (State.STARTED, State.CANCELLED, State.STARTED, State.FINISHED):
         plans.note(plan, state)
@@ -166,11 +167,11 @@ def test_interrupted_in_the_proof(pipeline: Pipeline, workers: str) -> None:
     program = (
         "import os, signal, threading\n"
         "from pipeline.cli.main import main\n"
-        "from pipeline.cli.replay import ending\n"
-        "def prove(*_):\n"
+        "from pipeline.replay import finish\n"
+        "def verify(*_):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    threading.Event().wait(50)\n"
-        "ending.prove = prove\n"
+        "finish.verify = verify\n"
         "main()\n"
     )
     done = subprocess.run(
@@ -200,5 +201,5 @@ def test_stopped_by_a_signal(pipeline: Pipeline) -> None:
     wait_for_records(pipeline, id_, 100)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_S) == ExitCode.INTERRUPTED
-    assert resumed(pipeline, id_, 2)["proof"]["ok"]
+    assert resumed(pipeline, id_, 2)["verification"]["ok"]
     assert written(pipeline, id_) == expected(pipeline)

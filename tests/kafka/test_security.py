@@ -20,7 +20,7 @@ from tests.hostile import EVENT
 from tests.kafka.acls import WORKER, grants
 from tests.kafka.secure import OAUTH_USER, PASSWORD, USER, SecureKafka, variables
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
-from tests.system.docs.texts import blocks, table
+from tests.system.docs.snippets import blocks, table
 from tests.unit.cli.program import Ran
 from tests.unit.cli.program import run as run_program
 
@@ -129,7 +129,7 @@ FAULTS: Final[dict[str, tuple[Change, str]]] = {
 
 PHRASES: Final = [
     row[0].split("…")[0].strip() or row[0].split("…")[1].strip()
-    for row in table("docs/security.md", "the last line has")
+    for row in table("docs/how-to/secure-cluster.md", "the last line has")
 ]
 """The unchanging words of each failure, as the page on security has them."""
 
@@ -181,7 +181,7 @@ def test_address_that_is_none(servers: str) -> None:
 
 def test_examples_are_settings(tmp_path: Path) -> None:
     """The TOML of the page on security is accepted, all of it."""
-    examples = blocks("docs/security.md", "toml")
+    examples = blocks("docs/how-to/secure-cluster.md", "toml")
     assert len(examples) == 3
     for number, block in enumerate(examples):
         file = tmp_path / f"{number}.toml"

@@ -35,9 +35,17 @@ def test_output_of_a_replay(name: str) -> None:
     assert ("say --into-live" in ran.err) == (name == "track.enriched")
 
 
-@pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *TAKEN,
+        "track.enriched.replay.20261126T133709Z-95cc",
+        "track.dead-letter.replay.20261126T133709Z-95cc",
+        "track.identify.replay.20261126T133709Z-95cc",
+    ],
+)
 def test_generated_events(name: str) -> None:
-    """They belong into a raw topic, and nowhere else."""
+    """They belong in a raw topic: not in a live output, nor in the output of a replay."""
     ran = run("generate", "--topic", name, env=KAFKA)
     assert ran.code == ExitCode.USAGE
     assert f"--topic: {name} is " in ran.err

@@ -15,7 +15,7 @@ from pipeline.cli.replay.options import (
     FILES,
     JSON,
     SOURCE,
-    asked,
+    read_invocation,
     refuse_files,
     with_options,
 )
@@ -33,7 +33,7 @@ _LISTED: Final = {
 @click.group(cls=CommandTree, listed=_LISTED, invoke_without_command=True)
 @with_settings(*PIPELINE_FLAGS)
 @with_options(*SOURCE, *FILES, *EXECUTION, *DRY_RUN, JSON)
-def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
+def replay(settings: Settings, **flags: Any) -> None:  # noqa: ANN401  click's
     """Run the rules over a window of the raw topic again, or over files, beside the live worker.
 
     Without --execute it only says what it would do. It has a consumer group and output topics of
@@ -46,19 +46,24 @@ def replay(settings: Settings, **given: Any) -> None:  # noqa: ANN401  click's
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx)
         return
-    wanted, place = asked(settings, given), inherited_place(os.environ)
+    invocation, place = read_invocation(settings, flags), inherited_place(os.environ)
     if place is None:  # else the process that has started this one has looked at them
-        refuse_files(wanted)
-    if wanted.needs_kafka:
+        refuse_files(invocation.request)
+    if invocation.needs_kafka:
         require_kafka(settings)
     # Imported only now: the sub-commands need nothing of it.
-    if wanted.dry_run:
-        from pipeline.replay.dry_run import rehearse  # noqa: PLC0415
+    if place is not None:
+        from pipeline.cli.replay.command import run_as_slot  # noqa: PLC0415
 
-        rehearse(wanted)
-    from pipeline.cli.replay.command import replay_or_plan  # noqa: PLC0415
+        run_as_slot(settings, place)
+    elif invocation.dry_run:
+        from pipeline.cli.replay.dry_run import show_dry_run  # noqa: PLC0415
 
-    replay_or_plan(wanted, place)
+        show_dry_run(invocation)
+    else:
+        from pipeline.cli.replay.command import plan_or_replay  # noqa: PLC0415
+
+        plan_or_replay(invocation)
 
 
 def _refuse_options(ctx: click.Context) -> None:

@@ -2,63 +2,57 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
-from rich.console import Console
-from rich.table import Table
-
-from pipeline.core.escape import escaped, one_line
+from pipeline.cli.formats import Money
+from pipeline.cli.output import print_json, print_line, print_table
+from pipeline.cli.tables import Cell, CellKind, Column
+from pipeline.core.escape import one_line
 from pipeline.core.reasons import Reason, WarningCode
 from pipeline.reconcile.compare.classify import DIFFERENT, Kind
 from pipeline.reconcile.compare.dry_run import DryRunCounts
 from pipeline.reconcile.compare.report import APART, Report, Revenue, Sample
-from pipeline.reconcile.revenue import plain_amount
+from pipeline.replay.dry_run import DryRunResult
 
-_WIDTH: Final = 160
 _ROWS: Final = 20
 _NOTHING: Final = "nothing"
+_MEANING: Final = Column("meaning")
+_EVENTS: Final = Column("events", CellKind.NUMBER)
 
 
-def plain(
-    counts: DryRunCounts, report: Report | None, contract: str, said: Iterable[str]
-) -> dict[str, Any]:
-    """All of it as JSON values."""
-    return {
-        "contract": contract,
-        **counts.to_dict(),
-        "said": list(said),
-        "comparison": None if report is None else report.plain(),
-    }
-
-
-def print_result(counts: DryRunCounts, report: Report | None, said: Iterable[str]) -> None:
-    """Tables, and one sentence at the end."""
-    console = Console(
-        markup=False, highlight=False, width=None if sys.stdout.isatty() else _WIDTH, soft_wrap=True
+def print_document(result: DryRunResult) -> None:
+    """Print all of it as a JSON document."""
+    report = result.report
+    print_json(
+        {
+            "contract": result.contract,
+            **result.counts.to_dict(),
+            "said": list(result.notes),
+            "comparison": None if report is None else report.plain(),
+        }
     )
-    for sentence in said:
-        console.print(f"note: {escaped(sentence)}")
-    console.print(_counts(counts))
-    _print_codes(console, "warning", counts.warnings, {code: code.meaning for code in WarningCode})
+
+
+def print_result(result: DryRunResult) -> None:
+    """Print tables, and one sentence at the end."""
+    counts, report = result.counts, result.report
+    for sentence in result.notes:
+        print_line(f"note: {sentence}")
+    _print_counts(counts)
+    _print_codes("warning", counts.warnings, {code: code.meaning for code in WarningCode})
     if report is None:
-        console.print(f"Nothing was written: {counts.records:,} raw records were read.")
+        print_line(f"Nothing was written: {counts.records:,} raw records were read.")
         return
-    _print_report(console, report)
-    console.print(f"{differences_sentence(report)} Nothing was written.")
+    _print_report(report)
+    print_line(f"{differences_sentence(report)} Nothing was written.")
 
 
-def _table(*columns: str, numbers: Iterable[int] = ()) -> Table:
-    table = Table(*columns, box=None, pad_edge=False)
-    for number in numbers:
-        table.columns[number].justify = "right"
-    return table
-
-
-def _counts(counts: DryRunCounts) -> Table:
-    table = _table("", "count", "meaning", numbers=[1])
-    rows = [("raw records", counts.records, "in the window"), ("  enriched", counts.enriched, "")]
+def _print_counts(counts: DryRunCounts) -> None:
+    rows: list[tuple[Cell, ...]] = [
+        ("raw records", counts.records, "in the window"),
+        ("  enriched", counts.enriched, ""),
+    ]
     if counts.identify:
         rows.append(("  identify", counts.identify, "messages beside the enriched events"))
     rows.append(("  dead letters", counts.rejected, ""))
@@ -69,107 +63,114 @@ def _counts(counts: DryRunCounts) -> Table:
         rows.append(("left out", counts.left_out, "records: by filters, or outside the window"))
     if counts.crashed:
         rows.append(("bugs", counts.crashed, "of this program stopped a record: please report"))
-    for name, number, meaning in rows:
-        table.add_row(name, f"{number:,}", meaning)
-    return table
+    outcome = Column("outcome", CellKind.ID)
+    print_table((outcome, Column("count", CellKind.NUMBER), _MEANING), rows)
 
 
-def _print_codes(
-    console: Console, what: str, counts: Mapping[str, int], meanings: Mapping[str, str]
-) -> None:
+def _print_codes(what: str, counts: Mapping[str, int], meanings: Mapping[str, str]) -> None:
     if not counts:
         return
-    table = _table(what, "events", "meaning", numbers=[1])
-    for code, number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(escaped(code), f"{number:,}", meanings.get(code, ""))
-    console.print()
-    console.print(table)
+    print_line()
+    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    print_table(
+        (Column(what, CellKind.ID), _EVENTS, _MEANING),
+        [(code, number, meanings.get(code, "")) for code, number in rows],
+    )
 
 
-def _print_report(console: Console, report: Report) -> None:
-    console.print()
-    table = _table(f"beside {' and '.join(report.topics)}", "events", "meaning", numbers=[1])
-    for kind in Kind:
-        table.add_row(kind.value, f"{report.kinds[kind]:,}", kind.meaning)
-    console.print(table)
-    _print_reasons(console, report)
-    _print_fields(console, report)
-    _print_samples(console, report.samples)
-    _print_revenue(console, report.revenue)
+def _print_report(report: Report) -> None:
+    print_line()
+    beside = Column(f"beside {' and '.join(report.topics)}", least=len(Kind.NEWLY_INVALID.value))
+    rows = [(kind.value, report.kinds[kind], kind.meaning) for kind in Kind]
+    print_table((beside, _EVENTS, _MEANING), rows)
+    _print_reasons(report)
+    _print_fields(report)
+    _print_samples(report.samples)
+    _print_revenue(report.revenue)
     for word, number in sorted(report.apart.items()):
         if number:
-            console.print(f"note: {number:,} {APART[word]}")
+            print_line(f"note: {number:,} {APART[word]}")
     for note in report.notes:
-        console.print(f"note: {escaped(note)}")
+        print_line(f"note: {note}")
 
 
-def _print_reasons(console: Console, report: Report) -> None:
+def _print_reasons(report: Report) -> None:
     if not report.reasons:
         return
-    table = _table("what", "reason", "events", numbers=[2])
-    for (kind, reason), number in report.reasons.most_common(_ROWS):
-        table.add_row(kind, one_line(reason), f"{number:,}")
-    console.print()
-    console.print(table)
+    print_line()
+    rows = report.reasons.most_common()
+    print_table(
+        (Column("what", CellKind.ID), Column("reason", CellKind.ID), _EVENTS),
+        [(kind, reason, number) for (kind, reason), number in rows[:_ROWS]],
+    )
+    if len(rows) > _ROWS:
+        print_line(f"… and {len(rows) - _ROWS:,} more reasons; --json lists them")
 
 
-def _print_fields(console: Console, report: Report) -> None:
+def _print_fields(report: Report) -> None:
     if not report.fields:
         return
-    table = _table("changed field", "events", numbers=[1])
-    for name, number in report.fields.most_common(_ROWS):
-        table.add_row(one_line(name) or "(the value)", f"{number:,}")
-    console.print()
-    console.print(table)
+    print_line()
+    print_table(
+        (Column("changed field", CellKind.ID), _EVENTS),
+        [(name or "(the value)", number) for name, number in report.fields.most_common(_ROWS)],
+    )
     hidden = len(report.fields) - _ROWS
     if hidden > 0 or report.more_fields:
-        console.print(f"… and {max(hidden, 0):,} more fields; --json lists up to 1,000")
+        print_line(f"… and {max(hidden, 0):,} more fields; --json lists up to 1,000")
 
 
-def _print_samples(console: Console, samples: Iterable[Sample]) -> None:
+def _print_samples(samples: Iterable[Sample]) -> None:
     samples = list(samples)
     if not samples:
         return
-    console.print()
-    console.print("examples")
+    print_line()
+    print_line("examples")
     for sample in samples:
         words = [f"  {sample.kind.value} {sample.source}"]
         words += [f"({text})" for text in (sample.place, sample.reason) if text]
         words += [sample.detail] if sample.detail else []
-        console.print(one_line(" ".join(words)))
+        print_line(one_line(" ".join(words)))
         for change in sample.changes:
             sides = (_NOTHING if side is None else side for side in change[1:])
-            console.print(one_line(f"    {change.field or 'value'}: {' → '.join(sides)}"))
+            print_line(one_line(f"    {change.field or 'value'}: {' → '.join(sides)}"))
 
 
-def _print_revenue(console: Console, revenue: Revenue) -> None:
-    rows = list(revenue.rows())
+def _print_revenue(revenue: Revenue) -> None:
+    rows = [*revenue.rows(), *revenue.totals()]
     unreadable = [revenue.unreadable(is_after=is_after) for is_after in (False, True)]
     if rows:
-        table = _table("revenue", "currency", "before", "after", "difference", numbers=[2, 3, 4])
-        for row in [*rows, *revenue.totals()]:
-            amounts = [plain_amount(each) for each in (row.before, row.after, row.difference)]
-            table.add_row(row.kind or "all", row.currency, *amounts)
-            for column, amount in zip(table.columns[2:], amounts, strict=True):
-                # No digit is ever cut off.
-                column.min_width = max(column.min_width or 0, len(amount))
-        console.print()
-        console.print(table)
+        amounts = (Column(name, CellKind.MONEY) for name in ("before", "after", "difference"))
+        print_line()
+        print_table(
+            (Column("revenue", CellKind.ID), Column("currency", CellKind.ID), *amounts),
+            [
+                (
+                    row.kind or "all",
+                    row.currency,
+                    *(
+                        Money(each, row.currency)
+                        for each in (row.before, row.after, row.difference)
+                    ),
+                )
+                for row in rows
+            ],
+        )
     if any(unreadable):
-        console.print(f"could not be read: {unreadable[0]:,} before, {unreadable[1]:,} after")
+        print_line(f"could not be read: {unreadable[0]:,} before, {unreadable[1]:,} after")
     if rows or any(unreadable):
-        console.print()
+        print_line()
 
 
 def differences_sentence(report: Report) -> str:
-    """What the comparison comes to."""
+    """Say what the comparison comes to."""
     redriven = report.kinds[Kind.REDRIVEN]
-    apart = ""
+    excluded = ""
     if redriven:
         events = "1 redriven event is" if redriven == 1 else f"{redriven:,} redriven events are"
-        apart = f" {events} not what the raw topic gives, and no difference."
+        excluded = f" {events} not what the raw topic gives, and no difference."
     if report.same:
         number = report.kinds[Kind.IDENTICAL]
-        return f"Nothing differs: {number:,} events are as they are in the topics.{apart}"
+        return f"Nothing differs: {number:,} events are as they are in the topics.{excluded}"
     found = [f"{report.kinds[kind]:,} {kind}" for kind in DIFFERENT if report.kinds[kind]]
-    return f"It differs: {', '.join(found)} (of {report.kinds.total():,} events).{apart}"
+    return f"It differs: {', '.join(found)} (of {report.kinds.total():,} events).{excluded}"

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from typing import Final
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from pipeline.cli.options import with_settings
-from pipeline.cli.output import output_console
+from pipeline.cli.output import print_json, print_notice, print_table
 from pipeline.cli.replay.options import JSON
-from pipeline.core.escape import escaped
-from pipeline.core.timestamps import format_time
-from pipeline.replay.plan import PlanRecord
-from pipeline.replay.plan_store import PlansTopic
+from pipeline.cli.tables import CellKind, Column
+from pipeline.replay.plan_store import PlanStore
 from pipeline.settings.model import Settings
+
+_COLUMNS: Final = (
+    Column("id", CellKind.ID),
+    Column("state", CellKind.ID),
+    Column("begun", CellKind.TIME, priority=1),
+    Column("by", CellKind.SHORT_TEXT, priority=2),
+    Column("source", CellKind.SHORT_TEXT, priority=3),
+    Column("window", priority=5, least=40),
+    Column("size", CellKind.ID, priority=4),
+)
 
 
 @click.command("list")
@@ -24,33 +30,29 @@ from pipeline.settings.model import Settings
 def list_replays(settings: Settings, *, as_json: bool) -> None:
     """List replays, oldest first: who began them when, of what, and their state.
 
-    How far one is, `replay status ID` tells.
+    `replay status ID` shows how far one is.
     """
-    records = PlansTopic(settings).all().values()
+    records = PlanStore(settings).all().values()
     if as_json:
         for record in records:
-            document = {**record.plan.plain(), "state": record.state.value}
-            click.echo(escaped(json.dumps(document, ensure_ascii=False)))
+            print_json({**record.plan.to_dict(), "state": record.state.value})
         return
     if not records:
-        click.echo("there are no replays", err=True)
+        print_notice("there are no replays")
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("id", "state", "begun", "by", "source", "window", "size"):
-        table.add_column(name, justify="right" if name == "size" else "left")
-    for record in records:
-        table.add_row(*(Text(escaped(cell)) for cell in _cells(record)))
-    output_console().print(table)
-
-
-def _cells(record: PlanRecord) -> tuple[str, ...]:
-    plan = record.plan
-    return (
-        plan.id,
-        record.state.value,
-        format_time(plan.created_at),
-        plan.created_by,
-        plan.source,
-        plan.window.text(),
-        f"{plan.offsets:,} {plan.unit}",
+    print_table(
+        _COLUMNS,
+        (
+            (
+                plan.id,
+                record.state.value,
+                plan.created_at,
+                plan.created_by,
+                plan.source,
+                plan.window.text(),
+                f"{plan.offsets:,} {plan.unit}",
+            )
+            for record in records
+            for plan in [record.plan]
+        ),
     )

@@ -1,9 +1,9 @@
-"""What the options of a replay are, and what they mean together."""
+"""The flags of a replay, and the request that they make together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,60 +20,32 @@ from pipeline.cli.options import (
 )
 from pipeline.core.time_window import FORMS, read_moment
 from pipeline.files.outputs import FileOutput, check_output, check_redirection
-from pipeline.reconcile.compare.classify import Kind
 from pipeline.reconcile.compare.corrections import read_only
 from pipeline.reconcile.event_filters import Filters, read_value_filter
+from pipeline.replay.request import DEFAULT_MAX_INVALID_RATIO, ReplayRequest
 from pipeline.replay.window_offsets import EARLIEST, LATEST, Bound, read_bound
 from pipeline.settings.model import Settings
-from pipeline.topic_roles import refuse_role
 from pipeline.wiring import WallClock
 
 _Function = Callable[..., Any]
 _USUAL_SLACK: Final = "1h"
-_USUAL_RATIO: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a replay was asked for; see the help text of each option."""
+class Invocation:
+    """A request, and what the command does with it."""
 
-    settings: Settings
-    start: Bound
-    end: Bound
-    slack_ms: int
-    filters: Filters
-    rate: float | None
-    most: int | None
-    workers: int | None
-    output: str | None
-    into_live: bool
-    identify_live: bool
-    max_invalid_ratio: float | None
-    breaker: bool | None
+    request: ReplayRequest
+    dry_run: bool
+    execute: bool
     resume: str | None
     force: bool
-    execute: bool
-    only: frozenset[Kind]
-    dry_run: bool
-    files: tuple[str, ...]
-    received_at: int | None
-    compare: str | None
-    compare_letters: str | None
-    show: int
-    reveal: bool
-    newly_invalid: FileOutput | None
-    spill_dir: Path | None
     as_json: bool
 
     @property
     def needs_kafka(self) -> bool:
         """Whether anything is read from a topic or written to one."""
-        return not (self.files and self.dry_run) or self.compare is not None
-
-    @property
-    def ratio(self) -> float:
-        """The share of refused events above which a new replay stops."""
-        return _USUAL_RATIO if self.max_invalid_ratio is None else self.max_invalid_ratio
+        return not (self.request.files and self.dry_run) or self.request.compare is not None
 
 
 def _bound(unbounded: str) -> Parsed[Bound]:
@@ -135,14 +107,14 @@ SOURCE: Final = (*WINDOW, *FILTERS)
 """Which raw events: for every command that reads some of them."""
 
 
-def filters_of(given: dict[str, Any]) -> Filters:
-    """Takes the options of `FILTERS` out of what click gives."""
+def filters_of(flags: dict[str, Any]) -> Filters:
+    """Take the options of `FILTERS` out of the flags."""
     return Filters(
-        events=frozenset(given.pop("event")),
-        libraries=frozenset(given.pop("library")),
-        users=frozenset(given.pop("user")),
-        message_ids=frozenset(given.pop("message_id")),
-        values=tuple(given.pop("value")),
+        events=frozenset(flags.pop("event")),
+        libraries=frozenset(flags.pop("library")),
+        users=frozenset(flags.pop("user")),
+        message_ids=frozenset(flags.pop("message_id")),
+        values=tuple(flags.pop("value")),
     )
 
 
@@ -160,7 +132,7 @@ EXECUTION: Final = (
         "--rate", type=RATE, metavar="N", help="Most events a second."
     ),
     click.option(
-        "--max", "most", type=click.IntRange(1), metavar="N",
+        "--max", "max_records", type=click.IntRange(1), metavar="N",
         help="Most records that are meant; each of several workers has its share.",
     ),
     click.option(
@@ -170,7 +142,7 @@ EXECUTION: Final = (
     click.option(
         "--max-invalid-ratio", type=SHARE, metavar="R",
         help="Stop when more than this share is refused, of 500 events or more, and in the end of "
-        f"any number.  [default: {_USUAL_RATIO}]",
+        f"any number.  [default: {DEFAULT_MAX_INVALID_RATIO}]",
     ),
     click.option(
         "--breaker/--no-breaker", default=None,
@@ -198,7 +170,7 @@ DRY_RUN: Final = (
         help="With --dry-run: what would differ from this topic of enriched events; see --only.",
     ),
     click.option(
-        "--compare-dead-letters", "compare_letters", metavar="TOPIC",
+        "--compare-dead-letters", "compare_dead_letters", metavar="TOPIC",
         help="The dead letters beside it.  [default: those of the live topic, or of the replay]",
     ),
     click.option(
@@ -231,73 +203,60 @@ def with_options(*options: Any) -> Callable[[_Function], _Function]:  # noqa: AN
     return decorate
 
 
-def asked(settings: Settings, given: dict[str, Any]) -> Asked:
-    """What the options mean together; UsageError when they do not fit."""
-    meant = filters_of(given)
-    identify_live = given.pop("identify_live") is not None
-    only = given.pop("only") or frozenset()
-    newly_invalid = _newly_invalid(given.pop("newly_invalid"), given)
-    wanted = Asked(
+def read_invocation(settings: Settings, flags: dict[str, Any]) -> Invocation:
+    """Build the request that the flags make together; UsageError when they do not fit."""
+    modes = {name: flags.pop(name) for name in ("dry_run", "execute", "resume", "force", "as_json")}
+    newly_invalid = _newly_invalid(flags.pop("newly_invalid"), flags)
+    _refuse_contradictions(flags, modes)
+    request = ReplayRequest(
         settings=settings,
-        filters=meant,
-        identify_live=identify_live,
-        only=only,
+        filters=filters_of(flags),
+        identify_live=flags.pop("identify_live") is not None,
+        only=flags.pop("only") or frozenset(),
         newly_invalid=newly_invalid,
-        **given,
+        **flags,
     )
-    start, end = wanted.start.time, wanted.end.time
-    if start is not None and end is not None and start >= end:
-        raise click.UsageError("--from must be earlier than --to")
-    if wanted.output is not None and wanted.into_live:
-        raise click.UsageError("--output and --into-live exclude each other")
-    if wanted.output is not None:
-        live = wanted.output == settings.topics.enriched
-        hint = ", or say --into-live" if live else ""
-        refuse_role("--output", wanted.output, settings.topics, hint=hint)
-    wanted = _with_comparison(wanted)
-    if wanted.force and not wanted.resume:
-        raise click.UsageError("--force is for --resume")
-    return wanted
+    if newly_invalid and not (request.compared_topic or modes["resume"]):
+        raise click.UsageError("--newly-invalid is for --compare")
+    return Invocation(request, **modes)
 
 
-def refuse_files(wanted: Asked) -> None:
+def refuse_files(request: ReplayRequest) -> None:
     """UnusableFileError when a file would be written to that is read, or must not be replaced."""
-    check_redirection(wanted.files)
-    if wanted.newly_invalid is not None:
-        check_output(wanted.newly_invalid)
+    check_redirection(request.files)
+    if request.newly_invalid is not None:
+        check_output(request.newly_invalid)
 
 
-def _newly_invalid(name: str | None, given: dict[str, Any]) -> FileOutput | None:
-    """Takes `overwrite` out of what click gives."""
-    overwrite = given.pop("overwrite")
+def _newly_invalid(name: str | None, flags: dict[str, Any]) -> FileOutput | None:
+    """Take `overwrite` out of the flags."""
+    overwrite = flags.pop("overwrite")
     if name is None:
         return None
-    return FileOutput("--newly-invalid", name, (*given["files"], *config_file()), overwrite)
+    return FileOutput("--newly-invalid", name, (*flags["files"], *config_file()), overwrite)
 
 
-def _refuse_for_files(wanted: Asked) -> None:
-    if wanted.resume:
-        raise click.UsageError("--resume knows its files: leave out --from-file")
-    if (wanted.workers or 1) > 1:
-        raise click.UsageError("--workers: files are read by one worker, in their order")
-    if wanted.start.offsets is not None or wanted.end.offsets is not None:
-        raise click.UsageError("--from and --to are times with --from-file")
-
-
-def _with_comparison(wanted: Asked) -> Asked:
-    """What a dry run and a correction run compare with."""
-    if wanted.dry_run and (wanted.execute or wanted.resume):
+def _refuse_contradictions(flags: dict[str, Any], modes: dict[str, Any]) -> None:
+    """Raise UsageError for flags that exclude each other."""
+    dry_run, resume = modes["dry_run"], modes["resume"]
+    if dry_run and (modes["execute"] or resume):
         raise click.UsageError("--dry-run writes nothing: leave out --execute and --resume")
-    if wanted.files:
-        _refuse_for_files(wanted)
-    elif wanted.received_at is not None:
+    if flags["files"]:
+        _refuse_for_files(flags, resume)
+    elif flags["received_at"] is not None:
         raise click.UsageError("--received-at is for --from-file: a topic's records have a time")
-    if wanted.only and (wanted.dry_run or wanted.resume):
+    if flags["only"] and (dry_run or resume):
         raise click.UsageError("--only is for a new replay: leave out --dry-run and --resume")
-    if wanted.only and wanted.compare is None:
-        wanted = replace(wanted, compare=wanted.settings.topics.enriched)
-    if wanted.compare and not (wanted.dry_run or wanted.only):
+    if flags["compare"] and not (dry_run or flags["only"]):
         raise click.UsageError("--compare is for --dry-run and --only")
-    if wanted.newly_invalid and not (wanted.compare or wanted.resume):
-        raise click.UsageError("--newly-invalid is for --compare")
-    return wanted
+    if modes["force"] and not resume:
+        raise click.UsageError("--force is for --resume")
+
+
+def _refuse_for_files(flags: dict[str, Any], resume: str | None) -> None:
+    if resume:
+        raise click.UsageError("--resume knows its files: leave out --from-file")
+    if (flags["workers"] or 1) > 1:
+        raise click.UsageError("--workers: files are read by one worker, in their order")
+    if flags["start"].offsets is not None or flags["end"].offsets is not None:
+        raise click.UsageError("--from and --to are times with --from-file")

@@ -5,90 +5,67 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from pipeline.cli.output import output_console
+from pipeline.cli.formats import about
+from pipeline.cli.output import print_json, print_line, print_table, print_warning
 from pipeline.cli.replay.dry_run_view import differences_sentence
-from pipeline.cli.replay.file_view import about_files, file_table, plain_survey
-from pipeline.core.escape import escaped
+from pipeline.cli.replay.file_view import about_files, print_files, scan_document
+from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.timestamps import time_text
-from pipeline.replay.capture import Outlook, Sample
-from pipeline.replay.plan import Part, Plan
+from pipeline.replay.capture import CaptureSample, PlanPreview
+from pipeline.replay.plan import Part, ReplayPlan
 
-_COLUMNS: Final = ("partition", "start", "end", "offsets", "bytes (about)", "first", "last")
-_MINUTE: Final = 60
-_UNKNOWN: Final = "-"
+_COLUMNS: Final = (
+    Column("partition", CellKind.ID),
+    Column("start", CellKind.NUMBER),
+    Column("end", CellKind.NUMBER),
+    Column("offsets", CellKind.NUMBER),
+    Column("bytes (about)", CellKind.NUMBER, priority=2),
+    Column("first", CellKind.TIME),
+    Column("last", CellKind.TIME, priority=1),
+)
 
 
-def print_plan(outlook: Outlook, *, as_json: bool, executed: bool) -> None:
-    """On standard output; warnings go to standard error.
+def print_plan(preview: PlanPreview, *, as_json: bool, executed: bool) -> None:
+    """Print a plan on standard output; warnings go to standard error.
 
     Of one that is executed there is no document: the only one is that of its end.
     """
     if not as_json:
-        _print(outlook, executed=executed)
+        _print(preview, executed=executed)
     elif not executed:
-        click.echo(escaped(json.dumps(document(outlook), ensure_ascii=False)))
-    errors = Console(stderr=True, highlight=False)
-    for warning in outlook.warnings:
-        errors.print(Text(escaped(f"warning: {warning}"), "yellow"), soft_wrap=True)
+        print_json(document(preview))
+    for warning in preview.warnings:
+        print_warning(warning)
 
 
-def _print(outlook: Outlook, *, executed: bool) -> None:
-    plan = outlook.plan
-    console = output_console()
-    console.print(Text(escaped(f"replay of {plan.source} {_window(outlook)}".rstrip())))
-    survey = outlook.survey
-    console.print(_partitions(outlook) if survey is None else file_table(survey.archive))
-    for line in _lines(outlook):
-        console.print(Text(escaped(line)), soft_wrap=True)
+def _print(preview: PlanPreview, *, executed: bool) -> None:
+    plan, scan = preview.plan, preview.scan
+    print_line(f"replay of {plan.source} {plan.window.text()}".rstrip())
+    if scan is None:
+        print_table(_COLUMNS, [_row(preview, part) for part in plan.parts])
+    else:
+        print_files(scan.archive)
+    for line in _lines(preview):
+        print_line(line)
     if not executed:
-        console.print("nothing was written; --execute does it")
+        print_line("nothing was written; --execute does it")
 
 
-def _partitions(outlook: Outlook) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, justify="left" if name in {"first", "last"} else "right")
-    for part in outlook.plan.parts:
-        table.add_row(*map(Text, _cells(outlook, part)))
-    return table
-
-
-def _window(outlook: Outlook) -> str:
-    return outlook.plan.window.text()
-
-
-def _cells(outlook: Outlook, part: Part) -> list[str]:
-    sample = outlook.samples[part.partition]
+def _row(preview: PlanPreview, part: Part) -> tuple[Cell, ...]:
+    sample = preview.samples[part.partition]
+    times = (sample.first, sample.last)
     bytes_ = _bytes(part, sample)
-    return [
-        str(part.partition),
-        f"{part.start:,}",
-        f"{part.end:,}",
-        f"{part.offsets:,}",
-        "" if bytes_ is None else f"{bytes_:,}",
-        outlook.empty.get(part.partition, _moment(sample.first)),
-        _moment(sample.last),
-    ]
+    return part.partition, part.start, part.end, part.offsets, bytes_, *times
 
 
-def _bytes(part: Part, sample: Sample) -> int | None:
+def _bytes(part: Part, sample: CaptureSample) -> int | None:
     return None if sample.bytes_each is None else int(sample.bytes_each * part.offsets)
 
 
-def _moment(time: int | None) -> str:
-    """Empty without a record; a dash when its time is unknown."""
-    return "" if time is None else time_text(time) or _UNKNOWN
-
-
-def _lines(outlook: Outlook) -> list[str]:
-    plan, new = outlook.plan, {spec.name for spec in outlook.outputs.new}
-    survey = outlook.survey
-    said = _about_topic(plan) if survey is None else about_files(survey)
+def _lines(preview: PlanPreview) -> list[str]:
+    plan, new = preview.plan, {spec.name for spec in preview.outputs.new}
+    scan = preview.scan
+    said = _about_topic(plan) if scan is None else about_files(scan)
     if not plan.filters.is_empty:
         said.append(f"only events with {json.dumps(plan.filters.plain(), ensure_ascii=False)}")
     for role, target in plan.outputs.items():
@@ -96,19 +73,18 @@ def _lines(outlook: Outlook) -> list[str]:
         said.append(
             f"{role.value.replace('_', ' ')}: {target.topic}{made if target.topic in new else ''}"
         )
-    if outlook.report is not None:
-        differences = differences_sentence(outlook.report)
+    if preview.report is not None:
+        differences = differences_sentence(preview.report)
         said.append(f"{differences} {' and '.join(plan.only)} would be written")
     if plan.rate is not None:
-        seconds = int(plan.offsets / plan.rate)
-        said.append(
-            f"at {plan.rate:g} events a second it takes about {seconds // _MINUTE} min "
-            f"{seconds % _MINUTE} s"
-        )
-    return [*said, *outlook.notes]
+        took = about(plan.offsets / plan.rate)
+        said.append(f"at {plan.rate:g} events per second it takes about {took}")
+    for partition, why in preview.empty.items():
+        said.append(f"partition {partition} is empty: {why}")
+    return [*said, *preview.notes]
 
 
-def _about_topic(plan: Plan) -> list[str]:
+def _about_topic(plan: ReplayPlan) -> list[str]:
     workers = "one worker" if plan.slots == 1 else f"{plan.slots} workers"
     said = [f"{plan.offsets:,} offsets in {len(plan.parts)} partitions, {workers}"]
     if plan.slack_ms:
@@ -120,16 +96,16 @@ def _about_topic(plan: Plan) -> list[str]:
     return said
 
 
-def document(outlook: Outlook) -> dict[str, Any]:
+def document(preview: PlanPreview) -> dict[str, Any]:
     """As JSON values."""
-    plan, new = outlook.plan, {spec.name for spec in outlook.outputs.new}
-    topics = outlook.outputs.existing
+    plan, new = preview.plan, {spec.name for spec in preview.outputs.new}
+    topics = preview.outputs.existing
     return {
-        **plan.plain(),
+        **plan.to_dict(),
         "offsets": plan.offsets,
         "estimated_s": None if plan.rate is None else plan.offsets / plan.rate,
-        "partitions": [_partition(outlook, part) for part in plan.parts if not plan.archive],
-        "archive": None if outlook.survey is None else plain_survey(outlook.survey),
+        "partitions": [_partition(preview, part) for part in plan.parts if not plan.archive],
+        "archive": None if preview.scan is None else scan_document(preview.scan),
         "output_topics": [
             {
                 "topic": target.topic,
@@ -140,14 +116,14 @@ def document(outlook: Outlook) -> dict[str, Any]:
             }
             for target in plan.outputs.values()
         ],
-        "comparison": None if outlook.report is None else outlook.report.plain(),
-        "warnings": list(outlook.warnings),
-        "notes": list(outlook.notes),
+        "comparison": None if preview.report is None else preview.report.plain(),
+        "warnings": list(preview.warnings),
+        "notes": list(preview.notes),
     }
 
 
-def _partition(outlook: Outlook, part: Part) -> dict[str, Any]:
-    sample = outlook.samples[part.partition]
+def _partition(preview: PlanPreview, part: Part) -> dict[str, Any]:
+    sample = preview.samples[part.partition]
     return {
         "partition": part.partition,
         "start": part.start,
@@ -156,5 +132,5 @@ def _partition(outlook: Outlook, part: Part) -> dict[str, Any]:
         "bytes_estimated": _bytes(part, sample),
         "first": time_text(sample.first),
         "last": time_text(sample.last),
-        "empty_because": outlook.empty.get(part.partition),
+        "empty_because": preview.empty.get(part.partition),
     }

@@ -1,26 +1,26 @@
-"""How far a replay is while it runs: a bar for each partition on a terminal, lines elsewhere.
-
-It asks for the offsets that are committed, whichever process works.
-"""
+"""How far a replay is while it runs: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Final
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.text import Text
 
-from pipeline.errors import TransportError
-from pipeline.replay.plan import Plan
-from pipeline.replay.status import Standing, standing
-from pipeline.replay.wiring import replay_offsets
-from pipeline.settings.model import Settings
+from pipeline.cli.output import error_console, print_notice
+from pipeline.cli.progress import shown_progress
+from pipeline.cli.replay.dry_run_view import differences_sentence
+from pipeline.core.escape import escaped
+from pipeline.progress import Progress as Step
+from pipeline.reconcile.compare.report import Report
+from pipeline.replay.hooks import ReplayHooks
+from pipeline.replay.status import ReplayStatus
+from pipeline.worker.signals import stopping_on_signals
 
 _BAR_S: Final = 1.0
 _LINE_S: Final = 10.0
@@ -29,52 +29,43 @@ _RECENT_S: Final = 30.0
 _MINUTE: Final = 60
 
 
-class _Shown(Protocol):
-    def show(self, now: Standing) -> None: ...
-
-
 @contextmanager
-def watched(settings: Settings, plan: Plan) -> Iterator[None]:
-    """Show progress on standard error within the block."""
-    console = Console(stderr=True)
+def shown_replay() -> Iterator[ReplayHooks]:
+    """Show on standard error what a replay reports within the block, and let signals stop it."""
+    console = error_console()
     if not console.is_terminal:
-        with _watching(settings, plan, _Lines(), _LINE_S):
-            yield
+        lines = _Lines()
+        with shown_progress(console) as on_progress:
+            yield ReplayHooks(
+                on_progress=on_progress,
+                on_notice=print_notice,
+                on_comparison=lambda report: print_notice(_comparison(report)),
+                on_status=lines.show,
+                status_interval_s=_LINE_S,
+                stopping=stopping_on_signals,
+                restarts_command=True,
+            )
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with (
-        Progress(*columns, console=console, transient=True) as bars,
-        _watching(settings, plan, _Bars(bars, plan), _BAR_S),
-    ):
-        yield
+    with Progress(*columns, console=console, transient=True) as progress:
+        bars = _Bars(progress, console)
+        yield ReplayHooks(
+            on_progress=bars.step,
+            on_notice=bars.notice,
+            on_comparison=lambda report: bars.notice(_comparison(report)),
+            on_status=bars.show,
+            status_interval_s=_BAR_S,
+            stopping=stopping_on_signals,
+            restarts_command=True,
+        )
 
 
-@contextmanager
-def _watching(settings: Settings, plan: Plan, shown: _Shown, every_s: float) -> Iterator[None]:
-    over = threading.Event()
-    offsets = replay_offsets(settings, plan)
-
-    def watch() -> None:
-        pause_s = _BAR_S  # the first line soon: it lives
-        while not over.wait(pause_s):
-            pause_s = every_s
-            try:
-                found = offsets.of(part.partition for part in plan.parts)
-            except TransportError:
-                continue  # the worker says what is wrong
-            shown.show(standing(plan, found))
-
-    watcher = threading.Thread(target=watch, name="progress", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
+def _comparison(report: Report) -> str:
+    return f"{differences_sentence(report)} Only what --only names is written."
 
 
 class Speed:
-    """How fast it goes of late, and what is left at that.
+    """How fast a replay goes of late, and what is left at that speed.
 
     Offsets tell what is left, since each passes once; events are what `--rate` counts.
     """
@@ -84,9 +75,9 @@ class Speed:
         self._clock = clock
         self._looks: deque[tuple[float, int, int]] = deque()
 
-    def text(self, now: Standing) -> str:
+    def text(self, status: ReplayStatus) -> str:
         """`1,200 events/s, 0:10 left, 3 dead letters`."""
-        clock, events, done = self._clock(), now.totals.events, now.done
+        clock, events, done = self._clock(), status.totals.events, status.done
         looks = self._looks
         looks.append((clock, events, done))
         # One look is kept that is as old as the span, so that it is covered whole.
@@ -94,44 +85,56 @@ class Speed:
             looks.popleft()
         since, events_then, done_then = looks[0]
         lasted = clock - since
-        letters = f"{now.totals.rejected:,} dead letters"
+        rejected = f"{status.totals.rejected:,} dead letters"
         if lasted <= 0 or done == done_then:
-            return letters
-        left_s = int((now.plan.offsets - done) * lasted / (done - done_then))
+            return rejected
+        left_s = int((status.plan.offsets - done) * lasted / (done - done_then))
         left = f"{left_s // _MINUTE}:{left_s % _MINUTE:02}"
-        return f"{(events - events_then) / lasted:,.0f} events/s, {left} left, {letters}"
+        return f"{(events - events_then) / lasted:,.0f} events/s, {left} left, {rejected}"
 
 
 class _Lines:
+    """A line now and then."""
+
     def __init__(self) -> None:
         self._speed = Speed()
 
-    def show(self, now: Standing) -> None:
-        click.echo(
-            f"replay {now.plan.id}: {now.done:,} of {now.plan.offsets:,} {now.plan.unit}, "
-            f"{self._speed.text(now)}",
-            err=True,
+    def show(self, status: ReplayStatus) -> None:
+        """Print how far it is."""
+        plan = status.plan
+        print_notice(
+            f"replay {plan.id}: {status.done:,} of {plan.offsets:,} {plan.unit}, "
+            f"{self._speed.text(status)}"
         )
 
 
 class _Bars:
-    def __init__(self, bars: Progress, plan: Plan) -> None:
-        self._bars = bars
-        self._speed = Speed()
-        self._all = bars.add_task("replaying", total=plan.offsets)
-        self._tasks: dict[int, TaskID] = {
-            part.partition: bars.add_task(f"partition {part.partition}", total=part.offsets)
-            for part in plan.parts
-            if part.offsets and plan.archive is None
-        }
+    """A bar for each step of the work, and for each partition while records are replayed."""
 
-    def show(self, now: Standing) -> None:
-        self._bars.update(self._all, completed=now.done, description=self._speed.text(now))
-        for part in now.plan.parts:
-            if part.partition in self._tasks:
-                at = now.positions.get(part.partition, part.start)
-                self._bars.update(
-                    self._tasks[part.partition],
-                    completed=at - part.start,
-                    description=f"partition {part.partition}, at {at:,}",
-                )
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self._progress, self._console = progress, console
+        self._speed = Speed()
+        self._tasks: dict[str | int, TaskID] = {}
+
+    def notice(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._console.print(Text(escaped(text)), soft_wrap=True)
+
+    def step(self, step: Step) -> None:
+        """Show how far one step is."""
+        self._update(step.what, step.what, step.done, step.total)
+
+    def show(self, status: ReplayStatus) -> None:
+        """Show how far the replay is."""
+        plan = status.plan
+        self._update("replay", self._speed.text(status), status.done, plan.offsets)
+        for part in plan.parts:
+            if part.offsets and plan.archive is None:
+                at = status.positions.get(part.partition, part.start)
+                text = f"partition {part.partition}, at {at:,}"
+                self._update(part.partition, text, at - part.start, part.offsets)
+
+    def _update(self, name: str | int, text: str, done: int, total: int) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(text)
+        self._progress.update(self._tasks[name], description=text, completed=done, total=total)

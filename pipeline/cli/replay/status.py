@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import json
+from typing import Final
 
 import click
-from rich.table import Table
-from rich.text import Text
 
+from pipeline.cli.formats import moment
 from pipeline.cli.options import with_settings
-from pipeline.cli.output import output_console
-from pipeline.cli.replay.file_view import file_table
+from pipeline.cli.output import print_json, print_line, print_table
+from pipeline.cli.replay.file_view import print_files
 from pipeline.cli.replay.options import JSON
-from pipeline.core.escape import escaped
-from pipeline.core.timestamps import format_time
-from pipeline.replay.finish import lines
+from pipeline.cli.replay.result import status_lines
+from pipeline.cli.tables import CellKind, Column
 from pipeline.replay.plan import PlanRecord
-from pipeline.replay.plan_store import PlansTopic
-from pipeline.replay.status import Standing, standing
-from pipeline.replay.wiring import replay_offsets
+from pipeline.replay.plan_store import PlanStore
+from pipeline.replay.status import ReplayStatus, StatusReader
 from pipeline.settings.model import Settings
+
+_COLUMNS: Final = (
+    Column("partition", CellKind.ID),
+    Column("start", CellKind.NUMBER),
+    Column("position", CellKind.NUMBER),
+    Column("end", CellKind.NUMBER),
+)
 
 
 @click.command()
@@ -31,37 +35,24 @@ def status(settings: Settings, *, id_: str, as_json: bool) -> None:
 
     It changes nothing; the replay may run meanwhile.
     """
-    record = PlansTopic(settings).one(id_)
-    found = replay_offsets(settings, record.plan).of(part.partition for part in record.plan.parts)
-    now = standing(record.plan, found)
+    record = PlanStore(settings).one(id_)
+    found = StatusReader(settings, record.plan).read()
     if as_json:
-        document = {**record.plan.plain(), "state": record.state.value, **now.plain()}
-        click.echo(escaped(json.dumps(document, ensure_ascii=False)))
+        print_json({**record.plan.to_dict(), "state": record.state.value, **found.to_dict()})
         return
-    _print(record, now)
+    _print(record, found)
 
 
-def _print(record: PlanRecord, now: Standing) -> None:
-    console = output_console()
-    since = f"{record.state.value} by {record.by} at {format_time(record.at)}"
-    console.print(Text(escaped(since)), soft_wrap=True)
-    archive = now.plan.archive
-    console.print(_partitions(now) if archive is None else file_table(archive, now.done))
-    for line in lines(now):
-        console.print(Text(escaped(line)), soft_wrap=True)
-
-
-def _partitions(now: Standing) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("partition", "start", "position", "end"):
-        table.add_column(name, justify="right")
-    for part in now.plan.parts:
-        at = now.positions.get(part.partition)
-        cells = (
-            part.partition,
-            f"{part.start:,}",
-            "" if at is None else f"{at:,}",
-            f"{part.end:,}",
-        )
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    return table
+def _print(record: PlanRecord, found: ReplayStatus) -> None:
+    plan = found.plan
+    print_line(f"{record.state.value} by {record.by} at {moment(record.at)}")
+    if plan.archive is None:
+        rows = [
+            (part.partition, part.start, found.positions.get(part.partition), part.end)
+            for part in plan.parts
+        ]
+        print_table(_COLUMNS, rows)
+    else:
+        print_files(plan.archive, found.done)
+    for line in status_lines(found):
+        print_line(line)

@@ -1,4 +1,4 @@
-"""The machine that tries to break the promise: nothing lost, doubled or changed, whatever dies.
+"""Chaos tests: no event is lost, duplicated or changed, whatever fails.
 
-`__main__.py` is `make chaos`; engine.py, the file to read first, is one run of it.
+`__main__.py` is `make chaos`. `engine.py`, the file to read first, is one run of it.
 """

@@ -1,4 +1,4 @@
-"""`make chaos`: try to break the promise, on a Kafka of its own, for as long as one likes."""
+"""`make chaos`: try to lose or duplicate events, on a Kafka of its own."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import click
 from rich.console import Console
 
 from tests.system.chaos.cluster import Cluster
-from tests.system.chaos.engine import FAULTS, Result, faults_for, run
+from tests.system.chaos.engine import FAULTS, RunResult, faults_for, run
 from tests.system.chaos.report import print_result
-from tests.system.chaos.sabotage import SABOTAGES, TELLING
-from tests.system.chaos.world import Plan
+from tests.system.chaos.scenario import Scenario
+from tests.system.chaos.seeded_bugs import REVEALING_FAULTS, SEEDED_BUGS
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 _ALL: Final = "all"
-_SABOTAGED_PATIENCE_S: Final = 20.0
+_SEEDED_BUG_TIMEOUT_S: Final = 20.0
 
 
 class _Duration(click.ParamType[float]):
@@ -44,35 +44,37 @@ class _Duration(click.ParamType[float]):
     type=_Duration(),
     default="5m",
     show_default=True,
-    help="Inject faults for so long; every fault fires once, however short this is.",
+    help="How long to inject faults; each is injected once, however short this is.",
 )
-@click.option("--seed", type=int, help="Repeats the faults of an earlier run.")
+@click.option("--seed", type=int, help="Repeat the faults of an earlier run.")
 @click.option(
     "--nodes",
     type=click.Choice(["1", "3"]),
     default="3",
     show_default=True,
-    help="One broker, or three and a controller.",
+    help="Use one broker, or three and a controller.",
 )
 @click.option(
     "--fault",
     "faults",
     type=click.Choice(list(FAULTS)),
     multiple=True,
-    help="Only this fault; may be given more than once.",
+    help="Inject only this fault; may be given more than once.",
 )
 @click.option(
     "--static/--dynamic",
     default=False,
     show_default=True,
-    help="Whether the workers have instance ids: some faults need one, some the other.",
+    help="Give the workers instance ids or not; some faults need one, some the other.",
 )
-@click.option("--rate", type=click.IntRange(10), default=1500, show_default=True, help="Events/s.")
+@click.option(
+    "--rate", type=click.IntRange(10), default=1500, show_default=True, help="Events per second."
+)
 @click.option("--partitions", type=click.IntRange(3), default=6, show_default=True)
 @click.option(
-    "--sabotage",
-    type=click.Choice([*SABOTAGES, _ALL]),
-    help="A build that is wrong on purpose: the exit code is 0 when it is caught.",
+    "--seeded-bug",
+    type=click.Choice([*SEEDED_BUGS, _ALL]),
+    help="Run workers with a bug that is built in on purpose; exit code 0 if it is detected.",
 )
 def chaos(  # noqa: PLR0917  one for each option
     duration: float,
@@ -82,71 +84,70 @@ def chaos(  # noqa: PLR0917  one for each option
     static: bool,  # noqa: FBT001  click gives it by name
     rate: int,
     partitions: int,
-    sabotage: str | None,
+    seeded_bug: str | None,
 ) -> None:
-    """Break the pipeline in every way that is known, and check that no event is lost or doubled.
+    """Inject faults into the pipeline, and check that no event is lost or duplicated.
 
-    Exit code 1 when the promise was not kept, or not put to the test.
+    Exit code 1 when one is, when anything else is wrong, or when not everything was put to the
+    test.
     """
     seed = secrets.randbelow(2**32) if seed is None else seed
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(f"seed {seed}")
-    plan = Plan(
+    scenario = Scenario(
         seed,
         faults or faults_for(int(nodes), static=static),
         duration,
         rate=rate,
         partitions=partitions,
         static=static,
-        is_whole=not faults,
+        needs_full_coverage=not faults,
     )
     folder = Path(tempfile.mkdtemp(prefix="track-pipeline-chaos-"))
-    tell = _telling(console)
+    log = _log_to(console)
     with Cluster(folder, int(nodes), lambda _: None) as cluster:
-        if sabotage is None:
-            good = _normal(console, run(cluster, folder / "run", plan, tell))
+        if seeded_bug is None:
+            result = run(cluster, folder / "run", scenario, log)
+            print_result(console, result)
+            ok = result.ok
         else:
-            names = list(SABOTAGES) if sabotage == _ALL else [sabotage]
-            runs = (run_sabotaged(cluster, folder, name, seed, tell) for name in names)
-            good = [_caught(console, result) for result in runs].count(False) == 0
-    if good:
+            names = list(SEEDED_BUGS) if seeded_bug == _ALL else [seeded_bug]
+            runs = (run_seeded_bug(cluster, folder, name, seed, log) for name in names)
+            ok = [_print_detected(console, result) for result in runs].count(False) == 0
+    if ok:
         shutil.rmtree(folder)
     else:
         console.print(f"logs, ledger and the brokers' files are kept in {folder}")
         sys.exit(1)
 
 
-def _telling(console: Console) -> Callable[[str], None]:
+def _log_to(console: Console) -> Callable[[str], None]:
     began = time.monotonic()
 
-    def tell(text: str) -> None:
+    def log(text: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:6.1f}[/] {text}")
 
-    return tell
+    return log
 
 
-def _normal(console: Console, result: Result) -> bool:
-    print_result(console, result)
-    console.print("the promise was kept" if result.ok else "FAILED", style="bold")
-    return result.ok
+def run_seeded_bug(
+    cluster: Cluster, folder: Path, seeded_bug: str, seed: int, log: Callable[[str], None]
+) -> RunResult:
+    """Run workers with a seeded bug under the faults that reveal it."""
+    log(f"seeded bug: {seeded_bug}")
+    scenario = Scenario(
+        seed, REVEALING_FAULTS[seeded_bug], seeded_bug=seeded_bug, timeout_s=_SEEDED_BUG_TIMEOUT_S
+    )
+    return run(cluster, folder / seeded_bug, scenario, log)
 
 
-def run_sabotaged(
-    cluster: Cluster, folder: Path, sabotage: str, seed: int, tell: Callable[[str], None]
-) -> Result:
-    """A run of one sabotaged build, under the faults that show it."""
-    tell(f"sabotage: {sabotage}")
-    plan = Plan(seed, TELLING[sabotage], sabotage=sabotage, patience_s=_SABOTAGED_PATIENCE_S)
-    return run(cluster, folder / sabotage, plan, tell)
-
-
-def _caught(console: Console, result: Result) -> bool:
-    """Whether a judge saw that the build is wrong."""
-    for line in result.wrong()[:3] if result.caught else ():
+def _print_detected(console: Console, result: RunResult) -> bool:
+    """Print whether the bug was detected, and how; return the same."""
+    for line in result.failures()[:3] if result.detected else ():
         console.print(f"  {line}", markup=False)
-    verdict = "caught" if result.caught else "NOT CAUGHT"
-    console.print(f"{result.plan.sabotage}: {verdict}", style="bold")
-    return result.caught
+    outcome = "detected" if result.detected else "NOT DETECTED"
+    console.print(f"{result.scenario.seeded_bug}: {outcome}", style="bold")
+    return result.detected
 
 
 if __name__ == "__main__":

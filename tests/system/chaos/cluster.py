@@ -1,8 +1,8 @@
-"""Kafka nodes whose every broker is reached by workers through a proxy of its own.
+"""A Kafka cluster in which workers reach each broker through a proxy.
 
-One node (broker and controller in one), or three brokers and a controller, where every partition
-has three replicas and a write needs two. The authorizer is on: everybody may do everything, until
-an ACL denies it.
+It is one node (broker and controller in one), or three brokers and a controller, where every
+partition has three replicas and a write needs two. The authorizer is on: everybody may do
+everything, until an ACL denies it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CLUSTER_ID: Final = "Y2hhb3Mtb2YtYnJva2Vycw"
 _CONTROLLER_ID: Final = 100
 _CLIENT_S: Final = 10.0
 _FORGOTTEN: Final = "Couldn't find leader endpoint for partitions"
-"""Kafka's words when it takes a partition without a leader for one that was deleted."""
+"""Start of Kafka's log line when it takes a partition without a leader for a deleted one."""
 _SHARED: Final = {
     "listener.security.protocol.map": ("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXY:PLAINTEXT"),
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -36,7 +36,7 @@ _SHARED: Final = {
 }
 _ALONE: Final = {
     # Kafka 4.3.1 forgets to end a transaction whose partitions have no leader, as all have for a
-    # moment after the only node was restarted. Then is no time to look for old transactions.
+    # moment after the only node was restarted. So old transactions are looked for later.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000",
 }
 _REPLICATED: Final = {
@@ -66,7 +66,7 @@ class _ControllerLayout(_SmallLayout):
 
 
 class Node:
-    """One broker, which can be killed and paused, and the proxy that stands before it."""
+    """One broker, which can be killed and suspended, and the proxy in front of it."""
 
     def __init__(self, number: int, kafka: LocalKafka, proxy: Proxy | None) -> None:
         self.number = number
@@ -75,24 +75,24 @@ class Node:
 
     @property
     def proxy(self) -> Proxy:
-        """What workers connect to."""
+        """The proxy that workers connect to."""
         assert self._proxy is not None, "a controller has no clients"
         return self._proxy
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would."""
+        """Kill the broker with SIGKILL."""
         self.kafka.kill()
 
     def restart(self) -> None:
-        """After a kill: the same files and ports; waits until it serves."""
+        """Start a killed broker again, with the same files and ports; wait until it serves."""
         self.kafka.restart()
 
     def pause(self) -> None:
-        """SIGSTOP: its connections stay, and nothing answers."""
+        """Suspend the broker: its connections stay open, nothing is answered."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT."""
+        """Let a suspended broker go on."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -101,7 +101,7 @@ class Node:
 
 
 class Cluster:
-    """A context manager. `brokers` is 1 or 3; the nodes' files are and stay in `directory`."""
+    """The nodes of a cluster as a context manager; `brokers` is 1 or 3, their files stay."""
 
     def __init__(self, directory: Path, brokers: int, progress: Callable[[str], None]) -> None:
         self._directory = directory
@@ -113,12 +113,12 @@ class Cluster:
 
     @property
     def servers(self) -> str:
-        """Bootstrap servers of all but the workers: no proxy is in between."""
+        """Bootstrap servers for all clients but the workers, without a proxy."""
         return ",".join(node.kafka.bootstrap_servers for node in self.brokers)
 
     @property
     def worker_servers(self) -> str:
-        """Bootstrap servers of the workers: the proxies."""
+        """Bootstrap servers for the workers: the proxies."""
         return ",".join(node.proxy.address for node in self.brokers)
 
     def __enter__(self) -> Self:
@@ -145,13 +145,13 @@ class Cluster:
             raise
 
     def stop(self) -> None:
-        """End all nodes; nothing is left to be saved, so at once."""
+        """Kill all nodes; nothing has to be saved."""
         for node in self.brokers + self._controllers:
             node.kill()
         self._proxies.stop()
 
     def forgotten_markers(self, topics: Iterable[str]) -> list[str]:
-        """Where Kafka itself did not end transactions on topics that exist; lines of its logs."""
+        """Lines of Kafka's logs that say it did not end a transaction on one of these topics."""
         return [
             line
             for node in self.brokers
@@ -160,7 +160,7 @@ class Cluster:
         ]
 
     def leader(self, topic: str, partition: int) -> Node:
-        """The broker that leads a partition now."""
+        """The broker that currently leads a partition."""
         client = AdminClient({"bootstrap.servers": self.servers})
         found = client.list_topics(topic, timeout=_CLIENT_S).topics[topic].partitions[partition]
         return next(node for node in self.brokers if node.number == found.leader)

@@ -1,4 +1,4 @@
-"""What is done to brokers, network, topics and the group's offsets."""
+"""Faults of brokers, network, topics and rights."""
 
 from __future__ import annotations
 
@@ -12,155 +12,155 @@ from pipeline.errors import ExitCode
 from pipeline.topics import NO_TIME_LIMIT
 from tests.brokers import Sent, Stored, produce, read_topic
 from tests.system.chaos.cluster import Node
-from tests.system.chaos.faults import Fault, NotFiredError, order_somebody
+from tests.system.chaos.cluster_admin import internal_partition
+from tests.system.chaos.environment import TIME_LIMIT, TRANSACTION_S, Environment
+from tests.system.chaos.failpoints import Action, Failpoint, Point
+from tests.system.chaos.faults import Fault, NotFiredError, trigger
 from tests.system.chaos.faults_offsets import cut_log, delete_offsets
-from tests.system.chaos.operator import internal_partition
-from tests.system.chaos.orders import Act, Order, Point
-from tests.system.chaos.world import TIME_LIMIT, TRANSACTION_S, World
 
 _DOWN_S: Final = (0.5, 4.0)
-_REFUSED_S: Final = 4.0
+_REJECTED_S: Final = 4.0
 _FUTURE_RECORDS: Final = 3
 _AN_HOUR_MS: Final = "3600000"
-_REFUSED_TIME: Final = "INVALID_TIMESTAMP"
+_REJECTED_TIME: Final = "INVALID_TIMESTAMP"
 _SIZE_LIMIT: Final = "max.message.bytes"
 _SMALL: Final = {"enriched": "4000", "dead_letter": "2000"}
-"""Bytes that a batch may have; most single records have less."""
+"""Largest size of a batch in bytes; most single records are smaller."""
 
 
-def kill_leader(world: World, role: str) -> None:
-    """SIGKILL the broker that leads a partition of some topic, and start it again."""
-    node = _leader(world, role)
+def kill_leader(env: Environment, role: str) -> None:
+    """Kill the broker that leads a partition of a topic, and start it again."""
+    node = _leader(env, role)
     node.kill()
-    time.sleep(world.dice.uniform(*_DOWN_S))
+    time.sleep(env.rng.uniform(*_DOWN_S))
     node.restart()
 
 
-def _leader(world: World, role: str) -> Node:
-    internal = {"__consumer_offsets": world.group, "__transaction_state": _transactional(world)}
-    topic = role if role in internal else getattr(world.names, role)
-    count = world.operator.patiently(lambda: world.operator.partitions(topic), f"finding {topic}")
+def _leader(env: Environment, role: str) -> Node:
+    internal = {"__consumer_offsets": env.group, "__transaction_state": _transactional(env)}
+    topic = role if role in internal else getattr(env.names, role)
+    count = env.admin.retry(lambda: env.admin.partitions(topic), f"finding {topic}")
     partition = (
         internal_partition(internal[topic], count)
         if topic in internal
-        else world.dice.randrange(count)
+        else env.rng.randrange(count)
     )
-    return world.cluster.leader(topic, partition)
+    return env.cluster.leader(topic, partition)
 
 
-def _transactional(world: World) -> str:
-    return f"track.{world.group}.{world.dice.choice(world.slots).name}"
+def _transactional(env: Environment) -> str:
+    return f"track.{env.group}.{env.rng.choice(env.slots).name}"
 
 
-def pause_broker(world: World) -> None:
-    """SIGSTOP a broker for a while: its connections stay, nothing answers."""
-    brokers = world.cluster.brokers
-    node = world.dice.choice(brokers)
+def pause_broker(env: Environment) -> None:
+    """Suspend a broker for a while: its connections stay open, nothing is answered."""
+    brokers = env.cluster.brokers
+    node = env.rng.choice(brokers)
     node.pause()
-    # A lone node that is away for longer than its session is one without leaders: cluster.py.
-    time.sleep(world.dice.uniform(1, 2) if len(brokers) == 1 else world.dice.uniform(2, 5))
+    # On a lone node that exceeds its session no partition has a leader: see cluster.py.
+    time.sleep(env.rng.uniform(1, 2) if len(brokers) == 1 else env.rng.uniform(2, 5))
     node.resume()
 
 
-def delay(world: World) -> None:
-    """Every frame between the workers and the brokers takes longer."""
-    for node in world.cluster.brokers:
-        node.proxy.delay(world.dice.uniform(0.05, 0.3))
-    time.sleep(world.dice.uniform(3, 6))
-    for node in world.cluster.brokers:
+def delay(env: Environment) -> None:
+    """Delay every frame between the workers and the brokers."""
+    for node in env.cluster.brokers:
+        node.proxy.delay(env.rng.uniform(0.05, 0.3))
+    time.sleep(env.rng.uniform(3, 6))
+    for node in env.cluster.brokers:
         node.proxy.delay(0)
 
 
-def stall(world: World) -> None:
-    """Half-open connections: nothing arrives, and nobody says so."""
-    nodes = _some(world)
+def stall(env: Environment) -> None:
+    """Let connections be half-open: nothing arrives, and no error is reported."""
+    nodes = _some(env)
     for node in nodes:
         node.proxy.stall()
-    time.sleep(world.dice.uniform(3, 7))
+    time.sleep(env.rng.uniform(3, 7))
     for node in nodes:
         node.proxy.flow()
 
 
-def cut(world: World) -> None:
-    """Connections are reset, several times."""
-    before = _dropped(world)
+def cut(env: Environment) -> None:
+    """Reset connections several times."""
+    before = _dropped(env)
     for _ in range(4):
-        for node in _some(world):
+        for node in _some(env):
             node.proxy.cut()
-        time.sleep(world.dice.uniform(0.2, 1))
-    if _dropped(world) == before:
+        time.sleep(env.rng.uniform(0.2, 1))
+    if _dropped(env) == before:
         raise NotFiredError("there was no connection to cut")
 
 
-def _dropped(world: World) -> int:
-    return sum(node.proxy.dropped for node in world.cluster.brokers)
+def _dropped(env: Environment) -> int:
+    return sum(node.proxy.dropped for node in env.cluster.brokers)
 
 
-def _some(world: World) -> list[Node]:
-    brokers = world.cluster.brokers
-    return world.dice.sample(brokers, world.dice.randint(1, len(brokers)))
+def _some(env: Environment) -> list[Node]:
+    brokers = env.cluster.brokers
+    return env.rng.sample(brokers, env.rng.randint(1, len(brokers)))
 
 
-def hold_end_txn(world: World) -> None:
-    """Answers to EndTxn alone are held back: transactions end, and their workers do not hear it."""
-    held = _held(world)
-    for node in world.cluster.brokers:
+def hold_end_txn(env: Environment) -> None:
+    """Hold back answers to EndTxn only: transactions end without their workers being told."""
+    held = _held(env)
+    for node in env.cluster.brokers:
         node.proxy.hold_end_txn()
-    # Either long enough to make a commit slow, or longer than a worker waits for one.
-    time.sleep(world.dice.choice([3.0, TRANSACTION_S + 1]))
-    for node in world.cluster.brokers:
+    # Long enough to make a commit slow, or longer than a worker waits for one.
+    time.sleep(env.rng.choice([3.0, TRANSACTION_S + 1]))
+    for node in env.cluster.brokers:
         node.proxy.release_end_txn()
-    if _held(world) == held:
-        raise NotFiredError("no transaction was ended meanwhile")
+    if _held(env) == held:
+        raise NotFiredError("no transaction ended meanwhile")
 
 
-def _held(world: World) -> int:
-    return sum(node.proxy.held for node in world.cluster.brokers)
+def _held(env: Environment) -> int:
+    return sum(node.proxy.held for node in env.cluster.brokers)
 
 
-def delete_dead_letters(world: World) -> None:
-    """The dead-letter topic is deleted under the workers; the operator restores what it held.
+def delete_dead_letters(env: Environment) -> None:
+    """Delete the dead-letter topic while the workers run, and restore what it held.
 
-    All workers must stop with a sentence. Nothing is written to the topic while it is saved: the
-    load has no dead letters for so long.
+    All workers must stop with an error. Nothing is written to the topic while it is copied, since
+    the load leaves out invalid events until then.
     """
-    topic, operator, slots = world.names.dead_letter, world.operator, world.slots
-    saved = _quiet_copy(world, topic)
-    complaint = world.witness.disagreement(topic)
-    if complaint is not None:
-        world.complaints.append(complaint)
-    world.witness.forget(topic)
-    with world.fleet.held(*slots):
-        operator.patiently(lambda: operator.delete_topic(topic), f"deleting {topic}")
-        world.load.only_valid(on=False)
+    topic, admin, slots = env.names.dead_letter, env.admin, env.slots
+    saved = _copy(env, topic)
+    violation = env.event_log.mismatch(topic)
+    if violation is not None:
+        env.violations.append(violation)
+    env.event_log.unfollow(topic)
+    with env.workers.suspended(*slots):
+        admin.retry(lambda: admin.delete_topic(topic), f"deleting {topic}")
+        env.load.only_valid(on=False)
         for slot in slots:
-            if not world.fleet.await_end(slot, world.plan.patience_s):
-                world.complaints.append(f"{slot.name} goes on without its dead-letter topic")
-        _recreate(world, topic, saved)
-    world.witness.follow(topic, world.plan.partitions)
+            if not env.workers.await_end(slot, env.scenario.timeout_s):
+                env.violations.append(f"{slot.name} does not stop without its dead-letter topic")
+        _recreate(env, topic, saved)
+    env.event_log.follow(topic, env.scenario.partitions)
 
 
-def _quiet_copy(world: World, topic: str) -> list[Stored]:
-    """What a topic holds, when nothing can be written to it any more for now."""
-    world.load.only_valid(on=True)
-    goal = world.progress.set_goal("no dead letters to come", world.load.ends())
-    world.wait_for(lambda: goal.took_s is not None, "committing all dead letters")
-    world.progress.goals.remove(goal)
-    world.wait_for(
+def _copy(env: Environment, topic: str) -> list[Stored]:
+    """Read the dead-letter topic after all dead letters of the load are committed."""
+    env.load.only_valid(on=True)
+    goal = env.progress.set_goal("no dead letters to come", env.load.ends())
+    env.wait_for(lambda: goal.recovery_s is not None, "committing all dead letters")
+    env.progress.goals.remove(goal)
+    env.wait_for(
         lambda: (
-            not world.operator.patiently(
-                lambda: world.operator.has_open_transactions(topic), "asking for open transactions"
+            not env.admin.retry(
+                lambda: env.admin.has_open_transactions(topic), "asking for open transactions"
             )
         ),
         "ending all transactions",
     )
-    return read_topic(world.cluster.servers, topic)
+    return read_topic(env.cluster.servers, topic)
 
 
-def _recreate(world: World, topic: str, saved: list[Stored]) -> None:
-    world.create_topic(topic, world.topic_configs[topic])
+def _recreate(env: Environment, topic: str, saved: list[Stored]) -> None:
+    env.create_topic(topic, env.topic_configs[topic])
     produce(
-        world.cluster.servers,
+        env.cluster.servers,
         topic,
         [
             Sent(each.value, each.key, each.headers, each.timestamp, each.partition)
@@ -169,74 +169,74 @@ def _recreate(world: World, topic: str, saved: list[Stored]) -> None:
     )
 
 
-def deny_writing(world: World, role: str) -> None:
-    """The right to write one of the output topics is taken away, and given back."""
-    topic, operator = getattr(world.names, role), world.operator
-    before = _refusals(world)
-    operator.patiently(lambda: operator.deny_writing(topic), "denying")
-    refused = world.wait_for(lambda: _refusals(world) > before, f"being refused at {topic}")
-    time.sleep(world.dice.uniform(0, _REFUSED_S))
-    operator.patiently(lambda: operator.allow_writing(topic), "allowing")
-    if not refused:
-        raise NotFiredError(f"nobody was refused at {topic}")
+def deny_writing(env: Environment, role: str) -> None:
+    """Deny writing to one of the output topics, and allow it again."""
+    topic, admin = getattr(env.names, role), env.admin
+    before = _denials(env)
+    admin.retry(lambda: admin.deny_writing(topic), "denying")
+    denied = env.wait_for(lambda: _denials(env) > before, f"being denied to write to {topic}")
+    time.sleep(env.rng.uniform(0, _REJECTED_S))
+    admin.retry(lambda: admin.allow_writing(topic), "allowing")
+    if not denied:
+        raise NotFiredError(f"no worker was denied to write to {topic}")
 
 
-def _refusals(world: World) -> int:
-    return sum(ended.code == ExitCode.KAFKA for ended in world.fleet.ended)
+def _denials(env: Environment) -> int:
+    return sum(each.code == ExitCode.KAFKA for each in env.workers.exits)
 
 
-def lower_limit(world: World, role: str) -> None:
-    """An output topic takes less than before: the broker refuses records without naming them."""
-    with _lowered(world, role) as topic:
-        _await_narrowing(world, topic)
+def lower_limit(env: Environment, role: str) -> None:
+    """Lower the size limit of an output topic; the broker does not say which record it rejects."""
+    with _lowered(env, role) as topic:
+        _await_bisection(env, topic)
 
 
-def kill_while_narrowing(world: World) -> None:
-    """A worker is killed between two pieces of a batch that holds a refused record."""
-    with _lowered(world, "enriched"):
-        order_somebody(world, Order(Point.AFTER_COMMIT, Act.KILL, after=Point.NARROWING))
+def kill_while_bisecting(env: Environment) -> None:
+    """Kill a worker between two halves of a batch that contains a rejected record."""
+    with _lowered(env, "enriched"):
+        trigger(env, Failpoint(Point.AFTER_COMMIT, Action.KILL, after=Point.BISECTING))
 
 
 @contextlib.contextmanager
-def _lowered(world: World, role: str) -> Iterator[str]:
-    """The limit of an output topic, lowered for a while; the topic's name."""
-    topic, operator = getattr(world.names, role), world.operator
-    usual = operator.patiently(lambda: operator.setting(topic, _SIZE_LIMIT), "asking for a limit")
-    with _limit(world, topic, (_SIZE_LIMIT, _SMALL[role], usual)):
+def _lowered(env: Environment, role: str) -> Iterator[str]:
+    """Lower the size limit of an output topic for a while; yields the topic's name."""
+    topic, admin = getattr(env.names, role), env.admin
+    usual = admin.retry(lambda: admin.setting(topic, _SIZE_LIMIT), "asking for a limit")
+    with _limit(env, topic, (_SIZE_LIMIT, _SMALL[role], usual)):
         yield topic
 
 
-def future_record(world: World) -> None:
-    """Records two hours ahead, which an output topic refuses; nobody may stop over them."""
-    topic = world.names.enriched
-    with _limit(world, topic, (TIME_LIMIT, _AN_HOUR_MS, NO_TIME_LIMIT)):
-        world.load.send_future(_FUTURE_RECORDS)
-        _await_narrowing(world, topic)
-    if any(_REFUSED_TIME in ended.words for ended in world.fleet.ended):
-        world.complaints.append(f"a worker stopped over a record that {topic} refuses")
+def future_record(env: Environment) -> None:
+    """Send records from the future, which an output topic rejects; no worker may stop over them."""
+    topic = env.names.enriched
+    with _limit(env, topic, (TIME_LIMIT, _AN_HOUR_MS, NO_TIME_LIMIT)):
+        env.load.send_future(_FUTURE_RECORDS)
+        _await_bisection(env, topic)
+    if any(_REJECTED_TIME in each.message for each in env.workers.exits):
+        env.violations.append(f"a worker stopped over a record that {topic} rejects")
 
 
 @contextlib.contextmanager
-def _limit(world: World, topic: str, change: tuple[str, str, str]) -> Iterator[None]:
-    """One setting of a topic, changed for a while: its name, strict value, usual value."""
-    (name, strict, usual), operator = change, world.operator
-    operator.patiently(lambda: operator.configure(topic, name, strict), "lowering a limit")
+def _limit(env: Environment, topic: str, change: tuple[str, str, str]) -> Iterator[None]:
+    """Change a configuration value of a topic for a while: its name, strict value, usual value."""
+    (name, strict, usual), admin = change, env.admin
+    admin.retry(lambda: admin.configure(topic, name, strict), "lowering a limit")
     try:
         yield
     finally:
-        operator.patiently(lambda: operator.configure(topic, name, usual), "lifting a limit")
+        admin.retry(lambda: admin.configure(topic, name, usual), "lifting a limit")
 
 
-def _await_narrowing(world: World, topic: str) -> None:
-    """Until a worker searches for the record that is refused, and a bit longer."""
-    before = _narrowings(world)
-    if not world.wait_for(lambda: _narrowings(world) > before, f"a refusal by {topic}"):
-        raise NotFiredError(f"{topic} refused nothing")
-    time.sleep(world.dice.uniform(0, _REFUSED_S / 2))
+def _await_bisection(env: Environment, topic: str) -> None:
+    """Wait until a worker searches for a rejected record, and a bit longer."""
+    before = _bisections(env)
+    if not env.wait_for(lambda: _bisections(env) > before, f"a rejection by {topic}"):
+        raise NotFiredError(f"{topic} rejected nothing")
+    time.sleep(env.rng.uniform(0, _REJECTED_S / 2))
 
 
-def _narrowings(world: World) -> int:
-    return sum(line["event"] == "narrowing" for slot in world.slots for line in slot.lines())
+def _bisections(env: Environment) -> int:
+    return sum(line["event"] == "narrowing" for slot in env.slots for line in slot.log_lines())
 
 
 KAFKA_FAULTS: Final[dict[str, Fault]] = {
@@ -254,7 +254,7 @@ KAFKA_FAULTS: Final[dict[str, Fault]] = {
     "writing dead letters denied": partial(deny_writing, role="dead_letter"),
     "limit of enriched lowered": partial(lower_limit, role="enriched"),
     "limit of dead letters lowered": partial(lower_limit, role="dead_letter"),
-    "kill while narrowing": kill_while_narrowing,
+    "kill while bisecting": kill_while_bisecting,
     "future record": future_record,
     "offsets deleted": delete_offsets,
     "log cut": cut_log,
@@ -265,15 +265,14 @@ ONE_NODE_FAULTS: Final = tuple(
     for name in KAFKA_FAULTS
     if not name.startswith("kill leader") or name == "kill leader of raw"
 )
-"""Where one broker leads everything, one kill is like the other."""
+"""Faults of a single broker, which leads everything: one kill is like any other."""
 SOLO: Final = frozenset(
     {
         "dead-letter topic deleted",
         "offsets deleted",
-        "kill while narrowing",
+        "kill while bisecting",
         "future record",
         "log cut",
     }
 )
-"""Nothing else may happen to workers meanwhile: these tell them one by one what to do, or a worker
-that starts meanwhile refuses to."""
+"""Faults without a companion: they control each worker, or no worker can start meanwhile."""

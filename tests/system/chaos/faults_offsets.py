@@ -1,4 +1,4 @@
-"""What is done to the group's offsets, and to the log of the topic that they are about."""
+"""Faults of the group's committed offsets, and of the log that they refer to."""
 
 from __future__ import annotations
 
@@ -6,63 +6,63 @@ import signal
 import time
 
 from pipeline.errors import ExitCode
+from tests.system.chaos.environment import Environment
 from tests.system.chaos.faults import NotFiredError
-from tests.system.chaos.world import World
 
 
-def delete_offsets(world: World) -> None:
-    """The group's offsets are lost: every worker must stop with 4 until they are restored."""
-    operator, group, raw = world.operator, world.group, world.names.raw
-    slots, names = world.slots, [slot.name for slot in world.slots]
-    with world.fleet.held(*slots):
+def delete_offsets(env: Environment) -> None:
+    """Delete the group's offsets: every worker must exit with 4 until they are restored."""
+    admin, group, raw = env.admin, env.group, env.names.raw
+    slots, names = env.slots, [slot.name for slot in env.slots]
+    with env.workers.suspended(*slots):
         for slot in slots:
             slot.signal(signal.SIGTERM)
         for slot in slots:
-            world.fleet.await_end(slot)
-        operator.evict(group, names)
-        saved = operator.patiently(lambda: operator.offsets(group, raw), "saving the offsets")
-        operator.patiently(lambda: operator.delete_group(group), "deleting the group")
-    world.wait_for(lambda: _lost(world) > 0, "noticing that the offsets are gone")
-    with world.fleet.held(*slots):
+            env.workers.await_end(slot)
+        admin.evict(group, names)
+        saved = admin.retry(lambda: admin.offsets(group, raw), "saving the offsets")
+        admin.retry(lambda: admin.delete_group(group), "deleting the group")
+    env.wait_for(lambda: _stopped_for_loss(env) > 0, "noticing that the offsets are gone")
+    with env.workers.suspended(*slots):
         for slot in slots:
             slot.signal(signal.SIGKILL)
-            world.fleet.await_end(slot)
-        operator.evict(group, names)
-        operator.patiently(lambda: operator.set_offsets(group, saved), "restoring the offsets")
+            env.workers.await_end(slot)
+        admin.evict(group, names)
+        admin.retry(lambda: admin.set_offsets(group, saved), "restoring the offsets")
 
 
-def cut_log(world: World) -> None:
-    """The raw topic's log is cut up to the group's offsets, as retention would one day.
+def cut_log(env: Environment) -> None:
+    """Delete the raw records before the group's offsets, as retention would one day.
 
-    First while all are at work, then when there is nothing left to read: then the cut is behind
-    the markers of the last transactions, and behind records that were aborted. Workers start again,
-    or come and go, so that partitions are read from committed offsets. Nothing that can be read is
-    lost.
+    This happens first under load, then when everything is committed. The second time the log starts
+    behind the commit markers of the last transactions, and behind aborted records. Workers are
+    restarted and added, so that partitions are read from their committed offsets. No record that
+    can be read is lost.
     """
-    operator, raw = world.operator, world.names.raw
-    _cut(world)
-    with world.load.quiet():
-        ends = operator.patiently(lambda: operator.ends(raw, committed=False), "asking for ends")
-        if not any(ends[number] > wanted for number, wanted in world.load.ends().items()):
+    admin, raw = env.admin, env.names.raw
+    _delete_committed(env)
+    with env.load.paused():
+        ends = admin.retry(lambda: admin.ends(raw, committed=False), "asking for ends")
+        if not any(ends[number] > end for number, end in env.load.ends().items()):
             raise NotFiredError("no marker was behind the last record")
-        goal = world.progress.set_goal("all, markers too", ends)
-        world.wait_for(lambda: goal.took_s is not None, "committing behind markers")
-        world.progress.goals.remove(goal)
-        _cut(world)
-        for slot in world.dice.sample(world.slots, world.dice.randint(1, len(world.slots))):
-            slot.signal(world.dice.choice([signal.SIGKILL, signal.SIGTERM]))
-    guest = world.fleet.add("guest1")
-    time.sleep(world.dice.uniform(2, 3))
-    world.fleet.retire(guest, signal.SIGTERM)
-    world.fleet.await_end(guest)
+        goal = env.progress.set_goal("all, markers too", ends)
+        env.wait_for(lambda: goal.recovery_s is not None, "committing behind markers")
+        env.progress.goals.remove(goal)
+        _delete_committed(env)
+        for slot in env.rng.sample(env.slots, env.rng.randint(1, len(env.slots))):
+            slot.signal(env.rng.choice([signal.SIGKILL, signal.SIGTERM]))
+    guest = env.workers.add("guest1")
+    time.sleep(env.rng.uniform(2, 3))
+    env.workers.retire(guest, signal.SIGTERM)
+    env.workers.await_end(guest)
 
 
-def _cut(world: World) -> None:
-    operator, raw = world.operator, world.names.raw
-    places = operator.patiently(lambda: operator.offsets(world.group, raw), "asking for offsets")
-    before = {place.partition: place.offset for place in places if place.offset >= 0}
-    operator.patiently(lambda: operator.delete_records(raw, before), "cutting the log")
+def _delete_committed(env: Environment) -> None:
+    admin, raw = env.admin, env.names.raw
+    positions = admin.retry(lambda: admin.offsets(env.group, raw), "asking for offsets")
+    before = {each.partition: each.offset for each in positions if each.offset >= 0}
+    admin.retry(lambda: admin.delete_records(raw, before), "deleting records")
 
 
-def _lost(world: World) -> int:
-    return sum(ended.code == ExitCode.DATA_LOSS for ended in world.fleet.ended)
+def _stopped_for_loss(env: Environment) -> int:
+    return sum(each.code == ExitCode.DATA_LOSS for each in env.workers.exits)

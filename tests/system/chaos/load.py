@@ -1,8 +1,8 @@
-"""A seeded stream of raw records at a steady rate, and the ledger of what was done.
+"""Writes raw records at a steady rate, reproducibly by seed, and keeps a ledger of them.
 
-The ledger is a file that is only appended to: a line before a record is handed to the client (what
-is intended), a line when the broker has acknowledged it (where it is). Beside it an upstream writes
-records in transactions (`upstream.py`): they count as acknowledged when they are committed.
+The ledger is an append-only file. It gets a line before a record is handed to the client (what is
+intended), and another one when the broker has acknowledged it (its position). A second thread
+writes records in transactions (`upstream.py`); these count as acknowledged when committed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any, Final, NamedTuple, TextIO
 from confluent_kafka import KafkaError, Producer
 
 from pipeline.demo.generate import Generated, Generator
-from tests.system.chaos.quiet import QUIET
-from tests.system.chaos.upstream import Book, Draft, Upstream
+from tests.system.chaos.client_logging import SILENT
+from tests.system.chaos.upstream import Draft, OnWritten, Upstream
 
 _TICK_S: Final = 0.02
 _TRANSACTION_EVERY_S: Final = 0.4
@@ -32,18 +32,18 @@ _USERS: Final = 500
 
 
 class Entry(NamedTuple):
-    """What is known of one record."""
+    """What the ledger says about one record."""
 
     events: int
-    """Outcomes that it must have."""
+    """Number of outcomes that it must have."""
     invalid: tuple[str, ...]
-    """Reasons of those that must be dead letters."""
+    """Reasons of the outcomes that must be dead letters."""
     digest: str
-    """Of key and value."""
+    """Hash of key and value."""
 
 
 class Ledger:
-    """The file, written by the load and read at the end."""
+    """A file that the load appends to, and that is read at the end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -51,28 +51,28 @@ class Ledger:
         self._lock = threading.Lock()
 
     def intend(self, number: int, entry: Entry) -> None:
-        """A record will be handed to the client."""
+        """Note a record that will be handed to the client."""
         invalid = ",".join(entry.invalid) or "-"
         self._write(f"intend {number} {entry.events} {invalid} {entry.digest}\n")
 
     def acknowledge(self, number: int, partition: int, offset: int) -> None:
-        """The broker has it."""
-        self._write(f"have {number} {partition} {offset}\n")
+        """Note the position of a record that the broker has."""
+        self._write(f"acknowledged {number} {partition} {offset}\n")
 
-    def doubt(self, number: int, partition: int, offset: int) -> None:
-        """It was written in a transaction of which nobody knows whether it was committed."""
-        self._write(f"doubt {number} {partition} {offset}\n")
+    def leave_undecided(self, number: int, partition: int, offset: int) -> None:
+        """Note the position of a record in a transaction that may or may not be committed."""
+        self._write(f"undecided {number} {partition} {offset}\n")
 
     def _write(self, line: str) -> None:
         with self._lock:
             self._file.write(line)
 
     def close(self) -> None:
-        """Everything is written."""
+        """Close the file."""
         self._file.close()
 
     def intended(self) -> dict[int, Entry]:
-        """Number of the record → what was intended."""
+        """Number of a record → what was intended."""
         found = {}
         for number, events, invalid, digest in self._lines("intend"):
             reasons = () if invalid == "-" else tuple(invalid.split(","))
@@ -80,14 +80,14 @@ class Ledger:
         return found
 
     def acknowledged(self) -> dict[tuple[int, int], int]:
-        """(partition, offset) → number of the record."""
-        return self._places("have")
+        """Partition and offset → number of the record."""
+        return self._positions("acknowledged")
 
-    def doubted(self) -> dict[tuple[int, int], int]:
-        """The same of records that may have been committed."""
-        return self._places("doubt")
+    def undecided(self) -> dict[tuple[int, int], int]:
+        """Partition and offset → number of a record that may or may not be committed."""
+        return self._positions("undecided")
 
-    def _places(self, kind: str) -> dict[tuple[int, int], int]:
+    def _positions(self, kind: str) -> dict[tuple[int, int], int]:
         return {(int(p), int(offset)): int(number) for number, p, offset in self._lines(kind)}
 
     def _lines(self, kind: str) -> Iterator[list[str]]:
@@ -99,7 +99,7 @@ class Ledger:
 
 
 def digest(key: bytes | None, value: bytes | None) -> str:
-    """Of one record; a null value is no empty one."""
+    """Hash of a record; a null value and an empty one differ."""
     text = repr(key).encode() + (b"\0" if value is None else b"\1" + value)
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
@@ -119,7 +119,7 @@ def _records(seed: int, rate: int) -> Iterator[Generated]:
 class Load:
     """Two threads that write to the raw topic until they are stopped.
 
-    One writes `rate` events a second, the other one transactions of random size beside them.
+    One writes `rate` events per second, the other one transactions of random size.
     """
 
     def __init__(  # noqa: PLR0917  made in one place
@@ -139,19 +139,19 @@ class Load:
         self._future = 0
         self._stop = threading.Event()
         self._writing, self._transaction = threading.Lock(), threading.Lock()
-        """Held by each of the threads while it writes."""
+        """Locks that each thread holds while it writes."""
         self._producer = Producer(
             {
                 "bootstrap.servers": servers,
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,
                 "linger.ms": 5,
-                **QUIET,
+                **SILENT,
             }
         )
-        dice = random.Random(f"{seed} upstream")  # noqa: S311  sizes and ends, no secrets
-        book = Book(self._acknowledge, ledger.doubt)
-        self._upstream = Upstream(servers, topic, dice, book)
+        rng = random.Random(f"{seed} upstream")  # noqa: S311  sizes and ends, no secrets
+        on_written = OnWritten(self._acknowledge, ledger.leave_undecided)
+        self._upstream = Upstream(servers, topic, rng, on_written)
         self._threads = [
             threading.Thread(target=run, name=name, daemon=True)
             for name, run in (("load", self._run), ("upstream", self._run_upstream))
@@ -159,16 +159,16 @@ class Load:
 
     @property
     def events(self) -> int:
-        """Handed to the clients until now."""
+        """Number of events handed to the clients until now."""
         return self._sent + self._in_transactions
 
     def start(self) -> None:
-        """Begin."""
+        """Start both threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End, and wait until all that was intended is acknowledged."""
+        """Stop, and wait until everything that was intended is acknowledged."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -181,24 +181,24 @@ class Load:
         assert not unsent, f"{unsent} raw records were not acknowledged"
 
     def ends(self) -> dict[int, int]:
-        """Partition → offset behind the last record that is acknowledged now."""
+        """Partition → offset behind the last record that is acknowledged by now."""
         return dict(self._ends)
 
     def only_valid(self, *, on: bool) -> None:
-        """From now on leave out every record that has a dead letter."""
+        """Leave out records with invalid events from now on, or stop doing so."""
         with self._transaction:
             self._only_valid = on
 
     @contextlib.contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Meanwhile nothing is written, and nothing is open; markers are what was written last."""
+    def paused(self) -> Iterator[None]:
+        """Write nothing meanwhile; no transaction is open, and each log ends with a marker."""
         with self._writing, self._transaction:
             self._flush()
             self._upstream.end_with_markers(self._last_drafts())
             yield
 
     def send_future(self, records: int) -> None:
-        """Let so many of the next records be two hours ahead."""
+        """Set the timestamps of the next records two hours ahead."""
         self._future += records
 
     def _run(self) -> None:
@@ -239,7 +239,7 @@ class Load:
                 return
 
     def _intend(self, record: Generated) -> int:
-        """Write down that a record will be written; its number."""
+        """Enter a record into the ledger; returns its number."""
         number = next(self._numbers)
         entry = Entry(record.events, record.invalid, digest(record.key, record.value))
         self.ledger.intend(number, entry)
@@ -256,7 +256,7 @@ class Load:
                     self._upstream.transact(self._draw)
 
     def _draw(self, count: int) -> list[Draft]:
-        """So many records for a transaction, written down as intended."""
+        """Take records for a transaction, and enter them into the ledger."""
         drafts: list[Draft] = []
         while len(drafts) < count:
             record = next(self._transactional)
@@ -266,7 +266,7 @@ class Load:
         return drafts
 
     def _last_drafts(self) -> Iterator[list[Draft]]:
-        """One record for each partition, again and again."""
+        """Yield lists with one record for each partition, without end."""
         while True:
             yield [
                 draft._replace(partition=number)

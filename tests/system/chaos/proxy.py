@@ -1,9 +1,9 @@
-"""A network that misbehaves: one TCP proxy before each broker, on loopback.
+"""Simulates network faults with a TCP proxy in front of each broker, on loopback.
 
-It can delay what passes, stall (the connections stay, nothing arrives), cut all connections, and
-hold back the broker's answers to EndTxn only: a commit that took effect, and nobody hears of it.
-For that it reads Kafka's framing: a length, then the API key, its version and a correlation id,
-which the answer repeats.
+A proxy can delay frames, stall (connections stay open, nothing arrives), reset all connections, and
+hold back the broker's answers to EndTxn only, so that a commit takes effect without an answer. For
+that it parses Kafka's framing: a length, then the API key, its version and a correlation id, which
+the answer repeats.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pipeline.demo.local_kafka.ports import HOST
 
 END_TXN: Final = 26
 _HEAD: Final = struct.Struct(">hhi")
-"""Of a request, after its length: API key, API version, correlation id."""
-_PATIENCE_S: Final = 10.0
+"""Start of a request after its length: API key, API version, correlation id."""
+_TIMEOUT_S: Final = 10.0
 _LAST_MOMENT_S: Final = 0.1
 
 
 class Proxy:
-    """What the connections of one broker go through; its methods may be called by any thread."""
+    """The proxy of one broker; its methods may be called from any thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, broker_port: int) -> None:
         self._loop = loop
@@ -38,9 +38,9 @@ class Proxy:
         self._answers_pass.set()
         self._connections: set[_Connection] = set()
         self.held = 0
-        """Answers to EndTxn that were held back until now."""
+        """Number of answers to EndTxn that were held back until now."""
         self.dropped = 0
-        """Connections that were cut until now."""
+        """Number of connections that were reset until now."""
         self.port = 0
 
     @property
@@ -49,21 +49,21 @@ class Proxy:
         return f"{HOST}:{self.port}"
 
     async def listen(self) -> None:
-        """Take a free port and serve on it."""
+        """Listen on a free port."""
         self._server = await asyncio.start_server(self._accept, HOST, 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def end(self) -> None:
-        """Listen no more, and end all connections."""
+        """Stop listening, and reset all connections."""
         self._server.close()
         self._cut()
 
     def delay(self, seconds: float) -> None:
-        """Let every frame take so much longer; 0 ends it."""
+        """Delay every frame by some seconds; 0 ends the delay."""
         self._delay_s = seconds
 
     def stall(self) -> None:
-        """Let nothing pass; connections stay open, and new ones are accepted."""
+        """Stop all frames; connections stay open, and new ones are accepted."""
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def flow(self) -> None:
@@ -71,11 +71,11 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._flows.set)
 
     def hold_end_txn(self) -> None:
-        """Hold back answers to EndTxn, and what the broker sends behind them."""
+        """Hold back answers to EndTxn, and what the broker sends after them."""
         self._loop.call_soon_threadsafe(self._answers_pass.clear)
 
     def release_end_txn(self) -> None:
-        """Let the held answers pass."""
+        """Pass on the answers that were held back."""
         self._loop.call_soon_threadsafe(self._answers_pass.set)
 
     def cut(self) -> None:
@@ -103,7 +103,7 @@ class Proxy:
             self._connections.discard(connection)
 
     async def pass_on(self, *, end_txn_answer: bool) -> None:
-        """Wait as long as a frame has to."""
+        """Delay a frame as long as the current faults demand."""
         if self._delay_s:
             await asyncio.sleep(self._delay_s)
         await self._flows.wait()
@@ -116,17 +116,17 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Connection:
-    """One client's connection, and ours to the broker for it."""
+    """The connection of a client, and the one to the broker that belongs to it."""
 
     def __init__(self, proxy: Proxy, client: _Streams, broker: _Streams) -> None:
         self._proxy = proxy
         self._client = client
         self._broker = broker
         self._end_txns: set[int] = set()
-        """Correlation ids of EndTxn requests without an answer."""
+        """Correlation ids of EndTxn requests that are not answered yet."""
 
     async def serve(self) -> None:
-        """Pass frames until one side ends the connection."""
+        """Pass on frames until one side closes its connection."""
         pumps = [asyncio.ensure_future(each) for each in (self._requests(), self._answers())]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -136,7 +136,7 @@ class _Connection:
             self.abort()
 
     def abort(self) -> None:
-        """Reset both sides."""
+        """Reset both connections."""
         for _, writer in (self._client, self._broker):
             _reset(writer)
 
@@ -168,7 +168,7 @@ class _Connection:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """End a connection as a crash would, not in good order."""
+    """Close a connection as a crash would, with RST."""
     at_once = struct.pack("ii", 1, 0)
     with contextlib.suppress(OSError):  # it has ended already
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
@@ -181,7 +181,7 @@ async def _read_frame(reader: asyncio.StreamReader) -> bytes:
 
 
 class Proxies:
-    """The event loop of all proxies, in a thread of its own."""
+    """All proxies and their event loop, which has a thread of its own."""
 
     def __init__(self) -> None:
         self._proxies: list[Proxy] = []
@@ -190,23 +190,23 @@ class Proxies:
         self._thread.start()
 
     def add(self, broker_port: int) -> Proxy:
-        """A proxy that listens from now on, before a broker on this port."""
+        """Start a proxy in front of the broker on this port."""
         proxy = Proxy(self._loop, broker_port)
         self._wait_for(proxy.listen())
         self._proxies.append(proxy)
         return proxy
 
     def stop(self) -> None:
-        """End all connections, and the thread."""
+        """Reset all connections, and stop the thread."""
         for proxy in self._proxies:
             self._wait_for(proxy.end())
         self._wait_for(_cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_PATIENCE_S)
+        self._thread.join(_TIMEOUT_S)
         self._loop.close()
 
     def _wait_for(self, job: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(job, self._loop).result(_PATIENCE_S)
+        asyncio.run_coroutine_threadsafe(job, self._loop).result(_TIMEOUT_S)
 
 
 async def _cancel_all() -> None:

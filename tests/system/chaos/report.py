@@ -1,4 +1,4 @@
-"""What a run found, as tables."""
+"""The findings of a run as tables, and its conclusion in one line."""
 
 from __future__ import annotations
 
@@ -9,52 +9,70 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from tests.system.chaos.engine import Result
+from tests.system.chaos.engine import RunResult
 
 _SHOWN = 30
 
 
-def print_result(console: Console, result: Result) -> None:
-    """Faults and recoveries, evidence, verdicts, notes, and what is wrong."""
+def print_result(console: Console, result: RunResult) -> None:
+    """Print faults and recoveries, checks, coverage, notes, failures and the conclusion."""
     console.print(_faults(result))
-    console.print(_verdicts(result))
-    if result.evidence is not None:
-        seen = (f"{name.replace('_', ' ')} {n}" for name, n in result.evidence._asdict().items())
-        console.print("not vacuous: " + ", ".join(seen))
-    for line in result.vacuous:
-        console.print(f"too tame: {line}", style="yellow", markup=False)
+    console.print(_checks(result))
+    if result.coverage is not None:
+        counts = (f"{name.replace('_', ' ')} {n}" for name, n in result.coverage._asdict().items())
+        console.print("coverage: " + ", ".join(counts))
+    for line in result.uncovered:
+        console.print(f"not covered: {line}", style="yellow", markup=False)
     for line in result.notes:
         console.print(f"note: {line}", style="yellow", markup=False)
-    for line in result.wrong()[:_SHOWN]:
-        console.print(f"wrong: {line}", style="red", markup=False)
+    for line in result.failures()[:_SHOWN]:
+        console.print(f"failure: {line}", style="red", markup=False)
+    console.print(conclusion(result), style="bold")
 
 
-def _faults(result: Result) -> Table:
+def conclusion(result: RunResult) -> str:
+    """One line that says whether the run passed, and why not."""
+    lost = max((check.lost for check in result.checks.values()), default=0)
+    duplicated = max((check.duplicated for check in result.checks.values()), default=0)
+    counts = f"{_count(lost)} lost, {duplicated or 'none'} duplicated"
+    if result.ok:
+        return f"PASSED: {counts}"
+    if result.detected or result.violations:
+        return f"FAILED: {counts}; failures are listed above"
+    return f"INCONCLUSIVE: {counts}, but not everything was put to the test"
+
+
+def _count(events: int) -> str:
+    return f"{events or 'no'} event{'s' if events > 1 else ''}"
+
+
+def _faults(result: RunResult) -> Table:
     table = Table("fault", box=None)
     for title in ("fired", "recovered", "median s", "worst s"):
         table.add_column(title, justify="right")
     times: defaultdict[str, list[float]] = defaultdict(list)
     for goal in result.goals:
-        if goal.took_s is not None:
-            times[goal.name].append(goal.took_s)
+        if goal.recovery_s is not None:
+            times[goal.name].append(goal.recovery_s)
     for name, fired in result.fired.items():
-        took = times[name]
-        recovered = str(len(took)) if took else ""
-        table.add_row(name, str(fired), recovered, *_summary(took))
+        recoveries = times[name]
+        recovered = str(len(recoveries)) if recoveries else ""
+        table.add_row(name, str(fired), recovered, *_median_and_worst(recoveries))
     every = [seconds for name in result.fired for seconds in times[name]]
-    table.add_row("all", str(result.fired.total()), str(len(every)), *_summary(every), style="bold")
+    total = str(result.fired.total())
+    table.add_row("all", total, str(len(every)), *_median_and_worst(every), style="bold")
     return table
 
 
-def _summary(seconds: Iterable[float]) -> tuple[str, str]:
+def _median_and_worst(seconds: Iterable[float]) -> tuple[str, str]:
     known = list(seconds)
     return (f"{median(known):.1f}", f"{max(known):.1f}") if known else ("", "")
 
 
-def _verdicts(result: Result) -> Table:
-    table = Table("judge", box=None)
-    for title in ("events", "lost", "doubled", "otherwise wrong"):
+def _checks(result: RunResult) -> Table:
+    table = Table("check", box=None)
+    for title in ("events", "lost", "duplicated", "otherwise wrong"):
         table.add_column(title, justify="right")
-    for judge, found in result.verdicts.items():
-        table.add_row(judge, *map(str, (found.events, found.lost, found.doubled, found.other)))
+    for name, check in result.checks.items():
+        table.add_row(name, *map(str, (check.events, check.lost, check.duplicated, check.other)))
     return table

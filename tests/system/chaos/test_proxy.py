@@ -1,4 +1,4 @@
-"""The proxy passes what it should, and holds back what it is told to."""
+"""The proxy passes on frames, and simulates the network faults that it is asked for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _request(key: int, correlation: int) -> bytes:
 
 
 def _read(connection: socket.socket) -> int:
-    """The correlation id of the next answer, which is all that it holds."""
+    """Read the correlation id of the next answer, which contains nothing else."""
     received = b""
     while len(received) < ANSWER.size and (more := connection.recv(ANSWER.size - len(received))):
         received += more
@@ -38,7 +38,7 @@ def _read(connection: socket.socket) -> int:
 
 
 def _answer_all(connection: socket.socket) -> None:
-    """A broker that answers every request with its correlation id alone."""
+    """Serve as a broker that answers every request with its correlation id."""
     with suppress(OSError), connection, connection.makefile("rb") as stream:
         while head := stream.read(4):
             request = stream.read(*struct.unpack(">i", head))
@@ -47,7 +47,7 @@ def _answer_all(connection: socket.socket) -> None:
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """A proxy before a broker that answers everything at once."""
+    """A proxy in front of a broker that answers at once."""
     server = socket.create_server((HOST, 0))
 
     def serve() -> None:
@@ -70,16 +70,16 @@ def _connect(proxy: Proxy) -> closing[socket.socket]:
     return closing(socket.create_connection((HOST, proxy.port), PATIENCE_S))
 
 
-def test_frames_pass(proxy: Proxy) -> None:
-    """Requests and answers pass in their order."""
+def test_frames_are_passed_on_in_order(proxy: Proxy) -> None:
+    """Requests and answers arrive in the order in which they were sent."""
     with _connect(proxy) as client:
         client.sendall(_request(METADATA, 1) + _request(END_TXN, 2))
         assert [_read(client), _read(client)] == [1, 2]
     assert proxy.held == 0
 
 
-def test_only_end_txn_is_held(proxy: Proxy) -> None:
-    """An answer to EndTxn waits until it is released; those before it do not."""
+def test_only_answers_to_end_txn_are_held_back(proxy: Proxy) -> None:
+    """An answer to EndTxn waits until it is released; answers before it do not."""
     proxy.hold_end_txn()
     with _connect(proxy) as client:
         client.sendall(_request(METADATA, 1) + _request(END_TXN, 2))
@@ -93,8 +93,8 @@ def test_only_end_txn_is_held(proxy: Proxy) -> None:
         assert _read(client) == 2
 
 
-def test_a_stall_keeps_the_connection(proxy: Proxy) -> None:
-    """Nothing arrives while it stalls, and everything afterwards."""
+def test_a_stall_keeps_connections_open(proxy: Proxy) -> None:
+    """Nothing arrives during a stall, and everything afterwards."""
     with _connect(proxy) as client:
         client.sendall(_request(METADATA, 1))
         assert _read(client) == 1
@@ -108,8 +108,8 @@ def test_a_stall_keeps_the_connection(proxy: Proxy) -> None:
         assert _read(client) == 2
 
 
-def test_a_cut_ends_connections(proxy: Proxy) -> None:
-    """A connection that is open is reset; a new one works."""
+def test_a_cut_resets_connections(proxy: Proxy) -> None:
+    """An open connection is reset; a new one works."""
     with _connect(proxy) as client:
         client.sendall(_request(METADATA, 1))
         assert _read(client) == 1
@@ -122,8 +122,8 @@ def test_a_cut_ends_connections(proxy: Proxy) -> None:
         assert _read(client) == 2
 
 
-def test_a_broker_that_is_down_refuses() -> None:
-    """When nothing listens behind it, a connection ends at once."""
+def test_a_broker_that_is_down_refuses_connections() -> None:
+    """A connection ends at once when nothing listens behind the proxy."""
     with closing(socket.create_server((HOST, 0))) as taken:
         port = taken.getsockname()[1]
     proxies = Proxies()

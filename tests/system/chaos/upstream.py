@@ -1,7 +1,7 @@
-"""A sender that writes to the raw topic in transactions, which end in every way there is.
+"""A transactional producer upstream of the raw topic.
 
-Most are committed, some aborted; now and then one is left open until the sender's next start ends
-it. Only what was committed counts: nobody may ever see the rest.
+Most of its transactions are committed, some are aborted. Now and then one is left open, until the
+next producer with the same transactional id aborts it. Only committed records count.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Producer
 
-from tests.system.chaos.quiet import QUIET
+from tests.system.chaos.client_logging import SILENT
 
 _STEP_S: Final = 5.0
-_PATIENCE_S: Final = 60.0
+_TIMEOUT_S: Final = 60.0
 _MEAN_RECORDS: Final = 20
 _MOST_RECORDS: Final = 300
 _LEFT_OPEN_S: Final = (0.2, 2.0)
 _COMMIT: Final = "commit"
 _ENDS: Final = {_COMMIT: 6, "abort": 3, "left open": 1}
-"""How a transaction ends, and how often."""
+"""Ways in which a transaction ends, with their weights."""
 _AGAIN_S: Final = 0.2
 
 
@@ -32,37 +32,36 @@ class Draft(NamedTuple):
     value: bytes | None
     key: bytes | None
     number: int = 0
-    """In the ledger."""
+    """Number of the record in the ledger."""
     partition: int = -1
     """-1 lets the client choose."""
 
 
-class Book(NamedTuple):
-    """What the ledger is told of records that were written: their number, partition and offset."""
+class OnWritten(NamedTuple):
+    """Callbacks for a record that was written; they take its number, partition and offset."""
 
-    have: Callable[[int, int, int], None]
-    """They are committed."""
-    unsure: Callable[[int, int, int], None]
-    """Nobody knows whether they are."""
+    committed: Callable[[int, int, int], None]
+    undecided: Callable[[int, int, int], None]
+    """Called when the outcome of the transaction is unknown."""
 
 
 class Upstream:
-    """One transactional producer at a time; what an older one left open, the next one ends."""
+    """Uses one producer at a time; a new one aborts what the one before left open."""
 
-    def __init__(self, servers: str, topic: str, dice: random.Random, book: Book) -> None:
+    def __init__(self, servers: str, topic: str, rng: random.Random, on_written: OnWritten) -> None:
         self._config = {
             "bootstrap.servers": servers,
             "transactional.id": f"upstream.{topic}",
             "transaction.timeout.ms": 10_000,
-            **QUIET,
+            **SILENT,
         }
         self._topic = topic
-        self._dice = dice
-        self._book = book
+        self._dice = rng
+        self._on_written = on_written
         self._producer: Producer | None = None
 
     def transact(self, draw: Callable[[int], list[Draft]]) -> None:
-        """One transaction; `draw` gives so many records."""
+        """Do one transaction with records from `draw`, which takes their number."""
         records = draw(min(_MOST_RECORDS, 1 + int(self._dice.expovariate(1 / _MEAN_RECORDS))))
         (end,) = self._dice.choices(list(_ENDS), list(_ENDS.values()))
         self._write(records, end)
@@ -70,17 +69,16 @@ class Upstream:
             time.sleep(self._dice.uniform(*_LEFT_OPEN_S))
 
     def end_with_markers(self, drafts: Iterable[list[Draft]]) -> None:
-        """Leave nothing open, and behind all records the markers of ended transactions.
+        """Commit one transaction and abort another, so that each log ends with a marker.
 
-        `drafts` are tried until one transaction of them was committed and another one aborted.
-        TimeoutError when that takes too long.
+        Takes one list of `drafts` for each attempt. TimeoutError when that takes too long.
         """
-        wanted = [_COMMIT, "abort"]
-        deadline = time.monotonic() + _PATIENCE_S
+        ends = [_COMMIT, "abort"]
+        deadline = time.monotonic() + _TIMEOUT_S
         for records in drafts:
-            if self._write(records, wanted[0]):
-                wanted.pop(0)
-            if not wanted:
+            if self._write(records, ends[0]):
+                ends.pop(0)
+            if not ends:
                 return
             if time.monotonic() > deadline:
                 break
@@ -88,7 +86,7 @@ class Upstream:
         raise TimeoutError("the upstream could not end its transactions")
 
     def _write(self, records: list[Draft], end: str) -> bool:
-        """Whether the transaction has ended as it should; it is not committed unless told so."""
+        """Do one transaction; returns whether it ended as requested."""
         written: list[tuple[int, int, int]] = []
         try:
             producer = self._ready()
@@ -99,7 +97,7 @@ class Upstream:
             if end == "abort":
                 producer.abort_transaction(_STEP_S)
         except KafkaException:
-            self._producer = None  # the next one aborts what this one left
+            self._producer = None  # the next one aborts what this one left open
             return False
         if end == _COMMIT:
             return self._commit(producer, written)
@@ -119,7 +117,7 @@ class Upstream:
         )
 
     def _commit(self, producer: Producer, written: list[tuple[int, int, int]]) -> bool:
-        tell, deadline = self._book.have, time.monotonic() + _PATIENCE_S
+        notify, deadline = self._on_written.committed, time.monotonic() + _TIMEOUT_S
         while True:
             try:
                 producer.commit_transaction(_STEP_S)
@@ -130,9 +128,9 @@ class Upstream:
                 self._producer = None
                 if error.txn_requires_abort():
                     return False
-                tell = self._book.unsure
+                notify = self._on_written.undecided
             for each in written:
-                tell(*each)
+                notify(*each)
             return self._producer is not None
 
     def _ready(self) -> Producer:

@@ -1,8 +1,8 @@
-"""The real program, with clients that obey orders and perhaps one sabotage: test code only.
+"""Runs the real program with failpoints in its clients, and perhaps with one seeded bug.
 
     python -m tests.system.chaos.worker_main run
 
-CHAOS_ORDERS names the file of orders, CHAOS_SABOTAGE one of `sabotage.SABOTAGES`.
+CHAOS_FAILPOINT names the file of the failpoint, CHAOS_SEEDED_BUG one of `SEEDED_BUGS`.
 """
 
 from __future__ import annotations
@@ -21,94 +21,94 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from pipeline.cli.main import main
 from pipeline.kafka import clients
 from pipeline.worker.observe import LogMeter
-from tests.system.chaos.orders import Orders, Point, say
-from tests.system.chaos.sabotage import SABOTAGES
+from tests.system.chaos.failpoints import Failpoints, Point, log_event
+from tests.system.chaos.seeded_bugs import SEEDED_BUGS
 
-ORDERS_VARIABLE: Final = "CHAOS_ORDERS"
-SABOTAGE_VARIABLE: Final = "CHAOS_SABOTAGE"
+FAILPOINT_VARIABLE: Final = "CHAOS_FAILPOINT"
+SEEDED_BUG_VARIABLE: Final = "CHAOS_SEEDED_BUG"
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def install(orders: Orders) -> None:
-    """Let all clients that sessions make obey orders, and the search for refused records."""
+def install(failpoints: Failpoints) -> None:
+    """Add failpoints to all clients that sessions make, and to the search for rejected records."""
     made: Any = clients
     meter: Any = LogMeter
-    made.Producer = _producer(orders)
-    made.Consumer = _consumer(orders)
+    made.Producer = _producer(failpoints)
+    made.Consumer = _consumer(failpoints)
     narrowing = LogMeter.narrowing
 
-    def told(self: LogMeter, records: int, cause: str) -> None:
+    def reported(self: LogMeter, records: int, cause: str) -> None:
         narrowing(self, records, cause)
-        orders.passing(Point.NARROWING)
+        failpoints.reached(Point.BISECTING)
 
-    meter.narrowing = told
+    meter.narrowing = reported
 
 
-def patch_clock(orders: Orders) -> None:
-    """Let Python's wall clock obey too; the client's own, in C, stays as it is."""
+def patch_clock(failpoints: Failpoints) -> None:
+    """Let failpoints step Python's wall clock; the clock of the C client stays as it is."""
     now, now_ns = time.time, time.time_ns
-    time.time = lambda: now() + orders.clock_step_s
-    time.time_ns = lambda: now_ns() + int(orders.clock_step_s * 1e9)
+    time.time = lambda: now() + failpoints.clock_step_s
+    time.time_ns = lambda: now_ns() + int(failpoints.clock_step_s * 1e9)
 
 
-def _producer(orders: Orders) -> type[Producer]:
-    class ObedientProducer(Producer):
+def _producer(failpoints: Failpoints) -> type[Producer]:
+    class FailpointProducer(Producer):
         def begin_transaction(self) -> None:
             super().begin_transaction()
-            orders.passing(Point.BEFORE_PRODUCE)
+            failpoints.reached(Point.BEFORE_PRODUCE)
 
         def send_offsets_to_transaction(self, *arguments: Any) -> None:
-            orders.passing(Point.AFTER_PRODUCE)
+            failpoints.reached(Point.AFTER_PRODUCE)
             super().send_offsets_to_transaction(*arguments)
-            orders.passing(Point.AFTER_SEND_OFFSETS)
+            failpoints.reached(Point.AFTER_SEND_OFFSETS)
 
         def commit_transaction(self, *arguments: Any) -> None:
-            orders.passing(Point.DURING_COMMIT)
+            failpoints.reached(Point.DURING_COMMIT)
             super().commit_transaction(*arguments)
-            orders.passing(Point.AFTER_COMMIT)
+            failpoints.reached(Point.AFTER_COMMIT)
 
-    return ObedientProducer
+    return FailpointProducer
 
 
-def _consumer(orders: Orders) -> type[Consumer]:
-    class ObedientConsumer(Consumer):
+def _consumer(failpoints: Failpoints) -> type[Consumer]:
+    class FailpointConsumer(Consumer):
         def consume(self, *arguments: Any, **keywords: Any) -> list[Message]:
             messages = super().consume(*arguments, **keywords)
-            orders.passing(Point.COLLECTING)
+            failpoints.reached(Point.AFTER_CONSUME)
             return messages
 
         def seek(self, partition: TopicPartition) -> None:
-            if not orders.passing(Point.SEEK):
+            if not failpoints.reached(Point.SEEK):
                 super().seek(partition)
 
         def subscribe(self, topics: list[str], *others: Any, **callbacks: Any) -> None:
-            told = {name: _told(name, callback) for name, callback in callbacks.items()}
-            super().subscribe(topics, *others, **told)
+            logged = {name: _logged(name, callback) for name, callback in callbacks.items()}
+            super().subscribe(topics, *others, **logged)
 
-    return ObedientConsumer
+    return FailpointConsumer
 
 
-def _told(name: str, callback: Callable[..., None]) -> Callable[..., None]:
-    """A rebalance callback that leaves evidence."""
+def _logged(name: str, callback: Callable[..., None]) -> Callable[..., None]:
+    """A rebalance callback that logs each call."""
 
-    def tell(consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        say("rebalance", kind=name, partitions=sorted(place.partition for place in partitions))
+    def call(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        log_event("rebalance", kind=name, partitions=sorted(each.partition for each in partitions))
         callback(consumer, partitions)
 
-    return tell
+    return call
 
 
 def die_with_parent() -> None:
-    """Let Linux kill this process when the engine is gone, however that happens."""
+    """Let Linux kill this process when the engine ends, for whatever reason."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":
     die_with_parent()
-    given = Orders(Path(os.environ[ORDERS_VARIABLE]))
-    install(given)
-    patch_clock(given)
-    if SABOTAGE_VARIABLE in os.environ:
-        SABOTAGES[os.environ[SABOTAGE_VARIABLE]]()
+    installed = Failpoints(Path(os.environ[FAILPOINT_VARIABLE]))
+    install(installed)
+    patch_clock(installed)
+    if SEEDED_BUG_VARIABLE in os.environ:
+        SEEDED_BUGS[os.environ[SEEDED_BUG_VARIABLE]]()
     main()

@@ -177,6 +177,13 @@ class TestPackages:
         """The versions in the image are those that the tests ran with."""
         assert pins(name).items() <= pins("dev").items()
 
+    def test_source_distribution_holds_every_document(self) -> None:
+        """What is listed exists, and no document is forgotten."""
+        include = project()["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+        assert all((ROOT / path.removeprefix("/")).exists() for path in include)
+        readme = project()["project"]["readme"]
+        assert {f"/{path.name}" for path in ROOT.glob("*.md")} <= {*include, f"/{readme}"}
+
     def test_wheel_holds_the_whole_package(self, tmp_path: Path) -> None:
         """Every module, the typing marker, the licence and the command are in the wheel."""
         build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]

@@ -1,9 +1,10 @@
-"""`make docs`: refresh the parts of README.md that are made from the code."""
+"""`make docs`: refresh the parts of the documents that are made from the code."""
 
 from __future__ import annotations
 
-from tests.system.docs.tables import refreshed
-from tests.system.docs.texts import ROOT
+from tests.system.docs.snippets import ROOT
+from tests.system.docs.tables import PAGES, refreshed
 
-README = ROOT / "README.md"
-README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")
+for name in PAGES:
+    page = ROOT / name
+    page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")

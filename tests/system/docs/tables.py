@@ -1,4 +1,4 @@
-"""What README.md has between `<!-- name -->` and `<!-- /name -->` is made from the code, here."""
+"""What a page has between `<!-- name -->` and `<!-- /name -->` is made from the code, here."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.errors import ExitCode
 from pipeline.settings.model import Settings
 from pipeline.settings.names import Leaf, allowed, leaves
+from tests.system.docs import command_help
+from tests.system.docs.snippets import ROOT
 
 MARKED: Final = re.compile(r"(?s)(<!-- (\w+) -->\n).*?(<!-- /\2 -->)")
 
@@ -28,7 +30,7 @@ def _cell(text: str) -> str:
 
 
 def exits() -> str:
-    """Exit codes."""
+    """Exit codes with their meaning."""
     return _table(("exit code", "meaning"), ((str(int(each)), each.meaning) for each in ExitCode))
 
 
@@ -44,12 +46,12 @@ def _rule(reason: Reason) -> str:
 
 
 def warnings() -> str:
-    """WarningCode codes."""
+    """Warning codes."""
     return _table(("code", "meaning"), ((f"`{each}`", each.meaning) for each in Noticed))
 
 
 def settings() -> str:
-    """All settings."""
+    """All settings, each with its variable, its default and its meaning."""
     rows = (
         (
             f"`{leaf.name}`",
@@ -79,12 +81,32 @@ def _meaning(leaf: Leaf) -> str:
     return f"{leaf.field.description} ({allowed(leaf.field)})"
 
 
+def scripts() -> str:
+    """The scripts that call the tools from Python."""
+    files = sorted((ROOT / "docs/how-to/python").glob("*.py"))
+    pages = ((file.stem, file.read_text(encoding="utf-8")) for file in files)
+    return "\n".join(f"### {name}\n\n```python\n{code}```\n" for name, code in pages)
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
-    "exits": exits,
+    "settings": settings,
     "reasons": reasons,
     "warnings": warnings,
-    "settings": settings,
+    "exit_codes": exits,
+    "cli": command_help.reference,
+    "scripts": scripts,
 }
+"""Name of the marked part → how it is made."""
+
+PAGES: Final[Mapping[str, str]] = {
+    "docs/reference/settings.md": "settings",
+    "docs/reference/reasons.md": "reasons",
+    "docs/reference/warnings.md": "warnings",
+    "docs/reference/exit-codes.md": "exit_codes",
+    "docs/reference/cli.md": "cli",
+    "docs/how-to/use-from-python.md": "scripts",
+}
+"""Page → its marked part."""
 
 
 def refreshed(text: str) -> str:

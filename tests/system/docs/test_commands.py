@@ -1,4 +1,4 @@
-"""Commands in the texts can be typed as they stand, and print what is shown."""
+"""Commands in the documents can be typed as they are, and print what is shown."""
 
 from __future__ import annotations
 
@@ -13,46 +13,68 @@ from typing import Final
 import click
 import pytest
 
+from pipeline.cli.main import COMMANDS
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.kafka import Admin
 from tests.system.docs.shell import bash, check, commands, make_targets, parse
-from tests.system.docs.texts import NAMES, Block, blocks, matches, spans
+from tests.system.docs.snippets import NAMES, Block, blocks, matches, spans
 from tests.unit.cli.program import TIMEOUT_S, command, environment
 
-BLOCKS: Final = blocks("README.md", "sh")
-OFFLINE: Final = [b for b in BLOCKS if all(c.needs_no_kafka for c in commands(b.text))]
-KAFKA: Final = [b for b in BLOCKS if b.section == "Your own Kafka" and b not in OFFLINE]
-_COMMANDS: Final = (
-    "run",
-    "check",
-    "transform",
-    "explain",
-    "generate",
-    "topics",
-    "demo",
-    "audit",
-    "dlq",
-    "replay",
+PAGES: Final = [name for name in NAMES if blocks(name, "sh")]
+RUN_ELSEWHERE: Final = {
+    "docs/how-to/handle-dead-letters.md": "test_dead_letter_tutorial.py",
+    "docs/how-to/test-a-change.md": "test_change_tutorial.py",
+    "docs/how-to/replay.md": "test_replay_tutorial.py",
+    "docs/how-to/after-a-replay.md": "test_replay_tutorial.py",
+}
+"""Page → the test that runs all of its commands."""
+NOT_RUN: Final = {
+    "schemas/README.md": "its command is a usual one, and needs the checkout",
+    "docs/how-to/secure-cluster.md": "tests/kafka/test_acl.py holds the permissions it grants",
+    "docs/how-to/deploy.md": "tests/system/deploy looks at the image and the compose file",
+    "docs/how-to/chaos.md": "tests/system/chaos runs a short form",
+}
+"""Page whose commands are only parsed → why that is enough."""
+RUN_BESIDE_OTHERS: Final = {"leave": "tests/kafka/test_waiting.py"}
+"""Command that needs workers that are still alive → the test that has them."""
+WITHOUT_KAFKA: Final = ("README.md", "docs/quickstart.md")
+ON_KAFKA: Final = (
+    ("README.md",),
+    ("docs/how-to/own-kafka.md", "docs/how-to/several-workers.md", "docs/how-to/audit.md"),
 )
+"""Pages whose commands are run one after the other, each row on a broker of its own."""
 _GENERATED: Final = 1000
-"""Records that the README's command writes."""
+"""Records that the first page of each row writes."""
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.text.splitlines()[0])
-def test_could_be_run(block: Block) -> None:
+ALL: Final = [
+    (name, block) for name in PAGES if name not in RUN_ELSEWHERE for block in blocks(name, "sh")
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "block"), ALL, ids=[f"{name}, line {each.line}" for name, each in ALL]
+)
+def test_could_be_run(name: str, block: Block) -> None:
     """Each command exists, with these options, settings and files."""
     found = list(commands(block.text))
-    assert found
+    assert found, name
     for each in found:
         check(each)
 
 
+def test_every_page_is_run() -> None:
+    """A page with commands is run by a test, or it is said why not."""
+    here = {*WITHOUT_KAFKA, *(name for row in ON_KAFKA for name in row)}
+    assert here | RUN_ELSEWHERE.keys() | NOT_RUN.keys() == set(PAGES)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_commands_in_sentences(name: str) -> None:
-    """So does each command that is mentioned with options."""
+    """Each command that is mentioned with options exists, with these options."""
     for span in spans(name):
         words = span.removeprefix("track-pipeline ").split()
-        if "…" not in span and words[0] in _COMMANDS and (len(words) > 1 or words[0] != span):
+        if "…" not in span and words[0] in COMMANDS and (len(words) > 1 or words[0] != span):
             # Values and arguments may be left out; an option that does not exist fails.
             with suppress(click.BadOptionUsage, click.MissingParameter):
                 parse(words)
@@ -60,10 +82,19 @@ def test_commands_in_sentences(name: str) -> None:
             assert words[1] in make_targets(), span
 
 
-def test_what_needs_no_kafka(tmp_path: Path) -> None:
+def _offline(name: str) -> list[Block]:
+    return [
+        block
+        for block in blocks(name, "sh")
+        if all(each.needs_no_kafka for each in commands(block.text))
+    ]
+
+
+@pytest.mark.parametrize("name", WITHOUT_KAFKA)
+def test_what_needs_no_kafka(name: str, tmp_path: Path) -> None:
     """In one folder, one after the other: each succeeds, and prints what is shown."""
-    assert [block for block in OFFLINE if block.output]
-    for block in OFFLINE:
+    assert [block for block in _offline(name) if block.output]
+    for block in _offline(name):
         ran = bash(block.text, tmp_path, {})
         assert ran.returncode == 0, ran.stdout
         if block.output is not None:
@@ -71,24 +102,37 @@ def test_what_needs_no_kafka(tmp_path: Path) -> None:
 
 
 @pytest.mark.kafka
-def test_from_nothing_to_a_running_worker(own_kafka: LocalKafka, tmp_path: Path) -> None:
-    """The steps of "Your own Kafka", on a broker that nobody has used: the worker works."""
-    kafka = {"bootstrap.servers": own_kafka.bootstrap_servers}
+@pytest.mark.parametrize("names", ON_KAFKA, ids=lambda names: names[0])
+def test_from_nothing_to_a_running_worker(
+    own_kafka: LocalKafka, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    """The steps of a page, on a broker that nobody has used: the worker works."""
     address = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": own_kafka.bootstrap_servers}
-    unread = [_GENERATED, 0]  # by the first worker, and by the second
-    for block in KAFKA:
+    unread = _GENERATED  # nothing more, once the first worker has run
+    for block in (block for name in names for block in _online(name)):
         for line in block.text.splitlines():
             (each,) = commands(line)
             if each.is_ours and each.words[1] == "run":
-                _run_worker(each.words[1:], {**address, **each.variables}, unread.pop(0))
-            elif each.is_ours:
+                _run_worker(each.words[1:], {**address, **each.variables}, unread)
+                unread = 0
+            elif each.is_ours and each.words[1] not in RUN_BESIDE_OTHERS:
                 ran = bash(line, tmp_path, address)
                 assert ran.returncode == 0, ran.stdout
                 if block.output is not None:
                     assert matches(block.output, ran.stdout), ran.stdout
     assert not unread
+    kafka = {"bootstrap.servers": own_kafka.bootstrap_servers}
     progress = Admin(kafka, TIMEOUT_S).progress("track-pipeline", "track.raw")
     assert progress.committed == progress.total == _GENERATED
+
+
+def _online(name: str) -> list[Block]:
+    """What needs Kafka; `make` starts what is tested elsewhere."""
+    return [
+        block
+        for block in blocks(name, "sh")
+        if block not in _offline(name) and not block.text.startswith("make ")
+    ]
 
 
 def _run_worker(arguments: list[str], variables: dict[str, str], unread: int) -> None:

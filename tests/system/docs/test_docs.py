@@ -1,4 +1,4 @@
-"""What the texts state is what the code does; what they mention exists."""
+"""What the documents state is what the code does; what they mention exists."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Final
 
 import pytest
 
+from pipeline import errors
+from pipeline.cli.main import COMMANDS
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
@@ -21,10 +23,22 @@ from pipeline.core.record import Record, Role
 from pipeline.errors import ExitCode
 from pipeline.settings.model import Settings, load_settings
 from pipeline.settings.names import leaves
-from tests.system.docs import tables
-from tests.system.docs.tables import MARKED, TABLES, refreshed
-from tests.system.docs.texts import NAMES, ROOT, anchors, blocks, links, prose, spans, table, text
+from tests.system.docs import command_help, tables
+from tests.system.docs.snippets import (
+    NAMES,
+    ROOT,
+    anchors,
+    blocks,
+    links,
+    prose,
+    spans,
+    table,
+    text,
+)
+from tests.system.docs.tables import MARKED, PAGES, TABLES, refreshed
 
+_HEADERS: Final = "docs/reference/headers.md"
+_CONTRACT: Final = "docs/reference/contract.md"
 _PATH: Final = re.compile(r"(?:pipeline|tests|docs|schemas|deploy|requirements)(?:/[\w.-]+)*/?")
 _PROCESSOR: Final = Processor(ContractSettings(), Identity(app="docs"))
 _LOG_CALL: Final = re.compile(r"(?i)\blog\.(?:info|warning|error)\(\s*\"([a-z_ ,]+)")
@@ -33,34 +47,45 @@ _LOG_CALL: Final = re.compile(r"(?i)\blog\.(?:info|warning|error)\(\s*\"([a-z_ ,
 class TestTables:
     """Tables that are made from the code, or that list what the code has."""
 
-    def test_made_from_code(self) -> None:
-        """The marked parts are fresh; if not, `make docs` makes them so."""
-        readme = text("README.md")
-        assert {match[2] for match in MARKED.finditer(readme)} == set(TABLES)
-        assert refreshed(readme) == readme
+    @pytest.mark.parametrize("page", PAGES)
+    def test_made_from_code(self, page: str) -> None:
+        """The marked part is fresh; if not, `make docs` makes it so."""
+        content = text(page)
+        assert [match[2] for match in MARKED.finditer(content)] == [PAGES[page]]
+        assert refreshed(content) == content
+
+    def test_every_table_is_shown(self) -> None:
+        """Each table that can be made has its page."""
+        assert sorted(PAGES.values()) == sorted(TABLES)
 
     def test_all_reasons_and_warnings(self) -> None:
-        """README lists every code, each with its meaning; the contract's page mentions each."""
-        readme, contract = text("README.md"), spans("docs/contract.md")
+        """Every code is listed with its meaning, and mentioned in the contract."""
+        contract = spans("docs/reference/contract.md")
+        listed = text("docs/reference/reasons.md") + text("docs/reference/warnings.md")
         for code in (*Reason, *Noticed):
-            assert f"| `{code}` | {code.meaning} |" in readme
+            assert f"| `{code}` | {code.meaning} |" in listed
             assert code in contract
 
     def test_dead_letter_headers(self) -> None:
         """The table has every header, in the order of the code."""
-        shown = [row[0].strip("`") for row in table("README.md", "header", "value")]
+        shown = [row[0].strip("`") for row in table(_HEADERS, "header", "value")]
         assert shown == [*DlqHeader, TrackHeader.CONTRACT]
+
+    def test_headers_of_outputs(self) -> None:
+        """The table has every header of all other outputs, in the order of the code."""
+        assert [row[0].strip("`") for row in table(_HEADERS, "name", "value")] == list(TrackHeader)
 
     def test_stages(self) -> None:
         """The stages that `dlq.stage` can name are all there."""
-        (row,) = [row for row in table("README.md", "header") if row[0] == f"`{DlqHeader.STAGE}`"]
+        (row,) = [row for row in table(_HEADERS, "header") if row[0] == f"`{DlqHeader.STAGE}`"]
         assert all(stage in row[1] for stage in Stage)
 
     def test_log_lines(self) -> None:
         """Every line that the worker logs is explained, and every field of the statistics."""
-        page = "docs/operating.md"
+        page = "docs/reference/log-events.md"
         code = "".join(path.read_text("utf-8") for path in (ROOT / "pipeline").rglob("*.py"))
-        told = {row[0].strip("`").rstrip("…: ") for row in table(page, "`event`")}
+        names = [re.findall(r"`([^`]+)`", row[0]) for row in table(page, "`event`")]
+        told = {name.rstrip("…: ") for row in names for name in row}
         logged = {name.strip(": ") for name in _LOG_CALL.findall(code)}
         assert logged
         assert logged <= told
@@ -74,6 +99,17 @@ class TestTables:
             for span in spans(name):
                 if re.fullmatch(r"[a-z_.]+", span) and span.startswith(groups):
                     assert span in _settings(), f"{name}: {span}"
+
+    def test_failures_of_the_worker(self) -> None:
+        """ARCHITECTURE.md's table of failures names errors that exist, with their exit codes."""
+        rows = table("ARCHITECTURE.md", "what", "means", "the worker")
+        named = [(re.fullmatch(r"`(\w+Error)`", row[0]), row[2]) for row in rows]
+        assert sum(match is not None for match, _ in named) > 5
+        for match, does in named:
+            code = re.search(r"exit (\d+)", does)
+            if match is not None:
+                error = getattr(errors, match[1])
+                assert code is None or int(code[1]) == error.exit_code, match[1]
 
 
 def _settings() -> set[str]:
@@ -96,15 +132,15 @@ def _statistics_fields() -> set[str]:
 class TestExamples:
     """Examples are run."""
 
-    @pytest.mark.parametrize("row", table("README.md", "sent", "enriched"), ids=lambda row: row[0])
+    @pytest.mark.parametrize("row", table(_CONTRACT, "sent", "enriched"), ids=lambda row: row[0])
     def test_members(self, row: list[str]) -> None:
-        """An event with these members gives those members, number for number, or that refusal."""
+        """An event with these members becomes the one shown, digit for digit, or is rejected so."""
         sent, result = (cell.strip() for cell in row)
         base = {"event": "E", "messageId": "m-1", "userId": "u-1"}
         event = {**base, **_members(sent)}
         (output,) = _PROCESSOR.process(_record(encode_json(event)), 1)
-        if result.startswith("refused: "):
-            assert output.reason == result.removeprefix("refused: ").strip("`")
+        if result.startswith("rejected: "):
+            assert output.reason == result.removeprefix("rejected: ").strip("`")
             return
         assert output.role is Role.ENRICHED
         enriched = decode(output.value, 512)
@@ -113,16 +149,16 @@ class TestExamples:
             assert encode_json(enriched[name]) == encode_json(value)
 
     @pytest.mark.parametrize(
-        "row", table("docs/contract.md", "`revenue` as sent", "result"), ids=lambda row: row[0]
+        "row", table(_CONTRACT, "`revenue` as sent", "result"), ids=lambda row: row[0]
     )
     def test_amounts(self, row: list[str]) -> None:
-        """Each amount becomes the number that is shown, digit for digit, or is refused."""
+        """Each amount becomes the number that is shown, digit for digit, or is rejected."""
         values = re.findall(r"`([^`]+)`", row[0])
         assert values
         for value in values:
             event = f'{{"event":"E","userId":"u","properties":{{"revenue":{value}}}}}'
             (output,) = _PROCESSOR.process(_record(event.encode()), 1)
-            if row[1].startswith("refused"):
+            if row[1].startswith("rejected"):
                 assert output.reason == Reason.REVENUE_INVALID
             else:
                 revenue = row[1].strip("`")
@@ -130,7 +166,7 @@ class TestExamples:
 
     def test_configuration_file(self, tmp_path: Path) -> None:
         """The TOML that is shown is accepted, all of it."""
-        (block,) = blocks("README.md", "toml")
+        (block,) = blocks("docs/how-to/own-kafka.md", "toml")
         file = tmp_path / "pipeline.toml"
         file.write_text(block.text, encoding="utf-8")
         settings = load_settings(file, {}, {})
@@ -139,7 +175,7 @@ class TestExamples:
 
     def test_unit(self) -> None:
         """The systemd unit restarts what a restart can mend, and waits for the grace time."""
-        (block,) = blocks("README.md", "ini")
+        (block,) = blocks("docs/how-to/deploy.md", "ini")
         unit = configparser.ConfigParser(interpolation=None, strict=True)
         unit.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
         unit.read_string(block.text)
@@ -198,14 +234,34 @@ class TestMentioned:
 
 
 def test_table_lists_every_setting() -> None:
-    """The README's table has one row for each setting, with its variable and a meaning."""
+    """The table has one row for each setting, with its variable and a meaning."""
     rows = [row.split(" | ") for row in tables.settings().splitlines()[2:]]
     names = [row[0].removeprefix("| ").strip("`") for row in rows]
     assert names == [leaf.name for leaf in leaves(Settings)]
     assert all(len(row) == 4 and row[3].rstrip(" |") for row in rows)
-    assert rows[names.index("batch.max_records")] == [
+    name, variable, default, meaning = rows[names.index("batch.max_records")]
+    assert (name, variable, default) == (
         "| `batch.max_records`",
         "`TRACK_BATCH__MAX_RECORDS`",
         "`5000`",
-        "maximum number of records in a transaction (a whole number of at least 1) |",
-    ]
+    )
+    assert meaning.endswith("(a whole number of at least 1) |")
+
+
+class TestCommandReference:
+    """docs/reference/cli.md."""
+
+    def test_is_the_same_on_every_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The page does not depend on the width or the colours of the terminal it is made on."""
+        usual = command_help.reference()
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        assert command_help.reference() == usual
+        assert all(len(line) <= command_help.WIDTH for line in usual.splitlines())
+
+    def test_every_command_says_what_it_does(self) -> None:
+        """Each command has a sentence behind its usage line."""
+        pages = list(command_help.all_commands())
+        assert {page.path.split(" ")[1] for page in pages[1:]} == set(COMMANDS)
+        for page in pages:
+            assert re.match(r"Usage: .*(\n {8,}.*)*\n\n  [A-Z]\w+ ", page.text), page.path

@@ -108,7 +108,7 @@ def test_output_that_is_standard_output(tmp_path: Path) -> None:
         assert b"standard output goes there, too" in done.stderr
     ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
-    assert "--dead-letters -: standard output has the enriched events" in ran.err
+    assert "--dead-letters -: the enriched events go to standard output" in ran.err
 
 
 def test_file_that_exists(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import pytest
 
-from pipeline.cli.generate import Pace
 from pipeline.core.record import Headers
 from pipeline.demo.generate import Generated, Generator
+from pipeline.demo.generate.writing import Pace
 from pipeline.errors import ExitCode
 from tests.unit.cli.program import TIMEOUT_S, command, environment, run
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.help import Command
+from pipeline.cli.main import cli
+from tests.system.docs import shell
 
 _USUAL = {"Which records": ("--to", "--from"), "What to do": ("--execute",)}
 
@@ -76,3 +80,30 @@ def test_misspelled_option_in_a_group() -> None:
     """It is found when the command is imported, not when somebody reads the help."""
     with pytest.raises(ValueError, match="again has no option --form"):
         Command("again", groups={"Which": ("--form",)})
+
+
+def _all_commands(group: click.Group) -> Iterator[click.Command]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield command
+        if isinstance(command, click.Group):
+            yield from _all_commands(command)
+
+
+def test_every_example_can_be_typed() -> None:
+    """Each example of every command is parsed as it stands, and fits into 80 columns."""
+    examples = {
+        example: command.name
+        for command in _all_commands(cli)
+        if isinstance(command, Command)
+        for example in command.examples.values()
+    }
+    assert examples
+    for example, name in examples.items():
+        assert all(len(line) <= 78 for line in example.splitlines()), name
+        found = list(shell.commands(example))
+        assert any(each.is_ours and name in each.words for each in found)
+        for each in found:
+            shell.check(each)

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import pytest
 import structlog
-from rich.console import Console
 
 from pipeline.cli import demo as demo_command
 from pipeline.cli import explain as explain_command
 from pipeline.core.record import Record
 from pipeline.demo.check import Findings
+from pipeline.demo.run import DemoResult
 from pipeline.errors import ExitCode, RefusedError
 from pipeline.ports import Trip
 from pipeline.settings.model import Settings
@@ -212,19 +212,17 @@ def test_broker_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SHOWN in ran.err
 
 
-def test_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     """The demo's table of dead letters takes neither control characters nor markup."""
     details = json.dumps([{"pointer": f"/{HOSTILE}", "detail": HOSTILE}])
     findings = Findings(
         1, 0, Counter({"event_blank": 1}), {"event_blank": (HOSTILE, details)}, 0, 0
     )
-    monkeypatch.setattr("pipeline.cli.demo.read_committed", lambda *_: iter(()))
-    console = Console(width=2000)
-    with console.capture() as captured:
-        demo_command._show(console, Settings(), findings)  # noqa: SLF001  it needs a broker else
-    assert _is_safe(captured.get())
-    assert SHOWN in captured.get()
-    assert "[red]B[/red] [/]" in captured.get()
+    demo_command._print_result(DemoResult(findings, []))  # noqa: SLF001  it needs a broker else
+    out = capsys.readouterr().out
+    assert _is_safe(out)
+    assert SHOWN in out
+    assert "[red]B[/red] [/]" in out
 
 
 def test_summary_of_transform() -> None:

@@ -164,6 +164,16 @@ def test_pipe_gets_exact_values_in_one_line_each(capsys: pytest.CaptureFixture[s
     ]
 
 
+def test_table_within_a_text_is_aligned_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    """A report for people, and standard error, keep their form in a pipe, without a limit."""
+    rows = [("lines", 1000, "x" * 300), ("dead letters", 1, "")]
+    columns = (Column("", CellKind.ID), Column("", CellKind.NUMBER), Column(""))
+    print_table(columns, rows, aligned=True)
+    print_table(columns, rows, err=True)
+    expected = f"lines         1,000  {'x' * 300}\ndead letters      1\n"
+    assert tuple(capsys.readouterr()) == (expected, expected)
+
+
 def test_forced_colour_does_not_make_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

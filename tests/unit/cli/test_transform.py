@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pty
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -126,7 +127,7 @@ def test_received_at_that_is_no_time(text: str) -> None:
 
 
 def test_strict() -> None:
-    """Refused events end with 1 only under --strict; everything is written either way."""
+    """Rejected events end with 1 only under --strict; everything is written either way."""
     mixed = b"nope\n" + GOOD
     for arguments, code in (([], ExitCode.OK), (["--strict"], ExitCode.DIFFERENCE)):
         ran = run("transform", *arguments, stdin=mixed)
@@ -135,7 +136,7 @@ def test_strict() -> None:
 
 
 def test_dropped_events_are_counted() -> None:
-    """Events that a setting drops are neither written nor refused."""
+    """Events that a setting drops are neither written nor rejected."""
     page = b'{"type":"page","userId":"u"}\n'
     ran = run("transform", "--json", "--strict", stdin=page, env={"TRACK_ON_OTHER_TYPE": "drop"})
     assert (ran.code, ran.out) == (ExitCode.OK, b"")
@@ -146,11 +147,11 @@ def test_plain_summary() -> None:
     """Without a terminal the summary is plain text with the meaning of each reason."""
     ran = run("transform", stdin=b"nope\n\n" + GOOD)
     assert ran.err == (
-        "lines                3  1 blank\n"
-        "events               2\n"
-        "enriched             1\n"
-        "dead letters         1  only counted; --dead-letters FILE keeps them\n"
-        "  invalid_json                     1  "
+        "lines           3  1 blank\n"
+        "events          2\n"
+        "enriched        1\n"
+        "dead letters    1  only counted; --dead-letters FILE keeps them\n"
+        "  invalid_json  1  "
         "the value is not one JSON document that can be read exactly\n"
     )
 
@@ -237,7 +238,7 @@ def test_bug_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_on_a_terminal(tmp_path: Path) -> None:
-    """On a terminal there are tables, and what would drive the terminal is escaped JSON."""
+    """Whatever would drive the terminal is shown as escaped JSON; the summary fits its width."""
     source = tmp_path / "events"
     hostile = '{"event":"\u202eA\x7f\\u001b[31m","userId":"u"}'
     source.write_text(f"{hostile}\nnope\n", "utf-8")
@@ -247,7 +248,7 @@ def test_on_a_terminal(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=theirs,
-        env={**environment(), "TERM": "xterm", "NO_COLOR": "1"},
+        env={**environment(), "TERM": "xterm", "COLUMNS": "60", "NO_COLOR": "1"},
     ) as process:
         os.close(theirs)
         text = read_terminal(ours)
@@ -255,7 +256,11 @@ def test_on_a_terminal(tmp_path: Path) -> None:
     event = next(line for line in text.splitlines() if line.startswith('{"type"'))
     assert json.loads(event)["event"] == "\u202eA\x7f\x1b[31m"
     assert event == escaped(event)
-    assert "│ invalid_json" in text
+    summary = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()[-2:]
+    assert summary == [
+        "  invalid_json  1  the value is not one JSON document that",
+        "                   can be read exactly",
+    ]
 
 
 def test_progress_on_a_terminal(tmp_path: Path) -> None:
@@ -277,5 +282,5 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
         text = read_terminal(ours)
         assert process.wait(TIMEOUT_S) == ExitCode.OK
     assert str(source) in text
-    assert "100 enriched, 0 refused" in text
+    assert "100 enriched, 0 rejected" in text
     assert (tmp_path / "out").read_bytes().count(b"\n") == 100

@@ -228,11 +228,11 @@ def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
 
 
 def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dash is no file name, and standard output is taken."""
+    """A dash names no file, and standard output is in use."""
     monkeypatch.chdir(tmp_path)
     ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
-    assert "standard output has the enriched events" in ran.err
+    assert "the enriched events go to standard output" in ran.err
     assert list(tmp_path.iterdir()) == []
 
 

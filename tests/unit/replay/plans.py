@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.replay.plan import Part, Plan
+from pipeline.replay.plan import Part, ReplayPlan
 
 
-def plan_of(*parts: Part, **fields: Any) -> Plan:
+def plan_of(*parts: Part, **fields: Any) -> ReplayPlan:
     """A plan of these parts of the topic `raw`."""
     usual: dict[str, Any] = {
         "id": "r1",
@@ -22,4 +22,4 @@ def plan_of(*parts: Part, **fields: Any) -> Plan:
         "created_by": "me@here",
         "transactional_id_prefix": "track",
     }
-    return Plan(parts=parts, **(usual | fields))
+    return ReplayPlan(parts=parts, **(usual | fields))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pipeline.cli.replay.progress import Speed
 from pipeline.core.counts import OutcomeCounts
 from pipeline.replay.plan import Part
-from pipeline.replay.status import Standing
+from pipeline.replay.status import ReplayStatus
 from tests.unit.replay.plans import plan_of
 
 PLAN = plan_of(Part(0, 0, 100_000))
 
 
-def _at(offset: int, events: int) -> Standing:
-    return Standing(PLAN, {0: offset}, {0: OutcomeCounts(enriched=events)}, None)
+def _at(offset: int, events: int) -> ReplayStatus:
+    return ReplayStatus(PLAN, {0: offset}, {0: OutcomeCounts(enriched=events)}, None)
 
 
 def _told(*looks: tuple[float, int, int]) -> str:

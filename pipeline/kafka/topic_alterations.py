@@ -1,0 +1,59 @@
+"""Altering topics that exist: their settings, and more partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewPartitions
+
+from pipeline.errors import TransportError
+from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
+from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+
+
+class TopicAlterations:
+    """Alters one topic at a time; TransportError with a sentence when the cluster does not."""
+
+    def __init__(self, kafka: LibrdkafkaConfig, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._causes = Causes()
+        self._client = make_admin(plain_config(kafka), self._causes)
+
+    def set_config(self, topic: str, config: Mapping[str, str]) -> None:
+        """Set these settings of a topic; all others stay as they are."""
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        self._do(
+            lambda: self._client.incremental_alter_configs(
+                [resource], request_timeout=self._timeout_s
+            ),
+            f"configuring topic {topic}",
+        )
+
+    def add_partitions(self, topic: str, total: int) -> None:
+        """Add partitions to a topic until it has `total`."""
+        self._do(
+            lambda: self._client.create_partitions(
+                [NewPartitions(topic, total)],
+                operation_timeout=self._timeout_s,
+                request_timeout=self._timeout_s,
+            ),
+            f"adding partitions to topic {topic}",
+        )
+
+    def _do(self, call: Callable[[], dict[Any, Any]], what: str) -> None:
+        try:
+            for future in call().values():
+                future.result()
+        except KafkaException as error:
+            inner = kafka_error(error)
+            raise refusal(inner, what) or TransportError(
+                f"{what}: {reason(inner)}{self._causes.sentence()}"
+            ) from error

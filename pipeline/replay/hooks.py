@@ -1,0 +1,40 @@
+"""What the caller of a replay hands in: how it hears of the work, and how it stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from threading import Event
+
+from pipeline.ports import Stop
+from pipeline.progress import OnProgress
+from pipeline.reconcile.compare.report import Report
+from pipeline.replay.status import ReplayStatus
+
+OnNotice = Callable[[str], None]
+"""Hears a sentence that an operator should read, though nothing is wrong."""
+
+
+def _never() -> AbstractContextManager[Stop]:
+    return nullcontext(Event())
+
+
+@dataclass(frozen=True)
+class ReplayHooks:
+    """Everything has a default: a replay without hooks is silent and runs to its end."""
+
+    on_progress: OnProgress | None = None
+    """Hears how far a scan of files, a comparison or the verification is."""
+    on_notice: OnNotice = lambda _: None
+    on_comparison: Callable[[Report], None] = lambda _: None
+    """Hears what a correction run has found before it writes."""
+    on_status: Callable[[ReplayStatus], None] | None = None
+    """Hears, from another thread, how far the replay is while it writes."""
+    status_interval_s: float = 10.0
+    """Seconds between two calls of `on_status`."""
+    stopping: Callable[[], AbstractContextManager[Stop]] = _never
+    """Opens what can stop the replay while it writes."""
+    restarts_command: bool = False
+    """Whether the command line of this process, run again, works on a slot; see
+    `worker.processes`. Only the command sets it. Several workers need it."""

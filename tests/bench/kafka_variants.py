@@ -1,0 +1,208 @@
+"""Runs one variant (worker, replay, dry-run, passthrough) and prints its CPU time per event."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Any, Final
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.record import Record
+from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
+from pipeline.ports import Session, Trip
+from pipeline.reconcile.compare.dry_run import Rehearsal
+from pipeline.replay.plan import Part, ReplayPlan, Target
+from pipeline.replay.run import ReplayRun, new_owner
+from pipeline.replay.slot import make_replay_worker, slot_broker
+from pipeline.replay.takeover import take_over
+from pipeline.settings.model import Settings, load_settings
+from pipeline.wiring import (
+    WallClock,
+    admin,
+    checked_topics,
+    make_broker,
+    make_processor,
+    make_worker,
+    range_reader,
+    topic_names,
+)
+from pipeline.worker.memory_tuning import tune_memory
+from pipeline.worker.shared_state import LoneGuard
+
+_BATCH: Final = 1000
+
+
+class Stopwatch:
+    """Measures CPU time of this process per record, from the first commit to the last."""
+
+    def __init__(self, records: int) -> None:
+        self.stop = threading.Event()
+        self._last = records
+        self._committed = 0
+        self._first = 0
+        self._cpu = 0.0
+
+    def count(self, records: int) -> None:
+        """Count committed records."""
+        self._committed += records
+        if not self._first:
+            self._first, self._cpu = self._committed, time.process_time()
+        if self._committed >= self._last:
+            used = time.process_time() - self._cpu
+            figure = used / (self._committed - self._first) * 1e6
+            print(json.dumps({"cpu_us_per_event": figure}))  # noqa: T201  read by kafka.py
+            self.stop.set()
+
+
+class Meter:
+    """See `ports.Meter`."""
+
+    def __init__(self, watch: Stopwatch) -> None:
+        self._watch = watch
+
+    def committed(self, counts: OutcomeCounts) -> None:
+        """See `ports.Meter`."""
+        self._watch.count(counts.records)
+
+    def tick(self, session: Session) -> None:
+        """See `ports.Meter`."""
+
+    def holding(self, partitions: Collection[int]) -> None:
+        """See `ports.Meter`."""
+
+    def recovered(self) -> None:
+        """See `ports.Meter`."""
+
+    def recovering(self, how: str, error: Exception, attempt: int) -> None:
+        """End the process: a round with a failure in it measures nothing."""
+        raise SystemExit(f"{how} {attempt}: {error}")
+
+    def crashed(self, record: Record, error: Exception) -> None:
+        """See `recovering`."""
+        raise SystemExit(f"{record.offset}: {error!r}")
+
+    def isolated(self, record: Record, cause: str) -> None:
+        """See `recovering`."""
+        raise SystemExit(f"{record.offset}: {cause}")
+
+    def narrowing(self, records: int, cause: str) -> None:
+        """See `recovering`."""
+        raise SystemExit(f"{records}: {cause}")
+
+    def lost(self, records: int) -> None:
+        """See `recovering`."""
+        raise SystemExit(f"{records} lost")
+
+    def tripped(self, trip: Trip) -> None:
+        """See `recovering`."""
+        raise SystemExit(trip.sentence())
+
+
+def run_worker(settings: Settings, watch: Stopwatch) -> None:
+    """Run the worker as `track-pipeline run` does."""
+    broker = make_broker(settings, checked_topics(settings, print), "earliest")
+    processor = make_processor(settings, group=settings.group)
+    tune_memory()
+    make_worker(settings, broker, processor, Meter(watch), LoneGuard()).run(watch.stop)
+
+
+def run_replay(settings: Settings, watch: Stopwatch) -> None:
+    """Run a replay of everything, into the worker's topics."""
+    facts, raw = checked_topics(settings, print), settings.topics.raw
+    extents = admin(settings).extents(raw)
+    plan = ReplayPlan(
+        id=settings.group,
+        raw_topic=raw,
+        raw_topic_id=facts[raw].id,
+        raw_partitions=facts[raw].partitions,
+        parts=tuple(Part(number, *ends) for number, ends in extents.items()),
+        outputs={role: Target(t) for role, t in topic_names(settings).outputs(settings).items()},
+        contract=settings.contract(),
+        settings="",
+        version="",
+        created_at=1,
+        created_by="bench",
+        transactional_id_prefix="bench",
+    )
+    run = ReplayRun(settings, plan, new_owner("begun"), facts, stop=watch.stop)
+    take_over(run)
+    broker = slot_broker(run, 0, watch.stop.set)
+    tune_memory()
+    make_replay_worker(run, broker, Meter(watch)).run(watch.stop)
+
+
+def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
+    """Copy bytes, key, timestamp and partition: the least an exactly-once worker can do."""
+    consumer = Consumer(
+        {
+            **consumer_config(settings.kafka, {}, settings.group, None),
+            "auto.offset.reset": "earliest",
+        }
+    )
+    producer = Producer(
+        producer_config(settings.kafka, {}, transactional_config(settings.group, 60_000))
+    )
+    producer.init_transactions(30)
+    consumer.subscribe(["track.raw"])
+    while not watch.stop.is_set():
+        messages: list[Any] = consumer.consume(settings.batch.max_records, 0.1)
+        if not messages:
+            continue
+        metadata = consumer.consumer_group_metadata()
+        producer.begin_transaction()
+        offsets: dict[int, int] = {}
+        for message in messages:
+            partition = message.partition()
+            producer.produce(
+                "track.enriched",
+                message.value(),
+                message.key(),
+                partition,
+                timestamp=message.timestamp()[1],
+            )
+            offsets[partition] = message.offset() + 1
+        places = [TopicPartition("track.raw", number, at) for number, at in offsets.items()]
+        producer.send_offsets_to_transaction(places, metadata, 30)
+        producer.commit_transaction(30)
+        watch.count(len(messages))
+    consumer.close()
+
+
+def run_dry_run(settings: Settings, watch: Stopwatch) -> None:
+    """Run the rules over the whole raw topic, as `replay --dry-run` does."""
+    topic = settings.topics.raw
+    extents = admin(settings).extents(topic)
+    ranges = {(topic, number): ends for number, ends in extents.items()}
+    rehearsal = Rehearsal(make_processor(settings), WallClock().now())
+    tune_memory()
+    rehearsal.run(_watched(range_reader(settings).read(ranges), watch))
+
+
+def _watched(records: Iterator[Record], watch: Stopwatch) -> Iterator[Record]:
+    while batch := list(islice(records, _BATCH)):
+        yield from batch
+        watch.count(len(batch))
+
+
+def main() -> None:
+    """Run the variant that the arguments name."""
+    name, servers, group, events = sys.argv[1:]
+    flags = {"kafka.bootstrap.servers": servers, "group": group}
+    settings = load_settings(None, flags, {})
+    _VARIANTS[name](settings, Stopwatch(int(events)))
+
+
+_VARIANTS: Final = {
+    "worker": run_worker,
+    "replay": run_replay,
+    "dry-run": run_dry_run,
+    "passthrough": run_passthrough,
+}
+
+main()

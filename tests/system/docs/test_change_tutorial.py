@@ -1,0 +1,47 @@
+"""Each command of docs/how-to/test-a-change.md is run, and prints what the page shows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pipeline.demo.local_kafka.broker import LocalKafka
+from tests.brokers import produce
+from tests.kafka.worker_process import Pipeline, terminate
+from tests.system.docs.outputs import settled
+from tests.system.docs.replay_tutorial import COUNT, sent
+from tests.system.docs.shell import bash
+from tests.system.docs.snippets import blocks, matches
+
+pytestmark = pytest.mark.kafka
+
+PAGE: Final = "docs/how-to/test-a-change.md"
+
+
+def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    """From the rules as they are to those that are to come."""
+    servers = own_kafka.bootstrap_servers
+    address = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": servers}
+    made = bash("track-pipeline topics create --partitions 3", tmp_path, address)
+    assert made.returncode == 0, made.stdout
+    produce(servers, "track.raw", sent(int(time.time() * 1000)))
+    _run_worker(servers, tmp_path)
+    shown = blocks(PAGE, "sh")
+    assert len(shown) == 5
+    for block in shown:
+        ran = bash(block.text, tmp_path, address)
+        assert ran.returncode in {0, 1}, ran.stdout
+        assert block.output is not None
+        assert matches(settled(block.output), settled(ran.stdout)), ran.stdout
+
+
+def _run_worker(servers: str, folder: Path) -> None:
+    usual = {"raw": "track.raw", "enriched": "track.enriched"}
+    names = {**usual, "dead_letter": "track.dead-letter", "identify": "track.identify"}
+    pipeline = Pipeline(servers, lambda role: names[role], folder)
+    worker = pipeline.start(group="track-pipeline")
+    pipeline.wait_for(lambda: pipeline.progress("track-pipeline").committed == COUNT, "the worker")
+    assert terminate(worker) == 0

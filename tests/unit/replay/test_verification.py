@@ -1,0 +1,214 @@
+"""Whether outputs that are missing, doubled or foreign are found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from pipeline.core.coordinates import Source
+from pipeline.core.counts import OutcomeCounts
+from pipeline.core.headers import DlqHeader, TrackHeader
+from pipeline.core.record import Record, Role
+from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint, read_checkpoint
+from pipeline.errors import DataLossError
+from pipeline.ports import Ranges
+from pipeline.reconcile.disk_set import Seen
+from pipeline.replay.file_source import Archive, PlannedFile
+from pipeline.replay.plan import Part, PlanRecord, State, Target, read_plan
+from pipeline.replay.verification import Verification, compare_counts, name_of, noting, read_back
+from tests.unit.replay.plans import plan_of
+
+PLAN = plan_of(
+    Part(0, 10, 20),
+    Part(1, 0, 5),
+    outputs={Role.ENRICHED: Target("good", {0: 3}), Role.DEAD_LETTER: Target("bad")},
+    slots=2,
+)
+EXTENTS = {"good": {0: (0, 100)}, "bad": {0: (0, 100)}}
+
+
+class _Topics:
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+        self.asked: Ranges = {}
+
+    def read(self, ranges: Ranges) -> Iterator[Record]:
+        """See `ports.Reader`."""
+        self.asked = ranges
+        yield from self._records
+
+
+def _good(source: str, replay: str = "r1", partition: int = 0) -> Record:
+    headers = ((TrackHeader.SOURCE, source.encode()), (TrackHeader.REPLAY, replay.encode()))
+    return Record(b"{}", b"k", headers, 1, "good", partition, 0)
+
+
+def _bad(source: str, reason: str) -> Record:
+    headers = (
+        (DlqHeader.SOURCE, source.encode()),
+        (DlqHeader.REPLAY, b"r1"),
+        (DlqHeader.REASON, reason.encode()),
+    )
+    return Record(b"{}", b"k", headers, 1, "bad", 0, 0)
+
+
+def _proof(*records: Record, **totals: int) -> Verification:
+    wanted = OutcomeCounts(
+        enriched=totals.pop("enriched", 0),
+        dead_letters=Counter(totals),
+    )
+    return compare_counts(read_back(_Topics(records), PLAN, EXTENTS), wanted)
+
+
+def test_all_there() -> None:
+    """What was counted is what is there; other replays' outputs do not count."""
+    proof = _proof(
+        _good("raw/0/10"),
+        _good("raw/0/11/0"),
+        _good("raw/0/11/1"),
+        _good("raw/0/10", replay="other"),
+        _bad("raw/1/0", "invalid_json"),
+        enriched=3,
+        invalid_json=1,
+    )
+    assert (proof.ok, proof.problems) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("records", "problem"),
+    [
+        ([_good("raw/0/10")], "the topics hold 1 enriched events, but 2 were written"),
+        (
+            [_good("raw/0/10"), _good("raw/0/10")],
+            "1 outputs are duplicates, for example of raw/0/10",
+        ),
+        (
+            [_good("raw/0/11/1"), _good("raw/0/11/0")],
+            "1 outputs are duplicates, for example of raw/0/11/0",
+        ),
+        ([_good("raw/0/9"), _good("raw/0/10")], "1 outputs are not of the plan"),
+        ([_good("other/0/10"), _good("raw/0/10")], "1 outputs are not of the plan"),
+        ([_good("nothing"), _good("raw/0/10")], "1 outputs are not of the plan"),
+        (
+            [_good("raw/0/10"), _good("raw/0/11"), _bad("raw/1/1", "invalid_json")],
+            "the topics hold 1 dead letters for invalid_json, but 0 were written",
+        ),
+    ],
+)
+def test_what_does_not_add_up(records: list[Record], problem: str) -> None:
+    """Each kind of fault is told with an example."""
+    proof = _proof(*records, enriched=2)
+    assert not proof.ok
+    assert any(problem in each for each in proof.problems)
+
+
+def test_same_source_in_other_output_partitions() -> None:
+    """A batch's items have one key; records of one partition with other keys go elsewhere."""
+    proof = _proof(_good("raw/0/12"), _good("raw/0/11", partition=1), enriched=2)
+    assert proof.ok
+
+
+FILES = (PlannedFile("a", "/a", 1, "", 4), PlannedFile("b:c", "/b:c", 1, "", 4))
+
+
+def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Verification:
+    plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order))
+    topics = _Topics([_good(source) for source in sources])
+    with noting(plan, None, ordered=True) as noted:
+        proof = read_back(topics, plan, EXTENTS, noted=noted)
+    return compare_counts(proof, OutcomeCounts(enriched=len(sources)))
+
+
+@pytest.mark.parametrize(
+    ("sources", "in_order"),
+    [
+        (["a:1", "a:2:0", "a:2:1", "b:c:1", "raw/0/7", "b:c:2", "raw/2/1", "raw/0/8"], True),
+        (["raw/0/8", "raw/0/7", "a:1", "raw/0/7/0", "raw/0/7/1", "other/0/7"], False),
+    ],
+)
+def test_files(sources: list[str], in_order: bool) -> None:  # noqa: FBT001  a parameter
+    """Lines are in the order of the files; archived coordinates too, or it is known that not."""
+    assert _proof_of_files(sources, in_order=in_order).problems == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "in_order", "problem"),
+    [
+        (["a:1", "a:2", "a:1"], True, "duplicates, for example of a:1"),
+        (["b:c:1", "a:4"], True, "duplicates, for example of a:4"),
+        (["a:1:1", "a:1:0"], False, "duplicates, for example of a:1:0"),
+        (["raw/0/1", "raw/0/1"], True, "duplicates, for example of raw/0/1"),
+        (["raw/0/3", "raw/0/1", "raw/0/3"], False, "duplicates, for example of raw/0/3"),
+        (["a:5"], True, "not of the plan, for example a:5"),
+        (["b:1"], False, "not of the plan, for example a source that can't be read"),
+    ],
+)
+def test_files_that_do_not_add_up(
+    sources: list[str],
+    in_order: bool,  # noqa: FBT001  a parameter
+    problem: str,
+) -> None:
+    """Outputs that are there twice or of other lines are found, with an example."""
+    (found,) = _proof_of_files(sources, in_order=in_order).problems
+    assert found == f"1 outputs are {problem}"
+
+
+def test_only_what_came_behind() -> None:
+    """What was in a topic before is not read; what was deleted since can't be proven."""
+    topics = _Topics([])
+    read_back(topics, PLAN, EXTENTS)
+    assert topics.asked == {("good", 0): (3, 100), ("bad", 0): (0, 100)}
+    with pytest.raises(DataLossError, match="retention has deleted"):
+        read_back(topics, PLAN, EXTENTS | {"good": {0: (50, 100)}})
+
+
+def test_positions_of_a_slot() -> None:
+    """They are rebuilt of the outputs of that slot, and so is how many records those had."""
+    records = [_good("raw/0/10"), _good("raw/1/2/0"), _good("raw/1/2/1"), _good("raw/1/3")]
+    proof = read_back(_Topics(records), PLAN, EXTENTS, slot=1)
+    assert proof.positions == {1: 4}
+    assert (proof.found.enriched, proof.found.records) == (3, 2)
+
+
+def test_records_of_files_that_have_an_output() -> None:
+    """They are noted, each once, so that lost offsets can be told from them."""
+    plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order=True))
+    sources = ["a:1:0", "a:1:1", "raw/1/7", "raw/0/9/0", "raw/0/9/1"]
+    with Seen() as noted:
+        topics = _Topics([_good(source) for source in sources])
+        proof = read_back(topics, plan, EXTENTS, slot=0, noted=noted)
+        records = (Source("a", -1, 1), Source("raw", 1, 7), Source("raw", 0, 9), Source("a", -1, 2))
+        assert [name_of(source) in noted for source in records] == [True, True, True, False]
+    assert (proof.found.records, proof.found.enriched, proof.duplicated) == (3, 5, 0)
+
+
+def test_plans_and_notes_are_read_as_they_were_read_back() -> None:
+    """Both are stored outside of the program; what is none of them is nothing."""
+    for plan in (PLAN, replace(PLAN, archive=Archive(FILES, 5, 3, in_order=True))):
+        record = PlanRecord(plan, State.STARTED, 5, "me@here")
+        assert read_plan(record.encode()) == record
+    assert read_plan(b'{"plan": 1}') is None
+    note = ReplayCheckpoint(
+        "o", "me", 1, "begun", 7, OutcomeCounts(1, 2, 3, 4, Counter(a=5), Counter(b=6))
+    )
+    assert read_checkpoint(note.encode()) == note
+    assert read_checkpoint("1;a;base=0") is None
+    assert read_checkpoint(note.encode().replace('"a":5', '"a":"5"')) is None
+    older = ReplayCheckpoint("o", "me", 1, "begun", 6, OutcomeCounts())
+    assert latest_checkpoint([older, None, note]) == note
+
+
+@pytest.mark.parametrize(
+    ("sources", "duplicated"),
+    [(["raw/0/9", "other/7/1", "raw/0/2"], 0), (["raw/0/9", "raw/0/9"], 1)],
+)
+def test_origins(sources: Sequence[str], duplicated: int) -> None:
+    """Sources that records name, and not where they are: in any order, of any topic, each once."""
+    with noting(PLAN, None, ordered=False) as noted:
+        topics = _Topics([_good(source) for source in sources])
+        proof = read_back(topics, PLAN, EXTENTS, ordered=False, noted=noted)
+    assert compare_counts(proof, OutcomeCounts(enriched=len(sources))).duplicated == duplicated
+    assert proof.ok == (not duplicated)

@@ -1,0 +1,283 @@
+"""Words that this project has given up for those of its field do not come back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+class Retired(NamedTuple):
+    """A word that is not used any more."""
+
+    pattern: str
+    """What it looks like in lower case, between two characters that are no letters."""
+    instead: str
+    """The term of the field."""
+
+
+EVERYWHERE: Final[Mapping[str, Retired]] = {
+    "letter": Retired("letters?", "dead letter"),
+    "desk": Retired("desks?", "DLQ, dlq tool"),
+    "deed": Retired("deeds?", "ledger write, action"),
+    "purse": Retired("purses?", "revenue reader"),
+    "offence": Retired("offen[cs]es?|offending", "discrepancy"),
+    "accuse": Retired("accus(?:e[sdr]?|ing)", "report"),
+    "condemn": Retired("condemn(?:s|ed)?", "confirmed poison pill"),
+    "is meant": Retired("(?:is|are|was|were) meant", "match, is selected"),
+    "stands by": Retired("stands? by|standing by", "is idle"),
+    "hears": Retired("hears?|heard", "is notified, is reported"),
+    "far too": Retired("far too", "too"),
+    "held back": Retired("held back|held money", "blocked"),
+    "narrowing": Retired("narrowing", "bisection"),
+    "by halves": Retired("(?:by|in) halves", "bisection"),
+    "dialect": Retired("dialects?", "format"),
+    "good sample": Retired("good samples?", "baseline"),
+    "crash book": Retired("crash books?", "poison pill"),
+    "fleet": Retired("fleets?", "aggregate, all workers"),
+    "dealt with": Retired("dealt with|deals? with each", "resolved"),
+    "whole road": Retired("whole road", "whole pipeline"),
+    "folded out": Retired("folded out", "normalised, grouped"),
+    "walk in the park": Retired("walk in the park", "a real test"),
+    "lifted": Retired("lift(?:s|ed)?", "copied"),
+    "whatif": Retired("what ifs?|whatif", "recheck"),
+    "undelivered": Retired("undelivered", "delivery errors"),
+    "tally": Retired("tally|tallies", "counts"),
+}
+"""Name of an entry → the word; looked for in documents and in code."""
+
+IN_DOCUMENTS: Final[Mapping[str, Retired]] = {
+    "refuse": Retired("refus(?:e|es|ed|al|als|ing)", "reject, rejected"),
+    "doubled": Retired("doubl(?:e|es|ed|ing)", "duplicate"),
+    "invented": Retired("invented", "orphaned"),
+    "login": Retired("logins?", "authentication"),
+    "right": Retired("rights", "permission"),
+    "for ever": Retired("for ever", "forever"),
+    "what is there": Retired("what is there", "existing outputs"),
+}
+"""Looked for in documents only: in code, most are names of errors or of Kafka's answers."""
+
+ALL: Final = {**EVERYWHERE, **IN_DOCUMENTS}
+
+FRAGMENT: Final = re.compile(
+    r'"""(?:That|Which|Whose|Those that|(?:By|Of|With|In|From|To|At|For) which|Such as)\b'
+)
+"""How a docstring begins that can be read only together with the name that it belongs to."""
+
+EXEMPT: Final = (
+    r"dead[\s_#>-]*letters?",
+    r"record_refused|timestamp_refused|refused\w*error|connection refused",
+    r"(?:capital|three|first|one|upper-case|lower-case)[\s#]letters?",
+    r"letters a–z",
+)
+"""Phrases with a retired word that are the field's own, or names that stay."""
+
+ALLOWED: Final[Mapping[str, frozenset[str]]] = {
+    "ARCHITECTURE.md": frozenset({"refuse"}),
+    "docs/how-to": frozenset(
+        {"desk", "doubled", "held back", "invented", "letter", "login", "refuse", "what is there"}
+    ),
+    "docs/reference": frozenset(
+        {
+            "accuse",
+            "condemn",
+            "dealt with",
+            "doubled",
+            "folded out",
+            "for ever",
+            "invented",
+            "is meant",
+            "letter",
+            "lifted",
+            "narrowing",
+            "offence",
+            "refuse",
+        }
+    ),
+    "pipeline": frozenset(
+        {"by halves", "condemn", "desk", "fragment", "hears", "letter", "narrowing"}
+    ),
+    "pipeline/cli": frozenset({"fleet", "held back", "letter", "offence"}),
+    "pipeline/cli/dlq": frozenset(
+        {
+            "dealt with",
+            "deed",
+            "desk",
+            "dialect",
+            "folded out",
+            "fragment",
+            "held back",
+            "is meant",
+            "letter",
+        }
+    ),
+    "pipeline/cli/replay": frozenset({"fragment", "is meant"}),
+    "pipeline/core": frozenset({"desk", "fragment", "letter", "lifted"}),
+    "pipeline/demo/generate": frozenset({"desk", "fragment"}),
+    "pipeline/dlq": frozenset(
+        {
+            "dealt with",
+            "deed",
+            "desk",
+            "dialect",
+            "folded out",
+            "fragment",
+            "hears",
+            "held back",
+            "is meant",
+            "letter",
+            "purse",
+        }
+    ),
+    "pipeline/dlq/header_formats": frozenset({"dialect", "letter"}),
+    "pipeline/files": frozenset({"fragment", "hears", "letter", "lifted"}),
+    "pipeline/kafka": frozenset(
+        {"desk", "fragment", "hears", "held back", "is meant", "lifted", "undelivered"}
+    ),
+    "pipeline/reconcile": frozenset(
+        {"desk", "fragment", "held back", "is meant", "letter", "purse"}
+    ),
+    "pipeline/reconcile/audit": frozenset(
+        {"accuse", "fragment", "held back", "letter", "offence", "purse"}
+    ),
+    "pipeline/reconcile/compare": frozenset({"fragment", "is meant", "letter", "purse"}),
+    "pipeline/replay": frozenset({"fragment", "hears", "is meant"}),
+    "pipeline/settings": frozenset({"fragment", "is meant"}),
+    "pipeline/worker": frozenset(
+        {"accuse", "by halves", "condemn", "crash book", "fragment", "hears", "narrowing"}
+    ),
+    "pipeline/worker/observe": frozenset({"fleet", "fragment", "narrowing"}),
+    "schemas/source": frozenset({"dialect", "is meant", "letter", "lifted"}),
+    "tests": frozenset({"fragment", "hears", "letter"}),
+    "tests/bench": frozenset({"letter", "narrowing"}),
+    "tests/kafka": frozenset(
+        {
+            "condemn",
+            "dealt with",
+            "deed",
+            "desk",
+            "dialect",
+            "fragment",
+            "hears",
+            "held back",
+            "is meant",
+            "letter",
+            "lifted",
+            "offence",
+            "undelivered",
+        }
+    ),
+    "tests/system/chaos": frozenset({"held back", "narrowing", "offence", "undelivered"}),
+    "tests/system/deploy": frozenset({"dialect"}),
+    "tests/unit": frozenset({"letter"}),
+    "tests/unit/cli": frozenset(
+        {"fragment", "hears", "held back", "is meant", "letter", "narrowing", "offence"}
+    ),
+    "tests/unit/core": frozenset({"fragment", "is meant", "letter", "lifted"}),
+    "tests/unit/dlq": frozenset(
+        {
+            "deed",
+            "desk",
+            "dialect",
+            "folded out",
+            "fragment",
+            "good sample",
+            "hears",
+            "held back",
+            "is meant",
+            "letter",
+            "purse",
+        }
+    ),
+    "tests/unit/reconcile": frozenset({"desk", "hears", "held back", "letter", "offence"}),
+    "tests/unit/replay": frozenset({"fragment", "held back", "is meant", "letter"}),
+    "tests/unit/schemas": frozenset({"letter", "lifted"}),
+    "tests/unit/worker": frozenset(
+        {"accuse", "by halves", "condemn", "crash book", "fleet", "hears", "letter", "narrowing"}
+    ),
+}
+"""Folder → what is still to be cleaned there. Entries are only ever removed."""
+
+
+def _files() -> Iterator[Path]:
+    yield from ROOT.glob("*.md")
+    for folder in ("docs", "schemas"):
+        yield from (ROOT / folder).rglob("*.md")
+    for folder in ("pipeline", "schemas", "tests"):
+        yield from (path for path in (ROOT / folder).rglob("*.py") if path != Path(__file__))
+
+
+@cache
+def _words(path: Path) -> str:
+    """A file in lower case, identifiers taken apart, without the phrases that may stay."""
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", path.read_text(encoding="utf-8")).lower()
+    return re.sub("|".join(EXEMPT), " ", text)
+
+
+def _is_used(word: Retired, words: str) -> bool:
+    pattern = word.pattern.replace(" ", r"[\s_#]+")
+    return re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", words) is not None
+
+
+def _found_in(path: Path) -> Iterator[str]:
+    words = _words(path)
+    retired = ALL if path.suffix == ".md" else EVERYWHERE
+    yield from (name for name, word in retired.items() if _is_used(word, words))
+    if path.suffix == ".py" and FRAGMENT.search(path.read_text(encoding="utf-8")):
+        yield "fragment"
+
+
+FILES: Final = {path.relative_to(ROOT).as_posix(): path for path in sorted(_files())}
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0] or name
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_retired_word_comes_back(name: str) -> None:
+    """Each word that was given up has a term of the field, which the message names."""
+    allowed = ALLOWED.get(_folder(name), frozenset())
+    terms = {
+        found: ALL[found].instead if found in ALL else "a sentence"
+        for found in _found_in(FILES[name])
+        if found not in allowed
+    }
+    assert terms == {}
+
+
+def test_what_is_allowed_is_still_needed() -> None:
+    """A folder that was cleaned loses its entry."""
+    needed: dict[str, set[str]] = {}
+    for name, path in FILES.items():
+        needed.setdefault(_folder(name), set()).update(_found_in(path))
+    assert {
+        folder: allowed - needed.get(folder, set())
+        for folder, allowed in ALLOWED.items()
+        if allowed - needed.get(folder, set())
+    } == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("a letter of the topic", True),
+        ("class LetterWriter", True),
+        ("def letters_of(topic)", True),
+        ("a dead\n# letter of the topic", False),
+        ("class DeadLetterWriter", False),
+        ("three capital letters such as EUR", False),
+        ("a newsletter", False),
+    ],
+)
+def test_letter_is_told_from_dead_letter(text: str, tmp_path: Path, *, is_found: bool) -> None:
+    """Words are found in sentences and in names, and phrases of the field are not."""
+    path = tmp_path / "module.py"
+    path.write_text(text, encoding="utf-8")
+    assert ("letter" in _found_in(path)) is is_found
