@@ -19,7 +19,7 @@ from pipeline.reconcile.audit import USUAL, AuditOptions, AuditResult
 from pipeline.reconcile.audit.capture import capture, notes, target_of
 from pipeline.reconcile.audit.run import audit as audit_topics
 from pipeline.settings.model import Settings
-from pipeline.topics import missing, refuse_forbidden
+from pipeline.topics import missing, require_permission
 from pipeline.wiring import (
     WallClock,
     admin,
@@ -123,7 +123,7 @@ def run_audit(
             f"Otherwise create them: {create_command(settings)}"
         )
     needed = (names.raw, *names.outputs(settings).values())
-    refuse_forbidden([facts[name] for name in needed], "READ")
+    require_permission([facts[name] for name in needed], "READ")
     plan = capture(settings, cluster, names, facts, window)
     result = audit_topics(
         range_reader(settings),

@@ -11,7 +11,7 @@ from pipeline.dlq.reader import Captured, Desk
 from pipeline.errors import RefusedError
 from pipeline.kafka import Admin
 from pipeline.settings.model import Settings
-from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
+from pipeline.topics import LEDGER_SUFFIX, require_permission
 from pipeline.wiring import admin, range_reader
 
 
@@ -28,7 +28,7 @@ def open_desk(settings: Settings, topic: str, selection: Selection) -> Desk:
         raise RefusedError(
             f"topic {topic} does not exist: is the name right (--topic, topics.dead_letter)?"
         )
-    refuse_forbidden([facts[topic]], "READ")
+    require_permission([facts[topic]], "READ")
     reader = range_reader(settings)
     ledger = Ledger(facts[topic].id)
     if ledger_topic in facts and not facts[ledger_topic].allows("READ"):

@@ -7,7 +7,7 @@ from typing import Final
 from pipeline.cli.dlq.options import Asked
 from pipeline.dlq.dead_letter import TRACK
 from pipeline.errors import SettingsError
-from pipeline.topic_roles import role_of
+from pipeline.topic_roles import topic_role
 from pipeline.topics import LEDGER_SUFFIX
 
 _MOST: Final = 5
@@ -42,7 +42,7 @@ def source_topic(asked: Asked) -> str:
             f"they are of {name}, the raw topic, of which the worker would take them for new "
             "events: use --to raw, or --to enriched"
         )
-    role = role_of(name, asked.settings.topics)
+    role = topic_role(name, asked.settings.topics)
     if role is not None or name == topic or name.endswith(LEDGER_SUFFIX):
         # Headers of other systems are whatever somebody has written into them.
         what = role or ("which they are read from" if name == topic else "which may be a ledger")

@@ -9,7 +9,7 @@ from pipeline.core.record import Role
 from pipeline.errors import RefusedError
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings
-from pipeline.topics import LEDGER_SUFFIX, ledger_problem, refuse_forbidden
+from pipeline.topics import LEDGER_SUFFIX, ledger_problem, require_permission
 from pipeline.wiring import admin, create_command, desk_transactional_id
 
 
@@ -40,8 +40,8 @@ class Place:
         if problem is not None:
             raise RefusedError(problem)
         names = {self.outputs[role] for role in written}
-        refuse_forbidden([ledger], "READ")
-        refuse_forbidden([ledger, *(self.facts[name] for name in sorted(names))], "WRITE")
+        require_permission([ledger], "READ")
+        require_permission([ledger, *(self.facts[name] for name in sorted(names))], "WRITE")
 
 
 def place(settings: Settings, topic: str, topic_id: str, outputs: dict[Role, str]) -> Place:

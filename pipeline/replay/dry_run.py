@@ -33,7 +33,7 @@ from pipeline.replay.outputs import compared_topics
 from pipeline.replay.request import ReplayRequest
 from pipeline.replay.window_offsets import Ranges
 from pipeline.settings.model import Settings
-from pipeline.topics import refuse_forbidden
+from pipeline.topics import require_permission
 from pipeline.wiring import APP, WallClock, admin, range_reader
 
 
@@ -214,7 +214,7 @@ def _existing(cluster: Admin, names: list[str]) -> dict[str, TopicFacts]:
             f"topics do not exist: {', '.join(absent)}; are the names right (--compare, "
             "--compare-dead-letters, --raw-topic)?"
         )
-    refuse_forbidden(facts.values(), "READ")
+    require_permission(facts.values(), "READ")
     return facts
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.settings.model import Topics
-from pipeline.topic_roles import RAW, role_of
+from pipeline.topic_roles import RAW, topic_role
 from tests.unit.cli.program import run
 
 KAFKA: Final = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
@@ -54,7 +54,9 @@ def test_generated_events(name: str) -> None:
 def test_roles_follow_the_settings() -> None:
     """The names are those of the settings; anything else is free."""
     topics = Topics(raw="a", enriched="b", dead_letter="c", identify="d")
-    assert role_of("a", topics) == RAW
-    assert all(role_of(name, topics) for name in ("b", "c", "d", "c.ledger", "c.replay.r.ledger"))
+    assert topic_role("a", topics) == RAW
+    assert all(
+        topic_role(name, topics) for name in ("b", "c", "d", "c.ledger", "c.replay.r.ledger")
+    )
     free = ("track.raw", "e", "b.ledger", "b.replay.r", "c.x.ledger", "_schemas", "general.ledger")
-    assert [name for name in free if role_of(name, topics)] == []
+    assert [name for name in free if topic_role(name, topics)] == []

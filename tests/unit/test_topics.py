@@ -80,9 +80,9 @@ def test_unfit(name: str, config: dict[str, str], sentence: str) -> None:
         ("raw", {"cleanup.policy": "compact"}, "deletes events that have not been read yet"),
         ("raw", {"retention.ms": "1000"}, "events are deleted 1 s after their time"),
         ("enriched", {"retention.ms": "0"}, "events are deleted 0 s after their time"),
-        ("letters", {"retention.ms": "3599999"}, "Set it to days, or to -1"),
+        ("letters", {"retention.ms": "3599999"}, "set it to days, or to -1"),
         ("enriched", {"message.timestamp.type": "LogAppendTime"}, "set it to CreateTime"),
-        ("letters", {"confluent.value.schema.validation": "true"}, "Set it to false"),
+        ("letters", {"confluent.value.schema.validation": "true"}, "set it to false"),
     ],
 )
 def test_what_can_hurt(name: str, config: dict[str, str], sentence: str) -> None:
