@@ -110,9 +110,8 @@ def ledger_problem(ledger: TopicFacts, dead_letters: TopicFacts) -> str | None:
             return None
     wanted = "-1" if needs < 0 else f"at least {needs}"
     return (
-        f"topic {ledger.name}: {name} is {ledger.config[name]}, so it loses entries about dead "
-        f"letters that are still in {dead_letters.name}, which could be redriven twice: set it to "
-        f"{wanted}"
+        f"topic {ledger.name}: {name} is {ledger.config[name]}, so that it loses entries of "
+        f"dead letters in {dead_letters.name}, which could be redriven twice: set it to {wanted}"
     )
 
 

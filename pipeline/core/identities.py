@@ -84,24 +84,23 @@ def near_id_name(names: Iterable[str]) -> str:
 
     Names found in public payloads: user_id, userID, annonymousId, anonymous_id.
     """
-    for letters in islice(filter(_may_be_near, map(_letters, names)), _MAX_COMPARED):
-        close = difflib.get_close_matches(letters, _ID_NAMES, n=1, cutoff=_MIN_SIMILARITY)
+    for text in islice(filter(_may_be_near, map(_normalised, names)), _MAX_COMPARED):
+        close = difflib.get_close_matches(text, _ID_NAMES, n=1, cutoff=_MIN_SIMILARITY)
         if close:
             return f"; did you mean {_ID_NAMES[close[0]]}?"
     return ""
 
 
-def _letters(name: str) -> str:
+def _normalised(name: str) -> str:
     """The name in lower case without punctuation; empty for a name that is not a typo."""
     if len(name) > _MAX_NAME_LENGTH or name in _ID_NAMES.values():
         return ""
-    letters = name.lower()
-    return letters if letters.isalnum() else "".join(filter(str.isalnum, letters))
+    text = name.lower()
+    return text if text.isalnum() else "".join(filter(str.isalnum, text))
 
 
-def _may_be_near(letters: str) -> bool:
+def _may_be_near(text: str) -> bool:
     return any(
-        abs(len(letters) - len(name)) <= _MAX_DISTANCE
-        and len(letters.translate(others)) <= _MAX_DISTANCE
+        abs(len(text) - len(name)) <= _MAX_DISTANCE and len(text.translate(others)) <= _MAX_DISTANCE
         for name, others in _OTHER_CHARACTERS.items()
     )

@@ -26,7 +26,7 @@ from schemas.source.enriched import EnrichedEvent, IdentifyMessage, Properties
 from schemas.source.raw import Batch, RawEvent, RawProperties
 from schemas.source.values import Schema
 
-DIALECT: Final = GenerateJsonSchema.schema_dialect
+META_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _TYPES: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "raw": (RawEvent, "Raw track event"),
@@ -66,7 +66,7 @@ def schema(name: str) -> Schema:
     for other, part in definitions.items():
         part.update(_RULES.get(other, {}))
     head = {
-        "$schema": DIALECT,
+        "$schema": META_SCHEMA,
         "$id": f"urn:track-pipeline:schema:{name}:{CONTRACT_VERSION}",
         "title": title,
         "description": made["description"],

@@ -45,7 +45,7 @@ def _trimmed(pattern: str) -> str:
 
 
 def _any_case(code: str) -> str:
-    return "".join(f"[{letter}{letter.lower()}]" for letter in code)
+    return "".join(f"[{character}{character.lower()}]" for character in code)
 
 
 class Anything(RootModel[Any]):
@@ -170,7 +170,7 @@ CONTEXT: Final = (
     "Dictionary of extra information that provides useful context about the event, but is not "
     "directly related to the call, like ip address or locale."
 )
-INTEGRATIONS: Final = "Which destinations the event is meant for. Kept as sent."
+INTEGRATIONS: Final = "Destinations that the event is for. Kept as sent."
 
 CONTEXT_FIELDS: Final = {
     "active": "Whether a user is active.",

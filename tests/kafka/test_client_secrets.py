@@ -19,7 +19,7 @@ from pipeline.kafka.errors import Causes, reason
 from pipeline.kafka.session_config import BatchLimits, SessionConfig
 from pipeline.settings.client_properties import is_secret
 from pipeline.settings.sources import ENDS_IN_FILE
-from tests.unit.cli.test_settings import SECRETS
+from tests.unit.settings.test_settings import SECRETS
 
 _SECRET: Final = "hunter2"  # noqa: S105
 

@@ -71,7 +71,7 @@ FRAGMENT: Final = re.compile(
 """How a docstring begins that can be read only together with the name that it belongs to."""
 
 EXEMPT: Final = (
-    r"dead[\s_#>-]*letters?",
+    r"dead[\s_#>.-]*letters?",
     r"record_refused|timestamp_refused|refused\w*error|connection refused",
     r"(?:capital|three|first|one|upper-case|lower-case)[\s#]letters?",
     r"letters a–z",
