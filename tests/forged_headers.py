@@ -9,12 +9,11 @@ from typing import Any, Final
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Headers, Output, Record, Role
-from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.ports import Ranges
 from pipeline.progress import OnProgress
-from pipeline.reconcile.audit import USUAL, AuditOptions, AuditResult
-from pipeline.reconcile.audit.run import audit
-from pipeline.reconcile.ranges import OutputPartition, Plan, RawPartition
+from pipeline.reconcile.audit import AuditRequest, AuditResult
+from pipeline.reconcile.audit.recount import recount
+from pipeline.reconcile.ranges import AuditRanges, OutputPartition, RawPartition
 from pipeline.topics import TopicNames
 
 NAMES: Final = TopicNames("raw", "enriched", "letters", "identify")
@@ -112,14 +111,14 @@ class Forged:
 
     def audit(
         self,
-        window: Window = ALL_TIME,
-        options: AuditOptions = USUAL,
+        request: AuditRequest | None = None,
         *,
         output_partitions: int | None = None,
         on_progress: OnProgress | None = None,
-        **plan: Any,
+        **ranges: Any,
     ) -> AuditResult:
         """Audit the topics as they are now."""
+        request = request or AuditRequest()
         width = output_partitions or self.partitions
         roles = NAMES.outputs(self.settings)
         outputs = {}
@@ -127,22 +126,22 @@ class Forged:
             for number in range(width):
                 begin = self.begins.get((topic, number), 0)
                 outputs[topic, number] = OutputPartition(begin, begin, self._end(topic, number))
-        return audit(
+        return recount(
             self,
-            Plan(
+            AuditRanges(
                 group="live",
                 raw_topic=NAMES.raw,
                 topics=roles,
                 raw=self._raw(),
                 outputs=outputs,
-                window=window,
-                **plan,
+                window=request.window,
+                **ranges,
             ),
             self.processor(Identity(app="auditor")),
             lambda _, partition, __: partition % width,
+            request,
             accept_origin=self.settings.accept_origin_headers,
             now=LATER + 5,
-            options=options,
             on_progress=on_progress,
         )
 

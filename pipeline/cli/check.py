@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from pipeline.cli.options import require_kafka, with_settings
-from pipeline.core.escape import escaped
+from pipeline.cli.help import Command
+from pipeline.cli.options import PIPELINE_FLAGS, require_kafka, with_settings
+from pipeline.cli.output import print_json, print_line, print_notice
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
 from pipeline.wiring import checked_topics
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    groups={
+        "Which worker": (*PIPELINE_FLAGS, "--config"),
+        "Instead of checking": ("--show-config",),
+    },
+    examples={
+        "Before a deployment": "track-pipeline check --config pipeline.toml",
+        "Which settings are in force, and where each comes from": (
+            "track-pipeline check --config pipeline.toml --show-config"
+        ),
+    },
+)
 @with_settings(*FLAGS)
 @click.option(
     "--show-config",
     is_flag=True,
-    help="Print the effective settings as JSON, secrets masked, and ask no broker.",
+    help="Print the effective settings as JSON, with secrets masked, without asking a broker.",
 )
 def check(settings: Settings, *, show_config: bool) -> None:
     """Check settings, broker, topics and limits without reading a record.
 
-    Exit code 0: the worker would start. 2: a setting is wrong. 5: Kafka can't be reached, or a
-    topic is missing or unfit; the sentence says what to do.
+    The exit code is 0 when the worker would start, 2 when a setting is wrong, and 5 when Kafka
+    can't be reached or a topic is missing or unfit; the message says what to do.
     """
     if show_config:
-        shown = {"settings": settings.to_dict(), "contract": settings.contract()}
-        click.echo(json.dumps({**shown, "sources": dict(settings.sources)}, indent=2))
+        document = {"settings": settings.to_dict(), "contract": settings.contract()}
+        print_json({**document, "sources": dict(settings.sources)}, indented=True)
         return
     require_kafka(settings)
-    facts = checked_topics(settings, lambda text: click.echo(escaped(text), err=True))
+    facts = checked_topics(settings, print_notice)
     for name, topic in sorted(facts.items()):
-        click.echo(
+        print_line(
             f"ok  {name}: {topic.partitions} partitions, replication {topic.replication}, "
             f"max.message.bytes {topic.config.get('max.message.bytes', 'default')}"
         )
-    click.echo("the worker would start")
+    print_line("the worker would start")

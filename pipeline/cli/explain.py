@@ -113,7 +113,7 @@ def _headline(explanation: Explanation) -> str:
 
 
 def _values(effect: Effect) -> str:
-    """The value before and after; only one where they do not differ."""
+    """The values before and after; a single one when they are equal."""
     before, after = _shown(effect.before), _shown(effect.after)
     if effect.kind is EffectKind.REJECTED:
         return "" if effect.before is ABSENT else before
@@ -133,7 +133,7 @@ def _document(output: Output) -> bytes:
 
 
 def _hint(explained: list[Explanation], value: bytes) -> None:
-    """Name the command for a file of many events to a user who gives one."""
+    """Point out the right command to a user who gives a file of many events."""
     codes = [effect.code for explanation in explained for effect in explanation.effects]
     first, _, rest = value.strip().partition(b"\n")
     several = rest.strip() and isinstance(decode(first, 512), dict)

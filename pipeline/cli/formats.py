@@ -14,30 +14,30 @@ from iso_4217 import Currency
 from pipeline.core.timestamps import time_text
 
 NONE: Final = "-"
-"""A value that is not known, or not there, on a terminal."""
+"""Shown on a terminal for a value that is unknown or absent."""
 _DIGITS: Final = 200
-"""More than any sum has: an amount has at most 30 digits before its point, and 100 behind it."""
+"""More digits than any sum has: an amount has at most 30 before its point and 100 after it."""
 _LEAST_PLACES: Final = 2
 _SECOND: Final = len("2026-11-23T15:22:00")
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
 
 class Money(NamedTuple):
-    """A sum, and the code of its currency; other text than a code for money without one."""
+    """A sum and the code of its currency, or any other text for a sum without a currency."""
 
     amount: Decimal
     currency: str
 
 
 def exact(amount: Decimal) -> str:
-    """All digits of a sum; no exponent, no trailing zeros, but at least two decimals."""
+    """Format a sum with all its digits: no exponent, no trailing zeros, at least two decimals."""
     whole, _, places = f"{amount:f}".partition(".")
     text = f"{whole}.{places.rstrip('0').ljust(_LEAST_PLACES, '0')}"
     return text if amount else text.removeprefix("-")
 
 
 def rounded(money: Money) -> str:
-    """`176,556.21`: rounded to the minor units of the currency (ISO 4217).
+    """Format a sum rounded to the minor units of its currency (ISO 4217), such as `176,556.21`.
 
     A sum that would round to nothing, and one whose currency has no minor units, has all digits:
     what is not zero never reads as zero.
@@ -53,7 +53,7 @@ def rounded(money: Money) -> str:
 
 
 def money_text(money: Money) -> str:
-    """`176,556.21 EUR`, for sentences."""
+    """Format a rounded sum with its currency, such as `176,556.21 EUR`."""
     return f"{rounded(money)} {money.currency}"
 
 
@@ -64,14 +64,14 @@ def _separated(number: str) -> str:
 
 
 def _minor_units(currency: str) -> int | None:
-    """Decimals of a currency; None of withdrawn ones, of metals and of no currency at all."""
+    """Number of decimals of a currency; None for withdrawn ones, for metals and for other text."""
     known = Currency.__members__.get(currency)
     places: int | None = known.subunit_exp if known else None
     return places
 
 
 def percent(share: float) -> str:
-    """`12 %`; 0 and 100 only when it is exactly that."""
+    """Format a share, such as `12 %`; 0 and 100 are shown only when they are exact."""
     if 0 < share < 0.01:  # noqa: PLR2004  a percent
         return "<1 %"
     if 0.99 < share < 1:  # noqa: PLR2004  a percent
@@ -80,18 +80,18 @@ def percent(share: float) -> str:
 
 
 def moment(time: int | None) -> str:
-    """`2026-11-23T15:22:00Z`: a time in epoch milliseconds, to the second, as options take it."""
+    """Format epoch milliseconds to the second, as options take it: `2026-11-23T15:22:00Z`."""
     text = time_text(time)
     return f"{text[:_SECOND]}Z" if text else NONE
 
 
 def span(first: int | None, last: int | None) -> str:
-    """`2026-11-23T15:22:00Z to 2026-11-23T16:00:00Z`; empty when either is not known."""
+    """Format a time span; empty when its start or end is unknown."""
     return f"{moment(first)} to {moment(last)}" if time_text(first) and time_text(last) else ""
 
 
 def duration(milliseconds: int) -> str:
-    """`4 min`, `90 s`: exact, in the largest unit that gives a whole number."""
+    """Format a duration exactly, in the largest unit that gives a whole number, such as `90 s`."""
     for size, unit in _UNITS:
         if milliseconds % size == 0:
             return f"{milliseconds // size} {unit}"
@@ -99,7 +99,7 @@ def duration(milliseconds: int) -> str:
 
 
 def about(seconds: float) -> str:
-    """`2 h 5 min`, `12 s`: to read, in the two largest units."""
+    """Format a duration approximately, in its two largest units, such as `2 h 5 min`."""
     left = round(seconds) * 1000
     parts: list[str] = []
     for size, unit in _UNITS:

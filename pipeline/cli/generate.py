@@ -38,10 +38,10 @@ from pipeline.topic_roles import RAW, is_replay_output, require_no_role
 
 _STDOUT: Final = "-"
 _LONGEST_SPAN_MS: Final = 3_600_000
-"""Records for a topic begin at most an hour ago, so that no usual retention deletes them."""
+"""Longest time before now at which records of a topic begin, so that retention keeps them."""
 _MOST: Final = 10**15
 _SHOWN_FROM: Final = 20_000
-"""Fewer records are written before anybody wonders how long it takes."""
+"""Number of records from which a progress bar is shown; fewer are written at once."""
 _GROUPS: Final = {
     "Where to": ("--output", "--overwrite", "--topic", "--rate", "--bootstrap-servers"),
     "How many events, and which": (
@@ -165,7 +165,7 @@ def _interval_ms(topic: str | None, rate: float | None, count: int) -> float:
 
 
 def _start(given: datetime | None, topic: str | None, span_ms: int) -> int:
-    """When the events begin, epoch milliseconds; `span_ms` is how long they go on."""
+    """Time of the first event in epoch milliseconds; all events cover `span_ms`."""
     if given is not None:
         return (given.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
     return START if topic is None else time.time_ns() // 1_000_000 - span_ms
@@ -228,7 +228,7 @@ def _write_to_topic(
 
 
 def _refuse_missing(topic: str, settings: Settings) -> None:
-    """Many clusters create a topic that is written to, so a misspelled one would be created."""
+    """Refuse a topic that does not exist: many clusters would create one with a misspelled name."""
     from pipeline.wiring import admin  # noqa: PLC0415  as above
 
     cluster = admin(settings)
@@ -249,7 +249,7 @@ def _is_terminal(file: IO[bytes]) -> bool:
 
 
 def _progress(count: int, *, quiet: bool) -> AbstractContextManager[OnProgress]:
-    """A bar, where it does not disturb the output."""
+    """Show a progress bar where it does not disturb the output."""
     if quiet or count < _SHOWN_FROM or not sys.stderr.isatty():
         return nullcontext(lambda _progress: None)
     return shown_progress()

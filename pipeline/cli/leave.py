@@ -1,10 +1,11 @@
-"""`track-pipeline leave`: the last step of taking a worker with an instance id out of service."""
+"""`track-pipeline leave`: the last step of decommissioning a worker with an instance id."""
 
 from __future__ import annotations
 
 import click
 
 from pipeline.cli.options import with_settings
+from pipeline.cli.output import print_line
 from pipeline.errors import SettingsError
 from pipeline.kafka import Leaving
 from pipeline.settings.model import Settings
@@ -21,11 +22,11 @@ from pipeline.wiring import admin, consumer_of
     needs_kafka=True,
 )
 def leave(settings: Settings) -> None:
-    """Take the instance id of a worker that was stopped for good out of its group.
+    """Remove the instance id of a worker that was stopped for good from its group.
 
-    A worker with an instance id that stops keeps its partitions until its session ends
+    A stopped worker with an instance id keeps its partitions until its session ends
     (session.timeout.ms), so that a restart costs nothing. This gives them to the others at once.
-    Stop the worker first. With --workers, the ids of all workers of that service are taken out.
+    Stop the worker first. With --workers, the ids of all workers of that service are removed.
     """
     if settings.instance_id is None:
         raise SettingsError(
@@ -38,7 +39,7 @@ def leave(settings: Settings) -> None:
     for own in settings.for_workers():
         member = leaving.leave(consumer_of(own))
         if member is None:
-            click.echo(f"{own.instance_id} is not a member of group {settings.group}")
+            print_line(f"{own.instance_id} is not a member of group {settings.group}")
             continue
         held = f": it held {member.holding()}" if member.partitions else ""
-        click.echo(f"{own.instance_id} has left group {settings.group}{held}")
+        print_line(f"{own.instance_id} has left group {settings.group}{held}")

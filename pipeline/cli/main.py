@@ -25,23 +25,23 @@ PROGRAM: Final = "track-pipeline"
 
 
 class Listed(NamedTuple):
-    """A command of a group: where it is, and one line about it."""
+    """A command of a group: the module that it is in, and a one-line summary."""
 
     module: str
     summary: str
     attribute: str = ""
-    """Its name in the module, where this is not the command's own."""
+    """Name of the function in the module, when it is not the command's own name."""
 
 
 class CommandTree(click.Group):
-    """Knows its commands by `listed`: name → where it is, in the order of the help text."""
+    """A group whose commands are `listed` by name, in the order of the help text."""
 
     def __init__(self, *args: Any, listed: Mapping[str, Listed], **kwargs: Any) -> None:  # noqa: ANN401  click's
         super().__init__(*args, **kwargs)
         self._listed = listed
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command, in its order."""
+        """List the names of all commands, in the order of the help text."""
         del ctx
         return list(self._listed)
 
@@ -58,7 +58,7 @@ class CommandTree(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but near names are looked for among commands not imported yet."""
+        """Resolve a command as click does, but suggest commands that are not imported yet, too."""
         name = args[0]
         if name not in self._listed and not name.startswith("-"):
             raise click.exceptions.NoSuchCommand(name, possibilities=self._listed, ctx=ctx)
@@ -94,7 +94,7 @@ COMMANDS: Final = {
 
 
 class Program(CommandTree):
-    """Turns every failure into a sentence and a code."""
+    """The root command, which turns every failure into a sentence and an exit code."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None when there is none of this name."""
@@ -110,12 +110,12 @@ class Program(CommandTree):
         parent: click.Context | None = None,
         **extra: Any,  # noqa: ANN401  click's
     ) -> click.Context:
-        """Read the arguments; `--help` and `--version` print here already."""
+        """Parse the arguments; `--help` and `--version` print here already."""
         with _as_failures(None):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's
-        """Run a command; whatever it raises ends as Failure."""
+        """Run a command; whatever it raises becomes a Failure."""
         with _as_failures(ctx):
             try:
                 result = super().invoke(ctx)
@@ -127,7 +127,7 @@ class Program(CommandTree):
 
 
 class Failure(click.ClickException):
-    """A sentence for standard error, and the exit code."""
+    """A failure of the program: a sentence for standard error, and the exit code."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
@@ -148,11 +148,11 @@ _QUIET: Final[dict[type[BaseException], ExitCode]] = {
     Terminated: ExitCode.INTERRUPTED,  # main() ends by the signal itself
     ReaderGoneError: ExitCode.READER_GONE,  # as quiet as every program in front of `head`
 }
-"""Errors that end the program without a word."""
+"""Errors that end the program silently."""
 
 
 def code_of(error: BaseException) -> ExitCode | None:
-    """The exit code of an error whose text is already the sentence; None of others."""
+    """Exit code of an error whose text is a sentence for the user; None for other errors."""
     if not isinstance(error, TrackError) or error.exit_code == ExitCode.INTERNAL:
         return None
     return error.exit_code
@@ -169,7 +169,7 @@ def _as_failures(ctx: click.Context | None) -> Iterator[None]:
 
 
 def failure_of(error: BaseException, ctx: click.Context | None) -> Failure:
-    """How an error that a command raises ends the program."""
+    """Translate an error that a command raises into the failure that ends the program."""
     if isinstance(error, Failure):
         return error
     code = code_of(error)
@@ -191,7 +191,7 @@ def _system_sentence(error: OSError) -> str:
 
 
 def _internal(error: BaseException, ctx: click.Context | None) -> Failure:
-    """Name a bug of ours; show the traceback only when it was asked for."""
+    """Report a bug in this program; show the traceback only with --traceback."""
     if ctx is not None and ctx.find_root().params.get("traceback"):
         with suppress(OSError):
             click.echo(escaped("".join(traceback.format_exception(error))), err=True)

@@ -51,12 +51,12 @@ class Number(click.FloatRange):
 
 
 RATE: Final = Number(0.001)
-"""At most this many a second."""
+"""Maximum number per second."""
 SHARE: Final = Number(0, 1)
 
 
 class Parsed(click.ParamType[_Value]):
-    """What `read` makes of the text; its ValueError is what the user is told."""
+    """A type whose values are parsed by `read`; the text of its ValueError is shown to the user."""
 
     def __init__(self, name: str, read: Callable[[str], _Value]) -> None:
         self.name = name
@@ -73,7 +73,7 @@ class Parsed(click.ParamType[_Value]):
 
 
 def utf8_text(text: str) -> str:
-    """Text that can be written to a topic; ValueError for an argument that is not UTF-8."""
+    """Return the text if it is valid UTF-8; raise ValueError otherwise."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -132,7 +132,7 @@ def with_settings(*flags: str, needs_kafka: bool = False) -> Callable[[_Function
 
 
 def offline_processor(settings: Settings) -> Processor:
-    """The contract under these settings, for commands that need no Kafka."""
+    """Build the processor for these settings, for commands that need no Kafka."""
     return Processor(settings, Identity(app=f"track-pipeline/{__version__}"))
 
 
@@ -160,7 +160,7 @@ _CONFIG: Final = click.option(
 
 
 def _flag_option(flag: str) -> Callable[[_Function], _Function]:
-    """The click option of a setting; the settings check its value, together with all others."""
+    """Make the click option of a setting, whose value is checked with all other settings."""
     name = FLAGS[flag]
     leaf = _LEAVES.get(name)
     if leaf is None:
@@ -184,7 +184,7 @@ def _help(leaf: Leaf) -> str:
 
 
 def _event_time(text: str) -> int:
-    """A time in a form that events may have, as epoch milliseconds after 1970."""
+    """Parse a time in any form that events may have, as epoch milliseconds after 1970."""
     found = read_time(text)
     if found is None or found[0] <= 0:
         raise ValueError(f"{text!r} is not a time after 1970, such as 2015-12-12T19:11:01.266Z")
@@ -192,7 +192,7 @@ def _event_time(text: str) -> int:
 
 
 def config_file() -> tuple[str, ...]:
-    """The `--config` file of the command that runs, which is an input as others are."""
+    """The `--config` file of the running command, which counts as an input file."""
     config = click.get_current_context().params.get("config")
     return () if config is None else (str(config),)
 

@@ -23,12 +23,12 @@ _UNLIMITED: Final = 10_000
 
 
 def output_console() -> Console:
-    """Standard output, as wide as the terminal; without a limit where there is none."""
+    """Make a console for standard output, as wide as the terminal; unlimited when piped."""
     return _console(seen=is_terminal(), stderr=False)
 
 
 def error_console() -> Console:
-    """Standard error, likewise."""
+    """Make a console for standard error, as wide as the terminal; unlimited when piped."""
     return _console(seen=sys.stderr.isatty(), stderr=True)
 
 
@@ -43,28 +43,28 @@ def _console(*, seen: bool, stderr: bool) -> Console:
 
 
 def is_terminal() -> bool:
-    """Whether somebody looks at standard output; variables such as FORCE_COLOR don't decide it."""
+    """Whether standard output is a terminal, whatever variables such as FORCE_COLOR say."""
     return sys.stdout.isatty()
 
 
 def print_line(text: str | Text = "", style: str = "") -> None:
-    """Print a line on standard output; what is too long is broken by the terminal, not by us."""
+    """Print a line on standard output; long lines are left for the terminal to wrap."""
     _print_line(output_console(), text, style)
 
 
 def print_heading(text: str) -> None:
-    """Begin a new part of a longer text on standard output."""
+    """Print the heading of the next part of a report on standard output."""
     print_line()
     print_line(text, "bold")
 
 
 def print_notice(text: str | Text, style: str = "") -> None:
-    """Print a line on standard error: what was done, was left out, or can be done next."""
+    """Print a line on standard error: what was done or left out, or what to do next."""
     _print_line(error_console(), text, style)
 
 
 def print_warning(text: str) -> None:
-    """Print on standard error what can do harm."""
+    """Print a warning on standard error."""
     print_notice(f"warning: {text}", "yellow")
 
 
@@ -74,7 +74,7 @@ def _print_line(console: Console, text: str | Text, style: str) -> None:
 
 
 def print_indented(text: str, style: str = "", *, columns: int = 4) -> None:
-    """Print text on standard output, indented; a terminal gets it folded to its width."""
+    """Print indented text on standard output, folded to the width of a terminal."""
     console = output_console()
     width = max(1, console.width - columns)
     for line in Text(escaped(text), style).wrap(console, width):

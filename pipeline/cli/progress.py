@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, lines elsewhere."""
+"""Progress of long work: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from pipeline.cli.output import error_console
+from pipeline.cli.output import error_console, print_notice
 from pipeline.progress import OnProgress
 from pipeline.progress import Progress as Step
 
@@ -19,7 +18,7 @@ _TENTH: Final = 10
 
 @contextmanager
 def shown_progress(console: Console | None = None) -> Iterator[OnProgress]:
-    """A bar for each part of the work on a terminal; elsewhere a line for each tenth of it.
+    """Show a bar for each part of the work on a terminal, or a line for each tenth elsewhere.
 
     On standard error, unless another console is given.
     """
@@ -40,7 +39,7 @@ def shown_progress(console: Console | None = None) -> Iterator[OnProgress]:
 
 
 class _Lines:
-    """Says each tenth of each part once, on standard error."""
+    """Prints a line for each tenth of each part of the work, on standard error."""
 
     def __init__(self) -> None:
         self._said = ("", 0)
@@ -49,4 +48,4 @@ class _Lines:
         tenth = step.done * _TENTH // step.total if step.total else _TENTH
         if (step.what, tenth) != self._said:
             self._said = (step.what, tenth)
-            click.echo(f"{step.what}: {tenth * _TENTH} % of {step.total} {step.unit}", err=True)
+            print_notice(f"{step.what}: {tenth * _TENTH} % of {step.total:,} {step.unit}")

@@ -13,6 +13,7 @@ import click
 import structlog
 
 from pipeline import __version__
+from pipeline.cli.help import Command
 from pipeline.cli.main import Failure, failure_of
 from pipeline.cli.options import Parsed, with_settings
 from pipeline.errors import ExitCode, SettingsError
@@ -26,6 +27,7 @@ from pipeline.worker.observe import (
     LogMeter,
     SlotMeter,
     configure_logging,
+    is_for_people,
     reporting,
 )
 from pipeline.worker.processes import SIGNALS, Place, WorkerProcesses, follow, inherited_place
@@ -34,11 +36,13 @@ from pipeline.worker.shared_state import CrashBoard, LoneGuard, SharedGuard, Sha
 from pipeline.worker.signals import Signals, stop_on_signals
 from pipeline.worker.supervisor import Supervisor
 
+_WATCHED_EVERY_S: Final = 5.0
+_FIRST_WATCHED_S: Final = 2.0
 _RECORD: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
 
 
 def _record(text: str) -> Span:
-    """The coordinates of one raw record."""
+    """Parse the coordinates of one raw record."""
     match = _RECORD.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not topic/partition/offset, such as track.raw/3/1042")
@@ -46,13 +50,33 @@ def _record(text: str) -> Span:
     return Span(match["topic"], int(match["partition"]), offset, offset)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    groups={
+        "Kafka": ("--bootstrap-servers", "--group", "--config"),
+        "Topics": (
+            "--raw-topic",
+            "--enriched-topic",
+            "--dead-letter-topic",
+            "--identify-topic",
+        ),
+        "Workers": ("--workers", "--instance-id"),
+        "Log": ("--log-format", "--log-level"),
+        "Once, after trouble": ("--initial-offset", "--quarantine"),
+    },
+    examples={
+        "One worker": "track-pipeline run --bootstrap-servers localhost:9092",
+        "As a service: four processes, settings from a file": (
+            "track-pipeline run --config pipeline.toml --workers 4 --instance-id host-1"
+        ),
+    },
+)
 @with_settings(*FLAGS, needs_kafka=True)
 @click.option(
     "--initial-offset",
     "start_over",
     type=click.Choice(["earliest", "latest"]),
-    help="Where to start although the group's offsets are gone; give it once, not in a unit file.",
+    help="Where to start when the group's offsets are gone. Not for unit files: give it once.",
 )
 @click.option(
     "--quarantine",
@@ -60,18 +84,21 @@ def _record(text: str) -> Span:
     type=Parsed("record", _record),
     metavar="TOPIC/PARTITION/OFFSET",
     multiple=True,
-    help="A raw record that kills the worker: dead-lettered unread. May be given several times.",
+    help="Dead-letter this raw record unread, since it kills the worker. Can be given repeatedly.",
 )
 def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...]) -> None:
-    """Read raw track events, write enriched events and dead letters, exactly once.
+    """Read raw track events, and write enriched events and dead letters, exactly once.
 
-    Runs until SIGTERM, SIGINT or SIGHUP: the transaction at hand is finished, then it exits 0. A
-    second signal exits at once; nothing is lost then either.
+    It runs until SIGTERM, SIGINT (Ctrl-C) or SIGHUP, finishes the current transaction and ends
+    with exit code 0. A second signal ends it at once; nothing is lost then either.
+
+    On a terminal it tells what it does in sentences; elsewhere it logs JSON. Every setting is an
+    option, a key of the --config file or a variable TRACK_…: see `check --show-config`.
     """
     _check(settings, quarantined)
     configure_logging(settings.log.format, settings.log.level)
     place = inherited_place(os.environ)
-    with _end_is_told(place):
+    with _end_is_reported(settings, place):
         if place is not None:
             _run_one_of_several(settings, start_over, quarantined, place)
         elif settings.workers > 1:
@@ -81,7 +108,7 @@ def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...
 
 
 @contextmanager
-def _end_is_told(place: Place | None) -> Iterator[None]:
+def _end_is_reported(settings: Settings, place: Place | None) -> Iterator[None]:
     """Log why the program ends, beside the plain sentence, and let a supervisor know."""
     try:
         yield
@@ -89,10 +116,11 @@ def _end_is_told(place: Place | None) -> Iterator[None]:
         raise
     except Exception as error:
         failure = failure_of(error, click.get_current_context())
-        log = structlog.stdlib.get_logger("pipeline.worker")
         code, cause = failure.exit_code, failure.message
-        # The sentence: the traceback of a bug is shown when it is asked for (--traceback).
-        log.error("ended", code=int(code), cause=cause)  # noqa: TRY400
+        if not is_for_people(settings.log.format):  # who reads sentences sees the plain one
+            log = structlog.stdlib.get_logger("pipeline.worker")
+            # The traceback of a bug is shown when it is asked for (--traceback).
+            log.error("ended", code=int(code), cause=cause)  # noqa: TRY400
         if place is None:
             raise failure from error
         SharedMemory(place.memory).reason(place.slot).write(cause.encode())
@@ -109,11 +137,12 @@ def _check(settings: Settings, quarantined: Sequence[Span]) -> None:
 
 
 def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence[Span]) -> None:
+    interval_s, first_s = _intervals(settings)
     _work(
         settings,
         start_over,
         stop_on_signals(settings.shutdown_grace_s),
-        lambda: LogMeter(settings.stats_interval_s),
+        lambda: LogMeter(interval_s, first_s=first_s),
         LoneGuard(quarantined),
         {"settings": settings.to_dict()},
     )
@@ -136,6 +165,16 @@ def _run_one_of_several(
         SharedGuard(memory, place.slot, quarantined),
         {"instance": own.instance_id},
     )
+
+
+def _intervals(settings: Settings) -> tuple[float, float]:
+    """Time between statistics lines, and until the first one: short where somebody watches."""
+    interval_s = settings.stats_interval_s
+    if not is_for_people(settings.log.format):
+        return interval_s, interval_s
+    if "stats_interval_s" not in settings.sources:
+        interval_s = min(interval_s, _WATCHED_EVERY_S)
+    return interval_s, min(interval_s, _FIRST_WATCHED_S)
 
 
 def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of several differ
@@ -169,12 +208,13 @@ def _supervise(settings: Settings) -> None:
     log = structlog.stdlib.get_logger("pipeline.supervisor")
     log.info("starting", version=__version__, workers=settings.workers, settings=settings.to_dict())
     memory = SharedMemory.created(settings.workers)
-    slots = range(settings.workers)
+    figures = [memory.figures(slot) for slot in range(settings.workers)]
+    interval_s, first_s = _intervals(settings)
     outcome = Supervisor(
         settings.workers,
         WorkerProcesses(memory.descriptor, Signals(SIGNALS)),
         CrashBoard(memory),
-        FleetStatistics([memory.figures(slot) for slot in slots], settings.stats_interval_s),
+        FleetStatistics(figures, interval_s, first_s=first_s),
         pauses=Pauses(give_up=settings.max_resets),
         grace_s=settings.shutdown_grace_s,
     ).run()

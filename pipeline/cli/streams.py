@@ -1,4 +1,4 @@
-"""Standard output and standard error, which may be closed, full, or read by nobody any more.
+"""Standard output and standard error, which may be closed, full, or no longer read.
 
 Every command writes to them: directly, through click or through rich, which would each end a
 broken pipe in its own way. So the streams themselves say what is wrong, once for all of them.
@@ -22,18 +22,18 @@ STANDARD_ERROR: Final = "standard error"
 _OUT: Final = 1
 _ERR: Final = 2
 _LACKING_ENCODING: Final = "backslashreplace"
-"""What the encoding of a terminal lacks is shown as an escape instead of failing."""
+"""Error handler: characters that a terminal's encoding lacks are shown as escapes."""
 
 
 class ReaderGoneError(OSError):
-    """Whoever read standard output or standard error has closed it, as `head` does.
+    """The reader of standard output or standard error has closed it, as `head` does.
 
     No BrokenPipeError, which rich would turn into exit code 1 before anybody else sees it.
     """
 
 
 class _Named(io.BufferedWriter):
-    """Bytes to one of the two; an OSError names it.
+    """A buffered standard stream whose OSErrors name it.
 
     Not the raw stream below does so: where Python code runs between a write and its count, Ctrl-C
     makes the count be forgotten, and the bytes are written twice.
@@ -44,12 +44,12 @@ class _Named(io.BufferedWriter):
         self._title = title
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Take all of it."""
+        """Write all of the data."""
         with self._named_errors():
             return super().write(data)
 
     def flush(self) -> None:
-        """Hand everything to the system."""
+        """Flush all buffered data."""
         with self._named_errors():
             super().flush()
 
@@ -65,7 +65,7 @@ class _Named(io.BufferedWriter):
 
 
 def connect_streams() -> None:
-    """Put streams that name themselves in place of the interpreter's own.
+    """Replace the interpreter's standard streams by streams whose errors name them.
 
     A closed standard error is written to nowhere: the program works without it. Writing to a
     closed standard output fails, since what a command prints is what it was called for.
@@ -81,7 +81,7 @@ def connect_streams() -> None:
 
 
 def _text(number: int, title: str, before: TextIO | None) -> TextIO:
-    """A stream as the interpreter has configured the one `before`; None: that was closed."""
+    """Make a stream configured like `before`, the interpreter's own; None if that was closed."""
     encoding, by_line = "utf-8", number == _ERR
     if isinstance(before, io.TextIOWrapper):
         encoding, by_line = before.encoding, before.line_buffering or before.write_through
@@ -90,7 +90,7 @@ def _text(number: int, title: str, before: TextIO | None) -> TextIO:
 
 
 def let_go_of_streams() -> None:
-    """Keep the interpreter from trying again, when it exits, to write what can't be written."""
+    """Keep the interpreter from retrying, when it exits, to write what can't be written."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

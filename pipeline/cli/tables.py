@@ -22,25 +22,25 @@ from pipeline.core.timestamps import time_text
 
 _GAP: Final = "  "
 _AT_ONCE: Final = 500
-"""Rows whose widths are measured together, so that a million rows begin to appear at once."""
+"""Number of rows that are measured together, so that a million rows begin to appear at once."""
 
 
 class CellKind(Enum):
-    """What the cells of a column are."""
+    """The kind of values in a column."""
 
     ID = "id"
-    """Text or a number that somebody copies: never cut, and no separators in numbers."""
+    """Text or a number to copy: never cut, without separators."""
     NUMBER = "number"
     SHARE = "share"
-    """A part of 1."""
+    """A fraction from 0 to 1."""
     MONEY = "money"
     """`Money`: rounded on a terminal, exact in a pipe."""
     TIME = "time"
-    """Epoch milliseconds, UTC."""
+    """Epoch milliseconds, shown in UTC."""
     TEXT = "text"
-    """Folded into several lines where there is no room."""
+    """Text that is folded into several lines when there is no room."""
     SHORT_TEXT = "short text"
-    """Shortened with … instead, so that a row stays one line."""
+    """Text that is shortened with … instead, so that a row stays one line."""
 
 
 Cell = str | int | float | Money | Text | None
@@ -55,13 +55,13 @@ class Column:
     name: str
     kind: CellKind = CellKind.TEXT
     priority: int = 0
-    """0: never left out. Of the others, the highest number is left out first."""
+    """0: the column is never left out. Of the others, the highest number is left out first."""
     least: int = 16
-    """Width that a text keeps, if it has it, before other columns are left out."""
+    """Width down to which text is folded or shortened before columns are left out."""
 
 
 def piped_lines(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """A line of names, and a line for each row; cells are separated by tabs."""
+    """Format a line of column names and a line for each row, with cells separated by tabs."""
     yield "\t".join(one_line(column.name) for column in columns)
     for row in rows:
         cells = zip(row, columns, strict=True)
@@ -111,13 +111,13 @@ class TerminalTable:
 
     @property
     def left_out(self) -> list[str]:
-        """Names of the columns that there is no room for."""
+        """Names of the columns that do not fit."""
         return [
             column.name for index, column in enumerate(self._columns) if index not in self._shown
         ]
 
     def lines(self, rows: Iterable[Sequence[Cell]]) -> Iterator[Text]:
-        """A heading, unless no column has a name, and the rows; nothing without rows."""
+        """Format a heading, unless no column has a name, and the rows; nothing without rows."""
         source, first = iter(rows), True
         while piece := list(islice(source, _AT_ONCE)):
             cells = [
@@ -154,7 +154,7 @@ class TerminalTable:
         return min(natural, column.least) if column.kind in _FLEXIBLE else natural
 
     def _room(self) -> int:
-        """What is left of a line in which each column has its least width."""
+        """Width that is left when each column has its least width; negative if they do not fit."""
         gaps = len(_GAP) * (len(self._shown) - 1)
         return self._width - gaps - sum(map(self._least, self._shown))
 
@@ -166,7 +166,7 @@ class TerminalTable:
             self._shown.remove(last)
 
     def _widths(self) -> dict[int, int]:
-        """Column → width; texts share the room, beginning with the one that needs least."""
+        """Width of each shown column; texts share the room that is left."""
         widths = {index: self._least(index) for index in self._shown}
         room = max(0, self._room())
         lacking = {index: self._natural[index] - width for index, width in widths.items()}

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: what it has opened is closed and removed first.
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: it cleans up what it has opened first.
 
 Commands that stop in an order of their own, such as the worker, take these signals for themselves.
 """
@@ -37,6 +37,6 @@ def _raise(number: int, _frame: FrameType | None) -> None:
 
 
 def end_as_asked() -> None:
-    """End by the signal that asked for it, so that whoever sent it sees that it was heeded."""
+    """End by the signal that was received, so that its sender sees it in the exit status."""
     if _received:
         os.kill(os.getpid(), _received[0])

@@ -30,7 +30,7 @@ from pipeline.topics import (
 from pipeline.wiring import admin, create_command, topic_names
 
 _LONGEST_DAYS: Final = 100_000_000_000
-"""Kafka could not hold the milliseconds of more days."""
+"""Largest number of days whose milliseconds Kafka can hold."""
 _TOPIC_FLAGS: Final = (
     "--bootstrap-servers",
     "--raw-topic",
@@ -53,7 +53,7 @@ def topics() -> None:
 
 
 def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that say what the topics should be like."""
+    """Add the options that describe the planned topics."""
     for option in reversed((_REPLICATION, _RETENTION, _DEAD_LETTER_RETENTION, _LEDGER, _JSON)):
         function = option(function)
     return function
@@ -213,7 +213,7 @@ def fix(
 
 
 def _after(plan: Iterable[TopicSpec], facts: Mapping[str, TopicFacts]) -> dict[str, TopicFacts]:
-    """What the topics are like once all that can be altered is altered."""
+    """Predict the topics after everything that can be altered is altered."""
     return dict(facts) | {
         spec.name: altered(topic, alterable(differences(spec, topic)))
         for spec in plan
@@ -248,7 +248,7 @@ def _alter(settings: Settings, changes: list[Difference]) -> None:
 
 
 def _facts(settings: Settings, *, ledger: bool) -> dict[str, TopicFacts]:
-    """What those of the topics are like that exist."""
+    """Look up those of the topics that exist."""
     cluster, names = admin(settings), topic_names(settings)
     cluster.wait_until_reachable()
     facts = cluster.topics([*names, *([names.dead_letter + LEDGER_SUFFIX] if ledger else [])])
@@ -267,7 +267,7 @@ def _plan(  # noqa: PLR0913  one for each option
     dead_letter_retention_days: float,
     ledger: bool,
 ) -> list[TopicSpec]:
-    """What the topics should be like; `raw` decides about partitions, where there is one."""
+    """Plan the topics; an existing `raw` topic decides their number of partitions."""
     names = topic_names(settings)
     options = CreateOptions(
         partitions, replication_factor, retention_days, dead_letter_retention_days
@@ -279,7 +279,7 @@ def _plan(  # noqa: PLR0913  one for each option
 
 
 def _warn(settings: Settings, facts: Mapping[str, TopicFacts]) -> None:
-    """Say what keeps the worker from working well, unless topics are still missing."""
+    """Print what keeps the worker from working well, unless topics are still missing."""
     names = topic_names(settings)
     if not missing(names, settings, facts):
         for problem in problems(names, settings, facts) + warnings(names, settings, facts):

@@ -48,7 +48,7 @@ class _Row:
         return "differs" if self.differences else "keep"
 
     def to_dict(self) -> dict[str, Any]:
-        """Values of an existing topic are its real ones."""
+        """Convert to JSON values; an existing topic has its real ones."""
         spec, topic = self._spec, self._topic
         config = spec.config if topic is None else _named(topic.config, spec.config)
         return {
@@ -61,7 +61,7 @@ class _Row:
         }
 
     def print(self) -> None:
-        """A line, and one more for each setting that matters."""
+        """Print a line for the topic, and one for each setting that matters."""
         spec, topic = self._spec, self._topic
         partitions, replication = spec.partitions, spec.replication
         if topic is not None:
@@ -107,7 +107,7 @@ def _count(partitions: int) -> str:
 
 
 def _shown(name: str, value: str) -> str:
-    """A value as the broker has it, and what it means."""
+    """Format a value as the broker has it, followed by its meaning."""
     if not name.endswith(".ms"):
         return value
     if value in {_FOR_EVER, NO_TIME_LIMIT}:

@@ -151,7 +151,7 @@ def _title(source: OpenedInput) -> str:
 
 
 def _progress(*, quiet: bool) -> Progress:
-    """A bar where the size is known, else a spinner; only where it does not disturb the output."""
+    """Show a bar where the size is known, else a spinner, unless it would disturb the output."""
     seen = sys.stderr.isatty() and not sys.stdout.isatty() and not quiet
     return Progress(
         SpinnerColumn(),
@@ -169,7 +169,7 @@ def _progress(*, quiet: bool) -> Progress:
 
 @contextmanager
 def _dead_letter_file(output: FileOutput | None) -> Iterator[NamedFile | None]:
-    """Open the file before anything is read: when that fails, no dead letter is lost."""
+    """Open the file before anything is read, so that no dead letter is lost if that fails."""
     if output is None:
         yield None
         return

@@ -15,7 +15,7 @@ SHOWN: Final = 3
 
 
 class Findings(NamedTuple):
-    """What the output topics hold."""
+    """Contents of the output topics, compared with the input."""
 
     events: int
     """Number of outcomes that the raw records must have."""
@@ -23,7 +23,7 @@ class Findings(NamedTuple):
     dead_letters: Counter[str]
     """Number of dead letters by reason."""
     examples: dict[str, tuple[str, str]]
-    """Reason → (source, what is wrong in one sentence)."""
+    """One dead letter for each reason: its source, and its reasons as JSON."""
     missing: int
     duplicated: int
 
@@ -35,7 +35,7 @@ class Findings(NamedTuple):
 
 
 def examine(events: int, enriched: Iterable[Record], dead_letters: Iterable[Record]) -> Findings:
-    """Hold the outputs against the number of events that were generated.
+    """Compare the outputs with the number of events that were generated.
 
     Each output names its source (`topic/partition/offset[/index]`), so that a duplicate can't hide
     an event that is missing.

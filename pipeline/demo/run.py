@@ -31,11 +31,11 @@ _SEED: Final = 2026
 _INVALID_SHARE: Final = 0.04
 _POLL_S: Final = 0.1
 _EXPLAINED: Final = 1000
-"""Raw records among which the examples are selected."""
+"""Number of raw records among which the examples are selected."""
 
 
 class DemoResult(NamedTuple):
-    """What the demo shows."""
+    """Result of the demo."""
 
     findings: Findings
     examples: list[Explanation]
@@ -67,7 +67,7 @@ def run_demo(
 
 
 def _generate(settings: Settings, records: int) -> int:
-    """Write the sample records; how many events are in them."""
+    """Write the sample records and return the number of events in them."""
     start = WallClock().now() - int(records * DEFAULT_INTERVAL_MS)
     generator = Generator(_SEED, invalid_share=_INVALID_SHARE, start=start)
     events = 0
@@ -80,7 +80,7 @@ def _generate(settings: Settings, records: int) -> int:
 
 @contextmanager
 def _worker(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """The worker as a process of its own, as in production; stopped by SIGTERM at the end."""
+    """Run the worker as a separate process, as in production; stop it by SIGTERM at the end."""
     # None of the user's own settings: the demo's pipeline is separate.
     environment = {name: text for name, text in os.environ.items() if name[:6] != "TRACK_"}
     environment["TRACK_INSTANCE_ID"] = "demo"

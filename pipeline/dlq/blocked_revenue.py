@@ -17,7 +17,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
-from pipeline.reconcile.revenue import Place, Purse, Sums, plain_amount, without_days
+from pipeline.reconcile.revenue import DayCurrency, RevenueReader, Sums, exact_amount, without_days
 
 _DEEPEST: Final = 512
 _KEPT: Final = 8192
@@ -71,7 +71,7 @@ class HeldMoney:
         self.sums = Sums()
         """By currency; their days are empty."""
         self._amounts = 0
-        self._purse = Purse(Processor(settings, Identity(app="desk")))
+        self._purse = RevenueReader(Processor(settings, Identity(app="desk")))
         policy = Policy.from_settings(settings)
         # The same prices and currencies come again and again.
         self._amount = lru_cache(_KEPT)(_amount)
@@ -134,7 +134,7 @@ class HeldMoney:
 
     def _add_slowly(self, letter: DeadLetter, value: bytes) -> None:
         """As the audit reads it, without the days."""
-        cash = self._purse.of_letter(value, letter.source_timestamp)
+        cash = self._purse.of_dead_letter(value, letter.source_timestamp)
         if cash is None:
             return
         self.letters += 1
@@ -143,7 +143,7 @@ class HeldMoney:
     def amounts(self) -> dict[str, str]:
         """Currency → exact sum, all digits; in the order of the currencies."""
         sums = {place.currency: amount for place, amount in self.sums.amounts.items()}
-        return {currency: plain_amount(sums[currency]) for currency in sorted(sums)}
+        return {currency: exact_amount(sums[currency]) for currency in sorted(sums)}
 
     def plain(self) -> dict[str, Any]:
         """As JSON values; amounts are text, so that nothing rounds them."""
@@ -170,11 +170,11 @@ def _amount(revenue: bytes) -> Decimal | BadAmount | None:
     return amount if type(amount) is BadAmount else Decimal(amount.number)
 
 
-def _place(currency: bytes, policy: Policy) -> Place | None:
+def _place(currency: bytes, policy: Policy) -> DayCurrency | None:
     """Where an amount in this currency belongs, as the contract reads it; None when it can't be."""
     sent = decode(currency, _DEEPEST) if currency else None
     code = read_currency(sent, policy.codes) if is_set(sent) else policy.default_currency
-    return None if code is None else Place("", code)
+    return None if code is None else DayCurrency("", code)
 
 
 def _grouped(amount: str) -> str:

@@ -13,7 +13,7 @@ from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.dlq.ledger import Ledger, fingerprint
 from pipeline.dlq.reason_counts import ReasonCounts
 from pipeline.dlq.recheck import CRASH, Examiner, Kind, Verdict
-from pipeline.reconcile.revenue import Purse, Sums
+from pipeline.reconcile.revenue import RevenueReader, Sums
 
 _SAMPLES: Final = 3
 _NOT_TRIED: Final = frozenset({Kind.REPAIR_FAILED, Kind.POINTER, Kind.CRASHES})
@@ -140,7 +140,7 @@ class Plan:
     took_s: float = 0.0
     """To make it."""
 
-    def add(self, candidate: Candidate, purse: Purse) -> None:
+    def add(self, candidate: Candidate, purse: RevenueReader) -> None:
         """Count one in."""
         if candidate.why_not:
             self.not_sent.add(candidate.why_not)

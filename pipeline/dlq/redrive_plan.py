@@ -24,7 +24,7 @@ from pipeline.dlq.targets import Place, place
 from pipeline.errors import SettingsError
 from pipeline.identity import new_id, whoami
 from pipeline.progress import OnProgress
-from pipeline.reconcile.revenue import Purse
+from pipeline.reconcile.revenue import RevenueReader
 from pipeline.settings.model import Settings
 from pipeline.topics import REPLAY_INFIX
 from pipeline.wiring import WallClock, make_again, make_processor
@@ -206,7 +206,7 @@ def _targets(settings: Settings, to: str, suffix: str) -> dict[Role, str]:
 
 def plan_of(job: Job, ledger: Ledger) -> Plan:
     """What the job would do, as things are now; progress is shown on standard error."""
-    plan, purse, began = Plan(), Purse(make_processor(job.settings)), time.monotonic()
+    plan, purse, began = Plan(), RevenueReader(make_processor(job.settings)), time.monotonic()
     with shown_progress(Console(stderr=True)) as on_progress:
         for candidate in job.candidates(ledger, on_progress):
             plan.add(candidate, purse)

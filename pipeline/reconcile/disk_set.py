@@ -1,4 +1,4 @@
-"""Which of many things were there before, in a temporary file."""
+"""A set of byte strings in a temporary file."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 
 from pipeline.reconcile.spill import CACHE_KIB, Spill
 
-_SCHEMA: Final = "CREATE TABLE seen (name BLOB PRIMARY KEY) WITHOUT ROWID;"
-_FIND: Final = "SELECT 1 FROM seen WHERE name = ?"
-_INSERT: Final = "INSERT OR IGNORE INTO seen VALUES (?)"
+_SCHEMA: Final = "CREATE TABLE member (name BLOB PRIMARY KEY) WITHOUT ROWID;"
+_FIND: Final = "SELECT 1 FROM member WHERE name = ?"
+_INSERT: Final = "INSERT OR IGNORE INTO member VALUES (?)"
 
 
-class Seen(Spill):
+class DiskSet(Spill):
     """A set of names that may be larger than memory. See `Spill`."""
 
     def __init__(self, folder: Path | None = None, cache_kib: int = CACHE_KIB) -> None:
@@ -20,7 +20,7 @@ class Seen(Spill):
         self._insert = self._database.cursor()
 
     def is_new(self, name: bytes) -> bool:
-        """Whether it was never asked for before."""
+        """Add a name, and return whether it was absent before."""
         return self._insert.execute(_INSERT, (name,)).rowcount > 0
 
     def __contains__(self, name: bytes) -> bool:

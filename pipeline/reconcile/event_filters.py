@@ -1,4 +1,4 @@
-"""Which events of a window a replay is about: record by record, and item by item in a batch."""
+"""Selects events of a window, record by record and item by item in a batch."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ _NAMES_OF_USERS: Final = ("userId", "anonymousId")
 _SOURCES: Final = frozenset({TrackHeader.SOURCE, DlqHeader.SOURCE})
 _read_value: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 WHOLE: Final = None
-"""Instead of numbers of items: all of the record."""
+"""Stands for all items of a record, or for a record that is no batch."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which events are meant. Several values of one filter: any of them; all filters must hold.
+    """Which events are selected: all filters must match, with any of the values of each.
 
-    An event that can't be read is not meant as soon as there is any filter.
+    An event that can't be read is selected only when there is no filter at all.
     """
 
     events: frozenset[str] = frozenset()
     libraries: frozenset[str] = frozenset()
-    """`name`, or `name/version`."""
+    """Libraries of the senders, as `name` or `name/version`."""
     users: frozenset[str] = frozenset()
-    """userId or anonymousId."""
+    """Values of userId or anonymousId."""
     message_ids: frozenset[str] = frozenset()
-    """As they are sent; one that is generated can't be known before."""
+    """Values of messageId as they are sent; generated ones can't be known in advance."""
     values: tuple[tuple[str, str], ...] = ()
-    """JSON Pointer and what must be there: its text, or any other JSON value as JSON."""
+    """JSON Pointer and expected value: a text as it is, any other value as JSON."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether every event is meant."""
+        """Whether every event is selected."""
         return self == EVERY_EVENT
 
-    def holds(self, event: JsonValue) -> bool:
-        """Whether an event, decoded, with its envelope's shared fields, is meant."""
+    def match(self, event: JsonValue) -> bool:
+        """Whether a decoded event, merged with the shared fields of its envelope, is selected."""
         if self.is_empty:
             return True
         return type(event) is dict and (
@@ -58,13 +58,13 @@ class Filters:
             and (not self.libraries or not self.libraries.isdisjoint(_libraries(event)))
             and (not self.users or any(_text(event.get(n)) in self.users for n in _NAMES_OF_USERS))
             and (not self.message_ids or _text(event.get("messageId")) in self.message_ids)
-            and all(_is(find(event, pointer), wanted) for pointer, wanted in self.values)
+            and all(_is(find(event, pointer), value) for pointer, value in self.values)
         )
 
     def items(self, value: bytes | None) -> frozenset[int] | None:
-        """Which items of a record's batch are meant, empty when nothing of the record is.
+        """Return the indexes of a batch's selected items; empty when the record is not selected.
 
-        `WHOLE` when all of it is, which may be no batch at all.
+        `WHOLE` stands for all of the record, which need not be a batch.
         """
         if self.is_empty:
             return WHOLE
@@ -73,17 +73,17 @@ class Filters:
             envelope = split(value or b"", decoded["batch"])
             if type(envelope) is Envelope:
                 batch = decoded["batch"]
-                meant = [n for n, item in enumerate(batch) if self.holds(merge(item, decoded))]
-                return WHOLE if len(meant) == len(batch) else frozenset(meant)
+                selected = [n for n, item in enumerate(batch) if self.match(merge(item, decoded))]
+                return WHOLE if len(selected) == len(batch) else frozenset(selected)
             return frozenset()
-        return WHOLE if self.holds(decoded) else frozenset()
+        return WHOLE if self.match(decoded) else frozenset()
 
-    def means(self, record: Record) -> bool:
-        """Whether anything of a record is meant."""
+    def selects(self, record: Record) -> bool:
+        """Whether anything in a record is selected."""
         return self.is_empty or self.items(record.value) != frozenset()
 
-    def plain(self) -> dict[str, Any]:
-        """All of it as JSON values; what is not filtered by is left out."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the filters as JSON values; unused ones are left out."""
         named: dict[str, Any] = {
             "events": sorted(self.events),
             "libraries": sorted(self.libraries),
@@ -98,18 +98,18 @@ EVERY_EVENT: Final = Filters()
 
 
 def read_value_filter(text: str) -> tuple[str, str]:
-    """`/properties/plan=pro` as pointer and value; ValueError for anything else."""
-    pointer, equals, wanted = text.partition("=")
+    """Split `/properties/plan=pro` into pointer and value; raise ValueError for anything else."""
+    pointer, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"{text!r} is not POINTER=VALUE, such as /properties/plan=pro")
     tokens(pointer)
-    return pointer, wanted
+    return pointer, value
 
 
-class SelectingProcessor(Processor):
-    """The contract for those events of a record that are meant; of the others there are no outputs.
+class FilteredProcessor(Processor):
+    """Applies the contract to the selected events of a record; the others get no outputs.
 
-    Without filters it is `Processor` itself that is to be used: see `processor_for`.
+    Without filters `Processor` itself is used: see `processor_for`.
     """
 
     def __init__(self, settings: ContractSettings, identity: Identity, filters: Filters) -> None:
@@ -117,55 +117,59 @@ class SelectingProcessor(Processor):
         self._filters = filters
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:
-        """The outputs of the meant events."""
+        """Return the outputs of the selected events."""
         items = self._filters.items(record.value)
         outputs = super().process(record, now)
-        return outputs if items is WHOLE else tuple(of_items(outputs, items))
+        return outputs if items is WHOLE else tuple(outputs_of_items(outputs, items))
 
 
-class Choice(Protocol):
-    """Chooses among a record's outputs."""
+class OutputSelector(Protocol):
+    """Selects among the outputs of a record."""
 
-    def of(self, record: Record, outputs: Sequence[Output]) -> list[Output]:
-        """What is to be written of them."""
+    def select(self, record: Record, outputs: Sequence[Output]) -> list[Output]:
+        """Return the outputs to write."""
 
 
-class ChoosingProcessor(SelectingProcessor):
-    """The contract for the meant events, but only what is chosen comes out of it."""
+class OutputSelectingProcessor(FilteredProcessor):
+    """Applies the contract to the selected events, and selects among their outputs."""
 
     def __init__(
-        self, settings: ContractSettings, identity: Identity, filters: Filters, chosen: Choice
+        self,
+        settings: ContractSettings,
+        identity: Identity,
+        filters: Filters,
+        selector: OutputSelector,
     ) -> None:
         super().__init__(settings, identity, filters)
-        self._chosen = chosen
+        self._selector = selector
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:
-        """The chosen outputs."""
-        return tuple(self._chosen.of(record, super().process(record, now)))
+        """Return the selected outputs."""
+        return tuple(self._selector.select(record, super().process(record, now)))
 
 
 def processor_for(settings: ContractSettings, identity: Identity, filters: Filters) -> Processor:
-    """The contract for the events that the filters mean; what is not filtered costs nothing."""
+    """Make a processor for the selected events; without filters it costs nothing extra."""
     if filters.is_empty:
         return Processor(settings, identity)
-    return SelectingProcessor(settings, identity, filters)
+    return FilteredProcessor(settings, identity, filters)
 
 
-def of_items(outputs: Sequence[Output], items: frozenset[int]) -> list[Output]:
-    """Those outputs of one record that are of these items, or of the record as a whole."""
+def outputs_of_items(outputs: Sequence[Output], items: frozenset[int]) -> list[Output]:
+    """Return the outputs of these items, and those of the record as a whole."""
     if not items:
         return []
     return [output for output in outputs if item_of(output) in {NO_ITEM, *items}]
 
 
 def item_of(output: Output) -> int:
-    """Which item of a batch an output is of; NO_ITEM when it is of a whole record."""
+    """Return the index of an output's event in its batch; NO_ITEM for a whole record."""
     source = parse_source(source_of(output))
     return NO_ITEM if source is None else source.item
 
 
 def source_of(output: Output) -> bytes:
-    """Where an output comes from, as its header says it; empty when it has none."""
+    """Return the source that an output's header names; empty when it has none."""
     sent = (value for name, value in reversed(output.headers) if name in _SOURCES)
     return next(sent, None) or b""
 
@@ -179,19 +183,19 @@ def _libraries(event: dict[str, Any]) -> list[str]:
 
 
 def _text(value: JsonValue, *, strip: bool = True) -> str | None:
-    """An id as it is compared; None for what is none."""
+    """Return an id in the form in which it is compared; None when the value is no id."""
     if type(value) is str:
         return value.strip() if strip else value
     return str(value) if type(value) is int else None
 
 
-def _is(found: JsonValue, wanted: str) -> bool:
+def _is(found: JsonValue, expected: str) -> bool:
     if found is ABSENT:
         return False
     if type(found) is str:
-        return bool(found == wanted)
+        return bool(found == expected)
     try:
-        value = _read_value(wanted)
+        value = _read_value(expected)
     except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
         return False
     return (type(found) is bool) == (type(value) is bool) and bool(found == value)

@@ -1,7 +1,7 @@
-"""One output as the audit compares it: whose it is, where it stands, and a print of what it holds.
+"""One output as it is compared: its source, its offset, and a digest of its content.
 
-The same function takes the print of what is expected and of what is there, so that equal prints
-mean equal bytes: value, key and headers, less those that tell only when and by whom.
+The same function digests expected and existing outputs, so equal digests mean equal bytes: value,
+key and headers, except headers that only say when the output was written and by whom.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SOURCE: Final = TrackHeader.SOURCE.value
 CONTRACT: Final = TrackHeader.CONTRACT.value
 REPLAY: Final = TrackHeader.REPLAY.value
 REDRIVE: Final = TrackHeader.REDRIVE.value
-_PRINT_BYTES: Final = 16
+_DIGEST_BYTES: Final = 16
 
 WHEN_AND_WHO: Final = frozenset(
     {
@@ -31,102 +31,103 @@ WHEN_AND_WHO: Final = frozenset(
         DlqHeader.APP,
     }
 )
-_VERDICT: Final = frozenset({DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE})
+_REFUSAL: Final = frozenset({DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE})
 _SET_ASIDE: Final = frozenset({Stage.PRODUCE.value.encode(), Stage.CRASH.value.encode()})
 
 
 OTHER_RULES: Final = 1
-"""Mark of an output that was written under another contract than the audit's."""
+"""Mark of an output that was written under a different contract than the audit's."""
 SET_ASIDE: Final = 2
-"""Of a letter for a reason outside the rules: the broker refused, or the program crashed."""
+"""Mark of a dead letter whose reason is outside the rules: the broker rejected the record, or the
+program crashed."""
 POINTER: Final = 4
-"""Of a letter that only points to the raw record."""
+"""Mark of a dead letter that only points to its raw record."""
 REPLAYED: Final = 8
-"""Of an output that a replay has written."""
+"""Mark of an output that a replay has written."""
 REDRIVEN: Final = 16
-"""Of an output that the desk has sent again."""
+"""Mark of an output that a redrive has written."""
 
 
-class Found(NamedTuple):
-    """One output; this is what the audit keeps of it, and on disk when there are many."""
+class OutputRow(NamedTuple):
+    """One existing output, reduced to what is needed to compare it; it is kept on disk."""
 
     topic: str
     partition: int
     offset: int
     item: int
-    """These four are its `Source`."""
+    """Topic, partition, offset and item are the `Source` of the output."""
     role: str
     out_partition: int
     out_offset: int
-    """Where it stands."""
-    print: bytes
+    """Partition and offset of the output itself."""
+    digest: bytes
     timestamp: int
-    """Kafka's, epoch milliseconds; 0 when there is none, and of letters."""
+    """Kafka timestamp, epoch milliseconds; 0 when there is none, and for dead letters."""
     key: bytes | None
-    """Short hash of the key."""
+    """Short hash of the record key."""
     marks: int
-    """What is special about it: a sum of the marks above."""
-    cash: str | None = None
-    """Its money, as `audit_money` reads it, when it was asked for."""
+    """Sum of the marks above that apply."""
+    revenue: str | None = None
+    """Revenue in the output, as `RevenueReader` writes it, when revenue is audited."""
 
     @property
     def source(self) -> Source:
-        """Whose it is."""
+        """Coordinates of the raw event that the output was made from."""
         return Source(self.topic, self.partition, self.offset, self.item)
 
 
-class Reading(NamedTuple):
-    """An output's headers, read as far as the audit needs them."""
+class OutputFacts(NamedTuple):
+    """What the headers of an output say."""
 
     source: bytes
     contract: bytes
-    apart: str
-    """Why it is not compared: `replayed` or `redriven`; else empty."""
+    excluded: str
+    """Why the output is not compared: `replayed` or `redriven`; empty when it is."""
     marks: int
-    """What is special about it: the sum of the marks above."""
+    """Sum of the marks above that apply."""
 
 
-def read_output(record: Record, role: Role, contract: bytes) -> Reading:
-    """Whose an output is, and what is special about it; `contract` is the audit's."""
+def read_output(record: Record, role: Role, contract: bytes) -> OutputFacts:
+    """Read the headers of an output; `contract` is the one that the audit uses."""
     source_name = DlqHeader.SOURCE.value if role is Role.DEAD_LETTER else SOURCE
     source = rules = b""
-    apart, marks = "", 0
+    excluded, marks = "", 0
     for name, value in record.headers:
         if name == source_name:
             source = value or b""
         elif name == CONTRACT:
             rules = value or b""
         elif name in {REPLAY, DlqHeader.REPLAY}:
-            apart = "replayed"
+            excluded = "replayed"
         elif name == REDRIVE:
-            apart = "redriven"
+            excluded = "redriven"
         elif name == DlqHeader.STAGE and value in _SET_ASIDE:
             marks |= SET_ASIDE
         elif name == DlqHeader.POINTER:
             marks |= POINTER
     if rules != contract:
         marks |= OTHER_RULES
-    return Reading(source, rules, apart, marks)
+    return OutputFacts(source, rules, excluded, marks)
 
 
-def print_of(role: Role, value: bytes | None, key: bytes | None, headers: Headers) -> bytes:
-    """A print of everything that must be equal but the timestamp."""
+def output_digest(role: Role, value: bytes | None, key: bytes | None, headers: Headers) -> bytes:
+    """Digest everything that must be equal, except the timestamp."""
     if role is Role.DEAD_LETTER:
         headers = _compared(headers)
     facts = msgspec.msgpack.encode((value is None, key, headers))
-    made = hashlib.blake2b(facts, digest_size=_PRINT_BYTES)
-    made.update(value or b"")
-    return made.digest()
+    digest = hashlib.blake2b(facts, digest_size=_DIGEST_BYTES)
+    digest.update(value or b"")
+    return digest.digest()
 
 
 def _compared(headers: Headers) -> Headers:
-    """A letter's headers that do not depend on when and by whom it was written.
+    """Headers of a dead letter that do not depend on when it was written and by whom.
 
-    Kafka Connect's are a setting that is not part of the contract. The verdict of a letter that was
-    set aside is its own.
+    Kafka Connect's headers are left out because they come from a setting outside the contract. A
+    dead letter for a reason outside the rules is not held to the rules' reason.
     """
     stage = next((value for name, value in headers if name == DlqHeader.STAGE), None)
-    left_out = WHEN_AND_WHO | _VERDICT if stage in _SET_ASIDE else WHEN_AND_WHO
+    left_out = WHEN_AND_WHO | _REFUSAL if stage in _SET_ASIDE else WHEN_AND_WHO
     return [
         header
         for header in headers
@@ -135,5 +136,5 @@ def _compared(headers: Headers) -> Headers:
 
 
 def key_hash(key: bytes | None) -> bytes | None:
-    """Eight bytes for a key; two keys that share them are practically impossible."""
+    """Hash a key to eight bytes; two keys with the same hash are practically impossible."""
     return None if key is None else hashlib.blake2b(key, digest_size=8).digest()

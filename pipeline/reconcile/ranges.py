@@ -1,4 +1,4 @@
-"""What an audit looks at: ranges of offsets, captured once before anything is read."""
+"""Which offsets an audit or a comparison reads, captured once before anything is read."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from typing import NamedTuple
 from pipeline.core.record import Role
 from pipeline.core.time_window import ALL_TIME, Window
 
-Target = Callable[[Role, int, bytes | None], int]
-"""Role, raw partition and key → the output partition that the worker chooses."""
+OutputPartitioner = Callable[[Role, int, bytes | None], int]
+"""Maps role, raw partition and key to the output partition that the worker chooses."""
 
 
 class RawPartition(NamedTuple):
     """One partition of the raw topic."""
 
     begin: int
-    """The first offset that retention has left."""
+    """First offset that retention has left."""
     first: int
-    """Where the audit begins."""
+    """First offset that is read."""
     end: int
-    """Where it ends: the group's committed offset, or behind what follows it and has no record;
-    less when a time bounds the window."""
+    """Offset after the last one that is read: the group's committed offset, or the end of the
+    partition when no record follows the committed one; less when a time bounds the window."""
     last: int
-    """Where the topic ends for readers, captured after the ends of the outputs."""
+    """End of the partition for readers, captured after the ends of the outputs."""
 
 
 class OutputPartition(NamedTuple):
     """One partition of an output topic."""
 
     begin: int
-    """The first offset that retention has left."""
+    """First offset that retention has left."""
     first: int
-    """Where reading begins."""
+    """First offset that is read."""
     end: int
 
     @property
-    def is_cut(self) -> bool:
-        """Whether outputs that would be read may have been deleted."""
+    def has_gap(self) -> bool:
+        """Whether retention may have deleted outputs that would otherwise be read."""
         return 0 < self.begin == self.first
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is read. Committed offsets are captured first, then the ends of the outputs.
+class AuditRanges:
+    """Everything that is read. Committed offsets are captured first, then the ends of the outputs.
 
-    So the outputs of everything below the committed offsets are within the ranges, also while the
-    group is running.
+    In this order the outputs of everything below the committed offsets are within the ranges, even
+    while the group is running.
     """
 
     group: str
@@ -56,20 +56,20 @@ class Plan:
     """Role → output topic."""
     raw: Mapping[int, RawPartition]
     outputs: Mapping[tuple[str, int], OutputPartition]
-    """(topic, partition) →"""
+    """(topic, partition) → what is read of it."""
     window: Window = ALL_TIME
     stamped_by_broker: frozenset[Role] = frozenset()
     """Roles whose topics replace timestamps (`message.timestamp.type=LogAppendTime`)."""
     raw_is_compacted: bool = False
-    """Then a raw record may be gone although its outputs are there."""
+    """Whether raw records may be gone although their outputs exist."""
 
     def raw_ranges(self, *, to_last: bool) -> dict[tuple[str, int], tuple[int, int]]:
-        """What is read of the raw topic; `to_last` goes on behind the window."""
+        """Offsets to read of the raw topic; with `to_last` up to the end of each partition."""
         return {
             (self.raw_topic, number): (part.first, part.last if to_last else part.end)
             for number, part in self.raw.items()
         }
 
     def output_ranges(self) -> dict[tuple[str, int], tuple[int, int]]:
-        """What is read of the output topics."""
+        """Offsets to read of the output topics."""
         return {place: (part.first, part.end) for place, part in self.outputs.items()}

@@ -1,6 +1,6 @@
-"""Tables in a temporary SQLite file: as many rows as there are, in little memory.
+"""Tables in a temporary SQLite file, for any number of rows in little memory.
 
-SQLite keeps pages in a cache of fixed size and writes to the file only what does not fit in it.
+SQLite keeps pages in a cache of fixed size, and writes to the file only what does not fit into it.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ from types import TracebackType
 from typing import Final, Self
 
 CACHE_KIB: Final = 64 * 1024
-_FAST: Final = """
+_PRAGMAS: Final = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
+PRAGMA temp_store = MEMORY;
 """
+"""Nothing needs to be durable, because the file does not survive the process. There is no second
+file for sorting, either: statements read in the order of an index and sort a few rows at most."""
 
 
 class Spill:
-    """A database with the tables of `schema`, a script; a context manager that removes its file.
+    """A SQLite database in a temporary file, as a context manager that removes the file.
 
-    `folder` is where the file is made (None: the system's folder for temporary files), `cache_kib`
-    how much of it is kept in memory. All that is written is one transaction, until `save`. Within
-    the context a disk that is full is an OSError with a sentence.
+    `schema` is a script that creates the tables. `folder` holds the file, None standing for the
+    system's temporary folder; `cache_kib` of the file are kept in memory. All writes are one
+    transaction until `save`. Within the context a full disk is an OSError that names --spill-dir.
 
-    Only a file that is `shared` has a name while it is used. Any other is gone with the process,
-    however that ends.
+    Guarantees: only a `shared` file has a name while it is used. The space of any other file is
+    free again when the process ends, however it ends.
     """
 
     def __init__(
@@ -43,12 +46,12 @@ class Spill:
         where = None if folder is None else folder.absolute()
         self._folder = tempfile.TemporaryDirectory(prefix="track-pipeline-", dir=where)
         self.path = Path(self._folder.name) / "rows.sqlite"
-        """The file, if it is shared; another process may open it once it is saved."""
+        """Path of a shared file; other processes may open it after `save`."""
         self._database = sqlite3.connect(self.path, isolation_level=None, cached_statements=64)
         try:
             with _as_sentence():
                 self._database.execute(f"PRAGMA cache_size = -{cache_kib}")
-                self._database.executescript(f"{_FAST}{schema}BEGIN;")
+                self._database.executescript(f"{_PRAGMAS}{schema}BEGIN;")
         except OSError:
             self._database.close()
             self._folder.cleanup()
@@ -57,7 +60,7 @@ class Spill:
             self._folder.cleanup()
 
     def save(self) -> None:
-        """Write everything to the file, for other connections."""
+        """Write everything to the file, so that other processes can read it."""
         self._database.execute("COMMIT")
         self._database.execute("BEGIN")
 
@@ -77,7 +80,7 @@ class Spill:
 
 
 class SavedSpill:
-    """What a `Spill` has saved, read by any process; a context manager."""
+    """Opens the saved file of a shared `Spill` in any process, as a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
@@ -90,7 +93,7 @@ class SavedSpill:
 
 
 def insert(table: str, fields: int) -> str:
-    """The statement that writes a row of so many fields; one with the same key is replaced."""
+    """Return the statement that writes a row, replacing one with the same key."""
     marks = ", ".join("?" * fields)
     return f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608  names of ours
 

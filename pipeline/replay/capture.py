@@ -15,7 +15,7 @@ from pipeline.kafka import Admin
 from pipeline.kafka.offsets_by_time import first_records_at
 from pipeline.ports import TopicFacts
 from pipeline.progress import OnProgress
-from pipeline.reconcile.compare.report import Report
+from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.replay.file_reader import PARTITION
 from pipeline.replay.file_scan import FileScan, scan_files
 from pipeline.replay.file_source import Archive
@@ -57,7 +57,7 @@ class PlanPreview:
     replication: int
     scan: FileScan | None = None
     """What was found in the files, if files are replayed."""
-    report: Report | None = None
+    report: ComparisonReport | None = None
     """What differs, if a correction run was compared for its preview."""
 
 

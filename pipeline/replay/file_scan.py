@@ -19,7 +19,7 @@ from pipeline.errors import UnusableFileError
 from pipeline.files.archived_records import read_lines
 from pipeline.files.lines import STDIN, OpenedInput, open_input, printable
 from pipeline.progress import OnProgress, Progress
-from pipeline.reconcile.disk_set import Seen
+from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.file_source import Archive, PlannedFile
 
 _BITS: Final = 8
@@ -222,7 +222,7 @@ def _repeated(archive: Archive, folder: Path | None) -> LineSet:
     repeated = LineSet(archive.lines)
     if archive.in_order:
         return repeated
-    with Seen(folder) as seen:
+    with DiskSet(folder) as seen:
         for line, record in _records(archive):
             if record.partition == NO_PARTITION:
                 continue

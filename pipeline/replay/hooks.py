@@ -9,7 +9,7 @@ from threading import Event
 
 from pipeline.ports import Stop
 from pipeline.progress import OnProgress
-from pipeline.reconcile.compare.report import Report
+from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.replay.status import ReplayStatus
 
 OnNotice = Callable[[str], None]
@@ -27,7 +27,7 @@ class ReplayHooks:
     on_progress: OnProgress | None = None
     """Hears how far a scan of files, a comparison or the verification is."""
     on_notice: OnNotice = lambda _: None
-    on_comparison: Callable[[Report], None] = lambda _: None
+    on_comparison: Callable[[ComparisonReport], None] = lambda _: None
     """Hears what a correction run has found before it writes."""
     on_status: Callable[[ReplayStatus], None] | None = None
     """Hears, from another thread, how far the replay is while it writes."""

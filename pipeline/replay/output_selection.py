@@ -14,18 +14,18 @@ from pathlib import Path
 from pipeline.core.record import Record
 from pipeline.files.outputs import FileOutput
 from pipeline.progress import Gauge, OnProgress
+from pipeline.reconcile.compare import CompareRequest
 from pipeline.reconcile.compare.corrections import Corrections
-from pipeline.reconcile.compare.difference_store import SavedVerdicts, Verdicts
-from pipeline.reconcile.compare.report import Report
-from pipeline.reconcile.event_filters import Choice
+from pipeline.reconcile.compare.difference_store import DifferenceStore, SavedDifferences
+from pipeline.reconcile.compare.report import ComparisonReport
+from pipeline.reconcile.event_filters import OutputSelector
 from pipeline.replay.capture import PlanPreview
-from pipeline.replay.dry_run import DryRunPlan, compare, rehearsal_of
+from pipeline.replay.dry_run import DryRunPlan, compare_window, offsets_of
 from pipeline.replay.file_scan import FileScan, replayed_records
 from pipeline.replay.plan import ReplayPlan
 from pipeline.replay.raw_copies import Copies, LastCopies
 from pipeline.replay.request import ReplayRequest
 from pipeline.replay.run import ReplayRun
-from pipeline.replay.window_offsets import Ranges
 from pipeline.settings.model import Settings
 from pipeline.wiring import admin, range_reader
 
@@ -37,10 +37,10 @@ def noted_selection(run: ReplayRun) -> Iterator[Path | None]:
     Raises TransportError, RefusedError, OSError.
     """
     if run.plan.only:
-        with Verdicts(run.spill_dir, shared=True) as verdicts:
-            report = _compared(run, verdicts)
+        with DifferenceStore(run.spill_dir, shared=True) as differences:
+            report = _compared(run, differences)
             run.hooks.on_comparison(report)
-            yield verdicts.path
+            yield differences.path
     elif run.settings.accept_origin_headers:
         with Copies(run.spill_dir) as copies:
             count = copies.note(_selected_records(run))
@@ -55,13 +55,13 @@ def noted_selection(run: ReplayRun) -> Iterator[Path | None]:
 
 
 @contextmanager
-def selection(plan: ReplayPlan, file: Path | None) -> Iterator[Choice | None]:
+def selection(plan: ReplayPlan, file: Path | None) -> Iterator[OutputSelector | None]:
     """Open what chooses among the outputs of a slot; None when all are written."""
     if file is None:
         yield None
     elif plan.only:
-        with SavedVerdicts(file) as verdicts:
-            yield Corrections(verdicts, plan.only, plan.compared)
+        with SavedDifferences(file) as differences:
+            yield Corrections(differences, plan.only, plan.compared)
     else:
         with LastCopies(file) as copies:
             yield copies
@@ -71,19 +71,15 @@ def preview_correction(
     request: ReplayRequest, preview: PlanPreview, on_progress: OnProgress | None = None
 ) -> PlanPreview:
     """Add to the preview of a correction run what differs; nothing else is kept of it."""
-    with Verdicts(request.spill_dir) as verdicts:
-        wanted = _dry_run_plan(
-            request.settings, preview.plan, preview.scan, None, request.spill_dir
-        )
-        processor, rehearsal = rehearsal_of(wanted)
-        report = compare(wanted, processor, rehearsal, verdicts, on_progress)
-    return replace(preview, report=report)
+    plan = _dry_run_plan(request.settings, preview.plan, preview.scan, None, request.spill_dir)
+    with DifferenceStore(request.spill_dir) as differences:
+        result = compare_window(plan, differences, on_progress)
+    return replace(preview, report=result.report)
 
 
-def _compared(run: ReplayRun, verdicts: Verdicts) -> Report:
+def _compared(run: ReplayRun, differences: DifferenceStore) -> ComparisonReport:
     plan = _dry_run_plan(run.settings, run.plan, run.scan, run.newly_invalid, run.spill_dir)
-    processor, rehearsal = rehearsal_of(plan)
-    return compare(plan, processor, rehearsal, verdicts, run.hooks.on_progress)
+    return compare_window(plan, differences, run.hooks.on_progress).report
 
 
 def _dry_run_plan(
@@ -99,12 +95,15 @@ def _dry_run_plan(
         newly_invalid = newly_invalid._replace(inputs=(*newly_invalid.inputs, *paths))
     return DryRunPlan(
         settings,
-        Ranges(plan.parts, plan.window),
-        plan.filters,
-        plan.most,
-        plan.compared,
+        CompareRequest(
+            plan.compared,
+            plan.window,
+            offsets_of(plan.parts),
+            plan.filters,
+            plan.most,
+            spill_dir=spill_dir,
+        ),
         newly_invalid=newly_invalid,
-        spill_dir=spill_dir,
         files=tuple(file.name for file in files),
         scan=scan,
     )

@@ -10,7 +10,7 @@ from pipeline.core.record import Role
 from pipeline.core.timestamps import format_time
 from pipeline.errors import SettingsError
 from pipeline.ports import TopicFacts, TopicSpec
-from pipeline.reconcile.compare.classify import Kind
+from pipeline.reconcile.compare.classify import DifferenceKind
 from pipeline.replay.request import ReplayRequest
 from pipeline.topics import DAY_MS, REPLAY_INFIX, CreateOptions, TopicNames, specs
 from pipeline.wiring import topic_names
@@ -104,7 +104,7 @@ def output_topics(  # noqa: PLR0913, PLR0917  what they depend on
 
 
 def _into_live(
-    names: Mapping[Role, str], live: Mapping[Role, str], only: Collection[Kind]
+    names: Mapping[Role, str], live: Mapping[Role, str], only: Collection[DifferenceKind]
 ) -> list[str]:
     said = []
     if names[Role.ENRICHED] == live[Role.ENRICHED]:

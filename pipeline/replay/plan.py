@@ -150,8 +150,8 @@ class ReplayPlan:
         """Return the test for selected records; None when all are, which costs nothing."""
         window, filters = self.window, self.filters
         if not window.is_bounded:
-            return None if filters.is_empty else filters.means
-        return lambda record: window.holds(record.timestamp) and filters.means(record)
+            return None if filters.is_empty else filters.selects
+        return lambda record: window.holds(record.timestamp) and filters.selects(record)
 
     def most_of(self, slot: int) -> int | None:
         """A slot's share of `most`, since slots do not know of each other's count."""
@@ -170,7 +170,7 @@ class ReplayPlan:
             "group": self.group,
             "window": {"from": _time(window.start), "to": _time(window.end)},
             "slack_s": self.slack_ms / 1000,
-            "filters": self.filters.plain(),
+            "filters": self.filters.to_dict(),
             "outputs": {role.value: target.topic for role, target in self.outputs.items()},
             "workers": self.slots,
             "rate": self.rate,

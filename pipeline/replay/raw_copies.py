@@ -60,7 +60,7 @@ class Copies(Spill):
 class LastCopies(SavedSpill):
     """Copies that were noted and saved. See `SavedSpill`."""
 
-    def of(self, record: Record, outputs: Sequence[Output]) -> list[Output]:
+    def select(self, record: Record, outputs: Sequence[Output]) -> list[Output]:
         """What of a record's outputs is to be written; of events with a later copy none."""
         chosen = []
         for output in outputs:

@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeline.errors import SettingsError
 from pipeline.files.outputs import FileOutput
-from pipeline.reconcile.compare.classify import Kind
+from pipeline.reconcile.compare.classify import DifferenceKind
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 from pipeline.replay.window_offsets import EARLIEST, LATEST, Bound
 from pipeline.settings.model import Settings
@@ -52,7 +52,7 @@ class ReplayRequest:
     """Share of invalid events, 0 to 1, above which the replay stops; None is the default."""
     breaker: bool | None = None
     """Whether a sudden rise of that share stops it, too; None is no, or what the plan says."""
-    only: frozenset[Kind] = frozenset()
+    only: frozenset[DifferenceKind] = frozenset()
     """Differences from `compare` that are written; empty writes every result."""
     files: tuple[str, ...] = ()
     """Files of raw records to read instead of the raw topic."""

@@ -17,7 +17,7 @@ from pipeline.kafka import Owner, SessionConfig
 from pipeline.kafka.clients import transactional_config
 from pipeline.kafka.partitioner import PartitionMap
 from pipeline.ports import Stop, TopicFacts
-from pipeline.reconcile.event_filters import Choice
+from pipeline.reconcile.event_filters import OutputSelector
 from pipeline.replay.file_scan import FileScan
 from pipeline.replay.hooks import ReplayHooks
 from pipeline.replay.plan import ReplayPlan, State
@@ -52,7 +52,7 @@ class ReplayRun:
     hooks: ReplayHooks = field(default_factory=ReplayHooks)
     stop: Stop = field(default_factory=Event)
     """Ends the work after the transaction at hand."""
-    selection: Choice | None = None
+    selection: OutputSelector | None = None
     """Chooses among the outputs of each record; None writes all of them."""
 
     @property

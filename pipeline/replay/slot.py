@@ -14,7 +14,7 @@ from pipeline.core.replay_checkpoint import latest_checkpoint
 from pipeline.errors import BreakerOpenError, FencedError
 from pipeline.kafka import ReplayBroker, SlotConfig
 from pipeline.ports import Broker, Meter, Session, Stop, Trip
-from pipeline.reconcile.event_filters import ChoosingProcessor, processor_for
+from pipeline.reconcile.event_filters import OutputSelectingProcessor, processor_for
 from pipeline.replay.file_reader import FileConsumer
 from pipeline.replay.file_scan import FileScan
 from pipeline.replay.run import ReplayRun
@@ -137,5 +137,5 @@ def _processor(run: ReplayRun) -> Processor:
     plan = run.plan
     identity = Identity(app=APP, group=plan.group, replay=plan.id)
     if run.selection is not None:
-        return ChoosingProcessor(run.settings, identity, plan.filters, run.selection)
+        return OutputSelectingProcessor(run.settings, identity, plan.filters, run.selection)
     return processor_for(run.settings, identity, plan.filters)

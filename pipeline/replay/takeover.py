@@ -35,7 +35,7 @@ from pipeline.core.coordinates import Source
 from pipeline.core.replay_checkpoint import ReplayCheckpoint
 from pipeline.errors import DataLossError, FencedError, RefusedError
 from pipeline.kafka import Admin, At, ReplayClaim, last_notes
-from pipeline.reconcile.disk_set import Seen
+from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.file_reader import PARTITION
 from pipeline.replay.file_scan import FileScan, replayed_records
 from pipeline.replay.plan import ReplayPlan, State
@@ -147,7 +147,7 @@ def _rebuilt(run: ReplayRun, found: Mapping[int, At]) -> _Start:
         )
     reader, extents = range_reader(run.settings), run.output_extents()
     if run.scan is not None:
-        with Seen(run.scan.folder) as noted:
+        with DiskSet(run.scan.folder) as noted:
             read = read_back(reader, plan, extents, slot=0, noted=noted)
             done = _lines_done(run.scan, noted)
         return _Start({PARTITION: done}, {0: _rebuilt_note(read)})
@@ -167,7 +167,7 @@ def _rebuilt_note(read: Verification, left: ReplayCheckpoint | None = None) -> R
     return ReplayCheckpoint("", "", 0, "rebuilt", left.number if left else 0, read.found)
 
 
-def _lines_done(scan: FileScan, noted: Seen) -> int:
+def _lines_done(scan: FileScan, noted: DiskSet) -> int:
     """Up to the last line whose record has an output; archived records may be in any order."""
     done = 0
     for line, record in replayed_records(scan):

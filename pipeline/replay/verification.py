@@ -21,7 +21,7 @@ from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import NO_PARTITION, Record, Role
 from pipeline.errors import DataLossError
 from pipeline.ports import Ranges, Reader
-from pipeline.reconcile.disk_set import Seen
+from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.plan import ReplayPlan
 
 _SHOWN: Final = 5
@@ -80,7 +80,7 @@ def read_back(  # noqa: PLR0913  most of them by keyword
     *,
     slot: int | None = None,
     ordered: bool = True,
-    noted: Seen | None = None,
+    noted: DiskSet | None = None,
 ) -> Verification:
     """Read what is in the outputs now, of one slot or of all.
 
@@ -104,12 +104,12 @@ def name_of(source: Source) -> bytes:
 
 
 @contextmanager
-def noting(plan: ReplayPlan, folder: Path | None, *, ordered: bool) -> Iterator[Seen | None]:
+def noting(plan: ReplayPlan, folder: Path | None, *, ordered: bool) -> Iterator[DiskSet | None]:
     """Note sources in a temporary file; None when their order tells all."""
     if ordered and (plan.archive is None or plan.archive.in_order):
         yield None
         return
-    with Seen(folder) as seen:
+    with DiskSet(folder) as seen:
         yield seen
 
 
@@ -132,7 +132,7 @@ class _Outputs:
     """Counts the outputs of a replay as they are read, and finds those that do not belong."""
 
     def __init__(
-        self, plan: ReplayPlan, slot: int | None, noted: Seen | None, *, ordered: bool
+        self, plan: ReplayPlan, slot: int | None, noted: DiskSet | None, *, ordered: bool
     ) -> None:
         self.read = Verification()
         self._id = plan.id.encode()

@@ -16,7 +16,7 @@ from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
 from pipeline.ports import Session, Trip
-from pipeline.reconcile.compare.dry_run import Rehearsal
+from pipeline.reconcile.compare.dry_run import DryRunProcessor
 from pipeline.replay.plan import Part, ReplayPlan, Target
 from pipeline.replay.run import ReplayRun, new_owner
 from pipeline.replay.slot import make_replay_worker, slot_broker
@@ -179,7 +179,7 @@ def run_dry_run(settings: Settings, watch: Stopwatch) -> None:
     topic = settings.topics.raw
     extents = admin(settings).extents(topic)
     ranges = {(topic, number): ends for number, ends in extents.items()}
-    rehearsal = Rehearsal(make_processor(settings), WallClock().now())
+    rehearsal = DryRunProcessor(make_processor(settings), WallClock().now())
     tune_memory()
     rehearsal.run(_watched(range_reader(settings).read(ranges), watch))
 

@@ -166,18 +166,18 @@ def test_import_of_a_letter_without_an_event(with_ledger: Pipeline, tmp_path: Pa
 
 
 def test_audit(with_ledger: Pipeline) -> None:
-    """The audit finds every event once behind a redrive, and its money in the right place."""
+    """The audit finds every event once behind a redrive, and its revenue in the right place."""
     produce(with_ledger.servers, with_ledger.names.raw, [Sent(BAD, b"k"), Sent(GOOD, b"k")])
     worker = with_ledger.start()
     with_ledger.wait_until_done()
     assert terminate(worker) == 0
     assert _redrive(with_ledger, "--execute", "--set", "/properties/revenue=7", env={}).code == 0
-    ran = with_ledger.run("audit", "--json", "--money")
+    ran = with_ledger.run("audit", "--json", "--revenue")
     assert ran.code == 0, ran.out
-    money = json.loads(ran.out)["money"]
-    (total,) = money["totals"]
+    revenue = json.loads(ran.out)["revenue"]
+    (total,) = revenue["totals"]
     assert (total["delivered"], total["redriven"], total["repaired"]) == ("7.50", "7.00", "7.00")
-    assert (money["unreadable"]["held_back"], money["unreadable"]["replaced"]) == (0, 1)
+    assert (revenue["unreadable"]["blocked"], revenue["unreadable"]["replaced"]) == (0, 1)
     assert len(_enriched(with_ledger)) == 2
 
 

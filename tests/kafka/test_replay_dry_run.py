@@ -82,7 +82,7 @@ def test_changed_rules(worked: Pipeline) -> None:
     amounts = {row["currency"]: row["difference"] for row in comparison["revenue"]["totals"]}
     assert amounts == {"EUR": "210.00", "USD": "-210.00"}
     assert comparison["revenue"]["unreadable"] == {"before": 0, "after": 30}
-    assert comparison["samples"][0]["place"].startswith(f"{worked.names.enriched}/")
+    assert comparison["samples"][0]["output"].startswith(f"{worked.names.enriched}/")
 
 
 def test_newly_invalid_events_in_a_file(worked: Pipeline, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_newly_invalid_events_in_a_file(worked: Pipeline, tmp_path: Path) -> Non
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert len(lines) == 30
     assert {line["reason"] for line in lines} == {"event_too_large"}
-    assert all(line["there"].startswith(f"{worked.names.enriched}/") for line in lines)
+    assert all(line["output"].startswith(f"{worked.names.enriched}/") for line in lines)
 
 
 def test_archived_records_against_the_live_topics(worked: Pipeline, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_other_topics(worked: Pipeline) -> None:
     assert "topics do not exist: no-such-topic" in ran.err
     document = _document(worked, "--compare", worked.names.identify)
     assert document["comparison"]["events"]["newly-valid"] == 120
-    assert "dead letters were not looked at" in document["comparison"]["notes"][0]
+    assert "dead letters were not compared" in document["comparison"]["notes"][0]
 
 
 def test_deleted_outputs(pipeline: Pipeline) -> None:
@@ -149,4 +149,4 @@ def test_deleted_outputs(pipeline: Pipeline) -> None:
     delete_records(pipeline.servers, pipeline.names.enriched, partition=0, before=5)
     comparison = _document(pipeline, "--compare", pipeline.names.enriched)["comparison"]
     assert comparison["same"]
-    assert comparison["apart"]["expired"] == 5
+    assert comparison["excluded"]["expired"] == 5

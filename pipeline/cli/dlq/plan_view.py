@@ -18,7 +18,7 @@ from pipeline.core.masking import mask
 from pipeline.core.record import Role
 from pipeline.dlq.candidates import Plan
 from pipeline.dlq.redrive_plan import ENRICHED, RAW, Job
-from pipeline.reconcile.revenue import Place, Sums, plain_amount
+from pipeline.reconcile.revenue import DayCurrency, Sums, exact_amount
 
 _SHOWN: Final = 20
 _MINUTES_FROM_S: Final = 120
@@ -61,9 +61,9 @@ class View(NamedTuple):
         """By currency; exact."""
         sums = Sums()
         for where, amount in self.plan.money.amounts.items():
-            sums.count(Place("", where.currency), amount)
+            sums.count(DayCurrency("", where.currency), amount)
         for where, amount in sorted(sums.amounts.items()):
-            yield f"{plain_amount(amount)} {where.currency}"
+            yield f"{exact_amount(amount)} {where.currency}"
 
 
 def show_plan(view: View, *, as_json: bool) -> None:

@@ -10,9 +10,9 @@ from pipeline.cli.output import print_json, print_line, print_table
 from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.escape import one_line
 from pipeline.core.reasons import Reason, WarningCode
-from pipeline.reconcile.compare.classify import DIFFERENT, Kind
+from pipeline.reconcile.compare.classify import DIFFERENT, DifferenceKind
 from pipeline.reconcile.compare.dry_run import DryRunCounts
-from pipeline.reconcile.compare.report import APART, Report, Revenue, Sample
+from pipeline.reconcile.compare.report import EXCLUDED, ComparisonReport, DiffSample, RevenueChange
 from pipeline.replay.dry_run import DryRunResult
 
 _ROWS: Final = 20
@@ -29,7 +29,7 @@ def print_document(result: DryRunResult) -> None:
             "contract": result.contract,
             **result.counts.to_dict(),
             "said": list(result.notes),
-            "comparison": None if report is None else report.plain(),
+            "comparison": None if report is None else report.to_dict(),
         }
     )
 
@@ -78,23 +78,25 @@ def _print_codes(what: str, counts: Mapping[str, int], meanings: Mapping[str, st
     )
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: ComparisonReport) -> None:
     print_line()
-    beside = Column(f"beside {' and '.join(report.topics)}", least=len(Kind.NEWLY_INVALID.value))
-    rows = [(kind.value, report.kinds[kind], kind.meaning) for kind in Kind]
+    beside = Column(
+        f"beside {' and '.join(report.topics)}", least=len(DifferenceKind.NEWLY_INVALID.value)
+    )
+    rows = [(kind.value, report.kinds[kind], kind.meaning) for kind in DifferenceKind]
     print_table((beside, _EVENTS, _MEANING), rows)
     _print_reasons(report)
     _print_fields(report)
     _print_samples(report.samples)
     _print_revenue(report.revenue)
-    for word, number in sorted(report.apart.items()):
+    for word, number in sorted(report.excluded.items()):
         if number:
-            print_line(f"note: {number:,} {APART[word]}")
+            print_line(f"note: {number:,} {EXCLUDED[word]}")
     for note in report.notes:
         print_line(f"note: {note}")
 
 
-def _print_reasons(report: Report) -> None:
+def _print_reasons(report: ComparisonReport) -> None:
     if not report.reasons:
         return
     print_line()
@@ -107,7 +109,7 @@ def _print_reasons(report: Report) -> None:
         print_line(f"… and {len(rows) - _ROWS:,} more reasons; --json lists them")
 
 
-def _print_fields(report: Report) -> None:
+def _print_fields(report: ComparisonReport) -> None:
     if not report.fields:
         return
     print_line()
@@ -120,7 +122,7 @@ def _print_fields(report: Report) -> None:
         print_line(f"… and {max(hidden, 0):,} more fields; --json lists up to 1,000")
 
 
-def _print_samples(samples: Iterable[Sample]) -> None:
+def _print_samples(samples: Iterable[DiffSample]) -> None:
     samples = list(samples)
     if not samples:
         return
@@ -128,7 +130,7 @@ def _print_samples(samples: Iterable[Sample]) -> None:
     print_line("examples")
     for sample in samples:
         words = [f"  {sample.kind.value} {sample.source}"]
-        words += [f"({text})" for text in (sample.place, sample.reason) if text]
+        words += [f"({text})" for text in (sample.output, sample.reason) if text]
         words += [sample.detail] if sample.detail else []
         print_line(one_line(" ".join(words)))
         for change in sample.changes:
@@ -136,7 +138,7 @@ def _print_samples(samples: Iterable[Sample]) -> None:
             print_line(one_line(f"    {change.field or 'value'}: {' → '.join(sides)}"))
 
 
-def _print_revenue(revenue: Revenue) -> None:
+def _print_revenue(revenue: RevenueChange) -> None:
     rows = [*revenue.rows(), *revenue.totals()]
     unreadable = [revenue.unreadable(is_after=is_after) for is_after in (False, True)]
     if rows:
@@ -162,15 +164,15 @@ def _print_revenue(revenue: Revenue) -> None:
         print_line()
 
 
-def differences_sentence(report: Report) -> str:
+def differences_sentence(report: ComparisonReport) -> str:
     """Say what the comparison comes to."""
-    redriven = report.kinds[Kind.REDRIVEN]
+    redriven = report.kinds[DifferenceKind.REDRIVEN]
     excluded = ""
     if redriven:
         events = "1 redriven event is" if redriven == 1 else f"{redriven:,} redriven events are"
         excluded = f" {events} not what the raw topic gives, and no difference."
     if report.same:
-        number = report.kinds[Kind.IDENTICAL]
+        number = report.kinds[DifferenceKind.IDENTICAL]
         return f"Nothing differs: {number:,} events are as they are in the topics.{excluded}"
     found = [f"{report.kinds[kind]:,} {kind}" for kind in DIFFERENT if report.kinds[kind]]
     return f"It differs: {', '.join(found)} (of {report.kinds.total():,} events).{excluded}"

@@ -20,7 +20,7 @@ from pipeline.cli.options import (
 )
 from pipeline.core.time_window import FORMS, read_moment
 from pipeline.files.outputs import FileOutput, check_output, check_redirection
-from pipeline.reconcile.compare.corrections import read_only
+from pipeline.reconcile.compare.corrections import read_kinds
 from pipeline.reconcile.event_filters import Filters, read_value_filter
 from pipeline.replay.request import DEFAULT_MAX_INVALID_RATIO, ReplayRequest
 from pipeline.replay.window_offsets import EARLIEST, LATEST, Bound, read_bound
@@ -150,7 +150,7 @@ EXECUTION: Final = (
         "and breaker.max_rise); everything is processed twice then.  [default: --no-breaker]",
     ),
     click.option(
-        "--only", type=Parsed("kinds", read_only), metavar="KINDS",
+        "--only", type=Parsed("kinds", read_kinds), metavar="KINDS",
         help="Write only what differs from --compare (the live topic, unless another is named): "
         "changed, newly-valid, missing, or several of them with commas. redriven ones, which a "
         "redrive may have repaired, are left as they are unless they are named too.",

@@ -67,7 +67,7 @@ def _lines(preview: PlanPreview) -> list[str]:
     scan = preview.scan
     said = _about_topic(plan) if scan is None else about_files(scan)
     if not plan.filters.is_empty:
-        said.append(f"only events with {json.dumps(plan.filters.plain(), ensure_ascii=False)}")
+        said.append(f"only events with {json.dumps(plan.filters.to_dict(), ensure_ascii=False)}")
     for role, target in plan.outputs.items():
         made = ", which is made with --execute and kept until it is deleted"
         said.append(
@@ -116,7 +116,7 @@ def document(preview: PlanPreview) -> dict[str, Any]:
             }
             for target in plan.outputs.values()
         ],
-        "comparison": None if preview.report is None else preview.report.plain(),
+        "comparison": None if preview.report is None else preview.report.to_dict(),
         "warnings": list(preview.warnings),
         "notes": list(preview.notes),
     }

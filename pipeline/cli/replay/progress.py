@@ -17,7 +17,7 @@ from pipeline.cli.progress import shown_progress
 from pipeline.cli.replay.dry_run_view import differences_sentence
 from pipeline.core.escape import escaped
 from pipeline.progress import Progress as Step
-from pipeline.reconcile.compare.report import Report
+from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.replay.hooks import ReplayHooks
 from pipeline.replay.status import ReplayStatus
 from pipeline.worker.signals import stopping_on_signals
@@ -60,7 +60,7 @@ def shown_replay() -> Iterator[ReplayHooks]:
         )
 
 
-def _comparison(report: Report) -> str:
+def _comparison(report: ComparisonReport) -> str:
     return f"{differences_sentence(report)} Only what --only names is written."
 
 

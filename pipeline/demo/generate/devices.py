@@ -1,4 +1,4 @@
-"""What SDKs tell of devices, pages and themselves: fixed parts of `context`, encoded once."""
+"""Fixed parts of `context`, encoded once: what SDKs report about devices, pages and themselves."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _48_BITS: Final = 1 << 48
 
 
 class Dice:
-    """All chance of one run; every draw moves it on."""
+    """The source of all random choices of one run."""
 
     __slots__ = ("random",)
 
@@ -27,27 +27,27 @@ class Dice:
         self.random = Random(seed).random  # noqa: S311  test data, no secrets
 
     def below(self, limit: int) -> int:
-        """An integer of 0 ≤ n < limit."""
+        """Draw an integer from 0 up to, but excluding, the limit."""
         return int(self.random() * limit)
 
     def pick(self, items: Sequence[Item]) -> Item:
-        """One of the items, each as likely."""
+        """Draw one of the items, with equal probability."""
         return items[int(self.random() * len(items))]
 
     def uuid(self) -> str:
-        """A version 4 UUID in lower case."""
+        """Draw a version 4 UUID in lower case."""
         first, last = int(self.random() * _32_BITS), int(self.random() * _48_BITS)
         middle = f"{int(self.random() * _32_BITS):08x}"
         return f"{first:08x}-{middle[:4]}-4{middle[4:7]}-a{middle[5:]}-{last:012x}"
 
 
 def weighted(items: Iterable[tuple[Item, int]]) -> tuple[Item, ...]:
-    """Each item as often as its weight says, for `Dice.pick`."""
+    """Repeat each item as often as its weight says, for `Dice.pick`."""
     return tuple(chain.from_iterable(repeat(item, weight) for item, weight in items))
 
 
 class Deck(Generic[Item]):
-    """Cards that are drawn without putting back, until none is left: then all are shuffled again.
+    """A set of items drawn at random without replacement, which starts over when it is empty.
 
     So each card comes once in every `len(cards)` draws, and few draws show them all.
     """
@@ -59,7 +59,7 @@ class Deck(Generic[Item]):
         self._left: list[Item] = []
 
     def draw(self, dice: Dice) -> Item:
-        """The next card."""
+        """Draw the next item."""
         if not self._left:
             self._left = list(self._cards)
         chosen = dice.below(len(self._left))

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a raw record, and the reason code that it has to cause.
+"""Everything that can be wrong with a raw record, and the reason code that it must cause.
 
 A fault spoils a good event (`EVENT_FAULTS`: alone or as the item of a batch) or the bytes of a
 record (`RECORD_FAULTS`, `HUGE_FAULTS`). Under default settings the reason holds for all but those
@@ -26,7 +26,7 @@ STRICT_SETTINGS: Final = ContractSettings(
     rules=Rules(traits_not_object="reject", context_field_type="reject"),
     limits=Limits(max_record_bytes=2 * _MEBIBYTE),
 )
-"""Settings under which each reason that depends on a setting is caused too."""
+"""Settings under which those reasons occur, too, that depend on a setting."""
 
 
 class EventFault(NamedTuple):
@@ -34,7 +34,7 @@ class EventFault(NamedTuple):
 
     reason: Reason
     spoil: Callable[[JsonObject, Dice], Any]
-    """Changes the event, or gives what stands in its place."""
+    """Function that changes the event or returns a replacement."""
 
 
 class RecordFault(NamedTuple):
@@ -42,9 +42,9 @@ class RecordFault(NamedTuple):
 
     reason: Reason
     spoil: Callable[[bytes, Dice], bytes | None]
-    """From the bytes of a good event, which always begin with `{"`."""
+    """Function of the bytes of a valid event, which always begin with `{"`."""
     is_line: bool = True
-    """Whether it can be a line of a file: one that is not blank, of text, without a line break."""
+    """Whether the record can be a line of a file: text that is not blank, without a line break."""
 
 
 _NO_OBJECTS: Final = ("none", "", 0, 17, False, True, ["a", "b"], 1.5)
@@ -194,7 +194,7 @@ def _lone_surrogate(event: bytes, _dice: Dice) -> bytes:
 
 
 def _truncated(event: bytes, dice: Dice) -> bytes:
-    """Cut anywhere, but between characters, since half a character is another fault."""
+    """Cut the event anywhere between two characters: half a character would be another fault."""
     return event[: 1 + dice.below(len(event) - 1)].decode(errors="ignore").encode()
 
 
@@ -248,7 +248,7 @@ def _padded(size: int, event: bytes, _dice: Dice) -> bytes:
 
 
 def _shared_context(event: bytes, _dice: Dice) -> bytes:
-    """A small record whose items together would be 19 MB, as each gets the envelope's context."""
+    """Make a small record whose items would be 19 MB, as each gets the envelope's context."""
     context = b"x" * 200_000
     return b'{"context":{"padding":"%b"},"batch":[%b]}' % (context, b",".join([event] * 95))
 

@@ -1,4 +1,4 @@
-"""Who sends: users with stable ids, a home, a device and a clock of their own.
+"""The users who send events: each has stable ids, a home, a device and a clock of its own.
 
 A user is made from the seed and the user's rank alone, so it is the same whenever it is met and
 need not be kept.
@@ -19,13 +19,13 @@ from pipeline.demo.generate.dice import Dice, weighted
 _KEPT_USERS: Final = 8192
 _BYTE: Final = 256
 _SHARE_KNOWN: Final = 192
-"""Of 256: users who have signed in at some time; the others have an anonymousId only."""
+"""Number of users in 256 who have ever signed in; the others have only an anonymousId."""
 _SHARE_NUMBERED: Final = 40
-"""Of 256: users whose id is a row number of some database."""
+"""Number of users in 256 whose id is a row number of some database."""
 
 
 class Home(NamedTuple):
-    """Where a user lives."""
+    """The home of a user."""
 
     locale: str
     timezone: str
@@ -50,7 +50,7 @@ HOMES: Final = weighted(
         (Home("de-CH", "Europe/Zurich", "CHF"), 3),
     )
 )
-"""256 places, so that one byte chooses."""
+"""A list of 256 homes, so that one byte selects one."""
 
 DEVICES: Final = weighted((("browser", 160), ("ios", 50), ("android", 46)))
 
@@ -64,24 +64,24 @@ class User(NamedTuple):
     """One person, or one browser that has not signed in."""
 
     key: bytes
-    """What a Kafka producer keys by: the userId, else the anonymousId."""
+    """Kafka key of the user's events: the userId, or the anonymousId without one."""
     user_id: str | None
     number: int | None
-    """The userId as servers send it that keep ids as numbers."""
+    """The userId as sent by servers that store ids as numbers."""
     anonymous_id: str
     device: str
-    """One of DEVICES."""
+    """Kind of device, one of DEVICES."""
     choice: int
-    """0-255; chooses the model of the device, its browser, the network."""
+    """Number from 0 to 255 that selects the device model, browser and network."""
     home: Home
     ip: str
     clock_error: int
-    """Milliseconds that the device's clock is ahead."""
+    """Milliseconds by which the device's clock is ahead."""
     traits: dict[str, Any]
 
 
 def make_user(seed: int, rank: int) -> User:
-    """The user of this rank; rank 0 is the busiest one."""
+    """Make the user of this rank; rank 0 sends most events."""
     digest = hashlib.blake2b(b"%d/%d" % (seed, rank), digest_size=32).digest()
     text = digest.hex()
     anonymous_id = f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:32]}"
@@ -110,7 +110,7 @@ def _ip(network: int, host: int, interface: str) -> str:
 
 
 def _clock_error(kind: int, size: int) -> int:
-    """Most clocks are right to a second or two; a few are minutes or hours off."""
+    """Draw a clock error: mostly a second or two, sometimes minutes or hours."""
     offset = size - _BYTE // 2
     if kind < 200:  # noqa: PLR2004  of 256
         return offset * 10
@@ -130,7 +130,7 @@ def _traits(rank: int, first: int, last: int) -> dict[str, Any]:
 
 
 class Population:
-    """Users by Zipf's law: the user of rank n is met 1/n as often as the first."""
+    """Users distributed by Zipf's law: the user of rank n acts 1/n as often as the first."""
 
     def __init__(self, seed: int, users: int) -> None:
         # accumulate() adds plainly in every Python; sum() compensates since 3.12.
@@ -139,5 +139,5 @@ class Population:
         self._user = lru_cache(_KEPT_USERS)(partial(make_user, seed))
 
     def pick(self, dice: Dice) -> User:
-        """Whoever acts next."""
+        """Draw the user who acts next."""
         return self._user(bisect_left(self._cumulative, dice.random() * self._total))

@@ -1,4 +1,4 @@
-"""What is sold: a small catalogue, each product encoded once."""
+"""The products that are sold: a small catalogue, each product encoded once."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ _TABLE: Final = (
     ("Office chair", "Furniture", "Sitzgut", "grey", 39900),
     ("Desk lamp", "Furniture", "Lumen", "brass", 7450),
 )
-"""Name, category, brand, variant, price in hundredths."""
+"""Name, category, brand, variant and price in hundredths of each product."""
 
 MOST_OF_ONE: Final = 3
 
 
 class Product(NamedTuple):
-    """One product, in hundredths of a currency unit; or in yen, which has none."""
+    """One product, with its price in hundredths of a currency unit, or in yen, which has none."""
 
     price: int
     shown: tuple[dict[str, Any], dict[str, Any]]
-    """Its properties; the second has a price in a currency without decimals."""
+    """Properties of the product; the second one has a price in a currency without decimals."""
     lines: tuple[tuple[msgspec.Raw, ...], tuple[msgspec.Raw, ...]]
-    """The same, encoded, for a quantity of 1 to MOST_OF_ONE."""
+    """The properties, encoded, for a quantity of 1 to MOST_OF_ONE."""
 
 
 class Cart(NamedTuple):
-    """Some products."""
+    """The products of an order, and their total."""
 
     total: int
-    """In hundredths, or in yen."""
+    """Total in hundredths of a currency unit, or in yen."""
     lines: list[msgspec.Raw]
 
 
 def amount(hundredths: int, *, whole: bool) -> float | int:
-    """A price as most JSON writers print it: 19.99, but 25 for 25.00."""
+    """Convert a price to a number as most JSON writers print it: 19.99, but 25 for 25.00."""
     if whole:
         return hundredths
     units, rest = divmod(hundredths, 100)
@@ -95,7 +95,7 @@ CATEGORIES: Final = tuple(dict.fromkeys(row[1] for row in _TABLE))
 
 
 def cart(dice: Dice, most: int, *, whole: bool) -> Cart:
-    """One to `most` lines, mostly few."""
+    """Draw a cart of one to `most` lines, mostly few."""
     lines, total = [], 0
     for _ in range(1 + dice.below(1 + dice.below(most))):
         product, quantity = dice.pick(PRODUCTS), 1 + dice.below(MOST_OF_ONE)

@@ -18,7 +18,7 @@ _WITHOUT_DECIMALS: Final = "JPY"
 
 _NO_CURRENCY, _LOWER_CURRENCY, _BLANK_CURRENCY = 0.15, 0.18, 0.19
 _PLAIN_TEXT, _DOLLAR_TEXT, _FLOAT_NOISE = 0.08, 0.09, 0.14
-"""Cumulative shares: how senders write money when they do not write it as 19.99 and USD."""
+"""Cumulative shares of the ways in which clients write money other than as 19.99 and USD."""
 
 
 def _whole(user: User) -> bool:
@@ -26,7 +26,7 @@ def _whole(user: User) -> bool:
 
 
 def _money(dice: Dice, user: User, hundredths: int) -> JsonObject:
-    """`revenue` and mostly `currency`, as different programs write them."""
+    """Make `revenue` and mostly `currency`, as different programs write them."""
     style, total = dice.random(), amount(hundredths, whole=_whole(user))
     revenue: float | str = total
     if style < _PLAIN_TEXT:
@@ -54,17 +54,17 @@ def _order_id(dice: Dice) -> str:
 
 
 def nothing(_dice: Dice, _user: User) -> JsonObject:
-    """No properties."""
+    """Make no properties."""
     return {}
 
 
 def search(dice: Dice, _user: User) -> JsonObject:
-    """What was looked for."""
+    """Make the properties of a search."""
     return {"query": dice.pick(_QUERIES), "results": dice.below(40)}
 
 
 def product_list(dice: Dice, user: User) -> JsonObject:
-    """Products that were shown together."""
+    """Make the properties of a product list."""
     return {
         "list_id": f"list_{dice.below(50)}",
         "category": dice.pick(CATEGORIES),
@@ -73,7 +73,7 @@ def product_list(dice: Dice, user: User) -> JsonObject:
 
 
 def filtered_list(dice: Dice, user: User) -> JsonObject:
-    """The same, filtered and sorted."""
+    """Make the properties of a product list that is filtered and sorted."""
     return {
         **product_list(dice, user),
         "filters": [{"type": "price", "value": "under-50"}, {"type": "stock", "value": "yes"}],
@@ -82,7 +82,7 @@ def filtered_list(dice: Dice, user: User) -> JsonObject:
 
 
 def promotion(dice: Dice, _user: User) -> JsonObject:
-    """A banner."""
+    """Make the properties of a promotion."""
     number = dice.below(20)
     return {
         "promotion_id": f"promo_{number}",
@@ -93,7 +93,7 @@ def promotion(dice: Dice, _user: User) -> JsonObject:
 
 
 def product(dice: Dice, user: User) -> JsonObject:
-    """One product that was looked at."""
+    """Make the properties of a product that is viewed."""
     properties = dict(dice.pick(PRODUCTS).shown[_whole(user)])
     properties["position"] = 1 + dice.below(24)
     extra = dice.random()
@@ -106,7 +106,7 @@ def product(dice: Dice, user: User) -> JsonObject:
 
 
 def cart_product(dice: Dice, user: User) -> JsonObject:
-    """One product and the cart it went into or came out of."""
+    """Make the properties of a product that is added to or removed from a cart."""
     return {
         "cart_id": f"cart_{_hex_id(dice)}",
         **dice.pick(PRODUCTS).shown[_whole(user)],
@@ -115,13 +115,13 @@ def cart_product(dice: Dice, user: User) -> JsonObject:
 
 
 def whole_cart(dice: Dice, user: User) -> JsonObject:
-    """All that is in a cart."""
+    """Make the properties of a whole cart."""
     lines = cart(dice, 5, whole=_whole(user)).lines
     return {"cart_id": f"cart_{_hex_id(dice)}", "products": lines}
 
 
 def order(dice: Dice, user: User) -> JsonObject:
-    """An order with its amounts and products."""
+    """Make the properties of an order, with its amounts and products."""
     whole = _whole(user)
     bought = cart(dice, 5, whole=whole)
     shipping = dice.pick((0, 0, 495, 990))
@@ -142,7 +142,7 @@ def order(dice: Dice, user: User) -> JsonObject:
 
 
 def refund(dice: Dice, user: User) -> JsonObject:
-    """An order of which money went back: a negative revenue."""
+    """Make the properties of a refund, which has a negative revenue."""
     properties = {"order_id": _order_id(dice), **_money(dice, user, dice.pick(PRODUCTS).price)}
     if not isinstance(properties["revenue"], str):
         properties["revenue"] = -properties["revenue"]
@@ -150,7 +150,7 @@ def refund(dice: Dice, user: User) -> JsonObject:
 
 
 def checkout_step(dice: Dice, _user: User) -> JsonObject:
-    """How far a checkout has come."""
+    """Make the properties of a checkout step."""
     return {
         "checkout_id": _hex_id(dice),
         "step": 1 + dice.below(4),
@@ -160,7 +160,7 @@ def checkout_step(dice: Dice, _user: User) -> JsonObject:
 
 
 def coupon(dice: Dice, user: User) -> JsonObject:
-    """A coupon and what it saves."""
+    """Make the properties of a coupon, with its discount."""
     return {
         "order_id": _order_id(dice),
         "cart_id": f"cart_{_hex_id(dice)}",
@@ -170,7 +170,7 @@ def coupon(dice: Dice, user: User) -> JsonObject:
 
 
 def review(dice: Dice, _user: User) -> JsonObject:
-    """What a customer thinks of a product."""
+    """Make the properties of a product review."""
     return {
         "product_id": dice.pick(PRODUCTS).shown[0]["product_id"],
         "review_id": _hex_id(dice),
@@ -180,13 +180,13 @@ def review(dice: Dice, _user: User) -> JsonObject:
 
 
 def account(dice: Dice, user: User) -> JsonObject:
-    """A company and its plan."""
+    """Make the properties of a company's account, with its plan."""
     plan = user.traits["plan"]
     return {"account_name": "Initech", "plan": plan, "accountType": dice.pick(("Email", "Google"))}
 
 
 def signed_up(dice: Dice, user: User) -> JsonObject:
-    """A new person, with an abstract value."""
+    """Make the properties of a sign-up, which has an abstract value."""
     traits = user.traits
     return {
         "type": dice.pick(("organic", "invited")),
@@ -199,17 +199,17 @@ def signed_up(dice: Dice, user: User) -> JsonObject:
 
 
 def signed_in(_dice: Dice, user: User) -> JsonObject:
-    """Who came back."""
+    """Make the properties of a sign-in."""
     return {"username": user.traits["username"]}
 
 
 def invite(dice: Dice, _user: User) -> JsonObject:
-    """Who is invited."""
+    """Make the properties of an invitation."""
     return {"invitee_email": f"guest{dice.below(9999)}@mail.example", "invitee_role": "Owner"}
 
 
 def trial(_dice: Dice, _user: User) -> JsonObject:
-    """A trial and when it ends."""
+    """Make the properties of a trial, with its end."""
     return {
         "trial_start_date": "2025-01-01T00:00:00.000Z",
         "trial_end_date": "2025-01-15",
@@ -218,13 +218,13 @@ def trial(_dice: Dice, _user: User) -> JsonObject:
 
 
 def subscription(dice: Dice, user: User) -> JsonObject:
-    """A payment that recurs."""
+    """Make the properties of a recurring payment."""
     price = dice.pick((900, 2900, 29000))
     return {"plan": user.traits["plan"], "seats": 1 + dice.below(30), **_money(dice, user, price)}
 
 
 def application(dice: Dice, _user: User) -> JsonObject:
-    """How an app was opened."""
+    """Make the properties of an app that is opened."""
     return {
         "from_background": dice.random() < 0.6,  # noqa: PLR2004
         "referring_application": "GMail",
@@ -235,13 +235,13 @@ def application(dice: Dice, _user: User) -> JsonObject:
 
 
 def push(_dice: Dice, _user: User) -> JsonObject:
-    """The campaign of a notification."""
+    """Make the properties of a push notification, with its campaign."""
     campaign = {"medium": "Push", "source": "Vendor Name", "name": "Referral Flow", "content": "👋"}
     return {"action": "Accept", "campaign": campaign}
 
 
 def email(dice: Dice, _user: User) -> JsonObject:
-    """Which message of which campaign."""
+    """Make the properties of an e-mail of a campaign."""
     return {
         "email_id": _hex_id(dice),
         "email_subject": "Your order is on its way",
@@ -251,7 +251,7 @@ def email(dice: Dice, _user: User) -> JsonObject:
 
 
 def experiment(dice: Dice, _user: User) -> JsonObject:
-    """Which variation was shown."""
+    """Make the properties of an experiment, with the variation that was shown."""
     variation = dice.below(3)
     return {
         "experiment_id": "1234",
@@ -262,7 +262,7 @@ def experiment(dice: Dice, _user: User) -> JsonObject:
 
 
 def video(dice: Dice, _user: User) -> JsonObject:
-    """What is played."""
+    """Make the properties of a video."""
     return {
         "session_id": _hex_id(dice),
         "asset_id": f"asset_{dice.below(200)}",
@@ -276,5 +276,5 @@ def video(dice: Dice, _user: User) -> JsonObject:
 
 
 def button(dice: Dice, _user: User) -> JsonObject:
-    """Which button."""
+    """Make the properties of a button."""
     return {"title": dice.pick(("Intro to Analytics", "Get started", "Compare plans", "Subscribe"))}

@@ -1,4 +1,4 @@
-"""The shape that each SDK gives to a call.
+"""The form in which each SDK sends a call.
 
 Taken from what the SDKs really send: which of the time fields, which form of id, null or absent,
 and what they know of the device. A call is one event, or one item of a batch, whose envelope
@@ -21,10 +21,10 @@ from pipeline.demo.generate.properties import JsonObject
 
 _WRITE_KEY: Final = "not-a-real-write-key"
 _SHARE_TRAITS: Final = {"browser": 0.06, "ios": 0.25, "android": 0.25}
-"""Share of a device's events with context.traits; a clicked button has them half the time."""
+"""Share of a device's events that have context.traits; of clicked buttons half have them."""
 _CLOCK_MOVED: Final = 0.002
 _OFFLINE: Final = 0.08
-"""Share of an app's events that waited for a network."""
+"""Share of an app's events that were sent late, for want of a network."""
 
 _TIMESTAMP_SENT: Final = ("timestamp", "sentAt")
 _ORIGINAL_SENT: Final = ("originalTimestamp", "sentAt")
@@ -33,12 +33,12 @@ _DEVICE_TIMES: Final = weighted(((_TIMESTAMP_SENT, 60), (_ORIGINAL_SENT, 25), (_
 
 
 class Call(NamedTuple):
-    """One call of an SDK that has to be made up."""
+    """The context of one generated call of an SDK."""
 
     dice: Dice
     user: User
     received: int
-    """When it arrives, epoch milliseconds."""
+    """Time of arrival, in epoch milliseconds."""
     in_batch: bool
 
 
@@ -46,7 +46,7 @@ Sender = Callable[[Call], JsonObject]
 
 
 def _device_times(call: Call, event: JsonObject, delay: int) -> None:
-    """Times by the device's clock; all four when a collector has corrected them already."""
+    """Add times of the device's clock; all four when a collector has corrected them already."""
     dice = call.dice
     sent = call.received - 20 - dice.below(400) + call.user.clock_error
     original = sent - delay
@@ -76,7 +76,7 @@ def _device_context(call: Call, event: JsonObject, context: JsonObject) -> None:
 
 
 def analytics_js(call: Call) -> JsonObject:
-    """Segment's library for browsers."""
+    """Make an event as Segment's library for browsers sends it."""
     dice, user = call.dice, call.user
     name, properties = dice.pick(BROWSER_EVENTS)
     event: JsonObject = {"type": "track", "event": name, "properties": properties(dice, user)}
@@ -121,14 +121,14 @@ def _app(call: Call, device: JsonObject, library: msgspec.Raw) -> JsonObject:
 
 
 def analytics_ios(call: Call) -> JsonObject:
-    """Segment's library for iOS: ids of messages in upper case."""
+    """Make an event as Segment's library for iOS sends it: message ids are in upper case."""
     event = _app(call, devices.IPHONES[call.user.choice % len(devices.IPHONES)], devices.IOS)
     event["messageId"] = event["messageId"].upper()
     return event
 
 
 def analytics_android(call: Call) -> JsonObject:
-    """Segment's library for Android."""
+    """Make an event as Segment's library for Android sends it."""
     return _app(call, devices.ANDROIDS[call.user.choice % len(devices.ANDROIDS)], devices.ANDROID)
 
 
@@ -141,7 +141,7 @@ def _server_ids(call: Call, event: JsonObject, *, numbers: bool) -> None:
 
 
 def analytics_python(call: Call) -> JsonObject:
-    """Segment's library for Python: nulls are written, times have microseconds and an offset."""
+    """Make an event as Segment's library for Python sends it: with nulls and microseconds."""
     dice, user = call.dice, call.user
     name, properties = dice.pick(SERVER_EVENTS)
     event: JsonObject = {
@@ -162,7 +162,7 @@ def analytics_python(call: Call) -> JsonObject:
 
 
 def analytics_node(call: Call) -> JsonObject:
-    """Segment's library for Node."""
+    """Make an event as Segment's library for Node sends it."""
     dice, user = call.dice, call.user
     name, properties = dice.pick(SERVER_EVENTS)
     moment = call.received - 60 - dice.below(9000)
@@ -190,7 +190,7 @@ def analytics_node(call: Call) -> JsonObject:
 
 
 def analytics_php(call: Call) -> JsonObject:
-    """Segment's library for PHP, to which an empty array and an empty object are the same."""
+    """Make an event as Segment's library for PHP sends it: an empty object is an empty array."""
     dice, user = call.dice, call.user
     name, properties = dice.pick(SERVER_EVENTS)
     event: JsonObject = {
@@ -206,7 +206,7 @@ def analytics_php(call: Call) -> JsonObject:
 
 
 def http_api(call: Call) -> JsonObject:
-    """A plain call of the HTTP tracking API, without a library: often no id of the message."""
+    """Make an event as plain calls of the HTTP tracking API send it: often without a message id."""
     dice, user = call.dice, call.user
     name, properties = dice.pick(SERVER_EVENTS)
     event: JsonObject = {"event": name, "properties": properties(dice, user)}
@@ -220,7 +220,7 @@ def http_api(call: Call) -> JsonObject:
 
 
 def intilery(call: Call) -> JsonObject:
-    """Intilery's older form: `action` for `type`, times without a zone."""
+    """Make an event in Intilery's older form: `action` for `type`, and times without a zone."""
     dice, user = call.dice, call.user
     name, properties = dice.pick(BROWSER_EVENTS)
     event: JsonObject = {"action": "track", "event": name, "anonymousId": user.anonymous_id}

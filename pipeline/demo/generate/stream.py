@@ -1,4 +1,4 @@
-"""The records of a seed, one after another, without end and in constant memory.
+"""The endless sequence of records that belong to a seed, generated in constant memory.
 
 Each is a batch envelope or a single event; each event is good or spoiled by one fault. What is
 stated of a record (`Generated.events`, `.invalid`) is what the contract makes of it, which a test
@@ -38,9 +38,9 @@ from pipeline.demo.generate.senders import (
 START: Final = 1_735_689_600_000
 """2025-01-01T00:00:00Z in epoch milliseconds."""
 EARLIEST: Final = 31_536_000_000
-"""1971-01-01: no clock error leads before 1970."""
+"""1971-01-01, so that no clock error leads to a time before 1970."""
 LATEST: Final = 4_102_444_800_000
-"""2100-01-01"""
+"""2100-01-01T00:00:00Z in epoch milliseconds."""
 DEFAULT_INTERVAL_MS: Final = 20.0
 FEWEST_ITEMS: Final = 2
 MOST_ITEMS: Final = 20
@@ -51,18 +51,18 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Generated(NamedTuple):
-    """One raw record and what the contract makes of it."""
+    """One raw record, and its outcome under the contract."""
 
     value: bytes | None
-    """None is a tombstone."""
+    """Value of the record; None for a tombstone."""
     key: bytes
-    """The user's id; of a batch, that of its first item's user."""
+    """Id of the user; for a batch, that of its first item's user."""
     events: int
-    """Outcomes: items of a batch that can be split, else 1."""
+    """Number of outcomes: the items of a batch that can be split, or else 1."""
     invalid: tuple[Reason, ...]
-    """The reason of each outcome that is a dead letter, in order; all others are enriched."""
+    """Reason of each outcome that is a dead letter, in order; all others are enriched."""
     timestamp: int
-    """When Kafka gets it, epoch milliseconds; never less than that of the record before."""
+    """Time at which Kafka receives the record, in epoch milliseconds; it never decreases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +75,20 @@ class Generator:
 
     seed: int = 0
     invalid_share: float = 0.02
-    """Of all events."""
+    """Share of all events that are invalid."""
     batch_share: float = 0.05
-    """Of all records. With 1 there are only faults of events, none of whole records."""
+    """Share of all records that are batches. With 1, no record as a whole is invalid."""
     users: int = 10_000
     start: int = START
-    """Epoch milliseconds."""
+    """Time of the first record, in epoch milliseconds."""
     interval_ms: float = DEFAULT_INTERVAL_MS
-    """Mean time from one record to the next."""
+    """Mean time between two records."""
     lines: bool = False
     """Leave out faults that can't be one line of a text file: a null value, a blank one, UTF-16."""
     strict: bool = False
-    """Also faults that are refused only under `STRICT_SETTINGS`, which the outcomes then assume."""
+    """Include faults that are rejected only under `STRICT_SETTINGS`; outcomes then assume these."""
     huge: bool = False
-    """Also, rarely, records of 0.2 to 2 MB: what breaks a limit."""
+    """Include, rarely, records of 0.2 to 2 MB, which break a limit."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.invalid_share <= 1 and 0 <= self.batch_share <= 1):
@@ -120,7 +120,7 @@ class _Run:
         self._huge: Deck[RecordFault] = Deck(huge)
 
     def records(self) -> Iterator[Generated]:
-        """Without end."""
+        """Generate records without end."""
         plan, random = self._plan, self._dice.random
         while True:
             self._clock += random() * 2 * plan.interval_ms
@@ -128,7 +128,7 @@ class _Run:
             if random() < plan.batch_share:
                 yield self._batch(user)
             elif random() < plan.invalid_share:
-                yield self._refused(user)
+                yield self._rejected(user)
             else:
                 yield Generated(_encode(self._single(user)), user.key, 1, (), int(self._clock))
 
@@ -139,7 +139,7 @@ class _Run:
         received = int(self._clock) - 1 - dice.below(30)
         return sender(Call(dice, user, received, in_batch=False))
 
-    def _refused(self, user: User) -> Generated:
+    def _rejected(self, user: User) -> Generated:
         dice = self._dice
         is_huge = self._plan.huge and dice.random() < _SHARE_HUGE
         fault = self._huge.draw(dice) if is_huge else self._singles.draw(dice)
@@ -152,7 +152,7 @@ class _Run:
         return Generated(value, user.key, 1, (fault.reason,), int(self._clock))
 
     def _batch(self, user: User) -> Generated:
-        """An envelope: of a device's own events, or of a server's about many users."""
+        """Make an envelope of a device's own events, or of a server's events about many users."""
         dice, people = self._dice, self._people
         count = FEWEST_ITEMS + dice.below(MOST_ITEMS - FEWEST_ITEMS + 1)
         received = int(self._clock) - 1 - dice.below(30)
@@ -182,7 +182,7 @@ class _Run:
 
 
 def _with_shared_context(envelope: JsonObject, events: list[JsonObject]) -> JsonObject:
-    """The HTTP API's way: the envelope says once what holds for every item."""
+    """Move what holds for every item into the envelope, as users of the HTTP API do."""
     for event in events[1:]:
         del event["context"]
     shared = {"ip": events[0]["context"]["ip"], "channel": "server"}

@@ -1,4 +1,4 @@
-"""Writing generated records somewhere: counted, at a pace, until Ctrl-C."""
+"""Writes generated records: counts them, keeps to a rate, and ends in good order on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pipeline.demo.generate.stream import Generated
 from pipeline.progress import OnProgress, Progress
 
 _STEPS: Final = 200
-"""How often progress is reported in all, so that reporting costs nothing."""
+"""Number of progress reports in all, so that reporting costs nothing."""
 _SHORTEST_SLEEP_S: Final = 0.002
 
 
 @dataclass(slots=True)
 class WriteCounts:
-    """What was written so far."""
+    """Counts of what was written so far."""
 
     records: int = 0
     events: int = 0
     rejected: int = 0
-    """Events that will be rejected."""
+    """Number of events that will be rejected."""
     interrupted: bool = False
 
     def add(self, record: Generated) -> None:

@@ -1,4 +1,4 @@
-"""What the embedded Kafka is started with (its files, Java's command line), and why it failed."""
+"""Files and command line that the embedded Kafka is started with, and why a start failed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.demo.local_kafka.jars import Runtime
 from pipeline.demo.local_kafka.ports import HOST
 
 STARTED: Final = b"Kafka Server started"
-"""Logged when the controller lets the broker serve."""
+"""Text that is logged when the controller lets the broker serve."""
 
 PROPERTIES: Final = {
     "process.roles": "broker,controller",
@@ -50,7 +50,7 @@ PROPERTIES: Final = {
     "num.io.threads": "2",
     "log.cleaner.dedupe.buffer.size": "2097152",
 }
-"""Of one broker for tests and demos, wherever it runs; addresses and folders are apart."""
+"""Settings of one broker for tests and demos, apart from addresses and folders."""
 
 _LOGGING: Final = """\
 status = error
@@ -81,7 +81,7 @@ _LAST_WORDS: Final = re.compile(
     r"|^Error: (?P<launcher>.+)",
     re.MULTILINE,
 )
-"""What Java prints of an exception, and what its launcher says when it can't start."""
+"""Pattern of what Java prints for an exception, or its launcher when it can't start."""
 
 
 class Layout:
@@ -89,9 +89,9 @@ class Layout:
 
     heap = ("-Xms256m", "-Xmx512m")
     format_flags: Sequence[str] = ("--standalone",)
-    """The node is a cluster of its own."""
+    """Id of the only node of the cluster."""
     has_clients = True
-    """A node that is only a controller answers no client."""
+    """Roles of the node: one that is only a controller answers no client."""
 
     def __init__(self, directory: Path) -> None:
         self.properties = directory / "server.properties"
@@ -99,10 +99,10 @@ class Layout:
         self.log = directory / "broker.log"
         self.data = directory / "data"
         self.formatted = self.data / "meta.properties"
-        """Is there when the data directory is ready for use."""
+        """File that exists when the data directory is ready for use."""
 
     def is_in_use(self) -> bool:
-        """Whether a broker works on the data directory: it has locked a file there.
+        """Whether a broker uses the data directory, where it has locked a file.
 
         Another one would find that out by itself, but may have read half a record by then.
         """
@@ -132,17 +132,17 @@ class Layout:
         self.logging.write_text(_LOGGING, encoding="utf-8")
 
     def format_command(self, runtime: Runtime) -> list[str]:
-        """What makes an empty data directory ready, with a cluster id of its own."""
+        """Command that prepares an empty data directory, with a cluster id of its own."""
         tool = ["kafka.tools.StorageTool", "format", *self.format_flags, "-t", self.cluster_id()]
         return [*self._java(runtime, jit=False), *tool, "-c", str(self.properties)]
 
     def cluster_id(self) -> str:
-        """16 random bytes in url-safe base64; no dash in front, which begins an option."""
+        """Make an id of 16 random bytes in url-safe base64, not beginning with a dash."""
         first, *others = uuid.uuid4().bytes
         return base64.urlsafe_b64encode(bytes([first & 0x7F, *others])).rstrip(b"=").decode()
 
     def broker_command(self, runtime: Runtime, *, jit: bool) -> list[str]:
-        """What runs the broker; with `jit` Java's second compiler is on."""
+        """Command that runs the broker; with `jit`, Java's second compiler is on."""
         return [*self._java(runtime, jit=jit), "kafka.Kafka", str(self.properties)]
 
     def _java(self, runtime: Runtime, *, jit: bool) -> list[str]:
@@ -160,7 +160,7 @@ class Layout:
 
 
 def _escaped(value: str) -> str:
-    """As Java reads a properties file: a backslash begins an escape, a line ends the value."""
+    """Escape a value for a Java properties file, where a backslash begins an escape."""
     return value.replace("\\", "\\\\").replace("\n", "\\n")
 
 

@@ -1,4 +1,4 @@
-"""Runs a broker that must not outlive its owner: a script of its own, never imported.
+"""A script that runs a broker which must not outlive its owner; never imported.
 
     python guard.py LOG LITTER COMMAND…
 
@@ -21,7 +21,7 @@ from typing import Final
 
 _SIGNALS: Final = {b"T": signal.SIGTERM, b"K": signal.SIGKILL}
 _GRACE_S: Final = 5.0
-"""After the owner is gone: from SIGTERM to SIGKILL."""
+"""Seconds from SIGTERM to SIGKILL after the owner is gone."""
 _CANT_START: Final = 127
 _KILLED_BASE: Final = 128
 _PR_SET_PDEATHSIG: Final = 1
@@ -40,7 +40,7 @@ def _die_with(guard: int) -> None:
 
 
 def _spawn(log: str, command: list[str]) -> int:
-    """Start the command; its process id."""
+    """Start the command and return its process id."""
     guard = os.getpid()
     child = os.fork()
     if child:
@@ -58,7 +58,7 @@ def _spawn(log: str, command: list[str]) -> int:
 
 
 def _watch(child: int, woken: int) -> tuple[int, bool]:
-    """Wait for the child's end; its wait status, and whether the owner is gone."""
+    """Wait for the child's end; return its wait status and whether the owner is gone."""
     watched, patience = [0, woken], None
     while True:
         ready, _, _ = select.select(watched, [], [], patience)
@@ -77,7 +77,7 @@ def _watch(child: int, woken: int) -> tuple[int, bool]:
 
 
 def main(log: str, litter: str, *command: str) -> int:
-    """Run the command to its end; the exit code."""
+    """Run the command to its end and return the exit code."""
     # Whoever blocks signals for its own threads hands that down to its children.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     woken, wake = os.pipe()

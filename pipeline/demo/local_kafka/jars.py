@@ -26,19 +26,19 @@ _NOISY_LOGGERS: Final = ("jgo", "urllib3")
 _MEGABYTE: Final = 1_000_000
 
 Progress = Callable[[str], None]
-"""Is given one short line about what is going on."""
+"""A function that is called with one short line about what is going on."""
 
 
 class JarsError(Exception):
-    """The text says why there is no Kafka to start."""
+    """There is no Kafka to start; the text says why."""
 
 
 class Runtime(NamedTuple):
-    """What it takes to run Kafka."""
+    """Files that are needed to run Kafka."""
 
     java: Path
     jars: Path
-    """Folder of all jars; the class path is its `*`."""
+    """Folder of all jars; the class path is all files in it."""
 
 
 class _Jar(NamedTuple):
@@ -47,7 +47,7 @@ class _Jar(NamedTuple):
     version: str
     sha256: str
     size: int
-    """In bytes."""
+    """Size in bytes."""
 
     @property
     def file(self) -> str:
@@ -98,7 +98,7 @@ def _parse(listed: str) -> list[_Jar]:
 
 @contextmanager
 def _alone(lock: BaseFileLock, progress: Progress) -> Iterator[None]:
-    """Hold the lock; say so when that takes waiting."""
+    """Hold the lock; report when that takes waiting."""
     try:
         lock.acquire(timeout=0)
     except TimeoutError:
@@ -111,7 +111,7 @@ def _alone(lock: BaseFileLock, progress: Progress) -> Iterator[None]:
 
 
 def _download(jars: Sequence[_Jar], folder: Path, progress: Progress) -> None:
-    """Fill `folder`. What an earlier, interrupted attempt has brought home is kept."""
+    """Fill `folder`, and keep what an earlier, interrupted attempt has downloaded."""
     from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415  as above
 
     partial = Path(f"{folder}.partial")
@@ -144,7 +144,7 @@ class _Transfer:
 
     @contextmanager
     def __call__(self, name: str, size: int) -> Iterator[Callable[[int], None]]:
-        """One file of `size` bytes begins; yields what is called with each chunk's bytes."""
+        """Begin a file of `size` bytes; yield a function to call with the size of each chunk."""
         del size
 
         def report() -> None:
@@ -179,7 +179,7 @@ def _silent(names: Sequence[str]) -> Iterator[None]:
 
 
 def _sentence(error: OSError | RuntimeError) -> str:
-    """Why the jars are not there: the network, the repository or the disk."""
+    """Explain why the jars are missing: the network, the repository or the disk."""
     from requests import exceptions  # noqa: PLC0415  comes with jgo
 
     if isinstance(error, exceptions.Timeout):

@@ -15,13 +15,13 @@ while the broker is down can end up connected to itself, and so keep the broker'
 _ATTEMPTS: Final = 100
 _ANSWER_S: Final = 1.0
 _METADATA: Final = struct.pack(">hhihi", 3, 1, 0, -1, 0)
-"""Kafka's request 3 in version 1, correlation id 0, no client id, of no topics."""
+"""Kafka's request 3 in version 1: correlation id 0, no client id, no topics."""
 _ANSWER: Final = struct.Struct(">iii")
-"""Beginning of its answer: length, correlation id, number of brokers."""
+"""Beginning of the answer: length, correlation id, number of brokers."""
 
 
 def obstacle(port: int) -> str | None:
-    """Why a server can't listen on this port, as the end of a sentence; None when it can."""
+    """Say why a server can't listen on this port, as the end of a sentence; None when it can."""
     if port not in range(1, 1 << 16):
         return "is not a port number from 1 to 65535"
     with socket.socket() as probe:

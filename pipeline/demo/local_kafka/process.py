@@ -1,4 +1,4 @@
-"""The process of the embedded Kafka, from the owner's side; `guard.py` is the other."""
+"""The process of the embedded Kafka, from the owner's side; `guard.py` is the other side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KILL_DEADLINE_S: Final = 10.0
 
 
 class GuardedProcess:
-    """A command under a guard: it ends when it is told to, and when its owner ends in any way.
+    """A command under a guard: it ends on request, and when its owner ends in any way.
 
     Args:
         command: The program's absolute path, and its arguments.
@@ -52,12 +52,12 @@ class GuardedProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """128 + signal when a signal ended it; None while it runs."""
+        """Exit code of the command; 128 + signal when a signal ended it, None while it runs."""
         return self._guard.poll()
 
     @property
     def output(self) -> bytes:
-        """What it has written so far; earlier content of the log is left out."""
+        """Output of the command so far, without earlier content of the log."""
         try:
             with self._log.open("rb") as file:
                 file.seek(self._start)
@@ -66,7 +66,7 @@ class GuardedProcess:
             return b""
 
     def ended_within(self, seconds: float) -> bool:
-        """Wait for its end, this long at most."""
+        """Wait for the command's end, this long at most; return whether it has ended."""
         try:
             self._guard.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -74,7 +74,7 @@ class GuardedProcess:
         return True
 
     def end(self, *, kill: bool = False) -> None:
-        """End it by SIGTERM, or at once by SIGKILL; also when this call is interrupted."""
+        """End the command by SIGTERM, or at once by SIGKILL; also when this call is interrupted."""
         try:
             if not kill:
                 self._tell(_TERMINATE)

@@ -1,13 +1,11 @@
-"""Do the output topics hold exactly what the rules make of the raw topic? Begin in `audit.py`."""
+"""Is every raw record accounted for exactly once? Start reading in `recount.py`.
 
-from pipeline.reconcile.audit.run import (
-    APART,
-    USUAL,
-    AuditOptions,
-    AuditResult,
-    Kind,
-    Offence,
-    audit,
-)
+`audit(settings, request)` compares the output topics with what the rules make of the raw topic.
+May import what `pipeline.reconcile` may.
+"""
 
-__all__ = ["APART", "USUAL", "AuditOptions", "AuditResult", "Kind", "Offence", "audit"]
+from pipeline.reconcile.audit.request import AuditRequest
+from pipeline.reconcile.audit.result import EXCLUDED, AuditResult, Discrepancy, DiscrepancyKind
+from pipeline.reconcile.audit.run import audit
+
+__all__ = ["EXCLUDED", "AuditRequest", "AuditResult", "Discrepancy", "DiscrepancyKind", "audit"]

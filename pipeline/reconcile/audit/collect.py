@@ -1,4 +1,4 @@
-"""The output topics → rows in the store, and a count of what is not compared."""
+"""Reads the output topics into the store, and counts what is not compared."""
 
 from __future__ import annotations
 
@@ -9,51 +9,52 @@ from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record, Role
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
-from pipeline.reconcile.audit.match import Standing
-from pipeline.reconcile.audit.result import AuditResult, Kind, Offence
-from pipeline.reconcile.output_store import Store
-from pipeline.reconcile.outputs import Found, Reading, key_hash, print_of, read_output
-from pipeline.reconcile.ranges import Plan
-from pipeline.reconcile.retention import Cuts
-from pipeline.reconcile.revenue import Purse
+from pipeline.reconcile.audit.match import UnmatchedKind
+from pipeline.reconcile.audit.result import AuditResult, Discrepancy, DiscrepancyKind
+from pipeline.reconcile.output_store import OutputStore
+from pipeline.reconcile.outputs import OutputFacts, OutputRow, key_hash, output_digest, read_output
+from pipeline.reconcile.ranges import AuditRanges
+from pipeline.reconcile.retention import RetentionGaps
+from pipeline.reconcile.revenue import RevenueReader
 
 _ROWS: Final = 1000
 _NO_TIME: Final = -1
 
 
-class Collector:
-    """Reads outputs, and puts them where the judge finds them."""
+class OutputCollector:
+    """Reads all outputs and sorts them into the store by their raw records."""
 
     def __init__(  # noqa: PLR0913  made in one place
         self,
-        plan: Plan,
-        store: Store,
+        ranges: AuditRanges,
+        store: OutputStore,
         result: AuditResult,
-        purse: Purse | None,
+        revenue_reader: RevenueReader | None,
         *,
         keeps_outside: bool,
         show: int,
     ) -> None:
-        self._plan = plan
+        """Prepare to read; `keeps_outside` also stores the outputs of records that are copied."""
+        self._ranges = ranges
         self._store = store
         self._result = result
-        self._purse = purse
+        self._revenue_reader = revenue_reader
         self._keeps_outside = keeps_outside
         self._show = show
-        self._roles = {topic: role for role, topic in plan.topics.items()}
+        self._roles = {topic: role for role, topic in ranges.topics.items()}
         self._contract = result.contract.encode()
-        self._rows: list[Found] = []
-        self._outside: list[Found] = []
-        self._redriven: list[Found] = []
-        self.cuts = Cuts(plan)
+        self._rows: list[OutputRow] = []
+        self._outside: list[OutputRow] = []
+        self._redriven: list[OutputRow] = []
+        self.gaps = RetentionGaps(ranges)
 
     def collect(self, reader: Reader, on_progress: OnProgress | None) -> None:
-        """Take every output."""
-        ranges = self._plan.output_ranges()
-        gauge = Gauge("reading the outputs", ranges, on_progress)
-        for record in reader.read(ranges):
+        """Read every output."""
+        offsets = self._ranges.output_ranges()
+        gauge = Gauge("reading the outputs", offsets, on_progress)
+        for record in reader.read(offsets):
             gauge.passed(record)
-            self._take(record)
+            self._add(record)
             if len(self._rows) + len(self._redriven) >= _ROWS:
                 self._flush()
         self._flush()
@@ -62,79 +63,81 @@ class Collector:
     def _flush(self) -> None:
         self._store.add(self._rows)
         self._rows.clear()
-        self._store.set_aside(self._outside, Standing.OUTSIDE)
+        self._store.add_unmatched(self._outside, UnmatchedKind.OUTSIDE)
         self._outside.clear()
         self._store.add_redriven(self._redriven)
         self._redriven.clear()
 
-    def _take(self, record: Record) -> None:
+    def _add(self, record: Record) -> None:
         role = self._roles[record.topic]
-        reading = read_output(record, role, self._contract)
-        if reading.apart:
-            self._result.apart[reading.apart] += 1
-            self._keep_money(record, role, reading)
+        facts = read_output(record, role, self._contract)
+        if facts.excluded:
+            self._result.excluded[facts.excluded] += 1
+            self._add_redriven(record, role, facts)
             return
-        source = parse_source(reading.source)
+        source = parse_source(facts.source)
         if source is None:
-            self._without_source(record, role)
+            self._add_without_source(record, role)
             return
-        plan = self._plan
+        ranges = self._ranges
         part = None
-        if source.topic == plan.raw_topic:
-            part = plan.raw.get(source.partition)
-            self.cuts.note(record, role, source)
+        if source.topic == ranges.raw_topic:
+            part = ranges.raw.get(source.partition)
+            self.gaps.note(record, role, source)
         if part is not None and part.first <= source.offset < part.end:
-            self._rows.append(self._row(record, role, reading, source))
-        elif source.topic == plan.raw_topic and (part is None or source.offset >= part.last):
-            self._invented(record, source.text(), "there is no such raw record")
+            self._rows.append(self._row(record, role, facts, source))
+        elif source.topic == ranges.raw_topic and (part is None or source.offset >= part.last):
+            self._report_orphan(record, source.text(), "there is no such raw record")
         else:
             word = "before" if part is not None and source.offset < part.first else "outside"
-            self._result.apart[word] += 1
+            self._result.excluded[word] += 1
             if self._keeps_outside:
-                self._outside.append(self._row(record, role, reading, source))
+                self._outside.append(self._row(record, role, facts, source))
 
-    def _keep_money(self, record: Record, role: Role, reading: Reading) -> None:
-        """The money of a redriven event: no longer held back by its dead letter."""
-        if self._purse is None or reading.apart != "redriven":
+    def _add_redriven(self, record: Record, role: Role, facts: OutputFacts) -> None:
+        """Keep the revenue of a redriven event: its dead letter does not block it any more."""
+        if self._revenue_reader is None or facts.excluded != "redriven":
             return
-        source = parse_source(reading.source)
+        source = parse_source(facts.source)
         if role is Role.ENRICHED and source is not None:
-            self._redriven.append(self._row(record, role, reading, source))
+            self._redriven.append(self._row(record, role, facts, source))
 
-    def _row(self, record: Record, role: Role, reading: Reading, source: Source) -> Found:
+    def _row(self, record: Record, role: Role, facts: OutputFacts, source: Source) -> OutputRow:
         value, key, headers, timestamp, _topic, partition, offset = record
-        if role is Role.DEAD_LETTER or role in self._plan.stamped_by_broker:
+        if role is Role.DEAD_LETTER or role in self._ranges.stamped_by_broker:
             time = 0
         else:
             time = timestamp or _NO_TIME
-        made = print_of(role, value, key, headers)
-        cash = self._cash(record, role)
-        return Found(
-            *source, role, partition, offset, made, time, key_hash(key), reading.marks, cash
+        digest = output_digest(role, value, key, headers)
+        revenue = self._revenue(record, role)
+        return OutputRow(
+            *source, role, partition, offset, digest, time, key_hash(key), facts.marks, revenue
         )
 
-    def _cash(self, record: Record, role: Role) -> str | None:
-        if self._purse is None or role is Role.IDENTIFY:
+    def _revenue(self, record: Record, role: Role) -> str | None:
+        if self._revenue_reader is None or role is Role.IDENTIFY:
             return None
         if role is Role.ENRICHED:
-            return self._purse.of_enriched(record.value)
+            return self._revenue_reader.of_enriched(record.value)
         if any(name == DlqHeader.POINTER for name, _ in record.headers):
             return None
         times = (value for name, value in record.headers if name == DlqHeader.SOURCE_TIMESTAMP)
         time = next(times, None) or b""
-        return self._purse.of_letter(record.value, int(time) if time.isdigit() else None)
+        timestamp = int(time) if time.isdigit() else None
+        return self._revenue_reader.of_dead_letter(record.value, timestamp)
 
-    def _without_source(self, record: Record, role: Role) -> None:
-        """An output that names no raw record; a letter may be another program's."""
+    def _add_without_source(self, record: Record, role: Role) -> None:
+        """Report an output that names no raw record; count a dead letter of another program."""
         ours = any(name == DlqHeader.VERSION for name, _ in record.headers)
         if role is Role.DEAD_LETTER and not ours:
-            self._result.apart["foreign"] += 1
+            self._result.excluded["foreign"] += 1
             return
-        self._invented(record, "", "its header names no raw record")
+        self._report_orphan(record, "", "its header names no raw record")
 
-    def _invented(self, record: Record, source: str, detail: str) -> None:
-        money, role = self._result.money, self._roles[record.topic]
-        if money is not None:
-            money.of(role).add(self._cash(record, role))
-        place = f"{record.topic}/{record.partition}/{record.offset}"
-        self._result.accuse(Offence(Kind.INVENTED, source, place, detail), self._show)
+    def _report_orphan(self, record: Record, source: str, detail: str) -> None:
+        balance, role = self._result.revenue, self._roles[record.topic]
+        if balance is not None:
+            balance.of(role).add(self._revenue(record, role))
+        output = f"{record.topic}/{record.partition}/{record.offset}"
+        orphan = Discrepancy(DiscrepancyKind.ORPHANED, source, output, detail)
+        self._result.report(orphan, self._show)

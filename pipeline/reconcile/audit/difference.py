@@ -1,4 +1,4 @@
-"""In which way an output is not what it must be: names of places, never an event's content."""
+"""Says where an output differs from the expected one, without showing an event's content."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _DEEPEST: Final = 512
 _SHOWN: Final = 3
 
 
-def difference(output: Output, found: Record) -> str:
-    """What differs between the output that the rules give and the one that is there."""
+def describe_difference(output: Output, found: Record) -> str:
+    """Name what differs between the output that the rules give and the one that exists."""
     parts = []
     if output.value != found.value:
-        parts.append(_of_values(output.value, found.value))
+        parts.append(_value_difference(output.value, found.value))
     if output.key != found.key:
         parts.append("the key")
     if output.role is Role.DEAD_LETTER:
-        parts += _of_letters(read_headers(output.headers), read_headers(found.headers))
+        parts += _differing_headers(read_headers(output.headers), read_headers(found.headers))
     if not parts:
         parts.append("the headers")
     return f"differs in {', '.join(parts)}"
 
 
-def _of_values(wanted: bytes | None, found: bytes | None) -> str:
-    one, other = decode(wanted, _DEEPEST), decode(found, _DEEPEST)
+def _value_difference(expected: bytes | None, found: bytes | None) -> str:
+    one, other = decode(expected, _DEEPEST), decode(found, _DEEPEST)
     if type(one) is Invalid or type(other) is Invalid:
         return "the value"
     differing = islice(differences(one, other), _SHOWN + 1)
@@ -44,11 +44,11 @@ def _of_values(wanted: bytes | None, found: bytes | None) -> str:
     return f"the value at {', '.join(pointers[:_SHOWN])}{more}"
 
 
-def _of_letters(wanted: dict[str, str], found: dict[str, str]) -> Iterator[str]:
-    for name in sorted(wanted.keys() | found.keys()):
-        if name in WHEN_AND_WHO or wanted.get(name) == found.get(name):
+def _differing_headers(expected: dict[str, str], found: dict[str, str]) -> Iterator[str]:
+    for name in sorted(expected.keys() | found.keys()):
+        if name in WHEN_AND_WHO or expected.get(name) == found.get(name):
             continue
         if name == DlqHeader.REASON:
-            yield f"{name} ({found.get(name)} instead of {wanted.get(name)})"
+            yield f"{name} ({found.get(name)} instead of {expected.get(name)})"
         else:
             yield name

@@ -1,4 +1,4 @@
-"""What must be there for one raw record, in the form in which outputs are compared."""
+"""Builds the outputs that one raw record must have, in the form in which outputs are compared."""
 
 from __future__ import annotations
 
@@ -14,89 +14,90 @@ from pipeline.core.origin import Origin, read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Output, Record, Role
-from pipeline.reconcile.outputs import SOURCE, print_of
-from pipeline.reconcile.ranges import Target
-from pipeline.reconcile.revenue import Purse
+from pipeline.reconcile.outputs import SOURCE, output_digest
+from pipeline.reconcile.ranges import OutputPartitioner
+from pipeline.reconcile.revenue import RevenueReader
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 
 
-class Wanted(msgspec.Struct, array_like=True):
-    """One output that must be there; or the event that must have none (role `dropped`)."""
+class ExpectedOutput(msgspec.Struct, array_like=True):
+    """One output that must exist, or an event that must have none (role `dropped`)."""
 
     role: Role
     item: int
     """Index in a batch, or NO_ITEM."""
-    print: bytes = b""
+    digest: bytes = b""
     timestamp: int = 0
-    """Kafka's, epoch milliseconds; 0 when it is not known."""
+    """Kafka timestamp, epoch milliseconds; 0 when it can't be known."""
     out_partition: int = -1
-    """Where the worker puts it."""
-    cash: str | None = None
-    """Its money, once `read_money` was called."""
-    pointer_print: bytes = b""
-    """Of the pointer that may stand for a letter."""
+    """Output partition that the worker chooses."""
+    revenue: str | None = None
+    """Revenue in the output, once `read_revenue` was called."""
+    pointer_digest: bytes = b""
+    """Digest of the pointer that may replace a dead letter."""
     of_other_type: bool = False
-    """A letter that other rules would have dropped (`unsupported_type`)."""
+    """Whether it is a dead letter that other rules would have dropped (`unsupported_type`)."""
     number: int = 0
-    """Among the record's outputs."""
+    """Index among the outputs of the record."""
 
 
-class Expected(msgspec.Struct, array_like=True):
-    """What must be there for one raw record."""
+class ExpectedRecord(msgspec.Struct, array_like=True):
+    """All outputs that one raw record must have."""
 
     topic: str
     partition: int
     offset: int
-    """The origin of its events: its own coordinates, unless it is an accepted copy."""
+    """Topic, partition and offset are the record's own, or those of its origin if it is an accepted
+    copy."""
     item: int
-    """The origin's own index, or NO_ITEM."""
-    events: list[Wanted]
-    """One for each event."""
-    messages: list[Wanted]
-    """Identify messages beside them."""
+    """Index of the origin in its batch, or NO_ITEM."""
+    events: list[ExpectedOutput]
+    """One expected output for each event."""
+    messages: list[ExpectedOutput]
+    """Identify messages that are expected in addition."""
     read_at: str
-    """Coordinates that it was read from."""
-    aside_print: bytes = b""
-    """Of the letter of the whole record, should it have been set aside."""
-    aside_pointer_print: bytes = b""
-    """Of the pointer that may stand for that one."""
+    """Coordinates at which the record was read."""
+    set_aside_digest: bytes = b""
+    """Digest of the dead letter of the whole record, in case it was set aside."""
+    set_aside_pointer_digest: bytes = b""
+    """Digest of the pointer that may replace that dead letter."""
     is_optional: bool = False
-    """It is outside the window: its outputs may be there or not."""
+    """Whether the outputs may be absent because the record is outside the window."""
 
 
-decode_expected: Final = msgspec.msgpack.Decoder(Expected).decode
+decode_expected: Final = msgspec.msgpack.Decoder(ExpectedRecord).decode
 
 
-def encode_expected(expected: Expected) -> bytes:
-    """As bytes for the store."""
+def encode_expected(expected: ExpectedRecord) -> bytes:
+    """Encode for the store."""
     return _ENCODE(expected)
 
 
-class Expecter:
-    """Makes expectations; asks the contract, which is pure."""
+class ExpectationBuilder:
+    """Builds expectations by processing raw records again."""
 
     def __init__(
         self,
         processor: Processor,
-        target: Target,
-        purse: Purse | None,
+        partitioner: OutputPartitioner,
+        revenue_reader: RevenueReader | None,
         *,
         accept_origin: bool,
         now: int,
     ) -> None:
         self._processor = processor
-        self._target = target
-        self._purse = purse
+        self._partitioner = partitioner
+        self._revenue_reader = revenue_reader
         self._accept_origin = accept_origin
         self._now = now
 
     def origin(self, record: Record) -> Origin:
-        """Where the record's events are from; with accepted headers it may be a copy."""
+        """Return the origin of the record's events; with accepted headers it may be a copy."""
         return read_origin(record, accept_headers=self._accept_origin)
 
     def outputs(self, record: Record) -> tuple[Output, ...]:
-        """What the rules make of a record."""
+        """Process a record under the rules."""
         try:
             return self._processor.process(record, self._now)
         except Exception:  # noqa: BLE001  as in the worker: a bug of ours is a dead letter
@@ -104,11 +105,11 @@ class Expecter:
 
     def expected(
         self, record: Record, origin: Origin, outputs: tuple[Output, ...], *, special: bool
-    ) -> Expected:
-        """What must be there; with `special` also what may stand for it (pointers, set aside)."""
+    ) -> ExpectedRecord:
+        """Build what must exist; with `special` also what may replace it (pointers, set aside)."""
         base = origin._replace(item=None).source().encode()
         item = NO_ITEM if origin.item is None else origin.item
-        expected = Expected(
+        expected = ExpectedRecord(
             origin.topic,
             origin.partition,
             origin.offset,
@@ -119,59 +120,63 @@ class Expecter:
         )
         events = expected.events
         for number, output in enumerate(outputs):
-            wanted = self._wanted(record, output, origin, special=special)
-            wanted.number = number
+            each = self._expected_output(record, output, origin, special=special)
+            each.number = number
             if output.role is Role.DROPPED:
-                # It carries no coordinates: its place in the batch is its turn.
-                wanted.item = item if len(outputs) == 1 else len(events)
+                # It carries no coordinates; its index in the batch is that in the sequence.
+                each.item = item if len(outputs) == 1 else len(events)
             else:
-                wanted.item = item_of(output, base)
-            (expected.messages if output.role is Role.IDENTIFY else events).append(wanted)
+                each.item = item_of(output, base)
+            (expected.messages if output.role is Role.IDENTIFY else events).append(each)
         if special:
-            letter = self._processor.set_aside(
+            dead_letter = self._processor.set_aside(
                 record, self._now, Reason.PROCESSING_ERROR, Stage.CRASH, ""
             )
-            expected.aside_print = _print(letter)
-            expected.aside_pointer_print = _print(pointer_to(letter))
+            expected.set_aside_digest = _digest(dead_letter)
+            expected.set_aside_pointer_digest = _digest(pointer_to(dead_letter))
         return expected
 
-    def _wanted(self, record: Record, output: Output, origin: Origin, *, special: bool) -> Wanted:
+    def _expected_output(
+        self, record: Record, output: Output, origin: Origin, *, special: bool
+    ) -> ExpectedOutput:
         role = output.role
         if role is Role.DROPPED:
-            return Wanted(role, NO_ITEM)
-        wanted = Wanted(
+            return ExpectedOutput(role, NO_ITEM)
+        expected = ExpectedOutput(
             role,
             NO_ITEM,
-            _print(output),
-            out_partition=self._target(role, record.partition, output.key),
+            _digest(output),
+            out_partition=self._partitioner(role, record.partition, output.key),
         )
         if role is Role.DEAD_LETTER:
-            wanted.of_other_type = output.reason == Reason.UNSUPPORTED_TYPE
+            expected.of_other_type = output.reason == Reason.UNSUPPORTED_TYPE
             if special:
-                wanted.pointer_print = _print(pointer_to(output))
-            return wanted
-        # Without a time of its own, a record's output has one that depends on when it was made.
-        wanted.timestamp = origin.timestamp or 0
-        return wanted
+                expected.pointer_digest = _digest(pointer_to(output))
+            return expected
+        # The output of a record without a timestamp has one that depends on when it was made.
+        expected.timestamp = origin.timestamp or 0
+        return expected
 
-    def read_money(self, expected: Expected, outputs: Sequence[Output], origin: Origin) -> None:
-        """Set `cash`, which takes a second look at each value."""
-        if self._purse is None:
+    def read_revenue(
+        self, expected: ExpectedRecord, outputs: Sequence[Output], origin: Origin
+    ) -> None:
+        """Set `revenue` of each event, which means decoding each value once more."""
+        if self._revenue_reader is None:
             return
-        for wanted in expected.events:
-            value = outputs[wanted.number].value
-            if wanted.role is Role.ENRICHED:
-                wanted.cash = self._purse.of_enriched(value)
-            elif wanted.role is Role.DEAD_LETTER:
-                wanted.cash = self._purse.of_letter(value, origin.timestamp)
+        for each in expected.events:
+            value = outputs[each.number].value
+            if each.role is Role.ENRICHED:
+                each.revenue = self._revenue_reader.of_enriched(value)
+            elif each.role is Role.DEAD_LETTER:
+                each.revenue = self._revenue_reader.of_dead_letter(value, origin.timestamp)
 
 
-def _print(output: Output) -> bytes:
-    return print_of(output.role, output.value, output.key, output.headers)
+def _digest(output: Output) -> bytes:
+    return output_digest(output.role, output.value, output.key, output.headers)
 
 
 def item_of(output: Output, base: bytes) -> int:
-    """The index in an output's source header; `base` is the source without one."""
-    wanted = DlqHeader.SOURCE.value if output.role is Role.DEAD_LETTER else SOURCE
-    source = next(value for name, value in output.headers if name == wanted) or b""
+    """Return the index in an output's source header; `base` is the source without an index."""
+    header = DlqHeader.SOURCE.value if output.role is Role.DEAD_LETTER else SOURCE
+    source = next(value for name, value in output.headers if name == header) or b""
     return int(source[len(base) + 1 :]) if len(source) > len(base) else NO_ITEM

@@ -1,7 +1,7 @@
-"""Whether events of one key stand in the output in the order in which they were sent.
+"""Checks whether events of one key are in the output in the order in which they were sent.
 
-Outputs of a raw partition come in order, as a rule, so one number for each pair of partitions
-tells it. Only for an output that is behind it the key decides, and is looked up in the store.
+Outputs of a raw partition are usually in order, so one number for each pair of partitions is enough
+to see it. Only for an output with a lower offset is the key looked up in the store.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from pipeline.reconcile.output_store import Store
-from pipeline.reconcile.outputs import Found
+from pipeline.reconcile.output_store import OutputStore
+from pipeline.reconcile.outputs import OutputRow
 
 _KEYS: Final = 100_000
-"""Keys that are remembered; others are looked up again."""
+"""Number of keys that are kept in memory; others are looked up again."""
 
 
 class KeyOrder:
-    """Sees the outputs in the order of their raw records."""
+    """Checks the order of outputs, which are given to it in the order of their raw records."""
 
-    def __init__(self, store: Store, most_keys: int = _KEYS) -> None:
+    def __init__(self, store: OutputStore, most_keys: int = _KEYS) -> None:
         self._store = store
         self._most_keys = most_keys
         self._tops: dict[tuple[int, str, int], int] = {}
         self._of_key: OrderedDict[tuple[int, str, int, bytes], int] = OrderedDict()
 
-    def is_late(self, row: Found) -> bool:
-        """Whether an earlier event of the same key stands behind this one.
+    def is_late(self, row: OutputRow) -> bool:
+        """Whether an earlier event of the same key has a higher output offset than this one.
 
         Records without a key have no order.
         """

@@ -1,4 +1,4 @@
-"""Verdicts → counts, offences and sums of money."""
+"""Turns the match results of all records into counts, discrepancies and sums of revenue."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from typing import Final
 
 from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.record import Role
-from pipeline.reconcile.audit.expect import Expected, Wanted
+from pipeline.reconcile.audit.expect import ExpectedOutput, ExpectedRecord
 from pipeline.reconcile.audit.key_order import KeyOrder
-from pipeline.reconcile.audit.match import CONTENTS, WORDS, Claim, Standing, Verdict
-from pipeline.reconcile.audit.redriven_revenue import RedrivenOf
-from pipeline.reconcile.audit.result import AuditResult, Kind, Offence
-from pipeline.reconcile.output_store import Store
-from pipeline.reconcile.outputs import OTHER_RULES, POINTER, SET_ASIDE, Found
-from pipeline.reconcile.ranges import Plan
-from pipeline.reconcile.retention import Cuts
-from pipeline.reconcile.revenue import Money, joined, same
+from pipeline.reconcile.audit.match import CONTENTS, WORDS, Match, MatchResult, UnmatchedKind
+from pipeline.reconcile.audit.result import AuditResult, Discrepancy, DiscrepancyKind
+from pipeline.reconcile.audit.revenue_recorder import RevenueRecorder
+from pipeline.reconcile.output_store import OutputStore
+from pipeline.reconcile.outputs import OTHER_RULES, POINTER, SET_ASIDE, OutputRow
+from pipeline.reconcile.ranges import AuditRanges
+from pipeline.reconcile.retention import RetentionGaps
 
-Look = Callable[[Claim], str]
-"""Says in which way the claimed output is not what it must be."""
+Explain = Callable[[Match], str]
+"""Says how a matched output deviates from the expected one."""
 _MARKS: Final = {
     OTHER_RULES: "other_rules",
     SET_ASIDE: "set_aside",
@@ -27,185 +26,121 @@ _MARKS: Final = {
 }
 
 
-class Books:
-    """Enters what was judged, record by record in the order of each raw partition."""
+class ResultRecorder:
+    """Records match results, which are given to it in the order of each raw partition."""
 
     def __init__(
         self,
-        plan: Plan,
-        store: Store,
+        ranges: AuditRanges,
+        store: OutputStore,
         result: AuditResult,
-        cuts: Cuts,
+        gaps: RetentionGaps,
         show: int,
     ) -> None:
-        self._plan = plan
+        self._ranges = ranges
         self._store = store
         self._result = result
-        self._cuts = cuts
+        self._gaps = gaps
         self._show = show
         self._order = KeyOrder(store)
+        self._revenue = None if result.revenue is None else RevenueRecorder(result.revenue, store)
         self._under_other_rules: dict[int, bool] = {}
 
-    def enter(self, expected: Expected, verdict: Verdict, look: Look, *, in_order: bool) -> None:
-        """Enter one record; `in_order` is False for copies, which come late by their nature."""
+    def record(
+        self, expected: ExpectedRecord, matched: MatchResult, explain: Explain, *, in_order: bool
+    ) -> None:
+        """Record one raw record; `in_order` is False for copies, which are late by nature."""
         if not expected.is_optional:
             self._count(expected)
-        missing = [each for each in verdict.missing if not self._is_excused(expected, each)]
+        missing = [each for each in matched.missing if not self._is_excused(expected, each)]
         for each in missing:
-            self._accuse(Kind.LOST, _source(expected, each), "", _lost(expected, each))
-        for claim in verdict.claims:
-            self._enter_claim(claim, look, in_order=in_order)
-        for row, standing in verdict.extras:
-            self._store.set_aside([row], standing)
-        if self._result.money is not None:
-            excused = [each for each in verdict.missing if each not in missing]
-            self._enter_money(expected, verdict, excused, in_order=in_order)
-        if verdict.claims:
-            last = verdict.claims[-1].row.marks
+            source = Source(expected.topic, expected.partition, expected.offset, each.item)
+            self._report(DiscrepancyKind.MISSING, source, "", _missing_detail(expected, each))
+        for match in matched.matches:
+            self._record_match(match, explain, in_order=in_order)
+        for row, kind in matched.unmatched:
+            self._store.add_unmatched([row], kind)
+        if self._revenue is not None:
+            excused = [each for each in matched.missing if each not in missing]
+            self._revenue.record(expected, matched, excused, in_order=in_order)
+        if matched.matches:
+            last = matched.matches[-1].row.marks
             self._under_other_rules[expected.partition] = bool(last & OTHER_RULES)
 
-    def enter_unclaimed(self) -> None:
-        """What no event has claimed in the end."""
-        money = self._result.money
-        for row, standing in self._store.unclaimed():
-            if standing == Standing.OUTSIDE:
+    def record_unmatched(self) -> None:
+        """Record the outputs that have matched no event in the end."""
+        balance = self._result.revenue
+        for row, unmatched_kind in self._store.unmatched():
+            if unmatched_kind == UnmatchedKind.OUTSIDE:
                 continue
-            if money is not None:
-                money.of(row.role).add(row.cash)
-            kind, detail = _unclaimed(row, standing)
-            if standing == Standing.UNKNOWN and self._plan.raw_is_compacted:
-                self._result.apart["compacted"] += 1
+            if balance is not None:
+                balance.of(row.role).add(row.revenue)
+            kind, detail = _unmatched_detail(row, unmatched_kind)
+            if unmatched_kind == UnmatchedKind.UNKNOWN and self._ranges.raw_is_compacted:
+                self._result.excluded["compacted"] += 1
             else:
-                self._accuse(kind, row.source.text(), self._place(row), detail)
+                self._report(kind, row.source, self._output(row), detail)
 
-    def _count(self, expected: Expected) -> None:
+    def _count(self, expected: ExpectedRecord) -> None:
         result = self._result
         result.records += 1
         result.events += len(expected.events)
         result.identify += len(expected.messages)
-        for wanted in expected.events:
-            if wanted.role == Role.ENRICHED:
+        for each in expected.events:
+            if each.role == Role.ENRICHED:
                 result.enriched += 1
-            elif wanted.role == Role.DEAD_LETTER:
+            elif each.role == Role.DEAD_LETTER:
                 result.dead_letters += 1
             else:
                 result.dropped += 1
 
-    def _enter_claim(self, claim: Claim, look: Look, *, in_order: bool) -> None:
-        row = claim.row
+    def _record_match(self, match: Match, explain: Explain, *, in_order: bool) -> None:
+        row = match.row
         if row.marks:
             for mark, word in _MARKS.items():
                 if row.marks & mark:
-                    self._result.apart[word] += 1
-        if claim.fault:
-            detail = claim.fault
-            if detail == CONTENTS and self._result.different < self._show:
-                detail = look(claim)
-            self._accuse(Kind.DIFFERENT, row.source.text(), self._place(row), detail)
+                    self._result.excluded[word] += 1
+        if match.fault:
+            detail = match.fault
+            if detail == CONTENTS and self._result.mismatched < self._show:
+                detail = explain(match)
+            self._report(DiscrepancyKind.MISMATCHED, row.source, self._output(row), detail)
         if in_order and self._order.is_late(row):
-            detail = "an event of the same key that was sent before it comes after it"
-            self._accuse(Kind.OUT_OF_ORDER, row.source.text(), self._place(row), detail)
+            detail = "an event of the same key that was sent earlier comes later"
+            self._report(DiscrepancyKind.OUT_OF_ORDER, row.source, self._output(row), detail)
 
-    def _is_excused(self, expected: Expected, wanted: Wanted) -> bool:
-        """Whether the audit can't know that a missing output was lost."""
+    def _is_excused(self, expected: ExpectedRecord, output: ExpectedOutput) -> bool:
+        """Whether the audit can't know if a missing output ever existed."""
         if expected.is_optional:
             return True
-        if self._cuts.may_hide(
-            expected.partition, expected.offset, wanted.role, wanted.out_partition
+        if self._gaps.may_hide(
+            expected.partition, expected.offset, output.role, output.out_partition
         ):
-            self._result.apart["expired"] += 1
+            self._result.excluded["expired"] += 1
             return True
-        if wanted.of_other_type and self._under_other_rules.get(expected.partition):
-            self._result.apart["perhaps_dropped"] += 1
+        if output.of_other_type and self._under_other_rules.get(expected.partition):
+            self._result.excluded["perhaps_dropped"] += 1
             return True
         return False
 
-    def _enter_money(
-        self, expected: Expected, verdict: Verdict, excused: list[Wanted], *, in_order: bool
-    ) -> None:
-        money = self._result.money
-        if money is None:
-            return
-        source = Source(expected.topic, expected.partition, expected.offset)
-        redriven = RedrivenOf(self._store.redriven_of(source) if in_order else ())
-        claimed = [claim for claim in verdict.claims if claim.row.role != Role.IDENTIFY]
-        # The same bytes are the same money.
-        found = {
-            id(claim): claim.row.cash if verdict.is_plain else _cash(claim, expected)
-            for claim in claimed
-        }
-        if verdict.is_plain:
-            sent = joined(found.values())
-        else:
-            sent = joined(each.cash for each in expected.events if each not in excused)
-            other = any(claim.row.marks & OTHER_RULES for claim in claimed)
-            if other and not same(sent, joined(found.values())):
-                money.apart += len(expected.events)
-                return
-        if not expected.is_optional or claimed:
-            money.sent.add(sent)
-        for claim in claimed:
-            role, item, cash = claim.row.role, claim.row.item, found[id(claim)]
-            if role != Role.DEAD_LETTER or not _was_redriven(money, item, cash, redriven):
-                money.of(role).add(cash)
-        _enter_missing(money, verdict.missing, excused, redriven)
+    def _output(self, row: OutputRow) -> str:
+        return f"{self._ranges.topics[Role(row.role)]}/{row.out_partition}/{row.out_offset}"
 
-    def _place(self, row: Found) -> str:
-        return f"{self._plan.topics[Role(row.role)]}/{row.out_partition}/{row.out_offset}"
-
-    def _accuse(self, kind: Kind, source: str, place: str, detail: str) -> None:
-        self._result.accuse(Offence(kind, source, place, detail), self._show)
+    def _report(self, kind: DiscrepancyKind, source: Source, output: str, detail: str) -> None:
+        self._result.report(Discrepancy(kind, source.text(), output, detail), self._show)
 
 
-def _enter_missing(
-    money: Money, missing: list[Wanted], excused: list[Wanted], redriven: RedrivenOf
-) -> None:
-    """What was redriven of events whose dead letters are gone, or was delivered once more."""
-    for wanted in missing:
-        if wanted in excused:
-            money.apart += len(redriven.take(wanted.item))
-        elif wanted.role is Role.DEAD_LETTER:
-            _was_redriven(money, wanted.item, wanted.cash, redriven)
-    for _, cash in redriven.rest:
-        money.delivered.add(cash)
-
-
-def _was_redriven(money: Money, item: int, cash: str | None, redriven: RedrivenOf) -> bool:
-    """Whether a dead letter with this money was; then it holds nothing back any more."""
-    sent_since = redriven.take(item)
-    if sent_since:
-        money.replaced.add(cash)
-    for each in sent_since:
-        money.redriven.add(each)
-    return bool(sent_since)
-
-
-def _cash(claim: Claim, expected: Expected) -> str | None:
-    """The money in a claimed output; the right pointer has that of its raw record."""
-    if not claim.row.marks & POINTER:
-        return claim.row.cash
-    if claim.fault:
-        return None
-    if claim.wanted is not None:
-        return claim.wanted.cash
-    return joined(each.cash for each in expected.events)
-
-
-def _source(expected: Expected, wanted: Wanted) -> str:
-    return Source(expected.topic, expected.partition, expected.offset, wanted.item).text()
-
-
-def _lost(expected: Expected, wanted: Wanted) -> str:
+def _missing_detail(expected: ExpectedRecord, output: ExpectedOutput) -> str:
     own = f"{expected.topic}/{expected.partition}/{expected.offset}"
     copy = "" if expected.read_at == own else f", read as a copy at {expected.read_at}"
-    return f"there must be {WORDS[Role(wanted.role)]}{copy}"
+    return f"{WORDS[Role(output.role)]} is expected{copy}"
 
 
-def _unclaimed(row: Found, standing: str) -> tuple[Kind, str]:
+def _unmatched_detail(row: OutputRow, kind: str) -> tuple[DiscrepancyKind, str]:
     word = WORDS[Role(row.role)]
-    if standing == Standing.DOUBLE:
-        return Kind.DOUBLED, f"{word} more than the one outcome"
-    if standing == Standing.DROPPED:
-        return Kind.DIFFERENT, f"{word}, but the rules drop the event"
+    if kind == UnmatchedKind.DUPLICATE:
+        return DiscrepancyKind.DUPLICATED, f"{word} in addition to the one outcome"
+    if kind == UnmatchedKind.DROPPED:
+        return DiscrepancyKind.MISMATCHED, f"{word}, but the rules drop the event"
     whole = " for a whole batch" if row.item == NO_ITEM and row.role == Role.DEAD_LETTER else ""
-    return Kind.INVENTED, f"{word}{whole} of no event"
+    return DiscrepancyKind.ORPHANED, f"{word}{whole} without a raw event"

@@ -1,4 +1,4 @@
-"""What an audit found: counts, the first offending coordinates, and what was left out and why."""
+"""What an audit has found: counts, the first discrepancies, and what was excluded and why."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.reasons import DocumentedEnum
-from pipeline.reconcile.revenue import Money
+from pipeline.reconcile.revenue import RevenueBalance
 
 
-class Kind(DocumentedEnum):
-    """What can be wrong with an outcome; each has a meaning for people."""
+class DiscrepancyKind(DocumentedEnum):
+    """The ways in which outputs can deviate from what the rules give, each with its meaning."""
 
-    LOST = "lost", "an event, or its identify message, has no output"
-    DOUBLED = "doubled", "an event has more than its one output"
-    INVENTED = "invented", "an output belongs to no event"
-    DIFFERENT = "different", "an output is not what the rules make of its event"
-    OUT_OF_ORDER = "out_of_order", "an output stands before an earlier one of the same key"
+    MISSING = "missing", "an event, or its identify message, has no output"
+    DUPLICATED = "duplicated", "an event has more than its one output"
+    ORPHANED = "orphaned", "an output belongs to no raw event"
+    MISMATCHED = "mismatched", "an output is not what the rules make of its event"
+    OUT_OF_ORDER = "out_of_order", "an output comes before that of an earlier event of the same key"
 
 
-APART: Final = {
+EXCLUDED: Final = {
     "other_rules": "outputs under another contract: checked for presence only",
-    "set_aside": "letters of records that the broker refused or that stopped the program",
-    "pointers": "letters that only point to their raw record: its retention is theirs",
+    "set_aside": "dead letters of records that the broker rejected or that crashed the program",
+    "pointers": "dead letters that only point to their raw record and expire with it",
     "replayed": "outputs of replays, not compared",
     "redriven": "outputs of redrives, not compared",
     "foreign": "records of other programs in the dead-letter topic",
     "before": "outputs of raw records before the window",
     "outside": "outputs of other raw records outside the window",
     "expired": "outputs that retention has deleted before their raw records",
-    "perhaps_dropped": "events without output that other rules may have dropped",
+    "perhaps_dropped": "events without an output that other rules may have dropped",
     "compacted": "outputs whose raw record compaction has deleted",
     "copies": "raw records that are copies of others (accept_origin_headers)",
 }
-"""What is not judged, or not in full: word → meaning."""
+"""Word for what is not checked, or not fully checked → its meaning."""
 
 
-class Offence(NamedTuple):
-    """One thing that does not add up."""
+class Discrepancy(NamedTuple):
+    """One event or output that does not reconcile."""
 
-    kind: Kind
+    kind: DiscrepancyKind
     source: str
     """`topic/partition/offset[/index]` of the raw event; empty when the output names none."""
-    place: str
+    output: str
     """`topic/partition/offset` of the output; empty when there is none."""
     detail: str
     """What is wrong, in a few words; never an event's content."""
@@ -51,69 +51,71 @@ class Offence(NamedTuple):
 
 @dataclass(slots=True)
 class AuditResult:
-    """What an audit found; `ok` says whether it adds up."""
+    """What an audit has found; `ok` says whether everything reconciles."""
 
     contract: str = ""
-    """`version;hash` of the rules that the raw records were recomputed with."""
+    """`version;hash` of the rules under which the raw records were processed again."""
     group: str = ""
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """`topic/partition` → first raw offset and the one after the last that were looked at."""
+    """`topic/partition` → first audited raw offset and the one after the last."""
 
     records: int = 0
-    """Raw records that were recomputed."""
+    """Number of raw records that were processed again."""
     events: int = 0
-    """Events in them: each must have exactly one outcome."""
+    """Number of events in them; each must have exactly one outcome."""
     enriched: int = 0
+    """Number of events that must have an enriched event as their outcome."""
     dead_letters: int = 0
+    """Number of events that must have a dead letter as their outcome."""
     dropped: int = 0
-    """Outcomes that the events must have, by class: together they are `events`."""
+    """Number of events that a setting drops. The three outcomes add up to `events`."""
     identify: int = 0
-    """Identify messages that there must be beside them."""
+    """Number of identify messages that must exist in addition."""
 
-    lost: int = 0
-    doubled: int = 0
-    invented: int = 0
-    different: int = 0
+    missing: int = 0
+    duplicated: int = 0
+    orphaned: int = 0
+    mismatched: int = 0
     out_of_order: int = 0
-    offences: list[Offence] = field(default_factory=list)
-    """The first few of each kind, in the order of `Kind`."""
+    discrepancies: list[Discrepancy] = field(default_factory=list)
+    """The first few of each kind, in the order of `DiscrepancyKind`."""
 
-    apart: Counter[str] = field(default_factory=Counter)
-    """What was not judged, or not in full, by the word for it (see `APART`)."""
+    excluded: Counter[str] = field(default_factory=Counter)
+    """What was not checked, or not fully checked, by the words of `EXCLUDED`."""
     notes: list[str] = field(default_factory=list)
-    """Sentences about the limits of this audit: what retention had deleted, for example."""
-    money: Money | None = None
-    """Only when it was asked for."""
+    """Sentences about the limits of this audit, such as what retention had deleted."""
+    revenue: RevenueBalance | None = None
+    """Revenue of the audited records, when it was requested."""
     seconds: float = 0.0
 
     @property
-    def offending(self) -> int:
-        """Offences of all kinds."""
-        return sum(self.count(kind) for kind in Kind)
+    def discrepancy_count(self) -> int:
+        """Number of discrepancies of all kinds."""
+        return sum(self.count(kind) for kind in DiscrepancyKind)
 
     @property
     def ok(self) -> bool:
-        """Whether every event has exactly its outcome, and the money adds up where it was asked."""
-        return not self.offending and (self.money is None or self.money.ok)
+        """Whether every event has exactly its outcome, and the revenue, if audited, balances."""
+        return not self.discrepancy_count and (self.revenue is None or self.revenue.ok)
 
-    def count(self, kind: Kind) -> int:
-        """Offences of one kind."""
+    def count(self, kind: DiscrepancyKind) -> int:
+        """Return the number of discrepancies of one kind."""
         number: int = getattr(self, kind.value)
         return number
 
-    def accuse(self, offence: Offence, show: int) -> None:
-        """Count an offence; keep it when it is among the first `show` of its kind."""
-        number = self.count(offence.kind) + 1
-        setattr(self, offence.kind.value, number)
+    def report(self, discrepancy: Discrepancy, show: int) -> None:
+        """Count a discrepancy, and keep it when it is among the first `show` of its kind."""
+        number = self.count(discrepancy.kind) + 1
+        setattr(self, discrepancy.kind.value, number)
         if number <= show:
-            self.offences.append(offence)
+            self.discrepancies.append(discrepancy)
 
-    def plain(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole result as JSON values."""
         return {
             "ok": self.ok,
-            **{kind.value: self.count(kind) for kind in Kind},
-            "offences": [offence._asdict() for offence in self.offences],
+            **{kind.value: self.count(kind) for kind in DiscrepancyKind},
+            "discrepancies": [discrepancy._asdict() for discrepancy in self.discrepancies],
             "records": self.records,
             "events": self.events,
             "outcomes": {
@@ -122,9 +124,9 @@ class AuditResult:
                 "dropped": self.dropped,
                 "identify": self.identify,
             },
-            "apart": dict(self.apart),
+            "excluded": dict(self.excluded),
             "notes": self.notes,
-            "money": None if self.money is None else self.money.plain(),
+            "revenue": None if self.revenue is None else self.revenue.to_dict(),
             "contract": self.contract,
             "group": self.group,
             "ranges": {place: list(ends) for place, ends in self.ranges.items()},

@@ -1,7 +1,7 @@
-"""A correction run: of all results only those that differ, each marked with what it replaces.
+"""Selects the outputs of a correction run: only those that differ, marked with what they replace.
 
-A comparison has noted the differences in a file; each process of the replay opens it and asks it
-about every output.
+A comparison has saved the differences in a file; each process of the replay opens it and looks up
+every output.
 """
 
 from __future__ import annotations
@@ -15,81 +15,93 @@ from pipeline.core.headers import TrackHeader
 from pipeline.core.masking import masked_value
 from pipeline.core.record import Output, Record, Role
 from pipeline.files.transform import dead_letter_line
-from pipeline.reconcile.compare.classify import Kind
-from pipeline.reconcile.compare.difference_store import Verdict, Verdicts, raw_place, unpack
-from pipeline.reconcile.compare.field_diff import place_of
+from pipeline.reconcile.compare.classify import DifferenceKind
+from pipeline.reconcile.compare.difference_store import (
+    DifferenceStore,
+    EventDifference,
+    raw_place,
+    unpack,
+)
+from pipeline.reconcile.compare.field_diff import output_of
 from pipeline.reconcile.event_filters import source_of
 
-WRITABLE: Final = (Kind.CHANGED, Kind.NEWLY_VALID, Kind.MISSING, Kind.REDRIVEN)
-"""Of these there may be an enriched event to be written."""
+WRITABLE: Final = (
+    DifferenceKind.CHANGED,
+    DifferenceKind.NEWLY_VALID,
+    DifferenceKind.MISSING,
+    DifferenceKind.REDRIVEN,
+)
+"""Kinds of which a correction run may write enriched events."""
 
 
-class Asked(Protocol):
-    """Verdicts by source."""
+class DifferenceLookup(Protocol):
+    """Finds differences by source."""
 
-    def of(self, source: Source) -> Verdict | None:
-        """The verdict on one event; None when there is none."""
+    def find(self, source: Source) -> EventDifference | None:
+        """Return the difference of one event; None when it has none."""
 
 
-def read_only(text: str) -> frozenset[Kind]:
-    """`changed,newly-valid` as kinds; ValueError, with those that are known, for others."""
+def read_kinds(text: str) -> frozenset[DifferenceKind]:
+    """Read kinds such as `changed,newly-valid`; raise ValueError that names the known ones."""
     known = {kind.value: kind for kind in WRITABLE}
     names = [name.strip() for name in text.split(",")]
     wrong = [name for name in names if name not in known]
     if wrong:
-        raise ValueError(f"{wrong[0]!r} is none of {', '.join(known)}")
+        raise ValueError(f"{wrong[0]!r} is not one of {', '.join(known)}")
     return frozenset(known[name] for name in names)
 
 
 class Corrections:
-    """Chooses among a record's outputs."""
+    """Selects the outputs of a record that a correction run writes. See `OutputSelector`."""
 
-    def __init__(self, verdicts: Asked, kinds: Collection[str], topics: Mapping[Role, str]) -> None:
+    def __init__(
+        self, differences: DifferenceLookup, kinds: Collection[str], topics: Mapping[Role, str]
+    ) -> None:
         """`kinds` are values of some of WRITABLE; `topics` are those that were compared."""
-        self._verdicts = verdicts
+        self._differences = differences
         self._kinds = kinds
         self._topics = dict(topics)
 
-    def of(self, record: Record, outputs: Sequence[Output]) -> list[Output]:
-        """What of a record's outputs is to be written: enriched events, and their messages.
+    def select(self, record: Record, outputs: Sequence[Output]) -> list[Output]:
+        """Return the outputs to write: enriched events and their identify messages.
 
-        Of a record and its copies only that one counts which the comparison has counted.
+        Of a record and its copies only the one that the comparison has counted is written.
         """
         return [
-            _marked(output, place_of(verdict, self._topics))
+            _marked(output, output_of(difference, self._topics))
             for output in outputs
-            if (verdict := self._verdict(output)) is not None
-            and verdict.kind in self._kinds
-            and raw_place(record) == (verdict.raw_partition, verdict.raw_offset)
+            if (difference := self._difference(output)) is not None
+            and difference.kind in self._kinds
+            and raw_place(record) == (difference.raw_partition, difference.raw_offset)
         ]
 
-    def _verdict(self, output: Output) -> Verdict | None:
+    def _difference(self, output: Output) -> EventDifference | None:
         if output.role not in {Role.ENRICHED, Role.IDENTIFY}:
             return None
         source = parse_source(source_of(output))
-        return None if source is None else self._verdicts.of(source)
+        return None if source is None else self._differences.find(source)
 
 
-def _marked(output: Output, place: str) -> Output:
-    """With the header of what it replaces; a message replaces nothing."""
-    if not place or output.role is not Role.ENRICHED:
+def _marked(output: Output, replaced: str) -> Output:
+    """Add the header of what an event replaces; an identify message replaces nothing."""
+    if not replaced or output.role is not Role.ENRICHED:
         return output
-    return output._replace(headers=[*output.headers, (TrackHeader.REPLACES, place.encode())])
+    return output._replace(headers=[*output.headers, (TrackHeader.REPLACES, replaced.encode())])
 
 
 def newly_invalid_lines(
-    verdicts: Verdicts, topics: Mapping[Role, str], *, reveal: bool
+    differences: DifferenceStore, topics: Mapping[Role, str], *, reveal: bool
 ) -> Iterator[bytes]:
-    """The newly invalid events as lines of NDJSON: what is there, and why it is refused now.
+    """Yield the newly invalid events as NDJSON: the existing output, and why it is rejected now.
 
-    Their values are masked unless `reveal`.
+    Values are masked unless `reveal` is set.
     """
-    for verdict in verdicts.all_of(Kind.NEWLY_INVALID):
-        if verdict.after is None:
+    for difference in differences.all_of(DifferenceKind.NEWLY_INVALID):
+        if difference.after is None:
             continue
-        value, key, headers = unpack(verdict.after)
+        value, key, headers = unpack(difference.after)
         shown = value if reveal else masked_value(value)
-        letter = Output(Role.DEAD_LETTER, shown, key, headers, 0, verdict.raw_partition)
-        place = place_of(verdict, dict(topics))
-        line: dict[str, Any] = {**dead_letter_line(letter), "there": place or None}
+        dead_letter = Output(Role.DEAD_LETTER, shown, key, headers, 0, difference.raw_partition)
+        existing = output_of(difference, dict(topics))
+        line: dict[str, Any] = {**dead_letter_line(dead_letter), "output": existing or None}
         yield encode_json(line | {"masked": not reveal}) + b"\n"

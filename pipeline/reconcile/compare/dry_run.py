@@ -1,4 +1,4 @@
-"""What the rules make of raw records, counted; nothing is written."""
+"""Processes raw records and counts the outcomes; nothing is written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Enrichment(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """Only what is counted of an enriched event."""
+    """The part of an enriched event that is counted."""
 
     enrichment: _Enrichment
 
@@ -31,15 +31,17 @@ _read_event: Final = msgspec.json.Decoder(_Event).decode
 
 @dataclass(slots=True)
 class DryRunCounts(OutcomeCounts):
-    """What would become of records, with the warnings of the events."""
+    """Number of records and events by outcome."""
 
     warnings: Counter[str] = field(default_factory=Counter)
-    """By code; an event with the same warning at several places counts each."""
+    """Warnings by code; the same warning at several places of an event counts at each."""
+    left_out: int = 0
+    """Number of records that were read but not selected by filters or window."""
     crashed: int = 0
-    """Records that `process` raised on, which is a bug of ours; dead letters `processing_error`."""
+    """Number of records that raised, which is a bug of ours; they count as `processing_error`."""
 
     def take(self, outputs: Iterable[Output]) -> None:
-        """Count a record's outputs."""
+        """Count the outputs of one record."""
         self.records += 1
         for output in outputs:
             self.count(output)
@@ -47,8 +49,13 @@ class DryRunCounts(OutcomeCounts):
                 for warning in _read_event(output.value or b"").enrichment.warnings:
                     self.warnings[warning.partition(" ")[0]] += 1
 
+    @property
+    def refused(self) -> int:
+        """Number of dead letters, all reasons together."""
+        return self.dead_letters.total()
+
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """Return the counts as JSON values."""
         return {
             "records": self.records,
             "left_out": self.left_out,
@@ -59,33 +66,38 @@ class DryRunCounts(OutcomeCounts):
         }
 
 
-class Rehearsal:
-    """Runs the real rules over raw records, as the worker does, and counts what they make."""
+class DryRunProcessor:
+    """Runs the real rules on raw records, as the worker does, and counts their outcomes."""
 
     def __init__(
         self,
         processor: Processor,
         now: int,
-        is_meant: Callable[[Record], bool] | None = None,
-        most: int | None = None,
+        is_selected: Callable[[Record], bool] | None = None,
+        limit: int | None = None,
     ) -> None:
         """`now` is the wall clock, epoch milliseconds.
 
-        `is_meant` tells the records of the window from others that are read with them; after
-        `most` records that are meant it ends.
+        `is_selected` separates the records of the window from others that are read with them; the
+        run ends after `limit` selected records.
         """
         self.counts = DryRunCounts()
-        self._processor = processor
+        self.processor = processor
         self._now = now
-        self._is_meant = is_meant
-        self._most = most
+        self._is_selected = is_selected
+        self._limit = limit
+
+    @property
+    def contract(self) -> str:
+        """`version;hash` of the rules."""
+        return self.processor.contract
 
     def is_full(self) -> bool:
-        """Whether `most` has ended it, so that there may be more records."""
-        return self._most is not None and self.counts.records >= self._most
+        """Whether the run has ended at `limit`, so there may be more records."""
+        return self._limit is not None and self.counts.records >= self._limit
 
     def run(self, records: Iterable[Record]) -> DryRunCounts:
-        """Count what becomes of the records."""
+        """Process all records and return the counts."""
         for _ in self.results(records):
             pass
         return self.counts
@@ -93,12 +105,12 @@ class Rehearsal:
     def results(
         self, records: Iterable[Record]
     ) -> Iterator[tuple[Record, Sequence[Output] | None]]:
-        """Each record with its outputs, counted; with None when it is not meant."""
-        counts, is_meant = self.counts, self._is_meant
+        """Yield each record with its outputs, counted; with None when it is not selected."""
+        counts, is_selected = self.counts, self._is_selected
         if self.is_full():
             return
         for record in records:
-            if is_meant is not None and not is_meant(record):
+            if is_selected is not None and not is_selected(record):
                 counts.left_out += 1
                 yield record, None
                 continue
@@ -109,9 +121,9 @@ class Rehearsal:
                 return
 
     def outputs(self, record: Record) -> Sequence[Output]:
-        """What the rules make of a record, not counted."""
+        """Process one record without counting its outputs."""
         try:
-            return self._processor.process(record, self._now)
+            return self.processor.process(record, self._now)
         except Exception:  # noqa: BLE001  as in the worker: a bug of ours is a dead letter
             self.counts.crashed += 1
-            return (self._processor.crashed(record, self._now),)
+            return (self.processor.crashed(record, self._now),)

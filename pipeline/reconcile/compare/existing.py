@@ -1,4 +1,4 @@
-"""What is in the compared topics → rows by raw record, in a temporary file."""
+"""Reads the compared topics into the store, sorted by raw record."""
 
 from __future__ import annotations
 
@@ -9,39 +9,45 @@ from pipeline.core.coordinates import Source, parse_source
 from pipeline.core.record import Record
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
-from pipeline.reconcile.compare.classify import comparable
-from pipeline.reconcile.output_store import Store
-from pipeline.reconcile.outputs import OTHER_RULES, REDRIVEN, REPLAYED, Found, read_output
-from pipeline.reconcile.ranges import Plan
-from pipeline.reconcile.retention import Cuts
+from pipeline.reconcile.compare.classify import comparison_digest
+from pipeline.reconcile.output_store import OutputStore
+from pipeline.reconcile.outputs import OTHER_RULES, REDRIVEN, REPLAYED, OutputRow, read_output
+from pipeline.reconcile.ranges import AuditRanges
+from pipeline.reconcile.retention import RetentionGaps
 
 _ROWS: Final = 1000
 _MARKS: Final = {"replayed": REPLAYED, "redriven": REDRIVEN}
 
 
-class There:
-    """Reads the enriched events and letters that results are held against."""
+class ExistingOutputs:
+    """Reads the enriched events and dead letters that results are compared with."""
 
     def __init__(
-        self, plan: Plan, store: Store, contract: str, apart: Counter[str], *, keeps_all: bool
+        self,
+        ranges: AuditRanges,
+        store: OutputStore,
+        contract: str,
+        excluded: Counter[str],
+        *,
+        keeps_all: bool,
     ) -> None:
-        """`keeps_all` also keeps what is outside the window, for copies of its records."""
-        self._plan = plan
+        """Prepare to read; `keeps_all` also stores outputs outside the window, for copies."""
+        self._ranges = ranges
         self._store = store
         self._contract = contract.encode()
-        self._apart = apart
+        self._excluded = excluded
         self._keeps_all = keeps_all
-        self._roles = {topic: role for role, topic in plan.topics.items()}
-        self._rows: list[Found] = []
-        self.cuts = Cuts(plan)
+        self._roles = {topic: role for role, topic in ranges.topics.items()}
+        self._rows: list[OutputRow] = []
+        self.gaps = RetentionGaps(ranges)
 
     def collect(self, reader: Reader, on_progress: OnProgress | None) -> None:
-        """Read everything."""
-        ranges = self._plan.output_ranges()
-        gauge = Gauge("reading what is there", ranges, on_progress)
-        for record in reader.read(ranges):
+        """Read every output."""
+        offsets = self._ranges.output_ranges()
+        gauge = Gauge("reading the compared topics", offsets, on_progress)
+        for record in reader.read(offsets):
             gauge.passed(record)
-            self._take(record)
+            self._add(record)
             if len(self._rows) >= _ROWS:
                 self._flush()
         self._flush()
@@ -51,25 +57,25 @@ class There:
         self._store.add(self._rows)
         self._rows.clear()
 
-    def _take(self, record: Record) -> None:
+    def _add(self, record: Record) -> None:
         role = self._roles[record.topic]
-        reading = read_output(record, role, self._contract)
-        source = parse_source(reading.source)
+        facts = read_output(record, role, self._contract)
+        source = parse_source(facts.source)
         if source is None:
-            self._apart["foreign"] += 1
+            self._excluded["foreign"] += 1
             return
-        if not reading.apart:  # which come late by their nature
-            self.cuts.note(record, role, source)
+        if not facts.excluded:  # replays and redrives write out of order
+            self.gaps.note(record, role, source)
         if not self._is_inside(source) and not self._keeps_all:
-            self._apart["outside"] += 1
+            self._excluded["outside"] += 1
             return
-        marks = reading.marks | _MARKS.get(reading.apart, 0)
-        self._apart["other_rules"] += bool(marks & OTHER_RULES)
+        marks = facts.marks | _MARKS.get(facts.excluded, 0)
+        self._excluded["other_rules"] += bool(marks & OTHER_RULES)
         value, key, headers, _timestamp, _topic, partition, offset = record
-        made = comparable(role, value, key, headers)
-        self._rows.append(Found(*source, role, partition, offset, made, 0, None, marks))
+        digest = comparison_digest(role, value, key, headers)
+        self._rows.append(OutputRow(*source, role, partition, offset, digest, 0, None, marks))
 
     def _is_inside(self, source: Source) -> bool:
-        part = self._plan.raw.get(source.partition)
+        part = self._ranges.raw.get(source.partition)
         inside = part is not None and part.first <= source.offset < part.end
-        return inside and source.topic == self._plan.raw_topic
+        return inside and source.topic == self._ranges.raw_topic

@@ -1,7 +1,7 @@
-"""Which fields of changed events differ, and the money in all that differ: a second look.
+"""Finds the fields in which changed events differ, and the revenue of all that differ.
 
-The results of changed events wait in the file of verdicts; what is there is read once more, from
-the first of them to the last.
+The results of changed events are in the file of differences; the existing events are read a second
+time, from the first changed one to the last.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
 from pipeline.core.escape import short_json
 from pipeline.core.headers import DlqHeader
-from pipeline.core.json_pointer import ABSENT, differences, find
+from pipeline.core.json_pointer import ABSENT, find
+from pipeline.core.json_pointer import differences as json_differences
 from pipeline.core.json_value import JsonValue
 from pipeline.core.masking import HIDDEN, mask, masked_event
 from pipeline.core.origin import sender_headers
@@ -25,158 +26,175 @@ from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers, Record, Role
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
-from pipeline.reconcile.compare.classify import DIFFERENT, Kind
-from pipeline.reconcile.compare.difference_store import Contents, Verdict, Verdicts, unpack
-from pipeline.reconcile.compare.report import Change, Report, Sample
-from pipeline.reconcile.revenue import Purse
+from pipeline.reconcile.compare.classify import DIFFERENT, DifferenceKind
+from pipeline.reconcile.compare.difference_store import (
+    Contents,
+    DifferenceStore,
+    EventDifference,
+    unpack,
+)
+from pipeline.reconcile.compare.report import ComparisonReport, DiffSample, FieldChange
+from pipeline.reconcile.revenue import RevenueReader
 
 KEY: Final = "key"
 _DEEPEST: Final = 512
 _LONGEST: Final = 120
 _CHANGES_SHOWN: Final = 8
-_FORGET: Final = 500
-_READ_AGAIN: Final = (Kind.CHANGED, Kind.NEWLY_INVALID, Kind.NEWLY_DROPPED, Kind.REDRIVEN)
-"""What may take something away from the enriched topic, or change it."""
+_IDENTICAL: Final = 500
+_READ_AGAIN: Final = (
+    DifferenceKind.CHANGED,
+    DifferenceKind.NEWLY_INVALID,
+    DifferenceKind.NEWLY_DROPPED,
+    DifferenceKind.REDRIVEN,
+)
+"""Kinds that would remove an enriched event, or change it."""
 
 
-class Shown(NamedTuple):
-    """How samples are shown."""
+class CompareOptions(NamedTuple):
+    """How differences are shown, and what counts as one."""
 
-    most: int
-    """Of each kind; of newly valid and newly invalid ones of each reason."""
-    reveal: bool
-    """Personal data too."""
+    show: int = 3
+    """Number of samples of each kind and reason."""
+    reveal: bool = False
+    """Whether samples show personal data."""
+    dropped_headers: Sequence[str] = ()
+    """Patterns of headers that a redrive leaves out, which are no difference of redriven events."""
 
 
-class Changes:
-    """Completes a report from the verdicts and a second look at what is there."""
+class FieldDiff:
+    """Completes a report by reading the existing outputs that differ a second time."""
 
     def __init__(
         self,
         topics: dict[Role, str],
-        verdicts: Verdicts,
-        report: Report,
-        shown: Shown,
-        dropped_headers: Sequence[str],
+        differences: DifferenceStore,
+        report: ComparisonReport,
+        options: CompareOptions,
     ) -> None:
-        """`dropped_headers` are the patterns of headers that a redrive leaves out."""
         self._topics = topics
-        self._verdicts = verdicts
+        self._differences = differences
         self._report = report
-        self._shown = shown
-        self._dropped = dropped_headers
-        self._samples: list[Sample] = []
+        self._options = options
+        self._samples: list[DiffSample] = []
 
-    def look(self, reader: Reader, purse: Purse, on_progress: OnProgress | None) -> None:
-        """Read again what is there of the differences; TransportError."""
+    def read_again(
+        self, reader: Reader, revenue_reader: RevenueReader, on_progress: OnProgress | None
+    ) -> None:
+        """Read the existing outputs of the differences again. Raises TransportError."""
         topic = self._topics[Role.ENRICHED]
-        extents = self._verdicts.extents(_READ_AGAIN)
-        ranges = {(topic, partition): ends for partition, ends in extents.items()}
-        if not ranges:
+        extents = self._differences.extents(_READ_AGAIN)
+        offsets = {(topic, partition): ends for partition, ends in extents.items()}
+        if not offsets:
             return
-        waiting = {number: self._verdicts.at(_READ_AGAIN, number) for number in extents}
-        heads: dict[int, Verdict | None] = {n: next(each, None) for n, each in waiting.items()}
-        equal: list[Verdict] = []
-        gauge = Gauge("comparing what differs", ranges, on_progress)
-        for record in reader.read(ranges):
+        waiting = {number: self._differences.at(_READ_AGAIN, number) for number in extents}
+        heads: dict[int, EventDifference | None] = {
+            n: next(each, None) for n, each in waiting.items()
+        }
+        equal: list[EventDifference] = []
+        gauge = Gauge("comparing what differs", offsets, on_progress)
+        for record in reader.read(offsets):
             gauge.passed(record)
             head = heads[record.partition]
-            # An output that stands for several events is what all of them replace.
+            # An output of several events is replaced by all of them.
             while head is not None and head.out_offset <= record.offset:
-                if head.out_offset == record.offset and self._is_equal(head, record, purse):
+                is_same = head.out_offset == record.offset
+                if is_same and self._is_equal(head, record, revenue_reader):
                     equal.append(head)
                 head = heads[record.partition] = next(waiting[record.partition], None)
-            if len(equal) >= _FORGET:
-                self._forget(equal)
-        self._forget(equal)
+            if len(equal) >= _IDENTICAL:
+                self._count_identical(equal)
+        self._count_identical(equal)
         gauge.finished()
 
-    def _forget(self, equal: list[Verdict]) -> None:
-        """What is the same but for its bytes is identical."""
-        self._report.kinds[Kind.IDENTICAL] += len(equal)
-        self._report.apart["respelled"] += len(equal)
-        self._verdicts.forget([verdict.source for verdict in equal])
+    def _count_identical(self, equal: list[EventDifference]) -> None:
+        """Count events as identical that differ only in their bytes."""
+        self._report.kinds[DifferenceKind.IDENTICAL] += len(equal)
+        self._report.excluded["respelled"] += len(equal)
+        self._differences.remove([difference.source for difference in equal])
         equal.clear()
 
-    def _is_equal(self, verdict: Verdict, record: Record, purse: Purse) -> bool:
-        """Whether an event is the same after all; if not, its fields and money count.
+    def _is_equal(
+        self, difference: EventDifference, record: Record, revenue_reader: RevenueReader
+    ) -> bool:
+        """Whether an event is the same after all; if not, count its fields and revenue.
 
-        Those of a redriven one do not count: the raw topic does not hold its repair.
+        Those of a redriven event do not count: the raw topic does not hold its repair.
         """
-        kind = Kind(verdict.kind)
-        if kind in {Kind.CHANGED, Kind.REDRIVEN}:
+        kind = DifferenceKind(difference.kind)
+        if kind in {DifferenceKind.CHANGED, DifferenceKind.REDRIVEN}:
             before = Contents(record.value, record.key, sender_headers(record.headers))
-            after = _contents(verdict)
+            after = _contents(difference)
             after = after._replace(headers=sender_headers(after.headers))
-            if kind is Kind.REDRIVEN:
+            if kind is DifferenceKind.REDRIVEN:
                 before, after = self._without_dropped(before), self._without_dropped(after)
             found = list(_differing(before, after))
-            if not found or kind is Kind.REDRIVEN:
+            if not found or kind is DifferenceKind.REDRIVEN:
                 return not found
             for name in found:
                 self._report.count_field(name)
-            if len(self._samples) < self._shown.most:
-                changes = _changes(before, after, found[:_CHANGES_SHOWN], self._shown)
-                self._samples.append(self._sample(verdict, changes))
-        self._report.revenue.add(kind, purse.of_enriched(record.value), is_after=False)
+            if len(self._samples) < self._options.show:
+                changes = _changes(before, after, found[:_CHANGES_SHOWN], self._options)
+                self._samples.append(self._sample(difference, changes))
+        self._report.revenue.add(kind, revenue_reader.of_enriched(record.value), is_after=False)
         return False
 
     def _without_dropped(self, contents: Contents) -> Contents:
+        patterns = self._options.dropped_headers
         kept = [
             header
             for header in contents.headers
-            if not any(fnmatchcase(header[0].lower(), pattern.lower()) for pattern in self._dropped)
+            if not any(fnmatchcase(header[0].lower(), pattern.lower()) for pattern in patterns)
         ]
         return contents._replace(headers=kept)
 
     def sum_up(self) -> None:
-        """Counts, reasons, and samples of all kinds; after `look`."""
-        report, most = self._report, self._shown.most
-        for (kind, reason), number in self._verdicts.counts().items():
+        """Add counts, reasons and samples of all kinds; call it after `read_again`."""
+        report, limit = self._report, self._options.show
+        for (kind, reason), number in self._differences.counts().items():
             report.kinds[kind] += number
-            if reason and kind != Kind.IDENTICAL:
+            if reason and kind != DifferenceKind.IDENTICAL:
                 report.reasons[kind, reason] += number
-        for kind in (*DIFFERENT, Kind.REDRIVEN):
+        for kind in (*DIFFERENT, DifferenceKind.REDRIVEN):
             reasons = [reason for (each, reason) in report.reasons if each == kind]
-            if kind is Kind.CHANGED:
+            if kind is DifferenceKind.CHANGED:
                 report.samples += self._samples
                 continue
-            # MISSING ones have no reason where an enriched event is missing.
+            # Missing enriched events have no reason.
             for reason in sorted({*reasons, ""}):
-                firsts = self._verdicts.first(kind, reason, most)
-                report.samples += [self._sample(verdict, []) for verdict in firsts]
+                firsts = self._differences.first(kind, reason, limit)
+                report.samples += [self._sample(difference, []) for difference in firsts]
 
-    def _sample(self, verdict: Verdict, changes: list[Change]) -> Sample:
-        kind = Kind(verdict.kind)
-        detail = _detail(verdict) if kind is Kind.NEWLY_INVALID else ""
-        return Sample(
+    def _sample(self, difference: EventDifference, changes: list[FieldChange]) -> DiffSample:
+        kind = DifferenceKind(difference.kind)
+        detail = _detail(difference) if kind is DifferenceKind.NEWLY_INVALID else ""
+        return DiffSample(
             kind,
-            verdict.source.text(),
-            place_of(verdict, self._topics),
-            verdict.reason,
-            detail if self._shown.reveal else mask(detail),
+            difference.source.text(),
+            output_of(difference, self._topics),
+            difference.reason,
+            detail if self._options.reveal else mask(detail),
             changes,
         )
 
 
-def place_of(verdict: Verdict, topics: dict[Role, str]) -> str:
-    """`topic/partition/offset` of what is there; empty when nothing is."""
-    if not verdict.role:
+def output_of(difference: EventDifference, topics: dict[Role, str]) -> str:
+    """Return `topic/partition/offset` of the existing output; empty when there is none."""
+    if not difference.role:
         return ""
-    return f"{topics[Role(verdict.role)]}/{verdict.out_partition}/{verdict.out_offset}"
+    return f"{topics[Role(difference.role)]}/{difference.out_partition}/{difference.out_offset}"
 
 
-def _contents(verdict: Verdict) -> Contents:
-    return Contents(None, None, ()) if verdict.after is None else unpack(verdict.after)
+def _contents(difference: EventDifference) -> Contents:
+    return Contents(None, None, ()) if difference.after is None else unpack(difference.after)
 
 
 class _Reason(msgspec.Struct):
     detail: str = ""
 
 
-def _detail(verdict: Verdict) -> str:
-    """Of the first violation."""
-    text = read_headers(_contents(verdict).headers).get(DlqHeader.REASONS, "")
+def _detail(difference: EventDifference) -> str:
+    """Return the detail of the first violation."""
+    text = read_headers(_contents(difference).headers).get(DlqHeader.REASONS, "")
     with suppress(msgspec.MsgspecError):
         (first, *_) = msgspec.json.decode(text, type=list[_Reason])
         return first.detail
@@ -184,7 +202,7 @@ def _detail(verdict: Verdict) -> str:
 
 
 def _differing(before: Contents, after: Contents) -> Iterator[str]:
-    """Names of the fields that differ."""
+    """Yield the names of the fields that differ."""
     if before.key != after.key:
         yield KEY
     if before.value != after.value:
@@ -192,21 +210,23 @@ def _differing(before: Contents, after: Contents) -> Iterator[str]:
         if type(old) is Invalid or type(new) is Invalid:
             yield ""
         else:
-            yield from (each.pointer for each in differences(old, new))
+            yield from (each.pointer for each in json_differences(old, new))
     if list(before.headers) != list(after.headers):
         yield from _differing_headers(before.headers, after.headers)
 
 
 def _differing_headers(before: Headers, after: Headers) -> Iterator[str]:
-    """A name may occur more than once; the order of different names tells nothing."""
+    """Compare the values of each name; the order of different names has no meaning."""
     for name in sorted({name for name, _ in (*before, *after)}):
         if [sent for n, sent in before if n == name] != [sent for n, sent in after if n == name]:
             yield f"header {name}"
 
 
-def _changes(before: Contents, after: Contents, names: list[str], shown: Shown) -> list[Change]:
+def _changes(
+    before: Contents, after: Contents, names: list[str], options: CompareOptions
+) -> list[FieldChange]:
     documents = [decode(each.value, _DEEPEST) for each in (before, after)]
-    if not shown.reveal:
+    if not options.reveal:
         documents = [masked_event(document) for document in documents]
     changes = []
     for name in names:
@@ -215,8 +235,10 @@ def _changes(before: Contents, after: Contents, names: list[str], shown: Shown) 
             if old == new:  # what differs is hidden
                 old = new = HIDDEN
         else:
-            old, new = (_plain(_sent(each, name), reveal=shown.reveal) for each in (before, after))
-        changes.append(Change(name, old, new))
+            old, new = (
+                _plain(_sent(each, name), reveal=options.reveal) for each in (before, after)
+            )
+        changes.append(FieldChange(name, old, new))
     return changes
 
 
@@ -235,8 +257,8 @@ def _text(value: JsonValue) -> str | None:
 def _sent(contents: Contents, name: str) -> bytes | None:
     if name == KEY:
         return contents.key
-    wanted = name.removeprefix("header ")
-    return next((sent for other, sent in contents.headers if other == wanted), None)
+    header = name.removeprefix("header ")
+    return next((sent for other, sent in contents.headers if other == header), None)
 
 
 def _plain(sent: bytes | None, *, reveal: bool) -> str | None:

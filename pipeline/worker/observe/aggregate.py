@@ -68,8 +68,9 @@ class FleetStatistics:
         stores: Sequence[Store],
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
+        first_s: float | None = None,
     ) -> None:
-        self._line = StatisticsLog(interval_s, clock)
+        self._line = StatisticsLog(interval_s, clock, first_s)
         self._clock = clock
         self._stores = stores
         self._before: Counter[str] = Counter()

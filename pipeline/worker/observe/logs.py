@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import structlog
 
 from pipeline.core.escape import escaped, one_line
+from pipeline.worker.observe.sentences import IdleFilter, SentenceRenderer
 
 LogFormat = Literal["auto", "json", "console"]
 _OF_LINES: Final = frozenset({"exception", "frames"})
@@ -19,21 +20,17 @@ _OF_LINES: Final = frozenset({"exception", "frames"})
 
 def configure_logging(log_format: LogFormat, level: str) -> None:
     """Send structlog's and the standard library's log lines to standard error."""
-    on_terminal = sys.stderr.isatty()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any
-    if log_format == "json" or (log_format == "auto" and not on_terminal):
-        renderer = structlog.processors.JSONRenderer()
-    else:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=_coloured(os.environ, on_terminal=on_terminal),
-            exception_formatter=structlog.dev.plain_traceback,
-        )
     handler = logging.StreamHandler()
+    renderer: Any = structlog.processors.JSONRenderer()
+    if is_for_people(log_format):
+        handler.addFilter(IdleFilter())
+        coloured = _coloured(os.environ, on_terminal=sys.stderr.isatty())
+        renderer = SentenceRenderer(coloured=coloured)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -61,6 +58,11 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def is_for_people(log_format: LogFormat) -> bool:
+    """Whether somebody reads the lines as they come: they are sentences then."""
+    return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
 
 
 def _coloured(environ: Mapping[str, str], *, on_terminal: bool) -> bool:

@@ -31,9 +31,15 @@ class LogMeter:
     The worker's thread counts, another one reports: what both use is used under a lock.
     """
 
-    def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        interval_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        first_s: float | None = None,
+    ) -> None:
+        """`first_s` is the length of the first interval, if it is another one."""
         self._log = structlog.stdlib.get_logger("pipeline.worker")
-        self._statistics = StatisticsLog(interval_s, clock)
+        self._statistics = StatisticsLog(interval_s, clock, first_s)
         self._hindrances = Hindrances(clock)
         self._lock = threading.RLock()
         self._clock = clock

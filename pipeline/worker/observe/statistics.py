@@ -37,16 +37,23 @@ class Figures(NamedTuple):
 class StatisticsLog:
     """Writes one line per interval: what was done since the line before."""
 
-    def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        interval_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        first_s: float | None = None,
+    ) -> None:
+        """`first_s` is the length of the first interval, if it is another one."""
         self._log = structlog.stdlib.get_logger("pipeline.worker")
         self._interval_s = interval_s
+        self._due_s = interval_s if first_s is None else first_s
         self._clock = clock
         self._since = clock()
         self._last: Counter[str] = Counter()
 
     def is_due(self) -> bool:
         """Whether the interval is over."""
-        return self._clock() - self._since >= self._interval_s
+        return self._clock() - self._since >= self._due_s
 
     def write(self, total: Figures, **more: int) -> None:
         """Log the interval's line and begin the next interval."""
@@ -73,4 +80,4 @@ class StatisticsLog:
 
     def restart(self) -> None:
         """Begin the next interval without a line."""
-        self._since = self._clock()
+        self._since, self._due_s = self._clock(), self._interval_s

@@ -49,7 +49,7 @@ def check_by_audit(servers: str, settings: Mapping[str, str]) -> CheckResult:
     """Run the audit with the workers' settings, on everything that they have committed."""
     variables = {**environment(), **settings, "TRACK_KAFKA_BOOTSTRAP_SERVERS": servers}
     done = subprocess.run(
-        command("audit", "--json", "--money", "--show", str(_SHOWN)),
+        command("audit", "--json", "--revenue", "--show", str(_SHOWN)),
         env=variables,
         capture_output=True,
         timeout=_AUDIT_S,
@@ -59,11 +59,11 @@ def check_by_audit(servers: str, settings: Mapping[str, str]) -> CheckResult:
         lines = done.stderr.decode().strip().splitlines()
         return CheckResult(0, 0, 0, 1, [f"it ended with code {done.returncode}: {lines[-1:]}"])
     found: dict[str, Any] = json.loads(done.stdout)
-    other = sum(found[kind] for kind in ("invented", "different", "out_of_order"))
-    examples = [" ".join(map(str, each.values())) for each in found["offences"]]
+    other = sum(found[kind] for kind in ("orphaned", "mismatched", "out_of_order"))
+    examples = [" ".join(map(str, each.values())) for each in found["discrepancies"]]
     if not found["ok"] and not examples:
-        other, examples = 1, [f"revenue does not add up: {found['money']}"]
-    return CheckResult(found["events"], found["lost"], found["doubled"], other, examples)
+        other, examples = 1, [f"revenue does not add up: {found['revenue']}"]
+    return CheckResult(found["events"], found["missing"], found["duplicated"], other, examples)
 
 
 class Outcomes(NamedTuple):

@@ -1,4 +1,4 @@
-"""What people see of an audit."""
+"""What people and pipes see of an audit."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pipeline.cli.audit_view import closing_sentence, print_result
 from pipeline.cli.progress import shown_progress
 from pipeline.core.headers import TrackHeader
 from pipeline.progress import Progress
-from pipeline.reconcile.audit import AuditOptions, AuditResult
+from pipeline.reconcile.audit import AuditRequest, AuditResult
 from tests.forged_headers import Forged, event
+from tests.unit.cli.terminal import as_terminal
 from tests.unit.reconcile.test_audit import ENRICHED
 
 _HOSTILE: Final[dict[str, Any]] = {"\x1b[31m": 1}
@@ -23,80 +24,117 @@ def _sale(revenue: str, time: str = "2015-12-12T19:11:01.266Z") -> bytes:
     return event(properties={"revenue": revenue, "currency": "EUR"}, timestamp=time)
 
 
-def _shown(result: AuditResult, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def _on_terminal(
+    result: AuditResult, monkeypatch: pytest.MonkeyPatch, width: int = 120
+) -> list[str]:
+    """Return the lines that a terminal of this width shows."""
+    with monkeypatch.context() as patched:
+        terminal = as_terminal(patched, width)
+        print_result(result)
+    return [line.rstrip() for line in terminal.lines()]
+
+
+def _piped(result: AuditResult, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the lines that a pipe gets."""
     print_result(result)
-    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    return capsys.readouterr().out.splitlines()
 
 
-def test_what_does_not_add_up(capsys: pytest.CaptureFixture[str]) -> None:
-    """Counts, the offences with their places, the money, and one sentence at the end."""
+def _spoilt() -> AuditResult:
+    """Audit topics in which one event is missing, with its revenue, and one is duplicated."""
     forged = Forged()
-    forged.clean(_sale("19.99"), _sale("5"), _sale("x"), event(4))
+    forged.clean(_sale("17212.9999999999999"), _sale("5"), _sale("x"), event(4))
     forged.of(ENRICHED).pop(0)
     forged.write(forged.outputs(forged.of_raw(3))[0])
-    lines = _shown(forged.audit(options=AuditOptions(money=True)), capsys)
-    assert "lost                1  an event, or its identify message, has no output" in lines
-    assert "lost     raw/0/0                  there must be an enriched event" in lines
-    assert "doubled  raw/0/3    enriched/0/3  an enriched event more than the one outcome" in lines
-    assert "2015-12-12  EUR       24.99       5.00       0.00       19.99" in lines
-    assert "all days    EUR       24.99       5.00       0.00       19.99" in lines
-    assert "could not be read: 1 sent, 0 delivered, 1 held back; difference 0" in lines
+    return forged.audit(AuditRequest(revenue=True))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_discrepancies_are_shown_with_their_coordinates(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts, discrepancies, rounded revenue, and one sentence at the end."""
+    lines = _on_terminal(_spoilt(), monkeypatch, width)
+    assert "missing           1  an event, or its identify message, has no output" in lines
+    assert "missing      raw/0/0                  an enriched event is expected" in lines
+    assert any(
+        line.startswith("duplicated   raw/0/3    enriched/0/3  an enriched event in addition")
+        for line in lines
+    )
+    assert "2015-12-12  EUR       17,218.00       5.00     0.00   17,213.00" in lines
+    assert "all days    EUR       17,218.00       5.00     0.00   17,213.00" in lines
+    assert "unreadable amounts: 1 sent, 0 delivered, 1 blocked; difference 0" in lines
     assert lines[-1] == (
-        "It does not add up: 1 lost, 1 doubled, money that is not accounted for (of 4 events)."
+        "It does not add up: 1 missing, 1 duplicated, revenue that does not balance (of 4 events)."
     )
 
 
-def test_redriven_money(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where events were redriven two more columns say what, and what repairs have changed."""
+def test_pipe_gets_exact_values_separated_by_tabs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Below a line of names each row is a line; amounts have all their digits."""
+    lines = _piped(_spoilt(), capsys)
+    assert "outcome\tcount\tmeaning" in lines
+    assert (
+        "duplicated\traw/0/3\tenriched/0/3\tan enriched event in addition to the one outcome"
+        in (lines)
+    )
+    assert "2015-12-12\tEUR\t17217.9999999999999\t5.00\t0.00\t17212.9999999999999" in lines
+
+
+def test_narrow_terminal_leaves_columns_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coordinates and amounts are never cut."""
+    lines = _on_terminal(_spoilt(), monkeypatch, 40)
+    assert "duplicated   raw/0/3    enriched/0/3" in lines
+    text = " ".join(lines)
+    assert "columns left out: detail (a wider terminal shows them)" in text
+    assert "2015-12-12  EUR        17,213.00" in lines
+
+
+def test_redriven_revenue_has_columns_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where events were redriven two more columns say how much, and what repairs have changed."""
     forged = Forged()
     (record,) = forged.clean(_sale("x"))
     (output,) = forged.outputs(record._replace(value=_sale("2.50")))
     forged.write(output._replace(headers=[*output.headers, (TrackHeader.REDRIVE, b"r")]))
-    lines = _shown(forged.audit(options=AuditOptions(money=True)), capsys)
+    lines = _on_terminal(forged.audit(AuditRequest(revenue=True)), monkeypatch)
+    names = "day (UTC)   currency  sent  delivered  blocked  redriven  repaired  difference"
+    assert names in lines
+    assert "2015-12-12  EUR       0.00       0.00     0.00      2.50      2.50        0.00" in lines
     assert (
-        "day (UTC)   currency  sent  delivered  held back  redriven  repaired  difference" in lines
-    )
-    assert (
-        "2015-12-12  EUR       0.00       0.00       0.00      2.50      2.50        0.00" in lines
-    )
-    assert (
-        "could not be read: 1 sent, 0 delivered, 1 in dead letters that were redriven, "
-        "0 held back; difference 0"
+        "unreadable amounts: 1 sent, 0 delivered, 1 in redriven dead letters, 0 blocked; "
+        "difference 0"
     ) in lines
 
 
-def test_what_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
-    """What was not judged is said, with its meaning; the sentence says what the sums lack."""
+def test_conclusion_says_what_the_sums_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not fully checked is named with its meaning."""
     forged = Forged()
     forged.clean(_sale("1"), _sale("x"))
     forged.process(forged.send(event(3)), default_currency="CHF")
-    result = forged.audit(options=AuditOptions(money=True))
+    result = forged.audit(AuditRequest(revenue=True))
     result.notes.append("a note")
-    lines = _shown(result, capsys)
-    assert (
-        "not judged in full: 1 outputs under another contract: checked for presence only" in lines
-    )
+    lines = _on_terminal(result, monkeypatch)
+    assert "not fully checked: 1 outputs under another contract: checked for presence only" in lines
     assert "note: a note" in lines
     assert lines[-1] == (
-        "It adds up: each of 3 events has exactly its outcome, and all money is accounted for "
+        "It adds up: each of 3 events has exactly its outcome, and the revenue balances "
         "(unreadable amounts: 1)."
     )
     assert closing_sentence(forged.audit()).endswith("has exactly its outcome.")
 
 
-def test_more_than_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """How many offences are not named; many days are not shown but those that do not add up."""
+def test_what_is_not_shown_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many discrepancies the first are named; of many days those that do not balance."""
     forged = Forged()
     forged.clean(*(_sale("1", f"2015-{n // 28 + 1:02}-{n % 28 + 1:02}") for n in range(100)))
     del forged.of(ENRICHED)[:3]
-    lines = _shown(forged.audit(options=AuditOptions(money=True, show=1)), capsys)
+    lines = _on_terminal(forged.audit(AuditRequest(revenue=True, show=1)), monkeypatch)
     assert "… and 2 more; --show names more of them" in lines
     assert "97 days without a difference are not shown" in lines
     assert sum(line.startswith("2015-") for line in lines) == 3
 
 
-def test_hostile_names(capsys: pytest.CaptureFixture[str]) -> None:
-    """What an output calls its source can't drive the terminal."""
+def test_hostile_names_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters in headers and property names are escaped."""
     forged = Forged()
     (record,) = forged.clean(event(1))
     (output,) = forged.outputs(record)
@@ -106,8 +144,8 @@ def test_hostile_names(capsys: pytest.CaptureFixture[str]) -> None:
     last = forged.of(ENRICHED)[-1]
     forged.of(ENRICHED)[-1] = last._replace(value=(last.value or b"").replace(b":1}", b":2}"))
     result = forged.audit()
-    assert (result.invented, result.different) == (1, 1)
-    text = "\n".join(_shown(result, capsys))
+    assert (result.orphaned, result.mismatched) == (1, 1)
+    text = "\n".join(_piped(result, capsys))
     assert "\x1b" not in text
     assert "/\\u001b[31m" in text
 

@@ -15,7 +15,7 @@ from pipeline.demo.generate import Generator
 from pipeline.dlq.blocked_revenue import HeldMoney
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.header_formats import read_letter
-from pipeline.reconcile.revenue import Purse, Sums
+from pipeline.reconcile.revenue import RevenueReader, Sums
 from tests.hostile import HOSTILE
 from tests.unit.dlq.letters import (
     IDENTITY,
@@ -85,11 +85,15 @@ def test_money_is_what_the_audit_reads() -> None:
     ]
     batches += [{"event": None, "batch": items * 2}, {"batch": None, "properties": {"revenue": 2}}]
     values += [json.dumps(each).encode() for each in batches]
-    purse, expected, money = Purse(Processor(SETTINGS, IDENTITY)), Sums(), HeldMoney(SETTINGS)
+    purse, expected, money = (
+        RevenueReader(Processor(SETTINGS, IDENTITY)),
+        Sums(),
+        HeldMoney(SETTINGS),
+    )
     for value in values:
         for letter in letters_of(raw(value)):
             money.add(letter)
-            expected.add(purse.of_letter(letter.value, letter.source_timestamp))
+            expected.add(purse.of_dead_letter(letter.value, letter.source_timestamp))
     sums: dict[str, Decimal] = {}
     for place, amount in expected.amounts.items():
         sums[place.currency] = sums.get(place.currency, Decimal()) + amount

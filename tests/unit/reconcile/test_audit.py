@@ -1,4 +1,4 @@
-"""The audit on forged topics: every offence is found and named, every exemption is one."""
+"""The audit on forged topics finds and names every discrepancy, and excludes only what it must."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Record, Role
 from pipeline.core.time_window import Window
 from pipeline.progress import Progress
-from pipeline.reconcile.audit import APART, AuditOptions, AuditResult, Kind
+from pipeline.reconcile.audit import EXCLUDED, AuditRequest, AuditResult, DiscrepancyKind
 from pipeline.reconcile.ranges import OutputPartition
 from tests.forged_headers import NAMES, TIME, Forged, event
 
@@ -29,16 +29,16 @@ TRAITS: Final[dict[str, Any]] = {"context": {"traits": {"plan": "pro"}}}
 
 
 def _counts(result: AuditResult) -> dict[str, int]:
-    """The kinds that were found."""
-    return {kind.value: result.count(kind) for kind in Kind if result.count(kind)}
+    """Return the kinds that were found, with their counts."""
+    return {kind.value: result.count(kind) for kind in DiscrepancyKind if result.count(kind)}
 
 
 def _sole(result: AuditResult) -> tuple[str, str, str, str]:
-    """The only offence."""
-    (offence,) = result.offences
-    assert result.offending == 1
+    """Return the only discrepancy."""
+    (discrepancy,) = result.discrepancies
+    assert result.discrepancy_count == 1
     assert not result.ok
-    return offence.kind.value, offence.source, offence.place, offence.detail
+    return discrepancy.kind.value, discrepancy.source, discrepancy.output, discrepancy.detail
 
 
 def _edit(records: list[Record], at: int, **fields: Any) -> None:
@@ -53,25 +53,25 @@ def _with_header(record: Record, name: str, value: bytes) -> Record:
 class TestCleanTopics:
     """What a worker writes adds up."""
 
-    def test_every_class(self) -> None:
-        """Enriched, refused, dropped, batches and identify messages, on two partitions."""
+    def test_every_kind_of_outcome_adds_up(self) -> None:
+        """Events with any outcome, batches and identify messages add up on two partitions."""
         forged = Forged(on_other_type="drop", identify=[{"event": "*"}])
         forged.clean(event(1), b"{", event(2, **TRAITS), BATCH, event(3, type="page"))
         forged.clean(None, event(4), event(5, type="screen"), partition=1)
         result = forged.audit()
-        assert result.ok, result.offences
+        assert result.ok, result.discrepancies
         assert (result.records, result.events) == (8, 10)
         outcomes = result.enriched, result.dead_letters, result.dropped, result.identify
         assert outcomes == (5, 3, 2, 1)
         assert result.ranges == {"raw/0": (0, 5), "raw/1": (0, 3)}
-        assert not result.apart
+        assert not result.excluded
 
-    def test_nothing(self) -> None:
-        """Empty topics add up."""
+    def test_empty_topics_add_up(self) -> None:
+        """An audit of nothing finds nothing."""
         assert Forged().audit().ok
 
-    def test_commit_markers(self) -> None:
-        """Offsets without records are none that anybody misses."""
+    def test_commit_markers_are_not_missed(self) -> None:
+        """Offsets without records need no outputs."""
         forged = Forged()
         forged.clean(event(1))
         forged.gap(NAMES.raw)
@@ -79,8 +79,8 @@ class TestCleanTopics:
         forged.clean(event(2))
         assert forged.audit().ok
 
-    def test_other_output_partitions(self) -> None:
-        """Outputs may be in any partition: the headers tell whose they are."""
+    def test_outputs_may_be_in_any_partition(self) -> None:
+        """The headers say which event an output belongs to."""
         forged = Forged(partitions=3)
         for partition in range(3):
             forged.clean(event(1), event(2), b"{", partition=partition)
@@ -95,40 +95,40 @@ class TestCleanTopics:
                 spread.topics.setdefault((topic, 0), []).append(moved)
             spread._next[topic, 0] = len(records)  # noqa: SLF001  ours
         result = spread.audit(output_partitions=1)
-        assert result.ok, result.offences
+        assert result.ok, result.discrepancies
 
 
-class TestOffences:
-    """Each is counted once, and its coordinates are named."""
+class TestDiscrepancies:
+    """Each discrepancy is counted once, with its coordinates."""
 
-    def test_lost(self) -> None:
-        """An event without any output."""
+    def test_event_without_output_is_missing(self) -> None:
+        """An event without any output is reported with its coordinates."""
         forged = Forged()
         forged.clean(event(1), event(2), event(3))
         forged.of(ENRICHED).pop(1)
         kind, source, place, detail = _sole(forged.audit())
-        assert (kind, source, place) == ("lost", "raw/0/1", "")
+        assert (kind, source, place) == ("missing", "raw/0/1", "")
         assert "enriched event" in detail
 
-    def test_lost_item(self) -> None:
-        """One event of a batch."""
+    def test_item_without_output_is_missing(self) -> None:
+        """A single event of a batch can be missing."""
         forged = Forged()
         forged.clean(BATCH)
         forged.of(LETTER).clear()
-        assert _sole(forged.audit())[:2] == ("lost", "raw/0/0/2")
+        assert _sole(forged.audit())[:2] == ("missing", "raw/0/0/2")
 
-    def test_doubled(self) -> None:
-        """A second output, wherever it is; the later one is named."""
+    def test_second_output_is_a_duplicate(self) -> None:
+        """A second output is found in any partition, and the later one is named."""
         forged = Forged()
         forged.clean(event(1), event(2))
         copy = forged.outputs(forged.of_raw(0))[0]._replace(partition=1)
         twin = forged.write(copy)
         assert _sole(forged.audit())[:3] == (
-            "doubled", "raw/0/0", f"enriched/1/{twin.offset}"
+            "duplicated", "raw/0/0", f"enriched/1/{twin.offset}"
         )  # fmt: skip
 
-    def test_two_outcomes(self) -> None:
-        """A dead letter beside the enriched event is one outcome too many."""
+    def test_two_outcomes_are_one_too_many(self) -> None:
+        """A dead letter in addition to the enriched event is a duplicate."""
         forged = Forged()
         (record,) = forged.clean(event(1))
         letter = forged.processor().crashed(record, TIME)
@@ -137,7 +137,7 @@ class TestOffences:
             for name, value in letter.headers
         ]
         forged.write(letter._replace(headers=headers))
-        assert _sole(forged.audit())[:3] == ("doubled", "raw/0/0", "letters/0/0")
+        assert _sole(forged.audit())[:3] == ("duplicated", "raw/0/0", "letters/0/0")
 
     @pytest.mark.parametrize(
         ("source", "named"),
@@ -151,8 +151,8 @@ class TestOffences:
             (b"raw/0/-1", ""),
         ],
     )
-    def test_invented(self, source: bytes, named: str) -> None:
-        """An output that names no event of the raw topic, or nothing that could be one."""
+    def test_output_without_event_is_orphaned(self, source: bytes, named: str) -> None:
+        """An output is orphaned when it names no event of the raw topic."""
         forged = Forged()
         (record,) = forged.clean(event(1))
         forged.gap(NAMES.raw)
@@ -165,20 +165,20 @@ class TestOffences:
                 else [(TrackHeader.SOURCE, source), *output.headers[1:]]
             )
         )
-        assert _sole(forged.audit())[:3] == ("invented", named, "enriched/0/2")
+        assert _sole(forged.audit())[:3] == ("orphaned", named, "enriched/0/2")
 
-    def test_invented_behind_the_last_record(self) -> None:
-        """An output of a commit marker at the very end of the raw topic."""
+    def test_output_of_the_last_marker_is_orphaned(self) -> None:
+        """A commit marker at the end of the raw topic has no outputs."""
         forged = Forged()
         (record,) = forged.clean(event(1))
         forged.gap(NAMES.raw)
         forged.committed[0] = 2
         (output,) = forged.outputs(record._replace(offset=1))
         forged.write(output)
-        assert _sole(forged.audit())[:2] == ("invented", "raw/0/1")
+        assert _sole(forged.audit())[:2] == ("orphaned", "raw/0/1")
 
-    def test_letter_for_a_good_event(self) -> None:
-        """The class is another one."""
+    def test_dead_letter_of_a_good_event_is_a_mismatch(self) -> None:
+        """An event must be in the topic that the rules give."""
         forged = Forged()
         record = forged.send(event(1))
         forged.process(record, default_currency="EUR", rules={"id_not_string": "warn"})
@@ -187,7 +187,7 @@ class TestOffences:
         headers = [(n, b"raw/0/0" if n == DlqHeader.SOURCE else v) for n, v in letter.headers]
         forged.write(letter._replace(headers=headers, partition=0))
         kind, source, place, detail = _sole(forged.audit())
-        assert (kind, source, place) == ("different", "raw/0/0", "letters/0/0")
+        assert (kind, source, place) == ("mismatched", "raw/0/0", "letters/0/0")
         assert detail == "a dead letter, but the rules give an enriched event"
 
     @pytest.mark.parametrize(
@@ -202,17 +202,19 @@ class TestOffences:
             (IDENTIFY, {"value": b"{}"}, "the value at"),
         ],
     )
-    def test_changed(self, role: Role, change: dict[str, Any], told: str) -> None:
-        """Anything about an output that is another than it must be."""
+    def test_any_change_of_an_output_is_a_mismatch(
+        self, role: Role, change: dict[str, Any], told: str
+    ) -> None:
+        """Value, key and timestamp must all be what the rules give."""
         forged = Forged(identify=[{"event": "*"}])
         forged.clean(event(1, **TRAITS), b"{")
         _edit(forged.of(role), 0, **change)
         kind, _, place, detail = _sole(forged.audit())
-        assert (kind, place) == ("different", f"{forged.of(role)[0].topic}/0/0")
+        assert (kind, place) == ("mismatched", f"{forged.of(role)[0].topic}/0/0")
         assert told in detail
 
-    def test_one_digit(self) -> None:
-        """One digit of a revenue, and the place of it in the event, without its content."""
+    def test_one_digit_is_a_mismatch(self) -> None:
+        """The detail is a JSON Pointer and shows no content."""
         forged = Forged()
         forged.clean(event(1, properties={"revenue": 19.99, "sku": "secret"}))
         value = forged.of(ENRICHED)[0].value or b""
@@ -220,24 +222,24 @@ class TestOffences:
         *_, detail = _sole(forged.audit())
         assert detail == "differs in the value at /properties/revenue"
 
-    def test_other_bytes(self) -> None:
-        """The same JSON in other bytes is not what the worker writes."""
+    def test_other_bytes_are_a_mismatch(self) -> None:
+        """The worker would not write the same JSON in other bytes."""
         forged = Forged()
         forged.clean(event(1))
         value = forged.of(ENRICHED)[0].value or b""
         _edit(forged.of(ENRICHED), 0, value=value.replace(b'{"type"', b'{ "type"'))
         assert "the bytes of the value" in _sole(forged.audit())[3]
 
-    def test_headers(self) -> None:
-        """A header of the sender's that is gone."""
+    def test_lost_header_is_a_mismatch(self) -> None:
+        """The sender's headers are part of an output."""
         forged = Forged()
         forged.process(forged.send(event(1), headers=[("trace", b"1")]))
         _edit(forged.of(ENRICHED), 0, headers=forged.of(ENRICHED)[0].headers[1:])
         assert _sole(forged.audit())[3] == "differs in the headers"
 
     @pytest.mark.parametrize("name", [DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE])
-    def test_wrong_verdict(self, name: str) -> None:
-        """A letter must say what the rules say."""
+    def test_wrong_reason_is_a_mismatch(self, name: str) -> None:
+        """A dead letter must give the reason that the rules give."""
         forged = Forged()
         forged.clean(b"{")
         letters = forged.of(LETTER)
@@ -245,8 +247,8 @@ class TestOffences:
         assert name in _sole(forged.audit())[3]
 
     @pytest.mark.parametrize("value", [b"%s", b'{"batch": [%s]}'])
-    def test_dropped_event_with_output(self, value: bytes) -> None:
-        """An output of an event that the rules drop, alone or as a batch's only item."""
+    def test_dropped_event_must_have_no_output(self, value: bytes) -> None:
+        """An event that the rules drop has no output, alone or as the only item of a batch."""
         forged = Forged(on_other_type="drop")
         (record,) = forged.clean(value % event(1, type="page"))
         (output,) = forged.outputs(record, on_other_type="dead-letter")
@@ -255,8 +257,8 @@ class TestOffences:
         forged.write(output._replace(headers=headers))
         assert _sole(forged.audit())[3] == "a dead letter, but the rules drop the event"
 
-    def test_identify_messages(self) -> None:
-        """They are held to the same: one lost, one doubled, one for an event without traits."""
+    def test_identify_messages_are_audited(self) -> None:
+        """One message is missing, one is duplicated, one belongs to an event without traits."""
         forged = Forged(identify=[{"event": "*"}])
         records = forged.clean(event(1, **TRAITS), event(2, **TRAITS), event(3))
         forged.of(IDENTIFY).pop(0)
@@ -265,39 +267,45 @@ class TestOffences:
         contract = message.headers[-1]
         forged.write(message._replace(headers=[(TrackHeader.SOURCE, b"raw/0/2"), contract]))
         result = forged.audit()
-        assert _counts(result) == {"lost": 1, "doubled": 1, "invented": 1}
-        assert [offence.source for offence in result.offences] == ["raw/0/0", "raw/0/1", "raw/0/2"]
+        assert _counts(result) == {"missing": 1, "duplicated": 1, "orphaned": 1}
+        assert [discrepancy.source for discrepancy in result.discrepancies] == [
+            "raw/0/0",
+            "raw/0/1",
+            "raw/0/2",
+        ]
 
-    def test_aborted_raw_record(self) -> None:
-        """An output of a raw record that was never committed."""
+    def test_output_of_an_aborted_record_is_orphaned(self) -> None:
+        """A raw record that was never committed has no outputs."""
         forged = Forged()
         forged.clean(event(1), event(2))
         forged.topics[NAMES.raw, 0].pop(0)
-        assert _sole(forged.audit())[:2] == ("invented", "raw/0/0")
+        assert _sole(forged.audit())[:2] == ("orphaned", "raw/0/0")
 
 
 class TestOrder:
-    """Events of a key stand in the order in which they were sent."""
+    """Events of one key must be in the order in which they were sent."""
 
     @pytest.mark.parametrize(
         ("keys", "late"),
         [((b"k", b"k"), 1), ((b"k", b"other"), 0), ((None, None), 0)],
     )
-    def test_swapped(self, keys: tuple[bytes | None, bytes | None], late: int) -> None:
-        """Two neighbours in the wrong order: an offence when they have one key."""
+    def test_order_counts_within_one_key(
+        self, keys: tuple[bytes | None, bytes | None], late: int
+    ) -> None:
+        """Two neighbours in the wrong order are a discrepancy when they have the same key."""
         forged = Forged()
         records = [forged.send(event(n), key) for n, key in enumerate((*keys, b"last"))]
         for number in (1, 0, 2):
             forged.process(records[number])
         forged.committed[0] = 3
         result = forged.audit()
-        assert result.out_of_order == result.offending == late
+        assert result.out_of_order == result.discrepancy_count == late
         if late:
-            assert result.offences[0].source == "raw/0/1"
-            assert result.offences[0].place == "enriched/0/0"
+            assert result.discrepancies[0].source == "raw/0/1"
+            assert result.discrepancies[0].output == "enriched/0/0"
 
-    def test_far_apart(self) -> None:
-        """Each late event is counted, also where many others are between."""
+    def test_every_late_event_counts(self) -> None:
+        """Each late event is found, even with many others in between."""
         forged = Forged()
         records = [forged.send(event(n), b"%d" % (n % 5)) for n in range(40)]
         for record in records[20:] + records[:20]:
@@ -305,8 +313,8 @@ class TestOrder:
         forged.committed[0] = 40
         assert _counts(forged.audit()) == {"out_of_order": 20}
 
-    def test_of_one_key_only(self) -> None:
-        """A late event of another key, which looks the same, does not hide the one that counts."""
+    def test_late_event_of_another_key_hides_nothing(self) -> None:
+        """A late event of another key does not hide the one that counts."""
         forged = Forged()
         a1, b1, a2, b2 = (forged.send(event(n), key) for n, key in enumerate((b"a", b"b") * 2))
         for record in (a2, b1, b2, a1):
@@ -314,24 +322,24 @@ class TestOrder:
         forged.committed[0] = 4
         assert _sole(forged.audit())[:3] == ("out_of_order", "raw/0/2", "enriched/0/0")
 
-    def test_doubled_is_not_late(self) -> None:
-        """The second copy of an event is doubled; the first one decides about the order."""
+    def test_duplicate_is_not_late(self) -> None:
+        """The second copy of an event is a duplicate; the first one decides the order."""
         forged = Forged()
         records = forged.clean(event(1), event(2), event(3))
         for record in records:
             forged.process(record)
-        assert _counts(forged.audit()) == {"doubled": 3}
+        assert _counts(forged.audit()) == {"duplicated": 3}
 
-    def test_without_keys(self) -> None:
-        """Records without a key have no order, however many there are."""
+    def test_records_without_keys_have_no_order(self) -> None:
+        """Records without a key may come in any order."""
         forged = Forged()
         for record in reversed([forged.send(event(n), None) for n in range(9)]):
             forged.process(record)
         forged.committed[0] = 9
         assert forged.audit().ok
 
-    def test_partitions_of_outputs(self) -> None:
-        """Where a key went to another partition there is no order to keep."""
+    def test_order_ends_where_the_partition_changes(self) -> None:
+        """A key that went to another partition has no order to keep."""
         forged = Forged()
         first, second = forged.send(event(1)), forged.send(event(2))
         forged.process(second)
@@ -341,11 +349,11 @@ class TestOrder:
         assert forged.audit().ok
 
 
-class TestExemptions:
-    """What is not an offence is counted and said."""
+class TestExclusions:
+    """What is no discrepancy is counted with the word for it."""
 
-    def test_when_and_who(self) -> None:
-        """When a letter was written, by whom, at which attempt, with Connect's headers or not."""
+    def test_when_and_by_whom_is_not_compared(self) -> None:
+        """Time, program, attempt and Connect's headers of a dead letter may differ."""
         forged = Forged()
         record = forged.send(b"{")
         forged.process(
@@ -358,43 +366,43 @@ class TestExemptions:
         )
         assert forged.audit().ok
 
-    def test_other_rules(self) -> None:
-        """Under another contract anything is right that is there exactly once."""
+    def test_other_contract_is_checked_for_presence(self) -> None:
+        """Under another contract every output is right that exists exactly once."""
         forged = Forged()
         for number in range(4):
             forged.process(
                 forged.send(event(number, properties={"revenue": 1})), default_currency="EUR"
             )
         forged.clean(event(9))
-        assert forged.audit().apart == {"other_rules": 4}
+        assert forged.audit().excluded == {"other_rules": 4}
         _edit(forged.of(ENRICHED), 0, value=b"changed")
         assert forged.audit().ok
         forged.of(ENRICHED).pop(1)
         forged.process(forged.topics[NAMES.raw, 0][2], default_currency="EUR")
         forged.committed[0] = 5
         result = forged.audit()
-        assert _counts(result) == {"lost": 1, "doubled": 1}
+        assert _counts(result) == {"missing": 1, "duplicated": 1}
 
-    def test_other_class_under_other_rules(self) -> None:
-        """A letter then, an enriched event now."""
+    def test_other_contract_may_give_the_other_outcome(self) -> None:
+        """An event that other rules enriched may be rejected by these."""
         forged = Forged()
         value = event(1, properties={"currency": "XQX", "revenue": 1})
         forged.process(forged.send(value), currency={"extra_codes": ["XQX"]})
         assert forged.audit().ok
 
     @pytest.mark.parametrize("now_whole", [True, False])
-    def test_batch_under_other_rules(self, *, now_whole: bool) -> None:
-        """Whole under one contract, split under the other, in both directions."""
+    def test_other_contract_may_split_a_batch(self, *, now_whole: bool) -> None:
+        """A batch may be whole under one contract and split under the other."""
         small: dict[str, Any] = {"limits": {"max_batch_output_bytes": 1}}
         forged = Forged(**small) if now_whole else Forged()
         other: dict[str, Any] = {"limits": {}} if now_whole else small
         forged.process(forged.send(BATCH), **other)
         assert forged.audit().ok
         forged.process(forged.topics[NAMES.raw, 0][0], **other)
-        assert _counts(forged.audit()) == {"doubled": 3 if now_whole else 1}
+        assert _counts(forged.audit()) == {"duplicated": 3 if now_whole else 1}
 
-    def test_dropped_under_other_rules(self) -> None:
-        """Calls of another type that the rules of then dropped are not lost, as far as one sees."""
+    def test_other_contract_may_have_dropped_events(self) -> None:
+        """Calls of another type that other rules dropped are excluded while those rules applied."""
         forged = Forged()
         drop: dict[str, Any] = {"on_other_type": "drop"}
         for number in range(3):
@@ -403,11 +411,11 @@ class TestExemptions:
         forged.clean(event(7))
         forged.process(forged.send(event(8, type="page")), **drop)
         result = forged.audit()
-        assert result.apart["perhaps_dropped"] == 3
-        assert _sole(result)[:2] == ("lost", "raw/0/7")
+        assert result.excluded["perhaps_dropped"] == 3
+        assert _sole(result)[:2] == ("missing", "raw/0/7")
 
-    def test_identify_under_other_rules(self) -> None:
-        """Messages that other rules made, or did not make."""
+    def test_other_contract_may_give_other_identify_messages(self) -> None:
+        """Other rules may have made more identify messages, or fewer."""
         forged = Forged(identify=[{"event": "*"}])
         forged.process(forged.send(event(1, **TRAITS)), identify=[])
         forged.process(
@@ -419,12 +427,12 @@ class TestExemptions:
         fewer.process(fewer.send(event(1, **TRAITS)), identify=[{"event": "*"}])
         assert fewer.audit().ok
         fewer.process(fewer.topics[NAMES.raw, 0][0], identify=[{"event": "*"}])
-        assert _counts(fewer.audit()) == {"doubled": 2}
+        assert _counts(fewer.audit()) == {"duplicated": 2}
 
     @pytest.mark.parametrize("value", [event(1), BATCH, b"{", None])
     @pytest.mark.parametrize("stage", [Stage.PRODUCE, Stage.CRASH])
-    def test_set_aside(self, value: bytes | None, stage: Stage) -> None:
-        """A letter of stage produce or crash stands for the whole record, whatever is in it."""
+    def test_set_aside_record_has_one_dead_letter(self, value: bytes | None, stage: Stage) -> None:
+        """A dead letter of stage produce or crash is the outcome of the whole record."""
         forged = Forged(identify=[{"event": "*"}])
         record = forged.send(value)
         reason = Reason.TIMESTAMP_REFUSED
@@ -432,16 +440,18 @@ class TestExemptions:
         forged.write(letter)
         forged.committed[0] = 1
         result = forged.audit()
-        assert result.ok, result.offences
-        assert result.apart == {"set_aside": 1}
+        assert result.ok, result.discrepancies
+        assert result.excluded == {"set_aside": 1}
         forged.write(letter)
-        assert _counts(forged.audit()) == {"doubled": 1}
+        assert _counts(forged.audit()) == {"duplicated": 1}
         forged.of(LETTER).pop()
         _edit(forged.of(LETTER), 0, value=b"?")
-        assert _counts(forged.audit()) == {"different": 1}
+        assert _counts(forged.audit()) == {"mismatched": 1}
 
-    def test_bug_of_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What stops the worker stops the audit's processing too: a letter must be there."""
+    def test_record_that_crashes_the_rules_is_dead_lettered(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A record on which the rules raise must have a dead letter."""
         forged = Forged()
         record = forged.send(event(1))
         forged.write(forged.processor().crashed(record, TIME))
@@ -452,17 +462,17 @@ class TestExemptions:
 
         monkeypatch.setattr(Processor, "process", stumble)
         result = forged.audit()
-        assert (result.ok, result.dead_letters) == (True, 1), result.offences
+        assert (result.ok, result.dead_letters) == (True, 1), result.discrepancies
 
-    def test_set_aside_and_processed(self) -> None:
-        """Its events must not be there as well."""
+    def test_set_aside_record_has_no_other_outputs(self) -> None:
+        """The events of a record that was set aside must not exist as well."""
         forged = Forged()
         (record,) = forged.clean(BATCH)
         forged.write(forged.processor().crashed(record, TIME))
-        assert _counts(forged.audit()) == {"doubled": 3}
+        assert _counts(forged.audit()) == {"duplicated": 3}
 
-    def test_pointers(self) -> None:
-        """A pointer must name the bytes of the letter that it stands for."""
+    def test_pointer_must_match_its_record(self) -> None:
+        """A pointer must have the hash and size of the dead letter that it replaces."""
         forged = Forged()
         record = forged.send(b"{" * 50)
         (letter,) = forged.outputs(record)
@@ -470,15 +480,15 @@ class TestExemptions:
         forged.write(pointer_to(forged.processor().crashed(forged.send(event(1)), TIME)))
         forged.committed[0] = 2
         result = forged.audit()
-        assert result.ok, result.offences
-        assert result.apart == {"pointers": 2, "set_aside": 1}
+        assert result.ok, result.discrepancies
+        assert result.excluded == {"pointers": 2, "set_aside": 1}
         forged.of(LETTER)[0] = forged.of(LETTER)[0]._replace(
             value=(forged.of(LETTER)[0].value or b"").replace(b'"size": 50', b'"size": 51')
         )
-        assert _sole(forged.audit())[:2] == ("different", "raw/0/0")
+        assert _sole(forged.audit())[:2] == ("mismatched", "raw/0/0")
 
-    def test_replays_and_redrives(self) -> None:
-        """Outputs of a replay or a redrive are counted apart."""
+    def test_replays_and_redrives_are_excluded(self) -> None:
+        """Outputs of a replay or a redrive are counted, not compared."""
         forged = Forged()
         records = forged.clean(event(1), b"{")
         for record in records:
@@ -487,93 +497,95 @@ class TestExemptions:
         forged.write(output._replace(headers=[*output.headers, (TrackHeader.REDRIVE, b"d1")]))
         result = forged.audit()
         assert result.ok
-        assert result.apart == {"replayed": 2, "redriven": 1}
+        assert result.excluded == {"replayed": 2, "redriven": 1}
 
-    def test_other_letters(self) -> None:
-        """Dead letters of other programs in the same topic."""
+    def test_dead_letters_of_other_programs_are_excluded(self) -> None:
+        """Another program may write to the same dead-letter topic."""
         forged = Forged()
         forged.clean(b"{")
         letter = forged.of(LETTER)[0]
         other = [("__connect.errors.topic", b"x")]
         forged.of(LETTER).append(letter._replace(offset=1, headers=other))
         forged._next[NAMES.dead_letter, 0] = 2  # noqa: SLF001  ours
-        assert forged.audit().apart == {"foreign": 1}
+        assert forged.audit().excluded == {"foreign": 1}
 
-    def test_other_sources(self) -> None:
-        """Another pipeline's outputs in the same topic."""
+    def test_outputs_of_another_pipeline_are_excluded(self) -> None:
+        """Another pipeline may write to the same enriched topic."""
         forged = Forged()
         (record,) = forged.clean(event(1))
         (output,) = forged.outputs(record._replace(topic="raw.other"))
         forged.write(output)
-        assert forged.audit().apart == {"outside": 1}
+        assert forged.audit().excluded == {"outside": 1}
 
-    def test_above_the_committed_offset(self) -> None:
-        """What a running group writes meanwhile is not judged."""
+    def test_outputs_above_the_committed_offset_are_excluded(self) -> None:
+        """What a running group writes during the audit is not checked."""
         forged = Forged()
         records = [forged.send(event(n)) for n in range(4)]
         for record in records[:3]:
             forged.process(record)
         forged.committed[0] = 2
         result = forged.audit()
-        assert (result.ok, result.records, result.apart) == (True, 2, {"outside": 1})
+        assert (result.ok, result.records, result.excluded) == (True, 2, {"outside": 1})
 
-    def test_raw_retention(self) -> None:
-        """Raw records that were deleted: their outputs are before the window."""
+    def test_outputs_of_deleted_raw_records_are_excluded(self) -> None:
+        """Outputs are before the window when retention has deleted their raw records."""
         forged = Forged()
         forged.clean(event(1), event(2), event(3))
         forged.topics[NAMES.raw, 0].pop(0)
         forged.begins[NAMES.raw, 0] = 1
         result = forged.audit()
-        assert (result.ok, result.records, result.apart) == (True, 2, {"before": 1})
+        assert (result.ok, result.records, result.excluded) == (True, 2, {"before": 1})
 
-    def test_output_retention(self) -> None:
-        """Outputs that were deleted before their raw records; one from the middle is lost."""
+    def test_expired_outputs_are_excluded(self) -> None:
+        """Outputs that expired before their raw records are not missing; others are."""
         forged = Forged()
         forged.clean(*(event(n) for n in range(6)))
         del forged.of(ENRICHED)[:2]
         forged.begins[NAMES.enriched, 0] = 2
-        assert forged.audit().apart == {"expired": 2}
+        assert forged.audit().excluded == {"expired": 2}
         forged.of(ENRICHED).pop(1)
-        assert _sole(forged.audit())[:2] == ("lost", "raw/0/3")
+        assert _sole(forged.audit())[:2] == ("missing", "raw/0/3")
 
     @pytest.mark.parametrize(
-        ("part", "is_cut"),
+        ("part", "has_gap"),
         [((0, 0, 9), False), ((5, 5, 9), True), ((5, 7, 9), False), ((9, 9, 9), True)],
     )
-    def test_where_reading_begins(self, part: tuple[int, int, int], *, is_cut: bool) -> None:
-        """Deleted outputs matter only where reading begins with the first that is left."""
-        assert OutputPartition(*part).is_cut == is_cut
+    def test_gap_is_where_reading_begins(
+        self, part: tuple[int, int, int], *, has_gap: bool
+    ) -> None:
+        """Deleted outputs matter only when reading begins with the first that is left."""
+        assert OutputPartition(*part).has_gap == has_gap
 
-    def test_compacted_raw_topic(self) -> None:
-        """A raw record that compaction has deleted leaves its output."""
+    def test_outputs_of_compacted_records_are_excluded(self) -> None:
+        """An output may outlive a raw record that compaction has deleted."""
         forged = Forged()
         forged.clean(event(1), event(2))
         forged.topics[NAMES.raw, 0].pop(0)
         result = forged.audit(raw_is_compacted=True)
-        assert (result.ok, result.apart) == (True, {"compacted": 1})
+        assert (result.ok, result.excluded) == (True, {"compacted": 1})
 
-    def test_timestamps_of_the_broker(self) -> None:
-        """A topic that sets timestamps itself has other ones."""
+    def test_timestamps_of_the_broker_are_not_compared(self) -> None:
+        """A topic with LogAppendTime has timestamps of its own."""
         forged = Forged()
         forged.clean(event(1))
         _edit(forged.of(ENRICHED), 0, timestamp=TIME + 77)
         assert forged.audit(stamped_by_broker=frozenset({ENRICHED})).ok
         assert not forged.audit().ok
 
-    def test_record_without_timestamp(self) -> None:
-        """Its output's timestamp depends on when it was made: it is not compared."""
+    def test_record_without_timestamp_has_any(self) -> None:
+        """The output of a record without timestamp has one that depends on when it was made."""
         forged = Forged()
         received = "2015-12-12T19:11:01.266Z"
         forged.process(forged.send(event(1, receivedAt=received), timestamp=None))
         _edit(forged.of(ENRICHED), 0, timestamp=1)
         assert forged.audit().ok
 
-    def test_every_word_is_explained(self) -> None:
-        """The words for what is not judged have a meaning each, for the report."""
+    def test_every_exclusion_has_a_meaning(self) -> None:
+        """Every word for what is excluded has a meaning for the report."""
         forged = Forged()
         forged.clean(event(1))
         forged.process(forged.topics[NAMES.raw, 0][0], Identity(app="a", replay="r"))
-        assert set(forged.audit().apart) <= set(APART)
+        assert set(forged.audit().excluded) <= set(EXCLUDED)
 
 
 class TestCopies:
@@ -587,46 +599,46 @@ class TestCopies:
         ]
         return forged.send(value, headers=headers, partition=partition)
 
-    def test_repaired(self) -> None:
-        """A letter and the enriched event of its repaired copy: two outcomes, both right."""
+    def test_repaired_copy_has_an_outcome_of_its_own(self) -> None:
+        """The dead letter and the enriched event of its repaired copy are both right."""
         forged = Forged(accept_origin_headers=True)
         forged.clean(b"{", event(2))
         forged.process(self._copy(forged, b"raw/0/0", event(1), partition=1))
         result = forged.audit()
-        assert result.ok, result.offences
-        assert (result.events, result.apart) == (3, {"copies": 1})
+        assert result.ok, result.discrepancies
+        assert (result.events, result.excluded) == (3, {"copies": 1})
 
-    def test_failed_again(self) -> None:
-        """Two letters of one source; a third one is doubled."""
+    def test_copy_that_fails_again_is_no_duplicate(self) -> None:
+        """A record and its copy have two dead letters of one source, and a third is a duplicate."""
         forged = Forged(accept_origin_headers=True)
         forged.clean(b"{")
         copy = self._copy(forged, b"raw/0/0", b"{")
         forged.process(copy)
         assert forged.audit().ok
         forged.write(forged.outputs(copy)[0])
-        assert _counts(forged.audit()) == {"doubled": 1}
+        assert _counts(forged.audit()) == {"duplicated": 1}
 
-    def test_lost(self) -> None:
-        """The copy's outcome is missing: it is named by its origin."""
+    def test_missing_outcome_of_a_copy_names_the_origin(self) -> None:
+        """A copy without outcome is reported under the coordinates of its origin."""
         forged = Forged(accept_origin_headers=True)
         forged.clean(b"{")
         self._copy(forged, b"raw/0/0", event(1))
         forged.committed[0] = 2
         kind, source, _, detail = _sole(forged.audit())
-        assert (kind, source) == ("lost", "raw/0/0")
+        assert (kind, source) == ("missing", "raw/0/0")
         assert "raw/0/1" in detail
 
-    def test_of_another_topic(self) -> None:
-        """Copies from elsewhere, item by item; one is changed."""
+    def test_copies_from_another_topic_are_audited(self) -> None:
+        """Copies of items of another topic are compared one by one."""
         forged = Forged(accept_origin_headers=True)
         for item in range(3):
             forged.process(self._copy(forged, b"old/3/4/%d" % item, event(item)))
         assert forged.audit().ok
         _edit(forged.of(ENRICHED), 1, value=b"{}")
-        assert _sole(forged.audit())[:2] == ("different", "old/3/4/1")
+        assert _sole(forged.audit())[:2] == ("mismatched", "old/3/4/1")
 
-    def test_not_committed_yet(self) -> None:
-        """A copy above the committed offset may have its outcome already."""
+    def test_copy_above_the_committed_offset_may_have_its_outcome(self) -> None:
+        """The outcome of a copy that is not committed yet may exist."""
         forged = Forged(accept_origin_headers=True)
         forged.clean(b"{")
         copy = self._copy(forged, b"raw/0/0", event(1))
@@ -635,55 +647,59 @@ class TestCopies:
         forged.committed[0] = 1
         assert forged.audit().ok
 
-    def test_not_accepted(self) -> None:
-        """Without the setting the headers are nobody's."""
+    def test_origin_headers_need_the_setting(self) -> None:
+        """Origin headers have no meaning unless they are accepted."""
         forged = Forged()
         forged.process(self._copy(forged, b"raw/0/9", event(1)))
         assert forged.audit().ok
 
 
 class TestWindow:
-    """Raw records of a time."""
+    """A window selects raw records by time."""
 
-    def test_times_out_of_order(self) -> None:
-        """Record by record: what is outside is not judged, its outputs are no invention."""
+    def test_window_holds_record_by_record(self) -> None:
+        """Outputs of records outside the window are neither missing nor orphaned."""
         forged = Forged()
         for number, time in enumerate((10, 30, 20, 50, 40)):
             forged.process(forged.send(event(number), timestamp=TIME + time))
         window = Window(TIME + 20, TIME + 50)
-        result = forged.audit(window)
-        assert (result.ok, result.records, result.apart) == (True, 3, {"outside": 2})
+        result = forged.audit(AuditRequest(window))
+        assert (result.ok, result.records, result.excluded) == (True, 3, {"outside": 2})
         forged.of(ENRICHED).clear()
-        result = forged.audit(window)
-        assert [offence.source for offence in result.offences] == ["raw/0/1", "raw/0/2", "raw/0/4"]
+        result = forged.audit(AuditRequest(window))
+        assert [discrepancy.source for discrepancy in result.discrepancies] == [
+            "raw/0/1",
+            "raw/0/2",
+            "raw/0/4",
+        ]
 
-    def test_without_a_time(self) -> None:
-        """A record without a timestamp is in no window that has bounds."""
+    def test_record_without_timestamp_is_in_no_window(self) -> None:
+        """A window with bounds never selects a record without a timestamp."""
         forged = Forged()
         forged.process(forged.send(event(1), timestamp=None))
-        assert forged.audit(Window(1, None)).records == 0
+        assert forged.audit(AuditRequest(Window(1, None))).records == 0
 
 
-class TestReport:
-    """What the caller gets."""
+class TestResult:
+    """The result has what the caller needs."""
 
-    def test_the_first_of_each_kind(self) -> None:
-        """Only so many are named, all are counted, in the order of the kinds."""
+    def test_first_of_each_kind_are_named(self) -> None:
+        """All discrepancies are counted; the first of each kind are named, in order."""
         forged = Forged()
         forged.clean(*(event(n) for n in range(9)))
         for record in forged.clean(event(20), event(21)):
             forged.process(record)
         del forged.of(ENRICHED)[:4]
-        result = forged.audit(options=AuditOptions(show=1))
-        assert (result.lost, result.doubled) == (4, 2)
-        assert [(o.kind, o.source) for o in result.offences] == [
-            ("lost", "raw/0/0"),
-            ("doubled", "raw/0/9"),
+        result = forged.audit(request=AuditRequest(show=1))
+        assert (result.missing, result.duplicated) == (4, 2)
+        assert [(o.kind, o.source) for o in result.discrepancies] == [
+            ("missing", "raw/0/0"),
+            ("duplicated", "raw/0/9"),
         ]
-        assert result.plain()["offences"][0]["source"] == "raw/0/0"
+        assert result.to_dict()["discrepancies"][0]["source"] == "raw/0/0"
 
-    def test_progress(self) -> None:
-        """Each part of the work is told to its end."""
+    def test_progress_is_reported_to_the_end(self) -> None:
+        """Progress of each part of the work ends at its total."""
         forged = Forged()
         forged.clean(*(event(n) for n in range(30)))
         heard: list[Progress] = []
@@ -693,8 +709,8 @@ class TestReport:
         assert all(step.done == step.total == 30 for step in last.values())
 
     @pytest.mark.parametrize("cache_kib", [1, 64 * 1024])
-    def test_little_memory(self, cache_kib: int) -> None:
-        """The size of the cache, which bounds the memory, changes nothing that is found."""
+    def test_cache_size_changes_no_result(self, cache_kib: int) -> None:
+        """A small cache finds the same as a large one."""
         forged, dice = Forged(identify=[{"event": "*"}]), random.Random(7)  # noqa: S311
         records = [
             forged.send(event(n, **TRAITS), b"%d" % dice.randrange(50), dice.randrange(2))
@@ -706,18 +722,18 @@ class TestReport:
             for _ in range(0 if number in lost else 2 if number in doubled else 1):
                 forged.process(record)
         forged.committed = {0: 3000, 1: 3000}
-        result = forged.audit(options=AuditOptions(cache_kib=cache_kib))
+        result = forged.audit(request=AuditRequest(cache_kib=cache_kib))
         # Each has an identify message beside it.
-        assert _counts(result) == {"lost": 80, "doubled": 60}
+        assert _counts(result) == {"missing": 80, "duplicated": 60}
 
-    def test_full_disk(self) -> None:
-        """The sentence names the option that helps."""
+    def test_full_disk_names_the_option(self) -> None:
+        """A full disk is an error that names --spill-dir."""
         forged = Forged()
         forged.clean(*(event(n) for n in range(3000)))
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
         try:
             with pytest.raises(OSError, match="--spill-dir"):
-                forged.audit(options=AuditOptions(cache_kib=1))
+                forged.audit(request=AuditRequest(cache_kib=1))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Headers, Output, Record, Role
-from pipeline.reconcile.event_filters import EVERY_EVENT, ChoosingProcessor, source_of
+from pipeline.reconcile.event_filters import EVERY_EVENT, OutputSelectingProcessor, source_of
 from pipeline.replay.raw_copies import COPIED, Copies, LastCopies
 from tests.forged_headers import event
 
@@ -32,7 +32,7 @@ def _written(*records: Record) -> list[tuple[int, str, str]]:
         copies.note(records)
         copies.save()
         with LastCopies(copies.path) as last:
-            processor = ChoosingProcessor(CONTRACT, Identity(app="t"), EVERY_EVENT, last)
+            processor = OutputSelectingProcessor(CONTRACT, Identity(app="t"), EVERY_EVENT, last)
             made = [(each, processor.process(each, 1)) for each in records]
     return [
         (record.offset, source_of(output).decode(), _role(output))

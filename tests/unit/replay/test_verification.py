@@ -15,7 +15,7 @@ from pipeline.core.record import Record, Role
 from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint, read_checkpoint
 from pipeline.errors import DataLossError
 from pipeline.ports import Ranges
-from pipeline.reconcile.disk_set import Seen
+from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.file_source import Archive, PlannedFile
 from pipeline.replay.plan import Part, PlanRecord, State, Target, read_plan
 from pipeline.replay.verification import Verification, compare_counts, name_of, noting, read_back
@@ -177,7 +177,7 @@ def test_records_of_files_that_have_an_output() -> None:
     """They are noted, each once, so that lost offsets can be told from them."""
     plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order=True))
     sources = ["a:1:0", "a:1:1", "raw/1/7", "raw/0/9/0", "raw/0/9/1"]
-    with Seen() as noted:
+    with DiskSet() as noted:
         topics = _Topics([_good(source) for source in sources])
         proof = read_back(topics, plan, EXTENTS, slot=0, noted=noted)
         records = (Source("a", -1, 1), Source("raw", 1, 7), Source("raw", 0, 9), Source("a", -1, 2))

@@ -203,3 +203,16 @@ def test_reports_come_from_threads_of_their_own() -> None:
     watch.looked.clear()
     assert not watch.looked.wait(1.5)
     assert len(meter.heard) == heard
+
+
+def test_first_statistics_can_come_sooner() -> None:
+    """Somebody who watches sees life soon; then each interval has its length."""
+    now = 100.0
+    with structlog.testing.capture_logs() as lines:
+        meter = LogMeter(INTERVAL_S, lambda: now, first_s=2.0)
+        for seconds in (1.0, 1.0, 2.0, INTERVAL_S):
+            now += seconds
+            meter.report()
+            lines.append({"event": str(now)})
+    events = [line["event"] for line in lines]
+    assert events == ["101.0", "statistics", "102.0", "104.0", "statistics", "134.0"]

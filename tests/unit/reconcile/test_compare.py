@@ -1,4 +1,4 @@
-"""Results of changed rules against what is in the topics."""
+"""Results of changed rules are compared with existing outputs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pipeline.cli.replay.dry_run_view import differences_sentence
 from pipeline.core.contract import Identity
 from pipeline.core.headers import TrackHeader
 from pipeline.core.record import NO_PARTITION, Record, Role
-from pipeline.reconcile.compare.difference_store import Verdicts
-from pipeline.reconcile.compare.dry_run import Rehearsal
-from pipeline.reconcile.compare.report import Report
-from pipeline.reconcile.compare.run import Compared, CompareOptions, Comparison
+from pipeline.reconcile.compare.comparison import Comparison, ComparisonTarget
+from pipeline.reconcile.compare.difference_store import DifferenceStore
+from pipeline.reconcile.compare.dry_run import DryRunProcessor
+from pipeline.reconcile.compare.field_diff import CompareOptions
+from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.event_filters import Filters, processor_for
 from tests.forged_headers import LATER, NAMES, TIME, Forged, event
-from tests.unit.replay.comparing import kinds, plan_of, report_of
+from tests.unit.reconcile.comparing import kinds, ranges_of, report_of
 
 WARN: Final[dict[str, Any]] = {"rules": {"revenue_invalid": "warn"}}
 BATCH = json.dumps(
@@ -26,7 +27,7 @@ BATCH = json.dumps(
 
 
 def sale(number: int, revenue: Any = 10, **properties: Any) -> bytes:
-    """An event with money."""
+    """Return an event with revenue."""
     return event(number, properties={"revenue": revenue, "currency": "EUR", **properties})
 
 
@@ -35,10 +36,10 @@ def _edit(records: list[Record], at: int, **fields: Any) -> None:
 
 
 class TestKinds:
-    """Each way in which a result and what is there can differ."""
+    """Results and existing outputs can differ in each of these ways."""
 
-    def test_nothing_differs(self) -> None:
-        """Batches, letters, dropped events and gaps: all identical."""
+    def test_nothing_differs_under_the_same_rules(self) -> None:
+        """Batches, dead letters, dropped events and gaps are all identical."""
         forged = Forged(on_other_type="drop", identify=[{"event": "*"}])
         forged.clean(event(1), BATCH, b"{", None, event(2, type="page"))
         forged.gap(NAMES.raw)
@@ -46,19 +47,19 @@ class TestKinds:
         report = report_of(forged)
         assert report.same
         assert kinds(report) == {"identical": 8}
-        assert not +report.apart
+        assert not +report.excluded
 
-    def test_changed(self) -> None:
-        """Which fields, how often, and examples with the digits of both sides."""
+    def test_changed_events_name_their_fields(self) -> None:
+        """Fields are counted, and samples show the digits of both sides."""
         forged = Forged()
         forged.clean(*(event(n, properties={"revenue": f"1{n}.50"}) for n in range(4)))
         report = report_of(forged, default_currency="EUR")
         assert kinds(report) == {"changed": 4}
         assert report.fields == {"/properties/currency": 4}
         assert len(report.samples) == 3
-        sample = report.samples[0].plain()
+        sample = report.samples[0].to_dict()
         assert sample["source"] == "raw/0/0"
-        assert sample["place"] == "enriched/0/0"
+        assert sample["output"] == "enriched/0/0"
         assert sample["changes"] == [
             {"field": "/properties/currency", "before": '"USD"', "after": '"EUR"'}
         ]
@@ -73,7 +74,7 @@ class TestKinds:
         ],
     )
     def test_numbers_are_compared_as_text(self, before: bytes, after: bytes, same: bool) -> None:  # noqa: FBT001
-        """Every digit counts; white space does not."""
+        """Every digit counts, and white space does not."""
         forged = Forged()
         forged.clean(event(1, properties={"n": 7}))
         (record,) = forged.of(Role.ENRICHED)
@@ -86,18 +87,18 @@ class TestKinds:
         assert report.same == same
         assert report.fields == ({} if same else {"/properties/n": 1})
 
-    def test_same_json(self) -> None:
-        """Other bytes of the same JSON are identical, and said."""
+    def test_same_json_is_identical(self) -> None:
+        """Other bytes of the same JSON are identical and counted as respelled."""
         forged = Forged()
         forged.clean(event(1))
         value = json.dumps(json.loads(forged.of(Role.ENRICHED)[0].value or b"")).encode()
         _edit(forged.of(Role.ENRICHED), 0, value=value)
         report = report_of(forged)
         assert report.same
-        assert report.apart["respelled"] == report.kinds["identical"] == 1
+        assert report.excluded["respelled"] == report.kinds["identical"] == 1
 
-    def test_key_and_headers(self) -> None:
-        """They are compared too, but for our own headers."""
+    def test_key_and_headers_are_compared(self) -> None:
+        """Key and headers are compared, except our own headers."""
         forged = Forged()
         forged.clean(event(1))
         found = forged.of(Role.ENRICHED)
@@ -107,8 +108,8 @@ class TestKinds:
         assert report.fields == {"key": 1, "header trace": 1}
         assert report.samples[0].changes[1] == ("header trace", '"1"', None)
 
-    def test_newly_valid_and_newly_invalid(self) -> None:
-        """By reason; the same events the other way round."""
+    def test_newly_valid_and_newly_invalid_events_have_reasons(self) -> None:
+        """Events are counted by reason in both directions."""
         forged = Forged()
         forged.clean(sale(1, "1,50"), sale(2, "x"), sale(3))
         report = report_of(forged, **WARN)
@@ -119,36 +120,36 @@ class TestKinds:
         report = report_of(soft, rules={"revenue_invalid": "reject"})
         assert kinds(report) == {"identical": 1, "newly-invalid": 2}
         (first, _) = report.samples
-        assert (first.source, first.place) == ("raw/0/0", "enriched/0/0")
+        assert (first.source, first.output) == ("raw/0/0", "enriched/0/0")
         assert first.detail.startswith("revenue is text")
 
-    def test_other_reason(self) -> None:
-        """Refused before and now, for other reasons."""
+    def test_reason_may_change(self) -> None:
+        """An event may be rejected before and now, for different reasons."""
         forged = Forged()
         forged.clean(event(1, user="", properties={"revenue": "x"}))
         report = report_of(forged, **WARN)
         assert kinds(report) == {"other-reason": 1}
 
-    def test_missing_and_without_raw(self) -> None:
-        """Lost outputs, letters too; and outputs that no raw record gives."""
+    def test_missing_and_orphaned_outputs_are_found(self) -> None:
+        """Missing enriched events and dead letters are found, and outputs without a raw record."""
         forged = Forged()
         forged.clean(sale(1), b"{", event(2), event(3))
         forged.of(Role.ENRICHED).pop(0)
         forged.of(Role.DEAD_LETTER).clear()
         forged.topics[NAMES.raw, 0].pop(2)
         report = report_of(forged)
-        assert kinds(report) == {"identical": 1, "missing": 2, "without-raw": 1}
+        assert kinds(report) == {"identical": 1, "missing": 2, "orphaned": 1}
         places = {(each.kind.value, each.source) for each in report.samples}
         assert places == {
             ("missing", "raw/0/0"),
             ("missing", "raw/0/1"),
-            ("without-raw", "raw/0/2"),
+            ("orphaned", "raw/0/2"),
         }
-        (row,) = report.revenue.plain()["rows"]
+        (row,) = report.revenue.to_dict()["rows"]
         assert (row["kind"], row["before"], row["after"]) == ("missing", "0.00", "10.00")
 
-    def test_dropped(self) -> None:
-        """A setting drops what was a letter, and the other way round."""
+    def test_setting_may_drop_events(self) -> None:
+        """A setting may drop what was a dead letter, and the other way round."""
         forged = Forged()
         forged.clean(event(1, type="page"), BATCH)
         assert kinds(report_of(forged, on_other_type="drop")) == {
@@ -159,15 +160,15 @@ class TestKinds:
         forged.clean(event(1, type="page"))
         assert kinds(report_of(forged, on_other_type="dead-letter")) == {"newly-invalid": 1}
 
-    def test_without_the_letters(self) -> None:
-        """Only the enriched topic: what is not there and is enriched now is newly valid."""
+    def test_without_dead_letters_absent_events_are_newly_valid(self) -> None:
+        """Nobody knows whether an event without output was rejected."""
         forged = Forged()
         forged.clean(sale(1, "1,50"), b"{", event(2))
         report = report_of(forged, roles=(Role.ENRICHED,), **WARN)
         assert kinds(report) == {"newly-valid": 1, "identical": 2}
 
-    def test_a_batch_that_is_split_now(self) -> None:
-        """A letter for the whole record before, single events now; and the other way round."""
+    def test_batch_may_be_split_or_joined(self) -> None:
+        """A dead letter of a whole record may become single events, and the other way round."""
         small: dict[str, Any] = {"limits": {"max_batch_output_bytes": 10}}
         forged = Forged(**small)
         forged.clean(BATCH)
@@ -179,15 +180,15 @@ class TestKinds:
         assert kinds(report) == {"newly-invalid": 2, "other-reason": 1}
 
 
-class TestMoney:
-    """What finance reads."""
+class TestRevenue:
+    """The report says what a change does to the revenue."""
 
-    def test_before_and_after(self) -> None:
-        """By kind and currency, exact; the sum says what would change."""
+    def test_revenue_before_and_after_is_exact(self) -> None:
+        """Revenue is exact by kind and currency, and the total says what would change."""
         forged = Forged(**WARN)
         forged.clean(sale(1, "0.10"), sale(2, "1,50"), event(3, properties={"revenue": 5}))
         changed = report_of(forged, default_currency="GBP", rules={"revenue_invalid": "reject"})
-        document = changed.revenue.plain()
+        document = changed.revenue.to_dict()
         rows = {(row["kind"], row["currency"]): row for row in document["rows"]}
         assert rows["changed", "USD"]["before"] == "5.00"
         assert rows["changed", "GBP"]["difference"] == "5.00"
@@ -195,33 +196,33 @@ class TestMoney:
         totals = {row["currency"]: row["difference"] for row in document["totals"]}
         assert totals == {"GBP": "5.00", "USD": "-5.00"}
 
-    def test_newly_valid(self) -> None:
-        """What was held back is added."""
+    def test_newly_valid_revenue_is_added(self) -> None:
+        """Revenue that was blocked is added."""
         forged = Forged(currency={"extra_codes": []})
         coin = {"revenue": "0.1", "currency": "QQQ"}
         forged.clean(*(event(n, properties=coin) for n in range(3)))
         report = report_of(forged, currency={"extra_codes": ["QQQ"]})
-        (row,) = report.revenue.plain()["rows"]
+        (row,) = report.revenue.to_dict()["rows"]
         assert (row["before"], row["after"], row["currency"]) == ("0.00", "0.30", "QQQ")
 
 
-class TestSentAgain:
-    """Redrives, replays and copies."""
+class TestWrittenAgain:
+    """Redrives, replays and copies write an event again."""
 
     def _redriven(self, forged: Forged, raw: Record, **settings: Any) -> None:
         (output,) = forged.outputs(raw, **settings)
         headers = [*output.headers, (TrackHeader.REDRIVE, b"redrive-1")]
         forged.write(output._replace(headers=headers))
 
-    def test_redriven_counts_as_valid(self) -> None:
-        """A letter stays in its topic when it is sent again: the event is what is there."""
+    def test_redriven_event_counts_more_than_its_dead_letter(self) -> None:
+        """A dead letter stays in its topic when it is redriven, so the event counts."""
         forged = Forged()
         (raw,) = forged.clean(sale(1, "x"))
         self._redriven(forged, raw, **WARN)
         assert kinds(report_of(forged, **WARN)) == {"identical": 1}
 
     def test_repaired_events_are_no_difference(self) -> None:
-        """The raw topic does not hold the repair: whatever the rules give, it is not what counts.
+        """The raw topic does not hold the repair, so what the rules give does not count.
 
         They have a class of their own, with examples, but no part in fields and money.
         """
@@ -236,11 +237,11 @@ class TestSentAgain:
             assert not report.fields
             assert not list(report.revenue.rows())
             (sample,) = report.samples
-            assert (sample.kind.value, sample.place) == ("redriven", "enriched/0/1")
+            assert (sample.kind.value, sample.output) == ("redriven", "enriched/0/1")
             assert "1 redriven event" in differences_sentence(report)
 
     def test_repair_that_makes_more_events(self) -> None:
-        """A repaired batch may have items that the raw one has not: they are no strays either."""
+        """A repaired batch may have items that the raw one lacks, and they are not orphaned."""
         forged = Forged()
         forged.clean(BATCH[:-1])
         self._redriven_batch(forged, forged.of_raw(0)._replace(value=BATCH))
@@ -253,15 +254,15 @@ class TestSentAgain:
                 forged.write(output._replace(headers=headers))
 
     def test_redriven_event_whose_raw_record_is_gone(self) -> None:
-        """A compacted raw topic may have lost it; nothing is wrong with the event."""
+        """A compacted raw topic may have lost the record, and nothing is wrong with the event."""
         forged = Forged()
         forged.clean(sale(1, "1,9"), event(2))
         self._redriven(forged, forged.of_raw(0)._replace(value=sale(1, 1.9)))
         del forged.topics[NAMES.raw, 0][0]
         assert kinds(report_of(forged)) == {"identical": 1, "redriven": 1}
 
-    def test_headers_that_a_redrive_leaves_out(self) -> None:
-        """They are no difference, of redriven events alone."""
+    def test_headers_that_a_redrive_leaves_out_are_no_difference(self) -> None:
+        """Headers that a redrive leaves out are no difference, of redriven events alone."""
         forged = Forged()
         raw = forged.send(sale(1), headers=[("X-B3-TraceId", b"1"), ("mine", b"2")])
         forged.process(raw)
@@ -273,18 +274,18 @@ class TestSentAgain:
         _edit(found, 0, headers=[*kept, (TrackHeader.REDRIVE, b"r")])
         assert report_of(forged, options=options).same
 
-    def test_newest_counts(self) -> None:
-        """Of several enriched events of one source the last one; what is double is said."""
+    def test_last_output_counts(self) -> None:
+        """Of several enriched events of one source the last counts; duplicates are reported."""
         forged = Forged()
         (raw,) = forged.clean(event(1))
         forged.process(raw, default_currency_when="always")
         report = report_of(forged, default_currency_when="always")
         assert report.same
-        assert report.apart["doubled"] == 1
+        assert report.excluded["duplicated"] == 1
         forged = Forged()
         (raw,) = forged.clean(event(1))
         forged.process(raw, Identity(app="x", replay="r-1"))
-        assert not +report_of(forged).apart
+        assert not +report_of(forged).excluded
 
     def _copy(self, forged: Forged, of: str, value: bytes) -> Record:
         headers = [
@@ -294,26 +295,26 @@ class TestSentAgain:
         return forged.send(value, headers=headers)
 
     def test_copies_are_paired_with_their_originals(self) -> None:
-        """A repaired copy takes its original's place: one event, and no difference."""
+        """A repaired copy replaces its original, so there is one event and no difference."""
         forged = Forged(accept_origin_headers=True)
         forged.clean(sale(1, "x"), event(2))
         forged.process(self._copy(forged, "raw/0/0", sale(1, 7)))
         report = report_of(forged)
         assert kinds(report) == {"identical": 2}
-        assert report.apart["copies"] == 1
+        assert report.excluded["copies"] == 1
         changed = report_of(forged, default_currency_when="always")
         assert kinds(changed) == {"identical": 1, "changed": 1}
 
     def test_copies_behind_the_window(self) -> None:
-        """The window ends before the copy: it still counts for its original, and for no other."""
+        """A copy after the window still counts for its original, and for no other."""
         forged = Forged(accept_origin_headers=True)
         forged.clean(sale(1, "x"), event(2), event(3))
         forged.process(self._copy(forged, "raw/0/0", sale(1, 7)))
         forged.process(self._copy(forged, "raw/0/2", event(3)))
         assert kinds(report_of(forged, ends={0: 2, 1: 0})) == {"identical": 2}
 
-    def test_copy_of_an_item(self) -> None:
-        """Only that item of the batch is replaced."""
+    def test_copy_of_an_item_replaces_only_that(self) -> None:
+        """A copy of an item replaces only that item of the batch."""
         forged = Forged(accept_origin_headers=True)
         forged.clean(BATCH)
         forged.process(self._copy(forged, "raw/0/0/2", event(3)))
@@ -321,91 +322,91 @@ class TestSentAgain:
 
 
 class TestNotCompared:
-    """What the comparison can't know is counted apart."""
+    """What the comparison can't know is counted by itself."""
 
-    def test_window(self) -> None:
-        """Records that are not meant, and items that are not."""
+    def test_unselected_records_are_not_compared(self) -> None:
+        """Only records of the window and of the selection are compared."""
         forged = Forged()
         forged.clean(event(1), event(2), BATCH)
         changed = report_of(
             forged,
-            rehearse={"is_meant": lambda record: record.offset == 1},
+            dry_run={"is_selected": lambda record: record.offset == 1},
             default_currency_when="always",
         )
         assert kinds(changed) == {"changed": 1}
         report = report_of(forged, ends={0: 1, 1: 0})
         assert kinds(report) == {"identical": 1}
-        assert report.apart["outside"] == 4
+        assert report.excluded["outside"] == 4
 
-    def test_items_that_are_not_meant(self) -> None:
-        """Of a batch only those items are compared that the filters mean."""
+    def test_unselected_items_are_not_compared(self) -> None:
+        """Only the items of a batch are compared that the filters select."""
         forged = Forged()
         forged.clean(BATCH)
         filters = Filters(events=frozenset({"E"}))
         rules = forged.settings.model_copy(update={"default_currency_when": "always"})
         processor = processor_for(rules, Identity(app="dry run"), filters)
-        what = Compared(
-            plan_of(forged, (Role.ENRICHED, Role.DEAD_LETTER)),
+        what = ComparisonTarget(
+            ranges_of(forged, (Role.ENRICHED, Role.DEAD_LETTER)),
             lambda _, partition, __: partition,
             items=lambda record: filters.items(record.value),
         )
-        with Verdicts() as verdicts:
-            rehearsal = Rehearsal(processor, LATER)
-            comparison = Comparison(what, processor, rehearsal, verdicts, CompareOptions())
+        with DifferenceStore() as difference_store:
+            dry_run = DryRunProcessor(processor, LATER)
+            comparison = Comparison(what, dry_run, difference_store, CompareOptions())
             assert kinds(comparison.run(forged)) == {"changed": 1}
 
-    def test_at_most(self) -> None:
-        """What comes behind the last record is not missed."""
+    def test_records_behind_the_limit_are_not_missed(self) -> None:
+        """Outputs of records after the limit are not orphaned."""
         forged = Forged()
         forged.clean(event(1), event(2), event(3))
-        assert kinds(report_of(forged, rehearse={"most": 2})) == {"identical": 2}
+        assert kinds(report_of(forged, dry_run={"limit": 2})) == {"identical": 2}
 
-    def test_not_yet_committed(self) -> None:
-        """What the live group has not come to can't be there."""
+    def test_uncommitted_records_are_not_missing(self) -> None:
+        """Records that the live group has not committed yet can't have outputs."""
         forged = Forged()
         forged.clean(event(1))
         forged.send(event(2))
         assert kinds(report_of(forged)) == {"identical": 1, "missing": 1}
         report = report_of(forged, more={"committed": forged.committed})
         assert kinds(report) == {"identical": 1}
-        assert report.apart["ahead"] == 1
+        assert report.excluded["ahead"] == 1
 
-    def test_expired(self) -> None:
-        """What retention has deleted from the compared topic is not missing."""
+    def test_expired_outputs_are_not_missing(self) -> None:
+        """Outputs that retention has deleted from the compared topic are not missing."""
         forged = Forged()
         forged.clean(event(1), event(2), event(3))
         del forged.of(Role.ENRICHED)[:2]
         forged.begins[NAMES.enriched, 0] = 2
         report = report_of(forged)
         assert kinds(report) == {"identical": 1}
-        assert report.apart["expired"] == 2
+        assert report.excluded["expired"] == 2
 
-    def test_foreign(self) -> None:
-        """Records of other programs."""
+    def test_records_of_other_programs_are_counted(self) -> None:
+        """Records of other programs in the compared topics are counted."""
         forged = Forged()
         forged.of(Role.DEAD_LETTER).append(
             Record(b"x", None, [("other", b"1")], LATER, NAMES.dead_letter, 0, 0)
         )
         report = report_of(forged)
         assert report.same
-        assert report.apart["foreign"] == 1
+        assert report.excluded["foreign"] == 1
 
 
 class TestSingleRecords:
-    """Raw records from elsewhere, in any order."""
+    """Raw records may come from elsewhere, in any order."""
 
-    def test_some_of_them(self) -> None:
-        """Nothing is said of what is there besides; lines without coordinates are counted."""
+    def test_other_outputs_are_not_reported(self) -> None:
+        """Outputs of other records are not reported, and lines without coordinates are counted."""
         forged = Forged()
         forged.clean(sale(1, "x"), event(2), BATCH, event(3, properties={"revenue": 1}))
         records = [forged.of_raw(number) for number in (3, 0, 2)]
         records.append(Record(event(4), None, (), None, "a.ndjson", NO_PARTITION, 1))
         report = report_of(forged, records=records, default_currency="EUR", **WARN)
         assert kinds(report) == {"identical": 3, "newly-valid": 1, "changed": 1}
-        assert report.apart["without_coordinates"] == 1
+        assert report.excluded["without_coordinates"] == 1
 
-    def test_copies(self) -> None:
-        """As from the topic."""
+    def test_copies_from_elsewhere_replace_their_originals(self) -> None:
+        """Copies replace their originals as in the topic."""
         forged = Forged(accept_origin_headers=True)
         forged.clean(sale(1, "x"))
         copy = forged.send(sale(1, 7), headers=[(TrackHeader.ORIGIN, b"raw/0/0")])
@@ -414,10 +415,10 @@ class TestSingleRecords:
 
 
 class TestSamples:
-    """Bounded, and without personal data."""
+    """Samples are few, and show no personal data."""
 
-    def test_masked(self) -> None:
-        """Unless they are to be revealed."""
+    def test_samples_are_masked(self) -> None:
+        """Samples are masked unless they are to be revealed."""
         forged = Forged()
         forged.clean(event(1, properties={"mail": "a@example.com"}))
         found = forged.of(Role.ENRICHED)
@@ -427,27 +428,27 @@ class TestSamples:
         (change,) = report_of(forged, options=CompareOptions(reveal=True)).samples[0].changes
         assert change == ("/properties/mail", '"b@example.com"', '"a@example.com"')
 
-    def test_bounded(self) -> None:
-        """So many of each reason, all of them counted."""
+    def test_samples_are_bounded(self) -> None:
+        """A few samples of each reason are shown, and all events are counted."""
         forged = Forged()
         forged.clean(*(sale(n, "x") for n in range(9)))
         report = report_of(forged, options=CompareOptions(show=2), **WARN)
         assert report.kinds["newly-valid"] == 9
         assert len(report.samples) == 2
 
-    def test_many_fields(self) -> None:
-        """Names that differ from event to event do not fill the memory."""
-        report = Report()
+    def test_fields_are_bounded(self) -> None:
+        """Field names that differ from event to event do not fill the memory."""
+        report = ComparisonReport()
         for number in range(1005):
             report.count_field(f"/properties/{number}")
         report.count_field("/properties/0")
         assert (len(report.fields), report.more_fields) == (1000, 5)
         assert report.fields["/properties/0"] == 2
 
-    def test_document(self) -> None:
-        """The whole report is JSON."""
+    def test_report_is_json(self) -> None:
+        """The whole report can be written as JSON."""
         forged = Forged()
         forged.clean(sale(1), sale(2, "x"), BATCH)
-        document = report_of(forged, default_currency_when="always").plain()
+        document = report_of(forged, default_currency_when="always").to_dict()
         assert json.loads(json.dumps(document)) == document
         assert document["events"]["changed"] == 2

@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
-from pipeline.reconcile.compare.dry_run import DryRunCounts, Rehearsal
+from pipeline.reconcile.compare.dry_run import DryRunCounts, DryRunProcessor
 from tests.forged_headers import LATER, Forged, event
 
 BATCH = json.dumps(
@@ -19,14 +19,14 @@ BATCH = json.dumps(
 ).encode()
 
 
-def _run(*values: bytes | None, most: int | None = None, **settings: Any) -> DryRunCounts:
+def _run(*values: bytes | None, limit: int | None = None, **settings: Any) -> DryRunCounts:
     forged = Forged(**settings)
     records = [forged.send(value) for value in values]
-    return Rehearsal(forged.processor(), LATER, most=most).run(records)
+    return DryRunProcessor(forged.processor(), LATER, limit=limit).run(records)
 
 
-def test_every_outcome() -> None:
-    """Enriched, refused by reason, dropped and identify messages; a batch counts by event."""
+def test_every_outcome_is_counted() -> None:
+    """Events are counted by outcome and reason, those of a batch one by one."""
     traits: dict[str, Any] = {"context": {"traits": {"plan": "pro"}}}
     counts = _run(
         event(1),
@@ -52,8 +52,8 @@ def test_every_outcome() -> None:
     }
 
 
-def test_warnings() -> None:
-    """By code, each place; the word in a property is no warning."""
+def test_warnings_are_counted_by_code() -> None:
+    """Each warning counts, and the word in a property is none."""
     counts = _run(
         event(1, properties={"revenue": "1", "value": "2"}),
         event(2, properties={"text": '"warnings":[', "warnings": ["x y"]}),
@@ -61,23 +61,23 @@ def test_warnings() -> None:
     assert counts.warnings == {"number_from_string": 2}
 
 
-def test_only_what_is_meant() -> None:
-    """Other records are read, counted apart, and not processed."""
+def test_unselected_records_are_not_processed() -> None:
+    """Records that are not selected are read and counted, not processed."""
     forged = Forged()
     records = [forged.send(event(n)) for n in range(5)]
     meant: Callable[[Record], bool] = lambda record: record.offset % 2 == 0  # noqa: E731
-    counts = Rehearsal(forged.processor(), LATER, meant).run(records)
+    counts = DryRunProcessor(forged.processor(), LATER, meant).run(records)
     assert (counts.records, counts.left_out, counts.enriched) == (3, 2, 3)
 
 
-@pytest.mark.parametrize(("most", "records"), [(0, 0), (2, 2), (9, 3)])
-def test_at_most(most: int, records: int) -> None:
-    """It ends after so many records."""
-    assert _run(event(1), event(2), event(3), most=most).records == records
+@pytest.mark.parametrize(("limit", "records"), [(0, 0), (2, 2), (9, 3)])
+def test_limit_ends_the_run(limit: int, records: int) -> None:
+    """The run ends after the given number of records."""
+    assert _run(event(1), event(2), event(3), limit=limit).records == records
 
 
-def test_a_bug_of_ours() -> None:
-    """A record that the rules raise on is a dead letter, as in the worker; the rest goes on."""
+def test_bug_is_a_dead_letter() -> None:
+    """A record on which the rules raise is a dead letter, as in the worker, and the run goes on."""
 
     class Broken(Processor):
         def process(self, record: Record, now: int) -> tuple[Output, ...]:
@@ -87,6 +87,6 @@ def test_a_bug_of_ours() -> None:
 
     forged = Forged()
     records = [forged.send(event(n)) for n in range(2)]
-    counts = Rehearsal(Broken(ContractSettings(), Identity(app="x")), LATER).run(records)
+    counts = DryRunProcessor(Broken(ContractSettings(), Identity(app="x")), LATER).run(records)
     assert (counts.crashed, counts.enriched) == (1, 1)
     assert counts.dead_letters == {"processing_error": 1}

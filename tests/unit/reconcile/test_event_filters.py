@@ -1,4 +1,4 @@
-"""Which events of a record are meant, and which of its outputs are of them."""
+"""Filters select events of a record, and the outputs that belong to them."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ def _record(value: Any) -> Record:
         (Filters(events=frozenset({"Order Completed"}), users=frozenset({"u2"})), False),
     ],
 )
-def test_single_events(filters: Filters, *, meant: bool) -> None:
-    """All filters must hold, of one filter any value."""
-    assert filters.means(_record(EVENT)) is meant
+def test_all_filters_must_match(filters: Filters, *, meant: bool) -> None:
+    """All filters must match, with any of the values of each."""
+    assert filters.selects(_record(EVENT)) is meant
 
 
-def test_what_can_not_be_read_is_meant_only_without_filters() -> None:
-    """A broken record has no event name, and yet it belongs to the whole window."""
+def test_broken_record_is_selected_only_without_filters() -> None:
+    """A broken record has no event name, but it belongs to the whole window."""
     broken = Record(b"{", None, (), 1, "raw", 0, 1)
-    assert EVERY_EVENT.means(broken)
-    assert not Filters(events=frozenset({"Order Completed"})).means(broken)
+    assert EVERY_EVENT.selects(broken)
+    assert not Filters(events=frozenset({"Order Completed"})).selects(broken)
 
 
-def test_items_of_a_batch() -> None:
-    """Each item counts by itself, with what the envelope gives to it."""
+def test_items_of_a_batch_are_selected_one_by_one() -> None:
+    """Each item is merged with the shared fields of its envelope."""
     envelope = {
         "batch": [EVENT | {"userId": "a"}, EVENT | {"userId": "b", "context": {}}],
         "context": {"library": {"name": "shared", "version": "1"}},
@@ -80,8 +80,8 @@ def test_items_of_a_batch() -> None:
     assert Filters(users=frozenset({"c"})).items(value) == frozenset()
 
 
-def test_outputs_of_meant_items_only() -> None:
-    """Of a batch only the outputs of meant items are made, refused ones among them."""
+def test_only_selected_items_have_outputs() -> None:
+    """Only the selected items of a batch have outputs, rejected ones among them."""
     envelope = {
         "batch": [
             EVENT | {"userId": "a"},
@@ -98,8 +98,8 @@ def test_outputs_of_meant_items_only() -> None:
 
 
 @pytest.mark.parametrize("text", ["plan", "plan=pro", "=x"])
-def test_wrong_value_filters(text: str) -> None:
-    """What is no POINTER=VALUE is told."""
+def test_wrong_value_filter_is_rejected(text: str) -> None:
+    """A value filter must have the form POINTER=VALUE."""
     with pytest.raises(ValueError, match="is n"):
         read_value_filter(text)
 
@@ -112,8 +112,8 @@ _ANY: Final = st.sampled_from(
 @given(event=st.dictionaries(st.sampled_from([*EVENT, "anonymousId", "batch"]), _ANY))
 @example(event={"event": ["Order Completed"]})
 @example(event={"context": {"library": {"name": ["analytics.js"]}}})
-def test_whatever_an_event_holds(event: Any) -> None:
-    """An event of any form is meant, or not; no filter fails over it."""
+def test_filters_accept_any_event(event: Any) -> None:
+    """No form of an event breaks a filter."""
     filters = Filters(
         events=frozenset({"x"}),
         libraries=frozenset({"analytics.js"}),
@@ -121,14 +121,14 @@ def test_whatever_an_event_holds(event: Any) -> None:
         message_ids=frozenset({"m1"}),
         values=(("/properties/plan/0", "pro"),),
     )
-    assert not filters.means(_record(event))
+    assert not filters.selects(_record(event))
     for name in ("events", "libraries", "users", "message_ids", "values"):
         alone = Filters(**{name: getattr(filters, name)})
-        assert alone.means(_record({"batch": [event, EVENT]})) in {True, False}
+        assert alone.selects(_record({"batch": [event, EVENT]})) in {True, False}
 
 
 @pytest.mark.parametrize("hostile", [row.value for row in HOSTILE], ids=[r.name for r in HOSTILE])
-def test_hostile_payloads(hostile: bytes | None) -> None:
+def test_filters_accept_hostile_payloads(hostile: bytes | None) -> None:
     """No payload breaks a filter."""
     filters = Filters(events=frozenset({"x"}), values=(("/a", "1"),))
-    assert not filters.means(Record(hostile, None, (), 1, "raw", 0, 1))
+    assert not filters.selects(Record(hostile, None, (), 1, "raw", 0, 1))

@@ -8,18 +8,21 @@ from typing import Any
 
 from pipeline.core.contract import Identity
 from pipeline.core.record import Record, Role
-from pipeline.reconcile.compare.difference_store import Verdicts
-from pipeline.reconcile.compare.dry_run import Rehearsal
-from pipeline.reconcile.compare.report import Report
-from pipeline.reconcile.compare.run import Compared, CompareOptions, Comparison
-from pipeline.reconcile.ranges import OutputPartition, Plan, RawPartition
+from pipeline.reconcile.compare.comparison import Comparison, ComparisonTarget
+from pipeline.reconcile.compare.difference_store import DifferenceStore
+from pipeline.reconcile.compare.dry_run import DryRunProcessor
+from pipeline.reconcile.compare.field_diff import CompareOptions
+from pipeline.reconcile.compare.report import ComparisonReport
+from pipeline.reconcile.ranges import AuditRanges, OutputPartition, RawPartition
 from tests.forged_headers import LATER, NAMES, Forged
 
 TOPICS = {Role.ENRICHED: NAMES.enriched, Role.DEAD_LETTER: NAMES.dead_letter}
 
 
-def plan_of(forged: Forged, roles: tuple[Role, ...], ends: dict[int, int] | None = None) -> Plan:
-    """All raw records, or those before `ends`; the output topics of these roles."""
+def ranges_of(
+    forged: Forged, roles: tuple[Role, ...], ends: dict[int, int] | None = None
+) -> AuditRanges:
+    """Return all raw offsets, or those before `ends`, and the output topics of these roles."""
     numbers = range(forged.partitions)
 
     def end(topic: str, number: int) -> int:
@@ -35,7 +38,7 @@ def plan_of(forged: Forged, roles: tuple[Role, ...], ends: dict[int, int] | None
         for number in numbers:
             begin = forged.begins.get((topic, number), 0)
             outputs[topic, number] = OutputPartition(begin, begin, end(topic, number))
-    return Plan(group="live", raw_topic=NAMES.raw, topics=topics, raw=raw, outputs=outputs)
+    return AuditRanges(group="live", raw_topic=NAMES.raw, topics=topics, raw=raw, outputs=outputs)
 
 
 @contextmanager
@@ -45,31 +48,31 @@ def compared(
     roles: tuple[Role, ...] = (Role.ENRICHED, Role.DEAD_LETTER),
     options: CompareOptions | None = None,
     ends: dict[int, int] | None = None,
-    rehearse: dict[str, Any] | None = None,
+    dry_run: dict[str, Any] | None = None,
     more: dict[str, Any] | None = None,
     records: Iterable[Record] | None = None,
     **settings: Any,
-) -> Iterator[tuple[Report, Verdicts, Comparison]]:
-    """The report under these settings, and the verdicts while the context lasts."""
+) -> Iterator[tuple[ComparisonReport, DifferenceStore, Comparison]]:
+    """Yield the report under these settings, and the differences while the context lasts."""
     processor = forged.processor(Identity(app="dry run"), **settings)
-    what = Compared(
-        plan_of(forged, roles, ends),
+    target = ComparisonTarget(
+        ranges_of(forged, roles, ends),
         lambda _, partition, __: partition,
         accept_origin=forged.settings.accept_origin_headers,
         **(more or {}),
     )
-    with Verdicts(shared=True) as verdicts:
-        rehearsal = Rehearsal(processor, LATER + 5, **(rehearse or {}))
-        comparison = Comparison(what, processor, rehearsal, verdicts, options or CompareOptions())
-        yield comparison.run(forged, records=records), verdicts, comparison
+    with DifferenceStore(shared=True) as differences:
+        counted = DryRunProcessor(processor, LATER + 5, **(dry_run or {}))
+        comparison = Comparison(target, counted, differences, options or CompareOptions())
+        yield comparison.run(forged, records=records), differences, comparison
 
 
-def report_of(forged: Forged, **how: Any) -> Report:
-    """Only the report."""
+def report_of(forged: Forged, **how: Any) -> ComparisonReport:
+    """Return only the report."""
     with compared(forged, **how) as (report, _, _):
         return report
 
 
-def kinds(report: Report) -> dict[str, int]:
-    """The kinds that occur."""
+def kinds(report: ComparisonReport) -> dict[str, int]:
+    """Return the kinds that occur, with their counts."""
     return {kind: number for kind, number in report.kinds.items() if number}

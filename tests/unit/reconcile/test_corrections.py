@@ -9,43 +9,52 @@ import pytest
 
 from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Output, Role
-from pipeline.reconcile.compare.classify import Kind
-from pipeline.reconcile.compare.corrections import Corrections, newly_invalid_lines, read_only
-from pipeline.reconcile.compare.difference_store import SavedVerdicts
+from pipeline.reconcile.compare.classify import DifferenceKind
+from pipeline.reconcile.compare.corrections import (
+    Corrections,
+    newly_invalid_lines,
+    read_kinds,
+)
+from pipeline.reconcile.compare.difference_store import SavedDifferences
 from tests.forged_headers import NAMES, Forged, event
-from tests.unit.replay.comparing import TOPICS, compared, report_of
+from tests.unit.reconcile.comparing import TOPICS, compared, report_of
 
 TRAITS: Final[dict[str, Any]] = {"context": {"traits": {"plan": "pro"}}}
 WARN: Final[dict[str, Any]] = {"rules": {"revenue_invalid": "warn"}}
 EUR: Final[dict[str, Any]] = {"default_currency": "EUR"}
-BOTH: Final = frozenset({Kind.CHANGED, Kind.NEWLY_VALID})
+BOTH: Final = frozenset({DifferenceKind.CHANGED, DifferenceKind.NEWLY_VALID})
 
 
 def _sale(number: int, revenue: Any, **fields: Any) -> bytes:
     return event(number, properties={"revenue": revenue}, **fields)
 
 
-def _corrections(forged: Forged, kinds: frozenset[Kind] = BOTH, **settings: Any) -> list[Output]:
-    """What a correction run under these settings would write, in a process of its own."""
+def _corrections(
+    forged: Forged, kinds: frozenset[DifferenceKind] = BOTH, **settings: Any
+) -> list[Output]:
+    """Return what a correction run under these settings would write in a process of its own."""
     written: list[Output] = []
-    with compared(forged, **settings) as (_, verdicts, _), SavedVerdicts(verdicts.path) as saved:
+    with (
+        compared(forged, **settings) as (_, difference_store, _),
+        SavedDifferences(difference_store.path) as saved,
+    ):
         corrections = Corrections(saved, kinds, TOPICS)
         for number in range(forged.partitions):
             for record in forged.topics.get((NAMES.raw, number), ()):
-                written += corrections.of(record, forged.outputs(record, **settings))
+                written += corrections.select(record, forged.outputs(record, **settings))
     return written
 
 
 def _marks(outputs: list[Output]) -> list[tuple[str, str]]:
-    """Source, and what it replaces."""
+    """Return the source of each output, and what it replaces."""
     found = [{name: (sent or b"").decode() for name, sent in each.headers} for each in outputs]
     return [
         (headers[TrackHeader.SOURCE], headers.get(TrackHeader.REPLACES, "")) for headers in found
     ]
 
 
-def test_only_what_differs() -> None:
-    """Changed and newly valid events with what they replace; nothing of the rest."""
+def test_only_differences_are_written() -> None:
+    """Changed and newly valid events are written with what they replace, and nothing else."""
     forged = Forged()
     forged.clean(event(1), _sale(2, 5), _sale(3, "x"), b"{")
     rules = {**EUR, **WARN}
@@ -53,14 +62,14 @@ def test_only_what_differs() -> None:
         ("raw/0/1", "enriched/0/1"),
         ("raw/0/2", "letters/0/0"),
     ]
-    assert _marks(_corrections(forged, frozenset({Kind.NEWLY_VALID}), **rules)) == [
+    assert _marks(_corrections(forged, frozenset({DifferenceKind.NEWLY_VALID}), **rules)) == [
         ("raw/0/2", "letters/0/0")
     ]
     assert not _corrections(forged)
 
 
 def test_applied_corrections_leave_nothing_to_do() -> None:
-    """What they give, written behind what is there, is what the rules give."""
+    """After the corrections are written the topics hold what the rules give."""
     forged = Forged()
     forged.clean(_sale(1, 5), _sale(2, "x"), event(3))
     rules = {**EUR, **WARN}
@@ -71,7 +80,7 @@ def test_applied_corrections_leave_nothing_to_do() -> None:
 
 
 def test_redriven_events_keep_their_repair() -> None:
-    """A correction would take the repair back: only who asks for them gets them."""
+    """A correction would undo the repair, so redriven events are written only on request."""
     forged = Forged()
     forged.clean(_sale(1, "1,9"), _sale(2, 5))
     (repaired,) = forged.outputs(forged.of_raw(0)._replace(value=_sale(1, 1.9)))
@@ -79,23 +88,23 @@ def test_redriven_events_keep_their_repair() -> None:
     forged.write(repaired._replace(headers=headers))
     rules = {**EUR, **WARN}
     assert _marks(_corrections(forged, **rules)) == [("raw/0/1", "enriched/0/0")]
-    asked_for = read_only("changed,redriven")
+    asked_for = read_kinds("changed,redriven")
     assert _marks(_corrections(forged, asked_for, **rules)) == [
         ("raw/0/0", "enriched/0/1"),
         ("raw/0/1", "enriched/0/0"),
     ]
 
 
-def test_missing() -> None:
-    """It replaces nothing."""
+def test_missing_event_replaces_nothing() -> None:
+    """A missing event has no header of what it replaces."""
     forged = Forged()
     forged.clean(event(1), event(2))
     forged.of(Role.ENRICHED).pop(0)
-    assert _marks(_corrections(forged, frozenset({Kind.MISSING}))) == [("raw/0/0", "")]
+    assert _marks(_corrections(forged, frozenset({DifferenceKind.MISSING}))) == [("raw/0/0", "")]
 
 
-def test_identify_messages() -> None:
-    """They go with their events, and replace nothing."""
+def test_identify_messages_go_with_their_events() -> None:
+    """Identify messages are written with their events, and replace nothing."""
     forged = Forged(identify=[{"event": "*"}])
     forged.clean(_sale(1, 5, **TRAITS), event(2, **TRAITS))
     written = _corrections(forged, **EUR)
@@ -103,8 +112,8 @@ def test_identify_messages() -> None:
     assert [place for _, place in _marks(written)] == ["enriched/0/0", ""]
 
 
-def test_copies() -> None:
-    """Of an original and its repaired copy one is written, the copy."""
+def test_copy_is_written_in_place_of_its_original() -> None:
+    """Of an original and its repaired copy only the copy is written."""
     forged = Forged(accept_origin_headers=True)
     forged.clean(_sale(1, "x"))
     forged.process(forged.send(_sale(1, 7), headers=[(TrackHeader.ORIGIN, b"raw/0/0")]))
@@ -113,23 +122,23 @@ def test_copies() -> None:
 
 
 @pytest.mark.parametrize("reveal", [False, True])
-def test_newly_invalid(reveal: bool) -> None:  # noqa: FBT001
-    """Lines that say what is there and why it is refused; personal data only when asked for."""
+def test_newly_invalid_events_are_listed(reveal: bool) -> None:  # noqa: FBT001
+    """Lines name the existing output and the reason; personal data is masked unless revealed."""
     forged = Forged(**WARN)
     forged.clean(_sale(1, "x", mail="a@example.com"), event(2))
-    with compared(forged, rules={"revenue_invalid": "reject"}) as (_, verdicts, _):
-        (written,) = newly_invalid_lines(verdicts, TOPICS, reveal=reveal)
+    with compared(forged, rules={"revenue_invalid": "reject"}) as (_, difference_store, _):
+        (written,) = newly_invalid_lines(difference_store, TOPICS, reveal=reveal)
     line = json.loads(written)
-    assert (line["source"], line["there"]) == ("raw/0/0", "enriched/0/0")
+    assert (line["source"], line["output"]) == ("raw/0/0", "enriched/0/0")
     assert line["reason"] == "revenue_invalid"
     assert line["masked"] is not reveal
     assert ("a@example.com" in line["value"]) == reveal
 
 
-def test_kinds_are_named() -> None:
-    """Unknown ones are refused with those that are known."""
-    assert read_only("changed, newly-valid") == BOTH
+def test_unknown_kinds_are_rejected() -> None:
+    """An unknown kind is rejected with the known ones."""
+    assert read_kinds("changed, newly-valid") == BOTH
     with pytest.raises(
-        ValueError, match="'identical' is none of changed, newly-valid, missing, redriven"
+        ValueError, match="'identical' is not one of changed, newly-valid, missing, redriven"
     ):
-        read_only("changed,identical")
+        read_kinds("changed,identical")

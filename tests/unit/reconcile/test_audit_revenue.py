@@ -1,4 +1,4 @@
-"""The audit's money: exact sums on both sides, and every way in which money can go missing."""
+"""Revenue has exact sums on both sides, and shows every way in which it can be lost."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ from pipeline.core.contract import Identity
 from pipeline.core.dead_letter import pointer_to
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Record, Role
-from pipeline.reconcile.audit import AuditOptions
-from pipeline.reconcile.revenue import Money, Place, Sums, joined, plain_amount, same
+from pipeline.reconcile.audit import AuditRequest
+from pipeline.reconcile.revenue import (
+    DayCurrency,
+    RevenueBalance,
+    Sums,
+    exact_amount,
+    join_revenue,
+    same_revenue,
+)
 from tests.forged_headers import NAMES, TIME, Forged, event
 
 ENRICHED, LETTER = Role.ENRICHED, Role.DEAD_LETTER
 DAY: Final = "2025-10-09"
 """Of `TIME`."""
 _WIDE: Final = Context(prec=200)
-_WITH_MONEY: Final = AuditOptions(money=True)
+_WITH_MONEY: Final = AuditRequest(revenue=True)
 
 
 def _sale(revenue: Any, currency: str | None = "EUR", **fields: Any) -> bytes:
@@ -31,22 +38,22 @@ def _sale(revenue: Any, currency: str | None = "EUR", **fields: Any) -> bytes:
 
 
 def _refused(revenue: Any, **fields: Any) -> bytes:
-    """An event with money that is refused for another reason: it has no user."""
+    """Return an event with revenue that is rejected because it has no user."""
     return _sale(revenue, **fields).replace(b'"userId": "u", ', b"")
 
 
-def _money(forged: Forged) -> Money:
-    money = forged.audit(options=_WITH_MONEY).money
+def _money(forged: Forged) -> RevenueBalance:
+    money = forged.audit(request=_WITH_MONEY).revenue
     assert money is not None
     return money
 
 
-def _rows(money: Money) -> list[tuple[str, ...]]:
-    return [(*row.place, *(plain_amount(amount) for amount in row[1:5])) for row in money.rows()]
+def _rows(money: RevenueBalance) -> list[tuple[str, ...]]:
+    return [(*row.place, *(exact_amount(amount) for amount in row[1:5])) for row in money.rows()]
 
 
-def test_what_adds_up() -> None:
-    """By day and currency: numbers, text, refunds, the default currency, refused events."""
+def test_revenue_balances_by_day_and_currency() -> None:
+    """Numbers, text, refunds, the default currency and rejected events all count."""
     forged = Forged()
     forged.clean(
         _sale(10),
@@ -57,7 +64,7 @@ def test_what_adds_up() -> None:
         event(9),
         _refused(100),
     )
-    result = forged.audit(options=_WITH_MONEY)
+    result = forged.audit(request=_WITH_MONEY)
     assert result.ok
     money = _money(forged)
     assert _rows(money) == [
@@ -66,8 +73,8 @@ def test_what_adds_up() -> None:
         (DAY, "USD", "7.00", "7.00", "0.00", "0.00"),
     ]
     assert [(row.place, row.sent) for row in money.totals()] == [
-        (Place("", "EUR"), Decimal("124.59")),
-        (Place("", "USD"), Decimal(7)),
+        (DayCurrency("", "EUR"), Decimal("124.59")),
+        (DayCurrency("", "USD"), Decimal(7)),
     ]
 
 
@@ -80,15 +87,15 @@ def test_what_adds_up() -> None:
         (lambda f: _change(f, b'"revenue"', b'"Revenue"'), "19.99"),
         (lambda f: _change(f, b'"revenue"', b'"reven\\u0075e"'), "0.00"),
     ],
-    ids=["lost", "doubled", "a digit", "renamed", "escaped"],
+    ids=["missing", "duplicated", "a digit", "renamed", "escaped"],
 )
-def test_difference(spoil: Any, difference: str) -> None:
-    """Money that is lost, doubled or changed is the difference, to the last digit."""
+def test_difference_is_exact(spoil: Any, difference: str) -> None:
+    """Revenue that is missing, duplicated or changed is the difference, to the last digit."""
     forged = Forged()
     forged.clean(_sale(19.99))
     spoil(forged)
     (row,) = _money(forged).rows()
-    assert plain_amount(row.difference) == difference
+    assert exact_amount(row.difference) == difference
     assert _money(forged).ok == (difference == "0.00")
 
 
@@ -97,8 +104,8 @@ def _change(forged: Forged, old: bytes, new: bytes) -> None:
     forged.of(ENRICHED)[0] = record._replace(value=(record.value or b"").replace(old, new))
 
 
-def test_other_currency() -> None:
-    """Money that has changed its currency is missing in one and too much in the other."""
+def test_changed_currency_is_a_difference_in_both() -> None:
+    """Revenue in the wrong currency is missing in one and surplus in the other."""
     forged = Forged()
     forged.clean(_sale(5))
     _change(forged, b"EUR", b"USD")
@@ -108,8 +115,8 @@ def test_other_currency() -> None:
     ]
 
 
-def test_other_day() -> None:
-    """So is money that has changed its day."""
+def test_changed_day_is_a_difference_on_both() -> None:
+    """Revenue on the wrong day is missing on one and surplus on the other."""
     forged = Forged()
     forged.clean(_sale(5, timestamp="2015-12-12T19:11:01.266Z"))
     _change(forged, b'"timestamp":"2015-12-12', b'"timestamp":"2015-12-13')
@@ -131,20 +138,20 @@ def test_other_day() -> None:
         (json.dumps({"batch": [json.loads(_sale("x")), json.loads(_sale("y"))]}).encode(), 2),
     ],
 )
-def test_unreadable(value: bytes | None, unreadable: int) -> None:
-    """What has no readable amount is counted on both sides; what has none at all is not."""
+def test_unreadable_amounts_are_counted(value: bytes | None, unreadable: int) -> None:
+    """An unreadable amount counts on both sides, an absent one on neither."""
     forged = Forged()
     forged.clean(value)
     money = _money(forged)
     assert money.ok
-    assert (money.sent.unreadable, money.held.unreadable) == (unreadable, unreadable)
+    assert (money.sent.unreadable, money.blocked.unreadable) == (unreadable, unreadable)
     forged.of(LETTER).clear()
     forged.of(ENRICHED).clear()
     assert _money(forged).ok == (unreadable == 0)
 
 
-def test_kept_as_sent() -> None:
-    """A wrong amount that a rule lets pass is unreadable in the enriched topic."""
+def test_wrong_amount_that_passes_is_unreadable() -> None:
+    """A wrong amount that a rule lets pass is unreadable in the enriched topic, too."""
     forged = Forged(rules={"revenue_invalid": "warn"})
     forged.clean(_sale("12,50"))
     money = _money(forged)
@@ -153,8 +160,8 @@ def test_kept_as_sent() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"limits": {"max_batch_output_bytes": 1}}])
-def test_batches(settings: dict[str, Any]) -> None:
-    """Each item's money, by the envelope's times; also where the whole batch is one letter."""
+def test_items_of_a_batch_count_one_by_one(settings: dict[str, Any]) -> None:
+    """Each item counts at the times of its envelope, even when the batch is one dead letter."""
     sales = [json.loads(value) for value in (_sale(1), _refused(2), _sale("x"), _sale(4, None))]
     envelope = {"batch": sales, "sentAt": "2015-12-12T19:11:01.169Z"}
     forged = Forged(**settings)
@@ -165,8 +172,8 @@ def test_batches(settings: dict[str, Any]) -> None:
     assert money.sent.unreadable == 1
 
 
-def test_set_aside() -> None:
-    """Money of a record that was set aside is held back, day and currency by the same rules."""
+def test_set_aside_revenue_is_blocked() -> None:
+    """Day and currency of a record that was set aside are read by the same rules."""
     forged = Forged()
     record = forged.send(_sale("5.25", None, originalTimestamp="2015-12-12T19:11:01.152Z"))
     forged.write(forged.processor().crashed(record, TIME))
@@ -174,8 +181,8 @@ def test_set_aside() -> None:
     assert _rows(_money(forged)) == [("2015-12-12", "USD", "5.25", "0.00", "5.25", "0.00")]
 
 
-def test_set_aside_batch() -> None:
-    """Its money is that of its items, by the times that the envelope gives them."""
+def test_set_aside_batch_blocks_the_revenue_of_its_items() -> None:
+    """A batch that was set aside blocks the revenue of its items at the times of its envelope."""
     sale = json.loads(_sale(2, originalTimestamp="2015-12-12T23:00:00Z"))
     envelope = {"batch": [sale, sale], "sentAt": "2015-12-13T10:00:00Z"}
     forged = Forged()
@@ -186,8 +193,8 @@ def test_set_aside_batch() -> None:
     assert _rows(_money(forged)) == [("2025-10-08", "EUR", "4.00", "0.00", "4.00", "0.00")]
 
 
-def test_broken_enriched_event() -> None:
-    """An enriched event that nobody can read has money that nobody can read."""
+def test_broken_enriched_event_is_unreadable() -> None:
+    """An enriched event that can't be read has revenue that can't be read."""
     forged = Forged()
     forged.clean(_sale(5))
     _change(forged, b'{"type"', b'{"type')
@@ -195,8 +202,8 @@ def test_broken_enriched_event() -> None:
     assert (money.delivered.unreadable, money.unreadable_difference, money.ok) == (1, -1, False)
 
 
-def test_pointers() -> None:
-    """Money behind a pointer that names the right bytes is held back; behind another it is not."""
+def test_correct_pointer_blocks_revenue() -> None:
+    """Revenue behind a pointer is blocked only when the pointer matches its record."""
     forged = Forged()
     (letter,) = forged.outputs(forged.send(_refused(30)))
     pointer = forged.write(pointer_to(letter))
@@ -207,31 +214,31 @@ def test_pointers() -> None:
     assert [row.difference for row in _money(forged).rows()] == [30]
 
 
-def test_letter_in_place_of_an_event() -> None:
-    """Money that moved from one topic to the other is not lost: only the audit objects."""
+def test_moved_revenue_is_not_missing() -> None:
+    """An event in the wrong topic is a mismatch, but its revenue is there."""
     forged = Forged()
     record = forged.send(_sale(8))
     crashed = forged.processor().crashed(record, TIME)
     headers = [(n, b"encode" if n == DlqHeader.STAGE else v) for n, v in crashed.headers]
     forged.write(crashed._replace(headers=headers))
     forged.committed[0] = 1
-    result = forged.audit(options=_WITH_MONEY)
-    assert result.money is not None
-    assert (result.different, result.money.ok, result.ok) == (1, True, False)
+    result = forged.audit(request=_WITH_MONEY)
+    assert result.revenue is not None
+    assert (result.mismatched, result.revenue.ok, result.ok) == (1, True, False)
 
 
-def test_other_rules() -> None:
-    """Money that other rules read the same way counts; what they read otherwise is told apart."""
+def test_revenue_under_other_rules_counts_if_it_is_equal() -> None:
+    """Revenue that other rules read differently is in no sum."""
     forged = Forged()
     forged.process(forged.send(_sale(1)), default_currency="CHF")
     forged.process(forged.send(_sale(2, None)), default_currency="CHF")
     money = _money(forged)
-    assert (money.ok, money.apart) == (True, 1)
+    assert (money.ok, money.excluded) == (True, 1)
     assert _rows(money) == [(DAY, "EUR", "1.00", "1.00", "0.00", "0.00")]
 
 
-def test_dropped_and_replayed() -> None:
-    """Events that a setting drops have no money here, and a replay's money is not delivered."""
+def test_dropped_and_replayed_events_have_no_revenue() -> None:
+    """Dropped events have no revenue, and that of a replay is not delivered."""
     forged = Forged(on_other_type="drop")
     forged.clean(_sale(1, type="page"))
     (record,) = forged.clean(_sale(2))
@@ -239,8 +246,8 @@ def test_dropped_and_replayed() -> None:
     assert _rows(_money(forged)) == [(DAY, "EUR", "2.00", "2.00", "0.00", "0.00")]
 
 
-def test_invented() -> None:
-    """Money that nobody sent is less than nothing missing."""
+def test_orphaned_revenue_is_a_negative_difference() -> None:
+    """Revenue that nobody sent makes the difference negative."""
     forged = Forged()
     (record,) = forged.clean(_sale(3))
     (output,) = forged.outputs(record)
@@ -249,8 +256,8 @@ def test_invented() -> None:
     assert [row.difference for row in _money(forged).rows()] == [-6]
 
 
-def test_deleted_by_retention() -> None:
-    """Outputs that retention has deleted are in no sum."""
+def test_expired_revenue_is_in_no_sum() -> None:
+    """Revenue of outputs that retention has deleted is in no sum."""
     forged = Forged()
     forged.clean(_sale(3), _sale(4))
     forged.of(ENRICHED).pop(0)
@@ -259,7 +266,7 @@ def test_deleted_by_retention() -> None:
 
 
 def _redrive(forged: Forged, record: Record, value: bytes, item: int | None = None) -> None:
-    """Send the event of a dead letter, repaired into this value, as the desk does it."""
+    """Redrive the event of a dead letter, repaired into this value."""
     outputs = forged.outputs(record._replace(value=value))
     for number, output in enumerate(outputs):
         if output.role is ENRICHED and item in {None, number}:
@@ -267,28 +274,28 @@ def _redrive(forged: Forged, record: Record, value: bytes, item: int | None = No
             forged.write(output._replace(headers=headers))
 
 
-def _redriven(money: Money) -> list[tuple[str, ...]]:
-    names = ("sent", "delivered", "held", "redriven", "repaired", "difference")
+def _redriven(money: RevenueBalance) -> list[tuple[str, ...]]:
+    names = ("sent", "delivered", "blocked", "redriven", "repaired", "difference")
     return [
-        (row.place.currency, *(plain_amount(getattr(row, name)) for name in names))
+        (row.place.currency, *(exact_amount(getattr(row, name)) for name in names))
         for row in money.totals()
     ]
 
 
-def test_redriven() -> None:
-    """Money that was redriven is not held back any more, and the rest of it is."""
+def test_redriven_revenue_is_not_blocked() -> None:
+    """Revenue that was redriven is no longer blocked, and the rest is."""
     forged = Forged()
     (record, *_) = forged.clean(_refused(100), _refused(7), _sale(5))
     _redrive(forged, record, _sale(100))
-    result = forged.audit(options=_WITH_MONEY)
+    result = forged.audit(request=_WITH_MONEY)
     assert result.ok
     assert _redriven(_money(forged)) == [
         ("EUR", "112.00", "5.00", "7.00", "100.00", "0.00", "0.00")
     ]
 
 
-def test_repaired() -> None:
-    """What could not be read is an amount since; what a repair has changed is said."""
+def test_repairs_are_accounted_for() -> None:
+    """A repair turns unreadable revenue into an amount, and its changes are in a column."""
     forged = Forged()
     text, user = forged.clean(_sale("1,90"), _refused(100))
     _redrive(forged, text, _sale("1.90"))
@@ -296,11 +303,11 @@ def test_repaired() -> None:
     money = _money(forged)
     assert money.ok
     assert _redriven(money) == [("EUR", "100.00", "0.00", "0.00", "81.90", "-18.10", "0.00")]
-    assert (money.sent.unreadable, money.held.unreadable, money.replaced.unreadable) == (1, 0, 1)
+    assert (money.sent.unreadable, money.blocked.unreadable, money.replaced.unreadable) == (1, 0, 1)
 
 
-def test_repair_that_loses_the_revenue() -> None:
-    """An event that was redriven without its revenue is seen: nothing stands for that money."""
+def test_repair_that_loses_revenue_is_seen() -> None:
+    """A repair that removes the revenue is negative in the column of repairs."""
     forged = Forged()
     (record,) = forged.clean(_refused(100))
     _redrive(forged, record, event())
@@ -309,8 +316,8 @@ def test_repair_that_loses_the_revenue() -> None:
     ]
 
 
-def test_redriven_twice() -> None:
-    """The second time is money that nobody sent, as it is of an event that was never refused."""
+def test_second_redrive_is_surplus() -> None:
+    """A second redrive, or one of an event that was never rejected, is revenue that nobody sent."""
     forged = Forged()
     refused, good = forged.clean(_refused(100), _sale(7))
     for _ in range(2):
@@ -321,8 +328,8 @@ def test_redriven_twice() -> None:
     assert [row.difference for row in money.totals()] == [-107]
 
 
-def test_redriven_items() -> None:
-    """Of a batch each item by itself; or all of them, where the whole batch was one letter."""
+def test_items_are_redriven_one_by_one_or_all() -> None:
+    """Items of a batch count one by one, or all together when the batch was one dead letter."""
     sales = [json.loads(value) for value in (_refused(1), _refused(2), _sale(4))]
     whole = json.dumps({"batch": [json.loads(_sale(n)) for n in (1, 2, 4)]}).encode()
     forged = Forged()
@@ -337,17 +344,17 @@ def test_redriven_items() -> None:
     assert _redriven(_money(forged)) == [("EUR", "7.00", "0.00", "0.00", "7.00", "0.00", "0.00")]
 
 
-def test_redriven_and_its_letter_gone() -> None:
-    """Where retention has deleted the dead letter the money is in no sum; lost ones are told."""
+def test_redriven_revenue_of_an_expired_dead_letter_is_in_no_sum() -> None:
+    """Without its dead letter redriven revenue is in no sum, and a missing one is reported."""
     forged = Forged()
     (record,) = forged.clean(_refused(3))
     _redrive(forged, record, _sale(3))
     forged.of(LETTER).clear()
     assert _redriven(_money(forged)) == [("EUR", "3.00", "0.00", "0.00", "3.00", "0.00", "0.00")]
-    assert not forged.audit(options=_WITH_MONEY).ok
+    assert not forged.audit(request=_WITH_MONEY).ok
     forged.begins[NAMES.dead_letter, 0] = 1
     money = _money(forged)
-    assert (money.ok, money.apart, _redriven(money)) == (True, 1, [])
+    assert (money.ok, money.excluded, _redriven(money)) == (True, 1, [])
 
 
 amounts = st.decimals(min_value=-(10**29) + 1, max_value=10**29 - 1, places=20)
@@ -355,12 +362,12 @@ amounts = st.decimals(min_value=-(10**29) + 1, max_value=10**29 - 1, places=20)
 
 @given(st.lists(amounts, max_size=30))
 def test_sums_are_exact(numbers: list[Decimal]) -> None:
-    """Every digit of a sum is right; no context rounds it."""
+    """No decimal context rounds a sum."""
     sums = Sums()
     for number in numbers:
         sums.add(f"{DAY} EUR {number}")
     scaled = sum(int(number.scaleb(20, context=_WIDE)) for number in numbers)
-    found = sums.amounts.get(Place(DAY, "EUR"), Decimal())
+    found = sums.amounts.get(DayCurrency(DAY, "EUR"), Decimal())
     assert int(found.scaleb(20, context=_WIDE)) == scaled
 
 
@@ -369,15 +376,15 @@ def test_sums_are_exact(numbers: list[Decimal]) -> None:
     [("1", "1.00"), ("1E+3", "1000.00"), ("-0.5", "-0.50"), ("0E-30", "0.00"), ("-0", "0.00"),
      ("1.2300", "1.23"), ("123456789.123456789123", "123456789.123456789123")],
 )  # fmt: skip
-def test_amounts_as_text(amount: str, text: str) -> None:
-    """All digits, never an exponent."""
-    assert plain_amount(Decimal(amount)) == text
+def test_amounts_are_written_in_full(amount: str, text: str) -> None:
+    """Amounts have all digits and never an exponent."""
+    assert exact_amount(Decimal(amount)) == text
 
 
-def test_readings() -> None:
-    """Several are joined; digits that are written otherwise are the same money."""
-    assert joined([None, "a EUR 1", None, "?"]) == "a EUR 1;?"
-    assert joined([None]) is None
-    assert same("a EUR 1.0;?", "?;a EUR 1")
-    assert not same("a EUR 1", "a EUR 1;a EUR 1")
-    assert not same("?", None)
+def test_revenue_as_text_is_joined_and_compared() -> None:
+    """Equal amounts are the same revenue, however their digits are written."""
+    assert join_revenue([None, "a EUR 1", None, "?"]) == "a EUR 1;?"
+    assert join_revenue([None]) is None
+    assert same_revenue("a EUR 1.0;?", "?;a EUR 1")
+    assert not same_revenue("a EUR 1", "a EUR 1;a EUR 1")
+    assert not same_revenue("?", None)

@@ -1,0 +1,212 @@
+"""Log lines as sentences, for somebody who watches a worker in a terminal.
+
+A JSON line has every key; a sentence has what matters of them. A line that is not known here is
+shown with all its keys, so nothing is ever hidden.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+Line = Mapping[str, Any]
+_META: Final = frozenset({"event", "level", "timestamp", "worker", "exception", "frames"})
+_DAY_LENGTH: Final = len("2026-11-26")
+_TIME_LENGTH: Final = len("17:20:01")
+_MARKS: Final = {"warning": "warning: ", "error": "error: ", "critical": "error: "}
+_COLOURS: Final = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_DIM: Final = "\x1b[2m"
+_PLAIN: Final = "\x1b[0m"
+_IDLE_EVERY_S: Final = 60.0
+_BUSY: Final = -1
+"""No lag of an idle worker: it was not idle."""
+
+
+class SentenceRenderer:
+    """The last of structlog's processors: makes the text of a line."""
+
+    def __init__(self, *, coloured: bool) -> None:
+        self._coloured = coloured
+        self._day = ""
+
+    def __call__(self, _logger: object, _method: str, line: Line) -> str:
+        """`17:20:01 …`; with its date where the day is another one than that of the line before."""
+        level = str(line.get("level", ""))
+        known = _SENTENCES.get(str(line["event"]), _unknown)
+        text = f"{_MARKS.get(level, '')}{_text(known, line)}"
+        # Lines of a supervisor name the worker themselves.
+        if "worker" in line and known not in _OF_SUPERVISOR:
+            text = f"worker {line['worker']}: {text}"
+        if self._coloured and level in _COLOURS:
+            text = f"{_COLOURS[level]}{text}{_PLAIN}"
+        below = [line[name] for name in ("exception", "frames") if line.get(name)]
+        return "\n".join([f"{self._time(str(line.get('timestamp', '')))} {text}", *below]).rstrip()
+
+    def _time(self, timestamp: str) -> str:
+        day, clock = timestamp[:_DAY_LENGTH], timestamp[_DAY_LENGTH + 1 :][:_TIME_LENGTH]
+        text = clock if day == self._day else f"{day} {clock}"
+        self._day = day
+        return f"{_DIM}{text}{_PLAIN}" if self._coloured else text
+
+
+class IdleFilter(logging.Filter):
+    """Leaves out statistics that say once more that nothing has happened."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._idle_lag: int | None = _BUSY
+        self._shown = clock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is shown; the same idle statistics are shown once a minute."""
+        line = record.msg
+        if not isinstance(line, dict) or line.get("event") != "statistics":
+            return True
+        now, lag, before = self._clock(), line["lag"], self._idle_lag
+        self._idle_lag = _BUSY if line["consumed"] else lag
+        says_more = self._idle_lag == _BUSY or (lag is not None and lag != before)
+        if not says_more and now - self._shown < _IDLE_EVERY_S:
+            return False
+        self._shown = now
+        return True
+
+
+def _text(known: Callable[[Line], str], line: Line) -> str:
+    try:
+        return known(line)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return _unknown(line)  # a library has an event of this name, with other keys
+
+
+def _unknown(line: Line) -> str:
+    keys = " ".join(f"{key}={value}" for key, value in line.items() if key not in _META)
+    return f"{line['event']} {keys}".rstrip()
+
+
+def _starting(line: Line) -> str:
+    settings = line.get("settings")
+    if settings is None:
+        return f"starting as {line['instance']}" if line["instance"] else "starting"
+    topics, workers = settings["topics"], settings["workers"]
+    outputs = [topics["enriched"], topics["dead_letter"]]
+    if settings["identify"]:
+        outputs.append(topics["identify"])
+    several = f"{workers} workers: " if workers > 1 else ""
+    return (
+        f"track-pipeline {line['version']}: {several}reads {topics['raw']}, writes "
+        f"{_listed(outputs)}, {settings['delivery']} (group {settings['group']}, Kafka at "
+        f"{settings['kafka'].get('bootstrap.servers')})"
+    )
+
+
+def _topics(line: Line) -> str:
+    found = [f"{name} ({number})" for name, number in line["partitions"].items()]
+    return f"Kafka answers; topics and their partitions: {', '.join(found)}"
+
+
+def _assigned(line: Line) -> str:
+    return f"reading partitions {line['partitions']} ({line['held']} in all)"
+
+
+def _revoked(line: Line) -> str:
+    return f"no longer reading partitions {line['partitions']} ({line['held']} left)"
+
+
+def _statistics(line: Line) -> str:
+    lag = line["lag"]
+    left = "" if lag is None else f"; {lag:,} records behind" if lag else "; up to date"
+    if not line["consumed"]:
+        return f"no new records{left}"
+    speed = line["consumed"] / line["seconds"] if line["seconds"] else 0
+    parts = [f"{line['enriched']:,} enriched"]
+    for name, words in (("dead_lettered", "rejected"), ("dropped", "dropped")):
+        counts = line[name]
+        if counts:
+            reason, most = next(iter(counts.items()))
+            mostly = f"{reason} {most:,}" if len(counts) == 1 else f"most: {reason} {most:,}"
+            parts.append(f"{sum(counts.values()):,} {words} ({mostly})")
+    if line["lost"]:
+        parts.append(f"{line['lost']:,} lost")
+    return f"{line['consumed']:,} records ({speed:,.0f}/s): {', '.join(parts)}{left}"
+
+
+def _waiting(line: Line) -> str:
+    since = f" (for {line['seconds']:.0f} s)" if line.get("seconds") else ""
+    return f"waiting: {line['cause']}{since}"
+
+
+def _recovering(line: Line) -> str:
+    return f"recovering by a {line['how']} (attempt {line['attempt']}): {line['cause']}"
+
+
+def _recovered(line: Line) -> str:
+    return f"working again after {line['after_s']:g} s"
+
+
+def _processing_error(line: Line) -> str:
+    return (
+        f"a bug in this program ({line['error']}) stopped the record {line['source']}, which "
+        "becomes a dead letter: please report it"
+    )
+
+
+def _isolated(line: Line) -> str:
+    return f"record {line['source']} is set aside as a dead letter: {line['cause']}"
+
+
+def _bisecting(line: Line) -> str:
+    return f"looking for the record that fails among {line['records']}: {line['cause']}"
+
+
+def _breaker_open(line: Line) -> str:
+    return str(line["message"])
+
+
+def _stopped(_line: Line) -> str:
+    return "stopped"
+
+
+def _ended(line: Line) -> str:
+    return f"ended with exit code {line['code']}: {line['cause']}"
+
+
+def _worker_started(line: Line) -> str:
+    return f"worker {line['worker']} started (process {line['pid']})"
+
+
+def _worker_ended(line: Line) -> str:
+    cause = f": {line['cause']}" if line.get("cause") else ""
+    return f"worker {line['worker']} ended, {line['how']}{cause}; {line['next']}"
+
+
+def _stopping(line: Line) -> str:
+    return f"stopping {line['workers']} workers"
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+_OF_SUPERVISOR: Final = frozenset({_worker_started, _worker_ended})
+_SENTENCES: Final[Mapping[str, Callable[[Line], str]]] = {
+    "starting": _starting,
+    "topics": _topics,
+    "assigned": _assigned,
+    "revoked": _revoked,
+    "statistics": _statistics,
+    "waiting": _waiting,
+    "recovering": _recovering,
+    "recovered": _recovered,
+    "processing_error": _processing_error,
+    "record_isolated": _isolated,
+    "narrowing": _bisecting,
+    "breaker_open": _breaker_open,
+    "stopped": _stopped,
+    "ended": _ended,
+    "worker_started": _worker_started,
+    "worker_ended": _worker_ended,
+    "stopping": _stopping,
+}

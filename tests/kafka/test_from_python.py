@@ -1,0 +1,90 @@
+"""The scripts in docs/how-to/python run on a real broker, as they are printed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.brokers import RECENT, Sent, produce, read_topic
+from tests.forged_headers import event
+from tests.kafka.worker_process import Pipeline, terminate
+from tests.unit.cli.program import TIMEOUT_S, environment
+
+pytestmark = pytest.mark.kafka
+
+SCRIPTS: Final = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "python"
+SALE: Final = event(properties={"revenue": "19.99"})
+_LONGEST: Final = 40
+
+
+def run_script(pipeline: Pipeline, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script with the settings of a pipeline."""
+    variables = {
+        "TRACK_KAFKA_BOOTSTRAP_SERVERS": pipeline.servers,
+        "TRACK_GROUP": pipeline.names.raw,
+        **{f"TRACK_TOPICS__{n.upper()}": t for n, t in pipeline.names._asdict().items()},
+    }
+    ran = subprocess.run(
+        [sys.executable, SCRIPTS / name, *arguments],
+        env=environment() | variables,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert "Traceback" not in ran.stderr, ran.stderr
+    return ran
+
+
+@pytest.fixture
+def worked(pipeline: Pipeline) -> Pipeline:
+    """A pipeline whose worker has processed three sales and a broken record, and has stopped."""
+    values = [SALE, SALE, SALE, b"{"]
+    sent = [Sent(value, b"u", (), RECENT + n, 0) for n, value in enumerate(values)]
+    produce(pipeline.servers, pipeline.names.raw, sent)
+    worker = pipeline.start()
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    return pipeline
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.name)
+def test_scripts_are_short(path: Path) -> None:
+    """Each of them is read in a minute."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= _LONGEST
+
+
+def test_audit_finds_what_was_written_twice(worked: Pipeline) -> None:
+    """The script says that everything adds up, and names a duplicate once there is one."""
+    ran = run_script(worked, "audit.py")
+    assert ran.returncode == 0
+    assert "4 events in 4 raw records, ok: True" in ran.stdout
+    assert "USD sent 59.97 delivered 59.97" in ran.stdout
+    assert "processing the raw records again: 4 of 4 offsets" in ran.stderr
+    value, key, headers, timestamp, partition, _ = read_topic(
+        worked.servers, worked.names.enriched
+    )[0]
+    copy = Sent(value, key, headers, timestamp, partition)
+    produce(worked.servers, worked.names.enriched, [copy])
+    ran = run_script(worked, "audit.py")
+    assert ran.returncode == 1
+    assert f"duplicated {worked.names.raw}/0/0 {worked.names.enriched}/" in ran.stdout
+
+
+def test_compare_finds_what_a_changed_rule_changes(worked: Pipeline, tmp_path: Path) -> None:
+    """Nothing differs under the same rules; another default currency changes each sale."""
+    config = tmp_path / "changed.toml"
+    config.write_text("")
+    ran = run_script(worked, "compare.py", str(config))
+    assert (ran.returncode, "identical 3" in ran.stdout) == (0, True), ran.stdout
+    config.write_text('default_currency = "EUR"\n')
+    ran = run_script(worked, "compare.py", str(config))
+    assert ran.returncode == 1
+    assert "changed 3" in ran.stdout
+    assert "differs: /properties/currency 3" in ran.stdout
+    assert "USD before 59.97 after 0" in ran.stdout
+    assert len(read_topic(worked.servers, worked.names.enriched)) == 3
