@@ -1,4 +1,4 @@
-"""What is hidden before the desk shows or writes it, and what is not."""
+"""Personal data is masked, and nothing else."""
 
 from __future__ import annotations
 

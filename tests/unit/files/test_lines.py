@@ -1,4 +1,4 @@
-"""`track-pipeline transform` on packed, damaged, binary and missing files, in constant memory."""
+"""Compressed, damaged, binary and missing files are transformed in constant memory."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from tests.unit.cli.test_transform import counts
 EVENTS = b"".join(
     b'{"event":"E","userId":"u","messageId":"%d"}\n' % number for number in range(3000)
 )
-"""More than what one read unpacks of its packed forms."""
+"""More bytes than one read decompresses."""
 
 
 def zstd(data: bytes) -> bytes:
-    """One frame of zstd."""
+    """One zstd frame."""
     return zstandard.ZstdCompressor().compress(data)
 
 
@@ -42,8 +42,10 @@ packed = pytest.mark.parametrize(("suffix", "pack"), PACKERS.items(), ids=PACKER
 
 
 @packed
-def test_packed_files(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
-    """A packed file gives what the file itself gives, also when it is of several parts."""
+def test_compressed_files_give_the_same_lines(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """A compressed file gives the lines of the file itself, also when it has several parts."""
     middle = len(EVENTS) // 2
     plain, whole = tmp_path / "e", tmp_path / f"whole{suffix}"
     parts, nothing = tmp_path / f"parts{suffix}", tmp_path / f"nothing{suffix}"
@@ -58,8 +60,10 @@ def test_packed_files(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes
 
 
 @packed
-def test_cut_off_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
-    """Of a cut-off file all complete lines are processed; then one sentence says so."""
+def test_truncated_files_are_processed_up_to_the_end(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """All complete lines of a truncated file are processed; then one sentence says so."""
     first, second = pack(EVENTS), pack(EVENTS)
     source = tmp_path / f"events{suffix}"
     source.write_bytes(first + second[: len(second) - 5])
@@ -78,8 +82,10 @@ def test_cut_off_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes
 
 
 @packed
-def test_damaged_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
-    """A file that is damaged further on ends with the count of lines before the damage."""
+def test_damaged_files_are_processed_up_to_the_damage(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """A file that is damaged further on ends with the number of lines before the damage."""
     source = tmp_path / f"events{suffix}"
     source.write_bytes(pack(EVENTS) + b"no packed data")
     ran = run("transform", source, "--json")
@@ -101,8 +107,8 @@ binary = pytest.mark.parametrize(("content", "what"), BINARY.values(), ids=BINAR
 
 
 @binary
-def test_binary_on_standard_input(content: bytes, what: str) -> None:
-    """What is no text is told in one sentence, and is not turned into dead letters."""
+def test_binary_standard_input_is_reported(content: bytes, what: str) -> None:
+    """Input that is not text gives one sentence instead of dead letters."""
     ran = run("transform", "--json", stdin=content)
     assert (ran.code, ran.out, counts(ran)["lines"]) == (ExitCode.USAGE, b"", 0)
     (sentence,) = ran.err.splitlines()[1:]
@@ -111,28 +117,28 @@ def test_binary_on_standard_input(content: bytes, what: str) -> None:
 
 
 @binary
-def test_unusable_file_among_good_ones(tmp_path: Path, content: bytes, what: str) -> None:
-    """All files are looked at first: one that is binary stops the run before it begins."""
+def test_all_files_are_checked_first(tmp_path: Path, content: bytes, what: str) -> None:
+    """One binary file among others stops the run before it begins."""
     good, bad, dead = tmp_path / "good", tmp_path / "bad", tmp_path / "dead"
     good.write_bytes(EVENTS)
     bad.write_bytes(content)
-    dead.write_text("letters of another run")
+    dead.write_text("dead letters of another run")
     ran = run("transform", good, bad, "--dead-letters", dead)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert ran.err.startswith(f"track-pipeline: {bad}: {what}")
     assert len(ran.err.splitlines()) == 1
-    assert dead.read_text() == "letters of another run"
+    assert dead.read_text() == "dead letters of another run"
 
 
 MARK = b"\xef\xbb\xbf"
-"""Windows editors put it at the start of a file."""
+"""Byte-order mark, which Windows editors write at the start of a file."""
 
 
 @pytest.mark.parametrize("piece", [1, 2, 100])
-def test_byte_order_mark_is_no_part_of_the_first_line(piece: int) -> None:
-    """It is skipped at the start of a file, however few bytes a pipe gives at a time; only there.
+def test_byte_order_mark_is_not_part_of_the_first_line(piece: int) -> None:
+    """The mark is skipped only at the start of a file, however slowly a pipe delivers it.
 
-    Further on it is part of a line, whose event the contract reads without it.
+    Further down it is part of a line, whose event the contract reads without it.
     """
     content = MARK + b'{"event":"E","userId":"u"}\r\n' + MARK + b"second\n"
     source = Input("events", io.BufferedReader(Trickling(content, piece)))
@@ -140,7 +146,7 @@ def test_byte_order_mark_is_no_part_of_the_first_line(piece: int) -> None:
     assert lines == [b'{"event":"E","userId":"u"}', MARK + b"second"]
 
 
-def test_file_of_nothing_but_a_byte_order_mark(tmp_path: Path) -> None:
+def test_a_file_with_only_a_byte_order_mark_is_empty(tmp_path: Path) -> None:
     """Such a file is empty, and a mark before a line end makes a blank line."""
     assert counts(run("transform", "--json", stdin=MARK))["lines"] == 0
     blank = counts(run("transform", "--json", stdin=MARK + b"\n"))
@@ -151,13 +157,13 @@ def test_file_of_nothing_but_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_nul_in_a_later_line_is_a_dead_letter() -> None:
-    """Only the beginning tells text from binary; damage further on costs its own line alone."""
+    """Only the beginning decides whether a file is text; later damage affects its own line only."""
     ran = run("transform", "--json", stdin=b'{"event":"A","userId":"u"}\n\0\0\n')
     assert (ran.code, counts(ran)["reasons"]) == (ExitCode.OK, {"invalid_json": 1})
 
 
-def test_named_pipe(tmp_path: Path) -> None:
-    """It is opened once: whoever writes to it would else be ended, and its events be gone."""
+def test_named_pipes_are_opened_once(tmp_path: Path) -> None:
+    """Opening a pipe twice would end its writer and lose its events."""
     pipe, event = tmp_path / "events", b'{"event":"A","userId":"u"}\n'
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(event,))
@@ -167,8 +173,8 @@ def test_named_pipe(tmp_path: Path) -> None:
     assert (ran.code, ran.out.count(b"\n")) == (ExitCode.OK, 1)
 
 
-def test_files_that_can_not_be_read(tmp_path: Path) -> None:
-    """A missing file and a directory are one sentence each, before anything is processed."""
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
+    """A missing file and a directory give one sentence each, before anything is processed."""
     good = tmp_path / "good"
     good.write_bytes(EVENTS)
     for bad, why in ((tmp_path / "no", "No such file or directory"), (tmp_path, "Is a directory")):
@@ -178,8 +184,8 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", PACKERS)
-def test_suffix_that_is_wrong(tmp_path: Path, suffix: str) -> None:
-    """Plain text under a packed file's name is told before anything is processed."""
+def test_wrong_suffixes_are_reported(tmp_path: Path, suffix: str) -> None:
+    """Plain text in a file named like a compressed one is reported before anything is processed."""
     source = tmp_path / f"events{suffix}"
     source.write_bytes(EVENTS)
     ran = run("transform", source)
@@ -189,10 +195,10 @@ def test_suffix_that_is_wrong(tmp_path: Path, suffix: str) -> None:
 
 
 @packed
-def test_file_that_is_packed_twice(
+def test_files_compressed_twice_are_reported(
     tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
 ) -> None:
-    """It is not told to have the suffix that it has."""
+    """The advice does not name the suffix that the file already has."""
     source = tmp_path / f"events{suffix}"
     source.write_bytes(pack(pack(EVENTS)))
     ran = run("transform", source)
@@ -200,8 +206,8 @@ def test_file_that_is_packed_twice(
     assert " data compressed twice; decompress it first; expected JSON text" in ran.err
 
 
-def test_window_that_takes_too_much_memory(tmp_path: Path) -> None:
-    """A zstd file that takes more memory than is given is told as that, wherever the frame is."""
+def test_frames_that_need_too_much_memory_are_reported(tmp_path: Path) -> None:
+    """A zstd frame that needs too much memory is reported wherever it is in the file."""
     long = zstandard.ZstdCompressionParameters(window_log=28)
     frame = zstandard.ZstdCompressor(compression_params=long).compressobj()
     big = frame.compress(EVENTS) + frame.flush()
@@ -218,8 +224,8 @@ def test_window_that_takes_too_much_memory(tmp_path: Path) -> None:
     assert ran.err.splitlines()[-1].startswith(f"{sentence}; its first 3000 lines were processed")
 
 
-def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
-    """The file is opened before anything is read, so that no letter is lost for want of it."""
+def test_unwritable_dead_letter_file_is_reported_first(tmp_path: Path) -> None:
+    """The file is opened before anything is read, so that no dead letter can be lost."""
     missing = tmp_path / "no" / "dead"
     for dead, why in ((tmp_path, "Is a directory"), (missing, "No such file or directory")):
         ran = run("transform", "--dead-letters", dead, stdin=EVENTS)
@@ -227,8 +233,10 @@ def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
         assert ran.err == f"track-pipeline: --dead-letters {dead}: can't be written: {why}\n"
 
 
-def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dash names no file, and standard output is in use."""
+def test_dead_letters_can_not_go_to_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dash is not a file name, and standard output is in use."""
     monkeypatch.chdir(tmp_path)
     ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
@@ -236,8 +244,8 @@ def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dead_letters_over_an_input(tmp_path: Path) -> None:
-    """An input is never overwritten by its own dead letters, whatever name is used for it."""
+def test_dead_letters_never_overwrite_an_input(tmp_path: Path) -> None:
+    """An input is never overwritten by its own dead letters, under whatever name."""
     source, link = tmp_path / "events", tmp_path / "link"
     source.write_bytes(EVENTS)
     link.symlink_to(source)
@@ -246,7 +254,7 @@ def test_dead_letters_over_an_input(tmp_path: Path) -> None:
     assert ran.err.endswith(": is also an input, which would be overwritten\n")
 
 
-def test_dead_letters_on_a_full_disk() -> None:
+def test_full_disk_is_reported() -> None:
     """A disk that fills up ends the run with a sentence that names the file."""
     ran = run("transform", "--dead-letters", "/dev/full", stdin=b"nope\n")
     assert ran.code == ExitCode.INPUT_OUTPUT
@@ -254,7 +262,7 @@ def test_dead_letters_on_a_full_disk() -> None:
 
 
 class Repeated(io.RawIOBase):
-    """A file of the same line over and over, which is nowhere in memory."""
+    """A file that repeats a line without keeping it in memory."""
 
     def __init__(self, line: bytes, times: int) -> None:
         self._line = line
@@ -292,8 +300,8 @@ class Trickling(io.RawIOBase):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_lines_of_any_length(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines are what lies between line ends, however they are read; of long ones the hash is."""
+def test_lines_of_any_length_are_split_right(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are the text between line ends, however they are read; too long ones have a hash."""
     dice = random.Random(seed)  # noqa: S311
     monkeypatch.setattr(lines_module, "LONGEST_LINE", 64)
     monkeypatch.setattr(lines_module, "CHUNK", dice.choice([1, 7, 64]))
@@ -315,31 +323,31 @@ def test_lines_of_any_length(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 TOO_LONG = b'{"event":"A","userId":"u","x":"' + b"x" * LONGEST_LINE + b'"}'
-"""An event that no other rule has anything against."""
+"""An event that is only too long."""
 
 
-def test_line_that_is_too_long(tmp_path: Path) -> None:
-    """It is a dead letter that tells how to find it; the lines around it are as ever."""
+def test_too_long_lines_become_dead_letters(tmp_path: Path) -> None:
+    """Such a dead letter identifies the line; the lines around it are processed as usual."""
     source, dead = tmp_path / "events.zst", tmp_path / "dead"
     good = b'{"event":"A","userId":"u","x":"' + b"x" * 1000 + b'"}'
     source.write_bytes(zstd(good + b"\n" + TOO_LONG + b"\r\n" + good))
     assert source.stat().st_size < 10_000
     ran = run("transform", "--json", source, "--dead-letters", dead)
     assert (counts(ran)["enriched"], counts(ran)["reasons"]) == (2, {"record_too_large": 1})
-    (letter,) = map(json.loads, dead.read_bytes().splitlines())
-    assert letter["source"] == f"{source}:2"
-    assert letter["reasons"][0]["detail"] == (
+    (dead_letter,) = map(json.loads, dead.read_bytes().splitlines())
+    assert dead_letter["source"] == f"{source}:2"
+    assert dead_letter["reasons"][0]["detail"] == (
         f"{len(TOO_LONG)} bytes; a line of a file may have {LONGEST_LINE}"
     )
-    assert json.loads(letter["value"]) == {
+    assert json.loads(dead_letter["value"]) == {
         DlqHeader.POINTER: f"{source}:2",
         "sha256": hashlib.sha256(TOO_LONG).hexdigest(),
         "size": len(TOO_LONG),
     }
 
 
-def test_document_that_is_too_long() -> None:
-    """It is explained like that line."""
+def test_too_long_documents_are_explained() -> None:
+    """A document that is too long is explained like such a line."""
     ran = run("explain", stdin=TOO_LONG)
     assert ran.code == ExitCode.DIFFERENCE
     assert "- rejected: record_too_large" in ran.out.decode()
@@ -348,7 +356,7 @@ def test_document_that_is_too_long() -> None:
 
 
 def _peak(line: bytes, times: int) -> int:
-    """The most memory, in bytes, that it takes to transform so many times these bytes."""
+    """Peak memory, in bytes, of transforming these bytes repeatedly."""
     file = io.BufferedReader(Repeated(line, times), 65536)
     with open("/dev/null", "wb") as nowhere:  # noqa: PTH123  as the command does
         transformer = Transformer(
@@ -368,7 +376,7 @@ def _peak(line: bytes, times: int) -> int:
 
 
 def test_memory_does_not_grow_with_the_file() -> None:
-    """Twenty times the file takes no more memory."""
+    """A file twenty times as long takes no more memory."""
     good = b'{"event":"A","userId":"u","properties":{"text":"' + b"x" * 2000 + b'"}}\n'
     _peak(good, 100)  # what is made once and kept
     small, large = _peak(good, 500), _peak(good, 10_000)
@@ -376,5 +384,5 @@ def test_memory_does_not_grow_with_the_file() -> None:
 
 
 def test_memory_does_not_grow_with_a_line() -> None:
-    """A line twelve times as long as it may be takes no more memory than the longest that may."""
+    """A line twelve times too long takes no more memory than the longest that is allowed."""
     assert _peak(b"x" * 4096, 12 * LONGEST_LINE // 4096) < 3 * LONGEST_LINE

@@ -1,4 +1,4 @@
-"""Settings: what wins, what is refused and in which words, and that secrets stay secret."""
+"""Settings: precedence of sources, messages about invalid values, and secrets."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SECRETS = (
     "sasl.oauthbearer.assertion.private.key.pem",
     "sasl.oauthbearer.config",
 )
-"""Every one that librdkafka has."""
+"""All secret properties of librdkafka."""
 MISSPELLED = ("sasl.pasword", "sals.password", "ssl.key.pwd", "sasl.oauthbearer.clientsecret")
-"""The client refuses them, but only after the settings have been shown."""
+"""Misspelled properties, which the client would reject only after the settings were shown."""
 
 
 def problems(
@@ -39,7 +39,7 @@ def problems(
     env: Mapping[str, str] | None = None,
     flags: Mapping[str, object] | None = None,
 ) -> list[str]:
-    """The lines of the SettingsError; the file is called FILE in them."""
+    """The lines of the SettingsError, with FILE for the name of the file."""
     file = tmp_path / "track.toml"
     file.write_text(toml)
     with pytest.raises(SettingsError) as caught:
@@ -48,13 +48,13 @@ def problems(
 
 
 def from_toml(tmp_path: Path, toml: str) -> Settings:
-    """Settings of a file alone."""
+    """Settings from a file only."""
     file = tmp_path / "track.toml"
     file.write_text(toml)
     return load_settings(file, {}, {})
 
 
-def test_later_source_wins(tmp_path: Path) -> None:
+def test_later_source_takes_precedence(tmp_path: Path) -> None:
     """Flags override the environment, which overrides the file, which overrides the defaults."""
     file = tmp_path / "track.toml"
     file.write_text('group = "file"\n[topics]\nraw = "file"\nenriched = "file.e"\n')
@@ -82,13 +82,13 @@ def test_later_source_wins(tmp_path: Path) -> None:
     ],
 )
 def test_client_properties_may_be_nested(tmp_path: Path, toml: str) -> None:
-    """Quoted dotted keys and nested tables are the same property; every value becomes text."""
+    """Quoted dotted keys and nested tables are the same property, and every value becomes text."""
     expected = {"socket.timeout.ms": "1000", "bootstrap.servers": "a:1", "log_level": "3"}
     assert from_toml(tmp_path, toml).kafka == expected
 
 
-def test_client_properties_in_the_environment() -> None:
-    """TRACK_KAFKA_BOOTSTRAP_SERVERS is bootstrap.servers; likewise for one client alone."""
+def test_client_properties_have_variables() -> None:
+    """TRACK_KAFKA_BOOTSTRAP_SERVERS is bootstrap.servers; there are also variables per client."""
     settings = load_settings(
         None,
         {"kafka.bootstrap.servers": "flag:1"},
@@ -105,7 +105,7 @@ def test_client_properties_in_the_environment() -> None:
 
 
 def test_environment_takes_json_for_lists_and_groups() -> None:
-    """Lists, and whole groups, are JSON; an empty variable counts as not set."""
+    """Lists and whole groups are JSON, and an empty variable counts as unset."""
     settings = load_settings(
         None,
         {},
@@ -124,8 +124,8 @@ def test_environment_takes_json_for_lists_and_groups() -> None:
     assert settings.group == "track-pipeline"
 
 
-def test_secret_in_a_file(tmp_path: Path) -> None:
-    """TRACK_…_FILE names a file with the value; its last line feed does not count."""
+def test_secrets_are_read_from_files(tmp_path: Path) -> None:
+    """TRACK_…_FILE names a file with the value; its trailing line feed is not part of it."""
     file = tmp_path / "password"
     file.write_text("hunter2\n")
     settings = load_settings(None, {}, {"TRACK_KAFKA_SASL_PASSWORD_FILE": str(file)})
@@ -133,16 +133,16 @@ def test_secret_in_a_file(tmp_path: Path) -> None:
     assert settings.sources == {"kafka.sasl.password": f"TRACK_KAFKA_SASL_PASSWORD_FILE ({file})"}
 
 
-def test_byte_order_mark_of_a_file_is_no_part_of_the_secret(tmp_path: Path) -> None:
-    """Editors on Windows write one; a password that begins with it is refused by the broker."""
+def test_byte_order_mark_is_not_part_of_a_secret(tmp_path: Path) -> None:
+    """Editors on Windows write one, and the broker would not accept a password with it."""
     file = tmp_path / "password"
     file.write_bytes(b"\xef\xbb\xbfhunter2\r\n")
     settings = load_settings(None, {}, {"TRACK_KAFKA_SASL_PASSWORD_FILE": str(file)})
     assert settings.kafka == {"sasl.password": "hunter2"}
 
 
-def test_any_setting_in_a_file(tmp_path: Path) -> None:
-    """The properties of each client, a group, a list and a plain setting may be in files."""
+def test_any_setting_can_be_in_a_file(tmp_path: Path) -> None:
+    """Client properties, a group, a list and a plain setting can all be in files."""
     contents = {
         "TRACK_KAFKA_SSL_KEY_PEM": "-----BEGIN-----\nabc\n-----END-----\n",
         "TRACK_CONSUMER_SASL_PASSWORD": "reader\r\n",
@@ -163,8 +163,8 @@ def test_any_setting_in_a_file(tmp_path: Path) -> None:
     assert settings.identify[0].event == "Signed Up"
 
 
-def test_file_that_holds_no_value(tmp_path: Path) -> None:
-    """A file that is missing, empty, a folder or no text is a problem of its own, each told."""
+def test_files_without_a_value_are_reported(tmp_path: Path) -> None:
+    """A file that is missing, empty, a directory or not text is a problem of its own."""
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     files = {
@@ -186,8 +186,8 @@ def test_file_that_holds_no_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ENDS_IN_FILE))
-def test_property_whose_own_name_ends_in_file(name: str) -> None:
-    """The path of an assertion is that property itself, not a file with its value."""
+def test_properties_whose_own_names_end_in_file_hold_a_path(name: str) -> None:
+    """The path of an assertion is the value of the property, not a file with the value."""
     variable = f"TRACK_KAFKA_{name.replace('.', '_').upper()}"
     assert load_settings(None, {}, {variable: "/key.pem"}).kafka == {name: "/key.pem"}
 
@@ -203,8 +203,8 @@ OIDC = {
 }
 
 
-def test_oidc_properties() -> None:
-    """All that a login by OIDC needs goes through; only what is no secret is shown."""
+def test_oidc_properties_are_accepted() -> None:
+    """All properties for OIDC authentication are accepted, and only harmless ones are shown."""
     variables = {
         f"TRACK_KAFKA_{name.replace('.', '_').upper()}": text for name, text in OIDC.items()
     }
@@ -227,10 +227,10 @@ def test_oidc_properties() -> None:
         ("ssl.endpoint.identification.algorithm", "None"),
     ],
 )
-def test_verification_is_not_turned_off_by_accident(
+def test_verification_is_not_disabled_by_accident(
     tmp_path: Path, side: str, name: str, value: str
 ) -> None:
-    """Of any client it is refused, until a setting of its own says that it is meant."""
+    """No client may disable verification until another setting confirms it."""
     toml = f'[{side}]\n"{name}" = "{value}"\n'
     (line,) = problems(tmp_path, toml)
     assert line.startswith(f"FILE: {side}.{name}: disables verification of the broker's")
@@ -240,8 +240,8 @@ def test_verification_is_not_turned_off_by_accident(
     assert warning.startswith(f"{name} is {value}: ")
 
 
-def test_verification_that_is_on(tmp_path: Path) -> None:
-    """Saying what is the default anyway is fine, and so is the permission without a use of it."""
+def test_verification_that_is_enabled_is_accepted(tmp_path: Path) -> None:
+    """Setting the default explicitly is fine, and so is an unused confirmation."""
     lines = (
         "allow_unverified_tls = true",
         "[kafka]",
@@ -260,8 +260,8 @@ def test_verification_that_is_on(tmp_path: Path) -> None:
         ("[2001:db8::1]:9092,localhost.example.com", ["[2001:db8::1]:9092", "localhost.example"]),
     ],
 )
-def test_login_in_clear_text(servers: str, warned: list[str]) -> None:
-    """A login that goes unencrypted over a network is warned of; on this machine it is fine."""
+def test_unencrypted_credentials_are_warned_of(servers: str, warned: list[str]) -> None:
+    """Credentials sent unencrypted over a network give a warning; on this machine they do not."""
     kafka = {"bootstrap.servers": servers, "security.protocol": "sasl_plaintext"}
     found = weaknesses(kafka, {}, {})
     assert len(found) == len(warned)
@@ -429,15 +429,15 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("toml", "env", "flags", "expected"), WRONG)
-def test_wrong_setting(
+def test_invalid_settings_are_reported(
     tmp_path: Path, toml: str, env: dict[str, str], flags: dict[str, object], expected: str
 ) -> None:
-    """One sentence says which source, which setting, what is wrong and what is allowed."""
+    """One sentence names the source, the setting, the problem and the allowed values."""
     assert problems(tmp_path, toml, env, flags) == [expected]
 
 
-def test_all_problems_at_once(tmp_path: Path) -> None:
-    """Problems of every source are told together, one line each."""
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    """Problems of all sources are reported together, one line each."""
     toml = "bacth = 1\ngroup = 5\n[kafka]\n'group.id' = 'x'\n"
     found = problems(
         tmp_path,
@@ -460,8 +460,8 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("side", ["kafka", "consumer", "producer"])
-def test_properties_of_the_guarantee_are_refused(tmp_path: Path, side: str) -> None:
-    """What exactly-once delivery depends on can't be passed through, to any client."""
+def test_properties_of_the_guarantee_are_fixed(tmp_path: Path, side: str) -> None:
+    """Properties that exactly-once delivery depends on can't be set for any client."""
     lines = [f"{json.dumps(name)} = 'x'" for name in OWNED]
     found = problems(tmp_path, "\n".join([f"[{side}]", *lines]))
     assert found == [
@@ -478,8 +478,8 @@ def test_properties_of_the_guarantee_are_refused(tmp_path: Path, side: str) -> N
         (b"group = '\xff'", "FILE: not TOML: not UTF-8 text at byte 9"),
     ],
 )
-def test_broken_file(tmp_path: Path, content: bytes, expected: str) -> None:
-    """A file that is no TOML is one sentence with the place."""
+def test_invalid_toml_is_reported(tmp_path: Path, content: bytes, expected: str) -> None:
+    """A file that is not TOML gives one sentence with the position."""
     file = tmp_path / "track.toml"
     file.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
@@ -488,8 +488,8 @@ def test_broken_file(tmp_path: Path, content: bytes, expected: str) -> None:
     assert line.startswith(expected)
 
 
-def test_file_that_can_not_be_read(tmp_path: Path) -> None:
-    """A missing file and a directory are one sentence each; other problems are told too."""
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
+    """A missing file and a directory give one sentence each, next to all other problems."""
     for file, why in ((tmp_path / "no.toml", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(SettingsError) as caught:
             load_settings(file, {}, {"TRACK_NONSENSE_": "x"})
@@ -500,7 +500,7 @@ def test_file_that_can_not_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_secrets_are_never_shown(name: str) -> None:
-    """Neither shown(), str() nor repr() holds a secret's value."""
+    """Neither to_dict(), str() nor repr() contains the value of a secret."""
     variable = f"TRACK_PRODUCER_{name.replace('.', '_').upper()}"
     settings = load_settings(None, {}, {variable: "hunter2", "TRACK_KAFKA_CLIENT_ID": "me"})
     assert settings.producer == {name: "hunter2"}
@@ -511,7 +511,7 @@ def test_secrets_are_never_shown(name: str) -> None:
 
 @pytest.mark.parametrize("name", MISSPELLED)
 def test_misspelled_secrets_are_never_shown(name: str) -> None:
-    """The problem names the property, not its value."""
+    """The message names the property, not its value."""
     with pytest.raises(SettingsError) as caught:
         load_settings(None, {f"producer.{name}": "hunter2"}, {})
     assert f"producer.{name}: librdkafka has no such property" in str(caught.value)
@@ -519,7 +519,7 @@ def test_misspelled_secrets_are_never_shown(name: str) -> None:
 
 
 def test_secrets_are_not_in_problems(tmp_path: Path) -> None:
-    """A wrong value of a client property is never quoted."""
+    """An invalid value of a client property is never quoted."""
     toml = "[kafka]\nsasl.password = ['hunter2']\n[producer]\n'group.id' = 'hunter2'\n"
     found = problems(tmp_path, toml, {"TRACK_CONSUMER": "hunter2"})
     assert len(found) == 3
@@ -527,7 +527,7 @@ def test_secrets_are_not_in_problems(tmp_path: Path) -> None:
 
 
 def test_every_setting_has_a_variable() -> None:
-    """Each row of the table names a variable that is understood: set to the default, it is it."""
+    """Setting each variable to the default gives the default."""
     defaults = Settings()
     for leaf in leaves(Settings):
         if leaf.default is None or leaf.is_map:
@@ -540,7 +540,7 @@ def test_every_setting_has_a_variable() -> None:
 
 
 def test_every_flag_sets_a_setting() -> None:
-    """Each flag's setting exists, and its value reaches the settings."""
+    """The setting of each flag exists and receives the value."""
     values = dict.fromkeys(FLAGS.values(), "json") | {"log.level": "debug", "workers": "2"}
     values |= {name: f"topic-{name}" for name in values if name.startswith("topics.")}
     values["kafka.bootstrap.servers"] = "a:1"
@@ -549,7 +549,7 @@ def test_every_flag_sets_a_setting() -> None:
 
 
 def test_contract_depends_on_the_contract_alone() -> None:
-    """The same rules under other topics and brokers are the same contract."""
+    """The same rules with other topics and brokers are the same contract."""
     moved = load_settings(None, {"group": "g", "kafka.bootstrap.servers": "a:1"}, {})
     assert moved.contract() == Settings().contract() == ContractSettings().contract()
     changed = load_settings(None, {"default_currency": "EUR"}, {})
@@ -557,8 +557,8 @@ def test_contract_depends_on_the_contract_alone() -> None:
     assert changed.contract() != moved.contract()
 
 
-def test_transactional_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is `<prefix>.<group>.<instance>`; the host name stands for an unset instance."""
+def test_transactional_id_has_prefix_group_and_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unset instance is replaced by the host name."""
     monkeypatch.setattr("socket.gethostname", lambda: "host-7")
     named = load_settings(None, {"instance_id": "worker-1", "group": "g"}, {})
     assert named.transactional_id == "track.g.worker-1"
