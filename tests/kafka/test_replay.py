@@ -99,7 +99,7 @@ def test_times_that_are_none(pipeline: Pipeline, tmp_path: Path) -> None:
     _send(pipeline, {"one": microseconds, "two": RECENT, "three": microseconds})
     ran = _plan(pipeline)
     assert ran.code == ExitCode.OK, ran.err
-    assert ran.out.decode().splitlines()[2].split()[-2:] == ["-", "-"]
+    assert ran.out.decode().splitlines()[2].split("\t")[-2:] == ["", ""]
     (part, *_) = json.loads(_plan(pipeline, "--json").out)["partitions"]
     assert (part["first"], part["last"]) == (None, None)
     assert _plan(pipeline, "--dry-run").code == ExitCode.OK
@@ -216,7 +216,7 @@ def test_too_many_refused(pipeline: Pipeline) -> None:
     produce(pipeline.servers, pipeline.names.raw, [Sent(b"{}", partition=0)] * 600)
     process = pipeline.start_command("replay", "--execute", "--max-invalid-ratio", "0.2")
     assert process.wait(PATIENCE_S) == ExitCode.BREAKER
-    assert "600 of 600 events would be refused" in pipeline.text("command-1")
+    assert "600 of 600 events would be rejected" in pipeline.text("command-1")
 
 
 def test_too_many_of_a_few(pipeline: Pipeline) -> None:
@@ -225,7 +225,7 @@ def test_too_many_of_a_few(pipeline: Pipeline) -> None:
     produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
     process, id_ = begun(pipeline)
     assert process.wait(PATIENCE_S) == ExitCode.BREAKER
-    assert "6 of 10 events would be refused (60.0%)" in pipeline.text("command-1")
+    assert "6 of 10 events would be rejected (60.0%)" in pipeline.text("command-1")
     assert json.loads(pipeline.run("replay", "status", id_, "--json").out)["records"] == 0
     ended = _executed(pipeline, "--resume", id_, "--max-invalid-ratio", "0.6", number=2)
     assert (ended["enriched"], ended["dead_letters"]) == (4, 6)
@@ -306,7 +306,7 @@ def test_copies_when_the_beginning_is_deleted(pipeline: Pipeline) -> None:
 
 
 def test_filters_and_live_output(pipeline: Pipeline) -> None:
-    """Only what is meant is written, marked, into the live topic when that is said."""
+    """Only selected events are written, with a mark, and into the live topic on request."""
     _send(pipeline, {"one": RECENT, "two": RECENT + 1, "three": RECENT + 2})
     said = _executed(pipeline, "--execute", "--into-live", "--event", "two", "--event", "three")
     assert _names(pipeline, pipeline.names.enriched) == ["two", "three"]
@@ -321,7 +321,7 @@ def test_filters_and_live_output(pipeline: Pipeline) -> None:
         (("--from", "2020-01-02", "--to", "2020-01-01"), "--from must be earlier than --to"),
         (("--from", "9:0"), "has no partition 9"),
         (("--from", "0:99999999"), "there is no offset 99999999"),
-        (("--from", "yesterday"), "is no bound"),
+        (("--from", "yesterday"), "is not a valid start or end"),
     ],
 )
 def test_wrong_bounds(module_pipeline: Pipeline, options: tuple[str, ...], sentence: str) -> None:
