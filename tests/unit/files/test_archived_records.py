@@ -185,7 +185,7 @@ def test_invalid_records_of_kcat_are_reported(tmp_path: Path, line: bytes) -> No
 
 
 def test_exported_dead_letters_are_reported(tmp_path: Path) -> None:
-    """An exported dead dead_letter is not a raw record; the message names the right command."""
+    """An exported dead letter is not a raw record; the message names the right command."""
     (record,) = Forged().clean(event(1))
     dead_letter = read_letter(record._replace(topic="track.dead-letter"))
     file = _written(tmp_path, line_of(dead_letter, "id", reveal=True))
