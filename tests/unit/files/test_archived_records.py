@@ -15,7 +15,7 @@ from pipeline.dlq.header_formats import read_letter
 from pipeline.errors import BrokenInputError, UnusableFileError
 from pipeline.files.archived_records import read_lines, read_records
 from pipeline.files.lines import open_input
-from tests.forged_headers import Forged, event
+from tests.fake_topics import FakeTopics, event
 
 BINARY = {"base64": "/w=="}
 
@@ -77,7 +77,7 @@ def test_too_long_lines_are_events_unless_archived(
     plain = event(1, properties={"x": "x" * 200})
     _, record = _read(_written(tmp_path, event(1), plain))
     assert isinstance(record.value, OversizedValue)
-    (output,) = Forged().processor().process(record, 1)
+    (output,) = FakeTopics().processor().process(record, 1)
     assert (output.role, output.reason) == (Role.DEAD_LETTER, "record_too_large")
     for archived in (_line(f'"{200 * "x"}"'), _kcat(payload=200 * "x")):
         file = _written(tmp_path, event(1), archived)
@@ -186,7 +186,7 @@ def test_invalid_records_of_kcat_are_reported(tmp_path: Path, line: bytes) -> No
 
 def test_exported_dead_letters_are_reported(tmp_path: Path) -> None:
     """An exported dead letter is not a raw record; the message names the right command."""
-    (record,) = Forged().clean(event(1))
+    (record,) = FakeTopics().clean(event(1))
     dead_letter = read_letter(record._replace(topic="track.dead-letter"))
     file = _written(tmp_path, line_of(dead_letter, "id", reveal=True))
     with pytest.raises(UnusableFileError, match=":1: is a dead letter written by `dlq export`"):
