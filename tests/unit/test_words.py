@@ -84,11 +84,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
         {
             "accuse",
             "condemn",
-            "dealt with",
-            "folded out",
             "for ever",
-            "is meant",
-            "letter",
             "narrowing",
             "refuse",
         }

@@ -160,7 +160,7 @@ def test_progress_on_a_terminal() -> None:
     assert "100%" in file.getvalue()
 
 
-def test_progress_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_elsewhere_is_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each tenth, once, on standard error."""
     with shown_progress(Console(file=io.StringIO())) as on_progress:
         for done in (0, 1, 5, 6, 50):
