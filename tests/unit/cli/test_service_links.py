@@ -32,7 +32,7 @@ def _added(prefix: str, host: str = "10.0.0.1", shown: str = "10.0.0.1") -> dict
     ["TRACK", "TRACK_PIPELINE", "TRACK_KAFKA", "TRACK_KAFKA_0", "TRACK_CONSUMER", "TRACK_LOG"],
 )
 def test_variables_of_services_are_ignored(prefix: str) -> None:
-    """They are ignored whatever the Service is called; real settings beside them count."""
+    """Variables of any Service are ignored; real settings beside them count."""
     settings = load_settings(None, {}, {**_added(prefix), "TRACK_GROUP": "g"})
     assert dict(settings.sources) == {"group": "TRACK_GROUP"}
 

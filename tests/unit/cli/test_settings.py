@@ -230,7 +230,7 @@ def test_oidc_properties_are_passed_on() -> None:
 def test_verification_is_not_turned_off_by_accident(
     tmp_path: Path, side: str, name: str, value: str
 ) -> None:
-    """It is refused for every client, unless a setting of its own allows it."""
+    """Turning it off is refused for every client, unless a setting of its own allows it."""
     toml = f'[{side}]\n"{name}" = "{value}"\n'
     (line,) = problems(tmp_path, toml)
     assert line.startswith(f"FILE: {side}.{name}: turns the verification of the broker's")
@@ -549,7 +549,7 @@ def test_every_flag_sets_a_setting() -> None:
 
 
 def test_contract_depends_on_the_contract_alone() -> None:
-    """The same rules under other topics and brokers are the same contract."""
+    """Rules have the same contract under other topics and brokers."""
     moved = load_settings(None, {"group": "g", "kafka.bootstrap.servers": "a:1"}, {})
     assert moved.contract() == Settings().contract() == ContractSettings().contract()
     changed = load_settings(None, {"default_currency": "EUR"}, {})
