@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -38,16 +37,6 @@ def test_the_page_shows_what_happens(own_kafka: LocalKafka, tmp_path: Path) -> N
         assert ran.returncode in {0, 1}, ran.stdout
         if block.output is not None:
             assert matches(settled(block.output), settled(ran.stdout)), ran.stdout
-    for block in blocks(PAGE, "python"):
-        _run_python(block.text, tmp_path, address)
-
-
-def _run_python(code: str, folder: Path, variables: dict[str, str]) -> None:
-    """What a line prints stands behind it as a comment."""
-    (folder / "notebook.py").write_text(code)
-    ran = bash(f"{sys.executable} notebook.py", folder, variables)
-    shown = [line.partition("  # ")[2] for line in code.splitlines() if line.startswith("print")]
-    assert ran.stdout.splitlines() == shown
 
 
 def _run_worker(servers: str, folder: Path) -> None:

@@ -35,7 +35,9 @@ def test_the_page_shows_what_happens(own_kafka: LocalKafka, tmp_path: Path) -> N
         assert matches(settled(block.output), settled(ran.stdout)), ran.stdout
         begun = _BEGUN.search(ran.stdout)
         if begun is not None:
-            variables["ID"] = begun[1]
+            variables.setdefault("ID", begun[1])
     for block in blocks(AFTER, "sh"):
         ran = bash(block.text, tmp_path, variables)
         assert ran.returncode in {0, 1}, ran.stdout
+        if block.output is not None:
+            assert matches(settled(block.output), settled(ran.stdout)), ran.stdout
