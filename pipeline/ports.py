@@ -1,6 +1,7 @@
-"""The whole outside world of the worker, as small protocols, on one screen.
+"""Everything the worker and the tools need from outside, as small protocols.
 
-What they raise is in `errors.py`.
+The Kafka implementations are in `kafka`, the in-memory ones in `worker.memory_broker`. What they
+raise is in `errors.py`.
 """
 
 from __future__ import annotations
@@ -14,64 +15,67 @@ from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Record
 
 Positions = Mapping[tuple[str, int], int]
-"""(topic, partition) → offset of the next record to read."""
+"""Maps (topic, partition) to the offset of the next record to read."""
 
 
-class Trip(NamedTuple):
-    """Why the breaker holds the worker back: a change was followed by far more refusals."""
+class CircuitBreakerTrip(NamedTuple):
+    """Why the circuit breaker opened: after a change, far more events were rejected than before."""
 
     contract: str
-    """Of the rules that run; setting `breaker.accept` to its hash releases it."""
+    """Contract that is running. Setting `breaker.accept` to its hash closes the breaker."""
     before: str
-    """Of the rules before; empty when unknown."""
+    """Contract that ran before; empty when unknown."""
     invalid: int
+    """Number of rejected events among those that were watched."""
     watched: int
+    """Number of events that were watched since the change."""
     base: float
-    """Share that was usual, 0 to 1."""
+    """Usual share of rejected events, 0 to 1."""
     reasons: Mapping[str, int]
-    """Reason code → number, of the refused events that were watched."""
+    """Number of rejected events by reason code."""
 
     def sentence(self) -> str:
-        """What happened, and what to do about it."""
+        """Return one sentence for the operator: what happened, and what to do."""
         reasons = ", ".join(f"{code} {number}" for code, number in self.top())
         change = f"{self.before} → {self.contract}" if self.before else self.contract
         return (
-            f"the breaker is open: {self.invalid} of {self.watched} events would be refused "
-            f"({self.invalid / self.watched:.1%}, usual are {self.base:.1%}) after a change of "
-            f"the contract or its settings ({change}): {reasons}. Nothing of this was written. "
-            "Undo the change, or set breaker.accept="
-            f"{self.contract.partition(';')[2]} to go on with it"
+            f"the circuit breaker is open: {self.invalid} of {self.watched} events would be "
+            f"rejected ({self.invalid / self.watched:.1%}, usually {self.base:.1%}) after a change "
+            f"of the contract or its settings ({change}): {reasons}. None of them was written. "
+            "Undo the change, or accept it with breaker.accept="
+            f"{self.contract.partition(';')[2]}"
         )
 
     def top(self) -> list[tuple[str, int]]:
-        """The most frequent reasons, at most five."""
+        """Return the most frequent reasons, at most five."""
         return Counter(self.reasons).most_common(5)
 
 
 class Batch(NamedTuple):
-    """What one transaction covers."""
+    """The records and positions that one transaction covers."""
 
     records: list[Record]
     positions: Positions
-    """Where to go on after it, of each partition whose position has moved: behind its last record,
-    or behind what follows and is never delivered. There may be positions without records."""
+    """Positions to commit, one for each partition that has advanced: behind its last record, or
+    behind transaction markers and aborted records that follow it. A batch may have positions
+    without records."""
     inherited: Sequence[OffsetMetadata] = ()
-    """Notes beside the committed offsets of partitions that were assigned since the last batch."""
+    """Metadata of the committed offsets of partitions that were assigned since the last batch."""
     lost: int = 0
-    """Records that were deleted before they were read, since the last batch."""
+    """Number of records deleted before they were read, since the last batch."""
 
 
 class Lag(NamedTuple):
-    """How far a session is behind."""
+    """How far a session is behind the end of its topic."""
 
     partitions: int
-    """That it holds."""
+    """Number of partitions that are assigned to the session."""
     offsets: int
-    """In these: from the committed positions to the ends of the partitions."""
+    """Offsets between the committed positions and the ends of those partitions."""
 
 
 class Span(NamedTuple):
-    """A range of records of one partition; both ends belong to it."""
+    """A range of offsets of one partition, both ends included."""
 
     topic: str
     partition: int
@@ -80,186 +84,191 @@ class Span(NamedTuple):
 
 
 class TopicSpec(NamedTuple):
-    """One topic as it should be created."""
+    """The definition by which a topic is created."""
 
     name: str
     partitions: int
     replication: int
-    """-1: the broker's default."""
+    """Replication factor; -1 takes the broker's default."""
     config: Mapping[str, str]
 
 
 class TopicFacts(NamedTuple):
-    """One topic as the cluster has it."""
+    """A topic as the cluster reports it."""
 
     name: str
     partitions: int
     replication: int
     config: Mapping[str, str]
-    """Effective settings of the topic, such as `max.message.bytes`; all values are text."""
+    """Effective topic settings, such as `max.message.bytes`. All values are text."""
     operations: frozenset[str] | None = None
-    """What we may do with it, by Kafka's names such as READ; None when the broker does not say.
-    Nothing at all: it is hidden from us, and may not even exist."""
+    """Operations that this client may perform, by Kafka's names such as READ; None when the broker
+    does not report them. An empty set means that the topic is hidden from this client, and may not
+    even exist."""
     id: str = ""
-    """Kafka's id: a topic created anew has another one. Empty when the cluster has no ids."""
+    """Kafka's topic id, which changes when a topic is deleted and created again. Empty on clusters
+    without topic ids."""
     in_sync: int | None = None
-    """Replicas in sync of the partition that has the fewest; None when it was not asked for."""
+    """Number of in-sync replicas of the partition that has the fewest; None when not requested."""
 
     def allows(self, operation: str) -> bool:
-        """Whether we may do this, as far as the broker says."""
+        """Return whether this client may perform an operation, as far as the broker reports it."""
         return self.operations is None or operation in self.operations
 
     def number(self, setting: str, default: int) -> int:
-        """A numeric setting."""
+        """Return a numeric topic setting."""
         return int(self.config.get(setting, default))
 
 
 class Session(Protocol):
-    """One consumer and one transactional producer that live and die together.
+    """One consumer and one producer that are opened and closed together.
 
-    Every method but `close` may raise any TransportError.
+    Every method except `close` may raise any TransportError.
     """
 
     def collect(self) -> Batch:
-        """Read until the batch is full by records, bytes or time; no transaction is open now.
+        """Read until the batch is full by records, bytes or time. No transaction is open meanwhile.
 
-        A batch without records has positions only when they have moved.
+        A batch without records has positions only when they have advanced.
         """
 
     def begin(self) -> None:
         """Begin a transaction."""
 
     def send(self, output: Output) -> None:
-        """Add one output to the transaction; TooLargeError leaves the transaction as it was."""
+        """Add one output to the transaction. TooLargeError leaves the transaction unharmed."""
 
     def commit(self, positions: Positions, note: OffsetMetadata, counts: OutcomeCounts) -> None:
-        """Commit the outputs and the positions, both or neither; the note goes beside them.
+        """Commit the outputs and the positions atomically; the note becomes offset metadata.
 
-        `counts` says what the transaction holds.
+        The counts counts the outcomes in this transaction.
         """
 
     def abort(self) -> None:
         """Abort the transaction."""
 
     def rewind(self, batch: Batch) -> None:
-        """Go back to the first record of each partition of a batch that was aborted."""
+        """Seek back to the first record of each partition of an aborted batch."""
 
-    def hold(self, seconds: float) -> None:
-        """Stay in the group for that long without reading; after it the session can only close."""
+    def pause(self, seconds: float) -> None:
+        """Stay in the group without reading. Afterwards the session can only be closed."""
 
     def lag(self) -> Lag | None:
-        """How far behind it is now; None when that can't be told. Waits a moment at most."""
+        """Return the lag; None when it can't be determined. Waits for a moment at most."""
 
-    def held(self) -> Collection[int]:
-        """Numbers of the partitions that it reads now."""
+    def assigned(self) -> Collection[int]:
+        """Return the numbers of the partitions that are assigned to this session."""
 
     def close(self) -> None:
-        """Leave the group and let both clients go; never raises."""
+        """Leave the group and release both clients. Never raises."""
 
 
 class Broker(Protocol):
-    """Opens sessions; what it opens starts from the committed positions."""
+    """Opens sessions. Each starts from the committed positions."""
 
     def open(self) -> Session:
-        """A new session; an older one with the same transactional id is fenced off."""
+        """Open a session. An older one with the same transactional id is fenced."""
 
 
 Ranges = Mapping[tuple[str, int], tuple[int, int]]
-"""(topic, partition) → first offset and the one after the last."""
+"""Maps (topic, partition) to the first offset and the one after the last."""
 
 
 class Reader(Protocol):
-    """Reads ranges of topics as a read_committed reader sees them; in no group, commits nothing."""
+    """Reads ranges of topics with read_committed isolation. Joins no group and commits nothing."""
 
     def read(self, ranges: Ranges) -> Iterator[Record]:
-        """Every record in the ranges, each partition in order; partitions may alternate.
+        """Yield every record in the ranges, in order within each partition; partitions interleave.
 
-        Waits for transactions that are open within a range. Raises TransportError.
+        Waits for transactions that are still open within a range. Raises TransportError.
         """
 
 
 class Clock(Protocol):
-    """The only source of time."""
+    """The only source of wall-clock time."""
 
     def now(self) -> int:
-        """Wall clock, epoch milliseconds."""
+        """Return the current time in epoch milliseconds."""
 
 
 class Stop(Protocol):
-    """Whether the worker was asked to stop (threading.Event is one)."""
+    """A request to stop. threading.Event is one."""
 
     def is_set(self) -> bool:
-        """True from the moment it was asked."""
+        """Return whether a stop was requested."""
 
     def wait(self, timeout: float) -> bool:
-        """Wait that many seconds at most, less when asked to stop."""
+        """Wait for so many seconds, or until a stop is requested."""
 
 
 class CrashGuard(Protocol):
-    """Remembers, outside this process, what it works on: a record may kill it. Never raises.
+    """Remembers outside this process which records it is processing, since one may kill it.
 
-    Without a supervisor nobody remembers; then there are no suspects.
+    Never raises. Without a supervisor nothing is remembered, and there are no suspects.
     """
 
-    def entering(self, spans: Sequence[Span]) -> None:
-        """These records are worked on from now on."""
+    def started(self, spans: Sequence[Span]) -> None:
+        """Note that these records are being processed from now on."""
 
-    def left(self) -> None:
-        """Nothing is worked on."""
+    def finished(self) -> None:
+        """Note that no record is being processed."""
 
     def suspects(self) -> Sequence[Span]:
-        """Records among which one has killed a process: each span is worked on in halves."""
+        """Return spans in which one record has crashed a process; they are bisected."""
 
-    def condemned(self) -> Sequence[Span]:
-        """Records that kill a process, or that the operator named: dead-lettered unread."""
+    def quarantined(self) -> Sequence[Span]:
+        """Return spans to dead-letter unprocessed: poison pills, and what the operator named."""
 
 
-class Hindrance(NamedTuple):
-    """What keeps the worker from working just now."""
+class Stall(NamedTuple):
+    """A reason why the worker makes no progress."""
 
     cause: str
-    """A sentence: what is wrong, where, and what ends it. It stays the same while nothing changes,
-    so it holds no figure that grows."""
+    """One sentence: what is wrong, where, and what resolves it. The text stays the same while
+    nothing changes, so it contains no growing number."""
     harmless: bool = False
-    """Nothing is wrong: there is nothing to do for this worker."""
+    """Whether nothing is wrong: the worker is idle because it has no partitions."""
 
 
-class Watch(Protocol):
-    """Finds out, beside the loop and in a thread of its own, why the worker can't work."""
+class StallMonitor(Protocol):
+    """Finds out, in a thread beside the loop, why the worker makes no progress."""
 
-    def look(self) -> Hindrance | None:
-        """What is in the way; None when nothing is. Never raises; takes some seconds at most."""
+    def look(self) -> Stall | None:
+        """Return the current stall, or None. Never raises; takes a few seconds at most."""
 
 
 class Meter(Protocol):
-    """Hears what the worker does; the edge decides where the figures go. Never raises."""
+    """Is notified of what the worker does, to count and log it. Never raises."""
 
     def committed(self, counts: OutcomeCounts) -> None:
-        """A transaction was committed."""
+        """Count a committed transaction."""
 
     def tick(self, session: Session) -> None:
-        """A turn of the loop; a good moment for a statistics line."""
+        """Note one iteration of the loop."""
 
-    def holding(self, partitions: Collection[int]) -> None:
-        """The partitions that are held after a turn of the loop; most often those of before."""
+    def assigned(self, partitions: Collection[int]) -> None:
+        """Note the assigned partitions after an iteration; usually they have not changed."""
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:
-        """A soft or hard reset follows."""
+        """Note that a soft or hard reset follows."""
 
     def recovered(self) -> None:
-        """After resets the worker works again."""
+        """Note that the worker makes progress again after resets."""
 
     def crashed(self, record: Record, error: Exception) -> None:
-        """`process` raised, which is a bug of ours; the record is dead-lettered."""
+        """Note that `process` raised, which is a bug of this program.
+
+        The record is dead-lettered.
+        """
 
     def isolated(self, record: Record, cause: str) -> None:
-        """One record was found that the broker refuses or that kills processes; dead-lettered."""
+        """Note that one record was isolated by bisection and is dead-lettered."""
 
-    def narrowing(self, records: int, cause: str) -> None:
-        """One of so many records is refused by the broker; it is being searched for."""
+    def bisecting(self, records: int, cause: str) -> None:
+        """Note that the broker rejects one of so many records, and the batch is bisected."""
 
     def lost(self, records: int) -> None:
-        """So many records were deleted before they were read (`on_data_loss=continue`)."""
+        """Count records that were deleted before they were read (`on_data_loss=continue`)."""
 
-    def tripped(self, trip: Trip) -> None:
-        """The breaker holds the worker back."""
+    def tripped(self, trip: CircuitBreakerTrip) -> None:
+        """Note that the circuit breaker opened."""

@@ -1,4 +1,4 @@
-"""The only place that joins settings, brokers and worker."""
+"""Makes real brokers, readers, processors and workers out of settings. Nothing else does."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pipeline.dlq.reprocess import Again
 from pipeline.errors import RefusedError
 from pipeline.kafka import (
     Admin,
-    BatchLimits,
+    CollectLimits,
     Coordinators,
-    DeskWriter,
     KafkaBroker,
+    LedgerProducer,
     RangeReader,
     SessionConfig,
 )
@@ -43,7 +43,7 @@ from pipeline.topics import (
     problems,
     warnings,
 )
-from pipeline.worker.circuit_breaker import Breaker, BreakerRules
+from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
 
 APP: Final = f"track-pipeline/{__version__}"
@@ -60,7 +60,7 @@ class WallClock:
     """See `ports.Clock`."""
 
     def now(self) -> int:
-        """Wall clock, epoch milliseconds."""
+        """Return the current time in epoch milliseconds."""
         return time.time_ns() // 1_000_000
 
 
@@ -71,18 +71,18 @@ def told_on_standard_error(sentence: str) -> None:
 
 
 def topic_names(settings: Settings) -> TopicNames:
-    """The topics that the settings name."""
+    """Return the names of the topics in the settings."""
     topics = settings.topics
     return TopicNames(topics.raw, topics.enriched, topics.dead_letter, topics.identify)
 
 
 def admin(settings: Settings, on_wait: Callable[[str], None] = told_on_standard_error) -> Admin:
-    """The cluster that the settings name; `on_wait` hears what a longer wait is for."""
+    """Make an admin of the cluster; `on_wait` is called with a sentence about each longer wait."""
     return Admin(settings.kafka, settings.startup_timeout_s, on_wait)
 
 
 def range_reader(settings: Settings) -> RangeReader:
-    """Reads topics; waits for open transactions as long as the broker lets them be open."""
+    """Make a reader that waits for open transactions as long as the broker lets them be open."""
     return RangeReader(
         settings.kafka,
         settings.startup_timeout_s + settings.transaction_timeout_ms / 1000,
@@ -91,7 +91,7 @@ def range_reader(settings: Settings) -> RangeReader:
 
 
 def make_processor(settings: Settings, *, group: str = "") -> Processor:
-    """The contract under these settings."""
+    """Make a processor that applies the contract under these settings."""
     return Processor(settings, Identity(app=APP, group=group))
 
 
@@ -147,37 +147,37 @@ def create_command(settings: Settings) -> str:
 def make_broker(
     settings: Settings, facts: dict[str, TopicFacts], start_over: str | None
 ) -> KafkaBroker:
-    """Sessions for the worker, fit for the topics as they are."""
+    """Make the worker's broker, fit for the topics as they are."""
     outputs = topic_names(settings).outputs(settings)
     return KafkaBroker(session_config(settings, outputs, facts, start_over))
 
 
-def make_desk_writer(
+def make_ledger_producer(
     settings: Settings,
     topic: str,
     outputs: dict[Role, str],
     facts: dict[str, TopicFacts],
     transactional_id: str,
-) -> DeskWriter:
-    """The one writer of the desk for a dead-letter topic; an older one is fenced off."""
+) -> LedgerProducer:
+    """Make the producer of the DLQ tools for one dead-letter topic; it fences an older one."""
     config = session_config(settings, outputs, facts, None)
     exactly_once = transactional_config(transactional_id, settings.transaction_timeout_ms)
     # Without a raw topic of ours, partitions are the enriched topic's, if there is one.
     instead = outputs.get(Role.ENRICHED, topic)
     raw = config.raw_topic if config.raw_topic in facts else instead
-    return DeskWriter(
+    return LedgerProducer(
         replace(config, raw_topic=raw, producer={**config.producer, **exactly_once}),
         topic + LEDGER_SUFFIX,
     )
 
 
-def desk_transactional_id(settings: Settings, topic: str) -> str:
-    """One for each dead-letter topic."""
+def ledger_transactional_id(settings: Settings, topic: str) -> str:
+    """Return the transactional id that belongs to a dead-letter topic."""
     return f"{settings.transactional_id_prefix}.dlq.{topic}"
 
 
-def consumer_of(settings: Settings) -> dict[str, Any]:
-    """librdkafka properties of the group's consumer."""
+def group_consumer_config(settings: Settings) -> dict[str, Any]:
+    """Return the librdkafka properties of the group's consumer."""
     return consumer_config(settings.kafka, settings.consumer, settings.group, settings.instance_id)
 
 
@@ -187,16 +187,16 @@ def session_config(
     facts: dict[str, TopicFacts],
     start_over: str | None,
 ) -> SessionConfig:
-    """Of one session that writes to `outputs`; `facts` are those of the topics that exist."""
+    """Configure a session that writes to `outputs`; `facts` are those of the existing topics."""
     limits = {name: facts[name].number("max.message.bytes", _SMALLEST) for name in outputs.values()}
-    consumer = consumer_of(settings)
+    consumer = group_consumer_config(settings)
     max_poll_s = float(consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
     deadline_s = _DEADLINE_SHARE * min(settings.transaction_timeout_ms / 1000, max_poll_s / 2)
     producer: dict[str, str | int | float | bool] = {
         "message.max.bytes": min(_LIBRDKAFKA_LARGEST, max(limits.values(), default=_SMALLEST)),
-        # A batch that its topic does not take would be refused, and is never split.
+        # The client never splits a batch that its topic rejects for its size.
         "batch.size": min((_LIBRDKAFKA_BATCH, *limits.values())),
-        # A topic that is gone must be told before the commit's own deadline.
+        # A missing topic must be reported before the commit's own deadline.
         "topic.metadata.propagation.max.ms": min(30_000, int(deadline_s * 500)),
         **settings.producer,
     }
@@ -214,7 +214,7 @@ def session_config(
         raw_topic=settings.topics.raw,
         topics=outputs,
         exactly_once=exactly_once,
-        batch=BatchLimits(
+        batch=CollectLimits(
             settings.batch.max_records,
             settings.batch.max_bytes,
             settings.batch.linger_ms / 1000,
@@ -236,10 +236,10 @@ def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
     guard: CrashGuard,
     before: OutcomeCounts | None = None,
 ) -> Worker:
-    """The loop over this session; `before` is what the breaker has seen go through already."""
+    """Make the loop; `before` is what the circuit breaker has already let through."""
     rules = settings.breaker
-    breaker = Breaker(
-        BreakerRules(rules.mode, rules.window, rules.max_rise, rules.accept),
+    breaker = CircuitBreaker(
+        CircuitBreakerRules(rules.mode, rules.window, rules.max_rise, rules.accept),
         processor.contract,
         origin=settings.accept_origin_headers,
     )

@@ -7,9 +7,9 @@ import click
 from pipeline.cli.options import with_settings
 from pipeline.cli.output import print_line
 from pipeline.errors import SettingsError
-from pipeline.kafka import Leaving
+from pipeline.kafka import MemberRemoval
 from pipeline.settings.model import Settings
-from pipeline.wiring import admin, consumer_of
+from pipeline.wiring import admin, group_consumer_config
 
 
 @click.command()
@@ -33,11 +33,11 @@ def leave(settings: Settings) -> None:
             ["instance_id: is not set; workers without one leave their group when they stop"]
         )
     admin(settings).wait_until_reachable()
-    leaving = Leaving(
+    leaving = MemberRemoval(
         settings.kafka, settings.group, settings.topics.raw, settings.startup_timeout_s
     )
     for own in settings.of_workers():
-        member = leaving.leave(consumer_of(own))
+        member = leaving.remove(group_consumer_config(own))
         if member is None:
             print_line(f"{own.instance_id} is not a member of group {settings.group}")
             continue

@@ -23,16 +23,27 @@ from pipeline.settings.names import FLAGS
 from pipeline.wiring import checked_topics, make_broker, make_processor, make_worker
 from pipeline.worker.memory_tuning import tune_memory
 from pipeline.worker.observe import (
-    FleetStatistics,
+    AggregateStatistics,
     LogMeter,
     SlotMeter,
     configure_logging,
     is_for_people,
     reporting,
 )
-from pipeline.worker.processes import SIGNALS, Place, WorkerProcesses, follow, inherited_place
-from pipeline.worker.restart_policy import Pauses
-from pipeline.worker.shared_state import CrashBoard, LoneGuard, SharedGuard, SharedMemory
+from pipeline.worker.processes import (
+    SIGNALS,
+    InheritedHandles,
+    WorkerProcesses,
+    follow,
+    inherited_handles,
+)
+from pipeline.worker.restart_policy import RestartDelays
+from pipeline.worker.shared_state import (
+    LocalCrashGuard,
+    SharedCrashGuard,
+    SharedMemory,
+    SharedWorkerStates,
+)
 from pipeline.worker.signals import Signals, stop_on_signals
 from pipeline.worker.supervisor import Supervisor
 
@@ -97,7 +108,7 @@ def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...
     """
     _check(settings, quarantined)
     configure_logging(settings.log.format, settings.log.level)
-    place = inherited_place(os.environ)
+    place = inherited_handles(os.environ)
     with _end_is_reported(settings, place):
         if place is not None:
             _run_one_of_several(settings, start_over, quarantined, place)
@@ -108,7 +119,7 @@ def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...
 
 
 @contextmanager
-def _end_is_reported(settings: Settings, place: Place | None) -> Iterator[None]:
+def _end_is_reported(settings: Settings, place: InheritedHandles | None) -> Iterator[None]:
     """Log why the program ends, beside the plain sentence, and let a supervisor know."""
     try:
         yield
@@ -143,13 +154,13 @@ def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence
         start_over,
         stop_on_signals(settings.shutdown_grace_s),
         lambda: LogMeter(interval_s, first_s=first_s),
-        LoneGuard(quarantined),
+        LocalCrashGuard(quarantined),
         {"settings": settings.shown()},
     )
 
 
 def _run_one_of_several(
-    settings: Settings, start_over: str | None, quarantined: Sequence[Span], place: Place
+    settings: Settings, start_over: str | None, quarantined: Sequence[Span], place: InheritedHandles
 ) -> None:
     structlog.contextvars.bind_contextvars(worker=place.slot)
     stop = stop_on_signals(settings.shutdown_grace_s)
@@ -162,7 +173,7 @@ def _run_one_of_several(
         start_over,
         stop,
         lambda: SlotMeter(figures, settings.stats_interval_s),
-        SharedGuard(memory, place.slot, quarantined),
+        SharedCrashGuard(memory, place.slot, quarantined),
         {"instance": own.instance_id},
     )
 
@@ -197,7 +208,7 @@ def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of severa
     meter = make_meter()
     tune_memory()
     try:
-        with reporting(meter, broker.watch):
+        with reporting(meter, broker.monitor):
             make_worker(settings, broker, processor, meter, guard).run(stop)
     finally:
         meter.statistics(lag=None)
@@ -213,9 +224,9 @@ def _supervise(settings: Settings) -> None:
     outcome = Supervisor(
         settings.workers,
         WorkerProcesses(memory.descriptor, Signals(SIGNALS)),
-        CrashBoard(memory),
-        FleetStatistics(figures, interval_s, first_s=first_s),
-        pauses=Pauses(give_up=settings.max_resets),
+        SharedWorkerStates(memory),
+        AggregateStatistics(figures, interval_s, first_s=first_s),
+        delays=RestartDelays(give_up=settings.max_resets),
         grace_s=settings.shutdown_grace_s,
     ).run()
     if outcome.sentence:

@@ -15,8 +15,8 @@ from pipeline.dlq.ledger_topic import LedgerTopic
 from pipeline.dlq.targets import Place
 from pipeline.errors import FencedError, RefusedError, TransportError
 from pipeline.identity import whoami
-from pipeline.kafka import DeskWriter
-from pipeline.wiring import WallClock, admin, make_desk_writer, range_reader
+from pipeline.kafka import LedgerProducer
+from pipeline.wiring import WallClock, admin, make_ledger_producer, range_reader
 
 _RUN_BYTES: Final = 8
 
@@ -24,7 +24,7 @@ _RUN_BYTES: Final = 8
 class DeskSender:
     """See `redrive.Sender`. A FencedError names who has taken over."""
 
-    def __init__(self, writer: DeskWriter, taken_over: Callable[[], FencedError]) -> None:
+    def __init__(self, writer: LedgerProducer, taken_over: Callable[[], FencedError]) -> None:
         self._writer = writer
         self._taken_over = taken_over
         self.close = writer.drop
@@ -128,10 +128,10 @@ class DeskOpener:
                     sender.note_record(holder_key(id_), None)
                 sender.commit()
 
-    def _writer(self, transactional_id: str) -> DeskWriter:
+    def _writer(self, transactional_id: str) -> LedgerProducer:
         where = self._where
         try:
-            return make_desk_writer(
+            return make_ledger_producer(
                 where.settings, where.topic, where.outputs, where.facts, transactional_id
             )
         except FencedError as error:

@@ -10,7 +10,7 @@ from pipeline.errors import RefusedError
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings
 from pipeline.topics import LEDGER_SUFFIX, ledger_problem, refuse_forbidden
-from pipeline.wiring import admin, create_command, desk_transactional_id
+from pipeline.wiring import admin, create_command, ledger_transactional_id
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Place:
     @property
     def transactional_id(self) -> str:
         """The same for every desk of this topic under these settings."""
-        return desk_transactional_id(self.settings, self.topic)
+        return ledger_transactional_id(self.settings, self.topic)
 
     def check(self, written: Iterable[Role]) -> None:
         """RefusedError unless the ledger is safe and these outputs, and it, may be written."""

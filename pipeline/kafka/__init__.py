@@ -1,40 +1,52 @@
-"""Kafka: the only folder that imports confluent_kafka; its errors are translated here."""
+"""Everything that talks to Kafka. The only package that imports confluent_kafka.
+
+It may import `core`, `errors`, `ports` and `settings`. The client's exceptions are translated here,
+so that other packages know only the errors of `pipeline.errors`:
+
+- clients and settings: clients, session_config, replay_config
+- sessions: session (the worker's), replay_session (a replay's)
+- reading: group_consumer, range_consumer, reader, range_reader, start_offsets, consumed_positions
+- writing: producer with exactly_once and at_least_once, publisher, ledger_producer, partitioner
+- fencing: membership, member_removal, replay_fencing
+- facts: admin, topic_metadata, committed_offsets, end_offsets, offsets_by_time, partitions
+- faults: errors, error_codes, diagnosis, tls_diagnosis, dependency_monitor, coordinators
+"""
 
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.coordinators import Coordinators
-from pipeline.kafka.ledger_producer import DeskWriter
-from pipeline.kafka.member_removal import Leaving
+from pipeline.kafka.ledger_producer import LedgerProducer
+from pipeline.kafka.member_removal import MemberRemoval
 from pipeline.kafka.publisher import Publisher
 from pipeline.kafka.range_reader import RangeReader
 from pipeline.kafka.reader import read_committed
 from pipeline.kafka.removal import Removal
 from pipeline.kafka.replay_config import Owner, SlotConfig
-from pipeline.kafka.replay_fencing import ReplayClaim, last_notes
+from pipeline.kafka.replay_fencing import ReplayFence, last_checkpoints
 from pipeline.kafka.replay_presence import ReplayPresence, members_of
-from pipeline.kafka.replay_progress import At, ReplayOffsets
+from pipeline.kafka.replay_progress import PartitionProgress, ReplayOffsets
 from pipeline.kafka.replay_session import ReplayBroker
 from pipeline.kafka.session import KafkaBroker
-from pipeline.kafka.session_config import BatchLimits, SessionConfig
+from pipeline.kafka.session_config import CollectLimits, SessionConfig
 
 __all__ = [
     "Admin",
-    "At",
-    "BatchLimits",
+    "CollectLimits",
     "Coordinators",
-    "DeskWriter",
     "KafkaBroker",
-    "Leaving",
+    "LedgerProducer",
+    "MemberRemoval",
     "Owner",
+    "PartitionProgress",
     "Publisher",
     "RangeReader",
     "Removal",
     "ReplayBroker",
-    "ReplayClaim",
+    "ReplayFence",
     "ReplayOffsets",
     "ReplayPresence",
     "SessionConfig",
     "SlotConfig",
-    "last_notes",
+    "last_checkpoints",
     "members_of",
     "read_committed",
 ]

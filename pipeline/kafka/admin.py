@@ -1,4 +1,4 @@
-"""Facts about topics, and their creation."""
+"""Reads the facts of topics and groups, and creates topics."""
 
 from __future__ import annotations
 
@@ -15,45 +15,50 @@ from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
 from pipeline.kafka.committed_offsets import CommittedOffsets
 from pipeline.kafka.diagnosis import Address, diagnosis
-from pipeline.kafka.errors import PASSING, Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import TRANSIENT, LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.topic_metadata import broker_config, facts_of
-from pipeline.kafka.wait_notices import Say, say_nothing, told
+from pipeline.kafka.wait_notices import OnWait, announced, ignore_wait
 from pipeline.ports import Stop, TopicFacts, TopicSpec
 
-_ASK_EVERY_S: Final = 1.0
-_ASK_AGAIN_S: Final = 0.1
-_LAST_WORD_S: Final = 3.0
-_Answer = TypeVar("_Answer")
+_ATTEMPT_S: Final = 1.0
+"""Time limit of one question while waiting for the cluster."""
+_RETRY_S: Final = 0.1
+_LAST_CAUSE_S: Final = 3.0
+"""How long to wait for a late cause of failure: a refused authentication takes a second or two."""
+_Result = TypeVar("_Result")
 
 
-class Progress(NamedTuple):
-    """Offsets that a group has committed, of all that a topic has."""
+class GroupProgress(NamedTuple):
+    """How many of a topic's offsets a group has committed."""
 
     committed: int
     total: int
 
 
 class Admin:
-    """Asks and changes a cluster; every method raises TransportError with a sentence."""
+    """Reads and changes a cluster. Every method raises TransportError with one sentence."""
 
     def __init__(
-        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: Say = say_nothing
+        self, kafka: LibrdkafkaConfig, timeout_s: float, on_wait: OnWait = ignore_wait
     ) -> None:
-        """`on_wait` hears in a sentence, from another thread, what a longer wait is for."""
+        """`on_wait` is called from another thread, with a sentence about each longer wait."""
         self._timeout_s = timeout_s
         self._kafka = kafka
         self._servers = str(kafka.get("bootstrap.servers", ""))
         self._on_wait = on_wait
-        self._causes = Causes()
+        self._last_error = LastClientError()
         self._brokers: dict[int, Address] = {}
         self._offsets_of: dict[str, CommittedOffsets] = {}
-        self._client = make_admin(plain_config(kafka), self._causes)
+        self._client = make_admin(plain_config(kafka), self._last_error)
 
     def wait_until_reachable(self, stop: Stop | None = None) -> int:
-        """Wait for the cluster to answer; the number of brokers, 0 after a stop was asked for."""
+        """Wait until the cluster answers.
+
+        Return the number of brokers, or 0 after a stop request.
+        """
         deadline = time.monotonic() + self._timeout_s
-        with self.told(f"Kafka does not answer yet at {self._servers}"):
+        with self.announced(f"Kafka does not answer yet at {self._servers}"):
             while not self._ask_for_brokers():
                 if stop is not None and stop.is_set():
                     return 0
@@ -62,9 +67,9 @@ class Admin:
         return len(self._brokers)
 
     def _ask_for_brokers(self) -> bool:
-        """Whether the cluster says which brokers it has."""
+        """Return whether the cluster lists its brokers."""
         try:
-            found = self._client.list_topics(timeout=_ASK_EVERY_S).brokers
+            found = self._client.list_topics(timeout=_ATTEMPT_S).brokers
         except KafkaException as error:
             known = refusal(kafka_error(error), "asking the cluster")
             if known is not None:
@@ -72,51 +77,53 @@ class Admin:
             return False
         self._brokers = {number: (str(each.host), each.port) for number, each in found.items()}
         if not found:
-            time.sleep(_ASK_AGAIN_S)  # a broker that has just started may know of none
+            time.sleep(_RETRY_S)  # a broker that has just started may list none
         return bool(found)
 
-    def told(self, what: str, why: Callable[[], str] | None = None) -> AbstractContextManager[None]:
-        """Tell of a wait in the body, with its cause: what keeps us from the brokers, or `why`."""
-        return told(self._on_wait, what, why or self.cause)
+    def announced(
+        self, what: str, why: Callable[[], str] | None = None
+    ) -> AbstractContextManager[None]:
+        """Announce a wait in the body that takes long, with `why` or the connection's fault."""
+        return announced(self._on_wait, what, why or self.cause)
 
     def cause(self) -> str:
-        """`: <what keeps us from the brokers, and what to do>`, or nothing."""
+        """Return `: <why the brokers can't be reached, and what to do>`, or nothing."""
         self._client.poll(0)  # the error callback runs only inside poll
-        return diagnosis(self._kafka, self._causes, list(self._brokers.values()))
+        return diagnosis(self._kafka, self._last_error, list(self._brokers.values()))
 
     def _unreachable(self) -> TransportError:
-        if self._causes.last is None:
-            self._client.poll(_LAST_WORD_S)  # a login that was slow may fail just now
+        if self._last_error.error is None:
+            self._client.poll(_LAST_CAUSE_S)  # a slow authentication may fail just now
         why = self.cause() or (
-            ": is the address right (kafka.bootstrap.servers, TRACK_KAFKA_BOOTSTRAP_SERVERS), and "
-            "do security.protocol and credentials fit?"
+            ": check the address (kafka.bootstrap.servers, TRACK_KAFKA_BOOTSTRAP_SERVERS), "
+            "security.protocol and the credentials"
         )
         return TransportError(
             f"no Kafka broker answers at {self._servers} within {self._timeout_s:.0f} s{why}"
         )
 
-    def _patiently(self, call: Callable[[], _Answer], what: str) -> _Answer:
-        """Make the call again while the cluster is only not ready yet."""
+    def _patiently(self, call: Callable[[], _Result], what: str) -> _Result:
+        """Retry a call while the cluster is only not ready yet."""
         deadline = time.monotonic() + self._timeout_s
-        with self.told(f"still {what}"):
+        with self.announced(f"still {what}"):
             while True:
                 try:
                     return call()
                 except KafkaException as error:
-                    passing = kafka_error(error).code() in PASSING
+                    passing = kafka_error(error).code() in TRANSIENT
                     if not passing or time.monotonic() > deadline:
                         raise self._sentence(error, what) from error
-                    time.sleep(_ASK_AGAIN_S)
+                    time.sleep(_RETRY_S)
 
     def topics(self, names: Iterable[str]) -> dict[str, TopicFacts]:
-        """The facts of those of the topics that exist, or that one may not see."""
+        """Return the facts of those topics that exist or are hidden from this client."""
         wanted = list(names)
         return self._patiently(
             lambda: facts_of(self._client, wanted, self._timeout_s), "asking for the topics"
         )
 
     def broker_config(self) -> dict[str, str]:
-        """The settings of one of the brokers; empty when they can't be had, as of some services."""
+        """Return one broker's settings; empty where they can't be read, as in managed services."""
         broker = next(iter(self._brokers), -1)
         with suppress(TransportError):
             return self._patiently(
@@ -125,23 +132,26 @@ class Admin:
             )
         return {}
 
-    def progress(self, group: str, topic: str) -> Progress:
-        """How far a group has committed a topic."""
+    def progress(self, group: str, topic: str) -> GroupProgress:
+        """Return how far a group has committed a topic."""
         what = f"asking for the offsets of group {group}"
         return self._patiently(lambda: self._progress(group, topic), what)
 
-    def _progress(self, group: str, topic: str) -> Progress:
+    def _progress(self, group: str, topic: str) -> GroupProgress:
         begins, ends = self._begins(topic), self._ends(topic)
         committed = self._committed(group, topic)
         done = sum(max(0, offset - begins[number]) for number, (offset, _) in committed.items())
-        return Progress(done, sum(ends.values()) - sum(begins.values()))
+        return GroupProgress(done, sum(ends.values()) - sum(begins.values()))
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
-        """Partition → committed offset, of the partitions of which the group has one."""
+        """Return the group's committed offsets by partition.
+
+        Partitions without one are left out.
+        """
         return {number: offset for number, (offset, _) in self._ask_for(group, topic).items()}
 
     def commit_notes(self, group: str, topic: str) -> list[str]:
-        """The metadata beside the committed offsets, of the partitions that have some."""
+        """Return the metadata of the committed offsets that have some."""
         return [text for _, text in self._ask_for(group, topic).values() if text]
 
     def _ask_for(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
@@ -150,14 +160,14 @@ class Admin:
 
     def _committed(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
         if group not in self._offsets_of:
-            self._offsets_of[group] = CommittedOffsets(self._kafka, group, self._causes)
-        return self._offsets_of[group].of(self._places(topic), self._timeout_s)
+            self._offsets_of[group] = CommittedOffsets(self._kafka, group, self._last_error)
+        return self._offsets_of[group].read(self._places(topic), self._timeout_s)
 
     def extents(self, topic: str, *, stable: bool = False) -> dict[int, tuple[int, int]]:
-        """Partition → the first offset that is left, and the one after the last.
+        """Return each partition's first remaining offset and the one after its last.
 
-        Records of transactions that are still open are among them; `stable` ends before the first
-        of these, so that reading needs to wait for nobody.
+        This includes records of open transactions. With `stable` the range ends before the first of
+        them, so that reading it waits for nobody.
         """
 
         def ask() -> dict[int, tuple[int, int]]:
@@ -167,9 +177,9 @@ class Admin:
         return self._patiently(ask, f"asking for the offsets of topic {topic}")
 
     def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:
-        """Partition → the first offset with this timestamp (epoch milliseconds) or a later one.
+        """Return each partition's first offset with this timestamp or a later one (epoch ms).
 
-        A partition without one is left out. Records before it are all older.
+        Partitions without one are left out. Records before that offset are all older.
         """
 
         def ask() -> dict[int, int]:
@@ -196,11 +206,11 @@ class Admin:
         return {place.partition: future.result().offset for place, future in answers.items()}
 
     def _places(self, topic: str) -> list[TopicPartition]:
-        numbers = partitions_of(self._client, topic, self._timeout_s, self._causes)
+        numbers = partitions_of(self._client, topic, self._timeout_s, self._last_error)
         return [TopicPartition(topic, number) for number in numbers]
 
     def create(self, topics: Iterable[TopicSpec]) -> list[str]:
-        """Create topics, and wait until they can be used; the names of those that are new."""
+        """Create topics and wait until they can be used. Return the names of those that are new."""
         new = [
             NewTopic(
                 topic.name,
@@ -210,7 +220,7 @@ class Admin:
             )
             for topic in topics
         ]
-        with self.told("still creating the topics"):
+        with self.announced("still creating the topics"):
             return self._created(new)
 
     def _created(self, new: list[NewTopic]) -> list[str]:
@@ -232,17 +242,17 @@ class Admin:
         return created
 
     def _wait_until_known(self, names: list[str]) -> None:
-        """The controller has created them; the brokers hear of it a moment later."""
+        """Wait until the brokers know the topics that the controller has created."""
         deadline = time.monotonic() + self._timeout_s
         while missing := sorted(name for name in names if not self._is_known(name)):
             if time.monotonic() > deadline:
                 raise TransportError(
                     f"created, but not known to the brokers yet: topics {', '.join(missing)}"
                 )
-            time.sleep(_ASK_AGAIN_S)
+            time.sleep(_RETRY_S)
 
     def _is_known(self, name: str) -> bool:
-        """Whether all partitions of a topic have a leader, as clients see it; or it is hidden."""
+        """Return whether all partitions of a topic have a leader, or the topic is hidden."""
         topic = self._client.list_topics(name, timeout=self._timeout_s).topics[name]
         if topic.error is not None:
             return bool(topic.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED)
@@ -253,6 +263,6 @@ class Admin:
         known = refusal(inner, what)
         if known is not None:
             return known
-        # What the client finds out by itself is that time is over; the cause says more.
+        # The client's own error says only that time is up; the cause says more.
         cause = self.cause() if inner.code() < 0 else ""
         return TransportError(f"{what}{cause or f': {reason(inner)}'}")

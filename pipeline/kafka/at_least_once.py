@@ -1,7 +1,10 @@
 """Writing at least once, for clusters without transactions.
 
-All outputs are acknowledged before their offsets are committed; what is between the two is
-written again after a crash, and then it is there twice.
+Guarantees
+    Every output is acknowledged by all in-sync replicas before the offsets of its records are
+    committed, so none is lost. After a crash between the two, the records are processed again and
+    their outputs appear twice. The producer is idempotent: its own retries neither duplicate nor
+    reorder. Nothing fences a second producer.
 """
 
 from __future__ import annotations
@@ -13,30 +16,34 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from pipeline.errors import OutcomeUnknownError
+from pipeline.kafka import error_codes
 from pipeline.kafka.errors import in_transaction, kafka_error
-from pipeline.kafka.producer import STEP_S, Writer
+from pipeline.kafka.producer import STEP_S, SessionProducer
 
 _COMMIT_S: Final = 60.0
-"""The client's own limit of a commit, socket.timeout.ms, is not longer."""
+"""Time limit of one commit: the default of the client's socket.timeout.ms."""
 
 
-class AcknowledgedWriter(Writer):
-    """An idempotent producer, so that its own retries double and disorder nothing."""
+class AtLeastOnceProducer(SessionProducer):
+    """An idempotent producer without transactions; see the module for its guarantees."""
 
     def new_producer(self) -> Producer:
-        """It needs no preparation."""
+        """Create a producer; it needs no preparation."""
         return self.make_producer()
 
     def commit(self, offsets: list[TopicPartition], consumer: Consumer, generation: Any) -> None:  # noqa: ANN401  the client's opaque group metadata
-        """Wait for every acknowledgement, then commit; never past one that is missing."""
-        del generation  # the consumer puts its own into the request
+        """Wait for every acknowledgement, then commit.
+
+        A missing acknowledgement prevents the commit.
+        """
+        del generation  # the consumer adds its own to the request
         deadline = time.monotonic() + self.config.deadline_s
         self._flush(deadline)
-        if self.undelivered.error is not None:
-            raise self.failed(KafkaException(self.undelivered.error), "writing")
+        if self.delivery_errors.error is not None:
+            raise self.failed(KafkaException(self.delivery_errors.error), "writing")
         what = f"committing the offsets of topic {self.config.raw_topic}"
         call = partial(consumer.commit, offsets=offsets, asynchronous=False)
-        with self.causes.trying() as again:
+        with self.last_error.announcing_retries() as again:
             while True:
                 try:
                     self.bounded(call, _COMMIT_S, what)
@@ -51,19 +58,19 @@ class AcknowledgedWriter(Writer):
                     return
 
     def abort(self) -> None:
-        """Wait until nothing is in flight; what was delivered stays, and will be there twice."""
+        """Wait until nothing is in flight. What was delivered stays, and will be written again."""
         self._flush(time.monotonic() + self.config.deadline_s)
 
     def _flush(self, deadline: float) -> None:
-        with self.causes.trying() as again:
+        with self.last_error.announcing_retries() as again:
             while self.producer.flush(min(STEP_S, max(0.0, deadline - time.monotonic()))):
                 if time.monotonic() >= deadline:
                     raise OutcomeUnknownError(
                         "the brokers did not acknowledge all outputs in time"
-                        f"{self.causes.sentence()}"
+                        f"{self.last_error.sentence()}"
                     )
-                again("writing", KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  the client's name
+                again("writing", KafkaError(error_codes.TIMED_OUT))
 
     def can_abort(self, error: KafkaError) -> bool:
-        """Whatever was not delivered is sent again, unless the producer itself is broken."""
+        """Return True unless the producer itself is broken: failed outputs are sent again."""
         return not error.fatal()

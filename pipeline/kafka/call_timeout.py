@@ -1,9 +1,9 @@
-"""Calls into the client that may never return, whatever time-out they were given.
+"""A time limit for client calls that may never return, whatever timeout they were given.
 
-librdkafka's send_offsets_to_transaction() hangs when the group's coordinator was away from the
-cluster's metadata for a moment, as every broker is that was killed and comes back
-(confluentinc/librdkafka issue 5511, open in 2.16). A thread in C can't be interrupted, but it can
-be left behind: the session is given up, and the next one fences whatever the old one still does.
+librdkafka's send_offsets_to_transaction() hangs when the group's coordinator was missing from the
+cluster's metadata for a moment, as it is after every broker crash (confluentinc/librdkafka issue
+5511, open in 2.16). A thread in C can't be interrupted, but it can be abandoned: the session is
+given up, and the next one fences whatever the abandoned call still does.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Final
 from pipeline.errors import OutcomeUnknownError
 
 _SLICE_S: Final = 1.0
-"""A process that was stopped meanwhile has waited for no more than this."""
+"""Length of one wait. A pause of this process (SIGSTOP) uses up no more of the limit than this."""
 
 
-class BoundedCalls:
+class TimedCalls:
     """One daemon thread that makes calls for a session, one at a time."""
 
     def __init__(self) -> None:
@@ -28,19 +28,22 @@ class BoundedCalls:
         threading.Thread(target=self._serve, name="kafka-calls", daemon=True).start()
 
     def call(self, function: Callable[[], object], limit_s: float, what: str) -> None:
-        """Call it; raises what it raises, and OutcomeUnknownError when it takes longer."""
+        """Call the function.
+
+        Raises what it raises, or OutcomeUnknownError when it takes too long.
+        """
         self._asked.put(function)
         try:
             error = self._answer(limit_s)
         except queue.Empty:
             raise OutcomeUnknownError(
-                f"{what}: the Kafka client did not come back from a call within {limit_s:.0f} s"
+                f"{what}: the Kafka client did not return from a call within {limit_s:.0f} s"
             ) from None
         if error is not None:
             raise error
 
     def _answer(self, limit_s: float) -> Exception | None:
-        """Wait in slices: when this process goes on after a stop, the call has yet to return."""
+        """Wait in slices: after a pause of this process, the call has not had its time yet."""
         left = limit_s
         while left > _SLICE_S:
             try:
@@ -50,7 +53,7 @@ class BoundedCalls:
         return self._answers.get(timeout=left)
 
     def end(self) -> None:
-        """Let the thread end, after the call at hand if it ever returns."""
+        """End the thread, after its current call if that ever returns."""
         self._asked.put(None)
 
     def _serve(self) -> None:

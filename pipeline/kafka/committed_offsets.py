@@ -1,7 +1,7 @@
-"""What a group has committed, asked for by a consumer that does not join it.
+"""Reads a group's committed offsets with a consumer that does not join the group.
 
-librdkafka has an admin call for it, which must not be used: in 2.16 it ends the whole process by a
-segmentation fault when the group's coordinator is loading or has moved
+librdkafka's admin call for this must not be used: in 2.16 it crashes the whole process with a
+segmentation fault while the group's coordinator is loading or has moved
 (rd_kafka_handle_OffsetFetch uses the handle's own group, and an admin client has none).
 """
 
@@ -13,26 +13,30 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from pipeline.kafka import error_codes
 from pipeline.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
-from pipeline.kafka.errors import Causes, kafka_error
+from pipeline.kafka.errors import LastClientError, kafka_error
 
 _STEP_S: Final = 1.0
-_PASSING: Final = frozenset(
-    {KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT}  # noqa: SLF001  the client's own
-)
-_TOLD: Final = 10
-"""Errors that are looked at; one is enough."""
+_PASSING: Final = frozenset({error_codes.TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT})
+_EVENTS: Final = 10
+"""Number of events that are searched for an error. The first one is enough."""
 
 
 class CommittedOffsets:
-    """Of one group."""
+    """Reads the committed offsets of one group."""
 
     def __init__(
-        self, kafka: LibrdkafkaConfig, group: str, causes: Causes, *, stable: bool = False
+        self,
+        kafka: LibrdkafkaConfig,
+        group: str,
+        last_error: LastClientError,
+        *,
+        stable: bool = False,
     ) -> None:
-        """`stable` waits for the end of transactions that have sent offsets of the group.
+        """With `stable`, wait for the end of transactions that have sent offsets of the group.
 
-        Else it is what is committed now, not what may be when an open transaction has ended.
+        Otherwise the result is what is committed now, not what may be after an open transaction.
         """
         config = {
             **plain_config(kafka),
@@ -40,16 +44,18 @@ class CommittedOffsets:
             "enable.auto.commit": False,
             "isolation.level": "read_committed" if stable else "read_uncommitted",
         }
-        self._consumer = make_consumer(config, causes)
+        self._consumer = make_consumer(config, last_error)
 
-    def of(self, places: Sequence[TopicPartition], timeout_s: float) -> dict[int, tuple[int, str]]:
-        """Partition → committed offset and its metadata, of those that have one; KafkaException."""
+    def read(
+        self, places: Sequence[TopicPartition], timeout_s: float
+    ) -> dict[int, tuple[int, str]]:
+        """Return offset and metadata by partition, of those that have an offset. KafkaException."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
                 found = committed(self._consumer, places, min(_STEP_S, timeout_s))
             except KafkaException as error:
-                self._raise_what_was_told()
+                self._raise_reported_error()
                 if kafka_error(error).code() not in _PASSING or time.monotonic() > deadline:
                     raise
             else:
@@ -59,9 +65,9 @@ class CommittedOffsets:
                     if place.offset >= 0
                 }
 
-    def _raise_what_was_told(self) -> None:
-        """Why there is no answer, such as a right that is missing, comes as a message."""
-        for message in self._consumer.consume(_TOLD, 0):
+    def _raise_reported_error(self) -> None:
+        """Raise the reason for a missing answer: a missing ACL, for one, comes as a message."""
+        for message in self._consumer.consume(_EVENTS, 0):
             error = message.error()
             if error is not None:
                 raise KafkaException(error)
@@ -70,9 +76,10 @@ class CommittedOffsets:
 def committed(
     consumer: Consumer, places: Sequence[TopicPartition], timeout_s: float
 ) -> list[TopicPartition]:
-    """The places with their committed offsets, below 0 for none.
+    """Return the partitions with their committed offsets, which are below 0 for none.
 
-    KafkaException also for an error of one place, which else would look like having no offset.
+    Raises KafkaException also for an error of one partition, which would otherwise look like having
+    no offset.
     """
     found = consumer.committed(list(places), timeout=timeout_s)
     for place in found:

@@ -1,8 +1,7 @@
-"""Whether the coordinators of group and transactions are there: the worker can't commit without.
+"""Checks that the coordinators of groups and transactions work; without them nothing is committed.
 
-Kafka creates the topics in which they keep their state when a coordinator is asked for the first
-time. On a cluster of one broker with Kafka's own defaults that never succeeds, and the client says
-no more than that time is over.
+Kafka creates the internal topics of its coordinators when one is first needed. On a single broker
+with Kafka's own defaults that never succeeds, and the client only reports a timeout.
 """
 
 from __future__ import annotations
@@ -19,38 +18,38 @@ from pipeline.errors import RefusedError, TransportError
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.clients import is_classic, make_consumer, make_producer
 from pipeline.kafka.committed_offsets import CommittedOffsets
-from pipeline.kafka.errors import PASSING, Causes, kafka_error, refusal
+from pipeline.kafka.errors import TRANSIENT, LastClientError, kafka_error, refusal
 from pipeline.kafka.session_config import SessionConfig
 from pipeline.ports import Stop
 
 _STEP_S: Final = 1.0
-_AGAIN_S: Final = 0.2
+_RETRY_S: Final = 0.2
 _NEVER_ALLOWED_MS: Final = 2**31 - 1
-"""A transaction time-out that every broker refuses, unless its limit is Java's largest integer."""
+"""Transaction timeout that every broker rejects, unless its limit is Java's largest integer."""
 _SILENT: Final = logging.getLogger("pipeline.librdkafka.probe")
-"""The client takes the refusal that is asked for as the end of the world, and logs it so."""
+"""Discards what the probing client logs: it reports the intended rejection as a fatal error."""
 _SILENT.disabled = True
 _SESSION_MS: Final = 45_000
 """librdkafka's default of session.timeout.ms."""
 _PROBE: Final = ".check"
 
 
-class _Kind(NamedTuple):
+class _Coordinator(NamedTuple):
     name: str
     topic: str
     factor: str
-    """The broker's setting for the replication of the topic."""
+    """Name of the broker setting for the topic's replication factor."""
     in_sync: str
-    """The broker's setting for the replicas that must be in sync, when the topic is created."""
+    """Name of the broker setting for the topic's min.insync.replicas when it is created."""
 
 
-_GROUP: Final = _Kind(
+_GROUP: Final = _Coordinator(
     "group coordinator",
     "__consumer_offsets",
     "offsets.topic.replication.factor",
     "min.insync.replicas",
 )
-_TRANSACTION: Final = _Kind(
+_TRANSACTION: Final = _Coordinator(
     "transaction coordinator",
     "__transaction_state",
     "transaction.state.log.replication.factor",
@@ -59,7 +58,7 @@ _TRANSACTION: Final = _Kind(
 
 
 class Coordinators:
-    """Asks for the coordinators of a session; changes nothing and fences nobody."""
+    """Checks the coordinators of a session. Changes nothing and fences nobody."""
 
     def __init__(
         self, config: SessionConfig, cluster: Admin, brokers: int, warn: Callable[[str], None]
@@ -70,27 +69,29 @@ class Coordinators:
         self._warn = warn
 
     def check(self, stop: Stop | None = None) -> None:
-        """Raise RefusedError for a right that is missing, TransportError without a coordinator.
+        """Wait for the coordinators.
 
-        Also raises ClientSettingsError when a client of the session can't be made.
+        Raises RefusedError for a missing ACL or a timeout that the brokers reject, TransportError
+        when a coordinator does not become available, ClientSettingsError when a client can't be
+        created.
         """
         self._refuse_beyond_limits()
-        causes = Causes()
-        make_consumer(dict(self._config.consumer), causes).close()
-        offsets = CommittedOffsets(self._config.shared, self._config.group, causes)
+        last_error = LastClientError()
+        make_consumer(dict(self._config.consumer), last_error).close()
+        offsets = CommittedOffsets(self._config.shared, self._config.group, last_error)
         self._wait_for(_GROUP, lambda: self._group_answers(offsets), stop)
         if self._config.exactly_once:
-            producer = make_producer(self._probing(), causes, log=_SILENT)
+            producer = make_producer(self._probing(), last_error, log=_SILENT)
             self._wait_for(_TRANSACTION, lambda: self._transactions_answer(producer), stop)
 
     def _refuse_beyond_limits(self) -> None:
-        """Time-outs that the brokers do not take; they are known where their settings are."""
+        """Reject timeouts that the brokers do not accept, naming our settings and theirs."""
         broker, consumer = self._cluster.broker_config(), self._config.consumer
         own_ms = round(self._config.transaction_timeout_s * 1000)
         most_ms = int(broker.get("transaction.max.timeout.ms", own_ms))
         if self._config.exactly_once and own_ms > most_ms:
             raise RefusedError(
-                f"transaction_timeout_ms is {own_ms}, and the brokers' transaction.max.timeout.ms "
+                f"transaction_timeout_ms is {own_ms}, but the brokers' transaction.max.timeout.ms "
                 f"is {most_ms}: lower the first or raise the second"
             )
         session_ms = int(consumer.get("session.timeout.ms", _SESSION_MS))
@@ -99,39 +100,41 @@ class Coordinators:
         )
         if is_classic(consumer) and not low <= session_ms <= high:
             raise RefusedError(
-                f"consumer.session.timeout.ms is {session_ms}, and the brokers take {low} to "
+                f"consumer.session.timeout.ms is {session_ms}, but the brokers accept {low} to "
                 f"{high} (group.min.session.timeout.ms, group.max.session.timeout.ms): correct it"
             )
 
-    def _wait_for(self, kind: _Kind, answers: Callable[[], bool], stop: Stop | None) -> None:
-        """Ask again until it answers and can keep its state."""
+    def _wait_for(
+        self, coordinator: _Coordinator, answers: Callable[[], bool], stop: Stop | None
+    ) -> None:
+        """Ask until the coordinator answers and can store its state."""
         timeout_s = self._config.startup_timeout_s
         deadline = time.monotonic() + timeout_s
 
         def why() -> str:
             with suppress(TransportError):
-                return self._fault(kind) or self._cluster.cause()
+                return self._fault(coordinator) or self._cluster.cause()
             return self._cluster.cause()
 
         answered = False
-        with self._cluster.told(f"the {kind.name} is not available yet", why):
-            while not (answered and self._enough_in_sync(kind)):
+        with self._cluster.announced(f"the {coordinator.name} is not available yet", why):
+            while not (answered and self._enough_in_sync(coordinator)):
                 if not answered and (answered := answers()):
                     continue
                 if stop is not None and stop.is_set():
                     return
                 if time.monotonic() > deadline:
                     raise TransportError(
-                        f"the {kind.name} is not available within {timeout_s:.0f} s{why()}"
+                        f"the {coordinator.name} is not available within {timeout_s:.0f} s{why()}"
                     )
-                time.sleep(_AGAIN_S)
+                time.sleep(_RETRY_S)
 
     def _group_answers(self, offsets: CommittedOffsets) -> bool:
         group = self._config.group
         try:
-            offsets.of([TopicPartition(self._config.raw_topic, 0)], _STEP_S)
+            offsets.read([TopicPartition(self._config.raw_topic, 0)], _STEP_S)
         except KafkaException as failure:
-            # Reading is what the worker needs, and more than this question does.
+            # The worker needs READ, which is more than this question needs.
             known = refusal(kafka_error(failure), "reading the offsets of the group", group=group)
             if known is not None:
                 raise known from failure
@@ -139,11 +142,11 @@ class Coordinators:
         return True
 
     def _probing(self) -> dict[str, Any]:
-        """A producer that finds the coordinator, and which the coordinator then refuses.
+        """Return the configuration of a producer that the coordinator is certain to reject.
 
-        It is refused for its time-out before the coordinator looks at the id, so that nothing is
-        stored. Should a broker take it nevertheless, then the id is nobody's: with the worker's
-        own, this would fence a worker that lives.
+        It is rejected for its timeout before the coordinator looks at the id, so nothing is stored.
+        Should a broker accept it after all, the id belongs to nobody: with the worker's own, this
+        check would fence a running worker.
         """
         return {
             **self._config.producer,
@@ -160,49 +163,51 @@ class Coordinators:
             if error.code() == KafkaError.INVALID_TRANSACTION_TIMEOUT:
                 return True
             if error.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-                # The right may be for the worker's own id alone.
+                # The ACL may cover the worker's own id alone.
                 own = str(self._config.producer["transactional.id"])
                 self._warn(
-                    "whether transactions can be started is not known: this user may not WRITE the "
-                    f"transactional id {own}{_PROBE}; grant it for the prefix of the ids, not for "
-                    "one of them"
+                    "can't check whether transactions work: this user has no WRITE permission on "
+                    f"the transactional id {own}{_PROBE}; grant it on the prefix of the ids, not "
+                    "on a single one"
                 )
                 return True
             known = refusal(error, "starting transactions")
             if known is not None:
                 raise known from failure
-            # Whatever else a broker says of the question, it has answered.
-            return error.code() >= 0 and error.code() not in PASSING
+            # Any other answer of a broker is an answer.
+            return error.code() >= 0 and error.code() not in TRANSIENT
         return True
 
-    def _enough_in_sync(self, kind: _Kind) -> bool:
+    def _enough_in_sync(self, coordinator: _Coordinator) -> bool:
         topic = None
-        with suppress(TransportError):  # not every service lets clients look at this topic
-            topic = self._cluster.topics([kind.topic]).get(kind.topic)
+        with suppress(TransportError):  # not every service lets clients describe this topic
+            topic = self._cluster.topics([coordinator.topic]).get(coordinator.topic)
         if topic is None or topic.in_sync is None or not topic.config:
-            return True  # a coordinator has answered, and more may not be seen
+            return True  # a coordinator has answered, and more can't be determined
         return topic.in_sync >= topic.number("min.insync.replicas", 1)
 
-    def _fault(self, kind: _Kind) -> str:
-        """`: <why Kafka can't keep the coordinator's state>`, or nothing."""
-        topic = self._cluster.topics([kind.topic]).get(kind.topic)
+    def _fault(self, coordinator: _Coordinator) -> str:
+        """Return `: <why Kafka can't store the coordinator's state>`, or nothing."""
+        topic = self._cluster.topics([coordinator.topic]).get(coordinator.topic)
         number = f"{self._brokers} broker{'' if self._brokers == 1 else 's'}"
         if topic is None:
-            factor = self._cluster.broker_config().get(kind.factor)
+            factor = self._cluster.broker_config().get(coordinator.factor)
             exceeds = f"is {factor}, but" if factor else "may be too high:"
             if factor is not None and int(factor) <= self._brokers:
                 return ""
             return (
-                f": Kafka can't create its topic {kind.topic}: {kind.factor} {exceeds} the "
-                f"cluster has {number}. Lower it in the settings of the brokers, or add brokers"
+                f": Kafka can't create its topic {coordinator.topic}: {coordinator.factor} "
+                f"{exceeds} the cluster has {number}. Lower it in the brokers' configuration, or "
+                "add brokers"
             )
         if not topic.partitions or topic.in_sync is None:
             return ""
         needs = topic.number("min.insync.replicas", 1)
         if topic.in_sync < needs:
             return (
-                f": too few replicas of its topic {kind.topic} are in sync: {topic.in_sync}, and "
-                f"min.insync.replicas is {needs} (taken from the broker's {kind.in_sync} when the "
-                "topic was created). Bring the other brokers back, or lower it with kafka-configs"
+                f": too few replicas of its topic {coordinator.topic} are in sync: "
+                f"{topic.in_sync}, but min.insync.replicas is {needs} (taken from the broker's "
+                f"{coordinator.in_sync} when the topic was created). Restart the other brokers, or "
+                "lower it with kafka-configs"
             )
         return ""

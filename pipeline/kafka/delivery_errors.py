@@ -1,4 +1,4 @@
-"""What the client reports of outputs that it could not deliver."""
+"""Keeps track of outputs that the client could not deliver, and why."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError
 
+from pipeline.kafka import error_codes
+
 _OF_ANOTHER: Final = frozenset(
     {
-        KafkaError._PURGE_QUEUE,  # noqa: SLF001  the client's own names
-        KafkaError._PURGE_INFLIGHT,  # noqa: SLF001
-        KafkaError._INVALID_DIFFERENT_RECORD,  # noqa: SLF001
+        error_codes.PURGED_FROM_QUEUE,
+        error_codes.PURGED_IN_FLIGHT,
+        error_codes.ANOTHER_RECORD_INVALID,
     }
 )
-"""What becomes of an output because of another one: it is never the cause."""
+"""Errors of an output that are caused by another output."""
 
 
-class Undelivered:
-    """The first output that was not delivered: it is the cause, later ones follow from it."""
+class DeliveryErrors:
+    """The delivery callback. Keeps the first failed output: it is the cause of later failures."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """For the next batch."""
+        """Forget the failure, for the next batch."""
         self.error: KafkaError | None = None
         self.topic = ""
         self.nth: int | None = None
-        """Its number in the batch, when outputs are sent one by one."""
+        """Number of the output in its batch, known when outputs are sent one per request."""
 
     def cause(self, error: KafkaError, of_the_record: Container[int]) -> KafkaError | None:
-        """Why the output was not delivered; `error` is that of the call which failed over it.
+        """Return why the output failed; `error` is that of the call which failed because of it.
 
-        When the broker refuses several records of one batch, their reports say no more than that
-        they are invalid; only the call says why, by a code that is `of_the_record`.
+        When the broker rejects several records of a batch, their reports say only that they are
+        invalid. The reason is in the call's error, if its code is `of_the_record`.
         """
         known = self.error
         if known is not None and known.code() == KafkaError.INVALID_RECORD:
@@ -42,6 +44,6 @@ class Undelivered:
         return known
 
     def __call__(self, error: KafkaError | None, message: Any, nth: int | None = None) -> None:  # noqa: ANN401  the client's
-        """The delivery callback; it hears of failures only, and never raises."""
+        """Keep the first failure. The client reports only failures; never raises."""
         if error is not None and self.error is None and error.code() not in _OF_ANOTHER:
             self.error, self.topic, self.nth = error, message.topic(), nth

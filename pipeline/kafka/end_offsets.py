@@ -1,4 +1,4 @@
-"""The ends of a topic's partitions, asked of the broker: what the lag is counted up to."""
+"""Reads the ends of a topic's partitions from the broker: the lag is counted up to these."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 _WAIT_S: Final = 2.0
-"""Longest wait of the worker for a figure."""
+"""How long the worker waits for the ends."""
 _REQUEST_S: Final = 5.0
+"""Time limit of the request, which goes on after that wait."""
 
 
 class EndOffsets:
-    """Asks for the ends of some of a topic's partitions, and waits a moment for the answer.
+    """Asks for the ends of some partitions, and waits a moment for the answer.
 
-    The end is the high watermark, as Kafka's own tools take it, and not the last stable offset:
-    records of a transaction that is open wait, too, though nobody can read them yet. A transaction
-    that its sender has left open would else hide everything behind it.
+    The end is the high watermark, as in Kafka's own tools, and not the last stable offset. Records
+    of an open transaction are waiting too, although nobody can read them yet. With the last stable
+    offset, a transaction that its producer left open would hide everything behind it.
     """
 
     def __init__(self, client: AdminClient, topic: str) -> None:
         self._client = client
         self._topic = topic
         self._late: list[Future[Any]] = []
-        """Answers that did not come in time: while they are missing, nobody waits again."""
+        """Answers that did not arrive in time. Nobody waits again until they have."""
 
-    def of(self, numbers: Iterable[int]) -> Mapping[int, int] | None:
-        """Partition → its end now; None when not all of them are told in time."""
+    def read(self, numbers: Iterable[int]) -> Mapping[int, int] | None:
+        """Return the ends by partition; None when one of them is not known in time."""
         self._late = [answer for answer in self._late if not answer.done()]
         if self._late:
             return None

@@ -1,7 +1,7 @@
-"""librdkafka's errors → ours: one sentence each that says what is wrong and what to do.
+"""Translates librdkafka's errors into ours: one sentence each, with the problem and the remedy.
 
-The client tells the cause of a failed connection only in its error callback; the call that
-failed says no more than "timed out". `Causes` remembers it, so that the sentence can name it.
+The client reports the cause of a failed connection only in its error callback; the call that failed
+merely times out. `LastClientError` remembers the cause, so that the sentence can name it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from pipeline.errors import (
     RefusedError,
     TransportError,
 )
+from pipeline.kafka import error_codes
 from pipeline.kafka.group_errors import GROUP_REFUSALS
 
 _EPOCH_FENCED: Final = frozenset(
     {
-        KafkaError._FENCED,  # noqa: SLF001  the client's own name for a local code
+        error_codes.FENCED,
         KafkaError.PRODUCER_FENCED,
         KafkaError.INVALID_PRODUCER_EPOCH,
     }
@@ -42,7 +43,7 @@ _FORBIDDEN: Final = {
     ),
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "{operation} on the cluster",
 }
-"""What to grant."""
+"""Permission to grant for each error."""
 _INSTANCE_FENCED: Final = "Static consumer fenced"
 _OPERATIONS: Final = {
     "writing": "WRITE",
@@ -51,12 +52,12 @@ _OPERATIONS: Final = {
     "adding": "ALTER",
     "configuring": "ALTER_CONFIGS",
 }
-"""The first word of what was done → Kafka's name of the right; all else reads."""
+"""Maps the verb of a failed action to the operation of the ACL that it needs. Others need READ."""
 _REFUSALS: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: _NO_TOPIC,
-    KafkaError._UNKNOWN_TOPIC: _NO_TOPIC,  # noqa: SLF001  as above
+    error_codes.UNKNOWN_TOPIC: _NO_TOPIC,
     KafkaError.MSG_SIZE_TOO_LARGE: (
-        "a record is larger than the topic takes: raise its max.message.bytes "
+        "a record is larger than the topic accepts: raise its max.message.bytes "
         "or lower limits.max_output_bytes"
     ),
     KafkaError.RECORD_LIST_TOO_LARGE: (
@@ -64,27 +65,27 @@ _REFUSALS: Final = {
         "or lower limits.max_output_bytes"
     ),
     KafkaError.INVALID_RECORD: (
-        "the broker refuses a record: does the topic want keys (cleanup.policy=compact), or has "
-        "it a validation of its own? Lift that"
+        "the broker rejects a record: the topic may require keys (cleanup.policy=compact), or have "
+        "a validation of its own. Remove that"
     ),
     KafkaError.INVALID_TIMESTAMP: (
-        "the topic refuses a record's timestamp: lift its message.timestamp.*.max.ms limits"
+        "the topic rejects a record's timestamp: remove its message.timestamp.*.max.ms limits"
     ),
     KafkaError.INVALID_TRANSACTION_TIMEOUT: (
         "transaction_timeout_ms exceeds the broker's transaction.max.timeout.ms: lower it"
     ),
     KafkaError.TOPIC_EXCEPTION: (
-        "the broker does not take the topic's name, or keeps it for itself: choose another name"
+        "the broker does not accept the topic's name, or reserves it: choose another name"
     ),
     KafkaError.POLICY_VIOLATION: "a policy of the brokers forbids it: have the policy changed",
     KafkaError.UNSUPPORTED_COMPRESSION_TYPE: (
-        "the broker does not take this compression: set producer.compression.type to another"
+        "the broker does not support this compression: change producer.compression.type"
     ),
     KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT: (
         "the topic has a message format from before Kafka 0.11: upgrade it (message.format.version)"
     ),
     KafkaError.OFFSET_METADATA_TOO_LARGE: (
-        "the note beside the offsets, some 150 bytes, is larger than the brokers take: raise their "
+        "the offset metadata of about 150 bytes is larger than the brokers accept: raise their "
         "offset.metadata.max.bytes"
     ),
     KafkaError.INVALID_COMMIT_OFFSET_SIZE: (
@@ -94,7 +95,7 @@ _REFUSALS: Final = {
     KafkaError.UNSUPPORTED_VERSION: "the broker is too old: transactions need Kafka 2.5 or later",
     **GROUP_REFUSALS,
 }
-PASSING: Final = frozenset(
+TRANSIENT: Final = frozenset(
     {
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -114,77 +115,79 @@ PASSING: Final = frozenset(
         KafkaError.THROTTLING_QUOTA_EXCEEDED,
     }
 )
-"""What a cluster answers for a moment to a question: after a start, or while a leader changes."""
-_PASSES_S: Final = 2.0
+"""Errors that a cluster returns for a moment: after a start, or while a leader changes."""
+_TRANSIENT_S: Final = 2.0
+"""Retries are announced only after so long, since most succeed at once."""
 
 
-class Causes:
-    """The last thing the clients' error callbacks said. Callbacks never raise."""
+class LastClientError:
+    """The `error_cb` of a client, which keeps what it reported last. Never raises."""
 
     def __init__(self) -> None:
-        self.last: KafkaError | None = None
+        self.error: KafkaError | None = None
         self.fatal: KafkaError | None = None
-        """The client is broken for good; a consumer tells it nowhere else while nothing comes."""
-        self.heard = 0
-        """How many errors the client has told of so far."""
-        self.waits_for = ""
-        """What is tried again just now, and why; empty when nothing is. Another thread reads it."""
+        """Error that broke the client for good. A consumer without records reports it only here."""
+        self.count = 0
+        """Number of errors reported so far."""
+        self.retrying_because = ""
+        """What is being retried, and why; empty when nothing is. Another thread reads it."""
 
     @contextmanager
-    def trying(self) -> Iterator[Callable[[str, KafkaError], None]]:
-        """Within the block what is given is said to be tried again; what failed, and how.
+    def announcing_retries(self) -> Iterator[Callable[[str, KafkaError], None]]:
+        """Yield a function to call before each retry, with what failed and how.
 
-        Not at once: most of it succeeds with the next try.
+        Retries are visible in `retrying_because` while the block runs, but not at once: most
+        succeed.
         """
-        told_from = time.monotonic() + _PASSES_S
+        transient_until = time.monotonic() + _TRANSIENT_S
 
         def again(what: str, error: KafkaError) -> None:
-            if time.monotonic() >= told_from:
-                self.waits_for = f"{what} is tried again: {reason(error)}"
+            if time.monotonic() >= transient_until:
+                self.retrying_because = f"retrying {what}: {reason(error)}"
 
         try:
             yield again
         finally:
-            self.waits_for = ""
+            self.retrying_because = ""
 
     def __call__(self, error: KafkaError) -> None:
-        """The `error_cb` of a client; a connection's cause outranks "all brokers down"."""
-        self.heard += 1
+        """Keep the error. A connection's cause outranks "all brokers down"."""
+        self.count += 1
         if is_fatal(error):
             self.fatal = error
-        all_down = error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
-        if self.last is None or not all_down:
-            self.last = error
+        all_down = error.code() == error_codes.ALL_BROKERS_DOWN
+        if self.error is None or not all_down:
+            self.error = error
 
     def sentence(self) -> str:
-        """`: <what the client said last>`, or nothing."""
-        return f": {reason(self.last)}" if self.last is not None else ""
+        """Return `: <what the client reported last>`, or nothing."""
+        return f": {reason(self.error)}" if self.error is not None else ""
 
 
 def is_fatal(error: KafkaError) -> bool:
-    """Whether the client is broken for good."""
-    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001  the client's name
+    """Return whether the client is broken for good."""
+    return error.fatal() or error.code() == error_codes.FATAL
 
 
 def reason(error: KafkaError) -> str:
-    """What the client says of an error, in one line; it quotes one property, which is secret."""
+    """Return the client's text of an error in one line, without the one secret that it quotes."""
     text = _QUOTED_SECRET.sub(r"\1 can't be used", error.str())
     return " ".join(f"{error.name()}: {text}".split())
 
 
 def kafka_error(exception: KafkaException) -> KafkaError:
-    """The KafkaError inside a KafkaException, whose traceback is dropped.
+    """Return the KafkaError inside a KafkaException, and drop the exception's traceback.
 
-    The client never lets go of an exception that it has raised for a fatal error (confluent-kafka
-    2.16). By its traceback that would keep the session, with its clients and their threads.
+    The client never releases an exception that it raised for a fatal error (confluent-kafka 2.16).
+    Through its traceback that would keep the session alive, with its clients and their threads.
     """
     exception.__traceback__ = None
     error = exception.args[0]
-    return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(error))  # noqa: SLF001
+    return error if isinstance(error, KafkaError) else KafkaError(error_codes.FAILED, str(error))
 
 
 def _of_the_group(error: KafkaError) -> int | None:
-    """The refusal of a group that a fatal error has as its cause: so the new protocol tells it."""
+    """Return the group's refusal that caused a fatal error, as the new protocol reports it."""
     if not is_fatal(error):
         return None
     return next((code for code in GROUP_REFUSALS if KafkaError(code).str() in error.str()), None)
@@ -193,22 +196,25 @@ def _of_the_group(error: KafkaError) -> int | None:
 def refusal(
     error: KafkaError, what: str, *, group: str = "", transactional_id: str = ""
 ) -> TransportError | None:
-    """What an error is whose meaning does not depend on the call: fenced, or refused; else None.
+    """Translate an error whose meaning does not depend on the call: fenced, or refused; else None.
 
-    `what` was done, to which topic, begins with its verb: reading, writing, creating or asking.
+    `what` says what was done, to which topic. It begins with its verb: reading, writing, creating
+    or asking.
     """
-    # A fatal error keeps its cause in its text only.
+    # A fatal error names its cause only in its text.
     if error.code() == KafkaError.FENCED_INSTANCE_ID or (
         is_fatal(error) and _INSTANCE_FENCED in error.str()
     ):
         return InstanceFencedError(
-            f"{what}: another live process uses the same instance id; "
-            "this older one stops. Give each worker an instance_id of its own"
+            f"{what}: another live process uses the same group.instance.id, so this older one "
+            "stops. Give each worker its own instance_id. Don't restart it automatically: the two "
+            "workers would keep fencing each other"
         )
     if error.code() in _EPOCH_FENCED:
         return EpochFencedError(
-            f"{what}: another live process uses the same transactional id; "
-            "this older one stops. Give each worker an instance_id of its own"
+            f"{what}: another live process uses the same transactional id, so this older one "
+            "stops. Give each worker its own instance_id. Don't restart it automatically: the two "
+            "workers would keep fencing each other"
         )
     code = _of_the_group(error) or error.code()
     if code in GROUP_REFUSALS:
@@ -217,18 +223,18 @@ def refusal(
     if error.code() in _FORBIDDEN:
         operation = _OPERATIONS.get(what.partition(" ")[0], "READ")
         if error.code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED and operation != "CREATE":
-            operation = "IDEMPOTENT_WRITE"  # what else is asked of a cluster
-        right = _FORBIDDEN[error.code()].format(
+            operation = "IDEMPOTENT_WRITE"  # the only other permission on a cluster that we need
+        permission = _FORBIDDEN[error.code()].format(
             operation=operation,
             group=group,
             transactional_id=transactional_id,
         )
-        remedy = f"the broker does not allow it: grant this user {right.rstrip()}"
+        remedy = f"the broker does not allow it: grant this user {permission.rstrip()}"
     return RefusedError(f"{what}: {remedy} ({KafkaError(code).name()})") if remedy else None
 
 
 def in_transaction(exception: KafkaException, what: str, *, group: str = "") -> TransportError:
-    """What to do about an error from begin, produce or send_offsets."""
+    """Translate an error of begin, produce or send_offsets."""
     error = kafka_error(exception)
     known = refusal(error, what, group=group)
     if known is not None:

@@ -1,12 +1,25 @@
-"""The consuming half of a session: collects the records of one transaction.
+"""The group consumer of a session: collects the records of one transaction.
 
-Rebalance callbacks run only inside `consume()`, and no transaction is open there. What has been
-collected of a partition that is taken away meanwhile is thrown away at once: its next owner
-reads it again, from the committed offset.
+Rules of this file
+    What lives here: every call on the group's consumer, the rebalance callbacks, and which of the
+    client's events mean what.
+    What is forbidden: transactions, outputs and the meaning of records. Which position follows from
+    which event is bookkeeping in `consumed_positions`; where a partition starts is decided in
+    `start_offsets`, and what a missing offset means in `missing_offsets`.
 
-Transaction markers and aborted records have offsets, and are never delivered. When the client has
-come to the end of a partition it tells the position behind all of them, as an event in the order of
-the records: everything before that position has been delivered, or never will be.
+The idea
+    Rebalance callbacks run only inside `consume()`, and no transaction is open there. So a
+    partition can be taken away only between two transactions. What was collected of it is dropped
+    at once: its next owner reads it again, from the committed offset.
+
+    Transaction markers and aborted records have offsets, but are never delivered. At the end of a
+    partition the client reports the position behind all of them, as an event in the order of the
+    records: everything before that position has been delivered, or never will be.
+
+Guarantees
+    A batch holds each record of the assigned partitions once and in order, starting at the
+    committed offset. Its positions are behind those records and nothing else. Records deleted
+    before they were read are reported as data loss, and never skipped silently.
 """
 
 from __future__ import annotations
@@ -19,34 +32,34 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.errors import OutcomeUnknownError, TransportError
+from pipeline.kafka import error_codes
 from pipeline.kafka.clients import is_cooperative
-from pipeline.kafka.consumed_positions import END, Held
-from pipeline.kafka.errors import Causes, in_transaction, is_fatal, reason, refusal
+from pipeline.kafka.consumed_positions import ConsumedPositions
+from pipeline.kafka.errors import LastClientError, in_transaction, is_fatal, reason, refusal
 from pipeline.kafka.missing_offsets import deleted_unread
 from pipeline.kafka.reader import UNREADABLE, to_record, unreadable
 from pipeline.kafka.session_config import SessionConfig
-from pipeline.kafka.start_offsets import Start, StartPositions, created_anew
+from pipeline.kafka.start_offsets import StartOffsetPolicy, StartOffsets, created_anew
 from pipeline.kafka.topic_ids import TopicIds
 from pipeline.ports import Batch, Positions
 
 _LARGEST_CHUNK: Final = 1000
+"""Messages per call: the cost of a call no longer matters."""
 _FIRST_CHUNK: Final = 50
-"""Until the size of the records is known: 50 of Kafka's usual largest are 50 MB."""
-_OFFSET_GONE: Final = frozenset(
-    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
-)
+"""Messages per call until the size of the records is known. 50 of Kafka's default maximum are 50
+MB."""
 
 
-class Collector:
-    """Reads batches from a group's consumer and knows which partitions it holds."""
+class GroupConsumer:
+    """Reads batches with a group's consumer, and knows which partitions are assigned to it."""
 
     def __init__(  # noqa: PLR0913  made in one place
         self,
         consumer: Consumer,
         config: SessionConfig,
-        start: StartPositions,
+        start: StartOffsetPolicy,
         topic_ids: TopicIds,
-        causes: Causes,
+        last_error: LastClientError,
         *,
         partitions: int,
     ) -> None:
@@ -55,25 +68,25 @@ class Collector:
         self._limits = config.batch
         self._start = start
         self._topic_ids = topic_ids
-        self.topic_id = topic_ids.now()
-        """Of the raw topic when this session began; empty when unknown."""
-        self._causes = causes
+        self.topic_id = topic_ids.current()
+        """Kafka's id of the raw topic when this session began; empty when unknown."""
+        self._last_error = last_error
         self._continue_on_data_loss = config.continue_on_data_loss
         self._timeout_s = config.startup_timeout_s
         self._partitions = partitions
         self._cooperative = is_cooperative(config.consumer)
         self._chunk = _FIRST_CHUNK
         self._collected: list[Message] = []
-        self._held = Held(self._topic)
+        self._positions = ConsumedPositions(self._topic)
         self._is_assigned = False
         self._revoked: set[int] = set()
         self._failure: Exception | None = None
         self._inherited: list[OffsetMetadata] = []
         self.closing = False
-        """Partitions that are still given are not taken: asking for their offsets may wait long."""
+        """Whether further assignments are ignored, since asking for their offsets may take long."""
         self._lost = 0
-        self.next: Mapping[int, int] = self._held.next
-        """Partition → position behind what was collected, of the partitions that are held."""
+        self.next: Mapping[int, int] = self._positions.next
+        """Positions behind what was collected, by assigned partition."""
         consumer.subscribe(
             [self._topic],
             on_assign=self._on_assign,
@@ -96,18 +109,18 @@ class Collector:
         return self._batch()
 
     def _take(self, room: int, timeout_s: float) -> int:
-        """Take up to `room` messages; their size in bytes."""
+        """Consume up to `room` messages, and return their size in bytes."""
         self._revoked.clear()
         messages = self._consumer.consume(room, timeout_s)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        if self._causes.fatal is not None:
-            raise self._broken(self._causes.fatal)
+        if self._last_error.fatal is not None:
+            raise self._broken(self._last_error.fatal)
         if self._revoked:
             messages = self._without_revoked(messages)
-        if self._held.sought:
-            messages = self._held.from_sought(messages)
+        if self._positions.pending_seeks:
+            messages = self._positions.after_seeks(messages)
         good = [message for message in messages if self._is_record(message)]
         size = sum(map(len, good))
         if good:
@@ -117,28 +130,29 @@ class Collector:
         return size
 
     def _without_revoked(self, messages: list[Message]) -> list[Message]:
-        """Messages that `consume` had taken before a partition was revoked are its next owner's."""
+        """Drop messages that `consume` had fetched before their partition was revoked."""
         revoked = set(self._revoked)
         regained = revoked & set(self.next)
         # An error of the client as a whole has no topic, and a partition number of 0.
         of_client = [message for message in messages if message.topic() is None]
         messages = [message for message in messages if message.topic() is not None]
         if regained and any(message.partition() in revoked for message in messages):
-            # Which of them are from before the loss can't be told: read the partitions anew, from
-            # where they were assigned. Not by a seek: a lost one could not be noticed here.
+            # Messages from before and after the loss can't be told apart. So the partitions are
+            # read again from where they were assigned. Not by a seek, whose loss would go unnoticed
+            # here.
             self._assign_again({number: self.next[number] for number in regained})
             if not self._cooperative:
-                return of_client  # The assignment was made anew as a whole: all others come again.
+                return of_client  # The whole assignment was replaced: all messages arrive again.
         return of_client + [each for each in messages if each.partition() not in revoked]
 
     def _is_record(self, message: Message) -> bool:
         error = message.error()
         if error is None:
             return True
-        if error.code() == END:
-            self._held.ends[message.partition() or 0] = message.offset() or 0
+        if error.code() == error_codes.PARTITION_EOF:
+            self._positions.ends[message.partition() or 0] = message.offset() or 0
             return False
-        if error.code() in _OFFSET_GONE:
+        if error.code() in error_codes.OFFSET_GONE:
             self._lost_offsets(message)
             return False
         known = self._refusal(error)
@@ -148,8 +162,8 @@ class Collector:
             raise unreadable(message, error)
         if is_fatal(error):
             raise self._broken(error)
-        # Everything else the client mends by itself; should it not, the caller's next call says so.
-        self._causes(error)
+        # The client recovers from all other errors. If it does not, the next call reports it.
+        self._last_error(error)
         return False
 
     def _refusal(self, error: KafkaError) -> TransportError | None:
@@ -159,25 +173,25 @@ class Collector:
         return self._refusal(error) or OutcomeUnknownError(f"the consumer failed: {reason(error)}")
 
     def _lost_offsets(self, message: Message) -> None:
-        """Offsets that we must continue from are gone: stop, or go on from what is there."""
+        """Handle a next offset that is gone: stop, or continue from the first remaining one."""
         number = message.partition() or 0
         if number not in self.next:
-            return  # the client tells it also when the partition has been revoked meanwhile
+            return  # the client also reports partitions that were revoked meanwhile
         place = TopicPartition(self._topic, number)
         low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
-        wanted = self._held.wanted(number, message.offset() or 0, high)
+        wanted = self._positions.lost_position(number, message.offset() or 0, high)
         self._lost += deleted_unread(
             place, wanted, low, high, continues=self._continue_on_data_loss
         )
-        self._held.gone[number] = low
+        self._positions.resume_at[number] = low
 
     def _assign_again(self, offsets: Mapping[int, int]) -> None:
         """Read these partitions from these offsets.
 
-        An eager assignment is made as a whole: everything that was collected of other partitions
-        must be counted in `next`, else it would be read twice.
+        An eager assignment is replaced as a whole. Everything collected of other partitions must be
+        counted in `next` before, or it would be read twice.
         """
-        self._held.next |= offsets
+        self._positions.next |= offsets
         places = [TopicPartition(self._topic, number, at) for number, at in offsets.items()]
         if self._cooperative:
             self._consumer.incremental_unassign(places)
@@ -195,56 +209,56 @@ class Collector:
             records.append(to_record(message))
             last[message.partition()] = message.offset()
         self._collected = []
-        positions = self._held.behind(last)
-        if self._held.gone:
+        positions = self._positions.advance(last)
+        if self._positions.resume_at:
             # A partition whose offset was gone can't be sought, only assigned anew.
-            self._assign_again(self._held.gone)
-            self._held.gone = {}
+            self._assign_again(self._positions.resume_at)
+            self._positions.resume_at = {}
         inherited, self._inherited = self._inherited, []
         lost, self._lost = self._lost, 0
         return Batch(records, positions, inherited, lost)
 
     def rewind(self, batch: Batch) -> None:
-        """Read the batch again: seek each of its partitions that is still held."""
+        """Read the batch again: seek in each of its partitions that is still assigned."""
         firsts: dict[int, int] = {}
         for record in batch.records:
             firsts.setdefault(record.partition, record.offset)
-        for number, offset in self._held.rewind(batch, firsts).items():
+        for number, offset in self._positions.rewind(batch, firsts).items():
             try:
                 self._consumer.seek(TopicPartition(self._topic, number, offset))
             except KafkaException as error:
                 raise OutcomeUnknownError(f"could not seek {self._topic}/{number}") from error
 
-    def hold(self, seconds: float) -> None:
-        """Keep the membership; what arrives is thrown away, since nothing of it is committed."""
+    def pause(self, seconds: float) -> None:
+        """Stay a member without reading.
+
+        What still arrives is dropped, since none of it is committed.
+        """
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._consumer.pause(self._consumer.assignment())
             self._take(1, left)
             self._collected.clear()
-            self._held.ends.clear()
+            self._positions.ends.clear()
 
     def committed(self, positions: Positions) -> None:
-        """These positions are committed."""
-        self._held.committed |= {number: at for (_, number), at in positions.items()}
+        """Note committed positions."""
+        self._positions.committed |= {number: at for (_, number), at in positions.items()}
 
     def done(self) -> Mapping[int, int] | None:
-        """Partition → position behind what is committed, of those that are held.
+        """Return the committed positions of the assigned partitions; None before an assignment."""
+        return self._positions.committed if self._is_assigned else None
 
-        None while it is not decided which these are.
-        """
-        return self._held.committed if self._is_assigned else None
-
-    # The callbacks run inside consume() and never raise: an exception there would destroy the
-    # messages that consume() has already taken. What went wrong is raised after it.
+    # The callbacks run inside consume() and never raise: an exception there would lose the messages
+    # that consume() has already fetched. The failure is raised after it.
 
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         if self.closing:
             return
         try:
             self._refuse_new_partitions(partitions)
-            start = self._start_of(partitions) if partitions else Start([], [], [])
-            self._held.give(start)
+            start = self._start_of(partitions) if partitions else StartOffsets([], [], [])
+            self._positions.assign(start)
             self._is_assigned = True
             self._inherited += start.notes
             assign = consumer.incremental_assign if self._cooperative else consumer.assign
@@ -258,16 +272,16 @@ class Collector:
             self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")
 
     def _refuse_new_partitions(self, partitions: Sequence[TopicPartition]) -> None:
-        """Where outputs go was decided for the partitions that there were at the start."""
+        """Restart the session when the topic has grown: output partitions depend on its size."""
         grown = [place.partition for place in partitions if place.partition >= self._partitions]
         if grown:
             raise OutcomeUnknownError(
-                f"topic {self._topic} has got more partitions than the {self._partitions} that it "
-                "had: starting again, so that outputs go where they belong now"
+                f"topic {self._topic} has more partitions than the {self._partitions} at the start "
+                "of this session: starting again, so that outputs go to the right partitions"
             )
 
-    def _start_of(self, partitions: Sequence[TopicPartition]) -> Start:
-        return self._start.of(self._consumer, partitions, self.topic_id)
+    def _start_of(self, partitions: Sequence[TopicPartition]) -> StartOffsets:
+        return self._start.resolve(self._consumer, partitions, self.topic_id)
 
     def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         try:
@@ -276,7 +290,7 @@ class Collector:
             self._collected = [
                 message for message in self._collected if message.partition() not in gone
             ]
-            self._held.take_away(gone)
+            self._positions.revoke(gone)
             self._is_assigned = bool(self.next)
         except Exception as error:  # noqa: BLE001  see above
             self._failure = OutcomeUnknownError(f"a rebalance failed: {error!r}")

@@ -1,4 +1,4 @@
-"""Why a worker holds no partition of its group, in a sentence."""
+"""Says in one sentence why a worker has no partitions."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.coordinates import format_ranges
-from pipeline.ports import Hindrance
+from pipeline.ports import Stall
 
 GIVEN_UP_S: Final = 600.0
-"""Time limit of a question for a group, which is waited for much less. When it is over and the
-coordinator comes back, librdkafka 2.16 aborts the whole process by an assertion
-(`rd_kafka_enq_once_del_source_return`)."""
+"""Time limit of a question about a group, far above the time that anybody waits for the answer.
+When the limit passes and the coordinator then comes back, librdkafka 2.16 aborts the whole
+process by an assertion (`rd_kafka_enq_once_del_source_return`)."""
 _SHOWN: Final = 5
+"""Number of members that a sentence names."""
 _STABLE: Final = "STABLE"
 _NOBODY: Final = frozenset({"EMPTY", "DEAD"})
 
 
 class Member(NamedTuple):
-    """A member of the group, and what it reads of the raw topic."""
+    """A member of the group, and its partitions of the raw topic."""
 
     name: str
-    """Its instance id, else its member id."""
+    """The member's group.instance.id, or its member id if it has none."""
     client: str
     host: str
     partitions: frozenset[int]
 
     def sentence(self) -> str:
-        """Who it is and what it holds."""
+        """Return who it is and which partitions it has."""
         where = f"{self.client} at {self.host.removeprefix('/')}"
         return f"member {self.name} ({where}) holds {self.holding()}"
 
     def holding(self) -> str:
-        """Its partitions, in words."""
+        """Return its partitions in words."""
         many = "partitions" if len(self.partitions) > 1 else "partition"
         return f"{many} {format_ranges(self.partitions)}"
 
@@ -41,12 +42,12 @@ class GroupState(NamedTuple):
     """A group as its coordinator describes it."""
 
     state: str
-    """Kafka's name, such as STABLE."""
+    """Kafka's name of the state, such as STABLE."""
     members: Sequence[Member]
 
 
 def group_state(described: Any, topic: str) -> GroupState:  # noqa: ANN401  the client's, whose stubs are wrong
-    """What matters of a description, for one topic."""
+    """Extract what matters from a group's description, for one topic."""
     members = []
     for each in described.members:
         places = each.assignment.topic_partitions if each.assignment else []
@@ -57,36 +58,36 @@ def group_state(described: Any, topic: str) -> GroupState:  # noqa: ANN401  the 
 
 
 def is_at_rest(found: GroupState) -> bool:
-    """Whether the group waits for nobody: it has no members, or all of them have their part."""
+    """Return whether the group waits for nobody: it is empty, or every member has its part."""
     return found.state == _STABLE or found.state in _NOBODY
 
 
-def without_partitions(group: str, topic: str, count: int, found: GroupState) -> Hindrance:
-    """Why a worker has none of the topic's `count` partitions."""
+def without_partitions(group: str, topic: str, count: int, found: GroupState) -> Stall:
+    """Return why a worker has none of the topic's `count` partitions."""
     holders = sorted(
         (each for each in found.members if each.partitions), key=lambda each: min(each.partitions)
     )
     # The client has no names for some states of the new protocol, in which members reconcile.
     if found.state in _NOBODY or not found.members:
-        return Hindrance(f"this worker is not yet a member of group {group}: it asks to join")
+        return Stall(f"this worker is not yet a member of group {group}: it is asking to join")
     if found.state != _STABLE:
-        text = f"group {group} is rebalancing: it waits until all of its members ask to join again"
+        text = f"group {group} is rebalancing: it waits for all of its members to rejoin"
         if holders:
             text += (
-                f"; {_listed(holders)}. One that is gone without having left counts as a member "
+                f"; {_listed(holders)}. One that disappeared without leaving counts as a member "
                 "until its session ends (session.timeout.ms)"
             )
-        return Hindrance(text)
+        return Stall(text)
     free = set(range(count)).difference(*(each.partitions for each in holders))
     if not free and len(found.members) > count:
-        return Hindrance(
+        return Stall(
             f"group {group} has more members ({len(found.members)}) than topic {topic} has "
-            f"partitions ({count}): there is nothing to do for this one until another leaves",
+            f"partitions ({count}): this one is idle until another leaves",
             harmless=True,
         )
     if free:
-        return Hindrance(f"partitions {format_ranges(free)} of topic {topic} are not given out yet")
-    return Hindrance(f"other members hold all partitions of topic {topic}: {_listed(holders)}")
+        return Stall(f"partitions {format_ranges(free)} of topic {topic} are not assigned yet")
+    return Stall(f"other members hold all partitions of topic {topic}: {_listed(holders)}")
 
 
 def _listed(holders: Sequence[Member]) -> str:

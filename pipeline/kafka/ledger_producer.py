@@ -1,7 +1,11 @@
-"""The writing half of the desk for dead letters: one for each dead-letter topic at a time.
+"""The producer of the DLQ tools: one at a time for each dead-letter topic.
 
-Its transactional id is made of the topic's name, so that opening one fences an older one off,
-wherever it runs.
+Guarantees
+    Its transactional id is derived from the topic's name, so opening one fences an older one,
+    wherever that runs. Outputs and ledger entries are committed together or not at all, so the
+    ledger knows of every dead letter that was redriven. It never replaces its producer by itself:
+    that would fence a tool that has taken over, and continue without knowing what that one has
+    sent.
 """
 
 from __future__ import annotations
@@ -11,19 +15,19 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from pipeline.errors import OutcomeUnknownError
-from pipeline.kafka.errors import Causes
-from pipeline.kafka.exactly_once import TransactionalWriter
+from pipeline.kafka.errors import LastClientError
+from pipeline.kafka.exactly_once import ExactlyOnceProducer
 from pipeline.kafka.session_config import SessionConfig
 
 _POLL_S: Final = 0.1
 
 
-class DeskWriter(TransactionalWriter):
-    """Outputs and entries of the ledger in one transaction."""
+class LedgerProducer(ExactlyOnceProducer):
+    """Writes outputs and ledger entries in one transaction."""
 
     def __init__(self, config: SessionConfig, ledger_topic: str) -> None:
         self._ledger_topic = ledger_topic
-        super().__init__(config, Causes())
+        super().__init__(config, LastClientError())
 
     @property
     def is_spent(self) -> bool:
@@ -31,17 +35,13 @@ class DeskWriter(TransactionalWriter):
         return self.renew
 
     def begin(self) -> None:
-        """Begin a transaction; OutcomeUnknownError when it is spent.
-
-        Unlike the worker's writer it does not replace its producer by itself. That would fence off
-        a desk that has taken over since, and go on without knowing what that one has sent.
-        """
+        """Begin a transaction. OutcomeUnknownError when the producer is spent."""
         if self.renew:
-            raise OutcomeUnknownError("the producer is spent: the ledger must be read anew")
+            raise OutcomeUnknownError("the producer is spent: the ledger must be read again")
         super().begin()
 
     def note(self, key: bytes, value: bytes | None) -> None:
-        """Add a record of the ledger. Raises as `send`."""
+        """Add a ledger entry to the transaction. Raises the errors of `send`."""
         while True:
             try:
                 self.producer.produce(self._ledger_topic, value, key)

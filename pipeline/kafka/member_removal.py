@@ -1,8 +1,9 @@
-"""Taking a static member out of its group for good, after its process has ended.
+"""Removes a static member from its group for good, after its process has ended.
 
-A static member that closes stays a member until its session ends: that is what it is static for.
-Only unsubscribing makes librdkafka say that it leaves. So its name is taken once more, which needs
-no rebalance, and given up. The client has no call that removes a member by its name alone.
+A static member that closes stays a member until its session ends: that is the point of being
+static. librdkafka makes a member leave only when it unsubscribes. So the name is taken once more,
+which needs no rebalance, and then given up. The client has no call that removes a member by its
+name alone.
 """
 
 from __future__ import annotations
@@ -22,35 +23,35 @@ from pipeline.kafka.clients import (
     make_consumer,
     plain_config,
 )
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import Member, group_state
 
 _POLL_S: Final = 0.1
 
 
-class Leaving:
-    """Takes members out of one group that reads one topic; TransportError when it fails."""
+class MemberRemoval:
+    """Removes members of one group that reads one topic. Raises TransportError on failure."""
 
     def __init__(self, kafka: LibrdkafkaConfig, group: str, topic: str, timeout_s: float) -> None:
         self._group, self._topic, self._timeout_s = group, topic, timeout_s
-        self._causes = Causes()
-        self._admin = make_admin(plain_config(kafka), self._causes)
+        self._last_error = LastClientError()
+        self._admin = make_admin(plain_config(kafka), self._last_error)
 
-    def leave(self, consumer: Mapping[str, Any]) -> Member | None:
-        """Let the member of this consumer's instance id leave: what it was; None if it is none.
+    def remove(self, consumer: Mapping[str, Any]) -> Member | None:
+        """Remove the member that has this consumer's group.instance.id, and return it if it exists.
 
-        A process that still uses the id is fenced off, and joins again.
+        A process that still uses the id is fenced, and joins again.
         """
         name = consumer["group.instance.id"]
         if not is_classic(consumer):
             raise RefusedError(
-                f"{name} can't be taken out of group {self._group}: with the new group protocol a "
+                f"{name} can't be removed from group {self._group}: with the new group protocol a "
                 "static member leaves when its session ends (the broker's "
                 "group.consumer.session.timeout.ms)"
             )
         member = self._member(name)
         if member is not None:
-            self._take_and_give_up(consumer, f"taking {name} out of group {self._group}")
+            self._take_and_give_up(consumer, f"removing {name} from group {self._group}")
         return member
 
     def _member(self, name: str) -> Member | None:
@@ -65,7 +66,7 @@ class Leaving:
         return next((each for each in found.members if each.name == name), None)
 
     def _take_and_give_up(self, config: Mapping[str, Any], what: str) -> None:
-        consumer = make_consumer(dict(config), self._causes)
+        consumer = make_consumer(dict(config), self._last_error)
         joined: list[int] = []
 
         def on_assign(client: Consumer, places: list[TopicPartition]) -> None:
@@ -95,11 +96,11 @@ class Leaving:
             if time.monotonic() > deadline:
                 raise TransportError(
                     f"{what}: the group does not answer within {self._timeout_s:.0f} s"
-                    f"{self._causes.sentence()}"
+                    f"{self._last_error.sentence()}"
                 )
 
     def _failure(self, error: KafkaException, what: str) -> TransportError:
         inner = kafka_error(error)
         return refusal(inner, what, group=self._group) or TransportError(
-            f"{what}: {reason(inner)}{self._causes.sentence()}"
+            f"{what}: {reason(inner)}{self._last_error.sentence()}"
         )

@@ -1,4 +1,4 @@
-"""Where a topic's records are: not every offset has one, and a marker has a time of its own."""
+"""Finds records by their timestamp: not every offset has one, and markers have their own."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pipeline.kafka.admin import Admin
 from pipeline.ports import Reader
 
 _NEAR: Final = 50
-"""Offsets: as a rule the record is the first of them."""
+"""Number of offsets read first: usually the wanted record is the first of them."""
 
 
 def first_records_at(
     cluster: Admin, reader: Reader, topic: str, time_ms: int, ends: Mapping[int, int]
 ) -> dict[int, int]:
-    """Partition → offset of the first record with this time (epoch milliseconds) or a later one.
+    """Return each partition's first record with this time (epoch milliseconds) or a later one.
 
-    Only what is before `ends` (partition → offset) is looked at; of a partition without such a
-    record it is its end. What `Admin.offsets_at` answers may be a transaction's marker, whose time
-    is that of the wall clock, or an aborted record: good enough to begin at, since all before it is
-    older, but as an end it would cut off the records behind it. TransportError, DataLossError.
+    Only offsets before `ends` are searched; a partition without such a record gets its end. The
+    answer of `Admin.offsets_at` alone may be a transaction marker, whose time is the wall clock's,
+    or an aborted record. That is good enough as a start, since everything before it is older. As an
+    end it would cut off the records behind it. Raises TransportError and DataLossError.
     """
-    told = cluster.offsets_at(topic, time_ms)
-    ranges = {number: (told.get(number, end), end) for number, end in ends.items()}
+    announced = cluster.offsets_at(topic, time_ms)
+    ranges = {number: (announced.get(number, end), end) for number, end in ends.items()}
     found = first_records(reader, topic, ranges, lambda record: (record.timestamp or 0) >= time_ms)
     return {**ends, **found}
 
@@ -35,9 +35,9 @@ def first_records(
     ranges: Mapping[int, tuple[int, int]],
     fits: Callable[[Record], bool] = lambda _: True,
 ) -> dict[int, int]:
-    """Partition → offset of the first record of its range that fits; none where there is no such.
+    """Return the offset of the first record in each range that fits; nothing where none does.
 
-    Where there is none the range is read to its end. TransportError, DataLossError.
+    Ranges without one are read to their end. Raises TransportError and DataLossError.
     """
     found: dict[int, int] = {}
 
@@ -52,7 +52,7 @@ def first_records(
     look({number: (first, min(end, first + _NEAR)) for number, (first, end) in ranges.items()})
     for number, (first, end) in ranges.items():
         if number not in found:
-            # One by one: all records of a partition that has one would be read, while another one
-            # that has none is read to its end.
+            # One partition at a time. Together, partitions that have such a record would be read on
+            # while another one is read to its end.
             look({number: (first + _NEAR, end)})
     return found

@@ -1,7 +1,7 @@
-"""Which partition an output goes to (contract §5).
+"""Chooses the partition of each output (contract §5).
 
-The source's own number when both topics have equally many partitions, so that joins and order
-hold; else by key with the hash that Java clients use.
+The number of the source partition, if both topics have equally many partitions, so that joins and
+order hold. Otherwise by the key's hash, as Java clients compute it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _SEED: Final = 0x9747B28C
 
 
 class PartitionMap:
-    """From a source topic's partitions to an output topic's."""
+    """Maps a source topic's partitions to an output topic's."""
 
     def __init__(self, source_count: int, target_count: int) -> None:
         self._same = source_count == target_count
         self._count = target_count
 
     def target(self, partition: int, key: bytes | None) -> int:
-        """The output partition of a record that was read from `partition` with this key.
+        """Return the output partition for a record of source `partition` with this key.
 
-        NO_PARTITION, as the client knows it, leaves the choice to the client.
+        NO_PARTITION leaves the choice to the client.
         """
         if self._same or partition == NO_PARTITION:
             return partition
@@ -35,7 +35,7 @@ class PartitionMap:
 
 
 def murmur2(key: bytes) -> int:
-    """Murmur2 as Kafka's Java client computes it (its class `Utils`), unsigned."""
+    """Compute murmur2 as Kafka's Java client does (class `Utils`), unsigned."""
     length = len(key)
     result = _SEED ^ length
     whole = length - length % 4

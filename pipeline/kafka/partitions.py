@@ -1,7 +1,7 @@
-"""The partitions of a topic: the one place that asks for them.
+"""The partitions of a topic. Whoever needs them asks here.
 
-A metadata answer with an error lists no partitions. To take such an answer for an empty topic
-would let a ledger look empty and a group look new, so whoever needs partitions asks here.
+A metadata answer with an error lists no partitions. Taken for an empty topic, it would make a
+ledger look empty and a group look new.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 from pipeline.errors import OutcomeUnknownError
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 
 _STEP_S: Final = 1.0
-_ASK_AGAIN_S: Final = 0.1
+_RETRY_S: Final = 0.1
 
 
 class MetadataClient(Protocol):
     """Any client of librdkafka."""
 
     def list_topics(self, topic: str, timeout: float) -> ClusterMetadata:
-        """Metadata of the cluster and of one topic; KafkaException without an answer."""
+        """Return metadata of the cluster and one topic. KafkaException without an answer."""
 
 
 def partitions_of(
-    client: MetadataClient, topic: str, timeout_s: float, causes: Causes | None = None
+    client: MetadataClient, topic: str, timeout_s: float, last_error: LastClientError | None = None
 ) -> list[int]:
-    """The numbers of a topic's partitions; there is at least one.
+    """Return the numbers of a topic's partitions, of which there is at least one.
 
-    Asks again for up to `timeout_s` while the cluster does not know. Raises RefusedError when the
-    topic does not exist or may not be seen, OutcomeUnknownError when there is no answer in time.
+    Asks for up to `timeout_s` while the cluster does not know. Raises RefusedError when the topic
+    does not exist or is hidden, OutcomeUnknownError when there is no answer in time.
     """
     what = f"asking for the partitions of topic {topic}"
     deadline = time.monotonic() + timeout_s
@@ -45,9 +45,9 @@ def partitions_of(
             if known is not None:
                 raise known from failure
             if time.monotonic() > deadline:
-                said = causes.sentence() if causes is not None else ""
+                said = last_error.sentence() if last_error is not None else ""
                 raise OutcomeUnknownError(f"{what}: {reason(error)}{said}") from failure
-        time.sleep(_ASK_AGAIN_S)
+        time.sleep(_RETRY_S)
 
 
 def _asked_once(client: MetadataClient, topic: str, timeout_s: float) -> list[int]:
@@ -55,6 +55,6 @@ def _asked_once(client: MetadataClient, topic: str, timeout_s: float) -> list[in
     if found is not None and found.error is not None:
         raise KafkaException(found.error)
     if found is None or not found.partitions:
-        # Every topic has a partition: this is no answer yet.
+        # Every topic has at least one partition, so this is not an answer yet.
         raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
     return list(found.partitions)

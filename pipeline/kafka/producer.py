@@ -1,6 +1,6 @@
-"""The producing half of a session: what both guarantees have in common.
+"""The producer of a session: what both delivery guarantees have in common.
 
-`transactions.py` writes exactly once, `acknowledged.py` at least once.
+`exactly_once.py` writes in transactions, `at_least_once.py` without.
 """
 
 from __future__ import annotations
@@ -23,47 +23,48 @@ from pipeline.errors import (
     TooLargeError,
     TransportError,
 )
+from pipeline.kafka import error_codes
 from pipeline.kafka.admin import Admin
-from pipeline.kafka.call_timeout import BoundedCalls
+from pipeline.kafka.call_timeout import TimedCalls
 from pipeline.kafka.clients import ConnectionLog, make_producer
-from pipeline.kafka.delivery_errors import Undelivered
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.delivery_errors import DeliveryErrors
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.partitioner import PartitionMap
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.session_config import SessionConfig
 
 STEP_S: Final = 5.0
-"""Longest wait of one call; it is made again until the deadline."""
+"""Time limit of one call, which is retried until the deadline. Each retry announces itself."""
 _POLL_S: Final = 0.05
 _STUCK_S: Final = 10.0
-"""A call that outlives its own time-out by so much will never return."""
+"""A call that exceeds its own timeout by so much will never return (librdkafka issue 5511)."""
 _REPORTED_S: Final = 5.0
-"""Longest wait for the report of an output that is known to be refused."""
+"""How long to wait for the delivery report of an output that is known to be rejected."""
 _OF_THE_RECORD: Final = {
     KafkaError.MSG_SIZE_TOO_LARGE: Reason.ENRICHED_TOO_LARGE,
     KafkaError.RECORD_LIST_TOO_LARGE: Reason.ENRICHED_TOO_LARGE,
     KafkaError.INVALID_TIMESTAMP: Reason.TIMESTAMP_REFUSED,
     KafkaError.INVALID_RECORD: Reason.RECORD_REFUSED,
 }
-"""Refusals of one record: the broker names no culprit, the worker finds it."""
+"""Errors of a single record. The broker does not name it, so the worker bisects the batch."""
 
 
-class Writer(ABC):
-    """Outputs to their topics, then the positions; see `ports.Session` for the methods.
+class SessionProducer(ABC):
+    """Writes outputs to their topics, then commits the positions; see `ports.Session`.
 
-    Positions and group generation of `commit` are of the session's consumer.
+    The offsets and the group metadata passed to `commit` are those of the session's consumer.
     """
 
-    def __init__(self, config: SessionConfig, causes: Causes) -> None:
+    def __init__(self, config: SessionConfig, last_error: LastClientError) -> None:
         self.config = config
-        self.causes = causes
-        self.undelivered = Undelivered()
-        self.calls = BoundedCalls()
+        self.last_error = last_error
+        self.delivery_errors = DeliveryErrors()
+        self.calls = TimedCalls()
         self.connections = ConnectionLog()
         self._one_by_one = False
         self._sent = 0
         self.renew = False
-        """Whether the next batch needs a new producer."""
+        """Whether the next batch needs a new client."""
         try:
             self.use(self.new_producer())
             self._partitions = self._partition_maps()
@@ -72,31 +73,31 @@ class Writer(ABC):
             raise
 
     def use(self, producer: Producer) -> None:
-        """Go on with this producer. An old one is dropped, never closed: that may wait for ever."""
+        """Continue with this client. An old one is dropped, never closed: that may take forever."""
         self.producer = producer
         self._produce: Any = self._produce_numbered if self._one_by_one else producer.produce
 
     @abstractmethod
     def new_producer(self) -> Producer:
-        """A producer that is ready for `begin`."""
+        """Return a client that is ready for `begin`."""
 
     def make_producer(self) -> Producer:
-        """A producer of this session's configuration."""
+        """Create a client with this session's configuration."""
         config = dict(self.config.producer)
         if self._one_by_one:
             config["batch.num.messages"] = 1
-        return make_producer(config, self.causes, self.undelivered, self.connections)
+        return make_producer(config, self.last_error, self.delivery_errors, self.connections)
 
     def start_batch(self) -> None:
-        """New records were collected: a search for a refused one is over, if there was one.
+        """End the search for a rejected record, if there was one: new records were collected.
 
-        One output a request is many times slower than what the client does by itself.
+        One output per request is many times slower than the client's own batches.
         """
         self.renew |= self._one_by_one
         self._one_by_one = False
 
     def start_anew(self) -> None:
-        """Go on with a new producer."""
+        """Continue with a new client."""
         self.use(self.new_producer())
         self.renew = False
 
@@ -104,7 +105,7 @@ class Writer(ABC):
         """Begin a transaction."""
         if self.renew:
             self.start_anew()
-        self.undelivered.forget()
+        self.delivery_errors.forget()
         self._sent = 0
 
     @abstractmethod
@@ -113,12 +114,12 @@ class Writer(ABC):
 
     @abstractmethod
     def abort(self) -> None:
-        """Give the batch up."""
+        """Give up the batch."""
 
     def count_partitions(self, topic: str) -> int:
-        """Number of partitions of a topic now; RefusedError when there is no such topic."""
+        """Return a topic's number of partitions. RefusedError when there is no such topic."""
         timeout_s = self.config.startup_timeout_s
-        return len(partitions_of(self.producer, topic, timeout_s, self.causes))
+        return len(partitions_of(self.producer, topic, timeout_s, self.last_error))
 
     def _partition_maps(self) -> dict[Role, PartitionMap]:
         counts = {role: self.count_partitions(topic) for role, topic in self.config.topics.items()}
@@ -144,52 +145,52 @@ class Writer(ABC):
                 return
 
     def _produce_numbered(self, *output: Any, **rest: Any) -> None:  # noqa: ANN401  the client's
-        """As the client's produce(), but a failure tells which output of the batch it was."""
-        rest["on_delivery"] = partial(self.undelivered, nth=self._sent)
+        """Call the client's produce(), so that a failure names the output's number in the batch."""
+        rest["on_delivery"] = partial(self.delivery_errors, nth=self._sent)
         self.producer.produce(*output, **rest)
         self._sent += 1
 
     def _not_produced(self, exception: KafkaException, role: Role) -> Exception:
         topic = self.config.topics[role]
         if kafka_error(exception).code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            # Found by the client, before anything was sent.
+            # Found by the client before anything was sent.
             if role is Role.DEAD_LETTER:
                 return TooLargeError()
-            text = f"topic {topic} does not take an output that large"
+            text = f"topic {topic} does not accept an output that large"
             return RecordRefusedError(text, Reason.ENRICHED_TOO_LARGE, role)
         return self.failed(exception, f"writing to topic {topic}")
 
     def _wait_for_room(self) -> None:
         self.poll(_POLL_S)
-        if self.undelivered.error is not None:
-            raise self.failed(KafkaException(self.undelivered.error), "writing")
+        if self.delivery_errors.error is not None:
+            raise self.failed(KafkaException(self.delivery_errors.error), "writing")
 
     def poll(self, timeout_s: float) -> None:
-        """Serve the producer's callbacks; a fatal error of its background work is raised here."""
+        """Serve the client's callbacks. A fatal error of its background work is raised here."""
         try:
             self.producer.poll(timeout_s)
         except KafkaException as error:
             raise self.failed(error, "writing in the background") from error
 
     def failed(self, exception: KafkaException, what: str) -> TransportError:
-        """What is to be done about a failed call.
+        """Translate a failed call into what is to be done about it.
 
-        The call's own error says whether the batch can be given up; why it failed is told by the
-        first output that was not delivered, if there is one.
+        The call's own error says whether the batch can be given up. The first output that was not
+        delivered, if there is one, says why the call failed.
         """
         error = kafka_error(exception)
-        if error.code() == KafkaError._STATE:  # noqa: SLF001  the client's own name
+        if error.code() == error_codes.WRONG_STATE:
             error = self.stored_error() or error
         try:
-            self._hear_reports(error)
-        except KafkaException as fatal:  # what a call that came later only names _FATAL
+            self._await_reports(error)
+        except KafkaException as fatal:  # the cause of an error that later calls only call _FATAL
             error = kafka_error(fatal)
-        cause = self.undelivered.cause(error, _OF_THE_RECORD)
+        cause = self.delivery_errors.cause(error, _OF_THE_RECORD)
         if cause is not None:
-            what = f"writing to topic {self.undelivered.topic}"
+            what = f"writing to topic {self.delivery_errors.topic}"
             if cause.code() in _OF_THE_RECORD:
                 if error.fatal():
-                    # This client can't search for the record any more; the next one will.
+                    # This client can't search for the record any more, but the next one will.
                     return OutcomeUnknownError(f"{what}: {reason(cause)}")
                 return self._record_refused(cause, what)
         known = self.refusal(cause or error, what) or self.refusal(error, what)
@@ -198,25 +199,25 @@ class Writer(ABC):
         text = f"{what}: {reason(cause or error)}"
         return AbortableError(text) if self.can_abort(error) else OutcomeUnknownError(text)
 
-    def _hear_reports(self, error: KafkaError) -> None:
-        """The transaction fails before the client reports the output that it failed for."""
+    def _await_reports(self, error: KafkaError) -> None:
+        """Wait for delivery reports: the transaction fails before the client reports the output."""
         self.producer.poll(0)
         deadline = time.monotonic() + _REPORTED_S
         while (
             error.code() in _OF_THE_RECORD
-            and self.undelivered.error is None
+            and self.delivery_errors.error is None
             and time.monotonic() < deadline
         ):
             self.producer.poll(_POLL_S)
 
     def stored_error(self) -> KafkaError | None:
-        """Why the client is in a state in which it takes no calls; None when it does not say."""
+        """Return why the client rejects calls; None when it does not say."""
         return None
 
     def refusal(self, error: KafkaError, what: str) -> TransportError | None:
-        """See `errors.refusal`, with the names of this session."""
-        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and not self.undelivered.topic:
-            # A transaction that is not allowed a topic does not say which one.
+        """See `errors.refusal`; adds the names of this session."""
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and not self.delivery_errors.topic:
+            # A transaction without permission on a topic does not say which one.
             topics = " or ".join(sorted(set(self.config.topics.values())))
             what = self._forbidden() or f"writing to topic {topics}"
         return refusal(
@@ -227,7 +228,7 @@ class Writer(ABC):
         )
 
     def _forbidden(self) -> str | None:
-        """What is not allowed, as the cluster says it now; None when it says nothing."""
+        """Return what the cluster does not allow now; None when it does not say."""
         needed = {self.config.raw_topic: ("reading", "READ")}
         needed |= dict.fromkeys(self.config.topics.values(), ("writing to", "WRITE"))
         try:
@@ -240,36 +241,36 @@ class Writer(ABC):
         return None
 
     def fenced(self, error: FencedError, generation: Any) -> TransportError:  # noqa: ANN401  the client's opaque group metadata
-        """What is behind a consumer that was fenced; another process, unless a writer can tell."""
+        """Return what is behind a fenced consumer: another process, unless a subclass can tell."""
         del generation
         return error
 
     @abstractmethod
     def can_abort(self, error: KafkaError) -> bool:
-        """Whether after this error of a call the batch can be given up and tried again."""
+        """Return whether the batch can be aborted and retried after this error of a call."""
 
     def explained(self, known: TransportError, what: str) -> TransportError:
-        """A refusal, or what this writer knows to be behind it."""
+        """Return a refusal, or what this producer knows to be behind it."""
         del what
         return known
 
     def _record_refused(self, cause: KafkaError, what: str) -> RecordRefusedError:
-        # The broker judges whole batches of the client's. Until this batch of the worker's is
-        # done they hold one output each, so that the report names the culprit.
-        # The producer is replaced each time: after a failed delivery it stalls for seconds.
+        # The broker rejects whole requests. Until this batch is done, each request holds one
+        # output, so that the report names the rejected one. The client is replaced each time, since
+        # it stalls for seconds after a failed delivery.
         self._one_by_one = self.renew = True
         roles = {topic: role for role, topic in self.config.topics.items()}
         sentence = refusal(cause, what)
         return RecordRefusedError(
             str(sentence),
             _OF_THE_RECORD[cause.code()],
-            roles.get(self.undelivered.topic, Role.DEAD_LETTER),
-            self.undelivered.nth,
+            roles.get(self.delivery_errors.topic, Role.DEAD_LETTER),
+            self.delivery_errors.nth,
         )
 
     def retrying(self, call: Callable[[float], Any], deadline: float, what: str) -> None:
-        """Make the call again, with the same arguments, while the client says that it may be."""
-        with self.causes.trying() as again:
+        """Retry a call with the same arguments while the client says that it may be retried."""
+        with self.last_error.announcing_retries() as again:
             while True:
                 began = time.monotonic()
                 step = max(0.001, min(STEP_S, deadline - began))
@@ -277,8 +278,8 @@ class Writer(ABC):
                     self.bounded(partial(call, step), step, what)
                 except KafkaException as failure:
                     error = kafka_error(failure)
-                    # Beyond the call's own time-out this process was stopped, which does not count:
-                    # the next call tells what has become of the transaction meanwhile.
+                    # Time beyond the call's own timeout was a pause of this process and does not
+                    # count: the next call reports what became of the transaction meanwhile.
                     deadline += max(0.0, time.monotonic() - began - step)
                     if not error.retriable() or time.monotonic() >= deadline:
                         raise self.failed(failure, what) from failure
@@ -287,12 +288,12 @@ class Writer(ABC):
                     return
 
     def bounded(self, call: Callable[[], Any], timeout_s: float, what: str) -> None:
-        """Make a call that ends by itself after `timeout_s`, unless it hangs."""
+        """Make a call that returns within `timeout_s`, unless it hangs."""
         self.calls.call(call, timeout_s + _STUCK_S, what)
 
     def drop(self) -> None:
-        """Let the producer go; never raises."""
+        """Release the client; never raises."""
         self.calls.end()
-        # The producer's callback refers to this object: without this, the two would keep each
-        # other, threads and buffers included, until the garbage collector comes by.
+        # The client's callback refers to this object. Without this, the two would keep each other
+        # alive, with threads and buffers, until the next garbage collection.
         del self.producer, self._produce

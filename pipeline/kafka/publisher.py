@@ -1,4 +1,10 @@
-"""Plain idempotent writing to a topic, for everything that is not the worker."""
+"""A plain producer for everything except the worker: generated events, plans, imported files.
+
+Guarantees
+    Idempotent: the client's retries neither duplicate nor reorder. When the `with` block ends
+    normally, every record is acknowledged by all in-sync replicas; otherwise TransportError is
+    raised. There is no transaction: after an error, some of the records may have been written.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +16,34 @@ from confluent_kafka import KafkaError, KafkaException
 from pipeline.core.record import Headers
 from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_producer, plain_config
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
-from pipeline.kafka.wait_notices import RepeatedWait, Say, say_nothing
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
+from pipeline.kafka.wait_notices import OnWait, PollingWait, ignore_wait
 
 _FLUSH_S: Final = 60.0
+"""How long to wait without any acknowledgement."""
 _STEP_S: Final = 0.5
 _LARGEST: Final = 64 * 1024 * 1024
+"""Bytes of the largest record that the client accepts: the topic decides."""
 
 
 class Publisher:
-    """A context manager; leaving it in good order waits for every record's acknowledgement."""
+    """A context manager. Leaving it normally waits until every record is acknowledged."""
 
-    def __init__(self, kafka: LibrdkafkaConfig, on_wait: Say = say_nothing) -> None:
-        """`on_wait` is told in a sentence what a longer wait is for."""
+    def __init__(self, kafka: LibrdkafkaConfig, on_wait: OnWait = ignore_wait) -> None:
+        """`on_wait` is called with a sentence about each longer wait."""
         self._on_wait = on_wait
         config = {
             "linger.ms": 20,
             "compression.type": "lz4",
-            "message.max.bytes": _LARGEST,  # the topic decides what it takes
+            "message.max.bytes": _LARGEST,
             **plain_config(kafka),
         }
-        self._causes = Causes()
+        self._last_error = LastClientError()
         self._failed: KafkaError | None = None
         self._topic = ""
         self._producer = make_producer(
             {**config, "enable.idempotence": True, "delivery.report.only.error": True},
-            self._causes,
+            self._last_error,
             self._on_delivery,
         )
 
@@ -65,9 +73,9 @@ class Publisher:
         timestamp: int = 0,
         headers: Headers = (),
     ) -> None:
-        """Queue one record (timestamp in epoch ms, 0: now); TransportError when one was refused."""
+        """Queue a record (timestamp in epoch ms, 0 for now). TransportError if one was rejected."""
         self._topic = topic
-        wait = RepeatedWait(self._on_wait)
+        wait = PollingWait(self._on_wait)
         while True:
             try:
                 self._producer.produce(
@@ -76,7 +84,7 @@ class Publisher:
             except BufferError:
                 self._producer.poll(0.1)
                 self._raise_if_failed()
-                wait.goes_on(self._unacknowledged)
+                wait.elapsed(self._unacknowledged)
             except KafkaException as error:
                 raise self._sentence(kafka_error(error)) from error
             else:
@@ -85,10 +93,10 @@ class Publisher:
 
     def flush(self) -> None:
         """Wait until the broker has acknowledged everything; TransportError when it does not."""
-        wait = RepeatedWait(self._on_wait)
+        wait = PollingWait(self._on_wait)
         while self._producer.flush(_STEP_S):
             self._raise_if_failed()
-            if wait.goes_on(self._unacknowledged) > _FLUSH_S:
+            if wait.elapsed(self._unacknowledged) > _FLUSH_S:
                 raise TransportError(f"after {_FLUSH_S:.0f} s {self._unacknowledged()}")
         self._raise_if_failed()
 
@@ -96,7 +104,7 @@ class Publisher:
         left = len(self._producer)
         return (
             f"{left:,} records for topic {self._topic} are not acknowledged yet"
-            f"{self._causes.sentence()}"
+            f"{self._last_error.sentence()}"
         )
 
     def _raise_if_failed(self) -> None:
@@ -106,5 +114,5 @@ class Publisher:
     def _sentence(self, error: KafkaError) -> TransportError:
         what = f"writing to topic {self._topic}"
         return refusal(error, what) or TransportError(
-            f"{what}: {reason(error)}{self._causes.sentence()}"
+            f"{what}: {reason(error)}{self._last_error.sentence()}"
         )

@@ -1,7 +1,7 @@
-"""The consuming half of a replay: assigned partitions, each from its position to a fixed end.
+"""The consumer of a replay: assigned partitions, each from its position to a fixed end.
 
-Not every offset has a record: transaction markers, aborted records and those that compaction has
-removed have none. So a range is over when its position is at its end, whatever record was last.
+Not every offset has a record: transaction markers, aborted records and compacted ones have none. So
+a range is complete when its position has reached its end, whatever the last record was.
 """
 
 from __future__ import annotations
@@ -14,40 +14,38 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipeline.core.record import Record
 from pipeline.errors import DataLossError, OutcomeUnknownError, TransportError
-from pipeline.kafka.errors import Causes, in_transaction, is_fatal, reason
+from pipeline.kafka import error_codes
+from pipeline.kafka.errors import LastClientError, in_transaction, is_fatal, reason
 from pipeline.kafka.reader import UNREADABLE, to_record, unreadable
 from pipeline.kafka.replay_config import SlotConfig
 
 _CHUNK: Final = 1000
-_OFFSET_GONE: Final = frozenset(
-    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
-)
 
 
-class BoundedCollector:
+class RangeConsumer:
     """Reads batches, and knows how far each partition is."""
 
-    def __init__(self, consumer: Consumer, config: SlotConfig, causes: Causes) -> None:
+    def __init__(self, consumer: Consumer, config: SlotConfig, last_error: LastClientError) -> None:
         self._consumer = consumer
         self._config = config
         self._topic = config.session.raw_topic
-        self._causes = causes
+        self._last_error = last_error
         self._ends = {number: end for number, (_, end) in config.ranges.items()}
         self._open: set[int] = set()
         self.reached: dict[int, int] = {}
-        """Partition → the next offset; what is before was collected or left out."""
+        """Next offsets by partition. Everything before was collected or left out."""
         self.left_out = 0
-        """Records that were read and are not meant, since `start`."""
+        """Number of records read since `start` that the replay does not select."""
         self._records: list[Record] = []
         self._size = 0
 
     @property
     def is_done(self) -> bool:
-        """Whether every partition is at its end."""
+        """Whether every partition has reached its end."""
         return not self._open
 
     def start(self, positions: Mapping[int, int]) -> None:
-        """Read from these positions; what was read before is forgotten."""
+        """Read from these positions, and forget what was read before."""
         self.reached = dict(positions)
         self.left_out = 0
         self._open = {number for number, at in positions.items() if at < self._ends[number]}
@@ -56,7 +54,7 @@ class BoundedCollector:
         )
 
     def collect(self, most: int) -> list[Record]:
-        """Read until there are so many meant records, or the batch is full by bytes or time."""
+        """Read until `most` records are selected, or the batch is full by bytes or time."""
         self._records, self._size = [], 0
         limits = self._config.session.batch
         deadline = time.monotonic() + limits.linger_s
@@ -64,16 +62,16 @@ class BoundedCollector:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            # Never more than is wanted: what is taken from the client can't be given back.
+            # Never more than is wanted: what was consumed can't be given back to the client.
             room = min(_CHUNK, most - len(self._records))
             self._take(self._consumer.consume(room, left))
-            if self._causes.fatal is not None:
-                raise self._failure(self._causes.fatal)
+            if self._last_error.fatal is not None:
+                raise self._failure(self._last_error.fatal)
         return self._records
 
     def _take(self, messages: Sequence[Message]) -> None:
-        """The hot path: one turn for each record."""
-        ends, reached, means = self._ends, self.reached, self._config.means
+        """Sort messages into records and events. This is the hot path: one iteration per record."""
+        ends, reached, selects = self._ends, self.reached, self._config.selects
         message: Any  # the stubs allow None where a record read from Kafka has none
         for message in messages:
             error = message.error()
@@ -82,12 +80,12 @@ class BoundedCollector:
                 continue
             number, offset = message.partition(), message.offset()
             if number not in self._open:
-                continue  # fetched before it was told to pause
+                continue  # fetched before the partition was paused
             end = ends[number]
             if offset < end:
                 self._size += len(message)
                 record = to_record(message)
-                if means is None or means(record):
+                if selects is None or selects(record):
                     self._records.append(record)
                 else:
                     self.left_out += 1
@@ -97,19 +95,19 @@ class BoundedCollector:
 
     def _event(self, error: KafkaError, message: Message) -> None:
         number = message.partition() or 0
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
+        if error.code() == error_codes.PARTITION_EOF:
             self._pass(number, message.offset() or 0)
-        elif error.code() in _OFFSET_GONE:
+        elif error.code() in error_codes.OFFSET_GONE:
             raise self._gone(number)
         elif error.code() in UNREADABLE:
             raise unreadable(message, error)
         elif is_fatal(error) or error.code() in _TOLD:
             raise self._failure(error)
         else:
-            self._causes(error)  # the client mends it by itself
+            self._last_error(error)  # the client recovers from it
 
     def _pass(self, number: int, position: int) -> None:
-        """Everything before this position is known."""
+        """Note that everything before this position is known."""
         if number not in self._open:
             return
         end = self._ends[number]
@@ -122,8 +120,8 @@ class BoundedCollector:
         at = self.reached.get(number, -1)
         return DataLossError(
             f"{self._topic}/{number}: the offsets from {at} on were deleted before they were "
-            "replayed (retention), and whether they held records can't be told any more. What was "
-            "committed stays; make a new replay of what is left"
+            "replayed (retention), and whether they held records can't be determined any more. "
+            "What was committed stays; start a new replay of what is left"
         )
 
     def _failure(self, error: KafkaError) -> TransportError:
@@ -137,8 +135,8 @@ _TOLD: Final = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  the client's own name
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        error_codes.UNKNOWN_TOPIC,
+        error_codes.UNKNOWN_PARTITION,
     }
 )
-"""Errors that do not mend themselves."""
+"""Errors that don't resolve themselves."""

@@ -1,4 +1,10 @@
-"""Reading as a read_committed reader sees a topic; belongs to no group, commits nothing."""
+"""Reads topics with read_committed isolation. Joins no group and commits nothing.
+
+Guarantees
+    Every record that is committed when reading starts is yielded once, in order within its
+    partition. Records of aborted transactions are not. Offsets that were deleted while reading
+    raise an error, and are never skipped.
+"""
 
 from __future__ import annotations
 
@@ -16,35 +22,36 @@ from confluent_kafka import (
 
 from pipeline.core.record import INVALID_HEADERS, Record, new_tuple
 from pipeline.errors import OutcomeUnknownError, TransportError
+from pipeline.kafka import error_codes
 from pipeline.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
-from pipeline.kafka.errors import Causes, in_transaction, kafka_error, reason
+from pipeline.kafka.errors import LastClientError, in_transaction, kafka_error, reason
 from pipeline.kafka.partitions import partitions_of
-from pipeline.kafka.wait_notices import RepeatedWait, Say, say_nothing
+from pipeline.kafka.wait_notices import OnWait, PollingWait, ignore_wait
 
 CHUNK: Final = 100
-"""Messages of one call. Of a thousand, most are out of the processor's cache again before they are
-looked at: a summary of dead letters takes twice as long then."""
+"""Messages per call. Of a thousand, most have left the processor's cache before they are processed:
+a summary of dead letters then takes twice as long."""
 _WAIT_S: Final = 0.02
-"""consume() waits so long for a full chunk, which the last one never is."""
+"""How long consume() waits for a full chunk, which the last one never is."""
 _GROUP: Final = "track-pipeline-read"
-"""The client wants the name of a group; it is not joined."""
+"""Group name that the client requires; the group is never joined."""
 
 UNREADABLE: Final = frozenset(
     {
-        KafkaError._BAD_MSG,  # noqa: SLF001  the client's own names
-        KafkaError._BAD_COMPRESSION,  # noqa: SLF001
-        KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001
+        error_codes.BAD_MESSAGE,
+        error_codes.BAD_COMPRESSION,
+        error_codes.NOT_IMPLEMENTED,
     }
 )
-"""Errors of records that are damaged, or in a form that the client does not know.
+"""Errors of records that are damaged, or in a format that the client does not know.
 
-It asks for them again and again; where it checks sums (`check.crcs`) it may even go on at any
-offset. So nothing that it tells after such an error is to be believed.
+The client fetches them again and again; when it verifies checksums (`check.crcs`), it may even
+continue at an arbitrary offset. So nothing that it delivers after such an error can be trusted.
 """
 
 
 def unreadable(message: Message, error: KafkaError) -> OutcomeUnknownError:
-    """The sentence for such an error; another replica or connection may have them whole."""
+    """Return the error for such records. Another replica or connection may have them intact."""
     return OutcomeUnknownError(
         f"{message.topic()}/{message.partition()}: the records from offset {message.offset()} on "
         f"can't be read ({reason(error)}). If this does not end, they are damaged on the broker: "
@@ -55,79 +62,87 @@ def unreadable(message: Message, error: KafkaError) -> OutcomeUnknownError:
 def read_committed(
     kafka: LibrdkafkaConfig, topic: str, timeout_s: float, group: str = _GROUP
 ) -> Iterator[Record]:
-    """Every record of a topic that is committed now, partition by partition in order.
+    """Yield every record of a topic that is committed now, in order within each partition.
 
-    Raises TransportError when the topic does not exist, or answers nothing for `timeout_s`.
+    Raises TransportError when the topic does not exist, or nothing arrives for `timeout_s`.
     """
-    causes = Causes()
-    consumer = make_reader(kafka, causes, group)
+    last_error = LastClientError()
+    consumer = make_reader(kafka, last_error, group)
     try:
-        yield from _read(consumer, topic, causes, timeout_s)
+        yield from _read(consumer, topic, last_error, timeout_s)
     except KafkaException as error:
-        text = f"reading topic {topic}: {reason(kafka_error(error))}{causes.sentence()}"
+        text = f"reading topic {topic}: {reason(kafka_error(error))}{last_error.sentence()}"
         raise TransportError(text) from error
     finally:
         consumer.close()
 
 
-def make_reader(kafka: LibrdkafkaConfig, causes: Causes, group: str = _GROUP) -> Consumer:
-    """A consumer that is assigned its partitions and tells when it has reached an end."""
+def make_reader(
+    kafka: LibrdkafkaConfig, last_error: LastClientError, group: str = _GROUP
+) -> Consumer:
+    """Create a consumer for assigned partitions that reports their ends."""
     config = {
         **plain_config(kafka),
         "group.id": group,
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.partition.eof": True,
-        "auto.offset.reset": "error",  # never skip what was deleted without saying so
-        # Bounds memory; a queue that is full is looked at again soon, not after a second.
+        "auto.offset.reset": "error",  # never skip deleted records silently
+        # Limits memory. A full queue is checked again soon, not after a second.
         "queued.max.messages.kbytes": 16_384,
         "fetch.max.bytes": 4_194_304,
         "fetch.queue.backoff.ms": 20,
-        "fetch.wait.max.ms": 20,  # the end of a topic is told only when a fetch comes back
+        "fetch.wait.max.ms": 20,  # the end of a topic is reported only when a fetch returns
     }
-    return make_consumer(config, causes)
+    return make_consumer(config, last_error)
 
 
-def _read(consumer: Consumer, topic: str, causes: Causes, timeout_s: float) -> Iterator[Record]:
-    open_ends = set(partitions_of(consumer, topic, timeout_s, causes))
+def _read(
+    consumer: Consumer, topic: str, last_error: LastClientError, timeout_s: float
+) -> Iterator[Record]:
+    open_ends = set(partitions_of(consumer, topic, timeout_s, last_error))
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in open_ends])
-    chunks = arriving(consumer, timeout_s, causes, lambda: f"topic {topic}", say_nothing)
+    chunks = arriving(consumer, timeout_s, last_error, lambda: f"topic {topic}", ignore_wait)
     while open_ends:
         for message in next(chunks):
             error = message.error()
             if error is None:
                 yield to_record(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
+            elif error.code() == error_codes.PARTITION_EOF:
                 open_ends.discard(message.partition())
             else:
                 raise in_transaction(KafkaException(error), f"reading topic {topic}")
 
 
 def arriving(
-    consumer: Consumer, timeout_s: float, causes: Causes, places: Callable[[], str], say: Say
+    consumer: Consumer,
+    timeout_s: float,
+    last_error: LastClientError,
+    places: Callable[[], str],
+    on_wait: OnWait,
 ) -> Iterator[list[Message]]:
-    """What a reader gets, chunk by chunk, for ever; `places()` names what it waits for.
+    """Yield what a reader receives, chunk by chunk, forever; `places()` names what it reads.
 
-    `say` is told when nothing comes for a moment, and TransportError is raised when nothing comes
-    for `timeout_s`. The time that the caller takes for a chunk does not count.
+    Calls `on_wait` when nothing arrives for a moment, and raises TransportError when nothing
+    arrives for `timeout_s`. The time that the caller spends on a chunk does not count.
     """
 
     def silence(lasts: str) -> str:
-        return f"{places()} {lasts}{causes.sentence()}; is a transaction still open?"
+        return f"{places()} {lasts}{last_error.sentence()}; is a transaction still open?"
 
     while True:
-        wait = RepeatedWait(say)
+        wait = PollingWait(on_wait)
         while not (messages := taken(consumer)):
-            if wait.goes_on(lambda: silence("does not go on")) > timeout_s:
+            if wait.elapsed(lambda: silence("does not go on")) > timeout_s:
                 raise TransportError(silence(f"did not go on for {timeout_s:.0f} s"))
         yield messages
 
 
 def taken(consumer: Consumer) -> list[Message]:
-    """What a reader has got: records, ends and errors.
+    """Return what a reader has received: records, ends and errors.
 
-    The client also looks for its group's coordinator. That this is forbidden, as it may well be,
-    is of no interest to a reader that joins no group.
+    The client also looks for its group's coordinator. A reader that joins no group does not care
+    that this may be forbidden.
     """
     return [
         message
@@ -138,12 +153,12 @@ def taken(consumer: Consumer) -> list[Message]:
 
 
 def to_record(message: Any) -> Record:  # noqa: ANN401  stubs allow None where records have none
-    """A message without error as a Record."""
+    """Convert a message without an error."""
     kind, timestamp = message.timestamp()
     try:
         headers = message.headers() or ()
     except (SystemError, UnicodeError):
-        # The client can't give a name that is not UTF-8; other clients can write one.
+        # The client can't decode a header name that is not UTF-8, which other clients can write.
         headers = INVALID_HEADERS
     return new_tuple(
         Record,

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import GIVEN_UP_S
 
 _GONE: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND})
@@ -25,7 +25,7 @@ class Removal:
 
     def __init__(self, kafka: LibrdkafkaConfig, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._causes = Causes()
+        self._causes = LastClientError()
         self._client = make_admin(plain_config(kafka), self._causes)
 
     def readers(self, topics: Collection[str]) -> Mapping[str, frozenset[str]]:

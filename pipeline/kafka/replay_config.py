@@ -1,4 +1,4 @@
-"""What the sessions of one slot of a replay need to know."""
+"""Configuration of the sessions of one replay slot."""
 
 from __future__ import annotations
 
@@ -13,54 +13,55 @@ from pipeline.ports import Stop
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The process that works on a replay, and what that took it over for."""
+    """The process that runs a replay, and why it took the replay over."""
 
     token: str
     who: str
     since: int
-    """Epoch milliseconds."""
+    """When it took the replay over, in epoch milliseconds."""
     action: str
 
 
-class Collector(Protocol):
-    """The reading half of a session; positions are of partitions of the session's raw topic."""
+class ReplaySource(Protocol):
+    """Reads a replay's input. Positions belong to partitions of the session's raw topic."""
 
     reached: dict[int, int]
-    """Partition → where to go on; what is before was collected or left out."""
+    """Next positions by partition. Everything before was collected or left out."""
     left_out: int
-    """Records that were read and are not meant, since `start`."""
+    """Number of records read since `start` that the replay does not select."""
 
     @property
     def is_done(self) -> bool:
         """Whether everything was read."""
 
     def start(self, positions: Mapping[int, int]) -> None:
-        """Read from these positions; what was read before is forgotten."""
+        """Read from these positions, and forget what was read before."""
 
-    def collect(self, most: int) -> list[Record]:
-        """Read until there are so many meant records, or the batch is full by bytes or time."""
+    def collect(self, max_records: int) -> list[Record]:
+        """Read until `most` records are selected, or the batch is full by bytes or time."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlotConfig:
-    """Of one slot; its group is the replay's own, its transactional id the slot's."""
+    """Configuration of one slot. Its group is the replay's, its transactional id the slot's."""
 
     session: SessionConfig
     ranges: Mapping[int, tuple[int, int]]
-    """Partition → first offset and the one after the last."""
+    """First offset and the one after the last, by partition."""
     owner: Owner
     topic_id: str
     """Kafka's id of the raw topic; empty when unknown."""
-    means: Callable[[Record], bool] | None
-    """Which records are meant; None: all."""
-    most: int | None
-    """Records that are meant, at most; None: no limit."""
+    selects: Callable[[Record], bool] | None
+    """Says which records to replay; None selects all."""
+    max_records: int | None
+    """Maximum number of selected records; None means no limit."""
     rate: float | None
-    """Events a second, at most."""
+    """Maximum number of events per second; None means no limit."""
     max_invalid_ratio: float
+    """Share of rejected events above which the replay stops, 0 to 1."""
     is_only: bool
-    """Whether there are no others: of several, none knows the share of all of them."""
+    """Whether this is the only slot. With several, none knows the share of all of them."""
     stop: Stop
-    """Ends a pause that keeps the rate."""
-    collector: Callable[[], Collector] | None = None
-    """Reads something else than the raw topic."""
+    """Request to stop, which ends a wait for the rate."""
+    make_source: Callable[[], ReplaySource] | None = None
+    """Creates a source other than the raw topic."""

@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, make_consumer, plain_config
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import GIVEN_UP_S
 
 SESSION_S: Final = 10
@@ -42,7 +42,7 @@ class ReplayPresence:
             "max.poll.interval.ms": _DAY_MS,
         }
         self._over = threading.Event()
-        self._consumer = make_consumer(config, Causes())
+        self._consumer = make_consumer(config, LastClientError())
         self._consumer.subscribe([topic], on_assign=_read_nothing)
         self._thread = threading.Thread(target=self._stay, name="presence", daemon=True)
         # The thread inherits this: signals are for the main thread, or whoever listens to them.
@@ -75,7 +75,7 @@ def members_of(
     """Ask which of the groups have members, and at which addresses; TransportError."""
     if not groups:
         return {}
-    causes = Causes()
+    causes = LastClientError()
     client = make_admin(plain_config(kafka), causes)
     answers = client.describe_consumer_groups(list(groups), request_timeout=GIVEN_UP_S)
     found: dict[str, tuple[str, ...]] = {}

@@ -1,4 +1,4 @@
-"""How far a replay is: the offsets of its own group, and the notes beside them."""
+"""How far a replay is: the offsets of its own group, and their metadata."""
 
 from __future__ import annotations
 
@@ -11,39 +11,40 @@ from pipeline.core.replay_checkpoint import ReplayCheckpoint, read_checkpoint
 from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.clients import LibrdkafkaConfig
 from pipeline.kafka.committed_offsets import CommittedOffsets
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 
 
-class At(NamedTuple):
-    """Where one partition of a replay is."""
+class PartitionProgress(NamedTuple):
+    """How far one partition of a replay is."""
 
     offset: int
-    """The next one."""
+    """Offset of the next record to replay."""
     note: ReplayCheckpoint | None
 
 
 class ReplayOffsets:
-    """Of one replay. It joins no group."""
+    """Reads the offsets of one replay, without joining its group."""
 
     def __init__(
         self, kafka: LibrdkafkaConfig, group: str, topic: str, timeout_s: float, *, stable: bool
     ) -> None:
-        """`stable` waits for transactions of this group that are open or being committed."""
+        """With `stable`, wait for transactions of this group that are open or being committed."""
         self._group, self._topic, self._timeout_s = group, topic, timeout_s
-        self._causes = Causes()
-        self._committed = CommittedOffsets(kafka, group, self._causes, stable=stable)
+        self._last_error = LastClientError()
+        self._committed = CommittedOffsets(kafka, group, self._last_error, stable=stable)
 
-    def of(self, partitions: Iterable[int]) -> Mapping[int, At]:
-        """Partition → where it is, of those that have an offset; TransportError."""
+    def read(self, partitions: Iterable[int]) -> Mapping[int, PartitionProgress]:
+        """Return the progress of the partitions that have an offset. Raises TransportError."""
         places = [TopicPartition(self._topic, number) for number in partitions]
         try:
-            found = self._committed.of(places, self._timeout_s)
+            found = self._committed.read(places, self._timeout_s)
         except KafkaException as exception:
             what = f"reading the offsets of group {self._group}"
             error = kafka_error(exception)
             raise refusal(error, what, group=self._group) or OutcomeUnknownError(
-                f"{what}: {reason(error)}{self._causes.sentence()}"
+                f"{what}: {reason(error)}{self._last_error.sentence()}"
             ) from exception
         return {
-            number: At(offset, read_checkpoint(text)) for number, (offset, text) in found.items()
+            number: PartitionProgress(offset, read_checkpoint(text))
+            for number, (offset, text) in found.items()
         }

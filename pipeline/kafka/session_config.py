@@ -1,4 +1,4 @@
-"""What a session needs to know; wiring.py makes it of the settings and the topics as they are."""
+"""Configuration of a session. wiring.py derives it from the settings and the topics as they are."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pipeline.kafka.partitioner import PartitionMap
 
 
 @dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """A batch is full at the first of these."""
+class CollectLimits:
+    """A batch is full when it reaches one of these limits."""
 
     max_records: int
     max_bytes: int
@@ -22,26 +22,26 @@ class BatchLimits:
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """Of one session; times in seconds."""
+    """Configuration of one session; times are in seconds."""
 
-    # Their values may be secret, and the text of an object ends up anywhere.
+    # Their values may be secret, and an object's repr may end up anywhere.
     shared: LibrdkafkaConfig = field(repr=False)
     consumer: Mapping[str, Any] = field(repr=False)
     producer: Mapping[str, Any] = field(repr=False)
     group: str
     raw_topic: str
-    """Beside whose partitions the positions are committed."""
+    """Topic for whose partitions the positions are committed."""
     topics: Mapping[Role, str]
-    """Where each role is written; DROPPED has none."""
+    """Output topic of each role; DROPPED has none."""
     exactly_once: bool
-    """In transactions; else every output is acknowledged before the offsets are committed."""
-    batch: BatchLimits
+    """Whether to write in transactions. Otherwise outputs are acknowledged before the commit."""
+    batch: CollectLimits
     initial_offset: str
     start_over: str | None
     continue_on_data_loss: bool
     transaction_timeout_s: float
     deadline_s: float
-    """For one commit, below the transaction's and the group's own time-outs."""
+    """Time limit of one commit, below the timeouts of the transaction and of the group."""
     startup_timeout_s: float
     partition_map: Callable[[int], PartitionMap] | None = None
-    """For an output of so many partitions; None: from as many as the raw topic has now."""
+    """Creates the map to an output topic of so many partitions; None maps from the raw topic's."""

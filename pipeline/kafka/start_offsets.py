@@ -1,8 +1,8 @@
-"""Where a partition is read from when it is assigned.
+"""Decides from which offset a partition is read when it is assigned.
 
-The committed offset, if there is one. If there is none: a partition whose group has offsets on
-others is new, and is read from its first record. A group without any offset is new too, unless
-the enriched topic already holds events: then the group's offsets have expired
+It is the committed offset, if there is one. A partition without one, whose group has offsets on
+other partitions, is new and is read from its first record. A group without any offset is new too,
+unless the enriched topic already holds events. Then the group's offsets have expired
 (`offsets.retention.minutes`), and starting over would enrich everything a second time.
 """
 
@@ -23,7 +23,7 @@ from pipeline.core.record import Role
 from pipeline.errors import DataLossError
 from pipeline.kafka.clients import make_admin, plain_config
 from pipeline.kafka.committed_offsets import committed
-from pipeline.kafka.errors import Causes
+from pipeline.kafka.errors import LastClientError
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.reader import read_committed
 from pipeline.kafka.session_config import SessionConfig
@@ -31,21 +31,21 @@ from pipeline.kafka.session_config import SessionConfig
 _LATEST: Final = "latest"
 
 
-class Start(NamedTuple):
-    """Where assigned partitions are read from."""
+class StartOffsets(NamedTuple):
+    """From where assigned partitions are read."""
 
     places: list[TopicPartition]
-    fresh: list[TopicPartition]
-    """Those of them that have no committed offset."""
+    uncommitted: list[TopicPartition]
+    """Those of them without a committed offset."""
     notes: list[OffsetMetadata]
-    """Beside the committed offsets."""
+    """Metadata of the committed offsets."""
 
 
-class StartPositions:
+class StartOffsetPolicy:
     """Decides the first position of assigned partitions.
 
-    `initial_offset` (earliest or latest) is for a new group; `start_over` is the operator's word
-    for a group that has lost its offsets.
+    `initial_offset` (earliest or latest) is for a new group; `start_over` is the operator's
+    decision for a group that has lost its offsets.
     """
 
     def __init__(self, config: SessionConfig) -> None:
@@ -56,11 +56,13 @@ class StartPositions:
         self._enriched_topic = config.topics[Role.ENRICHED]
         self._timeout_s = config.startup_timeout_s
 
-    def of(self, consumer: Consumer, assigned: Sequence[TopicPartition], topic_id: str) -> Start:
-        """Where to start; `topic_id` is the topic's now, empty when unknown.
+    def resolve(
+        self, consumer: Consumer, assigned: Sequence[TopicPartition], topic_id: str
+    ) -> StartOffsets:
+        """Return where to start; `topic_id` is the topic's current id, empty when unknown.
 
         Raises KafkaException when the broker does not answer, DataLossError when starting over
-        would double events, or when the offsets are those of another topic of the same name.
+        would duplicate events, or when the offsets belong to another topic of the same name.
         """
         places = committed(consumer, assigned, self._timeout_s)
         notes = [note for place in places if (note := read_offset_metadata(place.metadata))]
@@ -68,14 +70,14 @@ class StartPositions:
             raise created_anew(places[0].topic, self.group)
         missing = [place for place in places if place.offset < 0]
         if not missing:
-            return Start(places, [], notes)
+            return StartOffsets(places, [], notes)
         start = self._start_of_new(consumer, missing)
-        fresh = [
+        uncommitted = [
             TopicPartition(place.topic, place.partition, self._resolve(consumer, place, start))
             for place in missing
         ]
         known = [place for place in places if place.offset >= 0]
-        return Start(known + fresh, fresh, notes)
+        return StartOffsets(known + uncommitted, uncommitted, notes)
 
     def _start_of_new(self, consumer: Consumer, missing: Sequence[TopicPartition]) -> int:
         topic = missing[0].topic
@@ -88,7 +90,7 @@ class StartPositions:
         if self._start_over is None:
             known = is_known()
             if not known and self._was_written(consumer):
-                # Asked again: what is written may be another worker's of this group, as new as we.
+                # Asked again: another new worker of this group may have written it.
                 known = is_known()
                 if not known:
                     raise self._gone(topic)
@@ -101,12 +103,15 @@ class StartPositions:
         return DataLossError(
             f"group {self.group} has no committed offsets for topic {topic}, but the enriched "
             "topic already holds events: the offsets have expired, or were deleted together with "
-            "the raw topic, and starting over would double what was enriched. Say once where to "
-            "start: --initial-offset earliest or --initial-offset latest"
+            "the raw topic, and starting over would duplicate enriched events. Choose once where "
+            "to start: --initial-offset earliest or --initial-offset latest"
         )
 
     def _was_written(self, consumer: Consumer) -> bool:
-        """Whether the enriched topic holds, or ever held, an event; aborted ones do not count."""
+        """Return whether the enriched topic holds, or ever held, an event.
+
+        Aborted ones don't count.
+        """
         topic, timeout_s = self._enriched_topic, self._timeout_s
         marks = [
             consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=timeout_s)
@@ -120,14 +125,14 @@ class StartPositions:
         return next(records, None) is not None
 
     def _partitions(self, topic: str) -> list[int]:
-        """Asked by a client of its own.
+        """Ask with a separate client.
 
-        Asked of the consumer, inside its rebalance callback, it would make the consumer's next
-        callback abort the whole process (confluent-kafka 2.16).
+        Asking the consumer, inside its rebalance callback, would make its next callback abort the
+        whole process (confluent-kafka 2.16).
         """
-        causes = Causes()
-        client = make_admin(plain_config(self._kafka), causes)
-        return partitions_of(client, topic, self._timeout_s, causes)
+        last_error = LastClientError()
+        client = make_admin(plain_config(self._kafka), last_error)
+        return partitions_of(client, topic, self._timeout_s, last_error)
 
     def _resolve(self, consumer: Consumer, place: TopicPartition, start: int) -> int:
         low, high = consumer.get_watermark_offsets(place, timeout=self._timeout_s)
@@ -135,9 +140,9 @@ class StartPositions:
 
 
 def created_anew(topic: str, group: str) -> DataLossError:
-    """The sentence for offsets that belong to a topic which is gone."""
+    """Return the error for offsets that belong to a deleted topic."""
     return DataLossError(
-        f"topic {topic} was deleted and created anew: the offsets of group {group} are those of "
-        "the old one, and mean nothing in the new one. Where to go on is yours to say: stop all "
-        "workers and set the group's offsets with Kafka's kafka-consumer-groups --reset-offsets"
+        f"topic {topic} was deleted and created again: the offsets of group {group} belong to the "
+        "old one, and mean nothing in the new one. Choose where to resume: stop all workers, reset "
+        "the group's offsets with kafka-consumer-groups --reset-offsets, then restart"
     )

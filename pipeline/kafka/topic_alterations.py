@@ -1,4 +1,4 @@
-"""Altering topics that exist: their settings, and more partitions."""
+"""Alters existing topics: their settings, and more partitions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from confluent_kafka.cimpl import NewPartitions
 
 from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
-from pipeline.kafka.errors import Causes, kafka_error, reason, refusal
+from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 
 
 class TopicAlterations:
-    """Alters one topic at a time; TransportError with a sentence when the cluster does not."""
+    """Alters one topic at a time. Raises TransportError when the cluster refuses."""
 
     def __init__(self, kafka: LibrdkafkaConfig, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._causes = Causes()
-        self._client = make_admin(plain_config(kafka), self._causes)
+        self._last_error = LastClientError()
+        self._client = make_admin(plain_config(kafka), self._last_error)
 
     def set_config(self, topic: str, config: Mapping[str, str]) -> None:
-        """Set these settings of a topic; all others stay as they are."""
+        """Set these topic settings. All others stay as they are."""
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
             for name, value in config.items()
@@ -55,5 +55,5 @@ class TopicAlterations:
         except KafkaException as error:
             inner = kafka_error(error)
             raise refusal(inner, what) or TransportError(
-                f"{what}: {reason(inner)}{self._causes.sentence()}"
+                f"{what}: {reason(inner)}{self._last_error.sentence()}"
             ) from error

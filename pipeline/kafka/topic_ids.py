@@ -1,8 +1,8 @@
-"""Whether a topic is still the one that it was.
+"""Whether a topic is still the same one.
 
 A topic that is deleted and created again within moments has the old name, and new records at the
-old offsets: librdkafka reads on at its old position and skips all before it without a word. Only
-Kafka's topic id tells.
+old offsets. librdkafka reads on at its old position and silently skips everything before it. Only
+Kafka's topic id reveals it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from confluent_kafka.admin import AdminClient
 
 _EVERY_S: Final = 10.0
 _NONE: Final = "A" * 22
-"""What a cluster that has no topic ids answers."""
+"""Topic id reported by clusters without topic ids."""
 _AS_KAFKA_WRITES: Final = str.maketrans("+/", "-_")
-"""Kafka's own tools show ids in base64's alphabet for URLs; librdkafka takes the other one."""
+"""Kafka's own tools print ids in URL-safe base64; librdkafka uses the standard alphabet."""
 
 
 class TopicIds:
-    """Asks for the id of one topic; an id that can't be had is the empty text."""
+    """Reads the id of one topic. An id that can't be read is the empty string."""
 
     def __init__(self, client: AdminClient, topic: str, timeout_s: float) -> None:
         self._client = client
@@ -31,12 +31,12 @@ class TopicIds:
         self._asked: Future[Any] | None = None
         self._next = 0.0
 
-    def now(self) -> str:
-        """The id, as the cluster says it now."""
+    def current(self) -> str:
+        """Return the topic's current id."""
         return self._read(self._ask())
 
     def changed_from(self, known: str) -> bool:
-        """Whether the id is another one; asked in the background, every few seconds."""
+        """Return whether the id has changed. It is read in the background, every few seconds."""
         if not known:
             return False
         if self._asked is None:
@@ -63,6 +63,6 @@ class TopicIds:
 
 
 def topic_id(described: Any) -> str:  # noqa: ANN401  the client's
-    """Kafka's id of a topic that was described; empty when the cluster has no ids."""
+    """Return the id of a described topic; empty on clusters without topic ids."""
     answer = str(described.topic_id)
     return "" if answer == _NONE else answer.translate(_AS_KAFKA_WRITES)

@@ -1,4 +1,4 @@
-"""Topics as the cluster has them: partitions, settings, what we may do with them."""
+"""Topics as the cluster reports them: partitions, settings, permitted operations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from pipeline.ports import TopicFacts
 
 
 def facts_of(client: AdminClient, wanted: list[str], timeout_s: float) -> dict[str, TopicFacts]:
-    """Those of the topics that exist, or that one may not see; KafkaException."""
+    """Return the facts of those topics that exist or are hidden from this client.
+
+    KafkaException.
+    """
     facts = {}
     answers = client.describe_topics(
         TopicCollection(wanted), include_authorized_operations=True, request_timeout=timeout_s
@@ -46,7 +49,7 @@ def _without_config(topic: Any) -> TopicFacts:  # noqa: ANN401  the client's, wh
 
 
 def broker_config(client: AdminClient, broker: int, timeout_s: float) -> dict[str, str]:
-    """The settings of a broker, nothing without DESCRIBE_CONFIGS on the cluster; KafkaException."""
+    """Return a broker's settings; empty without DESCRIBE_CONFIGS on the cluster. KafkaException."""
     name = str(broker)
     return _configs(client, ResourceType.BROKER, [name], timeout_s).get(name, {})
 
@@ -65,7 +68,7 @@ def _configs(
         except KafkaException as error:
             if kafka_error(error).code() not in hidden:
                 raise
-            continue  # without DESCRIBE_CONFIGS the settings stay unknown
+            continue  # without the DESCRIBE_CONFIGS permission the settings stay unknown
         configs[resource.name] = {
             name: entry.value for name, entry in entries.items() if entry.value is not None
         }

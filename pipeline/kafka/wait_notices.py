@@ -1,4 +1,4 @@
-"""A word on a wait that takes longer than a moment, with its cause when that can be found."""
+"""Notices about waits that take longer than a moment, with their cause if it can be found."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-FIRST_WORD_S: Final = 1.0
+NOTICE_AFTER_S: Final = 1.0
+"""Shorter waits are normal, and not worth a notice."""
 _CAUSE_S: Final = 1.5
-"""How long the first word waits for its cause; a cause that comes later is a second word."""
+"""How long a notice waits for its cause. A cause that is found later gets a second notice."""
 
-Say = Callable[[str], None]
-
-
-def say_nothing(_sentence: str) -> None:
-    """For clients whose waits are told by somebody else."""
+OnWait = Callable[[str], None]
+"""Called with one sentence about a wait."""
 
 
-class RepeatedWait:
-    """A wait in a loop that looks again and again; needs no thread, and costs nothing at first."""
+def ignore_wait(_sentence: str) -> None:
+    """Ignore notices, for clients whose waits are announced by somebody else."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+
+class PollingWait:
+    """A wait in a polling loop. Needs no thread, and costs nothing at first."""
+
+    def __init__(self, on_wait: OnWait) -> None:
+        self._say = on_wait
         self._since = time.monotonic()
         self._is_told = False
 
-    def goes_on(self, sentence: Callable[[], str]) -> float:
-        """Seconds since it began; `sentence` is said once, when they are more than a moment."""
+    def elapsed(self, sentence: Callable[[], str]) -> float:
+        """Return the seconds since the wait began, and announce it once when it takes long."""
         seconds = time.monotonic() - self._since
-        if seconds >= FIRST_WORD_S and not self._is_told:
+        if seconds >= NOTICE_AFTER_S and not self._is_told:
             self._is_told = True
             with contextlib.suppress(OSError, ValueError):  # a closed standard error
                 self._say(sentence())
@@ -39,54 +41,54 @@ class RepeatedWait:
 
 
 class _Wait:
-    """One wait: what is said of it, and that nothing is said after its end."""
+    """A wait with a deadline for notices: none is given after its end."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    def __init__(self, on_wait: OnWait) -> None:
+        self._say = on_wait
         self._lock = threading.Lock()
         self.over = threading.Event()
         self.explained = threading.Event()
 
-    def say(self, sentence: str) -> None:
-        """Say it, unless the wait is over."""
-        # A standard error that is closed is no reason to fail in a thread of our own.
+    def on_wait(self, sentence: str) -> None:
+        """Give a notice, unless the wait is over."""
+        # A closed standard error is no reason to fail in a background thread.
         with self._lock, contextlib.suppress(OSError, ValueError):
             if not self.over.is_set():
                 self._say(sentence)
 
     def end(self) -> None:
-        """From now on nothing is said."""
+        """Give no more notices."""
         with self._lock:
             self.over.set()
 
 
 @contextmanager
-def told(say: Say, what: str, why: Callable[[], str]) -> Iterator[None]:
-    """While the body runs for longer than a moment: say `<what><why>`, once.
+def announced(on_wait: OnWait, what: str, why: Callable[[], str]) -> Iterator[None]:
+    """Announce `<what><why>` once if the body runs for longer than a moment.
 
-    `why` may take long, and runs in a thread of its own; it gives `: <cause>`, or nothing.
+    `why` may take long, and runs in a separate thread; it returns `: <cause>`, or nothing.
     """
-    if say is say_nothing:
+    if on_wait is ignore_wait:
         yield
         return
-    wait = _Wait(say)
+    wait = _Wait(on_wait)
 
-    def explain() -> None:
-        if wait.over.wait(FIRST_WORD_S):
+    def announce_with_cause() -> None:
+        if wait.over.wait(NOTICE_AFTER_S):
             return
-        threading.Thread(target=say_unexplained, name="kafka-wait", daemon=True).start()
+        threading.Thread(target=announce_without_cause, name="kafka-wait", daemon=True).start()
         try:
             cause = why()
-        except Exception:  # noqa: BLE001  the wait itself ends with what is wrong
+        except Exception:  # noqa: BLE001  the wait itself reports what is wrong at its end
             cause = ""
         wait.explained.set()
-        wait.say(f"{what}{cause}")
+        wait.on_wait(f"{what}{cause}")
 
-    def say_unexplained() -> None:
+    def announce_without_cause() -> None:
         if not wait.explained.wait(_CAUSE_S):
-            wait.say(what)
+            wait.on_wait(what)
 
-    threading.Thread(target=explain, name="kafka-wait", daemon=True).start()
+    threading.Thread(target=announce_with_cause, name="kafka-wait", daemon=True).start()
     try:
         yield
     finally:

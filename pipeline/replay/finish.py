@@ -11,7 +11,7 @@ from pipeline.replay.run import ReplayRun
 from pipeline.replay.status import ReplayStatus, StatusReader
 from pipeline.replay.verification import Verification, compare_counts, noting, read_back
 from pipeline.wiring import range_reader
-from pipeline.worker.restart_policy import Outcome
+from pipeline.worker.restart_policy import SupervisorResult
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Interrupted:
 
     status: ReplayStatus | None
     """How far it is; None when workers failed, since Kafka may not answer."""
-    failure: Outcome | None = None
+    failure: SupervisorResult | None = None
     """How the first worker failed; None when the replay was asked to stop."""
 
 

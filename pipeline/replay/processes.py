@@ -24,8 +24,8 @@ from pipeline.replay.run import ReplayRun, output_facts
 from pipeline.replay.slot import work
 from pipeline.replay.watch import watching
 from pipeline.settings.model import Settings
-from pipeline.worker.processes import SIGNALS, Place, WorkerProcesses, follow
-from pipeline.worker.restart_policy import Ended, Outcome
+from pipeline.worker.processes import SIGNALS, InheritedHandles, WorkerProcesses, follow
+from pipeline.worker.restart_policy import SupervisorResult, WorkerExit
 from pipeline.worker.shared_state import unnamed_file
 from pipeline.worker.signals import listening, stop_on_signals
 
@@ -41,14 +41,14 @@ class _SlotTask(msgspec.Struct):
     """Path of the file of the selection; None when everything is written."""
 
 
-def work_in_processes(run: ReplayRun, file: Path | None) -> tuple[bool, Outcome | None]:
+def work_in_processes(run: ReplayRun, file: Path | None) -> tuple[bool, SupervisorResult | None]:
     """Run a process for each slot: whether they were stopped, and how the first one failed.
 
     `file` has the selection. When one process fails the others are stopped. A signal stops all of
     them after the transaction at hand, a second one at once.
     """
     task = _SlotTask(run.plan, asdict(run.owner), None if file is None else str(file))
-    failed: Ended | None = None
+    failed: WorkerExit | None = None
     stopped = False
     with _inherited(task) as memory, listening(SIGNALS) as signals, watching(run):
         processes = WorkerProcesses(memory, signals)
@@ -63,7 +63,7 @@ def work_in_processes(run: ReplayRun, file: Path | None) -> tuple[bool, Outcome 
                 processes.ask_to_stop()
             for slot, status, out_of_memory in ended:
                 if status != ExitCode.OK and failed is None:
-                    failed = Ended(slot, status, out_of_memory)
+                    failed = WorkerExit(slot, status, out_of_memory)
                     processes.ask_to_stop()  # all of it goes on, or nothing
     return stopped, None if failed is None or stopped else failed.outcome()
 
@@ -80,7 +80,7 @@ def _inherited(task: _SlotTask) -> Iterator[int]:
         os.close(descriptor)
 
 
-def run_slot(settings: Settings, place: Place) -> None:
+def run_slot(settings: Settings, place: InheritedHandles) -> None:
     """Replay one slot, as the process that has started this one says."""
     size = os.fstat(place.memory).st_size
     # All processes have the same file, and so the same position in it.

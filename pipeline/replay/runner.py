@@ -22,7 +22,7 @@ from pipeline.replay.takeover import take_over
 from pipeline.replay.watch import watching
 from pipeline.topics import refuse_forbidden
 from pipeline.wiring import admin
-from pipeline.worker.restart_policy import Outcome
+from pipeline.worker.restart_policy import SupervisorResult
 
 
 def begin(
@@ -98,7 +98,7 @@ def _executed(run: ReplayRun) -> ReplayResult | Interrupted:
         return finish(run, stopped=stopped)
 
 
-def _work(run: ReplayRun) -> tuple[bool, Outcome | None]:
+def _work(run: ReplayRun) -> tuple[bool, SupervisorResult | None]:
     """Whether the work was stopped, and how a worker has failed."""
     with noted_selection(run) as file:
         if run.plan.slots > 1:

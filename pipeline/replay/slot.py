@@ -13,7 +13,7 @@ from pipeline.core.process import Processor
 from pipeline.core.replay_checkpoint import latest_checkpoint
 from pipeline.errors import BreakerOpenError, FencedError
 from pipeline.kafka import ReplayBroker, SlotConfig
-from pipeline.ports import Broker, Meter, Session, Stop, Trip
+from pipeline.ports import Broker, CircuitBreakerTrip, Meter, Session, Stop
 from pipeline.reconcile.event_filters import OutputSelectingProcessor, processor_for
 from pipeline.replay.file_reader import FileConsumer
 from pipeline.replay.file_scan import FileScan
@@ -21,7 +21,7 @@ from pipeline.replay.run import ReplayRun
 from pipeline.wiring import APP, make_worker
 from pipeline.worker.loop import Worker
 from pipeline.worker.observe import LogMeter
-from pipeline.worker.shared_state import LoneGuard
+from pipeline.worker.shared_state import LocalCrashGuard
 
 _TRIES: Final = 5
 _NEW_OWNER_S: Final = 2.0
@@ -46,7 +46,7 @@ class _Until:
 class _Meter(LogMeter):
     """Logs what goes wrong; progress is reported elsewhere."""
 
-    def tripped(self, trip: Trip) -> None:
+    def tripped(self, trip: CircuitBreakerTrip) -> None:
         """See `ports.Meter`. A replay does not wait for somebody to come: it can be resumed."""
         reasons = ", ".join(f"{code} {number}" for code, number in trip.top())
         raise BreakerOpenError(
@@ -96,21 +96,21 @@ def slot_broker(run: ReplayRun, slot: int, on_end: Callable[[], None]) -> Replay
         ranges={part.partition: (part.start, part.end) for part in plan.of_slot(slot)},
         owner=run.owner,
         topic_id=plan.raw_topic_id,
-        means=plan.selects(),
-        most=plan.most_of(slot),
+        selects=plan.selects(),
+        max_records=plan.most_of(slot),
         rate=None if plan.rate is None else plan.rate / plan.slots,
         max_invalid_ratio=plan.max_invalid_ratio,
         is_only=plan.slots == 1,
         stop=run.stop,
     )
     if run.scan is not None:
-        config = replace(config, collector=_file_consumer(config, run.scan))
+        config = replace(config, make_source=_file_consumer(config, run.scan))
     return ReplayBroker(config, on_end)
 
 
 def _file_consumer(config: SlotConfig, scan: FileScan) -> Callable[[], FileConsumer]:
     limits = config.session.batch
-    return lambda: FileConsumer(scan, config.means, limits.max_bytes, limits.linger_s)
+    return lambda: FileConsumer(scan, config.selects, limits.max_bytes, limits.linger_s)
 
 
 def make_replay_worker(
@@ -127,7 +127,7 @@ def make_replay_worker(
         broker,
         _processor(run),
         meter,
-        LoneGuard(()),
+        LocalCrashGuard(()),
         before,
     )
 

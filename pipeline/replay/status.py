@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.replay_checkpoint import ReplayCheckpoint, latest_checkpoint
 from pipeline.core.timestamps import format_time
-from pipeline.kafka import At, ReplayOffsets, last_notes
+from pipeline.kafka import PartitionProgress, ReplayOffsets, last_checkpoints
 from pipeline.replay.plan import ReplayPlan
 from pipeline.settings.model import Settings
 
@@ -85,7 +85,7 @@ class StatusReader:
 
     def read(self) -> ReplayStatus:
         """Return the status of now; TransportError."""
-        return status_of(self._plan, self._offsets.of(self._plan.partitions))
+        return status_of(self._plan, self._offsets.read(self._plan.partitions))
 
 
 def replay_offsets(settings: Settings, plan: ReplayPlan, *, stable: bool) -> ReplayOffsets:
@@ -95,9 +95,9 @@ def replay_offsets(settings: Settings, plan: ReplayPlan, *, stable: bool) -> Rep
     )
 
 
-def status_of(plan: ReplayPlan, found: Mapping[int, At]) -> ReplayStatus:
+def status_of(plan: ReplayPlan, found: Mapping[int, PartitionProgress]) -> ReplayStatus:
     """Make a status of committed offsets and what stands beside them."""
-    notes = last_notes(found, plan.slots)
+    notes = last_checkpoints(found, plan.slots)
     by_slot = {
         slot: OutcomeCounts() if note is None else note.totals for slot, note in notes.items()
     }

@@ -34,7 +34,7 @@ from typing import Final
 from pipeline.core.coordinates import Source
 from pipeline.core.replay_checkpoint import ReplayCheckpoint
 from pipeline.errors import DataLossError, FencedError, RefusedError
-from pipeline.kafka import Admin, At, ReplayClaim, last_notes
+from pipeline.kafka import Admin, PartitionProgress, ReplayFence, last_checkpoints
 from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.file_reader import PARTITION
 from pipeline.replay.file_scan import FileScan, replayed_records
@@ -73,11 +73,11 @@ def take_over(run: ReplayRun, *, to_write: bool = True) -> None:
     ]
     for attempt in range(1, _TRIES + 1):
         try:
-            with closing(ReplayClaim(slots)) as claim:
+            with closing(ReplayFence(slots)) as fence:
                 if to_write:
                     _refuse_open_outputs(run)
-                start = _start(run, claim.found(), to_write=to_write)
-                claim.take(start.offsets, run.owner, start.notes)
+                start = _start(run, fence.progress(), to_write=to_write)
+                fence.record_owner(start.offsets, run.owner, start.notes)
         except FencedError:
             # An older process that is alive may open a session before this one is the owner.
             if attempt == _TRIES:
@@ -86,7 +86,7 @@ def take_over(run: ReplayRun, *, to_write: bool = True) -> None:
             return
 
 
-def _start(run: ReplayRun, found: Mapping[int, At], *, to_write: bool) -> _Start:
+def _start(run: ReplayRun, found: Mapping[int, PartitionProgress], *, to_write: bool) -> _Start:
     if not to_write or _is_known(run, found):
         return _any_start(run.plan, found)
     return _rebuilt(run, found)
@@ -120,20 +120,20 @@ def _open(cluster: Admin, topic: str) -> dict[int, int]:
     return {number: end for number, (_, end) in stable.items() if end < all_[number][1]}
 
 
-def _any_start(plan: ReplayPlan, found: Mapping[int, At]) -> _Start:
+def _any_start(plan: ReplayPlan, found: Mapping[int, PartitionProgress]) -> _Start:
     starts = {part.partition: part.start for part in plan.parts}
     known = {number: at.offset for number, at in found.items()}
-    return _Start(starts | known, last_notes(found, plan.slots))
+    return _Start(starts | known, last_checkpoints(found, plan.slots))
 
 
-def _is_known(run: ReplayRun, found: Mapping[int, At]) -> bool:
+def _is_known(run: ReplayRun, found: Mapping[int, PartitionProgress]) -> bool:
     """Return whether the offsets tell how far the replay is."""
     if not found and run.state is State.PLANNED:
         return True  # nothing was written yet: the offsets are committed before the first output
     return found.keys() >= set(run.plan.partitions)
 
 
-def _rebuilt(run: ReplayRun, found: Mapping[int, At]) -> _Start:
+def _rebuilt(run: ReplayRun, found: Mapping[int, PartitionProgress]) -> _Start:
     """Rebuild offsets that have expired or were deleted from what is written.
 
     A transaction holds all outputs of its records, and records are done in their order. So behind
@@ -152,7 +152,7 @@ def _rebuilt(run: ReplayRun, found: Mapping[int, At]) -> _Start:
             done = _lines_done(run.scan, noted)
         return _Start({PARTITION: done}, {0: _rebuilt_note(read)})
     positions = {part.partition: part.start for part in plan.parts}
-    notes = last_notes(found, plan.slots)
+    notes = last_checkpoints(found, plan.slots)
     for slot in range(plan.slots):
         if found.keys() >= {part.partition for part in plan.of_slot(slot)}:
             continue

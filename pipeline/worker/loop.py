@@ -1,15 +1,23 @@
-"""The loop: consume → process → produce → commit, exactly once per raw record.
+"""The worker's loop: consume → process → produce → commit, exactly once per raw record.
 
-One transaction covers one collected batch: its outputs and its offsets are committed together or
-not at all. No transaction is open while the session collects, so a rebalance never meets one.
+Rules of this file
+    What lives here: the order of the calls on a session, and what to do about each kind of error.
+    What is forbidden: Kafka, the clock, processes, signals, logs and settings. The loop knows the
+    world only through `ports`, so the same tests run it on memory and on a real broker. A decision
+    that can be made from values alone belongs in `bisection` or `circuit_breaker`, which are pure.
 
-When something fails, the broker's committed offsets are the only truth:
+The idea
+    One transaction covers one batch: its outputs and its offsets are committed together or not at
+    all. No transaction is open while the session reads, so a rebalance never interrupts one.
 
-- the transaction is lost, the clients are well → soft reset: abort, rewind, the same batch again;
-- the outcome of a commit is unknown, or a client is broken → hard reset: drop the session, open
-  a new one, go on from the committed offsets;
-- the broker refuses one of the records → the batch in halves until it is found; a dead letter;
-- Kafka refuses, fences us or has lost our offsets → stop with the sentence that says so.
+When something fails, the committed offsets on the broker are the only truth:
+
+- The transaction is lost but both clients are healthy → soft reset: abort, rewind to the committed
+  offsets, and process the same batch again.
+- The outcome of a commit is unknown, or a client is broken → hard reset: drop the session, open a
+  new one, and continue from the committed offsets.
+- The broker rejects one of the records → bisect the batch until it is found, and dead-letter it.
+- Kafka rejects the worker itself, fences it, or has lost its offsets → stop, and say why.
 """
 
 from __future__ import annotations
@@ -33,19 +41,32 @@ from pipeline.errors import (
     TransportError,
 )
 from pipeline.ports import Batch, Broker, Clock, CrashGuard, Meter, Session, Stop
-from pipeline.worker.bisection import Piece, Verdict, around, halves, pieces, rest, spans
-from pipeline.worker.circuit_breaker import Breaker
+from pipeline.worker.bisection import (
+    ForcedOutcome,
+    SubBatch,
+    bisect,
+    isolate,
+    remainder,
+    spans,
+    split,
+)
+from pipeline.worker.circuit_breaker import CircuitBreaker
 
 _FOR_THE_OPERATOR: Final = (RefusedError, FencedError, DataLossError, BreakerOpenError)
-_LONGEST_PAUSE_S: Final = 30.0
-_HOLD_S: Final = 1.0
+"""Errors that no retry resolves."""
+_FIRST_DELAY_S: Final = 0.1
+_LONGEST_DELAY_S: Final = 30.0
+"""Delays between resets double from the first to the longest: the default `max_resets` of 10 adds
+up to 81 seconds, in which a killed broker is usually back."""
+_PAUSE_S: Final = 1.0
+"""Length of one pause while the circuit breaker is open; a stop request is noticed after it."""
 _CALM_MS: Final = 60_000
-"""After so long of reading without a failure the resets before it are over, although nothing was
-committed: else those of an idle worker would add up over weeks until it gives up."""
+"""After reading for so long without a failure, earlier resets no longer count, although nothing was
+committed. Otherwise those of an idle worker would add up over weeks until it gives up."""
 
 
 class Worker:
-    """Runs sessions of a broker until it is asked to stop."""
+    """Runs sessions of a broker until a stop is requested."""
 
     def __init__(  # noqa: PLR0913  made in one place, by keyword where it could be mixed up
         self,
@@ -55,7 +76,7 @@ class Worker:
         meter: Meter,
         *,
         max_resets: int,
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         guard: CrashGuard,
     ) -> None:
         self._broker = broker
@@ -67,18 +88,18 @@ class Worker:
         self._guard = guard
         self._resets = 0
         self._reading_since: int | None = None
-        """Since when the worker reads after its last reset, epoch milliseconds."""
+        """When the worker began to read after its last reset, in epoch milliseconds."""
         self._owes_commit = False
-        """A batch has failed, and none was committed since."""
-        self._unwell = False
-        """Since the last reset nothing has shown that the worker works again."""
+        """Whether a batch has failed and none was committed since."""
+        self._is_recovering = False
+        """Whether nothing has shown since the last reset that the worker makes progress again."""
 
     def run(self, stop: Stop) -> None:
-        """Work until `stop`; the transaction at hand is finished first.
+        """Run until `stop` is set. The current transaction is finished first.
 
-        Raises RefusedError, FencedError or DataLossError at once, BreakerOpenError when it is
-        stopped while the breaker holds it, and TransportError after `max_resets` resets in a row
-        without a commit between them.
+        Raises RefusedError, FencedError or DataLossError at once, BreakerOpenError when stopped
+        while the circuit breaker is open, and TransportError after `max_resets` consecutive resets
+        without a commit.
         """
         while not stop.is_set():
             try:
@@ -86,81 +107,82 @@ class Worker:
             except _FOR_THE_OPERATOR:
                 raise
             except TransportError as error:
-                self._pause("open", error, stop)
+                self._delay("open", error, stop)
                 continue
             try:
                 self._run_session(session, stop)
             except _FOR_THE_OPERATOR:
                 raise
             except TransportError as error:
-                self._meter.holding(())
-                self._pause("hard reset", error, stop)
+                self._meter.assigned(())
+                self._delay("hard reset", error, stop)
             finally:
-                self._guard.left()
+                self._guard.finished()
                 session.close()
 
     def _run_session(self, session: Session, stop: Stop) -> None:
         lost = 0
         while not stop.is_set():
             batch = session.collect()
-            held = session.held()
-            self._meter.holding(held)
+            assigned = session.assigned()
+            self._meter.assigned(assigned)
             self._breaker.inherit(batch.inherited)
             lost += batch.lost
             if batch.positions:
                 if batch.records and self._breaker.armed:
-                    self._admit(session, batch, stop)
+                    self._check_breaker(session, batch, stop)
                 self._owes_commit = True
-                if self._work_on(session, batch, stop) and lost:
-                    # Not before: a session that begins anew finds the same loss again.
+                if self._commit_batch(session, batch, stop) and lost:
+                    # Counted only now: a session that has to start again finds the same loss again.
                     self._meter.lost(lost)
                     lost = 0
-            elif held:
-                self._reads()
+            elif assigned:
+                self._note_idle_read()
             self._meter.tick(session)
 
-    def _admit(self, session: Session, batch: Batch, stop: Stop) -> None:
-        """Ask the breaker before anything is written; it may hold the worker until it is stopped.
+    def _check_breaker(self, session: Session, batch: Batch, stop: Stop) -> None:
+        """Ask the circuit breaker before anything is written.
 
-        The batch is processed twice, instead of keeping all of its outputs in memory.
+        When it opens, the worker stays in the group without reading until it is stopped. The batch
+        is processed twice, so that its outputs need not all be kept in memory.
         """
         would_be = OutcomeCounts(records=len(batch.records))
         now = self._clock.now()
-        for piece in self._pieces(batch):
-            self._guard.entering(spans(piece.batch.records))
-            for record in piece.batch.records:
-                for output in self._outputs(record, now, piece.verdict):
+        for sub_batch in self._split(batch):
+            self._guard.started(spans(sub_batch.batch.records))
+            for record in sub_batch.batch.records:
+                for output in self._outputs(record, now, sub_batch.forced):
                     would_be.count(output)
-        self._guard.left()
+        self._guard.finished()
         trip = self._breaker.watch(would_be)
         if trip is None:
             return
         self._meter.tripped(trip)
         while not stop.is_set():
-            session.hold(_HOLD_S)
-            self._meter.holding(session.held())
+            session.pause(_PAUSE_S)
+            self._meter.assigned(session.assigned())
             self._meter.tick(session)
         raise BreakerOpenError(trip.sentence())
 
-    def _pieces(self, batch: Batch) -> list[Piece]:
-        return pieces(batch, self._guard.suspects(), self._guard.condemned())
+    def _split(self, batch: Batch) -> list[SubBatch]:
+        return split(batch, self._guard.suspects(), self._guard.quarantined())
 
-    def _work_on(self, session: Session, batch: Batch, stop: Stop) -> bool:
-        """Commit the batch, as a rule in one transaction; whether all of it is committed."""
-        queue = deque(self._pieces(batch))
+    def _commit_batch(self, session: Session, batch: Batch, stop: Stop) -> bool:
+        """Commit the batch, usually in one transaction. Return whether all of it is committed."""
+        queue = deque(self._split(batch))
         while queue and not stop.is_set():
-            piece = queue[0]
-            self._guard.entering(spans(piece.batch.records))
+            sub_batch = queue[0]
+            self._guard.started(spans(sub_batch.batch.records))
             try:
-                counts = self._transact(session, piece)
+                counts = self._transact(session, sub_batch)
             except RecordRefusedError as error:
                 session.abort()
                 queue.popleft()
-                queue.extendleft(reversed(self._narrowed(piece, error)))
+                queue.extendleft(reversed(self._after_rejection(sub_batch, error)))
             except AbortableError as error:
                 session.abort()
-                session.rewind(rest(queue))
-                self._pause("soft reset", error, stop)
+                session.rewind(remainder(queue))
+                self._delay("soft reset", error, stop)
                 return False
             else:
                 queue.popleft()
@@ -169,59 +191,61 @@ class Worker:
                 self._meter.committed(counts)
                 self._recovered()
             finally:
-                self._guard.left()
+                self._guard.finished()
         return not queue
 
-    def _narrowed(self, piece: Piece, error: RecordRefusedError) -> list[Piece]:
-        """What to try instead of a piece that holds a record which the broker refuses."""
-        records = piece.batch.records
+    def _after_rejection(self, sub_batch: SubBatch, error: RecordRefusedError) -> list[SubBatch]:
+        """Return what to try instead of a sub-batch in which the broker rejects a record."""
+        records = sub_batch.batch.records
         if len(records) > 1:
-            self._meter.narrowing(len(records), str(error))
+            self._meter.bisecting(len(records), str(error))
             if error.nth is None:
-                return halves(piece)
-            return around(piece, self._number_of(error.nth, piece))
-        if error.role is Role.DEAD_LETTER and not piece.pointers:
-            changed = piece._replace(pointers=True)
-        elif error.role is not Role.DEAD_LETTER and piece.verdict is None and records:
-            verdict = Verdict(error.reason, Stage.PRODUCE, f"the broker refused it: {error}")
-            changed = piece._replace(verdict=verdict)
+                return bisect(sub_batch)
+            return isolate(sub_batch, self._number_of(error.nth, sub_batch))
+        if error.role is Role.DEAD_LETTER and not sub_batch.pointers:
+            changed = sub_batch._replace(pointers=True)
+        elif error.role is not Role.DEAD_LETTER and sub_batch.forced is None and records:
+            forced = ForcedOutcome(error.reason, Stage.PRODUCE, f"the broker rejected it: {error}")
+            changed = sub_batch._replace(forced=forced)
         else:
             raise RefusedError(str(error)) from error
         self._meter.isolated(records[0], str(error))
         return [changed]
 
-    def _number_of(self, nth: int, piece: Piece) -> int:
-        """Which of the records gave the nth output: they are processed again to see it."""
+    def _number_of(self, nth: int, sub_batch: SubBatch) -> int:
+        """Find the record that produced the nth output, by processing the sub-batch again."""
         written, now = 0, self._clock.now()
-        for number, record in enumerate(piece.batch.records):
-            outputs = self._outputs(record, now, piece.verdict)
+        for number, record in enumerate(sub_batch.batch.records):
+            outputs = self._outputs(record, now, sub_batch.forced)
             written += sum(output.role is not Role.DROPPED for output in outputs)
             if nth < written:
                 return number
         raise AssertionError  # it was one of them
 
-    def _transact(self, session: Session, piece: Piece) -> OutcomeCounts:
-        batch, verdict = piece.batch, piece.verdict
+    def _transact(self, session: Session, sub_batch: SubBatch) -> OutcomeCounts:
+        batch, forced = sub_batch.batch, sub_batch.forced
         counts = OutcomeCounts(records=len(batch.records))
         send, now = session.send, self._clock.now()
         session.begin()
         for record in batch.records:
-            for output in self._outputs(record, now, verdict):
+            for output in self._outputs(record, now, forced):
                 if output.role is Role.ENRICHED:
                     counts.enriched += 1
                     send(output)
                 else:
                     counts.count(output)
                     if output.role is not Role.DROPPED:
-                        self._send_other(session, output, pointers=piece.pointers)
+                        self._send_other(session, output, pointers=sub_batch.pointers)
         breaker = self._breaker.after(counts)
         session.commit(batch.positions, breaker.note(now), counts)
         self._breaker = breaker
         return counts
 
-    def _outputs(self, record: Record, now: int, verdict: Verdict | None) -> tuple[Output, ...]:
-        if verdict is not None:
-            return (self._processor.set_aside(record, now, *verdict),)
+    def _outputs(
+        self, record: Record, now: int, forced: ForcedOutcome | None
+    ) -> tuple[Output, ...]:
+        if forced is not None:
+            return (self._processor.set_aside(record, now, *forced),)
         try:
             return self._processor.process(record, now)
         except Exception as error:  # noqa: BLE001  the one catch for bugs of our own
@@ -239,21 +263,21 @@ class Worker:
         except TooLargeError:
             session.send(pointer_to(output))
 
-    def _pause(self, how: str, error: TransportError, stop: Stop) -> None:
-        """Count a reset and wait before the next try, longer each time."""
+    def _delay(self, how: str, error: TransportError, stop: Stop) -> None:
+        """Count a reset and wait before the next attempt, longer each time."""
         self._resets += 1
         self._reading_since = None
         if self._resets > self._max_resets:
             message = f"gave up after {self._max_resets} attempts without a commit: {error}"
             raise TransportError(message) from error
-        self._unwell = True
+        self._is_recovering = True
         self._meter.recovering(how, error, self._resets)
-        stop.wait(min(_LONGEST_PAUSE_S, 0.1 * 2 ** (self._resets - 1)))
+        stop.wait(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (self._resets - 1)))
 
-    def _reads(self) -> None:
-        """The worker reads, and there is nothing to commit.
+    def _note_idle_read(self) -> None:
+        """Note that the worker reads its partitions and there is nothing to commit.
 
-        After a commit that failed that alone shows nothing: what is to be committed may be late.
+        After a failed commit that alone proves nothing: the records to commit may arrive later.
         """
         now = self._clock.now()
         if self._reading_since is None:
@@ -265,6 +289,6 @@ class Worker:
             self._recovered()
 
     def _recovered(self) -> None:
-        if self._unwell:
-            self._unwell = False
+        if self._is_recovering:
+            self._is_recovering = False
             self._meter.recovered()

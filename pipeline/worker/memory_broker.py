@@ -1,8 +1,8 @@
-"""A broker in memory, with a diary of everything that a worker asked of it.
+"""An in-memory broker that keeps a diary of every call a worker makes.
 
-The twin of the Kafka edge: the same worker tests run on both, and tests of the worker's decisions
-assert the diary as a whole. Weaker than Kafka in one point: there is one group with one member,
-so partitions are never revoked.
+The counterpart of `kafka.session`: the same contract tests run on both, and tests of the worker's
+decisions assert the whole diary. It is weaker than Kafka in one point: there is one group with one
+member, so partitions are never revoked.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pipeline.ports import Batch, Lag, Positions
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A session was opened; an older one is fenced from now on."""
+class SessionOpened:
+    """A session was opened, which fences an older one."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Committed:
-    """The outputs since Begun and these positions took effect."""
+    """The outputs since Begun, and these positions, were committed."""
 
     positions: Positions
     note: OffsetMetadata = field(compare=False)
@@ -45,52 +45,52 @@ class Committed:
 
 @dataclass(frozen=True)
 class Aborted:
-    """The outputs since Begun are gone."""
+    """The outputs since Begun were discarded."""
 
 
 @dataclass(frozen=True)
 class Rewound:
-    """The session went back to these positions."""
+    """The session sought back to these positions."""
 
     positions: Positions
 
 
 @dataclass(frozen=True)
-class Closed:
+class SessionClosed:
     """A session was closed."""
 
 
 @dataclass(frozen=True)
-class Held:
+class Paused:
     """The session stayed in the group without reading."""
 
 
-Entry = Opened | Begun | Sent | Committed | Aborted | Rewound | Held | Closed
+DiaryEntry = SessionOpened | Begun | Sent | Committed | Aborted | Rewound | Paused | SessionClosed
 
 
 class Fault(NamedTuple):
-    """One call that fails."""
+    """A failure that a test has scheduled for one call."""
 
     error: TransportError
     takes_effect: bool
-    """Whether the call did its work before it failed, as a commit with a lost answer does."""
+    """Whether the call takes effect before it fails, like a commit whose answer is lost."""
 
 
 class MemoryBroker:
-    """One raw topic, its outputs and its committed offsets; see `ports.Broker`."""
+    """A raw topic, its outputs and its committed offsets; see `ports.Broker`."""
 
     def __init__(self, topic: str = "track.raw", partitions: int = 1, batch: int = 100) -> None:
         self.topic = topic
         self.raw: list[list[Record | None]] = [[] for _ in range(partitions)]
-        """By partition and offset; None is an entry that is never delivered."""
+        """Entries by partition and offset. None is one that is never delivered, like a marker."""
         self.committed: dict[tuple[str, int], int] = {
             (topic, number): 0 for number in range(partitions)
         }
         self.notes: dict[tuple[str, int], OffsetMetadata] = {}
-        """Beside the committed offsets."""
+        """Metadata of the committed offsets."""
         self.outputs: list[Output] = []
-        """What a read_committed reader sees, in the order of commits."""
-        self.diary: list[Entry] = []
+        """Outputs that a read_committed reader sees, in the order of commits."""
+        self.diary: list[DiaryEntry] = []
         self.batch = batch
         self.epoch = 0
         self._faults: dict[str, list[Fault | None]] = defaultdict(list)
@@ -103,20 +103,20 @@ class MemoryBroker:
         timestamp: int | None = None,
         partition: int = 0,
     ) -> Record:
-        """Write a raw record."""
+        """Append a raw record."""
         log = self.raw[partition]
         record = Record(value, key, headers, timestamp, self.topic, partition, len(log))
         log.append(record)
         return record
 
     def append_marker(self, partition: int = 0) -> None:
-        """Write a transaction's marker, or an aborted record: an offset that nobody ever sees."""
+        """Append a transaction marker or aborted record: an offset that is never delivered."""
         self.raw[partition].append(None)
 
     def read(self, partition: int, start: int, room: int) -> tuple[list[Record], int]:
-        """At most so many records from an offset on, and the position behind them.
+        """Return up to `room` records from an offset on, and the position behind them.
 
-        It is behind what follows and is never delivered, too, once there is no other record.
+        At the end of the log, the position is also behind entries that are never delivered.
         """
         rest = [record for record in self.raw[partition][start:] if record is not None]
         if len(rest) <= room:
@@ -124,15 +124,15 @@ class MemoryBroker:
         return rest[:room], rest[room - 1].offset + 1 if room else start
 
     def fail(self, call: str, error: TransportError, *, takes_effect: bool = False) -> None:
-        """Let the next call of this name fail: open, or a method of `ports.Session`."""
+        """Make the next call of this name fail: `open`, or a method of `ports.Session`."""
         self._faults[call].append(Fault(error, takes_effect))
 
     def spare(self, call: str) -> None:
-        """Let the next call of this name succeed; the one after it meets the next fault."""
+        """Let the next call of this name succeed; the call after it meets the next fault."""
         self._faults[call].append(None)
 
     def fault(self, call: str) -> Fault | None:
-        """The fault of this call, if one was asked for."""
+        """Return the fault scheduled for this call, if there is one."""
         return self._faults[call].pop(0) if self._faults[call] else None
 
     def open(self) -> MemorySession:
@@ -141,7 +141,7 @@ class MemoryBroker:
         if fault is not None:
             raise fault.error
         self.epoch += 1
-        self.diary.append(Opened())
+        self.diary.append(SessionOpened())
         return MemorySession(self, self.epoch)
 
 
@@ -160,11 +160,11 @@ class MemorySession:
         self._meet("collect")
         records: list[Record] = []
         positions: dict[tuple[str, int], int] = {}
-        for place, start in self._next.items():
-            taken, end = self._broker.read(place[1], start, self._broker.batch - len(records))
+        for partition, start in self._next.items():
+            taken, end = self._broker.read(partition[1], start, self._broker.batch - len(records))
             records += taken
             if end > start:
-                positions[place] = end
+                positions[partition] = end
         self._next.update(positions)
         inherited, self._inherited = self._inherited, []
         return Batch(records, positions, inherited)
@@ -207,14 +207,14 @@ class MemorySession:
         firsts: dict[tuple[str, int], int] = {}
         for record in batch.records:
             firsts.setdefault((record.topic, record.partition), record.offset)
-        self._next |= {place: self._broker.committed[place] for place in batch.positions}
+        self._next |= {each: self._broker.committed[each] for each in batch.positions}
         self._broker.diary.append(Rewound(firsts))
 
-    def hold(self, seconds: float) -> None:
-        """See `ports.Session`; no time passes in memory."""
+    def pause(self, seconds: float) -> None:
+        """See `ports.Session`. No time passes in memory."""
         del seconds
-        self._meet("hold")
-        self._broker.diary.append(Held())
+        self._meet("pause")
+        self._broker.diary.append(Paused())
 
     def lag(self) -> Lag:
         """See `ports.Session`."""
@@ -224,13 +224,13 @@ class MemorySession:
         )
         return Lag(len(committed), behind)
 
-    def held(self) -> list[int]:
-        """See `ports.Session`: all there are."""
+    def assigned(self) -> list[int]:
+        """See `ports.Session`. All partitions are assigned."""
         return [number for _topic, number in self._next]
 
     def close(self) -> None:
         """See `ports.Session`."""
-        self._broker.diary.append(Closed())
+        self._broker.diary.append(SessionClosed())
 
     def _meet(self, call: str) -> None:
         fault = self._broker.fault(call)

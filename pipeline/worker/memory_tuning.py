@@ -1,4 +1,4 @@
-"""The memory of this process: how the interpreter and the C library keep it."""
+"""Settings of the garbage collector and the C allocator for a long-running worker."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from contextlib import suppress
 from typing import Final
 
 _M_ARENA_MAX: Final = -8
-"""Of glibc's mallopt()."""
+"""Parameter number in glibc's malloc.h."""
 _ARENAS: Final = 2
+"""Enough for the worker's thread and the client's busiest one."""
 
 
 def tune_memory() -> None:
-    """For a process that handles many events; call it once, when everything is imported.
+    """Tune this process for handling many events. Call it once, after all imports.
 
-    What exists now lives as long as the process; what comes later has no cycles to speak of. And
-    glibc keeps one heap for several threads: with one for each of the client's, as is its default,
-    what single bursts have used is never given back.
+    Objects that exist now live as long as the process, so the collector need not look at them.
+    Later ones form almost no cycles, so it runs rarely. And glibc is limited to a few arenas: with
+    one for each of the client's threads, its default, memory used in bursts is never returned.
     """
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)

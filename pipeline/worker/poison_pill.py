@@ -1,16 +1,18 @@
-"""Which record kills its process: the deaths of workers, and what follows from them.
+"""Poison pills: finding the record that crashes the process which handles it.
 
-A death is known by the spans that its worker was working on. Two deaths in overlapping spans make
-what they have in common a suspect. Suspects are worked on alone and in halves; each death inside
-one narrows it to the half that was worked on, and each half that is survived is out of it. When it
-is down to one record, and this one kills again and again, it is condemned: a dead letter, unread.
+A crash is described by the spans that the worker was processing. What two overlapping crashes have
+in common becomes a suspect. Suspects are processed alone and bisected: each crash inside one
+narrows it to the half that was being processed, and a half that is committed is cleared. When one
+record is left and crashes its worker again, it is quarantined: dead-lettered without being
+processed.
 
-A single death proves little, since processes also die for reasons that no record has. Hence:
+One crash proves little, since processes also die for reasons unrelated to records. Hence:
 
-- nobody is condemned who was not alone in the transaction, in every one of the last deaths;
-- a record is cleared by being committed once, however many deaths there were before;
-- a worker that dies over a condemned record, which is not even read, or over one record after the
-  other with nothing committed between, does not die of records: no more of them are condemned.
+- A record is quarantined only after crashes in which it was alone in its transaction.
+- A record is cleared by being committed once, however many crashes there were before.
+- When a worker crashes over a quarantined record, which is not even processed, or over one record
+  after another with nothing committed in between, the records are not the cause. No more of them
+  are quarantined.
 """
 
 from __future__ import annotations
@@ -23,37 +25,42 @@ from typing import Final, Literal, NamedTuple
 
 from pipeline.ports import Span
 
-DEATHS: Final = 2
-"""In overlapping spans make a suspect; of one record alone condemn it."""
+CRASHES: Final = 2
+"""Number of crashes in overlapping spans that make a suspect, and of one record alone that
+quarantine it. Two, because one crash may be a coincidence, and each one costs a restart."""
 _REMEMBERED: Final = 32
+"""Number of crashes that a new one is compared with."""
 _IN_A_ROW: Final = 3
-"""Records condemned with nothing else committed between them."""
+"""Number of records that may be quarantined with nothing else committed in between. A broken
+library would otherwise dead-letter the whole topic, one record at a time."""
 SETTLED_S: Final = 60.0
-"""A finding is dropped when it was survived so long ago: a commit that failed comes back sooner."""
+"""A finding is dropped when a worker got past it so long ago. A batch whose commit failed is
+processed again sooner than that."""
 
 
-class Finding(NamedTuple):
-    """What a death has shown."""
+class CrashFinding(NamedTuple):
+    """What a crash has shown about the records that were being processed."""
 
     kind: Literal["suspected", "narrowed", "accused", "condemned", "not_a_record"]
-    """`accused`: a single record killed while it was alone, not for the last time that it may."""
+    """Ends the name of the log event, `crash_…`. `accused`: a single record crashed its worker
+    while it was alone. `condemned`: it did so again, and is quarantined."""
     span: Span
 
 
 @dataclass
 class _Suspect:
     span: Span
-    deaths: int = 0
-    """While it was worked on alone, when it is a single record."""
+    crashes: int = 0
+    """Number of crashes while a single record was processed alone."""
 
 
 @dataclass
-class CrashBook:
-    """The bookkeeping of one supervisor; times are seconds of any clock."""
+class PoisonPillTracker:
+    """Tracks crashes and suspects for one supervisor. Times are seconds of any monotonic clock."""
 
-    _deaths: deque[Sequence[Span]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _crashes: deque[Sequence[Span]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _suspects: dict[int, _Suspect] = field(default_factory=dict)
-    _condemned: dict[int, Span] = field(default_factory=dict)
+    _quarantined: dict[int, Span] = field(default_factory=dict)
     _passed: dict[int, float] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _in_a_row: int = 0
@@ -61,31 +68,32 @@ class CrashBook:
 
     @property
     def suspects(self) -> dict[int, Span]:
-        """Number of the finding → records to be worked on in halves."""
+        """Spans to bisect, by the number of the finding."""
         return {number: suspect.span for number, suspect in self._suspects.items()}
 
     @property
-    def condemned(self) -> dict[int, Span]:
-        """Number of the finding → records to be dead-lettered unread."""
-        return dict(self._condemned)
+    def quarantined(self) -> dict[int, Span]:
+        """Spans to dead-letter without processing, by the number of the finding."""
+        return dict(self._quarantined)
 
-    def died(self, spans: Sequence[Span], committed: int) -> list[Finding]:
-        """A worker crashed while it worked on `spans`.
+    def crashed(self, spans: Sequence[Span], committed: int) -> list[CrashFinding]:
+        """Draw conclusions from the crash of a worker that was processing `spans`.
 
-        `committed` is the number of records that all workers have committed until now.
+        `committed` is the number of records that all workers have committed so far.
         """
         if not spans:
             return []
-        hopeless = [span for span in self._condemned.values() if _all_within(spans, span)]
-        if hopeless:
-            return [Finding("not_a_record", hopeless[0])]
+        already = [span for span in self._quarantined.values() if _all_within(spans, span)]
+        if already:
+            return [CrashFinding("not_a_record", already[0])]
         known = {
             number: suspect
             for number, suspect in self._suspects.items()
             if any(_common(suspect.span, span) for span in spans)
         }
         if known:
-            # One that had not heard of the suspect yet worked on more than it: that tells nothing.
+            # A worker that did not know of the suspect yet was processing more than it, and its
+            # crash proves nothing.
             found = (
                 self._narrow(number, suspect, spans[0], committed)
                 for number, suspect in known.items()
@@ -95,69 +103,71 @@ class CrashBook:
         return self._suspect(spans)
 
     def survived(self, passed: Collection[int], now: float) -> bool:
-        """Findings that workers have got past; whether one of them was dropped for that."""
-        known = self._suspects.keys() | self._condemned.keys()
+        """Note findings that workers have got past. Return whether one was dropped for that."""
+        known = self._suspects.keys() | self._quarantined.keys()
         self._passed = {
             number: self._passed.get(number, now) for number in passed if number in known
         }
         settled = [number for number, since in self._passed.items() if now - since >= SETTLED_S]
         for number in settled:
             self._suspects.pop(number, None)
-            self._condemned.pop(number, None)
+            self._quarantined.pop(number, None)
             del self._passed[number]
         return bool(settled)
 
-    def _suspect(self, spans: Sequence[Span]) -> list[Finding]:
-        """Look for what the newest death has in common with earlier ones."""
+    def _suspect(self, spans: Sequence[Span]) -> list[CrashFinding]:
+        """Look for what the newest crash has in common with earlier ones."""
         used: list[Sequence[Span]] = []
         found = []
         for span in spans:
-            common, deaths = _overlap(span, reversed(self._deaths))
-            if len(deaths) >= DEATHS - 1:
-                used += deaths
+            common, crashes = _overlap(span, reversed(self._crashes))
+            if len(crashes) >= CRASHES - 1:
+                used += crashes
                 self._suspects[next(self._numbers)] = _Suspect(common)
-                found.append(Finding("suspected", common))
-        self._deaths = deque(
-            (death for death in self._deaths if not any(death is each for each in used)),
+                found.append(CrashFinding("suspected", common))
+        self._crashes = deque(
+            (crash for crash in self._crashes if not any(crash is each for each in used)),
             _REMEMBERED,
         )
         if not found:
-            self._deaths.append(spans)
+            self._crashes.append(spans)
         return found
 
-    def _narrow(self, number: int, suspect: _Suspect, died: Span, committed: int) -> Finding | None:
-        """The process died over `died`, which is within the suspect, and over nothing else."""
+    def _narrow(
+        self, number: int, suspect: _Suspect, crashed_over: Span, committed: int
+    ) -> CrashFinding | None:
+        """Conclude from a crash over `crashed_over`, which lies within the suspect."""
         self._passed.pop(number, None)
-        if died != suspect.span:
-            # A number of its own: what was said of the whole is not true of the half.
+        if crashed_over != suspect.span:
+            # The half gets a number of its own: what was said of the whole is not true of it.
             del self._suspects[number]
-            self._suspects[next(self._numbers)] = _Suspect(died)
-            return Finding("narrowed", died)
-        if died.first != died.last:
+            self._suspects[next(self._numbers)] = _Suspect(crashed_over)
+            return CrashFinding("narrowed", crashed_over)
+        if crashed_over.first != crashed_over.last:
             return None
-        suspect.deaths += 1
-        if suspect.deaths < DEATHS:
-            return Finding("accused", died)
+        suspect.crashes += 1
+        if suspect.crashes < CRASHES:
+            return CrashFinding("accused", crashed_over)
         if committed > self._committed + self._in_a_row:
             self._committed, self._in_a_row = committed, 0
         if self._in_a_row == _IN_A_ROW:
-            return Finding("not_a_record", died)
+            return CrashFinding("not_a_record", crashed_over)
         self._in_a_row += 1
         del self._suspects[number]
-        self._condemned[next(self._numbers)] = died
-        return Finding("condemned", died)
+        self._quarantined[next(self._numbers)] = crashed_over
+        return CrashFinding("condemned", crashed_over)
 
 
-def _overlap(span: Span, deaths: Iterable[Sequence[Span]]) -> tuple[Span, list[Sequence[Span]]]:
-    """What `span` has in common with as many deaths as count, the newest first; and these."""
+def _overlap(span: Span, crashes: Iterable[Sequence[Span]]) -> tuple[Span, list[Sequence[Span]]]:
+    """Return what `span` has in common with enough earlier crashes, and those crashes."""
     used: list[Sequence[Span]] = []
-    for death in deaths:
-        if len(used) == DEATHS - 1:
+    for crash in crashes:
+        if len(used) == CRASHES - 1:
             break
-        shared = next((found for each in death if (found := _common(span, each))), None)
+        shared = next((found for each in crash if (found := _common(span, each))), None)
         if shared is not None:
             span = shared
-            used.append(death)
+            used.append(crash)
     return span, used
 
 

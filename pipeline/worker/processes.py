@@ -1,10 +1,10 @@
-"""Workers as processes of a supervisor: how they start, how they end, and what they inherit.
+"""Workers as child processes of a supervisor: how they start and end, and what they inherit.
 
-A worker is started as its supervisor was itself: the same command line and environment, and one
-more variable that names its slot and two inherited files. So it reads the same settings from the
-same places, and no secret is written anywhere for it. One of the files is the end of a pipe whose
-other end the supervisor alone holds: when that is closed, on purpose or because the supervisor is
-gone, however it ended, the worker finishes what it has begun, and ends.
+A worker is started the way its supervisor was: with the same command line and environment, plus one
+variable that names its slot and two inherited file descriptors. So it reads the same settings from
+the same sources, and no secret has to be written anywhere for it. One descriptor is a pipe whose
+other end only the supervisor holds. When that end is closed, on purpose or because the supervisor
+is gone for whatever reason, the worker finishes its current transaction and exits.
 """
 
 from __future__ import annotations
@@ -20,65 +20,68 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
-"""What a supervisor listens to."""
+"""Signals that a supervisor handles."""
 _VARIABLE: Final = "_TRACK_PIPELINE_WORKER"
 _VMSTAT: Final = Path("/proc/vmstat")
 _OOM_KILLS: Final = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
-class Place(NamedTuple):
-    """What a worker has inherited from its supervisor."""
+class InheritedHandles(NamedTuple):
+    """The file descriptors and the slot that a worker inherits from its supervisor."""
 
     slot: int
     memory: int
-    """File descriptor of what all of them share: memory, or a file that says what is to be done."""
+    """File descriptor that all workers share: memory, or a file that says what to do."""
     lifeline: int
-    """File descriptor of a pipe, which ends with the supervisor."""
+    """File descriptor of a pipe that is closed when the supervisor exits."""
 
 
-Ending = tuple[int, int, bool]
+ExitStatus = tuple[int, int, bool]
 """Slot, exit code (or the negative number of the signal that killed it), and whether the system has
-killed processes for want of memory just now."""
+just killed processes for lack of memory."""
 
 
-class Heard(Protocol):
-    """Where signals come from."""
+class SignalSource(Protocol):
+    """Delivers signals one after another."""
 
     def next(self, timeout_s: float) -> int | None:
-        """The number of the next one; None when there is none in that time."""
+        """Return the number of the next signal, or None when none arrives in time."""
 
 
 class WorkerProcesses:
-    """The supervisor's side."""
+    """Starts, watches and stops workers; the supervisor's side."""
 
-    def __init__(self, memory: int, signals: Heard) -> None:
-        """`memory` is the file descriptor that workers inherit; `signals` gives SIGNALS."""
+    def __init__(self, memory: int, signals: SignalSource) -> None:
+        """Workers inherit the file descriptor `memory`; `signals` delivers SIGNALS."""
         self._signals = signals
         self._memory = memory
-        self._lifeline, held = os.pipe()
-        self._held: int | None = held
+        self._lifeline, assigned = os.pipe()
+        self._held: int | None = assigned
         self._alive: dict[int, subprocess.Popen[bytes]] = {}
         self._oom_kills = _oom_kills()
 
     def start(self, slot: int) -> int:
-        """Start a worker; its process id. OSError when the system has no room for it."""
+        """Start a worker and return its process id.
+
+        OSError when the system can't create a process.
+        """
         inherited = (self._memory, self._lifeline)
         process = subprocess.Popen(  # noqa: S603  the command that started us
             [sys.executable, *sys.orig_argv[1:]],
             env={**os.environ, _VARIABLE: " ".join(map(str, (slot, *inherited)))},
             pass_fds=inherited,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is ours, and told once
+            start_new_session=True,  # Ctrl-C reaches the supervisor only
         )
         self._alive[slot] = process
         return process.pid
 
     def alive(self) -> int:
-        """How many workers there are."""
+        """Return the number of running workers."""
         return len(self._alive)
 
-    def wait(self, timeout_s: float) -> tuple[int | None, list[Ending]]:
-        """Wait that long at most: a signal that asks to stop, if any, and workers that ended."""
+    def wait(self, timeout_s: float) -> tuple[int | None, list[ExitStatus]]:
+        """Wait for a signal that requests a stop; return it and the workers that have exited."""
         received = self._signals.next(timeout_s)
         number = None if received == signal.SIGCHLD else received
         oom_kills = _oom_kills()
@@ -90,15 +93,18 @@ class WorkerProcesses:
         return number, ended
 
     def ask_to_stop(self) -> None:
-        """Let all workers finish what they have begun, and end; more than once is once."""
-        # Not by a signal: a service manager may have sent one to the workers, too, and a second
-        # one means to end at once.
+        """Let all workers finish their current transaction and exit.
+
+        Further calls change nothing.
+        """
+        # Not by a signal: a service manager may have sent one to the workers too, and a second one
+        # makes them exit at once.
         if self._held is not None:
             os.close(self._held)
             self._held = None
 
     def kill(self) -> None:
-        """End all workers at once, and wait until they are gone."""
+        """Kill all workers, and wait until they are gone."""
         for process in self._alive.values():
             process.kill()
         for process in self._alive.values():
@@ -106,14 +112,14 @@ class WorkerProcesses:
         self._alive.clear()
 
 
-def inherited_place(environ: MutableMapping[str, str]) -> Place | None:
-    """What this process has inherited, which is taken out of `environ`; None without supervisor."""
+def inherited_handles(environ: MutableMapping[str, str]) -> InheritedHandles | None:
+    """Take this process's inherited handles out of `environ`; None without a supervisor."""
     text = environ.pop(_VARIABLE, None)
-    return None if text is None else Place(*map(int, text.split()))
+    return None if text is None else InheritedHandles(*map(int, text.split()))
 
 
 def follow(lifeline: int, stop: threading.Event) -> None:
-    """Stop this process as SIGTERM does when the supervisor wants it, or is gone."""
+    """Stop this process, as SIGTERM does, when the supervisor asks for it or is gone."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
     def watch() -> None:
@@ -125,7 +131,7 @@ def follow(lifeline: int, stop: threading.Event) -> None:
 
 
 def _oom_kills() -> int:
-    """How many processes the system has killed for want of memory; 0 where it does not say."""
+    """Return how many processes the system has killed for lack of memory, 0 if unknown."""
     try:
         found = _OOM_KILLS.search(_VMSTAT.read_text("ascii"))
     except OSError:

@@ -1,4 +1,4 @@
-"""The end of a worker: what it says, and when the worker is started again."""
+"""When a worker that exited is restarted, and what its exit means. Pure: no clock, no processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from pipeline.errors import ExitCode
 
 FINAL: Final = frozenset({ExitCode.USAGE, ExitCode.FENCED, ExitCode.DATA_LOSS})
-"""Codes after which a person is needed; two that fence each other would do so for ever."""
+"""Exit codes that need an operator. Restarted automatically, two workers with the same name would
+keep fencing each other."""
 _FAULTS: Final = frozenset(
     {
         signal.SIGSEGV,
@@ -20,33 +21,37 @@ _FAULTS: Final = frozenset(
         signal.SIGTRAP,
     }
 )
-"""Signals that a process brings upon itself."""
+"""Signals that are caused by the process itself."""
 SIGNAL_BASE: Final = 128
+"""A shell reports death by signal n as exit code 128 + n."""
 _MEANINGS: Final = {int(code): code.meaning for code in ExitCode}
 
 
-class Outcome(NamedTuple):
-    """How the supervisor ends."""
+class SupervisorResult(NamedTuple):
+    """How the supervisor itself ends."""
 
     code: int
     sentence: str
-    """What is wrong; empty when nothing is."""
+    """One sentence that says what is wrong; empty when nothing is."""
 
 
-class Ended(NamedTuple):
-    """The end of a worker."""
+class WorkerExit(NamedTuple):
+    """The exit of a worker process."""
 
     slot: int
     status: int
     """Exit code, or the negative number of the signal that killed it."""
     out_of_memory: bool
-    """Whether the system has killed processes for want of memory just now."""
+    """Whether the system has just killed processes for lack of memory."""
     reason: str = ""
-    """Why, in the worker's own words; empty when it could not say so."""
+    """The worker's own last sentence; empty when it had no chance to leave one."""
 
     @property
     def crashed(self) -> bool:
-        """Whether what it worked on may have killed it; people and their tools use SIGKILL."""
+        """Whether the record being processed may have caused it.
+
+        SIGKILL is what people and tools send.
+        """
         if self.status < 0:
             killed = -self.status == signal.SIGKILL and self.out_of_memory
             return killed or -self.status in _FAULTS
@@ -56,7 +61,7 @@ class Ended(NamedTuple):
 
     @property
     def how(self) -> str:
-        """For people."""
+        """The exit code or signal, in words."""
         if self.status >= 0:
             return f"exit code {self.status}"
         try:
@@ -64,45 +69,48 @@ class Ended(NamedTuple):
         except ValueError:
             return f"signal {-self.status}"
 
-    def outcome(self, why: str = "") -> Outcome:
-        """What the supervisor ends with because of this."""
-        why = why or self.reason or _MEANINGS.get(self.status, "it did not end in good order")
+    def outcome(self, why: str = "") -> SupervisorResult:
+        """Return the result with which the supervisor ends because of this exit."""
+        why = why or self.reason or _MEANINGS.get(self.status, "it did not shut down cleanly")
         code = self.status if self.status in _MEANINGS else ExitCode.INTERNAL
-        return Outcome(code, f"worker {self.slot} ended with {self.how}: {why}")
+        return SupervisorResult(code, f"worker {self.slot} ended with {self.how}: {why}")
 
 
-class Pauses(NamedTuple):
-    """When workers are started again; in seconds."""
+class RestartDelays(NamedTuple):
+    """The delays before restarts, in seconds, as in Kubernetes' CrashLoopBackOff."""
 
     give_up: int
-    """Ends in a row without a commit after which the supervisor gives up."""
+    """Number of consecutive exits without a commit after which the supervisor gives up."""
     first_s: float = 1.0
     longest_s: float = 60.0
     healthy_s: float = 60.0
-    """A life so long says that the worker is well."""
+    """A worker that ran for so long counts as healthy: its next delay is the first again."""
 
 
-class Restarts:
-    """The pauses of one slot."""
+class RestartPolicy:
+    """Decides about the restarts of one slot."""
 
-    def __init__(self, pauses: Pauses) -> None:
-        self._pauses = pauses
-        self._ends = 0
-        self._in_vain = 0
+    def __init__(self, delays: RestartDelays) -> None:
+        self._delays = delays
+        self._exits = 0
+        self._without_commit = 0
 
-    def pause(self, ended: Ended, *, lived_s: float, committed: bool, found: bool) -> float | None:
-        """Seconds until the next start after an end; None to give up.
+    def delay(
+        self, ended: WorkerExit, *, lived_s: float, committed: bool, found: bool
+    ) -> float | None:
+        """Return the seconds until the next start after an exit; None to give up.
 
-        `found`: the search for a record that kills came nearer to its end, which each death does.
+        `found` means that the exit brought the search for a poison pill forward, so that the worker
+        is restarted at once.
         """
         if found:
-            self._in_vain = 0
+            self._without_commit = 0
             return 0.0
         # The worker's own tries to get on without Kafka may take longer than that.
-        if lived_s >= self._pauses.healthy_s and ended.status != ExitCode.KAFKA:
-            self._ends = self._in_vain = 0
-        self._ends += 1
-        self._in_vain = 1 if committed else self._in_vain + 1
-        if self._in_vain > self._pauses.give_up:
+        if lived_s >= self._delays.healthy_s and ended.status != ExitCode.KAFKA:
+            self._exits = self._without_commit = 0
+        self._exits += 1
+        self._without_commit = 1 if committed else self._without_commit + 1
+        if self._without_commit > self._delays.give_up:
             return None
-        return min(self._pauses.longest_s, self._pauses.first_s * 2.0 ** min(self._ends - 1, 30))
+        return min(self._delays.longest_s, self._delays.first_s * 2.0 ** min(self._exits - 1, 30))

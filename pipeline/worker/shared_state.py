@@ -1,8 +1,8 @@
-"""What is being worked on, remembered where the death of a process does not reach it.
+"""Memory that the supervisor and its workers share, and that survives the crash of a worker.
 
-A supervisor and its workers share a piece of memory without a name: no file is written, and it is
-gone with the last of them. In it, each worker says which records it works on; the supervisor says
-which records are suspected of killing processes, for all workers, since partitions move.
+The memory has no name: no file is written, and it is gone with the last process. Each worker writes
+into it which records it is processing. The supervisor writes into it which spans are suspected of
+crashing processes, for all workers, since partitions move between them.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from pipeline.ports import Span
 
 _Message = TypeVar("_Message")
 _HEADER: Final = struct.Struct("<III")
-"""Version, length and checksum of what a cell holds."""
+"""Version, length and checksum of a cell's payload."""
 _WIDE: Final = 1 << 20
-"""Spans of some thousand partitions. The memory costs only what is written to."""
+"""Bytes of a cell for spans: enough for thousands of partitions. Only written pages cost memory."""
 _NARROW: Final = 1 << 16
-_OF_ONE: Final = _WIDE + 2 * _NARROW
-"""What one worker has."""
+"""Bytes of a cell for counts or one sentence."""
+_PER_WORKER: Final = _WIDE + 2 * _NARROW
+"""Bytes that each worker has."""
 
 
 class Cell:
-    """Bytes in shared memory: one process writes, others read, none of them waits.
+    """A payload in shared memory that one process writes and others read, without locks.
 
-    What is written goes beside what can be read, and the header is switched last. So whoever
-    reads finds the old or the new, wherever the writer was killed.
+    A new payload is written beside the readable one, and the header is switched last. So readers
+    find either the old or the new one, wherever the writer was killed.
     """
 
     def __init__(self, memory: mmap.mmap, start: int, size: int) -> None:
@@ -44,12 +45,12 @@ class Cell:
 
     @property
     def version(self) -> int:
-        """It changes with every write."""
+        """Number that changes with every write."""
         (version,) = struct.unpack_from("<I", self._memory, self._start)
         return int(version)
 
     def write(self, payload: bytes) -> None:
-        """Replace what is there; what is larger than the cell leaves it empty."""
+        """Replace the payload. One that is larger than the cell leaves it empty."""
         if len(payload) > self._room:
             payload = b""
         version = (self.version + 1) & 0xFFFFFFFF
@@ -59,7 +60,7 @@ class Cell:
         _HEADER.pack_into(self._memory, self._start, version, len(payload), checksum)
 
     def read(self) -> bytes | None:
-        """What is there; None when it was replaced twice meanwhile."""
+        """Return the payload; None when it was replaced twice meanwhile."""
         version, length, checksum = _HEADER.unpack_from(self._memory, self._start)
         at = self._place(version)
         payload = self._memory[at : at + min(length, self._room)]
@@ -70,7 +71,7 @@ class Cell:
 
 
 def unnamed_file() -> int:
-    """A new file, in memory where the system has such, that is gone with its last descriptor."""
+    """Create an unnamed file, in memory if possible, that is gone with its last descriptor."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("track-pipeline")
     with tempfile.TemporaryFile() as file:
@@ -78,172 +79,172 @@ def unnamed_file() -> int:
 
 
 class SharedMemory:
-    """One piece for a supervisor and all of its workers; they have its file descriptor."""
+    """The memory of a supervisor and all of its workers, who inherit its file descriptor."""
 
     def __init__(self, descriptor: int) -> None:
-        """Map memory that `created` has made; may raise OSError or ValueError."""
+        """Map memory that `created` has made. May raise OSError or ValueError."""
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, 0)
         self.marks = Cell(self._memory, 0, _WIDE)
 
     @classmethod
     def created(cls, workers: int) -> SharedMemory:
-        """New, empty memory for so many workers."""
+        """Create empty memory for so many workers."""
         descriptor = unnamed_file()
-        os.truncate(descriptor, _WIDE + workers * _OF_ONE)
+        os.truncate(descriptor, _WIDE + workers * _PER_WORKER)
         return cls(descriptor)
 
     def at_work(self, slot: int) -> Cell:
-        """Where a worker says what it works on."""
+        """Return the cell in which a worker says what it is processing."""
         return Cell(self._memory, self._start(slot), _WIDE)
 
     def figures(self, slot: int) -> Cell:
-        """Where a worker says what it has done so far."""
+        """Return the cell in which a worker publishes its counts."""
         return Cell(self._memory, self._start(slot) + _WIDE, _NARROW)
 
     def reason(self, slot: int) -> Cell:
-        """Where a worker says why it ends."""
+        """Return the cell in which a worker says why it exits."""
         return Cell(self._memory, self._start(slot) + _WIDE + _NARROW, _NARROW)
 
     def close(self) -> None:
-        """Let it go."""
+        """Unmap the memory and close the descriptor."""
         self._memory.close()
         with contextlib.suppress(OSError):
             os.close(self.descriptor)
 
     @staticmethod
     def _start(slot: int) -> int:
-        return _WIDE + slot * _OF_ONE
+        return _WIDE + slot * _PER_WORKER
 
 
 class Marks(NamedTuple):
-    """What the supervisor tells all workers: number of the finding → its records."""
+    """Suspect and quarantined spans by the number of the finding; the supervisor writes them."""
 
     suspects: dict[int, Span]
-    condemned: dict[int, Span]
+    quarantined: dict[int, Span]
 
 
-class AtWork(NamedTuple):
-    """What one worker tells the supervisor."""
+class WorkerState(NamedTuple):
+    """What a worker reports about the records it processes."""
 
     spans: list[Span]
-    """Records that it works on now."""
+    """Spans that are being processed."""
     passed: list[int]
-    """Numbers of the findings that it has worked on to their end, and lived."""
+    """Numbers of the findings that it has processed to their end without crashing."""
 
 
-_NOTHING: Final = AtWork([], [])
+_NOTHING: Final = WorkerState([], [])
 _UNMARKED: Final = Marks({}, {})
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_marks: Final = msgspec.msgpack.Decoder(Marks).decode
-_decode_at_work: Final = msgspec.msgpack.Decoder(AtWork).decode
+_decode_at_work: Final = msgspec.msgpack.Decoder(WorkerState).decode
 
 
-class CrashBoard:
-    """The supervisor's side of the memory."""
+class SharedWorkerStates:
+    """The supervisor's view of the shared memory."""
 
     def __init__(self, memory: SharedMemory) -> None:
         self._memory = memory
 
-    def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
-        """Tell all workers, from their next batch on."""
-        self._memory.marks.write(_encode(Marks(dict(suspects), dict(condemned))))
+    def mark(self, suspects: Mapping[int, Span], quarantined: Mapping[int, Span]) -> None:
+        """Publish suspect and quarantined spans; workers apply them from their next batch on."""
+        self._memory.marks.write(_encode(Marks(dict(suspects), dict(quarantined))))
 
-    def at_work(self, slot: int) -> AtWork:
-        """What a worker says, or said last before it died."""
+    def at_work(self, slot: int) -> WorkerState:
+        """Return what a worker reports, or reported last before it crashed."""
         return _read(self._memory.at_work(slot), _decode_at_work) or _NOTHING
 
     def reason(self, slot: int) -> str:
-        """Why a worker ended, in its own words; empty when it could not say so."""
+        """Return a worker's own last sentence; empty when it had no chance to leave one."""
         return (self._memory.reason(slot).read() or b"").decode()
 
     def clear(self, slot: int) -> None:
-        """Forget what a dead worker said."""
+        """Forget what a worker that exited has reported."""
         self._memory.at_work(slot).write(b"")
         self._memory.reason(slot).write(b"")
 
 
-class SharedGuard:
-    """The worker's side of the memory; see `ports.CrashGuard`."""
+class SharedCrashGuard:
+    """A worker's view of the shared memory; see `ports.CrashGuard`."""
 
     def __init__(self, memory: SharedMemory, slot: int, quarantined: Collection[Span] = ()) -> None:
-        self._cell = memory.at_work(slot)
-        self._table = memory.marks
+        self._own = memory.at_work(slot)
+        self._marks_cell = memory.marks
         self._quarantined = tuple(quarantined)
         self._version = -1
         self._marks = _UNMARKED
-        self._inside: list[Span] = []
+        self._spans: list[Span] = []
         self._passed: set[int] = set()
 
-    def entering(self, spans: Sequence[Span]) -> None:
+    def started(self, spans: Sequence[Span]) -> None:
         """See `ports.CrashGuard`."""
-        self._inside = list(spans)
+        self._spans = list(spans)
         self._passed -= {
             number
             for number, mark in self._marked()
-            if any(_same_place(mark, span) and span.first <= mark.last for span in spans)
+            if any(_same_partition(mark, span) and span.first <= mark.last for span in spans)
         }
-        self._tell()
+        self._report()
 
-    def left(self) -> None:
+    def finished(self) -> None:
         """See `ports.CrashGuard`."""
         self._passed |= {
             number
             for number, mark in self._marked()
-            if any(_same_place(mark, span) and span.last >= mark.last for span in self._inside)
+            if any(_same_partition(mark, span) and span.last >= mark.last for span in self._spans)
         }
-        self._inside = []
-        self._tell()
+        self._spans = []
+        self._report()
 
     def suspects(self) -> Sequence[Span]:
         """See `ports.CrashGuard`."""
-        return tuple(self._heard().suspects.values())
+        return tuple(self._current_marks().suspects.values())
 
-    def condemned(self) -> Sequence[Span]:
+    def quarantined(self) -> Sequence[Span]:
         """See `ports.CrashGuard`."""
-        return (*self._heard().condemned.values(), *self._quarantined)
+        return (*self._current_marks().quarantined.values(), *self._quarantined)
 
-    def _heard(self) -> Marks:
-        version = self._table.version
+    def _current_marks(self) -> Marks:
+        version = self._marks_cell.version
         if version != self._version:
-            marks = _read(self._table, _decode_marks)
+            marks = _read(self._marks_cell, _decode_marks)
             if marks is not None:
                 self._version, self._marks = version, marks
                 self._passed &= {number for number, _ in self._marked()}
         return self._marks
 
     def _marked(self) -> list[tuple[int, Span]]:
-        return [*self._marks.suspects.items(), *self._marks.condemned.items()]
+        return [*self._marks.suspects.items(), *self._marks.quarantined.items()]
 
-    def _tell(self) -> None:
-        self._cell.write(_encode(AtWork(self._inside, sorted(self._passed))))
+    def _report(self) -> None:
+        self._own.write(_encode(WorkerState(self._spans, sorted(self._passed))))
 
 
-class LoneGuard:
-    """For a worker without a supervisor: nobody remembers; see `ports.CrashGuard`.
+class LocalCrashGuard:
+    """The guard of a worker without a supervisor; see `ports.CrashGuard`.
 
-    `quarantined` are the records that the operator named.
+    Nothing is remembered. `quarantined` are the records that the operator named.
     """
 
     def __init__(self, quarantined: Sequence[Span] = ()) -> None:
         self._quarantined = quarantined
 
-    def entering(self, spans: Sequence[Span]) -> None:
+    def started(self, spans: Sequence[Span]) -> None:
         """See `ports.CrashGuard`."""
 
-    def left(self) -> None:
+    def finished(self) -> None:
         """See `ports.CrashGuard`."""
 
     def suspects(self) -> Sequence[Span]:
         """See `ports.CrashGuard`."""
         return ()
 
-    def condemned(self) -> Sequence[Span]:
+    def quarantined(self) -> Sequence[Span]:
         """See `ports.CrashGuard`."""
         return self._quarantined
 
 
-def _same_place(one: Span, other: Span) -> bool:
+def _same_partition(one: Span, other: Span) -> bool:
     return one.partition == other.partition and one.topic == other.topic
 
 

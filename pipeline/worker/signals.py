@@ -1,7 +1,7 @@
-"""SIGTERM, SIGINT, SIGHUP → a stop flag; a second one, or the end of the grace time, exits at once.
+"""SIGTERM, SIGINT and SIGHUP set a stop flag; a second one, or the end of the grace period, exits.
 
-A thread of its own waits for the signals: a handler in the main thread would run only when a call
-into the Kafka client returns, which may be seconds later.
+A separate thread waits for the signals. A handler in the main thread would run only when a call
+into the Kafka client returns, which may take seconds.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from typing import Final
 _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 _EXIT_BASE: Final = 128
 _SAME_REQUEST_S: Final = 0.25
-"""timeout(1) and some supervisors signal the process and its group: that is still one request."""
+"""timeout(1) and some supervisors signal both the process and its group: that is one request."""
 
 
 class Signals:
-    """Signals as they come. Make it before threads are started: it blocks the signals.
+    """A queue of received signals. Create it before starting threads, since it blocks the signals.
 
-    A SIGHUP that is ignored stays so: nohup(1) wants the process to outlive its terminal.
+    An ignored SIGHUP stays ignored: nohup(1) wants the process to outlive its terminal.
     """
 
     def __init__(self, which: Collection[signal.Signals]) -> None:
         ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
         self._which = set(which) - ignored
         self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._which)
-        self._heard: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._received: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._over = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="signals", daemon=True)
         self._listener.start()
 
     def next(self, timeout_s: float | None = None) -> int | None:
-        """The number of the next one; None when there is none in that time, or after `end`."""
+        """Return the number of the next signal; None when none arrives in time, or after `end`."""
         try:
-            number = self._heard.get(timeout=timeout_s)
+            number = self._received.get(timeout=timeout_s)
         except queue.Empty:
             return None
         if number is None:
-            self._heard.put(None)
+            self._received.put(None)
         return number
 
     def end(self) -> None:
-        """Listen no more: the signals do again what they did before."""
+        """Stop listening: the signals have their earlier effect again."""
         self._over.set()
         if self._listener.ident is not None:
             signal.pthread_kill(self._listener.ident, next(iter(self._which)))
@@ -54,19 +54,19 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
     def _listen(self) -> None:
-        # Not by sigtimedwait(): when a process was paused longer than the time-out, CPython's
+        # Not by sigtimedwait(): when a process was paused for longer than the timeout, CPython's
         # returns a signal that nobody has sent.
         while True:
             number = signal.sigwait(self._which)
             if self._over.is_set():
-                self._heard.put(None)
+                self._received.put(None)
                 return
-            self._heard.put(number)
+            self._received.put(number)
 
 
 @contextmanager
 def listening(which: Collection[signal.Signals]) -> Iterator[Signals]:
-    """Signals as they come within the block; behind it they do again what they did before."""
+    """Receive signals within the block; after it they have their earlier effect again."""
     signals = Signals(which)
     try:
         yield signals
@@ -76,9 +76,9 @@ def listening(which: Collection[signal.Signals]) -> Iterator[Signals]:
 
 @contextmanager
 def stopping_on_signals() -> Iterator[threading.Event]:
-    """An event that is set by such a signal within the block; a second one ends the program.
+    """Yield an event that the first signal within the block sets; a second one exits the program.
 
-    Behind the block signals do again what they did before.
+    After the block signals have their earlier effect again.
     """
     stop, signals = threading.Event(), Signals(_SIGNALS)
 
@@ -101,7 +101,7 @@ def stopping_on_signals() -> Iterator[threading.Event]:
 
 
 def stop_on_signals(grace_s: float) -> threading.Event:
-    """An event that is set by the first of the signals. Call it before threads are started."""
+    """Return an event that the first signal sets. Call this before starting threads."""
     stop, signals = threading.Event(), Signals(_SIGNALS)
 
     def watch() -> None:
@@ -109,7 +109,7 @@ def stop_on_signals(grace_s: float) -> threading.Event:
         stop.set()
         signals.next(_SAME_REQUEST_S)
         second = signals.next(grace_s)
-        # Whatever is in flight is aborted by the broker or by our next start: nothing is lost.
+        # An open transaction is aborted by the broker or by our next start: nothing is lost.
         os._exit(_EXIT_BASE + (second or signal.SIGKILL))
 
     threading.Thread(target=watch, name="stop", daemon=True).start()

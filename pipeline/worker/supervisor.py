@@ -1,9 +1,10 @@
-"""Several workers as one service: what follows from the end of each, and when all end.
+"""Several workers as one service: restarts after crashes, and when all of them stop.
 
-A worker that ends is started again, after a pause that grows while it ends soon. There are ends
-that a new start would not mend: then all workers are stopped, and the supervisor ends with the same
-code. It never goes on with some of them, since a service that looks alive and does half of its work
-is found out late. Who records are that kill their process is decided in `crash_book`.
+A worker that exits is restarted, after a delay that grows while it keeps exiting soon. Some exits
+can't be mended by a restart. Then all workers are stopped, and the supervisor exits with the same
+code. It never carries on with only some of them: a service that looks alive and does half of its
+work is noticed late. Which records crash their process is decided in `poison_pill`, and when to
+restart in `restart_policy`.
 """
 
 from __future__ import annotations
@@ -17,106 +18,114 @@ import structlog
 
 from pipeline.errors import ExitCode
 from pipeline.ports import Span
-from pipeline.worker.poison_pill import CrashBook, Finding
-from pipeline.worker.restart_policy import FINAL, SIGNAL_BASE, Ended, Outcome, Pauses, Restarts
+from pipeline.worker.poison_pill import CrashFinding, PoisonPillTracker
+from pipeline.worker.restart_policy import (
+    FINAL,
+    SIGNAL_BASE,
+    RestartDelays,
+    RestartPolicy,
+    SupervisorResult,
+    WorkerExit,
+)
 
 _SAME_REQUEST_S: Final = 0.25
 """Signals so close together are one request; see `worker/signals.py`."""
 _LATE_S: Final = 1.0
-"""Workers end by themselves when their grace time is over; they began to count a little later."""
+"""Workers exit by themselves at the end of their grace period, which began a little later."""
 _LONGEST_WAIT_S: Final = 1.0
+"""How often the supervisor looks at its workers when nothing happens."""
 
 
 class Processes(Protocol):
-    """The workers as processes; each has a slot, from 0 on."""
+    """The workers as processes. Each has a slot, counted from 0."""
 
     def start(self, slot: int) -> int:
-        """Start one; its process id."""
+        """Start the worker of a slot and return its process id."""
 
     def alive(self) -> int:
-        """How many there are."""
+        """Return the number of running workers."""
 
     def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
-        """Wait that long at most: a signal that asks to stop, if any, and the values of `Ended`."""
+        """Wait for a signal that requests a stop, and return it with the values of `WorkerExit`."""
 
     def ask_to_stop(self) -> None:
-        """Let all workers finish what they have begun, and end."""
+        """Let all workers finish their current transaction and exit."""
 
     def kill(self) -> None:
-        """End all workers at once, and wait until they are gone."""
+        """Kill all workers, and wait until they are gone."""
 
 
-class Board(Protocol):
-    """What workers and supervisor tell each other."""
+class WorkerStates(Protocol):
+    """What workers report to the supervisor, and what it tells all of them."""
 
-    def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
-        """Tell all workers, from their next batch on."""
+    def mark(self, suspects: Mapping[int, Span], quarantined: Mapping[int, Span]) -> None:
+        """Publish suspect and quarantined spans; workers apply them from their next batch on."""
 
     def at_work(self, slot: int) -> tuple[Sequence[Span], Sequence[int]]:
-        """What a worker works on, and the numbers of the findings that it has survived."""
+        """Return the spans that a worker processes, and the findings that it has got past."""
 
     def reason(self, slot: int) -> str:
-        """Why a worker ended, in its own words; empty when it could not say so."""
+        """Return a worker's own last sentence; empty when it had no chance to leave one."""
 
     def clear(self, slot: int) -> None:
-        """Forget what a dead worker said."""
+        """Forget what a worker that exited has reported."""
 
 
 class Statistics(Protocol):
-    """The figures of all workers."""
+    """The counts of all workers together."""
 
     def began(self) -> bool:
-        """Whether any worker has ever found Kafka and the topics as they should be."""
+        """Return whether any worker has ever reached Kafka and found the topics in order."""
 
     def consumed(self) -> int:
-        """Records committed since the start, by all workers."""
+        """Return the number of records that all workers have committed since the start."""
 
     def ended(self, slot: int) -> int:
-        """Close the account of a worker that ended: how many records it has committed."""
+        """Close the account of an exited worker, and return how many records it had committed."""
 
     def tick(self, workers: int) -> None:
-        """Log the line of the interval, when it is due; `workers` are alive."""
+        """Log the line of the interval when it is due; `workers` is the number of running ones."""
 
     def log(self, workers: int) -> None:
         """Log the line now."""
 
 
 class _Slot:
-    def __init__(self, pauses: Pauses) -> None:
-        self.restarts = Restarts(pauses)
+    def __init__(self, delays: RestartDelays) -> None:
+        self.restarts = RestartPolicy(delays)
         self.started = 0.0
         self.due: float | None = 0.0
-        """When to start it; None while it lives."""
+        """When to start the worker; None while it runs."""
 
 
 class Supervisor:
-    """Keeps workers alive until it is asked to stop, or until one ends for good."""
+    """Keeps workers running until a stop is requested, or until one exits for good."""
 
     def __init__(  # noqa: PLR0913  made in one place, by keyword where it could be mixed up
         self,
         workers: int,
         processes: Processes,
-        board: Board,
+        states: WorkerStates,
         statistics: Statistics,
         *,
-        pauses: Pauses,
+        delays: RestartDelays,
         grace_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = structlog.stdlib.get_logger("pipeline.supervisor")
-        self._slots = [_Slot(pauses) for _ in range(workers)]
+        self._slots = [_Slot(delays) for _ in range(workers)]
         self._processes = processes
-        self._board = board
+        self._states = states
         self._statistics = statistics
         self._grace_s = grace_s
         self._clock = clock
-        self._book = CrashBook()
+        self._poison_pills = PoisonPillTracker()
         self._stopping: float | None = None
         self._signalled: float | None = None
-        self._outcome = Outcome(ExitCode.OK, "")
+        self._outcome = SupervisorResult(ExitCode.OK, "")
 
-    def run(self) -> Outcome:
-        """Work until all workers have ended; none is left behind, whatever is raised."""
+    def run(self) -> SupervisorResult:
+        """Run until all workers have exited. None is left behind, whatever is raised."""
         try:
             while self._stopping is None or self._processes.alive():
                 self._start_due()
@@ -124,7 +133,7 @@ class Supervisor:
                 if received is not None:
                     self._signal(received)
                 for each in ended:
-                    self._ended(Ended(*each))
+                    self._handle_exit(WorkerExit(*each))
                 self._kill_late()
                 self._follow()
                 self._statistics.tick(self._processes.alive())
@@ -146,64 +155,64 @@ class Supervisor:
                 pid = self._processes.start(number)
                 self._log.info("worker_started", worker=number, pid=pid)
 
-    def _ended(self, ended: Ended) -> None:
+    def _handle_exit(self, ended: WorkerExit) -> None:
         committed = self._statistics.ended(ended.slot)
         found = self._examine(ended)
-        ended = ended._replace(reason=self._board.reason(ended.slot))
-        self._board.clear(ended.slot)
+        ended = ended._replace(reason=self._states.reason(ended.slot))
+        self._states.clear(ended.slot)
         if self._stopping is not None:
             self._ended_while_stopping(ended)
             return
         slot = self._slots[ended.slot]
         outcome = self._final(ended, found)
-        pause = slot.restarts.pause(
+        delay = slot.restarts.delay(
             ended,
             lived_s=self._clock() - slot.started,
             committed=bool(committed),
             found=any(finding.kind != "not_a_record" for finding in found),
         )
-        if outcome is None and pause is None:
-            outcome = ended.outcome("it ends again and again without a commit")
-        if outcome is not None or pause is None:
-            self._tell_end(ended, "all workers stop")
+        if outcome is None and delay is None:
+            outcome = ended.outcome("it keeps exiting without committing anything")
+        if outcome is not None or delay is None:
+            self._log_exit(ended, "all workers stop")
             self._stop(outcome or self._outcome)
             return
-        self._tell_end(ended, f"started again in {pause:.0f} s")
-        slot.due = self._clock() + pause
+        self._log_exit(ended, f"restarting in {delay:.0f} s")
+        slot.due = self._clock() + delay
 
-    def _examine(self, ended: Ended) -> list[Finding]:
-        """What the death of a worker shows about the records that it worked on."""
+    def _examine(self, ended: WorkerExit) -> list[CrashFinding]:
+        """Conclude from a crash which of the records being processed may have caused it."""
         if self._stopping is not None or not ended.crashed:
             return []
-        spans, _ = self._board.at_work(ended.slot)
-        found = self._book.died(spans, self._statistics.consumed())
+        spans, _ = self._states.at_work(ended.slot)
+        found = self._poison_pills.crashed(spans, self._statistics.consumed())
         for kind, span in found:
             self._log.error(f"crash_{kind}", worker=ended.slot, **span._asdict())
         if found:
-            self._board.mark(self._book.suspects, self._book.condemned)
+            self._states.mark(self._poison_pills.suspects, self._poison_pills.quarantined)
         return found
 
-    def _final(self, ended: Ended, found: Sequence[Finding]) -> Outcome | None:
-        """Why nothing is started again; None when it is."""
+    def _final(self, ended: WorkerExit, found: Sequence[CrashFinding]) -> SupervisorResult | None:
+        """Return why no worker is restarted; None when this one is."""
         if ended.status in FINAL:
             return ended.outcome()
         if any(finding.kind == "not_a_record" for finding in found):
             return ended.outcome(
-                "workers die whatever record they work on, so it is not the records that kill "
-                "them; no more are dead-lettered for it. Look for a broken or new library, or too "
-                "little memory",
+                "workers crash whatever record they process, so the records are not the cause; no "
+                "more of them are dead-lettered for it. Check for a broken or updated library, or "
+                "too little memory",
             )
         if ended.status == ExitCode.KAFKA and not self._statistics.began():
             return ended.outcome()
         return None
 
-    def _ended_while_stopping(self, ended: Ended) -> None:
-        self._tell_end(ended, "stopping")
-        # One that was stopped before it could listen dies of the signal itself.
+    def _ended_while_stopping(self, ended: WorkerExit) -> None:
+        self._log_exit(ended, "stopping")
+        # A worker that was stopped before it handled signals is killed by the signal itself.
         if ended.status not in {ExitCode.OK, -signal.SIGTERM} and not self._outcome.code:
             self._outcome = ended.outcome()
 
-    def _tell_end(self, ended: Ended, follows: str) -> None:
+    def _log_exit(self, ended: WorkerExit, follows: str) -> None:
         log = self._log.info if ended.status == ExitCode.OK else self._log.warning
         why = {"cause": ended.reason} if ended.reason else {}
         log("worker_ended", worker=ended.slot, how=ended.how, **why, next=follows)
@@ -215,29 +224,29 @@ class Supervisor:
             if self._stopping is None:
                 self._stop(self._outcome)
         elif now - self._signalled > _SAME_REQUEST_S:
-            self._outcome = Outcome(SIGNAL_BASE + number, "")
+            self._outcome = SupervisorResult(SIGNAL_BASE + number, "")
             self._processes.kill()
 
-    def _stop(self, outcome: Outcome) -> None:
+    def _stop(self, outcome: SupervisorResult) -> None:
         self._log.info("stopping", workers=self._processes.alive())
         self._outcome = outcome
         self._stopping = self._clock()
         self._processes.ask_to_stop()
 
     def _kill_late(self) -> None:
-        """As a lone worker does when its grace time is over."""
+        """Kill workers that outlast the grace period, as a lone worker exits at its end."""
         late = self._stopping is not None and (
             self._clock() - self._stopping > self._grace_s + _LATE_S
         )
         if late and self._processes.alive():
             if not self._outcome.code:
-                self._outcome = Outcome(SIGNAL_BASE + signal.SIGKILL, "")
+                self._outcome = SupervisorResult(SIGNAL_BASE + signal.SIGKILL, "")
             self._processes.kill()
 
     def _follow(self) -> None:
-        """Drop what workers have survived."""
+        """Drop findings that workers have got past."""
         passed: Collection[int] = {
-            number for slot in range(len(self._slots)) for number in self._board.at_work(slot)[1]
+            number for slot in range(len(self._slots)) for number in self._states.at_work(slot)[1]
         }
-        if self._book.survived(passed, self._clock()):
-            self._board.mark(self._book.suspects, self._book.condemned)
+        if self._poison_pills.survived(passed, self._clock()):
+            self._states.mark(self._poison_pills.suspects, self._poison_pills.quarantined)

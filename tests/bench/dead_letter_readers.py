@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from confluent_kafka import TopicPartition
 
 from pipeline.cli.main import cli
-from pipeline.kafka.errors import Causes
+from pipeline.kafka.errors import LastClientError
 from pipeline.kafka.reader import CHUNK, make_reader
 from pipeline.settings.model import load_settings
 from pipeline.wiring import admin
@@ -32,7 +32,7 @@ def bare(servers: str, *, headers: bool) -> int:
     settings = load_settings(None, {"kafka.bootstrap.servers": servers}, {})
     extents = admin(settings).extents(TOPIC)
     tune_memory()
-    consumer: Any = make_reader(settings.kafka, Causes())
+    consumer: Any = make_reader(settings.kafka, LastClientError())
     consumer.assign(
         [TopicPartition(TOPIC, number, first) for number, (first, _) in extents.items()]
     )

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
-from pipeline.ports import Session, Trip
+from pipeline.ports import CircuitBreakerTrip, Session
 from pipeline.reconcile.compare.dry_run import DryRunProcessor
 from pipeline.replay.plan import Part, ReplayPlan, Target
 from pipeline.replay.run import ReplayRun, new_owner
@@ -33,7 +33,7 @@ from pipeline.wiring import (
     topic_names,
 )
 from pipeline.worker.memory_tuning import tune_memory
-from pipeline.worker.shared_state import LoneGuard
+from pipeline.worker.shared_state import LocalCrashGuard
 
 _BATCH: Final = 1000
 
@@ -73,7 +73,7 @@ class Meter:
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""
 
-    def holding(self, partitions: Collection[int]) -> None:
+    def assigned(self, partitions: Collection[int]) -> None:
         """See `ports.Meter`."""
 
     def recovered(self) -> None:
@@ -91,7 +91,7 @@ class Meter:
         """See `recovering`."""
         raise SystemExit(f"{record.offset}: {cause}")
 
-    def narrowing(self, records: int, cause: str) -> None:
+    def bisecting(self, records: int, cause: str) -> None:
         """See `recovering`."""
         raise SystemExit(f"{records}: {cause}")
 
@@ -99,7 +99,7 @@ class Meter:
         """See `recovering`."""
         raise SystemExit(f"{records} lost")
 
-    def tripped(self, trip: Trip) -> None:
+    def tripped(self, trip: CircuitBreakerTrip) -> None:
         """See `recovering`."""
         raise SystemExit(trip.sentence())
 
@@ -109,7 +109,7 @@ def run_worker(settings: Settings, watch: Stopwatch) -> None:
     broker = make_broker(settings, checked_topics(settings, print), "earliest")
     processor = make_processor(settings, group=settings.group)
     tune_memory()
-    make_worker(settings, broker, processor, Meter(watch), LoneGuard()).run(watch.stop)
+    make_worker(settings, broker, processor, Meter(watch), LocalCrashGuard()).run(watch.stop)
 
 
 def run_replay(settings: Settings, watch: Stopwatch) -> None:

@@ -134,7 +134,7 @@ class Stops(NamedTuple):
     delivery: str = EXACTLY_ONCE
 
 
-_SHARED_ID: Final = "same transactional id.*instance_id of its own"
+_SHARED_ID: Final = "same transactional id.*its own instance_id"
 _READ_GROUP: Final = f"grant this user READ on the group {GROUP} "
 _WRITE_ID: Final = f"grant this user WRITE on the transactional id track.{GROUP}."
 
@@ -178,9 +178,9 @@ STOPS: Final = (
         Stops(Api.PRODUCE, code, RefusedError, f"writing to topic {NAMES.enriched}: {says}", how)
         for how in (EXACTLY_ONCE, AT_LEAST_ONCE)
         for code, says in {
-            K.TOPIC_EXCEPTION: "the broker does not take the topic's name",
+            K.TOPIC_EXCEPTION: "the broker does not accept the topic's name",
             K.POLICY_VIOLATION: "a policy of the brokers forbids it",
-            K.UNSUPPORTED_COMPRESSION_TYPE: ".*set producer.compression.type",
+            K.UNSUPPORTED_COMPRESSION_TYPE: ".*change producer.compression.type",
             K.UNSUPPORTED_FOR_MESSAGE_FORMAT: "the topic has a message format from before",
         }.items()
     ),
@@ -199,7 +199,13 @@ STOPS: Final = (
     Stops(
         Api.OFFSET_COMMIT, K.GROUP_AUTHORIZATION_FAILED, RefusedError, _READ_GROUP, AT_LEAST_ONCE
     ),
-    Stops(Api.OFFSET_COMMIT, K.FENCED_INSTANCE_ID, FencedError, "same instance id", AT_LEAST_ONCE),
+    Stops(
+        Api.OFFSET_COMMIT,
+        K.FENCED_INSTANCE_ID,
+        FencedError,
+        "same group.instance.id",
+        AT_LEAST_ONCE,
+    ),
     Stops(
         Api.PRODUCE,
         K.TOPIC_AUTHORIZATION_FAILED,

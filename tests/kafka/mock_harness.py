@@ -14,7 +14,7 @@ from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
-from pipeline.kafka.dependency_monitor import GroupWatch
+from pipeline.kafka.dependency_monitor import DependencyMonitor
 from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch, Positions, TopicFacts
 from pipeline.settings.model import load_settings
@@ -48,12 +48,12 @@ _QUICK: Final = {
 """Clients that lose no time over an error."""
 
 
-class RestingGroup(GroupWatch):
+class RestingGroup(DependencyMonitor):
     """The mock cluster can't be asked for its groups: after a while they count as at rest."""
 
     def is_left_out(self) -> bool:
-        """See `GroupWatch`."""
-        since = self._without
+        """See `DependencyMonitor`."""
+        since = self._without_since
         return since is not None and time.monotonic() - since >= _LEFT_OUT_S
 
 
@@ -100,7 +100,7 @@ class NotedBroker(KafkaBroker):
     def open(self) -> KafkaSession:
         """See `ports.Broker`."""
         self.diary.append("open")
-        self._membership.ask()
+        self._membership.check()
         session = NotedSession(
             self._config, self._topic_ids, self._ends, self._membership, self.watch
         )

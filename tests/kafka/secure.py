@@ -48,7 +48,7 @@ class Listener(NamedTuple):
     protocol: str
     """As Kafka calls it, and as `security.protocol` has it."""
     certificate: str = ""
-    """Which of the certificates it shows."""
+    """Name of the certificate that the listener presents."""
     needs_client_certificate: bool = False
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.kafka
 
 
 class _Slow(Admin):
-    """Of a cluster whose brokers hear of a new topic after so many questions."""
+    """An admin client whose brokers know a new topic only after so many questions."""
 
     unknown = 2
 
@@ -26,14 +26,14 @@ class _Slow(Admin):
 
 
 def test_created_means_usable(bootstrap_servers: str, topic_name: Callable[[str], str]) -> None:
-    """The next command finds the topic: brokers hear of it later than the controller."""
+    """The next command finds the topic: brokers know it later than the controller."""
     admin, name = _Slow({"bootstrap.servers": bootstrap_servers}, 10.0), topic_name("new")
     assert admin.create([TopicSpec(name, 1, 1, {})]) == [name]
     assert admin.unknown < 0
 
 
 def test_never_known(bootstrap_servers: str, topic_name: Callable[[str], str]) -> None:
-    """It is said when the brokers do not hear of it in time."""
+    """An error says that the brokers do not know the topic in time."""
     admin, name = _Slow({"bootstrap.servers": bootstrap_servers}, 1.0), topic_name("new")
     admin.unknown = 1_000_000
     with pytest.raises(TransportError, match=f"not known to the brokers yet: topics {name}"):

@@ -7,13 +7,13 @@ import threading
 import pytest
 
 from pipeline.errors import OutcomeUnknownError
-from pipeline.kafka.call_timeout import BoundedCalls
+from pipeline.kafka.call_timeout import TimedCalls
 
 
 def test_a_call_that_returns() -> None:
     """It is made once, and the next one after it."""
     made: list[int] = []
-    calls = BoundedCalls()
+    calls = TimedCalls()
     calls.call(lambda: made.append(1), 60, "first")
     calls.call(lambda: made.append(2), 60, "second")
     calls.end()
@@ -22,7 +22,7 @@ def test_a_call_that_returns() -> None:
 
 def test_what_it_raises() -> None:
     """The caller meets the error itself, and can go on."""
-    calls = BoundedCalls()
+    calls = TimedCalls()
     with pytest.raises(ZeroDivisionError):
         calls.call(lambda: 1 // 0, 60, "dividing")
     calls.call(lambda: None, 60, "nothing")
@@ -32,8 +32,8 @@ def test_what_it_raises() -> None:
 def test_a_call_that_never_returns() -> None:
     """It is left behind with a sentence that says which it was."""
     release = threading.Event()
-    calls = BoundedCalls()
-    with pytest.raises(OutcomeUnknownError, match="committing: the Kafka client did not come back"):
+    calls = TimedCalls()
+    with pytest.raises(OutcomeUnknownError, match="committing: the Kafka client did not return"):
         calls.call(release.wait, 0.01, "committing")
     release.set()
     calls.end()

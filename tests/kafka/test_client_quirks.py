@@ -20,9 +20,9 @@ from pipeline.kafka import exactly_once as transactions
 from pipeline.kafka import producer as writer
 from pipeline.kafka import session as session_module
 from pipeline.kafka.clients import CLIENT_LOG
-from pipeline.kafka.delivery_errors import Undelivered
-from pipeline.kafka.errors import Causes
-from pipeline.kafka.start_offsets import StartPositions
+from pipeline.kafka.delivery_errors import DeliveryErrors
+from pipeline.kafka.errors import LastClientError
+from pipeline.kafka.start_offsets import StartOffsetPolicy
 from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import RECENT, Sent, produce
@@ -90,13 +90,13 @@ def _consumers(monkeypatch: pytest.MonkeyPatch, kind: type[Consumer]) -> None:
 def test_exception_in_a_rebalance(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trap 1: a bug of ours in a callback shows after the call, as a reset; nothing is missing."""
     harness = MockHarness(cluster, batch__linger_ms="500")
-    good = StartPositions.of
+    good = StartOffsetPolicy.resolve
 
     def bad_once(*arguments: Any) -> Any:
-        monkeypatch.setattr(StartPositions, "of", good)
+        monkeypatch.setattr(StartOffsetPolicy, "resolve", good)
         raise ZeroDivisionError(arguments)
 
-    monkeypatch.setattr(StartPositions, "of", bad_once)
+    monkeypatch.setattr(StartOffsetPolicy, "resolve", bad_once)
     meter = harness.work()
     ((how, text),) = meter.recoveries
     assert (how, text[:37]) == ("hard reset", "a rebalance failed: ZeroDivisionError")
@@ -104,14 +104,14 @@ def test_exception_in_a_rebalance(cluster: MockCluster, monkeypatch: pytest.Monk
 
 
 def test_callbacks_take_anything() -> None:
-    """Trap 1: delivery reports and error callbacks keep what they hear, and raise nothing."""
-    undelivered, causes = Undelivered(), Causes()
+    """Trap 1: delivery reports and error callbacks keep what they are given, and raise nothing."""
+    delivery_errors, last_error = DeliveryErrors(), LastClientError()
     for code in [*range(-200, 130)]:
-        causes(K(code))
-        undelivered(K(code), _Nowhere())
-        undelivered(None, _Nowhere())
-    assert undelivered.error is not None
-    assert causes.last is not None
+        last_error(K(code))
+        delivery_errors(K(code), _Nowhere())
+        delivery_errors(None, _Nowhere())
+    assert delivery_errors.error is not None
+    assert last_error.error is not None
 
 
 class _Nowhere:
@@ -145,7 +145,7 @@ def test_commit_is_resumed(
 
 
 def test_first_report_is_the_cause(cluster: MockCluster) -> None:
-    """Trap 5: the sentence tells the first undelivered output's code, not what follows from it."""
+    """Trap 5: the sentence has the code of the first failed output, not of later ones."""
     harness = MockHarness(cluster, batch=RECORDS)
     cluster.push(Api.PRODUCE, [K.TOPIC_AUTHORIZATION_FAILED, K.INVALID_TXN_STATE, K.UNKNOWN])
     with pytest.raises(RefusedError, match=f"topic {NAMES.enriched}: .*TOPIC_AUTHORIZATION"):
@@ -154,12 +154,12 @@ def test_first_report_is_the_cause(cluster: MockCluster) -> None:
 
 def test_later_reports_do_not_hide_the_cause() -> None:
     """Trap 5: what was purged after the first failure is no cause."""
-    undelivered = Undelivered()
+    delivery_errors = DeliveryErrors()
     purged = K(K._PURGE_QUEUE)  # noqa: SLF001  the client's own name
     for error in (purged, K(K.TOPIC_AUTHORIZATION_FAILED), K(K.INVALID_TXN_STATE)):
-        undelivered(error, _Nowhere())
-    assert undelivered.error is not None
-    assert undelivered.error.code() == K.TOPIC_AUTHORIZATION_FAILED
+        delivery_errors(error, _Nowhere())
+    assert delivery_errors.error is not None
+    assert delivery_errors.error.code() == K.TOPIC_AUTHORIZATION_FAILED
 
 
 @pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
@@ -167,12 +167,12 @@ def test_only_failures_are_reported(
     cluster: MockCluster, monkeypatch: pytest.MonkeyPatch, delivery: str
 ) -> None:
     """Trap 6: when all goes well, no callback costs time for any output."""
-    heard: list[object] = []
-    monkeypatch.setattr(Undelivered, "__call__", lambda _, *report: heard.append(report))
+    reports: list[object] = []
+    monkeypatch.setattr(DeliveryErrors, "__call__", lambda _, *report: reports.append(report))
     harness = MockHarness(cluster, delivery=delivery)
     harness.work()
     assert harness.sources() == ALL
-    assert heard == []
+    assert reports == []
 
 
 def test_refused_record_and_broken_client(cluster: MockCluster) -> None:
@@ -180,9 +180,9 @@ def test_refused_record_and_broken_client(cluster: MockCluster) -> None:
     session = MockHarness(cluster).broker.open()
     try:
         report = SimpleNamespace(topic=lambda: NAMES.enriched)
-        session._writer.undelivered(K(K.INVALID_TIMESTAMP), report)  # noqa: SLF001
+        session._producer.delivery_errors(K(K.INVALID_TIMESTAMP), report)  # noqa: SLF001
         fatal = KafkaException(K(K._FATAL, "broken", fatal=True))  # noqa: SLF001  the client's
-        failed = session._writer.failed(fatal, "committing")  # noqa: SLF001
+        failed = session._producer.failed(fatal, "committing")  # noqa: SLF001
         assert type(failed) is OutcomeUnknownError
         assert "INVALID_TIMESTAMP" in str(failed)
     finally:
@@ -195,10 +195,10 @@ def test_refusal_that_is_reported_late(
     """A transaction fails before the client reports the output that it failed for."""
     session = MockHarness(cluster).broker.open()
     try:
-        half = session._writer  # noqa: SLF001
+        half = session._producer  # noqa: SLF001
         report = SimpleNamespace(topic=lambda: NAMES.enriched)
         answers = iter([None, None, K(K.INVALID_TIMESTAMP)])
-        late = SimpleNamespace(poll=lambda _: half.undelivered(next(answers), report))
+        late = SimpleNamespace(poll=lambda _: half.delivery_errors(next(answers), report))
         monkeypatch.setattr(half, "producer", late)
         failed = half.failed(KafkaException(K(K.INVALID_TIMESTAMP)), "committing")
         assert isinstance(failed, RecordRefusedError)

@@ -15,8 +15,8 @@ from confluent_kafka import KafkaError
 
 from pipeline.errors import RefusedError
 from pipeline.kafka.clients import make_consumer
-from pipeline.kafka.errors import Causes, reason
-from pipeline.kafka.session_config import BatchLimits, SessionConfig
+from pipeline.kafka.errors import LastClientError, reason
+from pipeline.kafka.session_config import CollectLimits, SessionConfig
 from pipeline.settings.client_properties import is_secret
 from pipeline.settings.sources import ENDS_IN_FILE
 from tests.unit.cli.test_settings import SECRETS
@@ -29,7 +29,7 @@ def test_file_that_can_not_be_read(name: str) -> None:
     """A file of certificates that is missing is named; the client itself only says "BIO lib"."""
     config = {"group.id": "g", "security.protocol": "ssl", name: "/nonexistent/file.pem"}
     with pytest.raises(RefusedError) as caught:
-        make_consumer(config, Causes())
+        make_consumer(config, LastClientError())
     wrong = f"{name}: /nonexistent/file.pem can't be read, No such file or directory"
     assert wrong in str(caught.value)
 
@@ -46,15 +46,15 @@ def test_client_does_not_tell_secrets(name: str) -> None:
         "enable.sasl.oauthbearer.unsecure.jwt": name == "sasl.oauthbearer.config",
         name: _SECRET,
     }
-    causes = Causes()
+    last_error = LastClientError()
     said = ""
     try:
-        consumer = make_consumer(config, causes)
+        consumer = make_consumer(config, last_error)
         consumer.poll(0.2)
         consumer.close()
     except RefusedError as error:
         said = str(error)
-    assert _SECRET not in said + causes.sentence()
+    assert _SECRET not in said + last_error.sentence()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_configuration_is_not_in_texts() -> None:
         raw_topic="raw",
         topics={},
         exactly_once=True,
-        batch=BatchLimits(1, 1, 1),
+        batch=CollectLimits(1, 1, 1),
         initial_offset="earliest",
         start_over=None,
         continue_on_data_loss=False,

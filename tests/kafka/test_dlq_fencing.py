@@ -104,7 +104,7 @@ def test_spent_producer(with_ledger: Pipeline) -> None:
         sender.commit()
     assert sender.is_spent
     sender.abort()
-    with pytest.raises(OutcomeUnknownError, match="the ledger must be read anew"):
+    with pytest.raises(OutcomeUnknownError, match="the ledger must be read again"):
         sender.begin()
     sender.close()
     again, ledger = opener.open()

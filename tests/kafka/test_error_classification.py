@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import KafkaError as K
 
 from pipeline.errors import FencedError, RefusedError, TransportError
-from pipeline.kafka.errors import PASSING
+from pipeline.kafka.errors import TRANSIENT
 from pipeline.kafka.session import KafkaSession
 from tests.kafka.error_codes import (
     ACKNOWLEDGED_HARD,
@@ -74,7 +74,7 @@ def test_every_code_is_sorted() -> None:
     """A code that the client learns later is missing here, until somebody has thought about it."""
     tables = (RETRIED, SOFT, HARD, BACKGROUND, ACKNOWLEDGED_RETRIED, ACKNOWLEDGED_HARD)
     sorted_ = {row.code for table in tables for row in _rows(table)}
-    sorted_ |= {stops.code for stops in STOPS} | set(OF_THE_RECORD) | PASSING
+    sorted_ |= {stops.code for stops in STOPS} | set(OF_THE_RECORD) | TRANSIENT
     sorted_ |= OF_THE_GROUP | OF_CONNECTIONS | IN_QUESTIONS | NOT_FOR_US
     brokers = {code for code in vars(K).values() if isinstance(code, int) and code >= K.UNKNOWN}
     assert {K(code).name() for code in brokers - sorted_} == set()
@@ -234,7 +234,7 @@ def test_fenced_instance_without_transactions(cluster: MockCluster) -> None:
     """At least once there is nobody to ask: the worker stops, though it has nothing to commit."""
     harness = MockHarness(cluster, instance_id="w1", delivery=AT_LEAST_ONCE)
     cluster.push(Api.JOIN_GROUP, [K.FENCED_INSTANCE_ID])
-    with pytest.raises(FencedError, match="same instance id"):
+    with pytest.raises(FencedError, match=r"same group\.instance\.id"):
         harness.work(give_up_s=10.0)
 
 
@@ -284,7 +284,7 @@ def test_topic_missing_or_hidden(topic: str) -> None:
 
 @pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
 def test_record_refused(delivery: str) -> None:
-    """A refusal of one record has it searched for; a record that is refused alone is a letter."""
+    """A rejected record is searched for by bisection; rejected alone, it is dead-lettered."""
 
     def check(code: int) -> None:
         with MockCluster() as cluster:

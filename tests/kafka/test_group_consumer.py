@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import OutcomeUnknownError
-from pipeline.kafka.errors import Causes
-from pipeline.kafka.group_consumer import Collector
-from pipeline.kafka.session_config import BatchLimits
-from pipeline.kafka.start_offsets import Start
+from pipeline.kafka.errors import LastClientError
+from pipeline.kafka.group_consumer import GroupConsumer
+from pipeline.kafka.session_config import CollectLimits
+from pipeline.kafka.start_offsets import StartOffsets
 from pipeline.ports import Batch
 
 TOPIC: Final = "raw"
@@ -108,16 +108,16 @@ class _Consumer:
         return set(self._positions)
 
     def _fetch(self, number: int) -> _Message:
-        self._pass_undelivered(number)
+        self._pass_markers(number)
         self._positions[number] += 1
         return _Message(number, self._positions[number] - 1)
 
-    def _pass_undelivered(self, number: int) -> None:
+    def _pass_markers(self, number: int) -> None:
         while not _is_delivered(self._positions[number]):
             self._positions[number] += 1
 
     def _end(self, number: int) -> Iterator[_Message]:
-        self._pass_undelivered(number)
+        self._pass_markers(number)
         end = self._positions[number]
         if self._told.get(number) != end:
             self._told[number] = end
@@ -167,28 +167,32 @@ class _Committed:
 
     group = "g"
 
-    def of(self, consumer: Any, assigned: Sequence[TopicPartition], _topic_id: str) -> Start:
+    def resolve(
+        self, consumer: Any, assigned: Sequence[TopicPartition], _topic_id: str
+    ) -> StartOffsets:
         places = [
             TopicPartition(TOPIC, each.partition, consumer.committed.get(each.partition, 0))
             for each in assigned
         ]
-        return Start(places, [], [])
+        return StartOffsets(places, [], [])
 
 
-def _collector(consumer: _Consumer, strategy: str, *, continues: bool = False) -> Collector:
+def _collector(consumer: _Consumer, strategy: str, *, continues: bool = False) -> GroupConsumer:
     config = SimpleNamespace(
         raw_topic=TOPIC,
-        batch=BatchLimits(10_000, 1_000_000, _LINGER_S),
+        batch=CollectLimits(10_000, 1_000_000, _LINGER_S),
         continue_on_data_loss=continues,
         startup_timeout_s=1.0,
         consumer={"partition.assignment.strategy": strategy},
     )
-    ids = SimpleNamespace(now=lambda: "", changed_from=lambda _: False)
-    made: Any = (consumer, config, _Committed(), ids, Causes())
-    return Collector(*made, partitions=len(PARTITIONS))
+    ids = SimpleNamespace(current=lambda: "", changed_from=lambda _: False)
+    made: Any = (consumer, config, _Committed(), ids, LastClientError())
+    return GroupConsumer(*made, partitions=len(PARTITIONS))
 
 
-def _collect(collector: Collector, consumer: _Consumer, calls: Iterable[Sequence[Move]]) -> Batch:
+def _collect(
+    collector: GroupConsumer, consumer: _Consumer, calls: Iterable[Sequence[Move]]
+) -> Batch:
     """A batch by these calls: its positions are behind what it holds, and nothing else."""
     consumer.calls = list(calls)
     with patch("pipeline.kafka.group_consumer.time.monotonic", lambda: consumer.now):
@@ -222,7 +226,7 @@ def _check(strategy: str, batches: Iterable[Sequence[Sequence[Move]]], again: in
     assert not _collect(collector, consumer, [[_move("end", *PARTITIONS)]]).positions
 
 
-def _commit(collector: Collector, consumer: _Consumer, batch: Batch) -> None:
+def _commit(collector: GroupConsumer, consumer: _Consumer, batch: Batch) -> None:
     moved = {place[1]: at for place, at in batch.positions.items()}
     assert batch.records or all(consumer.committed.get(n) != at for n, at in moved.items())
     consumer.committed |= moved
@@ -325,7 +329,7 @@ def test_end_that_is_told_while_nothing_is_taken() -> None:
     _commit(collector, consumer, _collect(collector, consumer, [[_move("rebalance", 0)]]))
     consumer.calls = [[_move("fetch", 0), _move("end", 0)]]
     with patch("pipeline.kafka.group_consumer.time.monotonic", lambda: consumer.now):
-        collector.hold(_LINGER_S)
+        collector.pause(_LINGER_S)
     assert not _collect(collector, consumer, [[]]).positions
 
 

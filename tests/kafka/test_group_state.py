@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pipeline.kafka.group_state import GroupState, Member, without_partitions
-from pipeline.ports import Hindrance
+from pipeline.ports import Stall
 
 
 def _member(name: str, *partitions: int) -> Member:
     return Member(name, "app", "/10.0.0.7", frozenset(partitions))
 
 
-def _why(state: str, *members: Member, count: int = 4) -> Hindrance:
+def _why(state: str, *members: Member, count: int = 4) -> Stall:
     return without_partitions("g", "track.raw", count, GroupState(state, members))
 
 
@@ -20,10 +20,12 @@ def _why(state: str, *members: Member, count: int = 4) -> Hindrance:
     "state", ["PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "UNKNOWN"]
 )
 def test_rebalancing(state: str) -> None:
-    """For which members the group waits, and what each of them holds."""
+    """The sentence names the members that the group waits for, and what each of them holds."""
     found = _why(state, _member("new"), _member("w2", 3), _member("w1", 0, 1, 2))
     assert not found.harmless
-    assert found.cause.startswith("group g is rebalancing: it waits until all of its members")
+    assert found.cause.startswith(
+        "group g is rebalancing: it waits for all of its members to rejoin"
+    )
     assert (
         "member w1 (app at 10.0.0.7) holds partitions 0-2, "
         "member w2 (app at 10.0.0.7) holds partition 3." in found.cause

@@ -77,7 +77,7 @@ def test_what_is_not_committed_waits(
     _commit(session, batch)
     _wait_for(session, Lag(3, 60 - len(batch.records)))
     batch = _next(session)
-    session.hold(0.1)
+    session.pause(0.1)
     _produce(pipeline, 7)
     _wait_for(session, Lag(3, 60 - len(batch.records) + 7))
 
@@ -116,18 +116,18 @@ def test_brokers_that_do_not_answer() -> None:
         ends = EndOffsets(AdminClient({"bootstrap.servers": cluster.bootstrap_servers}), "raw")
         _wait_for_an_answer(ends)
         cluster.down()
-        assert ends.of([0]) is None
-        assert ends.of([0]) is None
+        assert ends.read([0]) is None
+        assert ends.read([0]) is None
         cluster.up()
         _wait_for_an_answer(ends)
 
 
 def _wait_for_an_answer(ends: EndOffsets) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while ends.of([0]) != {0: 3}:
+    while ends.read([0]) != {0: 3}:
         assert time.monotonic() < deadline
 
 
 def test_no_partitions() -> None:
     """Nothing needs to be asked."""
-    assert EndOffsets(AdminClient({"bootstrap.servers": "127.0.0.1:1"}), "raw").of([]) == {}
+    assert EndOffsets(AdminClient({"bootstrap.servers": "127.0.0.1:1"}), "raw").read([]) == {}

@@ -51,9 +51,9 @@ def test_beside_a_client_with_the_java_hash(bare_pipeline: Pipeline) -> None:
     """Joins hold: events of a key are where murmur2_random puts it in a topic of that size."""
     names, servers = bare_pipeline.names, bare_pipeline.servers
     sizes = {names.raw: 2, names.enriched: 5, names.dead_letter: 2, names.identify: 5}
-    letters = {"max.message.bytes": "1114124"}
+    dead_letters = {"max.message.bytes": "1114124"}
     bare_pipeline.admin.create(
-        TopicSpec(name, size, 1, letters if name == names.dead_letter else {})
+        TopicSpec(name, size, 1, dead_letters if name == names.dead_letter else {})
         for name, size in sizes.items()
     )
     keys = [f"user-{number}".encode() for number in range(40)]

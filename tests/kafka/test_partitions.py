@@ -12,7 +12,7 @@ from pipeline.core.record import Role
 from pipeline.dlq.ledger_topic import LedgerTopic
 from pipeline.errors import RefusedError, TransportError
 from pipeline.kafka import Admin, RangeReader, read_committed
-from pipeline.kafka.start_offsets import StartPositions
+from pipeline.kafka.start_offsets import StartOffsetPolicy
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import session_config
@@ -56,7 +56,7 @@ def _guard(cluster: MockCluster) -> object:
     )
     consumer = Consumer({**_kafka(cluster), "group.id": "g"})
     try:
-        return StartPositions(config).of(consumer, [TopicPartition("raw", 0)], "")
+        return StartOffsetPolicy(config).resolve(consumer, [TopicPartition("raw", 0)], "")
     finally:
         consumer.close()
 
@@ -73,7 +73,7 @@ ASKS: dict[str, Ask] = {
 
 @pytest.mark.parametrize("name", ASKS)
 def test_a_topic_without_an_answer_is_not_empty(cluster: MockCluster, name: str) -> None:
-    """Whoever asks hears an error that names the topic, when the answer does not come in time."""
+    """An answer that does not come in time is an error that names the topic."""
     cluster.fail_topic(TOPIC, NO_ANSWER)
     with pytest.raises(TransportError, match=f"topic {TOPIC}: LEADER_NOT_AVAILABLE"):
         ASKS[name](cluster)

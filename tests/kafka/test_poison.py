@@ -27,7 +27,7 @@ def _event(number: int, **more: object) -> bytes:
 
 
 def _of_culprit(pipeline: Pipeline) -> tuple[list[Stored], list[Stored]]:
-    """The letters, and the enriched events."""
+    """The dead letters, and the enriched events."""
     names, servers = pipeline.names, pipeline.servers
     return read_topic(servers, names.dead_letter), read_topic(servers, names.enriched)
 
@@ -44,15 +44,15 @@ DELIVERIES: Final = ("exactly-once", "at-least-once")
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_output_topic_takes_less_than_before(pipeline: Pipeline, delivery: str) -> None:
-    """An event that became too large for its topic is a letter that says so; no other is."""
+    """An event that became too large for its topic is a dead letter that says so; no other is."""
     _started(pipeline, delivery)
     set_topic_config(pipeline.servers, pipeline.names.enriched, "max.message.bytes", SMALL_LIMIT)
     values = [_event(n, filler=FILLER if n == CULPRIT else "") for n in range(EVENTS)]
     produce(pipeline.servers, pipeline.names.raw, [Sent(v, None, (), RECENT, 0) for v in values])
     pipeline.wait_until_done()
-    (letter,), enriched = _of_culprit(pipeline)
-    headers = dict(letter.headers)
-    assert letter.value == values[CULPRIT]
+    (dead_letter,), enriched = _of_culprit(pipeline)
+    headers = dict(dead_letter.headers)
+    assert dead_letter.value == values[CULPRIT]
     assert (headers[DlqHeader.REASON], headers[DlqHeader.STAGE]) == (
         b"enriched_too_large",
         b"produce",
@@ -62,7 +62,7 @@ def test_output_topic_takes_less_than_before(pipeline: Pipeline, delivery: str) 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_output_topic_refuses_a_timestamp(pipeline: Pipeline, delivery: str) -> None:
-    """A record from the future is a letter where the output topic does not take its time."""
+    """A record from the future is a dead letter where the output topic does not take its time."""
     _started(pipeline, delivery)
     limit = "message.timestamp.after.max.ms"
     set_topic_config(pipeline.servers, pipeline.names.enriched, limit, "3600000")
@@ -74,8 +74,8 @@ def test_output_topic_refuses_a_timestamp(pipeline: Pipeline, delivery: str) -> 
         [Sent(_event(n), None, (), soon if n == CULPRIT else RECENT, 0) for n in range(EVENTS)],
     )
     pipeline.wait_until_done()
-    (letter,), enriched = _of_culprit(pipeline)
-    headers = dict(letter.headers)
+    (dead_letter,), enriched = _of_culprit(pipeline)
+    headers = dict(dead_letter.headers)
     assert (headers[DlqHeader.REASON], headers[DlqHeader.STAGE]) == (
         b"timestamp_refused",
         b"produce",
@@ -98,8 +98,10 @@ def test_output_topic_refuses_several_timestamps(pipeline: Pipeline) -> None:
         [Sent(_event(n), None, (), soon if n in culprits else RECENT, 0) for n in range(EVENTS)],
     )
     pipeline.wait_until_done()
-    letters, enriched = _of_culprit(pipeline)
-    assert [dict(each.headers)[DlqHeader.REASON] for each in letters] == [b"timestamp_refused"] * 2
+    dead_letters, enriched = _of_culprit(pipeline)
+    assert [dict(each.headers)[DlqHeader.REASON] for each in dead_letters] == [
+        b"timestamp_refused"
+    ] * 2
     users = [int(json.loads(each.value or b"")["userId"][1:]) for each in enriched]
     assert users == [0, *(number for number in range(EVENTS) if number not in culprits)]
 
@@ -113,25 +115,25 @@ def test_output_topic_wants_keys(pipeline: Pipeline, delivery: str) -> None:
     sent = [Sent(_event(n), key, (), RECENT, 0) for n, key in enumerate(keys)]
     produce(pipeline.servers, pipeline.names.raw, sent)
     pipeline.wait_until_done()
-    (letter,), enriched = _of_culprit(pipeline)
-    headers = dict(letter.headers)
+    (dead_letter,), enriched = _of_culprit(pipeline)
+    headers = dict(dead_letter.headers)
     assert (headers[DlqHeader.REASON], headers[DlqHeader.STAGE]) == (b"record_refused", b"produce")
     assert b"does the topic want keys" in (headers[DlqHeader.REASONS] or b"")
     _all_but(enriched, CULPRIT, delivery)
 
 
 def test_dead_letter_topic_takes_less_than_before(pipeline: Pipeline) -> None:
-    """A letter that became too large leaves a pointer, which keeps the reasons."""
+    """A dead letter that became too large leaves a pointer, which keeps the reasons."""
     _started(pipeline, "exactly-once")
     topic = pipeline.names.dead_letter
     set_topic_config(pipeline.servers, topic, "max.message.bytes", SMALL_LIMIT)
     values = [_event(n, revenue=FILLER) if n == CULPRIT else _event(n) for n in range(EVENTS)]
     produce(pipeline.servers, pipeline.names.raw, [Sent(v, None, (), RECENT, 0) for v in values])
     pipeline.wait_until_done()
-    (letter,), enriched = _of_culprit(pipeline)
-    headers = dict(letter.headers)
+    (dead_letter,), enriched = _of_culprit(pipeline)
+    headers = dict(dead_letter.headers)
     assert (headers[DlqHeader.REASON], headers[DlqHeader.POINTER]) == (b"revenue_invalid", b"1")
-    assert json.loads(letter.value or b"")["size"] == len(values[CULPRIT])
+    assert json.loads(dead_letter.value or b"")["size"] == len(values[CULPRIT])
     _all_but(enriched, CULPRIT, "exactly-once")
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.record import INVALID_HEADERS
 from pipeline.errors import TransportError
 from pipeline.kafka import wait_notices as waiting
-from pipeline.kafka.errors import Causes
+from pipeline.kafka.errors import LastClientError
 from pipeline.kafka.reader import arriving, to_record
 
 
@@ -83,7 +83,7 @@ def test_time_of_the_caller_does_not_count(monkeypatch: pytest.MonkeyPatch) -> N
     slow = Slow(1, 4, 110, 4)
     monkeypatch.setattr(waiting, "time", slow)
     said: list[str] = []
-    chunks = arriving(slow, 5, Causes(), lambda: "track.raw/0", said.append)  # type: ignore[arg-type]
+    chunks = arriving(slow, 5, LastClientError(), lambda: "track.raw/0", said.append)  # type: ignore[arg-type]
     assert [len(next(chunks)) for _ in range(2)] == [1, 1]
     slow.now += 107
     assert [len(next(chunks)) for _ in range(2)] == [1, 1]
@@ -97,6 +97,6 @@ def test_what_comes_soon_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Slow(0.9, 0.5)
     monkeypatch.setattr(waiting, "time", slow)
     said: list[str] = []
-    chunks = arriving(slow, 5, Causes(), lambda: "track.raw/0", said.append)  # type: ignore[arg-type]
+    chunks = arriving(slow, 5, LastClientError(), lambda: "track.raw/0", said.append)  # type: ignore[arg-type]
     assert [len(next(chunks)) for _ in range(2)] == [1, 1]
     assert not said

@@ -216,7 +216,7 @@ def test_too_many_invalid_events_stop_it(pipeline: Pipeline) -> None:
     produce(pipeline.servers, pipeline.names.raw, [Sent(b"{}", partition=0)] * 600)
     process = pipeline.start_command("replay", "--execute", "--max-invalid-ratio", "0.2")
     assert process.wait(PATIENCE_S) == ExitCode.BREAKER
-    assert "600 of 600 events would be refused" in pipeline.text("command-1")
+    assert "600 of 600 events would be rejected" in pipeline.text("command-1")
 
 
 def test_ratio_counts_at_the_end_of_few_events(pipeline: Pipeline) -> None:
@@ -225,7 +225,7 @@ def test_ratio_counts_at_the_end_of_few_events(pipeline: Pipeline) -> None:
     produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
     process, id_ = begun(pipeline)
     assert process.wait(PATIENCE_S) == ExitCode.BREAKER
-    assert "6 of 10 events would be refused (60.0%)" in pipeline.text("command-1")
+    assert "6 of 10 events would be rejected (60.0%)" in pipeline.text("command-1")
     assert json.loads(pipeline.run("replay", "status", id_, "--json").out)["records"] == 0
     ended = _executed(pipeline, "--resume", id_, "--max-invalid-ratio", "0.6", number=2)
     assert (ended["enriched"], ended["dead_letters"]) == (4, 6)

@@ -149,7 +149,7 @@ def test_compacted_raw_topic_is_replayed(bare_pipeline: Pipeline) -> None:
     produce(pipeline.servers, raw, [Sent(event(), key, (), 0, 0) for key in keys])
 
     def is_compacted() -> bool:
-        # What is in the newest segment stays; a later record begins a new one.
+        # What is in the latest_checkpoint segment stays; a later record begins a new one.
         produce(pipeline.servers, raw, [Sent(event(), b"last", (), 0, 0)])
         return all(each.offset % 2 for each in read_topic(pipeline.servers, raw)[:150])
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import pytest
 
 from pipeline.errors import ExitCode
-from pipeline.kafka import At, ReplayClaim
+from pipeline.kafka import PartitionProgress, ReplayFence
 from pipeline.ports import TopicFacts
 from pipeline.replay import resume
 from pipeline.replay.plan import ReplayPlan, State
@@ -94,15 +94,15 @@ def test_older_process_does_not_stop_a_takeover(
     wait_for_records(pipeline, id_, 20)
     process.kill()
     process.wait()
-    older: list[ReplayClaim] = []
-    real = ReplayClaim.found
+    older: list[ReplayFence] = []
+    real = ReplayFence.progress
 
-    def found(self: ReplayClaim) -> Mapping[int, At]:
+    def found(self: ReplayFence) -> Mapping[int, PartitionProgress]:
         if not older:
-            older.append(ReplayClaim(self._slots))
+            older.append(ReplayFence(self._slots))
         return real(self)
 
-    monkeypatch.setattr(ReplayClaim, "found", found)
+    monkeypatch.setattr(ReplayFence, "progress", found)
     ran = pipeline.run("replay", "--resume", id_, "--rate", "1000")
     older[0].close()
     assert ran.code == ExitCode.OK, ran.err

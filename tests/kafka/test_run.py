@@ -282,11 +282,11 @@ def test_check_and_topics_create(bare_pipeline: Pipeline, tmp_path: Path) -> Non
     assert (checked.code, "the worker would start" in checked.out.decode()) == (0, True)
 
 
-def test_tombstone_in_letters(pipeline: Pipeline) -> None:
+def test_tombstone_in_dead_letters(pipeline: Pipeline) -> None:
     """A null value is a dead letter with a null value."""
     produce(pipeline.servers, pipeline.names.raw, [Sent(None, b"k", (), RECENT, 0)])
     worker = pipeline.start()
     pipeline.wait_until_done()
     assert terminate(worker) == 0
-    (letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
-    assert (letter.value, letter.key) == (None, b"k")
+    (dead_letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
+    assert (dead_letter.value, dead_letter.key) == (None, b"k")

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError
 
 from pipeline.errors import ExitCode
 from pipeline.kafka.diagnosis import diagnosis
-from pipeline.kafka.errors import Causes
+from pipeline.kafka.errors import LastClientError
 from pipeline.settings.model import load_settings
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
@@ -57,43 +57,43 @@ Change = Callable[[SecureKafka], dict[str, str]]
 FAULTS: Final[dict[str, tuple[Change, str]]] = {
     "wrong_password": (
         lambda kafka: kafka.login(sasl_password=_SECRET),
-        rf"the broker refuses the login of user {USER} \(.*invalid credentials.*\): correct sasl",
+        rf"the broker rejects the authentication of user {USER} \(.*invalid credentials.*\): ",
     ),
     "unknown_user": (
         lambda kafka: kafka.login(sasl_username="nobody"),
-        "the broker refuses the login of user nobody ",
+        "the broker rejects the authentication of user nobody ",
     ),
     "unsupported_mechanism": (
         lambda kafka: kafka.login(sasl_mechanism="PLAIN"),
-        "does not take logins by PLAIN: set sasl.mechanism to SCRAM-SHA-512 or OAUTHBEARER",
+        "by PLAIN: set sasl.mechanism to SCRAM-SHA-512 or OAUTHBEARER",
     ),
     "broken_token": (
         lambda kafka: kafka.login(changed=_TOKEN | {"sasl_oauthbearer_config": f"{_SECRET}=x"}),
-        r"the login fails \(.*sasl\.oauthbearer\.config can't be used\): correct the properties",
+        r"authentication fails \(.*sasl\.oauthbearer\.config can't be used\): correct",
     ),
     "unknown_authority": (
         lambda kafka: kafka.login(ssl_ca_location=str(kafka.other_ca)),
-        "{address} shows a certificate of an authority that is not trusted: set ssl.ca.location",
+        "{address} has a certificate from an untrusted authority: set ssl.ca.location",
     ),
     "no_authority_named": (
         lambda kafka: kafka.login(ssl_ca_location=None),
-        "{address} shows a certificate of an authority that is not trusted: set ssl.ca.location",
+        "{address} has a certificate from an untrusted authority: set ssl.ca.location",
     ),
     "expired_certificate": (
         lambda kafka: kafka.login("EXPIRED"),
-        "{address} shows a certificate that expired on Mar  4 00:00:00 2021 GMT: the broker needs",
+        "{address} has a certificate that expired on Mar  4 00:00:00 2021 GMT: the broker needs",
     ),
     "certificate_of_tomorrow": (
         lambda kafka: kafka.login("EARLY"),
-        "{address} shows a certificate that is not valid before .* GMT: is this machine's clock",
+        "{address} has a certificate that is not valid before .* GMT: check this machine's clock",
     ),
     "certificate_of_another_host": (
         lambda kafka: kafka.login("ELSEWHERE"),
-        "{address} shows a certificate for kafka.example.com, not for 127.0.0.1: connect by a name",
+        "{address} has a certificate for kafka.example.com, not for 127.0.0.1: connect by a name",
     ),
     "no_client_certificate": (
         lambda kafka: kafka.login("MUTUAL"),
-        r"{address} refuses the TLS connection \(.*\): if it wants a client certificate, set ssl.",
+        r"{address} rejects the TLS connection \(.*\): if it requires a client certificate, set",
     ),
     "plaintext_to_tls": (
         lambda kafka: kafka.login(security_protocol="PLAINTEXT"),
@@ -109,19 +109,19 @@ FAULTS: Final[dict[str, tuple[Change, str]]] = {
     ),
     "tls_without_login": (
         lambda kafka: kafka.login(security_protocol="SSL"),
-        "{address} wants a login: set security.protocol to SASL_SSL, and sasl.mechanism",
+        "{address} requires authentication: set security.protocol to SASL_SSL, and sasl.mechanism",
     ),
     "no_login_in_clear": (
         lambda kafka: kafka.login("LOGIN", security_protocol="PLAINTEXT"),
-        "{address} wants a login: set security.protocol to SASL_PLAINTEXT, and sasl.mechanism",
+        "{address} requires authentication: set security.protocol to SASL_PLAINTEXT, and",
     ),
     "login_where_there_is_none": (
         lambda kafka: kafka.login("TLS", security_protocol="SASL_SSL"),
-        "{address} takes no login: set security.protocol to SSL, or use another port",
+        "{address} uses no authentication: set security.protocol to SSL, or use another port",
     ),
     "unknown_name": (
         lambda kafka: kafka.login(bootstrap_servers="kafka.invalid:9093"),
-        r"the name kafka.invalid is not known \(.*\): is it spelled right\?",
+        r"the name kafka.invalid can.t be resolved \(.*\): check its spelling",
     ),
 }
 """Client properties → the end of the sentence, as a pattern; {address} is the broker's."""
@@ -154,7 +154,7 @@ def test_fault_of_a_worker(secure_kafka: SecureKafka, secure_pipeline: Pipeline)
     first, *_, last = secure_pipeline.text().splitlines()[1:]
     assert "Kafka does not answer yet at" in first
     for line in (first, last):
-        assert f"refuses the login of user {USER}" in line
+        assert f"rejects the authentication of user {USER}" in line
     assert "Traceback" not in secure_pipeline.text()
     assert _SECRET not in secure_pipeline.text()
 
@@ -164,19 +164,19 @@ def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         kafka = {"bootstrap.servers": f"127.0.0.1:{port}", "security.protocol": "ssl"}
-        assert diagnosis(kafka, Causes()) == (
+        assert diagnosis(kafka, LastClientError()) == (
             f": 127.0.0.1:{port} takes connections, but does not answer a TLS handshake within 2 s"
         )
-        assert diagnosis({"bootstrap.servers": f"127.0.0.1:{port}"}, Causes()) == ""
-    assert f": nothing listens at 127.0.0.1:{port}" in diagnosis(kafka, Causes())
+        assert diagnosis({"bootstrap.servers": f"127.0.0.1:{port}"}, LastClientError()) == ""
+    assert f": nothing listens at 127.0.0.1:{port}" in diagnosis(kafka, LastClientError())
 
 
 @pytest.mark.parametrize("servers", ["", ",", "a..b:1", "[::1", "127.0.0.1:99999999", "\0:1"])
 def test_address_that_is_none(servers: str) -> None:
     """An address that can't be one is the client's to refuse; looking at it does no harm."""
-    causes = Causes()
-    causes(KafkaError(KafkaError._RESOLVE, "no such host"))  # noqa: SLF001  the client's own name
-    assert diagnosis({"bootstrap.servers": servers}, causes) != ""
+    last_error = LastClientError()
+    last_error(KafkaError(KafkaError._RESOLVE, "no such host"))  # noqa: SLF001  the client's own name
+    assert diagnosis({"bootstrap.servers": servers}, last_error) != ""
 
 
 def test_examples_are_settings(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_client_certificate(secure_kafka: SecureKafka) -> None:
 def test_verification_turned_off(
     secure_kafka: SecureKafka, listener: str, property_: dict[str, str]
 ) -> None:
-    """Verification can't be off by accident; where it is meant, each start warns of it."""
+    """Verification can't be off by accident; where it is off on purpose, each start warns."""
     settings = secure_kafka.login(listener) | property_
     refused = _check(settings)
     assert refused.code == ExitCode.USAGE

@@ -23,7 +23,7 @@ from tests.kafka.worker_process import Pipeline
 pytestmark = pytest.mark.kafka
 
 MORE = 20_000
-"""Sends; long before that the client has heard that it is fenced."""
+"""Sends; long before that the client knows that it is fenced."""
 NOTE = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 OUTPUT = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 

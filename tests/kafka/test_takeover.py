@@ -21,7 +21,7 @@ from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, InstanceFencedError, OutcomeUnknownError
 from pipeline.kafka import exactly_once as transactions
 from pipeline.kafka import producer as writer
-from pipeline.kafka.call_timeout import BoundedCalls
+from pipeline.kafka.call_timeout import TimedCalls
 from pipeline.kafka.membership import Membership
 from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch
@@ -120,7 +120,7 @@ def test_a_new_session_of_an_older_process(start: Callable[[], Process]) -> None
     newer = start()
     newer.work()
     older.close()
-    with pytest.raises(FencedError, match="same instance id, w1; this older one stops"):
+    with pytest.raises(FencedError, match=r"same group\.instance\.id w1, so this older one stops"):
         older.open()
     newer.work()
 
@@ -146,7 +146,7 @@ def test_a_new_producer_of_an_older_process(
     monkeypatch.undo()
     newer = start()
     newer.work()
-    with pytest.raises(FencedError, match="same instance id"):
+    with pytest.raises(FencedError, match=r"same group\.instance\.id"):
         older.session.begin()
     newer.work()
 
@@ -210,7 +210,7 @@ def test_a_transaction_that_ended_before_the_process_went_on(
     with pytest.raises(OutcomeUnknownError, match="longer than transaction_timeout_ms"):
         older.session.commit(batch.positions, NOTE, OutcomeCounts())
     older.close()
-    with pytest.raises(FencedError, match="same instance id"):
+    with pytest.raises(FencedError, match=r"same group\.instance\.id"):
         older.open()
     newer.work()
 
@@ -230,13 +230,13 @@ def test_an_abort_that_is_fenced(start: Callable[[], Process]) -> None:
 
 @pytest.mark.parametrize("regained", [False, True])
 def test_a_fatal_error_beside_lost_partitions(regained: bool) -> None:  # noqa: FBT001  a parameter
-    """A member that is fenced while it loses partition 0 hears it, and does not wait for ever."""
+    """A member that is fenced while it loses partition 0 notices, and does not wait forever."""
     text = "Broker: Static consumer fenced by other consumer with same group.instance.id"
     fatal = KafkaError(KafkaError._FATAL, text, fatal=True)  # noqa: SLF001  the client's own name
     told = SimpleNamespace(error=lambda: fatal, topic=lambda: None, partition=lambda: 0)
     with MockCluster() as cluster:
         session = MockHarness(cluster, instance_id="w1").broker.open()
-        half: Any = session._collector  # noqa: SLF001
+        half: Any = session._group_consumer  # noqa: SLF001
         place = TopicPartition(NAMES.raw, 0, 0)
 
         def consume(_most: int, _timeout_s: float) -> list[Any]:
@@ -267,7 +267,7 @@ def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) 
 
     with MockCluster() as cluster:
         session = MockHarness(cluster).broker.open()
-        half = session._writer  # noqa: SLF001
+        half = session._producer  # noqa: SLF001
         monkeypatch.setattr(writer, "time", SimpleNamespace(monotonic=lambda: clock[0]))
         with pytest.raises(FencedError):
             half.retrying(call, 8.0, "committing")
@@ -277,7 +277,7 @@ def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_stopped_process_that_waits_for_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that end by the clock while nothing could run do not give the call up."""
-    calls = BoundedCalls()
+    calls = TimedCalls()
     answers = calls._answers  # noqa: SLF001
     waits = iter([0.0, 0.0, 0.0])
     monkeypatch.setattr(
@@ -307,11 +307,11 @@ def test_what_the_transactional_id_has_told_holds_for_a_moment(
     now = time.time()
     monkeypatch.setattr("pipeline.kafka.membership.time.time", lambda: now)
     found.confirm()
-    found.ask()
+    found.check()
     found.confirm()
     now += 30
-    with pytest.raises(FencedError, match="has joined with the same instance id, w1"):
-        found.ask()
+    with pytest.raises(FencedError, match=r"has joined with the same group\.instance\.id w1"):
+        found.check()
 
 
 def test_a_client_that_was_not_answered_is_kept_for_a_while(
@@ -344,7 +344,7 @@ def test_a_client_that_was_not_answered_is_kept_for_a_while(
     found.note(SimpleNamespace(memberid=lambda: "ours"))  # type: ignore[arg-type]
     for _ in range(5):
         with pytest.raises(OutcomeUnknownError, match="its coordinator does not answer"):
-            found.ask()
+            found.check()
     gc.collect()
     assert [each() is not None for each in made] == [False, False, True, True, True]
 
@@ -359,7 +359,7 @@ def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:
             session.begin()
             session.commit(batch.positions, NOTE, OutcomeCounts())
             asked: list[list[TopicPartition]] = []
-            producing: Any = session._writer  # noqa: SLF001
+            producing: Any = session._producer  # noqa: SLF001
             with patch.object(producing, "_refused", lambda offsets, _: asked.append(offsets)):
                 producing.fenced(InstanceFencedError(), None)
         finally:

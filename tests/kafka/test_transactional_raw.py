@@ -139,7 +139,7 @@ def test_worker_that_was_killed_in_front_of_a_marker(pipeline: Pipeline) -> None
     assert worker.wait(PATIENCE_S) == ExitCode.DATA_LOSS
     said = pipeline.text().splitlines()[-1]
     assert f"{raw}/0: offset 1 does not exist" in said
-    assert "whether they held records can't be told any more" in said
+    assert "whether they held records can't be determined any more" in said
     worker = pipeline.start("w2", on_data_loss="continue")
     pipeline.wait_for(lambda: pipeline.admin.committed(raw, raw).get(0) == 2, "the new position")
     assert terminate(worker) == 0

@@ -16,8 +16,8 @@ from confluent_kafka import KafkaError as K
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.errors import ExitCode, RefusedError
 from pipeline.kafka import KafkaBroker
-from pipeline.kafka.dependency_monitor import GroupWatch
-from pipeline.ports import Hindrance, Session
+from pipeline.kafka.dependency_monitor import DependencyMonitor
+from pipeline.ports import Session, Stall
 from pipeline.settings.model import load_settings
 from pipeline.wiring import checked_topics, make_broker
 from tests.brokers import Sent, produce
@@ -123,7 +123,7 @@ def test_foreign_consumer_in_the_group(pipeline: Pipeline, same_topic: bool) -> 
     [
         (K.GROUP_MAX_SIZE_REACHED, f"joining group {GROUP}: the group is full"),
         (K.INVALID_GROUP_ID, "name of the group"),
-        (K.INVALID_SESSION_TIMEOUT, "session time-out"),
+        (K.INVALID_SESSION_TIMEOUT, "session timeout"),
         (K.INCONSISTENT_GROUP_PROTOCOL, "assignment strategy"),
         (K.UNSUPPORTED_ASSIGNOR, "assignor"),
     ],
@@ -172,7 +172,7 @@ class _Answers:
 def test_a_client_that_does_not_join_is_replaced(cluster: MockCluster) -> None:
     """It may never find the coordinator again; the brokers say that the group is at rest."""
     harness = MockHarness(cluster)
-    watch, membership = harness.broker.watch, harness.broker._membership  # noqa: SLF001  they see it
+    watch, membership = harness.broker.monitor, harness.broker._membership  # noqa: SLF001  they see it
     left_out, noted, outside = iter([True]), membership.note, iter([True])
     watch.is_left_out = lambda: next(left_out, False)  # type: ignore[method-assign]
 
@@ -190,7 +190,7 @@ def test_left_out_by_a_group_at_rest(state: str, *, is_left_out: bool) -> None:
     """Only then is it certain that the group does not wait for this worker, or it for others."""
     clock = [0.0]
     config: Any = SimpleNamespace(raw_topic="raw", shared={}, group=GROUP)
-    watch = GroupWatch(config, lambda: clock[0])
+    watch = DependencyMonitor(config, lambda: clock[0])
     answers: Any = _Answers(lambda: None)
     described = SimpleNamespace(members=[], state=SimpleNamespace(name=state))
     answer = SimpleNamespace(result=lambda _timeout_s: described)
@@ -211,7 +211,7 @@ def test_a_question_that_fails_is_no_hindrance_while_records_come(records: int) 
     """The watch's own client has met a leader that moves at a bad moment."""
     now = 0.0
     config: Any = SimpleNamespace(raw_topic="raw", shared={}, group=GROUP)
-    watch = GroupWatch(config, lambda: now)
+    watch = DependencyMonitor(config, lambda: now)
     watch.turned({0: 5}, 100)
     answers: Any = _Answers(lambda: watch.turned({0: 5}, records))
     watch._client = answers  # noqa: SLF001  instead of one of a broker
@@ -303,7 +303,7 @@ class _Looking:
     def __init__(self, broker: KafkaBroker) -> None:
         self.now = 1000.0
         config = broker._config  # noqa: SLF001  the same, at another clock
-        self.watch = broker.watch = GroupWatch(config, lambda: self.now)
+        self.monitor = broker.monitor = DependencyMonitor(config, lambda: self.now)
         self._broker = broker
 
     @contextmanager
@@ -311,16 +311,16 @@ class _Looking:
         """One that holds its partitions."""
         session = self._broker.open()
         try:
-            while not session.held():
+            while not session.assigned():
                 session.collect()
             yield session
         finally:
             session.close()
 
-    def finds(self, after_s: float = 60.0) -> Hindrance | None:
+    def finds(self, after_s: float = 60.0) -> Stall | None:
         """What there is to be seen so much later."""
         self.now += after_s
-        return self.watch.look()
+        return self.monitor.look()
 
 
 def test_nothing_is_in_the_way(cluster: MockCluster) -> None:
@@ -356,7 +356,7 @@ def _seen_while_working(harness: MockHarness, **options: Any) -> str:
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(harness.work, **options)
         deadline = time.monotonic() + PATIENCE_S
-        while (found := harness.broker.watch.look()) is None:
+        while (found := harness.broker.monitor.look()) is None:
             assert time.monotonic() < deadline, "nothing is said"
             time.sleep(0.05)
         for api in Api:
@@ -370,9 +370,9 @@ def _seen_while_working(harness: MockHarness, **options: Any) -> str:
     [
         (
             Api.INIT_PRODUCER_ID,
-            "starting transactions is tried again: COORDINATOR_LOAD_IN_PROGRESS",
+            "retrying starting transactions: COORDINATOR_LOAD_IN_PROGRESS",
         ),
-        (Api.END_TXN, "committing is tried again: _TIMED_OUT"),
+        (Api.END_TXN, "retrying committing: _TIMED_OUT"),
         (Api.JOIN_GROUP, f"no partitions of group {GROUP}"),
     ],
 )
@@ -389,7 +389,7 @@ def test_brokers_that_can_not_write(cluster: MockCluster, delivery: str) -> None
     harness = MockHarness(cluster, delivery=delivery, **PATIENT)
     cluster.refuse(Api.PRODUCE, K.KAFKA_STORAGE_ERROR)
     said = _seen_while_working(harness, give_up_s=PATIENCE_S, max_resets=30)
-    assert "is tried again: _TIMED_OUT" in said
+    assert ": _TIMED_OUT" in said
 
 
 def test_transaction_of_the_sender_that_stays_open(pipeline: Pipeline) -> None:

@@ -11,7 +11,7 @@ from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.demo.local_kafka.ports import HOST, free_port
 from pipeline.errors import ExitCode, TransportError
 from pipeline.kafka import Admin
-from pipeline.kafka.wait_notices import told
+from pipeline.kafka.wait_notices import announced
 from pipeline.topics import CreateOptions, TopicNames, specs
 from tests.kafka.mock_cluster import Api, MockCluster
 from tests.unit.cli.program import run
@@ -64,7 +64,7 @@ def test_a_listener_that_names_another_address(listener: str, command: str) -> N
     env = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": listener, "TRACK_STARTUP_TIMEOUT_S": "4"}
     ran = run(*command.split(), env=env)
     assert ran.code == ExitCode.KAFKA
-    says = f"the broker at {listener} answers and calls itself {ELSEWHERE}, a name that is not"
+    says = f"the broker at {listener} answers but advertises itself as {ELSEWHERE}, a name that"
     while_waiting, *_, last = (line for line in ran.err.splitlines() if says in line)
     assert "answer yet" in while_waiting or "still asking for the topics" in while_waiting
     assert last.startswith("track-pipeline: ")
@@ -74,28 +74,28 @@ def test_a_listener_that_names_another_address(listener: str, command: str) -> N
 def test_the_first_word_does_not_wait_for_its_cause() -> None:
     """A cause that takes long to find is told when it is found."""
     words: list[str] = []
-    heard, found = threading.Semaphore(0), threading.Event()
+    noticed, found = threading.Semaphore(0), threading.Event()
 
     def say(word: str) -> None:
         words.append(word)
-        heard.release()
+        noticed.release()
 
     def why() -> str:
         assert found.wait(PATIENCE_S)
         return ": a cable"
 
-    with told(say, "waiting", why):
-        assert heard.acquire(timeout=PATIENCE_S)
+    with announced(say, "waiting", why):
+        assert noticed.acquire(timeout=PATIENCE_S)
         assert words == ["waiting"]
         found.set()
-        assert heard.acquire(timeout=PATIENCE_S)
+        assert noticed.acquire(timeout=PATIENCE_S)
     assert words == ["waiting", "waiting: a cable"]
 
 
 def test_what_is_quick_is_not_told() -> None:
     """Nothing is said of a call that returns at once, however long its cause would take."""
     words: list[str] = []
-    with told(words.append, "waiting", lambda: ""):
+    with announced(words.append, "waiting", lambda: ""):
         pass
     assert words == []
 
@@ -111,7 +111,7 @@ def test_nothing_is_told_of_a_wait_that_is_over() -> None:
         answered.set()
         return ""
 
-    with told(words.append, "waiting", why):
+    with announced(words.append, "waiting", why):
         assert asked.wait(PATIENCE_S)
         seen = list(words)
     found.set()

@@ -191,7 +191,7 @@ def test_second_signal_ends_at_once(pipeline: Pipeline) -> None:
     supervisor = _start(pipeline, shutdown_grace_s="600")
     with _suspended(_workers(pipeline)[1]):
         supervisor.send_signal(signal.SIGTERM)
-        # The other one has ended: the first signal was heard.
+        # The other one has ended: the first signal was received.
         pipeline.wait_for(lambda: bool(pipeline.lines("worker_ended")), "the first signal")
         time.sleep(0.5)  # signals closer together than that count as one
         supervisor.send_signal(signal.SIGTERM)
@@ -222,13 +222,13 @@ def test_poison(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     produce(pipeline.servers, pipeline.names.raw, events)
     pipeline.wait_until_done()
     assert terminate(supervisor) == 0
-    (letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
-    headers = dict(letter.headers)
-    assert letter.value == poison
+    (dead_letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
+    headers = dict(dead_letter.headers)
+    assert dead_letter.value == poison
     assert headers[DlqHeader.STAGE] == Stage.CRASH.encode()
     assert headers[DlqHeader.SOURCE] == f"{pipeline.names.raw}/0/67".encode()
-    (condemned,) = pipeline.lines("crash_condemned")
-    assert (condemned["partition"], condemned["first"], condemned["last"]) == (0, 67, 67)
+    (quarantined,) = pipeline.lines("crash_condemned")
+    assert (quarantined["partition"], quarantined["first"], quarantined["last"]) == (0, 67, 67)
     expected = pipeline.expected()[Role.ENRICHED]
     assert [each for each in expected if each[0] != f"{pipeline.names.raw}/0/67"] == (
         pipeline.found()[Role.ENRICHED]
@@ -242,8 +242,8 @@ def test_quarantine(pipeline: Pipeline) -> None:
     worker = pipeline.start("w1", "--quarantine", named)
     pipeline.wait_until_done()
     assert terminate(worker) == 0
-    (letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
-    headers = dict(letter.headers)
+    (dead_letter,) = read_topic(pipeline.servers, pipeline.names.dead_letter)
+    headers = dict(dead_letter.headers)
     assert headers[DlqHeader.STAGE] == Stage.CRASH.encode()
     assert headers[DlqHeader.SOURCE] == named.encode()
     assert len(read_topic(pipeline.servers, pipeline.names.enriched)) == 8

@@ -17,7 +17,7 @@ from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.errors import TransportError
 from pipeline.kafka import Admin
-from pipeline.kafka.admin import Progress
+from pipeline.kafka.admin import GroupProgress
 from pipeline.topics import CreateOptions, TopicNames, specs
 from tests.brokers import read_topic
 from tests.unit.cli.program import Ran, command, environment, run
@@ -92,14 +92,14 @@ class Pipeline:
         parsed = [json.loads(line) for line in self.text(instance).splitlines() if line[:1] == "{"]
         return [line for line in parsed if line["event"] == event]
 
-    def progress(self, group: str = "") -> Progress:
+    def progress(self, group: str = "") -> GroupProgress:
         """How far a group is; nothing done of one while the broker does not answer."""
         try:
             return self.admin.progress(group or self.names.raw, self.names.raw)
         except TransportError:
             # A client that has met a restarted broker may never find its coordinator again.
             self.admin = self._new_admin()
-            return Progress(0, 1)
+            return GroupProgress(0, 1)
 
     def _new_admin(self) -> Admin:
         return Admin({"bootstrap.servers": self.servers}, _ANSWER_S)

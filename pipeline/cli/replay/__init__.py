@@ -21,7 +21,7 @@ from pipeline.cli.replay.options import (
     with_options,
 )
 from pipeline.settings.model import Settings
-from pipeline.worker.processes import inherited_place
+from pipeline.worker.processes import inherited_handles
 
 _PACKAGE: Final = "pipeline.cli.replay"
 _LISTED: Final = {
@@ -111,7 +111,7 @@ def replay(settings: Settings, **flags: Any) -> None:  # noqa: ANN401  click's
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx)
         return
-    invocation, place = read_invocation(settings, flags), inherited_place(os.environ)
+    invocation, place = read_invocation(settings, flags), inherited_handles(os.environ)
     if place is None:  # else the process that has started this one has looked at them
         refuse_files(invocation.request)
     if invocation.needs_kafka:

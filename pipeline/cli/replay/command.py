@@ -15,7 +15,7 @@ from pipeline.replay.runner import begin, execute
 from pipeline.settings.model import Settings
 from pipeline.worker.memory_tuning import tune_memory
 from pipeline.worker.observe import configure_logging
-from pipeline.worker.processes import Place
+from pipeline.worker.processes import InheritedHandles
 
 
 def plan_or_replay(invocation: Invocation) -> None:
@@ -46,7 +46,7 @@ def _shown_plan(invocation: Invocation) -> PlanPreview:
     return preview
 
 
-def run_as_slot(settings: Settings, place: Place) -> None:
+def run_as_slot(settings: Settings, place: InheritedHandles) -> None:
     """Work on one slot of a replay, for the process that has started this one."""
     configure_logging(settings.log.format, settings.log.level)
     tune_memory()

@@ -1,4 +1,4 @@
-"""Several workers' figures in one line."""
+"""The counts of several workers, aggregated into one statistics line."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ from pipeline.worker.observe.meter import LogMeter
 from pipeline.worker.observe.statistics import Figures, StatisticsLog
 
 _LAG_LASTS_S: Final = 10.0
-"""A worker that has not told its lag for so long is busy with something else than records."""
-_decode_told: Final = msgspec.json.Decoder(tuple[dict[str, int], Lag | None, float]).decode
+"""A worker that has not reported its lag for so long is busy with something other than records."""
+_decode_report: Final = msgspec.json.Decoder(tuple[dict[str, int], Lag | None, float]).decode
 
 
-class Store(Protocol):
-    """Bytes that outlive the process which writes them."""
+class ByteStore(Protocol):
+    """A payload that outlives the process which writes it."""
 
     def write(self, payload: bytes) -> None:
-        """Replace what is there."""
+        """Replace the payload."""
 
     def read(self) -> bytes | None:
-        """What is there; None when it can't be told."""
+        """Return the payload; None when it can't be read at the moment."""
 
 
 class SlotMeter(LogMeter):
-    """One of several workers': its figures go to the supervisor, which logs them for all."""
+    """The meter of one of several workers: the supervisor logs its counts for all of them."""
 
     def __init__(
-        self, store: Store, interval_s: float, clock: Callable[[], float] = time.monotonic
+        self, store: ByteStore, interval_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(interval_s, clock)
         self._store = store
-        self._tell()
+        self._report()
 
     def committed(self, counts: OutcomeCounts) -> None:
-        """See `ports.Meter`. Told at once: the process may be killed at any moment."""
+        """See `ports.Meter`. Reported at once, since the process may be killed at any moment."""
         super().committed(counts)
-        self._tell()
+        self._report()
 
     def statistics(self, lag: Lag | None) -> None:
-        """Tell the supervisor, and begin the next interval."""
+        """Report to the supervisor, and begin the next interval."""
         with self._lock:
             self._crashes, self._lag = 0, lag
             self._statistics.restart()
-            self._tell()
+            self._report()
 
     def _look(self, lag: Lag | None) -> None:
         super()._look(lag)
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         with self._lock:
             self._store.write(msgspec.json.encode((*self.figures(self._lag), self._looked)))
 
 
-class FleetStatistics:
-    """The figures of several workers, dead ones too, in one line per interval."""
+class AggregateStatistics:
+    """One line per interval with the counts of all workers, including those that have exited."""
 
     def __init__(
         self,
-        stores: Sequence[Store],
+        stores: Sequence[ByteStore],
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
         first_s: float | None = None,
@@ -74,22 +74,22 @@ class FleetStatistics:
         self._clock = clock
         self._stores = stores
         self._before: Counter[str] = Counter()
-        """Of the workers that have ended."""
+        """Counts of the workers that have exited."""
         self._now: list[Figures | None] = [None] * len(stores)
-        self._told: list[float] = [0.0] * len(stores)
-        """When each has looked for its lag."""
+        self._reported: list[float] = [0.0] * len(stores)
+        """When each worker last determined its lag."""
 
     def began(self) -> bool:
-        """Whether any worker has ever found Kafka and the topics as they should be."""
+        """Return whether any worker has ever reached Kafka and found the topics in order."""
         self._read()
         return bool(self._before) or any(self._now)
 
     def consumed(self) -> int:
-        """Records committed since the start, by all workers."""
+        """Return the number of records that all workers have committed since the start."""
         return self._total().counts["consumed"]
 
     def ended(self, slot: int) -> int:
-        """Close the account of a worker that ended: how many records it has committed."""
+        """Close the account of an exited worker, and return how many records it had committed."""
         self._read()
         figures, self._now[slot] = self._now[slot], None
         self._stores[slot].write(b"")
@@ -99,7 +99,7 @@ class FleetStatistics:
         return figures.counts["consumed"]
 
     def tick(self, workers: int) -> None:
-        """Log the line of the interval, when it is due; `workers` are alive."""
+        """Log the line of the interval when it is due; `workers` is the number of running ones."""
         if self._line.is_due():
             self.log(workers)
 
@@ -119,16 +119,16 @@ class FleetStatistics:
         return Figures(counts, total if is_complete else None)
 
     def _lags(self) -> list[Lag | None]:
-        """Of each worker; None of those of which it is not known."""
+        """Return each worker's lag; None for those whose lag is not known."""
         oldest = self._clock() - _LAG_LASTS_S
         return [
             figures.lag if figures and told >= oldest else None
-            for figures, told in zip(self._now, self._told, strict=True)
+            for figures, told in zip(self._now, self._reported, strict=True)
         ]
 
     def _read(self) -> None:
-        """What can't be read at this moment stays as it was."""
+        """Read all workers' counts. What can't be read at the moment stays as it was."""
         for slot, store in enumerate(self._stores):
             if payload := store.read():
-                counts, lag, self._told[slot] = _decode_told(payload)
+                counts, lag, self._reported[slot] = _decode_report(payload)
                 self._now[slot] = Figures(Counter(counts), lag)

@@ -1,4 +1,4 @@
-"""Where log lines go, and how they look."""
+"""Where log lines go, and what they look like."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.worker.observe.sentences import IdleFilter, SentenceRenderer
 
 LogFormat = Literal["auto", "json", "console"]
 _OF_LINES: Final = frozenset({"exception", "frames"})
-"""Tracebacks; nothing else in a log has more than one line."""
+"""Keys of tracebacks, the only values with more than one line."""
 
 
 def configure_logging(log_format: LogFormat, level: str) -> None:
-    """Send structlog's and the standard library's log lines to standard error."""
+    """Send log lines of structlog and the standard library to standard error."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -45,7 +45,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # librdkafka's own lines are for debugging: what matters of them is in our sentences.
+    # librdkafka's own lines are for debugging; our messages contain what matters in them.
     logging.getLogger("pipeline.librdkafka").setLevel(
         logging.DEBUG if level.lower() == "debug" else logging.CRITICAL
     )
@@ -61,12 +61,12 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
 
 
 def is_for_people(log_format: LogFormat) -> bool:
-    """Whether somebody reads the lines as they come: they are sentences then."""
+    """Return whether somebody watches the log: its lines are sentences then."""
     return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
 
 
 def _coloured(environ: Mapping[str, str], *, on_terminal: bool) -> bool:
-    """As tables are: by the conventions of NO_COLOR, FORCE_COLOR and TERM."""
+    """Follow the conventions of NO_COLOR, FORCE_COLOR and TERM, as tables do."""
     if environ.get("NO_COLOR"):
         return False
     if environ.get("FORCE_COLOR"):
@@ -75,7 +75,7 @@ def _coloured(environ: Mapping[str, str], *, on_terminal: bool) -> bool:
 
 
 def _with_escapes(_logger: object, _method: str, line: Any) -> Any:  # noqa: ANN401  structlog's
-    """A processor: no value can drive a terminal, forge a line or turn the direction of text."""
+    """Escape all values, so that none can drive a terminal, forge a line or reverse text."""
     return {
         key: escaped(value) if key in _OF_LINES and isinstance(value, str) else _readable(value)
         for key, value in line.items()

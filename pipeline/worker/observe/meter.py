@@ -1,4 +1,4 @@
-"""What a worker does, counted and logged."""
+"""Counts and logs what a worker does."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ import structlog
 from pipeline.core.coordinates import format_ranges
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
-from pipeline.ports import Hindrance, Lag, Session, Trip
-from pipeline.worker.observe.stalls import Hindrances
+from pipeline.ports import CircuitBreakerTrip, Lag, Session, Stall
+from pipeline.worker.observe.stalls import StallLog
 from pipeline.worker.observe.statistics import Figures, StatisticsLog
 
 _CRASHES_SHOWN: Final = 10
-"""Tracebacks of our own bugs per interval; the count is always complete."""
+"""Number of tracebacks logged per interval; the count of crashes is always complete."""
 _LAG_EVERY_S: Final = 2.0
+"""How often the lag is determined; each time may cost the broker one request."""
 _LAG_LASTS_S: Final = 10.0
-"""After so long without a turn of the loop nothing is known of the lag any more."""
+"""How long a lag is valid without a new iteration of the loop."""
 
 
 class LogMeter:
-    """Counts what the worker does and logs it; see `ports.Meter`.
+    """Counts what the worker does, and logs it; see `ports.Meter`.
 
-    The worker's thread counts, another one reports: what both use is used under a lock.
+    The worker's thread counts and another one reports, so shared state is protected by a lock.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class LogMeter:
         """`first_s` is the length of the first interval, if it is another one."""
         self._log = structlog.stdlib.get_logger("pipeline.worker")
         self._statistics = StatisticsLog(interval_s, clock, first_s)
-        self._hindrances = Hindrances(clock)
+        self._stalls = StallLog(clock)
         self._lock = threading.RLock()
         self._clock = clock
         self._cpu = time.process_time()
@@ -50,7 +51,7 @@ class LogMeter:
         self._lag: Lag | None = None
         self._looked = clock() - _LAG_EVERY_S
         self._held: frozenset[int] = frozenset()
-        self._trip: Trip | None = None
+        self._trip: CircuitBreakerTrip | None = None
 
     def committed(self, counts: OutcomeCounts) -> None:
         """See `ports.Meter`."""
@@ -67,22 +68,22 @@ class LogMeter:
             self._lag, self._looked = lag, self._clock()
 
     def report(self) -> None:
-        """Log what is due at the end of an interval; any thread may call it, at any time."""
+        """Log what is due at the end of an interval. Any thread may call this at any time."""
         with self._lock:
             if not self._statistics.is_due():
                 return
             fresh = self._clock() - self._looked < _LAG_LASTS_S
             self.statistics(self._lag if fresh else None)
-            self._hindrances.repeat()
+            self._stalls.repeat()
             if self._trip is not None:
                 self.tripped(self._trip)
 
-    def waits(self, hindrance: Hindrance | None) -> None:
-        """What a watch has found to be in the way."""
+    def waits(self, stall: Stall | None) -> None:
+        """Note the current stall, as the monitor found it."""
         with self._lock:
-            self._hindrances.waits(hindrance)
+            self._stalls.waits(stall)
 
-    def holding(self, partitions: Collection[int]) -> None:
+    def assigned(self, partitions: Collection[int]) -> None:
         """See `ports.Meter`."""
         now = frozenset(partitions)
         if now == self._held:
@@ -96,17 +97,20 @@ class LogMeter:
         """See `ports.Meter`."""
         with self._lock:
             self._counts["resets"] += 1
-            self._look(None)  # what it held may be others' by now
+            self._look(None)  # its partitions may have other owners by now
             self._log.warning("recovering", how=how, cause=str(error), attempt=attempt)
-            self._hindrances.reset(str(error))
+            self._stalls.reset(str(error))
 
     def recovered(self) -> None:
         """See `ports.Meter`."""
         with self._lock:
-            self._hindrances.works()
+            self._stalls.works()
 
     def crashed(self, record: Record, error: Exception) -> None:
-        """See `ports.Meter`. The frames are logged, the message is not: it may quote the event."""
+        """See `ports.Meter`.
+
+        The frames are logged but not the message, which may quote the event.
+        """
         self._crashes += 1
         if self._crashes <= _CRASHES_SHOWN:
             frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
@@ -122,7 +126,7 @@ class LogMeter:
         source = f"{record.topic}/{record.partition}/{record.offset}"
         self._log.error("record_isolated", source=source, cause=cause)
 
-    def narrowing(self, records: int, cause: str) -> None:
+    def bisecting(self, records: int, cause: str) -> None:
         """See `ports.Meter`."""
         self._log.warning("narrowing", records=records, cause=cause)
 
@@ -131,19 +135,22 @@ class LogMeter:
         with self._lock:
             self._counts["lost"] += records
 
-    def tripped(self, trip: Trip) -> None:
-        """See `ports.Meter`; told again in each interval, since nothing but a person ends it."""
+    def tripped(self, trip: CircuitBreakerTrip) -> None:
+        """See `ports.Meter`.
+
+        Logged again in each interval, since only an operator can resolve it.
+        """
         self._trip = trip
         self._log.error("breaker_open", message=trip.sentence(), **trip._asdict())
 
     def statistics(self, lag: Lag | None) -> None:
-        """Log the interval's line and begin the next interval."""
+        """Log the line of the interval and begin the next one."""
         with self._lock:
             self._crashes = 0
             self._statistics.write(self.figures(lag))
 
     def figures(self, lag: Lag | None) -> Figures:
-        """What was done since the start; under the lock."""
+        """Return the counts since the start. Call it under the lock."""
         total, counts = self._total, Counter(self._counts)
         counts["consumed"] = total.records
         counts["enriched"] = total.enriched

@@ -1,7 +1,7 @@
-"""Log lines that come whatever the worker is at.
+"""A thread that reports, whatever the worker is doing.
 
-Its loop may be inside one call for minutes: opening a session, a commit that is tried again. So the
-lines of each interval are written by a thread of their own, and so is what the watch finds.
+The loop may spend minutes inside one call: opening a session, or retrying a commit. So a separate
+thread writes the lines of each interval, and another one runs the stall monitor.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from pipeline.ports import Watch
+from pipeline.ports import StallMonitor
 from pipeline.worker.observe.meter import LogMeter
 
 _EVERY_S: Final = 0.5
+"""Interval of both threads, below the shortest statistics interval of one second."""
 _LAST_LOOK_S: Final = 1.0
+"""How long the end of the block waits for a thread."""
 
 
 @contextmanager
-def reporting(meter: LogMeter, watch: Watch) -> Iterator[None]:
-    """Report within the block; behind it the meter is its caller's alone."""
+def reporting(meter: LogMeter, watch: StallMonitor) -> Iterator[None]:
+    """Report within the block. After it the meter belongs to its caller alone."""
     over = threading.Event()
 
     def look() -> None:
@@ -35,18 +37,18 @@ def reporting(meter: LogMeter, watch: Watch) -> Iterator[None]:
     finally:
         over.set()
         for thread in threads:
-            # A look may take longer: then it is left behind, and what it finds is not told.
+            # A question to Kafka may take longer. Then it is abandoned, and its answer ignored.
             thread.join(_LAST_LOOK_S)
 
 
 def _repeating(act: Callable[[], None], over: threading.Event) -> threading.Thread:
-    """Do it again and again, in a thread of its own, until it is over."""
+    """Start a thread that calls `act` again and again until `over` is set."""
 
     def repeat() -> None:
         while not over.wait(_EVERY_S):
             act()
 
-    # What is bound to each line, such as the worker's number, is bound to the context.
+    # Values bound to each log line, such as the worker's number, are bound to the context.
     run = contextvars.copy_context().run
     thread = threading.Thread(target=run, args=(repeat,), name="reporter", daemon=True)
     thread.start()

@@ -1,7 +1,7 @@
-"""What keeps a worker from working, from the first word about it to the last.
+"""Logs a stall from its beginning to its end.
 
-Each is told at once, again in every interval while it lasts, and its end as `recovered`. What is
-harmless is told once, as information.
+Each stall is logged at once, again in every interval while it lasts, and its end as `recovered`. A
+harmless one is logged once, as information.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ from typing import Final
 
 import structlog
 
-from pipeline.ports import Hindrance
+from pipeline.ports import Stall
 
 _JUST_NOW_S: Final = 0.9
-"""Less than the shortest interval."""
+"""A stall logged so recently is not repeated. Below the shortest statistics interval of 1 s."""
 
 
-class Hindrances:
-    """Those that are there now, by who has found them."""
+class StallLog:
+    """Logs the current stalls, whoever has found them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = structlog.stdlib.get_logger("pipeline.worker")
         self._clock = clock
-        self._waits: Hindrance | None = None
+        self._waits: Stall | None = None
         self._cause = ""
         self._since: float | None = None
         self._resetting = False
-        self._told_at = 0.0
+        self._logged_at = 0.0
 
     def reset(self, cause: str) -> None:
-        """The worker begins anew because of this, and has said so itself."""
+        """Note a reset of the worker, which logs its cause itself."""
         self._resetting = True
         self._begin(cause)
 
     def works(self) -> None:
-        """After a reset the worker works again."""
+        """Note that the worker makes progress again after a reset."""
         self._resetting = False
         self._end_if_over()
 
-    def waits(self, now: Hindrance | None) -> None:
-        """What the watch has found; None: nothing is in the way."""
+    def waits(self, now: Stall | None) -> None:
+        """Note what the monitor has found; None when there is no stall."""
         if now == self._waits:
             return
         self._waits = now
@@ -50,20 +50,20 @@ class Hindrances:
         else:
             self._begin(now.cause)
         if now is not None:
-            self._tell(now)
+            self._write(now)
 
     def repeat(self) -> None:
-        """Say again what is still in the way; a reset is told by each try."""
-        just_told = self._clock() - self._told_at < _JUST_NOW_S
-        if self._waits is not None and not self._waits.harmless and not just_told:
-            self._tell(self._waits)
+        """Log again a stall that lasts. Resets are logged by each attempt."""
+        just_logged = self._clock() - self._logged_at < _JUST_NOW_S
+        if self._waits is not None and not self._waits.harmless and not just_logged:
+            self._write(self._waits)
 
-    def _tell(self, hindrance: Hindrance) -> None:
-        self._told_at = self._clock()
-        if hindrance.harmless:
-            self._log.info("waiting", cause=hindrance.cause)
+    def _write(self, stall: Stall) -> None:
+        self._logged_at = self._clock()
+        if stall.harmless:
+            self._log.info("waiting", cause=stall.cause)
         else:
-            self._log.warning("waiting", cause=hindrance.cause, seconds=self._seconds())
+            self._log.warning("waiting", cause=stall.cause, seconds=self._seconds())
 
     def _begin(self, cause: str) -> None:
         self._cause = cause

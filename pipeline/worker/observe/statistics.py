@@ -13,29 +13,29 @@ from pipeline.ports import Lag
 
 
 class Figures(NamedTuple):
-    """What a worker, or several, have done since their start."""
+    """Counts and lag of one worker, or of several, since their start."""
 
     counts: Counter[str]
-    """`consumed`, `enriched`, `identify`, `lost`, `resets`, `cpu_us` (CPU time of the processes);
-    by reason code `dead_lettered.…` and `dropped.…`."""
+    """Counts by name: `consumed`, `enriched`, `identify`, `lost`, `resets`, `cpu_us` (CPU time of
+    the processes), and by reason code `dead_lettered.…` and `dropped.…`."""
     lag: Lag | None
-    """None while it is not known."""
+    """Current lag; None while it is not known."""
 
     @property
     def events(self) -> int:
-        """What has become of them is known."""
+        """Number of events whose outcome is known."""
         parts = (self.by_reason("dead_lettered"), self.by_reason("dropped"))
         return self.counts["enriched"] + sum(part.total() for part in parts)
 
     def by_reason(self, kind: str) -> Counter[str]:
-        """`dead_lettered` or `dropped`: reason code → number."""
+        """Return the counts by reason code; `kind` is `dead_lettered` or `dropped`."""
         start = f"{kind}."
         found = {name: number for name, number in self.counts.items() if name.startswith(start)}
         return Counter({name.removeprefix(start): number for name, number in found.items()})
 
 
 class StatisticsLog:
-    """Writes one line per interval: what was done since the line before."""
+    """Writes one line per interval: what was done since the previous line."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class StatisticsLog:
         self._last: Counter[str] = Counter()
 
     def is_due(self) -> bool:
-        """Whether the interval is over."""
+        """Return whether the interval is over."""
         return self._clock() - self._since >= self._due_s
 
     def write(self, total: Figures, **more: int) -> None:
-        """Log the interval's line and begin the next interval."""
+        """Log the line of the interval and begin the next one."""
         now = self._clock()
         done = Figures(total.counts - self._last, total.lag)
         counts, events = done.counts, done.events
@@ -79,5 +79,5 @@ class StatisticsLog:
         self.restart()
 
     def restart(self) -> None:
-        """Begin the next interval without a line."""
+        """Begin the next interval without logging a line."""
         self._since, self._due_s = self._clock(), self._interval_s

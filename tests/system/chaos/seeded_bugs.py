@@ -18,8 +18,8 @@ from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Role
 from pipeline.errors import AbortableError, OutcomeUnknownError, RefusedError
 from pipeline.kafka import clients
-from pipeline.kafka.consumed_positions import Held
-from pipeline.kafka.delivery_errors import Undelivered
+from pipeline.kafka.consumed_positions import ConsumedPositions
+from pipeline.kafka.delivery_errors import DeliveryErrors
 from pipeline.kafka.session import KafkaSession
 from pipeline.kafka.session_config import SessionConfig
 from pipeline.ports import Positions
@@ -76,8 +76,8 @@ def rewind_after_timeout() -> None:
     def started_anew(self: Any) -> None:
         if self.timed_out:
             self.timed_out = False
-            writer = self._writer
-            writer.use(writer.new_producer())
+            producer = self._producer
+            producer.use(producer.new_producer())
         else:
             abort(self)
 
@@ -103,7 +103,7 @@ def delivery_callback_raises() -> None:
     """Raise an exception in the delivery callback, once in a few thousand deliveries."""
     reports = 0
 
-    def raising(_self: Undelivered, error: Any, _message: Any) -> None:
+    def raising(_self: DeliveryErrors, error: Any, _message: Any) -> None:
         nonlocal reports
         reports += 1
         if error is not None or reports % _EVERY == 0:
@@ -116,7 +116,7 @@ def delivery_callback_raises() -> None:
             super().__init__({**config, "delivery.report.only.error": False}, **keywords)
 
     _CLIENTS.Producer = Talkative
-    _replace(Undelivered, __call__=raising)
+    _replace(DeliveryErrors, __call__=raising)
 
 
 def dead_letter_skipped() -> None:
@@ -163,7 +163,7 @@ def lost_seek() -> None:
     consumer_class: Any = _CLIENTS.Consumer
 
     def unchecked(self: Any, messages: list[Message]) -> list[Message]:
-        self.sought.clear()
+        self.pending_seeks.clear()
         return messages
 
     class Deaf(consumer_class):  # type: ignore[misc]
@@ -171,7 +171,7 @@ def lost_seek() -> None:
             pass
 
     _CLIENTS.Consumer = Deaf
-    _replace(Held, from_sought=unchecked)
+    _replace(ConsumedPositions, after_seeks=unchecked)
 
 
 def high_watermark() -> None:

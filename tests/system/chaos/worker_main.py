@@ -35,13 +35,13 @@ def install(failpoints: Failpoints) -> None:
     meter: Any = LogMeter
     made.Producer = _producer(failpoints)
     made.Consumer = _consumer(failpoints)
-    narrowing = LogMeter.narrowing
+    bisecting = LogMeter.bisecting
 
     def reported(self: LogMeter, records: int, cause: str) -> None:
-        narrowing(self, records, cause)
+        bisecting(self, records, cause)
         failpoints.reached(Point.BISECTING)
 
-    meter.narrowing = reported
+    meter.bisecting = reported
 
 
 def patch_clock(failpoints: Failpoints) -> None:

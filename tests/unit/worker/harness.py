@@ -10,12 +10,12 @@ from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.process import Processor
 from pipeline.core.record import Record
-from pipeline.ports import Broker, CrashGuard, Lag, Session, Span, Trip
-from pipeline.worker.circuit_breaker import Breaker, BreakerRules
+from pipeline.ports import Broker, CircuitBreakerTrip, CrashGuard, Lag, Session, Span
+from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
 
 NOW = 1_800_000_000_000
-NO_BREAKER = BreakerRules("off", 10_000, 0.1, None)
+NO_BREAKER = CircuitBreakerRules("off", 10_000, 0.1, None)
 
 
 class FixedClock:
@@ -30,7 +30,7 @@ class FixedClock:
 
 
 class Remembering:
-    """A meter that remembers what it heard and asks for a stop after `enough` records.
+    """A meter that remembers every call and asks for a stop after `enough` records.
 
     `to_end` waits until there is no lag, too.
     """
@@ -40,14 +40,14 @@ class Remembering:
         self.recoveries: list[tuple[str, str]] = []
         self.recovered_after: list[int] = []
         """Beside each recovery that was over: how many resets there had been."""
-        self.held: list[list[int]] = []
+        self.assignments: list[list[int]] = []
         """Each time that other partitions were held."""
         self.crashes: list[Record] = []
         self.lags: list[Lag | None] = []
         self.isolations: list[tuple[Record, str]] = []
         self.narrowings: list[int] = []
         self.losses: list[int] = []
-        self.trips: list[Trip] = []
+        self.trips: list[CircuitBreakerTrip] = []
         self.stop = stop
         self._enough = enough
         self._to_end = to_end
@@ -68,11 +68,11 @@ class Remembering:
         self.lags.append(session.lag())
         self._end_if_enough()
 
-    def holding(self, partitions: Collection[int]) -> None:
+    def assigned(self, partitions: Collection[int]) -> None:
         """See `ports.Meter`."""
         now = sorted(partitions)
-        if now != (self.held[-1] if self.held else []):
-            self.held.append(now)
+        if now != (self.assignments[-1] if self.assignments else []):
+            self.assignments.append(now)
 
     def recovered(self) -> None:
         """See `ports.Meter`."""
@@ -92,7 +92,7 @@ class Remembering:
         """See `ports.Meter`."""
         self.isolations.append((record, cause))
 
-    def narrowing(self, records: int, cause: str) -> None:
+    def bisecting(self, records: int, cause: str) -> None:
         """See `ports.Meter`."""
         del cause
         self.narrowings.append(records)
@@ -101,26 +101,26 @@ class Remembering:
         """See `ports.Meter`."""
         self.losses.append(records)
 
-    def tripped(self, trip: Trip) -> None:
+    def tripped(self, trip: CircuitBreakerTrip) -> None:
         """See `ports.Meter`."""
         self.trips.append(trip)
 
 
 class Guard:
-    """A crash guard with a diary, whose suspects and condemned spans a test sets."""
+    """A crash guard with a diary, whose suspects and quarantined spans a test sets."""
 
-    def __init__(self, suspects: Sequence[Span] = (), condemned: Sequence[Span] = ()) -> None:
+    def __init__(self, suspects: Sequence[Span] = (), quarantined: Sequence[Span] = ()) -> None:
         self.entered: list[list[Span]] = []
         self.working_on: list[Span] = []
         self._suspects = suspects
-        self._condemned = condemned
+        self._quarantined = quarantined
 
-    def entering(self, spans: Sequence[Span]) -> None:
+    def started(self, spans: Sequence[Span]) -> None:
         """See `ports.CrashGuard`."""
         self.working_on = list(spans)
         self.entered.append(list(spans))
 
-    def left(self) -> None:
+    def finished(self) -> None:
         """See `ports.CrashGuard`."""
         self.working_on = []
 
@@ -128,9 +128,9 @@ class Guard:
         """See `ports.CrashGuard`."""
         return self._suspects
 
-    def condemned(self) -> Sequence[Span]:
+    def quarantined(self) -> Sequence[Span]:
         """See `ports.CrashGuard`."""
-        return self._condemned
+        return self._quarantined
 
 
 class NoWait(threading.Event):
@@ -156,7 +156,7 @@ def make_worker(
     *,
     max_resets: int = 3,
     guard: CrashGuard | None = None,
-    rules: BreakerRules = NO_BREAKER,
+    rules: CircuitBreakerRules = NO_BREAKER,
     clock: FixedClock | None = None,
 ) -> Worker:
     """A worker whose clock does not go on by itself."""
@@ -166,7 +166,7 @@ def make_worker(
         clock or FixedClock(),
         meter,
         max_resets=max_resets,
-        breaker=Breaker(rules, contract.contract, origin=False),
+        breaker=CircuitBreaker(rules, contract.contract, origin=False),
         guard=guard or Guard(),
     )
 
@@ -179,7 +179,7 @@ def work(
     max_resets: int = 3,
     give_up_s: float | None = None,
     guard: CrashGuard | None = None,
-    rules: BreakerRules = NO_BREAKER,
+    rules: CircuitBreakerRules = NO_BREAKER,
     to_end: bool = False,
 ) -> Remembering:
     """Run a worker until so many records are committed (or `give_up_s`); what it said.

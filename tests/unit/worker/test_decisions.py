@@ -30,14 +30,14 @@ from pipeline.ports import Batch, Lag, Session
 from pipeline.worker.memory_broker import (
     Aborted,
     Begun,
-    Closed,
     Committed,
-    Entry,
+    DiaryEntry,
     MemoryBroker,
     MemorySession,
-    Opened,
     Rewound,
     Sent,
+    SessionClosed,
+    SessionOpened,
 )
 from tests.hostile import EVENT
 from tests.unit.worker.harness import FixedClock, NoWait, Remembering, make_worker, processor, work
@@ -54,7 +54,7 @@ def _filled(count: int, batch: int = 100) -> MemoryBroker:
     return broker
 
 
-def _shape(diary: list[Entry]) -> list[str]:
+def _shape(diary: list[DiaryEntry]) -> list[str]:
     """The diary as words; sends are numbered by the offset of their record."""
     words = []
     for entry in diary:
@@ -66,7 +66,7 @@ def _shape(diary: list[Entry]) -> list[str]:
             case Rewound(positions):
                 words.append(f"rewound {positions[FIRST]}")
             case _:
-                words.append(type(entry).__name__.lower())
+                words.append(type(entry).__name__.removeprefix("Session").lower())
     return words
 
 
@@ -216,7 +216,7 @@ def test_partitions_are_held_as_long_as_the_session() -> None:
     broker.spare("commit")
     broker.fail("commit", OutcomeUnknownError("no answer"))
     meter = work(broker, 2)
-    assert meter.held == [[0], [], [0]]
+    assert meter.assignments == [[0], [], [0]]
 
 
 @pytest.mark.parametrize("takes_effect", [False, True])
@@ -226,7 +226,7 @@ def test_unknown_outcome_of_a_commit(takes_effect: bool) -> None:  # noqa: FBT00
     broker.fail("commit", OutcomeUnknownError("no answer"), takes_effect=takes_effect)
     work(broker, 2 if takes_effect else 4)
     assert [_source(o) for o in broker.outputs] == [f"track.raw/0/{i}" for i in range(4)]
-    assert broker.diary.count(Opened()) == 2
+    assert broker.diary.count(SessionOpened()) == 2
     assert Aborted() not in broker.diary
 
 
@@ -239,7 +239,7 @@ def test_a_failed_soft_reset_is_a_hard_one(call: str) -> None:
     meter = work(broker, 2)
     assert [how for how, _ in meter.recoveries] == ["hard reset"]
     assert len(broker.outputs) == 2
-    assert broker.diary.count(Closed()) == 2
+    assert broker.diary.count(SessionClosed()) == 2
 
 
 def test_gives_up_after_resets_without_a_commit() -> None:
@@ -309,9 +309,9 @@ def test_a_bug_of_ours_is_a_dead_letter() -> None:
         (Role.DEAD_LETTER, "processing_error"),
         (Role.ENRICHED, ""),
     ]
-    letter = broker.outputs[1]
-    assert letter.value == EVENT
-    assert dict(letter.headers)[DlqHeader.STAGE] == b"crash"
+    dead_letter = broker.outputs[1]
+    assert dead_letter.value == EVENT
+    assert dict(dead_letter.headers)[DlqHeader.STAGE] == b"crash"
     assert [record.offset for record in meter.crashes] == [1]
 
 
@@ -334,7 +334,7 @@ class _NarrowBroker(MemoryBroker):
         return _NarrowSession(self, self.epoch)
 
 
-def test_a_letter_that_does_not_fit_leaves_a_pointer() -> None:
+def test_a_dead_letter_that_does_not_fit_leaves_a_pointer() -> None:
     """A dead letter that its topic can't take is replaced by where the raw record is."""
     broker = _NarrowBroker()
     broker.append(TOO_LONG)
@@ -437,6 +437,6 @@ def test_positions_without_records_that_could_not_be_committed() -> None:
 
 
 def test_lag_is_told_on_every_turn() -> None:
-    """The meter hears the offsets that are not yet committed."""
+    """The meter is told the offsets that are not yet committed."""
     broker = _filled(5, batch=2)
     assert work(broker, 5).lags == [Lag(1, 3), Lag(1, 1), Lag(1, 0)]

@@ -11,14 +11,14 @@ import structlog
 
 from pipeline.core.counts import OutcomeCounts
 from pipeline.errors import OutcomeUnknownError
-from pipeline.ports import Hindrance, Trip
+from pipeline.ports import CircuitBreakerTrip, Stall
 from pipeline.worker.memory_broker import MemoryBroker
 from pipeline.worker.observe import LogMeter, reporting
 
 INTERVAL_S = 30.0
-DOWN = Hindrance("no Kafka broker answers at kafka:9092")
-IDLE = Hindrance("more members than partitions", harmless=True)
-TRIP = Trip("v2;b", "v1;a", 300, 500, 0.01, {"revenue_invalid": 300})
+DOWN = Stall("no Kafka broker answers at kafka:9092")
+IDLE = Stall("more members than partitions", harmless=True)
+TRIP = CircuitBreakerTrip("v2;b", "v1;a", 300, 500, 0.01, {"revenue_invalid": 300})
 
 
 class Log:
@@ -64,7 +64,7 @@ def test_statistics_come_while_the_loop_stands_still(log: Log) -> None:
 
 
 def test_statistics_tell_the_lag_of_a_loop_that_turns(log: Log) -> None:
-    """As it was heard last."""
+    """As it was reported last."""
     broker = MemoryBroker()
     broker.append(b"{}")
     log.now += INTERVAL_S
@@ -75,8 +75,8 @@ def test_statistics_tell_the_lag_of_a_loop_that_turns(log: Log) -> None:
 
 def test_partitions_that_come_and_go(log: Log) -> None:
     """A line for each change says which, and how many are held now."""
-    for held in ({2, 0, 1, 7}, {0, 1, 2, 7}, {0, 1}, {1, 5}, ()):
-        log.meter.holding(held)
+    for assigned in ({2, 0, 1, 7}, {0, 1, 2, 7}, {0, 1}, {1, 5}, ()):
+        log.meter.assigned(assigned)
     assert log.said("partitions", "held") == [
         ("assigned", "info", "0-2, 7", 4),
         ("revoked", "info", "2, 7", 2),
@@ -113,7 +113,7 @@ def test_another_cause_is_told_at_once(log: Log) -> None:
     """It is one time of trouble; `recovered` names the last cause."""
     log.meter.waits(DOWN)
     log.now += 3
-    log.meter.waits(Hindrance("rebalancing"))
+    log.meter.waits(Stall("rebalancing"))
     log.meter.waits(None)
     assert log.said("cause") == [
         ("waiting", "warning", DOWN.cause),
@@ -167,25 +167,25 @@ class _Watch:
     """Finds what it is told to find."""
 
     def __init__(self) -> None:
-        self.finds: Hindrance | None = DOWN
+        self.finds: Stall | None = DOWN
         self.looked = threading.Event()
 
-    def look(self) -> Hindrance | None:
+    def look(self) -> Stall | None:
         self.looked.set()
         return self.finds
 
 
 class _Hearing(LogMeter):
-    """Tells when it has heard of a hindrance."""
+    """Remembers the stalls that are reported to it."""
 
     def __init__(self) -> None:
         super().__init__(INTERVAL_S)
-        self.heard: list[Hindrance | None] = []
+        self.stalls: list[Stall | None] = []
         self.told = threading.Event()
         self.reported = threading.Event()
 
-    def waits(self, hindrance: Hindrance | None) -> None:
-        self.heard.append(hindrance)
+    def waits(self, stall: Stall | None) -> None:
+        self.stalls.append(stall)
         self.told.set()
 
     def report(self) -> None:
@@ -198,11 +198,11 @@ def test_reports_come_from_threads_of_their_own() -> None:
     with reporting(meter, watch):
         assert meter.told.wait(10)
         assert meter.reported.wait(10)
-    heard = len(meter.heard)
-    assert meter.heard[0] == DOWN
+    count = len(meter.stalls)
+    assert meter.stalls[0] == DOWN
     watch.looked.clear()
     assert not watch.looked.wait(1.5)
-    assert len(meter.heard) == heard
+    assert len(meter.stalls) == count
 
 
 def test_first_statistics_can_come_sooner() -> None:

@@ -20,8 +20,14 @@ from pipeline.errors import TransportError
 from pipeline.ports import CrashGuard, Lag, Span
 from pipeline.worker import processes
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
-from pipeline.worker.observe import FleetStatistics, SlotMeter
-from pipeline.worker.shared_state import Cell, CrashBoard, LoneGuard, SharedGuard, SharedMemory
+from pipeline.worker.observe import AggregateStatistics, SlotMeter
+from pipeline.worker.shared_state import (
+    Cell,
+    LocalCrashGuard,
+    SharedCrashGuard,
+    SharedMemory,
+    SharedWorkerStates,
+)
 
 TOPIC = "track.raw"
 NAMED = Span(TOPIC, 3, 9, 9)
@@ -71,10 +77,10 @@ def test_memory_has_no_name_and_outlives_its_writer() -> None:
     memory = SharedMemory.created(1)
     script = (
         "import os, signal, sys\n"
-        "from pipeline.worker.shared_state import SharedGuard, SharedMemory\n"
+        "from pipeline.worker.shared_state import SharedCrashGuard, SharedMemory\n"
         "from pipeline.ports import Span\n"
-        "guard = SharedGuard(SharedMemory(int(sys.argv[1])), 0)\n"
-        "guard.entering([Span('track.raw', 2, 5, 8)])\n"
+        "guard = SharedCrashGuard(SharedMemory(int(sys.argv[1])), 0)\n"
+        "guard.started([Span('track.raw', 2, 5, 8)])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run(
@@ -83,7 +89,7 @@ def test_memory_has_no_name_and_outlives_its_writer() -> None:
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
-    assert CrashBoard(memory).at_work(0).spans == [Span(TOPIC, 2, 5, 8)]
+    assert SharedWorkerStates(memory).at_work(0).spans == [Span(TOPIC, 2, 5, 8)]
     assert not os.get_inheritable(memory.descriptor)
     memory.close()
 
@@ -98,27 +104,27 @@ def test_memory_without_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
     memory.close()
 
 
-def test_every_worker_hears_the_supervisor(memory: SharedMemory) -> None:
-    """What is suspected or condemned is so for all; the operator's own records are added."""
-    board = CrashBoard(memory)
-    guards = [SharedGuard(memory, slot, [NAMED]) for slot in range(3)]
-    assert [(guard.suspects(), guard.condemned()) for guard in guards] == [((), (NAMED,))] * 3
+def test_every_worker_reads_the_supervisors_marks(memory: SharedMemory) -> None:
+    """What is suspected or quarantined is so for all; the operator's own records are added."""
+    board = SharedWorkerStates(memory)
+    guards = [SharedCrashGuard(memory, slot, [NAMED]) for slot in range(3)]
+    assert [(guard.suspects(), guard.quarantined()) for guard in guards] == [((), (NAMED,))] * 3
     board.mark({4: _span(0, 9)}, {2: _span(30, 30)})
     for guard in guards:
         assert guard.suspects() == (_span(0, 9),)
-        assert guard.condemned() == (_span(30, 30), NAMED)
+        assert guard.quarantined() == (_span(30, 30), NAMED)
     board.mark({}, {})
     assert guards[1].suspects() == ()
 
 
-def test_the_supervisor_hears_every_worker(memory: SharedMemory) -> None:
+def test_the_supervisor_reads_what_every_worker_reports(memory: SharedMemory) -> None:
     """What each works on, until it says that it has left it."""
-    board = CrashBoard(memory)
-    first, second = SharedGuard(memory, 0), SharedGuard(memory, 1)
-    first.entering([_span(0, 9), _span(5, 5, partition=1)])
-    second.entering([_span(7, 8, partition=2)])
+    board = SharedWorkerStates(memory)
+    first, second = SharedCrashGuard(memory, 0), SharedCrashGuard(memory, 1)
+    first.started([_span(0, 9), _span(5, 5, partition=1)])
+    second.started([_span(7, 8, partition=2)])
     assert board.at_work(0) == ([_span(0, 9), _span(5, 5, partition=1)], [])
-    second.left()
+    second.finished()
     assert board.at_work(1) == ([], [])
     board.clear(0)
     assert board.at_work(0) == board.at_work(2) == ([], [])
@@ -126,37 +132,37 @@ def test_the_supervisor_hears_every_worker(memory: SharedMemory) -> None:
 
 def test_a_finding_is_survived_at_its_end(memory: SharedMemory) -> None:
     """Not after its first half, nor while it is worked on again."""
-    board, guard = CrashBoard(memory), SharedGuard(memory, 0)
+    board, guard = SharedWorkerStates(memory), SharedCrashGuard(memory, 0)
     board.mark({4: _span(10, 19), 5: _span(10, 19, partition=1)}, {6: _span(30, 30)})
     guard.suspects()
 
     def survives(first: int, last: int) -> list[int]:
-        guard.entering([_span(first, last)])
-        guard.left()
+        guard.started([_span(first, last)])
+        guard.finished()
         return board.at_work(0).passed
 
     assert survives(10, 14) == []
     assert survives(15, 19) == [4]
     assert survives(20, 40) == [4, 6]
-    guard.entering([_span(10, 14)])
+    guard.started([_span(10, 14)])
     assert board.at_work(0).passed == []
-    guard.left()
+    guard.finished()
     board.mark({7: _span(10, 14)}, {})  # narrowed: what was survived of 4 says nothing of 7
     guard.suspects()
     assert survives(15, 40) == [7]
 
 
 def test_without_supervisor() -> None:
-    """Nobody is suspected; what the operator named is condemned."""
-    guard: CrashGuard = LoneGuard((NAMED,))
-    guard.entering([_span(0, 9)])
-    guard.left()
-    assert (guard.suspects(), guard.condemned()) == ((), (NAMED,))
+    """Nobody is suspected; what the operator named is quarantined."""
+    guard: CrashGuard = LocalCrashGuard((NAMED,))
+    guard.started([_span(0, 9)])
+    guard.finished()
+    assert (guard.suspects(), guard.quarantined()) == ((), (NAMED,))
 
 
-def _counts(enriched: int, **letters: int) -> OutcomeCounts:
-    records = enriched + sum(letters.values())
-    return OutcomeCounts(records, enriched=enriched, dead_letters=Counter(letters))
+def _counts(enriched: int, **dead_letters: int) -> OutcomeCounts:
+    records = enriched + sum(dead_letters.values())
+    return OutcomeCounts(records, enriched=enriched, dead_letters=Counter(dead_letters))
 
 
 class _Stores:
@@ -165,7 +171,7 @@ class _Stores:
     def __init__(self, memory: SharedMemory) -> None:
         self.now = 0.0
         self.cells = [memory.figures(slot) for slot in range(2)]
-        self.fleet = FleetStatistics(self.cells, 10.0, self.clock)
+        self.aggregate = AggregateStatistics(self.cells, 10.0, self.clock)
 
     def clock(self) -> float:
         return self.now
@@ -177,19 +183,19 @@ class _Stores:
 def test_one_line_for_all(memory: SharedMemory) -> None:
     """The interval's sums over all workers, those that have died included."""
     stores = _Stores(memory)
-    fleet = stores.fleet
-    assert not fleet.began()
+    aggregate = stores.aggregate
+    assert not aggregate.began()
     first, second = stores.meter(0), stores.meter(1)
-    assert fleet.began()
+    assert aggregate.began()
     session = MemoryBroker().open()
     with structlog.testing.capture_logs() as lines:
         first.committed(_counts(90, invalid_json=10))
         second.committed(_counts(50))
         first.tick(session)
-        fleet.tick(2)  # not due yet
-        assert fleet.ended(1) == 50
+        aggregate.tick(2)  # not due yet
+        assert aggregate.ended(1) == 50
         stores.now = 10.0
-        fleet.tick(1)
+        aggregate.tick(1)
         second = stores.meter(1)
         second.committed(_counts(7, invalid_json=1))
         second.recovering("soft reset", TransportError("gone"), 1)
@@ -197,7 +203,7 @@ def test_one_line_for_all(memory: SharedMemory) -> None:
         stores.now = 12.0
         first.tick(session)
         second.tick(session)
-        fleet.log(2)
+        aggregate.log(2)
     before, _, after = lines
     figures = ("seconds", "consumed", "enriched", "dead_lettered", "total_consumed", "workers")
     assert [before[name] for name in figures] == [10.0, 150, 140, {"invalid_json": 10}, 150, 1]
@@ -205,7 +211,7 @@ def test_one_line_for_all(memory: SharedMemory) -> None:
     assert (before["workers_reading"], after["workers_reading"]) == (1, 2)
     assert (after["resets"], after["lost"]) == (1, 3)
     assert before["cpu_us_per_event"] >= 0
-    assert fleet.consumed() == 158
+    assert aggregate.consumed() == 158
 
 
 class _Behind(MemorySession):
@@ -239,16 +245,16 @@ def test_lag_of_all_workers(
     meters = [stores.meter(slot) for slot in range(2)]
     for meter, lag in zip(meters, lags, strict=True):
         meter.tick(_Behind(Lag(1, 4) if isinstance(lag, str) else lag))
-    stores.fleet.began()
+    stores.aggregate.began()
     if lags[1] == "ended":
-        stores.fleet.ended(1)
+        stores.aggregate.ended(1)
     if lags[1] == "recovering":
         meters[1].recovering("hard reset", TransportError("gone"), 1)
     if lags[1] == "silent":
         stores.now = 20.0
         meters[0].tick(_Behind(lags[0]))
     with structlog.testing.capture_logs() as lines:
-        stores.fleet.log(2)
+        stores.aggregate.log(2)
     assert (lines[-1]["workers_reading"], lines[-1]["lag"]) == (reading, told)
 
 
@@ -262,12 +268,12 @@ def test_figures_that_cannot_be_read(memory: SharedMemory) -> None:
             return None if self.torn else super().read()
 
     cell = _Torn(memory._memory, 0, 4096)  # noqa: SLF001  a cell of the test's own
-    fleet = FleetStatistics([cell], 10.0)
+    aggregate = AggregateStatistics([cell], 10.0)
     SlotMeter(cell, 10.0).committed(_counts(5))
-    assert fleet.consumed() == 5
+    assert aggregate.consumed() == 5
     SlotMeter(cell, 10.0).committed(_counts(9))
     cell.torn = True
-    assert fleet.consumed() == 5
+    assert aggregate.consumed() == 5
 
 
 def test_crashes_are_logged_ten_times_an_interval(memory: SharedMemory) -> None:

@@ -43,7 +43,7 @@ with stopping_on_signals() as stop:
     os.kill(os.getpid(), signal.SIGHUP)
     os.kill(os.getpid(), signal.SIGTERM)
     assert stop.wait(10)
-    print("one signal was heard")
+    print("one signal was received")
     os.kill(os.getpid(), signal.SIGHUP)
 """
 
@@ -57,7 +57,7 @@ def test_hang_up_under_nohup() -> None:
         timeout=TIMEOUT_S,
         check=False,
     )
-    assert (ran.returncode, ran.stdout) == (0, b"one signal was heard\n")
+    assert (ran.returncode, ran.stdout) == (0, b"one signal was received\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -82,14 +82,14 @@ import signal
 from pipeline.worker.signals import Signals
 signals = Signals({signal.SIGTERM, signal.SIGCHLD})
 print("ready", flush=True)
-while (heard := signals.next(0.02)) is None:
+while (received := signals.next(0.02)) is None:
     pass
-print(signal.Signals(heard).name)
+print(signal.Signals(received).name)
 """
 
 
 def test_signal_after_pauses() -> None:
-    """A process that is paused longer than it waits hears only what somebody has sent."""
+    """A process that is paused longer than it waits receives only what somebody has sent."""
     with subprocess.Popen(
         [sys.executable, "-c", _LISTENER], env=environment(), stdout=subprocess.PIPE, text=True
     ) as listener:

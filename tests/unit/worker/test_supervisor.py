@@ -16,14 +16,19 @@ from pipeline.core.record import Record
 from pipeline.errors import ExitCode
 from pipeline.ports import Batch, Span
 from pipeline.settings.model import Settings
-from pipeline.worker.bisection import CONDEMNED, pieces, spans
-from pipeline.worker.poison_pill import SETTLED_S, CrashBook
-from pipeline.worker.restart_policy import Ended, Outcome, Pauses, Restarts
+from pipeline.worker.bisection import QUARANTINED, spans, split
+from pipeline.worker.poison_pill import SETTLED_S, PoisonPillTracker
+from pipeline.worker.restart_policy import (
+    RestartDelays,
+    RestartPolicy,
+    SupervisorResult,
+    WorkerExit,
+)
 from pipeline.worker.supervisor import Supervisor
 
 TOPIC = "track.raw"
-KAFKA_FAILED = Ended(0, ExitCode.KAFKA, out_of_memory=False)
-KILLED = Ended(0, -signal.SIGKILL, out_of_memory=False)
+KAFKA_FAILED = WorkerExit(0, ExitCode.KAFKA, out_of_memory=False)
+KILLED = WorkerExit(0, -signal.SIGKILL, out_of_memory=False)
 
 
 def _span(first: int, last: int, partition: int = 0) -> Span:
@@ -50,22 +55,24 @@ def _span(first: int, last: int, partition: int = 0) -> Span:
 )
 def test_ends(status: int, out_of_memory: bool, crashed: bool, how: str, code: int) -> None:  # noqa: FBT001  a table's columns
     """A process's own faults count against its records; what people and their tools do does not."""
-    ended = Ended(1, status, out_of_memory)
+    ended = WorkerExit(1, status, out_of_memory)
     assert (ended.crashed, ended.how) == (crashed, how)
     outcome = ended.outcome("because")
     assert outcome == (code, f"worker 1 ended with {how}: because")
 
 
-def _pauses(restarts: Restarts, *ends: tuple[Ended, float, bool, bool]) -> list[float | None]:
+def _pauses(
+    restarts: RestartPolicy, *ends: tuple[WorkerExit, float, bool, bool]
+) -> list[float | None]:
     return [
-        restarts.pause(ended, lived_s=lived_s, committed=committed, found=found)
+        restarts.delay(ended, lived_s=lived_s, committed=committed, found=found)
         for ended, lived_s, committed, found in ends
     ]
 
 
 def test_pauses_grow_and_shrink() -> None:
     """1, 2, 4 … 60 s; a minute of health begins anew, a commit alone does not."""
-    restarts = Restarts(Pauses(give_up=100))
+    restarts = RestartPolicy(RestartDelays(give_up=100))
     soon, later = (KILLED, 2.0, False, False), (KILLED, 60.0, False, False)
     assert _pauses(restarts, *[soon] * 8) == [1, 2, 4, 8, 16, 32, 60, 60]
     assert _pauses(restarts, later, soon) == [1, 2]
@@ -74,28 +81,28 @@ def test_pauses_grow_and_shrink() -> None:
 
 def test_no_pause_while_a_record_is_searched() -> None:
     """Each death that brings the search on is followed by a start, and is no reason to give up."""
-    restarts = Restarts(Pauses(give_up=2))
+    restarts = RestartPolicy(RestartDelays(give_up=2))
     assert _pauses(restarts, *[(KILLED, 1.0, False, True)] * 20) == [0.0] * 20
 
 
 def test_giving_up() -> None:
     """After so many ends without a commit; a long life without Kafka is no success either."""
     vain, fruitful = (KAFKA_FAILED, 200.0, False, False), (KAFKA_FAILED, 200.0, True, False)
-    restarts = Restarts(Pauses(give_up=3))
+    restarts = RestartPolicy(RestartDelays(give_up=3))
     assert _pauses(restarts, vain, vain, fruitful, vain, vain, vain) == [1, 2, 4, 8, 16, None]
-    restarts = Restarts(Pauses(give_up=0))
+    restarts = RestartPolicy(RestartDelays(give_up=0))
     assert _pauses(restarts, vain) == [None]
 
 
-def _kinds(book: CrashBook, *deaths: Span, committed: int = 0) -> list[list[str]]:
-    return [[finding.kind for finding in book.died([death], committed)] for death in deaths]
+def _kinds(book: PoisonPillTracker, *deaths: Span, committed: int = 0) -> list[list[str]]:
+    return [[finding.kind for finding in book.crashed([death], committed)] for death in deaths]
 
 
 def test_two_deaths_make_a_suspect() -> None:
     """What they have in common is suspected; deaths elsewhere, or at rest, suspect nobody."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     assert _kinds(book, _span(0, 99), _span(200, 299), _span(0, 99, partition=1)) == [[], [], []]
-    assert book.died([], 0) == []
+    assert book.crashed([], 0) == []
     assert book.suspects == {}
     assert _kinds(book, _span(60, 150)) == [["suspected"]]
     assert list(book.suspects.values()) == [_span(60, 99)]
@@ -103,40 +110,40 @@ def test_two_deaths_make_a_suspect() -> None:
 
 def test_every_partition_in_common_is_a_suspect() -> None:
     """A batch holds records of several partitions: each of them may have the one."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     first = [_span(0, 9, partition=0), _span(0, 9, partition=1)]
     second = [_span(5, 20, partition=1), _span(0, 9, partition=0), _span(0, 9, partition=2)]
-    assert book.died(first, 0) == []
-    assert [finding.kind for finding in book.died(second, 0)] == ["suspected", "suspected"]
+    assert book.crashed(first, 0) == []
+    assert [finding.kind for finding in book.crashed(second, 0)] == ["suspected", "suspected"]
     assert set(book.suspects.values()) == {_span(0, 9, partition=0), _span(5, 9, partition=1)}
 
 
-def test_narrowed_to_one_and_condemned() -> None:
-    """A death within a suspect narrows it; a single record is condemned after two more deaths."""
-    book = CrashBook()
+def test_narrowed_to_one_and_quarantined() -> None:
+    """A death within a suspect narrows it; a single record is quarantined after two more deaths."""
+    book = PoisonPillTracker()
     assert _kinds(book, _span(0, 3), _span(0, 3)) == [[], ["suspected"]]
-    # This worker has not heard of the suspect: its death tells nothing new.
+    # This worker did not know of the suspect: its crash proves nothing.
     assert _kinds(book, _span(0, 99)) == [[]]
     (whole,) = book.suspects
     assert _kinds(book, _span(0, 1)) == [["narrowed"]]
     # What a worker says of the whole, which it survived before, is not said of the half.
     assert whole not in book.suspects
     assert _kinds(book, _span(1, 1)) == [["narrowed"]]
-    assert book.condemned == {}
+    assert book.quarantined == {}
     assert _kinds(book, _span(1, 1), _span(1, 1)) == [["accused"], ["condemned"]]
-    assert (book.suspects, list(book.condemned.values())) == ({}, [_span(1, 1)])
+    assert (book.suspects, list(book.quarantined.values())) == ({}, [_span(1, 1)])
 
 
 def test_a_batch_of_one_needs_four_deaths() -> None:
-    """Where traffic is low every batch is one record: being there twice condemns nobody."""
-    book = CrashBook()
+    """Where traffic is low every batch is one record: being there twice quarantines nobody."""
+    book = PoisonPillTracker()
     single = _span(7, 7)
     assert _kinds(book, *[single] * 4) == [[], ["suspected"], ["accused"], ["condemned"]]
 
 
 def test_survivors_are_cleared() -> None:
     """What was survived a minute ago is no suspect; a number tells of its own finding alone."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     _kinds(book, _span(0, 3), _span(0, 3))
     (number,) = book.suspects
     assert not book.survived({number}, now=0.0)
@@ -150,8 +157,8 @@ def test_survivors_are_cleared() -> None:
 
 
 def test_it_is_not_the_record() -> None:
-    """A death over a condemned record, which is not even read, has another reason."""
-    book = CrashBook()
+    """A death over a quarantined record, which is not even read, has another reason."""
+    book = PoisonPillTracker()
     _kinds(book, *[_span(7, 7)] * 4)
     assert _kinds(book, _span(7, 7)) == [["not_a_record"]]
 
@@ -159,9 +166,9 @@ def test_it_is_not_the_record() -> None:
 @pytest.mark.parametrize(
     ("committed", "last"), [([0, 1, 2, 3], "not_a_record"), ([0, 1, 5, 6], "condemned")]
 )
-def test_not_every_record_is_condemned(committed: list[int], last: str) -> None:
+def test_not_every_record_is_quarantined(committed: list[int], last: str) -> None:
     """Three in a row with nothing else committed between: the program is at fault."""
-    book = CrashBook()
+    book = PoisonPillTracker()
     found = [_kinds(book, *[_span(n, n)] * 4, committed=done) for n, done in enumerate(committed)]
     assert [kinds[-1] for kinds in found] == [["condemned"]] * 3 + [[last]]
 
@@ -170,20 +177,22 @@ class _KilledError(Exception):
     """The simulated process dies."""
 
 
-def _work(records: Sequence[Record], book: CrashBook, poison: set[int]) -> tuple[int, list[int]]:
+def _work(
+    records: Sequence[Record], book: PoisonPillTracker, poison: set[int]
+) -> tuple[int, list[int]]:
     """One life, as the worker goes about it: how many records it committed, which of them unread.
 
     It is over with the first piece that holds poison, which the book is told of.
     """
     done, unread = 0, []
     batch = Batch(list(records), {})
-    suspects, condemned = tuple(book.suspects.values()), tuple(book.condemned.values())
-    for piece in pieces(batch, suspects, condemned):
-        places = {record.offset for record in piece.batch.records}
-        if piece.verdict == CONDEMNED:
+    suspects, quarantined = tuple(book.suspects.values()), tuple(book.quarantined.values())
+    for sub_batch in split(batch, suspects, quarantined):
+        places = {record.offset for record in sub_batch.batch.records}
+        if sub_batch.forced == QUARANTINED:
             unread += sorted(places)
         elif places & poison:
-            book.died(spans(piece.batch.records), done)
+            book.crashed(spans(sub_batch.batch.records), done)
             raise _KilledError(done, unread)
         done += len(places)
     return done, unread
@@ -199,9 +208,9 @@ def _records(offsets: Iterable[int]) -> list[Record]:
     batch=st.integers(1, 250),
 )
 def test_exactly_the_poison_is_found(offsets: list[int], dice: Random, batch: int) -> None:
-    """Whatever the batches and the gaps between offsets: each killer is condemned, and no other."""
+    """Whatever the batches and gaps between offsets, exactly the poison pills are quarantined."""
     poison = set(dice.sample(offsets, min(3, len(offsets))))
-    book, position, condemned = CrashBook(), 0, []
+    book, position, quarantined = PoisonPillTracker(), 0, []
     for _ in range(20 * (len(poison) + 1) + len(offsets)):
         if position == len(offsets):
             break
@@ -210,15 +219,15 @@ def test_exactly_the_poison_is_found(offsets: list[int], dice: Random, batch: in
         except _KilledError as death:
             done, unread = death.args
         position += done
-        condemned += unread
+        quarantined += unread
     assert position == len(offsets)
-    assert set(condemned) == poison
+    assert set(quarantined) == poison
 
 
-class _Fleet:
+class _Service:
     """A supervisor's world: processes that end as told, at a clock that moves when it waits."""
 
-    def __init__(self, script: Iterable[tuple[int | None, Sequence[Ended]]]) -> None:
+    def __init__(self, script: Iterable[tuple[int | None, Sequence[WorkerExit]]]) -> None:
         self.now = 1000.0
         self.script = deque(script)
         self.started: list[tuple[int, float]] = []
@@ -259,8 +268,8 @@ class _Fleet:
             self.orders.append("kill")
         self.living.clear()
 
-    def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
-        self.marks.append((dict(suspects), dict(condemned)))
+    def mark(self, suspects: Mapping[int, Span], quarantined: Mapping[int, Span]) -> None:
+        self.marks.append((dict(suspects), dict(quarantined)))
 
     def at_work(self, slot: int) -> tuple[Sequence[Span], Sequence[int]]:
         return self.work.get(slot, ((), ()))
@@ -288,15 +297,15 @@ class _Fleet:
     def log(self, workers: int) -> None:
         assert workers == 0
 
-    def run(self, workers: int = 2, grace_s: float = 5.0) -> Outcome:
-        pauses = Pauses(give_up=3)
+    def run(self, workers: int = 2, grace_s: float = 5.0) -> SupervisorResult:
+        pauses = RestartDelays(give_up=3)
         return Supervisor(
-            workers, self, self, self, pauses=pauses, grace_s=grace_s, clock=self.clock
+            workers, self, self, self, delays=pauses, grace_s=grace_s, clock=self.clock
         ).run()
 
 
-def _end(slot: int, status: int) -> Ended:
-    return Ended(slot, status, out_of_memory=False)
+def _end(slot: int, status: int) -> WorkerExit:
+    return WorkerExit(slot, status, out_of_memory=False)
 
 
 BOTH_END = (None, [_end(0, 0), _end(1, 0)])
@@ -305,62 +314,64 @@ STOP = (signal.SIGTERM, ())
 
 def test_stopped() -> None:
     """All are asked once, and waited for; the outcome is that of a lone worker."""
-    fleet = _Fleet([STOP, BOTH_END])
-    assert fleet.run() == (0, "")
-    assert fleet.orders == ["stop"]
-    assert fleet.started == [(0, 0.0), (1, 0.0)]
+    service = _Service([STOP, BOTH_END])
+    assert service.run() == (0, "")
+    assert service.orders == ["stop"]
+    assert service.started == [(0, 0.0), (1, 0.0)]
 
 
 def test_says_why_a_worker_ended() -> None:
     """In the worker's own words, in the log and in the sentence that the supervisor ends with."""
-    fleet = _Fleet([(None, [_end(1, ExitCode.FENCED)]), (None, [_end(0, 0)])])
-    fleet.reasons = {1: "another live process uses the same instance id"}
+    service = _Service([(None, [_end(1, ExitCode.FENCED)]), (None, [_end(0, 0)])])
+    service.reasons = {1: "another live process uses the same group.instance.id"}
     with structlog.testing.capture_logs() as lines:
-        outcome = fleet.run()
+        outcome = service.run()
     assert outcome == (
         ExitCode.FENCED,
-        "worker 1 ended with exit code 3: another live process uses the same instance id",
+        "worker 1 ended with exit code 3: another live process uses the same group.instance.id",
     )
     causes = [line.get("cause") for line in lines if line["event"] == "worker_ended"]
-    assert causes == ["another live process uses the same instance id", None]
+    assert causes == ["another live process uses the same group.instance.id", None]
 
 
 @pytest.mark.parametrize("status", [0, 1, 5, 6, 70, 99, -signal.SIGKILL, -signal.SIGSEGV])
 def test_started_again(status: int) -> None:
     """An end that may not come again is followed by a start, after a pause."""
-    fleet = _Fleet([(None, [_end(1, status)]), (None, ()), STOP, BOTH_END])
-    fleet.work = {slot: ([_span(0, 9)], ()) for slot in range(2)}
-    assert fleet.run() == (0, "")
-    assert fleet.started == [(0, 0.0), (1, 0.0), (1, 2.0)]
-    assert fleet.work == {}  # what the dead one said is not taken for the next one's word
+    service = _Service([(None, [_end(1, status)]), (None, ()), STOP, BOTH_END])
+    service.work = {slot: ([_span(0, 9)], ()) for slot in range(2)}
+    assert service.run() == (0, "")
+    assert service.started == [(0, 0.0), (1, 0.0), (1, 2.0)]
+    assert service.work == {}  # what the dead one said is not taken for the next one's word
 
 
 @pytest.mark.parametrize("status", [ExitCode.USAGE, ExitCode.FENCED, ExitCode.DATA_LOSS])
 def test_final_ends(status: ExitCode) -> None:
     """An end that needs a person ends all workers, in good order, with the same code."""
-    fleet = _Fleet([(None, [_end(1, status)]), (None, [_end(0, 0)])])
-    code, sentence = fleet.run()
-    assert (code, fleet.orders) == (status, ["stop"])
+    service = _Service([(None, [_end(1, status)]), (None, [_end(0, 0)])])
+    code, sentence = service.run()
+    assert (code, service.orders) == (status, ["stop"])
     assert sentence == f"worker 1 ended with exit code {status}: {status.meaning}"
-    assert len(fleet.started) == 2
+    assert len(service.started) == 2
 
 
 def test_kafka_is_not_there_at_the_start() -> None:
     """What ends the first start ends all; later the same is only a reason to try again."""
-    fleet = _Fleet([(None, [_end(1, ExitCode.KAFKA)]), (None, [_end(0, ExitCode.KAFKA)])])
-    fleet.has_begun = False
-    assert fleet.run().code == ExitCode.KAFKA
-    assert len(fleet.started) == 2
+    service = _Service([(None, [_end(1, ExitCode.KAFKA)]), (None, [_end(0, ExitCode.KAFKA)])])
+    service.has_begun = False
+    assert service.run().code == ExitCode.KAFKA
+    assert len(service.started) == 2
 
 
 def test_again_and_again() -> None:
     """A worker that always ends without a commit ends the service, so that somebody looks."""
     lives = [each for wait in (1, 2, 4) for each in [(None, [_end(0, 99)]), *[(None, ())] * wait]]
-    fleet = _Fleet([*lives, (None, [_end(0, 99)]), (None, [_end(1, 0)])])
-    code, sentence = fleet.run()
+    service = _Service([*lives, (None, [_end(0, 99)]), (None, [_end(1, 0)])])
+    code, sentence = service.run()
     assert code == ExitCode.INTERNAL
-    assert sentence == "worker 0 ended with exit code 99: it ends again and again without a commit"
-    assert [start for slot, start in fleet.started if slot == 0] == [0, 2, 5, 10]
+    assert (
+        sentence == "worker 0 ended with exit code 99: it keeps exiting without committing anything"
+    )
+    assert [start for slot, start in service.started if slot == 0] == [0, 2, 5, 10]
 
 
 @pytest.mark.parametrize(
@@ -371,57 +382,57 @@ def test_again_and_again() -> None:
         (_end(0, -signal.SIGSEGV), ExitCode.INTERNAL),
     ],
 )
-def test_code_of_a_stop(stopped: Ended, code: int) -> None:
+def test_code_of_a_stop(stopped: WorkerExit, code: int) -> None:
     """A worker that does not stop in good order is told of; one that had not begun to listen is."""
-    assert _Fleet([STOP, (None, [stopped, _end(1, 0)])]).run().code == code
+    assert _Service([STOP, (None, [stopped, _end(1, 0)])]).run().code == code
 
 
 def test_grace_is_over() -> None:
     """Who does not end in time is killed."""
-    fleet = _Fleet([STOP])
-    assert fleet.run() == (128 + signal.SIGKILL, "")
-    assert fleet.orders == ["stop", "kill"]
-    assert 1000 + 6 < fleet.now <= 1000 + 9
+    service = _Service([STOP])
+    assert service.run() == (128 + signal.SIGKILL, "")
+    assert service.orders == ["stop", "kill"]
+    assert 1000 + 6 < service.now <= 1000 + 9
 
 
 def test_second_signal() -> None:
     """It ends all at once."""
-    fleet = _Fleet([STOP, (signal.SIGINT, ())])
-    assert fleet.run(grace_s=600) == (128 + signal.SIGINT, "")
-    assert fleet.orders == ["stop", "kill"]
-    assert fleet.now < 1010
+    service = _Service([STOP, (signal.SIGINT, ())])
+    assert service.run(grace_s=600) == (128 + signal.SIGINT, "")
+    assert service.orders == ["stop", "kill"]
+    assert service.now < 1010
 
 
 def test_nobody_is_left_behind() -> None:
     """Whatever goes wrong in the supervisor itself, its workers end with it."""
 
-    class _Broken(_Fleet):
+    class _Broken(_Service):
         def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
             raise OSError(timeout_s)
 
-    fleet = _Broken([])
+    service = _Broken([])
     with pytest.raises(OSError, match="0"):
-        fleet.run()
-    assert fleet.orders == ["kill"]
+        service.run()
+    assert service.orders == ["kill"]
 
 
-def test_all_workers_hear_of_suspects() -> None:
+def test_all_workers_are_told_of_suspects() -> None:
     """Deaths over the same records are told to everybody, and so is that they were survived."""
 
-    class _Dying(_Fleet):
+    class _Dying(_Service):
         def start(self, slot: int) -> int:
             if slot == 0 and len(self.started) < 4:
                 self.work[0] = [_span(0, 9)], ()
             return super().start(slot)
 
-        def mark(self, suspects: Mapping[int, Span], condemned: Mapping[int, Span]) -> None:
-            super().mark(suspects, condemned)
+        def mark(self, suspects: Mapping[int, Span], quarantined: Mapping[int, Span]) -> None:
+            super().mark(suspects, quarantined)
             self.work[1] = (), tuple(suspects)
 
     death = (None, [_end(0, -signal.SIGABRT)])
-    fleet = _Dying([death, (None, ()), death, *[(None, ())] * 70, STOP, BOTH_END])
-    assert fleet.run() == (0, "")
-    (suspects, _), (later, _) = fleet.marks
+    service = _Dying([death, (None, ()), death, *[(None, ())] * 70, STOP, BOTH_END])
+    assert service.run() == (0, "")
+    (suspects, _), (later, _) = service.marks
     assert list(suspects.values()) == [_span(0, 9)]
     assert later == {}
 
@@ -429,16 +440,16 @@ def test_all_workers_hear_of_suspects() -> None:
 def test_not_a_record_ends_all() -> None:
     """Workers that die over anything end the service, before every record is a dead letter."""
 
-    class _Dying(_Fleet):
+    class _Dying(_Service):
         def start(self, slot: int) -> int:
             self.work[slot] = [_span(7, 7)], ()
             return super().start(slot)
 
     death = (None, [_end(0, -signal.SIGABRT)])
-    fleet = _Dying([death, (None, ()), *[death] * 4])
-    code, sentence = fleet.run(workers=1)
+    service = _Dying([death, (None, ()), *[death] * 4])
+    code, sentence = service.run(workers=1)
     assert code == ExitCode.INTERNAL
-    assert "workers die whatever record they work on" in sentence
+    assert "workers crash whatever record they process" in sentence
 
 
 def test_names_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
 from pipeline.errors import RecordRefusedError, RefusedError
 from pipeline.ports import Batch, Span
-from pipeline.worker.bisection import CONDEMNED, Piece, halves, pieces, rest
+from pipeline.worker.bisection import QUARANTINED, SubBatch, bisect, remainder, split
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
 from tests.unit.worker.harness import Guard, work
 
@@ -73,44 +73,46 @@ def test_only_the_refused_records_are_dead_lettered(poison: set[int]) -> None:
     meter = work(broker, 50, max_resets=0)
     assert _sources(broker.outputs, Role.ENRICHED) == sorted(set(range(50)) - poison)
     assert _sources(broker.outputs, Role.DEAD_LETTER) == sorted(poison)
-    for letter in (o for o in broker.outputs if o.role is Role.DEAD_LETTER):
-        headers = dict(letter.headers)
+    for dead_letter in (o for o in broker.outputs if o.role is Role.DEAD_LETTER):
+        headers = dict(dead_letter.headers)
         assert headers[DlqHeader.REASON] == b"enriched_too_large"
         assert headers[DlqHeader.STAGE] == b"produce"
-        assert REFUSED in (letter.value or b"")
+        assert REFUSED in (dead_letter.value or b"")
     assert [record.offset for record, _ in meter.isolations] == sorted(poison)
     assert meter.recoveries == []
 
 
-def test_a_refused_letter_keeps_its_reasons_in_a_pointer() -> None:
+def test_a_refused_dead_letter_keeps_its_reasons_in_a_pointer() -> None:
     """A dead letter that its topic refuses is replaced by a pointer; why it was refused stays."""
     broker = _RefusingBroker(Role.DEAD_LETTER)
     for number in range(8):
         broker.append(b'{"event":"poison"}' if number == 5 else _event(number, poison=False))
     work(broker, 8, max_resets=0)
-    (letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
-    headers = dict(letter.headers)
+    (dead_letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
+    headers = dict(dead_letter.headers)
     assert (headers[DlqHeader.REASON], headers[DlqHeader.POINTER]) == (b"no_user_anon_id", b"1")
-    assert json.loads(letter.value or b"")[DlqHeader.POINTER] == f"{TOPIC}/0/5"
+    assert json.loads(dead_letter.value or b"")[DlqHeader.POINTER] == f"{TOPIC}/0/5"
 
 
 def test_refused_everywhere_leaves_a_pointer() -> None:
-    """Neither the event nor its letter is taken: the pointer says where the record is."""
+    """Neither the event nor its dead letter is taken: the pointer says where the record is."""
     broker = _RefusingBroker(Role.ENRICHED, Role.DEAD_LETTER)
     broker.append(_event(0, poison=True))
     work(broker, 1, max_resets=0)
-    (letter,) = broker.outputs
-    headers = dict(letter.headers)
+    (dead_letter,) = broker.outputs
+    headers = dict(dead_letter.headers)
     assert (headers[DlqHeader.REASON], headers[DlqHeader.POINTER]) == (b"enriched_too_large", b"1")
 
 
-class _RefusingAllLetters(_RefusingSession):
+class _RefusingAllDeadLetters(_RefusingSession):
     """Its dead-letter topic takes nothing."""
 
     def commit(self, *args: object, **kwargs: object) -> None:
         """See `ports.Session`."""
         if any(output.role is Role.DEAD_LETTER for output in self._pending):
-            raise RecordRefusedError("no letters here", Reason.TIMESTAMP_REFUSED, Role.DEAD_LETTER)
+            raise RecordRefusedError(
+                "no dead letters here", Reason.TIMESTAMP_REFUSED, Role.DEAD_LETTER
+            )
         MemorySession.commit(self, *args, **kwargs)  # type: ignore[arg-type]
 
 
@@ -122,30 +124,30 @@ def test_a_topic_that_refuses_even_pointers_is_the_operators() -> None:
 
     def open_one() -> MemorySession:
         broker.epoch += 1
-        return _RefusingAllLetters(broker, broker.epoch)
+        return _RefusingAllDeadLetters(broker, broker.epoch)
 
     broker.open = open_one  # type: ignore[method-assign]
-    with pytest.raises(RefusedError, match="no letters here"):
+    with pytest.raises(RefusedError, match="no dead letters here"):
         work(broker, 4)
     assert broker.committed == {(TOPIC, 0): 2}
     assert _sources(broker.outputs, Role.ENRICHED) == [0, 1]
 
 
-def test_condemned_records_are_not_processed() -> None:
+def test_quarantined_records_are_not_processed() -> None:
     """A quarantined record goes to the dead-letter topic unread; its neighbours are enriched."""
     broker = MemoryBroker()
     for number in range(5):
         broker.append(_event(number, poison=False))
-    guard = Guard(condemned=[Span(TOPIC, 0, 3, 3)])
+    guard = Guard(quarantined=[Span(TOPIC, 0, 3, 3)])
     work(broker, 5, guard=guard)
     assert _sources(broker.outputs, Role.ENRICHED) == [0, 1, 2, 4]
-    (letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
-    assert dict(letter.headers)[DlqHeader.STAGE] == b"crash"
-    assert letter.value == _event(3, poison=False)
+    (dead_letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
+    assert dict(dead_letter.headers)[DlqHeader.STAGE] == b"crash"
+    assert dead_letter.value == _event(3, poison=False)
 
 
 def test_the_guard_knows_what_is_worked_on() -> None:
-    """Before each transaction its spans are told; a suspect is worked on in halves."""
+    """Before each transaction its spans are told; a suspect is worked on by bisection."""
     broker = MemoryBroker()
     for number in range(10):
         broker.append(_event(number, poison=False))
@@ -164,7 +166,7 @@ def test_the_guard_knows_what_is_worked_on() -> None:
 def test_a_batch_without_records_stays_whole() -> None:
     """Positions of partitions without records are committed too."""
     batch = Batch([], {(TOPIC, 1): 5})
-    assert pieces(batch, [Span(TOPIC, 0, 0, 9)], []) == [Piece(batch)]
+    assert split(batch, [Span(TOPIC, 0, 0, 9)], []) == [SubBatch(batch)]
 
 
 _PLACES = st.lists(st.integers(0, 2), min_size=2, max_size=30)
@@ -193,16 +195,18 @@ def _batch(places: list[int]) -> Batch:
 
 @given(_PLACES, _SPANS, _SPANS)
 def test_pieces_are_the_batch(
-    places: list[int], suspects: list[Span], condemned: list[Span]
+    places: list[int], suspects: list[Span], quarantined: list[Span]
 ) -> None:
     """In order, nothing left out; the positions of all pieces, one after the other, are its own."""
     batch = _batch(places)
-    made = pieces(batch, suspects, condemned)
-    assert rest(made) == batch
-    for piece in made:
-        hit = [any(_within(span, record) for span in condemned) for record in piece.batch.records]
-        assert (piece.verdict == CONDEMNED) == any(hit) == all(hit)
-        assert len(piece.batch.records) == 1 or not any(hit)
+    made = split(batch, suspects, quarantined)
+    assert remainder(made) == batch
+    for sub_batch in made:
+        hit = [
+            any(_within(span, record) for span in quarantined) for record in sub_batch.batch.records
+        ]
+        assert (sub_batch.forced == QUARANTINED) == any(hit) == all(hit)
+        assert len(sub_batch.batch.records) == 1 or not any(hit)
 
 
 def _within(span: Span, record: Record) -> bool:
@@ -212,11 +216,11 @@ def _within(span: Span, record: Record) -> bool:
 @given(_PLACES)
 def test_halves_are_the_piece(places: list[int]) -> None:
     """Two pieces, neither empty; each commits only what it holds."""
-    piece = Piece(_batch(places), pointers=True)
-    made = halves(piece)
+    sub_batch = SubBatch(_batch(places), pointers=True)
+    made = bisect(sub_batch)
     assert len(made) == 2
     assert all(each.batch.records and each.pointers for each in made)
-    assert rest(made) == piece.batch
+    assert remainder(made) == sub_batch.batch
     for each in made:
         for record in each.batch.records:
             assert each.batch.positions[TOPIC, record.partition] > record.offset
@@ -224,5 +228,5 @@ def test_halves_are_the_piece(places: list[int]) -> None:
 
 def test_a_suspect_of_one_record_is_worked_on_alone() -> None:
     """It is halved no further."""
-    made = pieces(_batch([0, 0, 0]), [Span(TOPIC, 0, 2, 2)], [])
+    made = split(_batch([0, 0, 0]), [Span(TOPIC, 0, 2, 2)], [])
     assert [[record.offset for record in each.batch.records] for each in made] == [[0], [2], [4]]

@@ -10,19 +10,19 @@ import pytest
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 from pipeline.errors import BreakerOpenError
-from pipeline.ports import Trip
-from pipeline.worker.circuit_breaker import Breaker, BreakerRules
-from pipeline.worker.memory_broker import Begun, Held, MemoryBroker, MemorySession
+from pipeline.ports import CircuitBreakerTrip
+from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
+from pipeline.worker.memory_broker import Begun, MemoryBroker, MemorySession, Paused
 from tests.hostile import EVENT
 from tests.unit.worker.harness import NoWait, Remembering, make_worker, processor
 
 OLD, NEW = "1;aaaaaaaaaaaa", "1;bbbbbbbbbbbb"
-RULES = BreakerRules("after-change", 1000, 0.1, None)
+RULES = CircuitBreakerRules("after-change", 1000, 0.1, None)
 
 
 def _counts(enriched: int, invalid: int = 0, other_type: int = 0) -> OutcomeCounts:
-    letters = Counter({"revenue_invalid": invalid, "unsupported_type": other_type})
-    return OutcomeCounts(records=enriched, enriched=enriched, dead_letters=+letters)
+    dead_letters = Counter({"revenue_invalid": invalid, "unsupported_type": other_type})
+    return OutcomeCounts(records=enriched, enriched=enriched, dead_letters=+dead_letters)
 
 
 def _note(
@@ -31,8 +31,10 @@ def _note(
     return OffsetMetadata(contract, base, left, 0, at, origin=False, topic_id=topic)
 
 
-def _breaker(*notes: OffsetMetadata, rules: BreakerRules = RULES, contract: str = NEW) -> Breaker:
-    made = Breaker(rules, contract, origin=False)
+def _breaker(
+    *notes: OffsetMetadata, rules: CircuitBreakerRules = RULES, contract: str = NEW
+) -> CircuitBreaker:
+    made = CircuitBreaker(rules, contract, origin=False)
     made.inherit(notes)
     return made
 
@@ -93,7 +95,7 @@ def test_small_batches_add_up() -> None:
     for _ in range(4):
         assert breaker.watch(_counts(60, 40)) is None
         breaker = breaker.after(_counts(60, 40))
-    assert breaker.watch(_counts(60, 40)) == Trip(
+    assert breaker.watch(_counts(60, 40)) == CircuitBreakerTrip(
         NEW, OLD, 200, 500, 0.02, {"revenue_invalid": 200}
     )
 
@@ -128,7 +130,7 @@ def test_later_notes_change_nothing() -> None:
 
 def test_always_watches_once_it_knows_what_is_usual() -> None:
     """Mode always: armed after the first events, and again after each window."""
-    breaker = Breaker(RULES._replace(mode="always"), NEW, origin=False)
+    breaker = CircuitBreaker(RULES._replace(mode="always"), NEW, origin=False)
     breaker = breaker.after(_counts(600))
     assert breaker.armed
     breaker = breaker.after(_counts(1000))
@@ -174,13 +176,13 @@ def _after_a_bad_change() -> MemoryBroker:
 class _StopsWhenHeld(Remembering):
     """Asks for a stop when the breaker has tripped."""
 
-    def tripped(self, trip: Trip) -> None:
+    def tripped(self, trip: CircuitBreakerTrip) -> None:
         super().tripped(trip)
         self.stop.set()
 
 
 def _run(
-    broker: MemoryBroker, breaker: BreakerRules = RULES, verdict: str = "reject"
+    broker: MemoryBroker, breaker: CircuitBreakerRules = RULES, verdict: str = "reject"
 ) -> Remembering:
     """Run to the end under this rule for bad revenues, or until the breaker trips."""
     stop = NoWait()
@@ -215,21 +217,21 @@ def test_held_until_it_is_stopped() -> None:
     broker = _after_a_bad_change()
     stop = NoWait()
     meter = Remembering(stop, 10_000)
-    held: list[Held] = []
+    assigned: list[Paused] = []
 
     class Counting(MemorySession):
         """Stops the worker after three holds."""
 
-        def hold(self, seconds: float) -> None:
-            super().hold(seconds)
-            held.append(Held())
-            if len(held) == 3:
+        def pause(self, seconds: float) -> None:
+            super().pause(seconds)
+            assigned.append(Paused())
+            if len(assigned) == 3:
                 stop.set()
 
     broker.open = lambda: Counting(broker, broker.epoch)  # type: ignore[method-assign]
     with pytest.raises(BreakerOpenError):
         make_worker(broker, processor(), meter, rules=RULES).run(stop)
-    assert len(held) == 3
+    assert len(assigned) == 3
     assert len(meter.trips) == 1
 
 
