@@ -62,9 +62,9 @@ def test_corrections_go_into_the_live_topic(worked: Pipeline, tmp_path: Path) ->
     replaced = [places[place] for place in _replaced(written) if place in places]
     assert len(replaced) == 20
     assert all(b'"currency":"USD"' in (each.value or b"") for each in replaced)
-    letters = [place for place in _replaced(written) if place not in places]
-    assert len(letters) == 20
-    assert all(place.startswith(f"{worked.names.dead_letter}/") for place in letters)
+    replaced_dead_letters = [place for place in _replaced(written) if place not in places]
+    assert len(replaced_dead_letters) == 20
+    assert all(place.startswith(f"{worked.names.dead_letter}/") for place in replaced_dead_letters)
     assert len(file.read_text().splitlines()) == 20
     # What is left is what nothing was written of.
     ran = _replay(worked, "--dry-run", "--json", "--compare", live, **_CONTEXT)
