@@ -244,7 +244,7 @@ def test_ratio_counts_all_workers_together(pipeline: Pipeline) -> None:
 
 
 def test_breaker_stops_it_and_remembers(pipeline: Pipeline) -> None:
-    """It stops with 6 when many more events are invalid than before, also when resumed."""
+    """A replay stops with 6 when many more events are invalid than before, also when resumed."""
     good, bad = [Sent(event(n), partition=0) for n in range(1000)], [Sent(b"{}", partition=0)] * 900
     produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
     small = {"TRACK_BATCH__MAX_RECORDS": "250"}
@@ -345,7 +345,7 @@ def test_topic_that_was_created_anew_is_not_resumed(pipeline: Pipeline) -> None:
 
 
 def test_record_that_the_broker_refuses_is_dead_lettered(pipeline: Pipeline) -> None:
-    """It is found and dead-lettered alone, though the producer is spent each time it is tried."""
+    """One record is dead-lettered alone, though the producer is spent each time it is tried."""
     small = pipeline.names.enriched + ".small"
     random_text = secrets.token_hex(5000)  # it can't be compressed
     config = {"max.message.bytes": "3000"}

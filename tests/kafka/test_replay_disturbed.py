@@ -65,7 +65,7 @@ def test_replay_survives_a_broker_restart(own_pipeline: Pipeline, own_kafka: Loc
 def test_replay_gives_up_when_the_broker_stays_away(
     own_pipeline: Pipeline, own_kafka: LocalKafka, workers: str
 ) -> None:
-    """It gives up in the end, and says why and how to go on."""
+    """A replay gives up in the end, and says why and how to go on."""
     filled(own_pipeline)
     process, id_ = begun(own_pipeline, *SLOW, "--workers", workers, env=_IMPATIENT)
     wait_for_records(own_pipeline, id_, 300)

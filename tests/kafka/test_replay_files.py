@@ -168,7 +168,7 @@ def test_changed_files_are_not_resumed(pipeline: Pipeline, tmp_path: Path) -> No
 
 
 def test_plan_of_files_writes_nothing(pipeline: Pipeline, files: tuple[str, ...]) -> None:
-    """It says what is in the files, and what an operator should know of it."""
+    """A plan says what is in the files, and what an operator should know of it."""
     ran = pipeline.run("replay", *files, "--json")
     assert ran.code == ExitCode.OK, ran.err
     plan = json.loads(ran.out)

@@ -139,7 +139,6 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
             "deed",
             "desk",
             "dialect",
-            "hears",
             "held back",
             "letter",
             "lifted",

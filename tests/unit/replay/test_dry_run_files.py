@@ -56,7 +56,7 @@ def test_window_and_filters_apply_to_files(tmp_path: Path) -> None:
 
 
 def test_received_at_is_the_time_of_lines_without_one(tmp_path: Path) -> None:
-    """--received-at decides whether lines without a time are in the window."""
+    """The flag --received-at decides whether lines without a time are in the window."""
     file = tmp_path / "a.ndjson"
     file.write_bytes(b"\n".join([_archived(1, timestamp=1_700_000_000_000), event(2)]))
     window = ("--from", "2024-01-01", "--json")
