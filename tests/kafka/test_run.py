@@ -24,7 +24,7 @@ from tests.brokers import (
     read_topic,
 )
 from tests.hostile import EVENT
-from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+from tests.kafka.worker_process import PATIENCE_S, QUICK_COMMITS, Pipeline, terminate
 from tests.unit.cli.program import run as run_program
 
 pytestmark = pytest.mark.kafka
@@ -101,8 +101,8 @@ def test_second_signal_ends_at_once(own_pipeline: Pipeline, own_kafka: LocalKafk
 def test_broker_killed_and_restarted(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
     """The worker outlives its broker: it goes on by itself, and every event is there once."""
     servers, raw = own_pipeline.servers, own_pipeline.names.raw
-    produce(servers, raw, _events(30_000))
-    worker = own_pipeline.start(batch__max_records="300", transaction_timeout_ms="10000")
+    produce(servers, raw, _events(20_000))
+    worker = own_pipeline.start(batch__max_records="200", **QUICK_COMMITS)
     own_pipeline.wait_for(lambda: own_pipeline.committed() > 0, "the first commit")
     own_kafka.kill()
     own_kafka.restart()

@@ -22,6 +22,11 @@ from pipeline.topics import CreateOptions, TopicNames, specs
 from tests.brokers import read_topic
 from tests.unit.cli.program import Ran, command, environment, run
 
+QUICK_COMMITS: Final = {"consumer_max_poll_interval_ms": "10000"}
+"""Settings of a worker that gives up a commit after four seconds. Not by a short
+transaction_timeout_ms: Kafka 4.3.1 loses the abort markers of a transaction that has expired while
+its only broker was away, and its records become visible with the next commit
+(docs/how-to/chaos.md)."""
 PATIENCE_S: Final = 60.0
 """For a worker to reach a goal: more means that it hangs."""
 _ANSWER_S: Final = 5.0
