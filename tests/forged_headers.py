@@ -16,7 +16,7 @@ from pipeline.reconcile.audit.recount import recount
 from pipeline.reconcile.ranges import AuditRanges, OutputPartition, RawPartition
 from pipeline.topics import TopicNames
 
-NAMES: Final = TopicNames("raw", "enriched", "letters", "identify")
+NAMES: Final = TopicNames("raw", "enriched", "dead-letters", "identify")
 TIME: Final = 1_760_000_000_000
 """Kafka timestamp of the first raw record, epoch milliseconds; each next one is 1 s later."""
 LATER: Final = TIME + 3_600_000

@@ -12,12 +12,12 @@ from typing import Final, NamedTuple
 from iso_4217 import Currency
 
 from pipeline.core.timestamps import time_text
+from pipeline.reconcile.revenue import exact_amount
 
 NONE: Final = "-"
 """Shown on a terminal for a value that is unknown or absent."""
 _DIGITS: Final = 200
 """More digits than any sum has: an amount has at most 30 before its point and 100 after it."""
-_LEAST_PLACES: Final = 2
 _SECOND: Final = len("2026-11-23T15:22:00")
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
@@ -29,13 +29,6 @@ class Money(NamedTuple):
     currency: str
 
 
-def exact(amount: Decimal) -> str:
-    """Format a sum with all its digits: no exponent, no trailing zeros, at least two decimals."""
-    whole, _, places = f"{amount:f}".partition(".")
-    text = f"{whole}.{places.rstrip('0').ljust(_LEAST_PLACES, '0')}"
-    return text if amount else text.removeprefix("-")
-
-
 def rounded(money: Money) -> str:
     """Format a sum rounded to the minor units of its currency (ISO 4217), such as `176,556.21`.
 
@@ -44,11 +37,11 @@ def rounded(money: Money) -> str:
     """
     places = _minor_units(money.currency)
     if places is None:
-        return _separated(exact(money.amount))
+        return _separated(exact_amount(money.amount))
     with localcontext(prec=_DIGITS, rounding=ROUND_HALF_EVEN):
         short = money.amount.quantize(Decimal(1).scaleb(-places))
     if money.amount and not short:
-        return exact(money.amount)
+        return exact_amount(money.amount)
     return f"{short or abs(short):,f}"
 
 

@@ -203,7 +203,12 @@ def _internal(error: BaseException, ctx: click.Context | None) -> Failure:
     )
 
 
-@click.group(cls=Program, listed=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Program,
+    listed=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `track-pipeline demo`. Each command has examples at the end of its --help.",
+)
 @click.version_option(__version__, "--version", prog_name=PROGRAM)
 @click.option("--traceback", is_flag=True, help="Show the traceback of an internal error.")
 def cli(*, traceback: bool) -> None:

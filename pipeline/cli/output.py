@@ -78,6 +78,7 @@ def print_indented(text: str, style: str = "", *, columns: int = 4) -> None:
     console = output_console()
     width = max(1, console.width - columns)
     for line in Text(escaped(text), style).wrap(console, width):
+        line.rstrip()
         line.pad_left(columns)
         console.print(line, soft_wrap=True)
 

@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from pipeline.cli.output import error_console, print_notice
+from pipeline.cli.output import error_console, is_terminal, print_notice
 from pipeline.progress import OnProgress
 from pipeline.progress import Progress as Step
 
@@ -27,7 +27,8 @@ def shown_progress(console: Console | None = None) -> Iterator[OnProgress]:
         yield _Lines()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    # Standard output that goes to a file must not be moved to the terminal of the bar.
+    with Progress(*columns, console=console, transient=True, redirect_stdout=is_terminal()) as bar:
         tasks: dict[str, TaskID] = {}
 
         def show(step: Step) -> None:

@@ -16,9 +16,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.cli.formats import NONE, Money, exact, moment, percent, rounded
+from pipeline.cli.formats import NONE, Money, moment, percent, rounded
 from pipeline.core.escape import escaped, one_line
 from pipeline.core.timestamps import time_text
+from pipeline.reconcile.revenue import exact_amount
 
 _GAP: Final = "  "
 _AT_ONCE: Final = 500
@@ -72,7 +73,7 @@ def _parsable(cell: Cell, kind: CellKind) -> str:
     if cell is None:
         return ""
     if isinstance(cell, Money):
-        return exact(cell.amount)
+        return exact_amount(cell.amount)
     if kind is CellKind.TIME and isinstance(cell, int):
         return time_text(cell) or ""
     return cell.plain if isinstance(cell, Text) else str(cell)

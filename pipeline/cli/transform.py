@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
     SpinnerColumn,
     TaskID,
@@ -109,11 +108,11 @@ def transform(  # noqa: PLR0913  one for each flag
     if dead_letters is not None:
         inputs = (*names, *config_file())
         output = FileOutput("--dead-letters", dead_letters, inputs, overwrite)
-    with _dead_letter_file(output) as letters:
+    with _dead_letter_file(output) as target:
         transformer = Transformer(
             offline_processor(settings),
             Target(STANDARD_OUTPUT, sys.stdout.buffer),
-            letters,
+            target,
             Options(received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug),
         )
         result = transformer.result
@@ -121,7 +120,7 @@ def transform(  # noqa: PLR0913  one for each flag
             _transform_all(transformer, names, quiet=as_json)
             result.complete = True
         finally:
-            _print_summary(result, letters, as_json=as_json)
+            _print_summary(result, target, as_json=as_json)
     ctx.exit(ExitCode.DIFFERENCE if strict and result.counts.rejected else ExitCode.OK)
 
 
@@ -156,11 +155,11 @@ def _progress(*, quiet: bool) -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        DownloadColumn(),
         TextColumn("{task.fields[counts]}"),
         TimeRemainingColumn(),
         console=error_console(),
         transient=True,
+        redirect_stdout=False,
         disable=not seen,
     )
 
@@ -189,16 +188,16 @@ def _tell_of_bug(source: str, error: Exception) -> None:
     )
 
 
-def _print_summary(result: TransformResult, letters: Target | None, *, as_json: bool) -> None:
+def _print_summary(result: TransformResult, target: Target | None, *, as_json: bool) -> None:
     if as_json:
         print_json(result.to_dict(), err=True)
         return
-    print_table(_SUMMARY, _rows(result, letters), err=True)
+    print_table(_SUMMARY, _rows(result, target), err=True)
     if not result.complete:
         print_notice("stopped before the end: not all of the input was read, or written")
 
 
-def _rows(result: TransformResult, letters: Target | None) -> Iterator[tuple[Cell, ...]]:
+def _rows(result: TransformResult, target: Target | None) -> Iterator[tuple[Cell, ...]]:
     counts = result.counts
     yield "lines", result.lines, _note(f"{result.blank:,} blank" if result.blank else "")
     yield "events", counts.events, ""
@@ -209,7 +208,7 @@ def _rows(result: TransformResult, letters: Target | None) -> Iterator[tuple[Cel
         yield "dropped", counts.dropped.total(), _note("by the setting on_other_type")
     where = ""
     if counts.rejected:
-        where = f"in {letters.name}" if letters else "only counted; --dead-letters FILE keeps them"
+        where = f"in {target.name}" if target else "only counted; --dead-letters FILE keeps them"
     yield "dead letters", counts.rejected, _note(where)
     for code, count in counts.dead_letters.most_common():
         yield f"  {code}", count, _note(Reason(code).meaning)

@@ -19,8 +19,10 @@ from pipeline.kafka.member_removal import MemberRemoval
 from pipeline.kafka.publisher import Publisher
 from pipeline.kafka.range_reader import RangeReader
 from pipeline.kafka.reader import read_committed
+from pipeline.kafka.removal import Removal
 from pipeline.kafka.replay_config import Owner, SlotConfig
 from pipeline.kafka.replay_fencing import ReplayFence, last_checkpoints
+from pipeline.kafka.replay_presence import ReplayPresence, members_of
 from pipeline.kafka.replay_progress import PartitionProgress, ReplayOffsets
 from pipeline.kafka.replay_session import ReplayBroker
 from pipeline.kafka.session import KafkaBroker
@@ -37,11 +39,14 @@ __all__ = [
     "PartitionProgress",
     "Publisher",
     "RangeReader",
+    "Removal",
     "ReplayBroker",
     "ReplayFence",
     "ReplayOffsets",
+    "ReplayPresence",
     "SessionConfig",
     "SlotConfig",
     "last_checkpoints",
+    "members_of",
     "read_committed",
 ]

@@ -29,7 +29,7 @@ WHOLE: Final = None
 
 @dataclass(frozen=True)
 class Filters:
-    """Which events are selected: all filters must match, with any of the values of each.
+    """Filters of events, all of which must match, each with any of its values.
 
     An event that can't be read is selected only when there is no filter at all.
     """

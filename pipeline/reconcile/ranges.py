@@ -1,4 +1,4 @@
-"""Which offsets an audit or a comparison reads, captured once before anything is read."""
+"""Offsets that an audit or a comparison reads, captured once before anything is read."""
 
 from __future__ import annotations
 

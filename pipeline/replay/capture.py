@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,6 +16,7 @@ from pipeline.kafka import Admin
 from pipeline.kafka.offsets_by_time import first_records_at
 from pipeline.ports import TopicFacts
 from pipeline.progress import OnProgress
+from pipeline.reconcile.compare.classify import DifferenceKind
 from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.replay.file_reader import PARTITION
 from pipeline.replay.file_scan import FileScan, scan_files
@@ -30,6 +32,10 @@ from pipeline.wiring import WallClock, admin, range_reader, topic_names
 
 _SAMPLED: Final = 50
 """Offsets that are read at each end of a partition's range: one fetch, whatever the size."""
+
+
+_MAY_BE_REJECTED: Final = frozenset({DifferenceKind.MISSING.value, DifferenceKind.REDRIVEN.value})
+"""Differences of events that the rules may reject; then the difference has a reason."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,22 @@ class PlanPreview:
     """What was found in the files, if files are replayed."""
     report: ComparisonReport | None = None
     """What differs, if a correction run was compared for its preview."""
+
+    @property
+    def corrections(self) -> Mapping[str, int]:
+        """How many enriched events a correction run would write, by kind of difference.
+
+        A missing or redriven event that is rejected now is not among them: there is nothing to
+        write. Identify messages come with the events that they belong to.
+        """
+        if self.report is None:
+            return {}
+        rejected = Counter[str]()
+        for (kind, _), number in self.report.reasons.items():
+            if kind in _MAY_BE_REJECTED:
+                rejected[kind] += number
+        kinds = self.report.kinds
+        return {kind: kinds[kind] - rejected[kind] for kind in self.plan.only}
 
 
 def capture(request: ReplayRequest, on_progress: OnProgress | None = None) -> PlanPreview:

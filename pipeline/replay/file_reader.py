@@ -14,7 +14,7 @@ from pipeline.replay.file_scan import FileScan, FileStamp, file_stamp
 from pipeline.replay.file_source import PlannedFile
 
 PARTITION: Final = 0
-"""Beside it the number of lines that are done is committed."""
+"""The partition whose committed offset is the number of lines that are done."""
 
 
 class FileConsumer:
@@ -35,9 +35,9 @@ class FileConsumer:
         self._lines: Iterator[tuple[int, Record | None]] = iter(())
         self._at: tuple[PlannedFile, FileStamp | None] | None = None
         self.reached: dict[int, int] = {}
-        """PARTITION → lines that were collected or left out."""
+        """PARTITION → number of lines that were collected or left out."""
         self.left_out = 0
-        """Records that were read and not selected, since `start`."""
+        """Number of records that were read but not selected since `start`."""
 
     @property
     def is_done(self) -> bool:
@@ -77,7 +77,7 @@ class FileConsumer:
         return records
 
     def _read(self, done: int) -> Iterator[tuple[int, Record | None]]:
-        """Which of all lines, and its record, behind those that are done."""
+        """Yield the number and the record of each line behind those that are done."""
         archive = self._archive
         stamps = self._scan.stamps
         for file, start, known in zip(archive.files, archive.starts, stamps, strict=True):

@@ -1,4 +1,4 @@
-"""One look at all files before a replay: what is in them, and whether it can come to its end.
+"""Scans all files before a replay: what they hold, and whether the replay can come to its end.
 
 What can't be read (a file that is cut off, a line that is no archived record) is found here, before
 anything is written. A record that is archived twice is replayed once: its first line counts.
@@ -28,7 +28,7 @@ _AS_A_LINE: Final = re.compile(r"(:[0-9]+){1,2}")
 
 
 class FileStamp(NamedTuple):
-    """What of a file is another one when it was written to."""
+    """The properties of a file that change when it is written to."""
 
     inode: int
     size: int
@@ -36,7 +36,7 @@ class FileStamp(NamedTuple):
 
 
 def file_stamp(path: str) -> FileStamp | None:
-    """Of a file as it is now; None when it is not there."""
+    """Return the stamp of a file as it is now; None when it does not exist."""
     try:
         found = os.stat(path)  # noqa: PTH116  as it is called everywhere here
     except OSError:
@@ -45,14 +45,14 @@ def file_stamp(path: str) -> FileStamp | None:
 
 
 class LineSet:
-    """Numbers of lines, from 1: a bit for each line."""
+    """A set of line numbers, from 1, that takes a bit for each line."""
 
     def __init__(self, lines: int) -> None:
         self._bits = bytearray(lines // _BITS + 1)
         self.count = 0
 
     def add(self, line: int) -> None:
-        """Put a number in, once."""
+        """Add a number that is not in the set."""
         self._bits[line // _BITS] |= 1 << line % _BITS
         self.count += 1
 
@@ -62,24 +62,24 @@ class LineSet:
 
 @dataclass
 class FileScan:
-    """What was found; times are epoch milliseconds."""
+    """What was found in the files; times are epoch milliseconds."""
 
     archive: Archive
     stamps: tuple[FileStamp | None, ...]
-    """Of each file, as it was read."""
+    """The stamp of each file when it was read."""
     records: int
     archived: int
-    """Records that have coordinates of Kafka's."""
+    """Number of records that have Kafka coordinates."""
     topics: tuple[str, ...]
-    """That these name."""
+    """The topics in these coordinates."""
     without_time: int
     first: int | None
-    """The earliest time; None: there is none."""
+    """The earliest time; None when no record has a time."""
     last: int | None
     repeated: LineSet
-    """Lines whose record an earlier line has archived."""
+    """Lines whose record is on an earlier line, too."""
     folder: Path | None
-    """Takes temporary files; None: the system's."""
+    """Folder of temporary files; None is the system's."""
 
 
 @dataclass
@@ -97,7 +97,7 @@ class _Found:
     """(topic, partition) → the last offset."""
 
     def read(self, opened: Opened, progress: _ScanProgress) -> int:
-        """Add a file; its lines."""
+        """Add a file, and return its number of lines."""
         last = 0
         for line, record in read_lines(opened.input, self.received_at):
             last = line
@@ -131,7 +131,7 @@ def scan_files(
     folder: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> FileScan:
-    """Read all files; `folder` takes temporary files.
+    """Read all files; temporary files go to `folder`.
 
     Raises UnusableFileError for a file that can't be replayed, and the errors of `files`.
     """
@@ -165,7 +165,7 @@ def scan_files(
 
 @dataclass
 class _ScanProgress:
-    """Progress in bytes of all files."""
+    """Reports progress in bytes of all files."""
 
     opened: Opened
     before: int
@@ -179,7 +179,7 @@ class _ScanProgress:
 
 
 def _paths(names: Sequence[str]) -> list[str]:
-    """Where the files are, whatever the current folder is later; each once."""
+    """Resolve the files, which must not depend on the current folder later; each may occur once."""
     paths: list[str] = []
     for name in names:
         shown = printable(name)
@@ -218,7 +218,7 @@ def _sha256(path: str) -> str:
 
 
 def _repeated(archive: Archive, folder: Path | None) -> LineSet:
-    """Lines whose record is on an earlier line too; none where coordinates rise."""
+    """Find lines whose record is on an earlier line, too; none where coordinates rise."""
     repeated = LineSet(archive.lines)
     if archive.in_order:
         return repeated
@@ -233,7 +233,7 @@ def _repeated(archive: Archive, folder: Path | None) -> LineSet:
 
 
 def _records(archive: Archive) -> Iterator[tuple[int, Record]]:
-    """Every record with its line among all lines."""
+    """Yield every record with its line among all lines."""
     for file, start in zip(archive.files, archive.starts, strict=True):
         with open_input(file.path, file.name) as opened:
             for line, record in read_lines(opened.input, archive.received_at):
@@ -242,7 +242,7 @@ def _records(archive: Archive) -> Iterator[tuple[int, Record]]:
 
 
 def replayed_records(scan: FileScan) -> Iterator[tuple[int, Record]]:
-    """The records as they are replayed, each with its line: those that are archived twice once."""
+    """Yield each record that is replayed, with its line; one that is archived twice comes once."""
     for line, record in _records(scan.archive):
         if line not in scan.repeated:
             yield line, record
@@ -251,7 +251,7 @@ def replayed_records(scan: FileScan) -> Iterator[tuple[int, Record]]:
 def rescan_files(
     archive: Archive, folder: Path | None = None, on_progress: OnProgress | None = None
 ) -> FileScan:
-    """The files of a plan once more; UnusableFileError unless each is what was planned."""
+    """Scan the files of a plan again; UnusableFileError unless each is what was planned."""
     for file in archive.files:
         size = _size(file.path, file.name)
         if size != file.size:

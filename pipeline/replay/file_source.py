@@ -23,17 +23,17 @@ class PlannedFile:
     """One file, as it was when the replay was made."""
 
     name: str
-    """As it was given; the sources of its lines are `name:line`."""
+    """Name that was given on the command line; the sources of its lines are `name:line`."""
     path: str
-    """Absolute."""
+    """Absolute path."""
     size: int
-    """Bytes, packed as they are."""
+    """Size in bytes, compressed as it is."""
     sha256: str
-    """Of these bytes."""
+    """Digest of these bytes."""
     lines: int
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return all of it as JSON values."""
         return {
             "file": self.name,
             "path": self.path,
@@ -49,20 +49,20 @@ class Archive:
 
     files: tuple[PlannedFile, ...]
     received_at: int | None
-    """Kafka timestamp of lines that have none, epoch milliseconds; None: they have none."""
+    """Kafka timestamp of lines that have none, in epoch milliseconds; None leaves them without."""
     partitions: int
-    """As many as it takes for those that archived records name; 0 when none does."""
+    """Number of partitions that archived records need at least; 0 when none names one."""
     in_order: bool
     """Whether the coordinates of archived records rise, in each partition, from line to line."""
 
     @property
     def lines(self) -> int:
-        """Of all files."""
+        """Number of lines in all files."""
         return sum(file.lines for file in self.files)
 
     @property
     def starts(self) -> list[int]:
-        """Of each file: how many lines are before it."""
+        """Number of lines before each file."""
         return list(accumulate((file.lines for file in self.files), initial=0))[:-1]
 
     @property
@@ -79,7 +79,7 @@ class Archive:
         }
 
     def source(self, text: bytes) -> Source | None:
-        """Coordinates in a header of an output; None when they are none of these files."""
+        """Read the source in a header of an output; None when it is none of these files."""
         if b":" not in text:
             return parse_source(text)
         shown = text.decode(errors="replace")
@@ -91,6 +91,6 @@ class Archive:
         return None
 
     def line_of(self, source: Source) -> int | None:
-        """Which of all lines a source names, from 1; None when there is no such line."""
+        """Return the number of a source's line among all lines, from 1; None without one."""
         start, lines = self._places.get(source.topic, (0, 0))
         return start + source.offset if 1 <= source.offset <= lines else None

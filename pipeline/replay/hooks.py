@@ -1,4 +1,4 @@
-"""What the caller of a replay hands in: how it hears of the work, and how it stops it."""
+"""What the caller of a replay hands in: how the work is reported, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from threading import Event
 from pipeline.ports import Stop
 from pipeline.progress import OnProgress
 from pipeline.reconcile.compare.report import ComparisonReport
+from pipeline.replay.plan import ReplayPlan
 from pipeline.replay.status import ReplayStatus
 
 OnNotice = Callable[[str], None]
-"""Hears a sentence that an operator should read, though nothing is wrong."""
+"""Receives a sentence that an operator should read, though nothing is wrong."""
 
 
 def _never() -> AbstractContextManager[Stop]:
@@ -25,12 +26,12 @@ class ReplayHooks:
     """Everything has a default: a replay without hooks is silent and runs to its end."""
 
     on_progress: OnProgress | None = None
-    """Hears how far a scan of files, a comparison or the verification is."""
+    """Receives the progress of a scan of files, and of a comparison."""
     on_notice: OnNotice = lambda _: None
-    on_comparison: Callable[[ComparisonReport], None] = lambda _: None
-    """Hears what a correction run has found before it writes."""
+    on_comparison: Callable[[ComparisonReport, ReplayPlan], None] = lambda *_: None
+    """Receives what a correction run has found, before it writes."""
     on_status: Callable[[ReplayStatus], None] | None = None
-    """Hears, from another thread, how far the replay is while it writes."""
+    """Receives, from another thread, how far the replay is while it writes."""
     status_interval_s: float = 10.0
     """Seconds between two calls of `on_status`."""
     stopping: Callable[[], AbstractContextManager[Stop]] = _never

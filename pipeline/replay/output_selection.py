@@ -39,7 +39,7 @@ def noted_selection(run: ReplayRun) -> Iterator[Path | None]:
     if run.plan.only:
         with DifferenceStore(run.spill_dir, shared=True) as differences:
             report = _compared(run, differences)
-            run.hooks.on_comparison(report)
+            run.hooks.on_comparison(report, run.plan)
             yield differences.path
     elif run.settings.accept_origin_headers:
         with Copies(run.spill_dir) as copies:

@@ -1,4 +1,4 @@
-"""Where a replay writes: names, topics that are to be made, and what is to be said about them."""
+"""The topics that a replay writes to: their names, how they are created, and warnings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OutputTopics:
 
     topics: dict[Role, str]
     new: tuple[TopicSpec, ...]
-    """Those that do not exist yet."""
+    """The ones that do not exist yet."""
     warnings: tuple[str, ...]
     existing: dict[str, TopicFacts]
 

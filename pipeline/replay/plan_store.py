@@ -39,6 +39,8 @@ class PlanStore:
         ranges = {(PLANS_TOPIC, number): ends for number, ends in extents.items()}
         plans: dict[str, PlanRecord] = {}
         for record in range_reader(self._settings).read(ranges):
+            if record.value is None:  # deleted, under both of its keys
+                plans.pop((record.key or b"").decode(errors="replace"), None)
             read = read_plan(record.value)
             if read is not None:
                 known = plans.get(read.plan.id)
@@ -63,6 +65,12 @@ class PlanStore:
             suffix = _CANCELLED if state is State.CANCELLED else ""
             publisher.send(PLANS_TOPIC, record.encode(), f"{plan.id}{suffix}".encode())
         return record
+
+    def forget(self, plan: ReplayPlan) -> None:
+        """Delete what is written down about a replay."""
+        with Publisher(self._settings.kafka, told_on_standard_error) as publisher:
+            for key in (plan.id, plan.id + _CANCELLED):
+                publisher.send(PLANS_TOPIC, None, key.encode())
 
 
 def refuse_cancelled(record: PlanRecord) -> None:

@@ -18,7 +18,7 @@ from pipeline.reconcile.event_filters import source_of
 from pipeline.reconcile.spill import SavedSpill, Spill
 
 COPIED: Final = "copied"
-"""Reason code of what is left out since a copy takes its place."""
+"""Reason code of events that are left out because a later copy takes their place."""
 _SCHEMA: Final = """
 CREATE TABLE copy (
     source TEXT PRIMARY KEY, time INTEGER, topic TEXT, partition INTEGER, number INTEGER
@@ -44,7 +44,7 @@ class Copies(Spill):
         super().__init__(_SCHEMA, folder, shared=True)
 
     def note(self, records: Iterable[Record]) -> int:
-        """Keep those that are copies; how many there were."""
+        """Note the records that are copies, and return their number."""
         count = 0
         for record in records:
             if not record.headers:

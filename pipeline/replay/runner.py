@@ -13,6 +13,7 @@ from pipeline.replay.hooks import ReplayHooks
 from pipeline.replay.output_selection import noted_selection, selection
 from pipeline.replay.plan import ReplayPlan, State, Target
 from pipeline.replay.plan_store import PlanStore, refuse_cancelled
+from pipeline.replay.presence import being_present
 from pipeline.replay.processes import work_in_processes
 from pipeline.replay.request import ReplayRequest
 from pipeline.replay.run import ReplayRun, new_owner, output_facts
@@ -75,7 +76,12 @@ def execute(run: ReplayRun) -> ReplayResult | Interrupted:
         raise SettingsError(
             [f"replay {plan.id} has {plan.slots} workers, which only the command can start"]
         )
-    plans = PlanStore(run.settings)
+    with being_present(run.settings, plan):
+        return _executed(run)
+
+
+def _executed(run: ReplayRun) -> ReplayResult | Interrupted:
+    plan, plans = run.plan, PlanStore(run.settings)
     with resumable(plan):
         take_over(run)
         # Who cancels a replay notes that before taking it over. So what is noted now is final,

@@ -1,4 +1,4 @@
-"""From when to when, and which offsets that is: what people write, made into fixed ranges.
+"""The window of a replay: times or offsets, as people write them, made into fixed ranges.
 
 The start is exact: Kafka tells the first offset with a time or a later one, so that all before it
 is older. Behind the first record with the end's time there may be older ones, that came late: so
@@ -27,20 +27,20 @@ Offsets = Mapping[int, int]
 
 @dataclass(frozen=True)
 class Bound:
-    """One end of the window: a time, an offset of some partitions, or none."""
+    """One end of the window: a time, offsets of some partitions, or no limit."""
 
     text: str
-    """As it was written."""
+    """The text that it was read from."""
     time: int | None = None
-    """Epoch milliseconds."""
+    """Time in epoch milliseconds."""
     offsets: Offsets | None = None
-    """Of partitions; others are not replayed."""
+    """Offsets of partitions; the other partitions are not replayed."""
 
 
 def read_bound(text: str, unbounded: str, now: int) -> Bound:
-    """A bound as people write it; ValueError, with the forms that are known, for others.
+    """Read a start or an end; ValueError names the valid forms.
 
-    `unbounded` is the word for none; `now` is epoch milliseconds.
+    `unbounded` is the word for no limit; `now` is epoch milliseconds.
     """
     if text == unbounded:
         return Bound(text)
@@ -54,17 +54,17 @@ def read_bound(text: str, unbounded: str, now: int) -> Bound:
         time = read_moment(text, now)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no bound, such as {FORMS}, {unbounded}, or offsets of partitions "
-            "0:100,1:200"
+            f"{text!r} is not a valid start or end. Use {FORMS}, {unbounded}, or offsets of "
+            "partitions such as 0:100,1:200"
         ) from None
     if time > now:
-        raise ValueError(f"{text} is in the future, {format_time(time)}")
+        raise ValueError(f"{text} is in the future, at {format_time(time)}")
     return Bound(text, time)
 
 
 @dataclass(frozen=True)
 class Extent:
-    """What there is of one partition, and what a window finds in it."""
+    """The offsets of one partition, and those that a window finds in it."""
 
     begin: int
     """The first offset that retention has left."""
@@ -78,13 +78,13 @@ class Extent:
 
 @dataclass(frozen=True)
 class Ranges:
-    """What a window is in offsets, and what is to be said about it."""
+    """A window in offsets, with what an operator should know about it."""
 
     parts: tuple[Part, ...]
     window: Window
-    """Which records of them are meant."""
+    """Kafka timestamps of the selected records in these ranges."""
     warnings: tuple[str, ...] = ()
-    """What is lost: a sentence each."""
+    """A sentence for everything that retention has deleted of the window."""
     notes: tuple[str, ...] = ()
 
 
@@ -164,7 +164,7 @@ def _existing(topic: str, number: int, offset: int, end: int) -> int:
 
 
 def _cut(topic: str, number: int, begin: int, start: int, oldest: int | None) -> list[str]:
-    """What to say of a start that retention may have cut: only its oldest record can tell."""
+    """Warn of a start that retention may have deleted: only the oldest record left can tell."""
     if oldest is None or oldest <= start:
         return []
     what = f"{topic}/{number}: retention has deleted all before offset {begin}"
@@ -175,7 +175,7 @@ def _cut(topic: str, number: int, begin: int, start: int, oldest: int | None) ->
 
 
 def why_empty(topic: str, extent: Extent, start: Bound, end: Bound) -> str:
-    """Why nothing of a partition is in the window."""
+    """Say why nothing of a partition is in the window."""
     if extent.begin == extent.end:
         return f"{topic} has no records here"
     if start.time is not None and extent.from_start >= extent.end:

@@ -50,6 +50,12 @@ CREATE: Final = tuple(
     for operation in ("CREATE", "DESCRIBE")
 )
 """Of `topics create`."""
+FIX: Final = tuple(
+    Right(TOPIC, role, operation)
+    for role in TopicNames._fields
+    for operation in ("DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS", "ALTER")
+)
+"""Of `topics fix`."""
 AUDIT: Final = (
     *(Right(TOPIC, role, "READ") for role in TopicNames._fields),
     Right(GROUP, GROUP, "DESCRIBE"),

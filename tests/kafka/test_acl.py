@@ -19,7 +19,7 @@ from pipeline.settings.model import Settings
 from pipeline.wiring import topic_names
 from tests.brokers import RECENT, Sent, delete_topics, produce
 from tests.forged_headers import event
-from tests.kafka.acls import AUDIT, CREATE, TOPIC, WORKER, Right, grants, resource, table
+from tests.kafka.acls import AUDIT, CREATE, FIX, TOPIC, WORKER, Right, grants, resource, table
 from tests.kafka.secure import Grant, SecureKafka, variables
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 from tests.system.docs.shell import commands
@@ -189,6 +189,26 @@ def test_topics_create(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> 
     _allow(secure_kafka, secure_pipeline, CREATE)
     assert _run(secure_kafka, secure_pipeline, "topics", "create").code == 0
     assert set(secure_pipeline.admin.topics(names)) == set(names)
+
+
+def test_topics_fix(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+    """`topics fix` needs ALTER_CONFIGS for settings, ALTER for partitions; the missing is named."""
+    names = secure_pipeline.names
+    fix = ("topics", "fix", "--partitions", "5", "--retention-days", "8", "--execute")
+    rights = list(FIX)
+    for operation in ("ALTER_CONFIGS", "ALTER"):
+        _allow(
+            secure_kafka,
+            secure_pipeline,
+            [right for right in rights if right.operation != operation],
+        )
+        ran = _run(secure_kafka, secure_pipeline, *fix)
+        assert ran.code == ExitCode.KAFKA
+        assert f"grant this user {operation} on the topic" in ran.err
+    _allow(secure_kafka, secure_pipeline, rights)
+    assert _run(secure_kafka, secure_pipeline, *fix).code == 0
+    facts = secure_pipeline.admin.topics(names)
+    assert {topic.partitions for topic in facts.values()} == {5}
 
 
 def test_audit(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:

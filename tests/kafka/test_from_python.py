@@ -88,3 +88,15 @@ def test_compare_finds_what_a_changed_rule_changes(worked: Pipeline, tmp_path: P
     assert "differs: /properties/currency 3" in ran.stdout
     assert "USD before 59.97 after 0" in ran.stdout
     assert len(read_topic(worked.servers, worked.names.enriched)) == 3
+
+
+def test_replay_is_planned_executed_and_verified(worked: Pipeline) -> None:
+    """The script writes each event of the window once more, into topics of the replay's own."""
+    ran = run_script(worked, "replay.py", "2000-01-01")
+    assert ran.returncode == 0, ran.stderr
+    assert "3 enriched, 1 dead letters {'invalid_json': 1}" in ran.stdout
+    assert "verified: True" in ran.stdout
+    (topic,) = (
+        word for word in ran.stdout.split() if word.startswith(f"{worked.names.enriched}.replay.")
+    )
+    assert len(read_topic(worked.servers, topic, "read_committed")) == 3

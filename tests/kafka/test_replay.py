@@ -99,7 +99,7 @@ def test_times_that_are_none(pipeline: Pipeline, tmp_path: Path) -> None:
     _send(pipeline, {"one": microseconds, "two": RECENT, "three": microseconds})
     ran = _plan(pipeline)
     assert ran.code == ExitCode.OK, ran.err
-    assert ran.out.decode().splitlines()[2].split()[-2:] == ["-", "-"]
+    assert ran.out.decode().splitlines()[2].split("\t")[-2:] == ["", ""]
     (part, *_) = json.loads(_plan(pipeline, "--json").out)["partitions"]
     assert (part["first"], part["last"]) == (None, None)
     assert _plan(pipeline, "--dry-run").code == ExitCode.OK
@@ -306,7 +306,7 @@ def test_copies_when_the_beginning_is_deleted(pipeline: Pipeline) -> None:
 
 
 def test_filters_and_live_output(pipeline: Pipeline) -> None:
-    """Only what is meant is written, marked, into the live topic when that is said."""
+    """Only selected events are written, with a mark, and into the live topic on request."""
     _send(pipeline, {"one": RECENT, "two": RECENT + 1, "three": RECENT + 2})
     said = _executed(pipeline, "--execute", "--into-live", "--event", "two", "--event", "three")
     assert _names(pipeline, pipeline.names.enriched) == ["two", "three"]
@@ -321,7 +321,7 @@ def test_filters_and_live_output(pipeline: Pipeline) -> None:
         (("--from", "2020-01-02", "--to", "2020-01-01"), "--from must be earlier than --to"),
         (("--from", "9:0"), "has no partition 9"),
         (("--from", "0:99999999"), "there is no offset 99999999"),
-        (("--from", "yesterday"), "is no bound"),
+        (("--from", "yesterday"), "is not a valid start or end"),
     ],
 )
 def test_wrong_bounds(module_pipeline: Pipeline, options: tuple[str, ...], sentence: str) -> None:

@@ -57,7 +57,7 @@ def test_broker_killed_and_restarted(own_pipeline: Pipeline, own_kafka: LocalKaf
     own_kafka.kill()
     own_kafka.restart()
     assert process.wait(2 * PATIENCE_S) == ExitCode.OK, own_pipeline.text("command-1")
-    assert '"ok": true' in own_pipeline.text("command-1")
+    assert '"ok":true' in own_pipeline.text("command-1")
     assert written(own_pipeline, id_) == expected(own_pipeline)
 
 
@@ -93,6 +93,10 @@ def test_transaction_that_kafka_has_not_ended(pipeline: Pipeline) -> None:
     refused = pipeline.run("replay", "--resume", id_)
     assert refused.code == ExitCode.KAFKA
     assert f"{topic}/1 holds a transaction that has no end" in refused.err
+    planned = status(pipeline, id_)["contract"]
+    other = {"TRACK_DEFAULT_CURRENCY": "EUR"}
+    assert pipeline.run("replay", "--resume", id_, "--force", env=other).code == ExitCode.KAFKA
+    assert status(pipeline, id_)["contract"] == planned, "rules of a replay that it did not get"
     hanging.abort_transaction(30)
     assert resumed(pipeline, id_, 2)["verification"]["ok"]
 

@@ -176,7 +176,7 @@ def test_plan_writes_nothing(pipeline: Pipeline, files: tuple[str, ...]) -> None
     assert (plan["archive"]["archived"], plan["archive"]["repeated"]) == (800, 100)
     said = " ".join(ran.err.split())
     assert "100 records are archived more than once" in said
-    assert "2,100 lines do not say when they were received: --received-at TIME does" in said
+    assert "2,100 lines do not say when they were received: give --received-at TIME" in said
     assert not pipeline.admin.topics(plan["outputs"].values())
     assert plan["id"] not in pipeline.run("replay", "list").out.decode()
 
@@ -197,8 +197,9 @@ def test_fewer_partitions(pipeline: Pipeline, files: tuple[str, ...]) -> None:
     pipeline.admin.create([TopicSpec(small, 2, 1, {})])
     process, _ = _begun(pipeline, *files, "--output", small)
     assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
-    assert f"{small} has 2 partitions, the archived records are of 3 or more" in pipeline.text(
-        "command-1"
+    assert (
+        f"{small} has 2 partitions, but the archived records come from 3 or more"
+        in pipeline.text("command-1")
     )
     places = {
         (each.key, each.partition) for each in read_topic(pipeline.servers, small) if each.key
@@ -246,4 +247,4 @@ def test_doubled_output_is_found(pipeline: Pipeline, files: tuple[str, ...]) -> 
     producer.flush(30)
     again = pipeline.start_command("replay", "--resume", id_)
     assert again.wait(PATIENCE_S) == ExitCode.DIFFERENCE
-    assert "1 outputs are there twice, such as of old.raw/" in pipeline.text("command-2")
+    assert "1 outputs are duplicates, for example of old.raw/" in pipeline.text("command-2")

@@ -173,7 +173,9 @@ def test_plan(worked: Pipeline) -> None:
     document = json.loads(_replay(worked, "--only", "changed", "--json").out)
     assert document["only"] == ["changed"]
     assert document["comparison"]["events"]["changed"] == 20
-    said = _replay(worked, "--only", "changed").out.decode()
-    assert "It differs: 20 changed, 20 newly-valid (of 80 events). changed would be written" in said
+    assert document["would_write"] == {"changed": 20}
+    said = _replay(worked, "--only", "changed,newly-valid,missing").out.decode()
+    assert "It differs: 20 changed, 20 newly-valid (of 80 events)." in said
+    assert "40 enriched events would be written (20 changed, 0 missing, 20 newly-valid)" in said
     assert document["compared"]["enriched"] == worked.names.enriched
     assert worked.progress().total == 80

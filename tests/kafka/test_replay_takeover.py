@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 
 import pytest
@@ -192,6 +196,35 @@ def test_large_plan(pipeline: Pipeline) -> None:
     process, id_ = begun(pipeline, "--workers", "2", *options)
     assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     assert status(pipeline, id_)["left_out"] == 50
+
+
+def test_stopped_by_ctrl_c_on_a_terminal(pipeline: Pipeline) -> None:
+    """The threads that draw bars on a terminal leave the signal to the replay."""
+    filled(pipeline, 2000)
+    ours, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "replay", "--execute", *LASTING],
+        env={**environment(), **pipeline.variables, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = bytearray()
+
+    def read() -> None:
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 65536):
+                shown.extend(piece)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    pipeline.wait_for(lambda: b"events/s" in shown, "bars")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=PATIENCE_S)
+    reader.join(PATIENCE_S)
+    os.close(ours)
+    assert process.returncode == ExitCode.INTERRUPTED, shown.decode()
+    assert b"stopped. Resume it with" in out
 
 
 def test_stopped_by_a_signal(pipeline: Pipeline) -> None:

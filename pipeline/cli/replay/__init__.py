@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from pipeline.cli.help import Command
 from pipeline.cli.main import CommandTree, Listed
 from pipeline.cli.options import PIPELINE_FLAGS, require_kafka, with_settings
 from pipeline.cli.replay.options import (
@@ -27,20 +28,84 @@ _LISTED: Final = {
     "list": Listed(f"{_PACKAGE}.list", "List replays.", "list_replays"),
     "status": Listed(f"{_PACKAGE}.status", "Show how far a replay is."),
     "cancel": Listed(f"{_PACKAGE}.cancel", "Stop a replay for good."),
+    "delete": Listed(f"{_PACKAGE}.delete", "Delete what a replay has left."),
 }
 
 
-@click.group(cls=CommandTree, listed=_LISTED, invoke_without_command=True)
+_GROUPS: Final = {
+    "What to do": ("--execute", "--dry-run", "--resume", "--force", "--rate", "--workers"),
+    "Which events": (
+        "--from",
+        "--to",
+        "--slack",
+        "--event",
+        "--library",
+        "--user",
+        "--message-id",
+        "--value",
+        "--max",
+        "--from-file",
+        "--received-at",
+    ),
+    "Where it writes": ("--output", "--into-live", "--identify"),
+    "When it stops": ("--max-invalid-ratio", "--breaker"),
+    "Comparison and corrections": (
+        "--compare",
+        "--compare-dead-letters",
+        "--only",
+        "--newly-invalid",
+        "--overwrite",
+        "--show",
+        "--reveal",
+        "--spill-dir",
+    ),
+    "Connection and topics": ("--config", *PIPELINE_FLAGS),
+}
+_EXAMPLES: Final = {
+    "What would be replayed of the last three days? Nothing is written": (
+        "track-pipeline replay --from 3d"
+    ),
+    "Replay them into topics of their own, with four processes": (
+        "track-pipeline replay --from 3d --workers 4 --execute"
+    ),
+    "Go on with a replay that was interrupted": (
+        "track-pipeline replay --resume 20261123T023109Z-5e3a"
+    ),
+    "What would a change of settings alter?": (
+        "track-pipeline replay --config change.toml --from 1d \\\n"
+        "    --dry-run --compare track.enriched"
+    ),
+    "Write only what it alters": (
+        "track-pipeline replay --config change.toml --from 1d \\\n"
+        "    --only changed,newly-valid --execute"
+    ),
+    "Replay events of an archive": (
+        "track-pipeline replay --from-file archive.ndjson.gz --execute"
+    ),
+}
+
+
+class _Replay(CommandTree, Command):
+    """A command with sub-commands, whose help shows its options in groups."""
+
+
+@click.group(
+    cls=_Replay,
+    listed=_LISTED,
+    groups=_GROUPS,
+    examples=_EXAMPLES,
+    invoke_without_command=True,
+)
 @with_settings(*PIPELINE_FLAGS)
 @with_options(*SOURCE, *FILES, *EXECUTION, *DRY_RUN, JSON)
 def replay(settings: Settings, **flags: Any) -> None:  # noqa: ANN401  click's
-    """Run the rules over a window of the raw topic again, or over files, beside the live worker.
+    """Run the rules again over a window of the raw topic, or over files, beside the live worker.
 
-    Without --execute it only says what it would do. It has a consumer group and output topics of
-    its own, writes exactly once, and goes on after any interruption: --resume ID.
+    Without --execute it only prints its plan. A replay has a consumer group and output topics of
+    its own, writes exactly once, and can be resumed after any interruption.
 
-    Exit code 0 when all is done and the topics hold just that, 1 when they do not. With --dry-run
-    and --compare it is 0 when nothing differs, 1 when anything does.
+    The exit code is 0 when everything was written and verified, and 1 when the outputs do not add
+    up. With --dry-run and --compare it is 0 when nothing differs, and 1 when anything does.
     """
     ctx = click.get_current_context()
     if ctx.invoked_subcommand is not None:

@@ -80,11 +80,9 @@ def _print_codes(what: str, counts: Mapping[str, int], meanings: Mapping[str, st
 
 def _print_report(report: ComparisonReport) -> None:
     print_line()
-    beside = Column(
-        f"beside {' and '.join(report.topics)}", least=len(DifferenceKind.NEWLY_INVALID.value)
-    )
+    print_line(f"compared with {' and '.join(report.topics)}")
     rows = [(kind.value, report.kinds[kind], kind.meaning) for kind in DifferenceKind]
-    print_table((beside, _EVENTS, _MEANING), rows)
+    print_table((Column("difference", CellKind.ID), _EVENTS, _MEANING), rows)
     _print_reasons(report)
     _print_fields(report)
     _print_samples(report.samples)

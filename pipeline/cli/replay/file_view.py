@@ -40,7 +40,7 @@ def about_files(scan: FileScan) -> list[str]:
 
 
 def scan_document(scan: FileScan) -> dict[str, Any]:
-    """As JSON values."""
+    """Return what was found in the files as JSON values."""
     return {
         "lines": scan.archive.lines,
         "records": scan.records,

@@ -11,6 +11,7 @@ from pipeline.cli.output import print_json, print_notice, print_table
 from pipeline.cli.replay.options import JSON
 from pipeline.cli.tables import CellKind, Column
 from pipeline.replay.plan_store import PlanStore
+from pipeline.replay.presence import states_of
 from pipeline.settings.model import Settings
 
 _COLUMNS: Final = (
@@ -30,12 +31,15 @@ _COLUMNS: Final = (
 def list_replays(settings: Settings, *, as_json: bool) -> None:
     """List replays, oldest first: who began them when, of what, and their state.
 
-    `replay status ID` shows how far one is.
+    An unfinished replay is running while a process works on it, which Kafka knows as a member of a
+    consumer group. Else it is interrupted, and --resume ID goes on with it. `replay status ID`
+    shows how far it is.
     """
     records = PlanStore(settings).all().values()
+    states = states_of(settings, records)
     if as_json:
         for record in records:
-            print_json({**record.plan.to_dict(), "state": record.state.value})
+            print_json({**record.plan.to_dict(), "state": states[record.plan.id].value})
         return
     if not records:
         print_notice("there are no replays")
@@ -45,7 +49,7 @@ def list_replays(settings: Settings, *, as_json: bool) -> None:
         (
             (
                 plan.id,
-                record.state.value,
+                states[plan.id].value,
                 plan.created_at,
                 plan.created_by,
                 plan.source,

@@ -60,7 +60,7 @@ def _span(text: str) -> int:
     except ValueError:
         moment = 0
     if moment <= 0:
-        raise ValueError(f"{text!r} is no length of time, such as 90m, 12h or 1d")
+        raise ValueError(f"{text!r} is not a valid duration. Use 90m, 12h or 1d.")
     return now - moment
 
 
@@ -71,40 +71,40 @@ def _many(flag: str, name: str, help_text: str, kind: Any = str) -> Any:  # noqa
 WINDOW: Final = (
     click.option(
         "--from", "start", type=_bound(EARLIEST), default=EARLIEST, show_default=True,
-        metavar="BOUND",
-        help=f"First record: {FORMS}, earliest, or offsets of partitions such as 0:100,1:200.",
+        metavar="POSITION",
+        help=f"Start of the window: {FORMS}, earliest, or offsets such as 0:100,1:200.",
     ),
     click.option(
-        "--to", "end", type=_bound(LATEST), default=LATEST, show_default=True, metavar="BOUND",
-        help="End, itself not included: as --from, or latest, which is fixed at once.",
+        "--to", "end", type=_bound(LATEST), default=LATEST, show_default=True, metavar="POSITION",
+        help="End of the window (exclusive): as --from, or latest, which is fixed at once.",
     ),
     click.option(
         "--slack", "slack_ms", type=Parsed("time", _span), default=_USUAL_SLACK, show_default=True,
-        metavar="TIME", help="How late records may be written and still be found by --to.",
+        metavar="TIME", help="How late a record may be written and still be found before --to.",
     ),
 )  # fmt: skip
 FILTERS: Final = (
-    _many("--event", "event", "Only events of this name."),
-    _many("--library", "library", "Only of this sender's library: name, or name/version."),
-    _many("--user", "user", "Only of this userId or anonymousId."),
-    _many("--message-id", "message_id", "Only this messageId."),
+    _many("--event", "event", "Only events with this name."),
+    _many("--library", "library", "Only from this client library: name, or name/version."),
+    _many("--user", "user", "Only with this userId or anonymousId."),
+    _many("--message-id", "message_id", "Only with this messageId."),
     _many(
         "--value",
         "value",
-        "Only where POINTER=VALUE, /properties/plan=pro.",
+        "Only where POINTER=VALUE holds, such as /properties/plan=pro.",
         Parsed("value", read_value_filter),
     ),
 )
 FILES: Final = (
     click.option(
         "--from-file", "files", multiple=True, metavar="FILE",
-        help="Events of a file instead of the raw topic: NDJSON, .gz, .zst; with --dry-run also - "
-        "for standard input. May be repeated.",
+        help="Read events from a file instead of the raw topic: NDJSON, .gz, .zst; with --dry-run "
+        "also - for standard input. May be repeated.",
     ),
     received_at_option,
 )  # fmt: skip
 SOURCE: Final = (*WINDOW, *FILTERS)
-"""Which raw events: for every command that reads some of them."""
+"""Options that select raw events."""
 
 
 def filters_of(flags: dict[str, Any]) -> Filters:
@@ -119,21 +119,21 @@ def filters_of(flags: dict[str, Any]) -> Filters:
 
 
 EXECUTION: Final = (
-    click.option("--output", metavar="TOPIC", help="Topic of enriched events."),
+    click.option("--output", metavar="TOPIC", help="Topic for the enriched events."),
     click.option(
         "--into-live", is_flag=True,
-        help="Write enriched events into the live topic: its readers see them again.",
+        help="Write enriched events into the live topic: its consumers see them again.",
     ),
     click.option(
         "--identify", "identify_live", type=click.Choice(["live"]), default=None,
         help="Write identify messages into the live topic: old traits replace new ones.",
     ),
     click.option(
-        "--rate", type=RATE, metavar="N", help="Most events a second."
+        "--rate", type=RATE, metavar="N", help="Maximum number of events per second."
     ),
     click.option(
         "--max", "max_records", type=click.IntRange(1), metavar="N",
-        help="Most records that are meant; each of several workers has its share.",
+        help="Stop after N matching records (divided among the workers).",
     ),
     click.option(
         "--workers", type=click.IntRange(1, 128), metavar="N",
@@ -141,43 +141,45 @@ EXECUTION: Final = (
     ),
     click.option(
         "--max-invalid-ratio", type=SHARE, metavar="R",
-        help="Stop when more than this share is refused, of 500 events or more, and in the end of "
-        f"any number.  [default: {DEFAULT_MAX_INVALID_RATIO}]",
+        help="Stop when more than this share of events is invalid, from the 500th event on, and at "
+        f"the end whatever their number.  [default: {DEFAULT_MAX_INVALID_RATIO}]",
     ),
     click.option(
         "--breaker/--no-breaker", default=None,
-        help="Stop when far more is refused than before in this replay (settings breaker.window "
-        "and breaker.max_rise); everything is processed twice then.  [default: --no-breaker]",
+        help="Stop when many more events are invalid than before in this replay (settings "
+        "breaker.window and breaker.max_rise); everything is processed twice.  "
+        "[default: --no-breaker]",
     ),
     click.option(
         "--only", type=Parsed("kinds", read_kinds), metavar="KINDS",
-        help="Write only what differs from --compare (the live topic, unless another is named): "
-        "changed, newly-valid, missing, or several of them with commas. redriven ones, which a "
-        "redrive may have repaired, are left as they are unless they are named too.",
+        help="Write only what differs from --compare (by default the live topic): changed, "
+        "newly-valid, missing, or several of them with commas. Events that a redrive wrote keep "
+        "its repairs unless redriven is named, too.",
     ),
-    click.option("--execute", is_flag=True, help="Do it; without this it only says what it would."),
-    click.option("--resume", metavar="ID", help="Go on with a replay; nothing else is needed."),
+    click.option("--execute", is_flag=True, help="Write; without this only the plan is printed."),
+    click.option("--resume", metavar="ID", help="Go on with this replay; nothing else is needed."),
     click.option(
-        "--force", is_flag=True, help="With --resume: under the rules and settings of now."
+        "--force", is_flag=True, help="With --resume: go on under the rules and settings of now."
     ),
 )  # fmt: skip
 DRY_RUN: Final = (
     click.option(
-        "--dry-run", is_flag=True, help="Only say what the rules make of it; nothing is written."
+        "--dry-run", is_flag=True,
+        help="Only count what the rules make of the events; nothing is written.",
     ),
     click.option(
         "--compare", metavar="TOPIC",
-        help="With --dry-run: what would differ from this topic of enriched events; see --only.",
+        help="With --dry-run or --only: the topic of enriched events to compare with.",
     ),
     click.option(
         "--compare-dead-letters", "compare_dead_letters", metavar="TOPIC",
-        help="The dead letters beside it.  [default: those of the live topic, or of the replay]",
+        help="The topic of its dead letters.  [default: that of the live topic, or of the replay]",
     ),
     click.option(
-        "--show", type=click.IntRange(0), default=3, show_default=True,
-        help="Examples of each kind of difference, and of each reason.",
+        "--show", type=click.IntRange(0), default=3, show_default=True, metavar="N",
+        help="Number of examples of each kind of difference and each reason.",
     ),
-    click.option("--reveal", is_flag=True, help="Show personal data in them."),
+    click.option("--reveal", is_flag=True, help="Show personal data in these examples."),
     click.option(
         "--newly-invalid", metavar="FILE",
         help="With --compare: write the newly invalid events here, one JSON object per line.",
@@ -185,7 +187,7 @@ DRY_RUN: Final = (
     overwrite_option,
     click.option(
         "--spill-dir", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
-        metavar="DIR", help="Folder of temporary files, about 150 bytes for each compared event.",
+        metavar="DIR", help="Folder for temporary files, about 150 bytes for each compared event.",
     ),
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.cli.formats import about
@@ -69,19 +70,24 @@ def _lines(preview: PlanPreview) -> list[str]:
     if not plan.filters.is_empty:
         said.append(f"only events with {json.dumps(plan.filters.to_dict(), ensure_ascii=False)}")
     for role, target in plan.outputs.items():
-        made = ", which is made with --execute and kept until it is deleted"
-        said.append(
-            f"{role.value.replace('_', ' ')}: {target.topic}{made if target.topic in new else ''}"
-        )
+        made = " (a new topic, kept until you delete it)" if target.topic in new else ""
+        said.append(f"{role.value.replace('_', ' ')}: {target.topic}{made}")
     if preview.report is not None:
-        differences = differences_sentence(preview.report)
-        said.append(f"{differences} {' and '.join(plan.only)} would be written")
+        said += [differences_sentence(preview.report), _corrections(preview.corrections)]
     if plan.rate is not None:
         took = about(plan.offsets / plan.rate)
         said.append(f"at {plan.rate:g} events per second it takes about {took}")
     for partition, why in preview.empty.items():
         said.append(f"partition {partition} is empty: {why}")
     return [*said, *preview.notes]
+
+
+def _corrections(corrections: Mapping[str, int]) -> str:
+    by_kind = ", ".join(f"{number:,} {kind}" for kind, number in corrections.items())
+    return (
+        f"{sum(corrections.values()):,} enriched events would be written ({by_kind}), with the "
+        "identify messages that belong to them"
+    )
 
 
 def _about_topic(plan: ReplayPlan) -> list[str]:
@@ -97,7 +103,7 @@ def _about_topic(plan: ReplayPlan) -> list[str]:
 
 
 def document(preview: PlanPreview) -> dict[str, Any]:
-    """As JSON values."""
+    """Return the plan as JSON values."""
     plan, new = preview.plan, {spec.name for spec in preview.outputs.new}
     topics = preview.outputs.existing
     return {
@@ -116,6 +122,7 @@ def document(preview: PlanPreview) -> dict[str, Any]:
             }
             for target in plan.outputs.values()
         ],
+        "would_write": None if preview.report is None else dict(preview.corrections),
         "comparison": None if preview.report is None else preview.report.to_dict(),
         "warnings": list(preview.warnings),
         "notes": list(preview.notes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from pipeline.core.escape import escaped
 from pipeline.progress import Progress as Step
 from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.replay.hooks import ReplayHooks
+from pipeline.replay.plan import ReplayPlan
 from pipeline.replay.status import ReplayStatus
 from pipeline.worker.signals import stopping_on_signals
 
@@ -39,7 +41,7 @@ def shown_replay() -> Iterator[ReplayHooks]:
             yield ReplayHooks(
                 on_progress=on_progress,
                 on_notice=print_notice,
-                on_comparison=lambda report: print_notice(_comparison(report)),
+                on_comparison=lambda *found: print_notice(_comparison(*found)),
                 on_status=lines.show,
                 status_interval_s=_LINE_S,
                 stopping=stopping_on_signals,
@@ -47,12 +49,17 @@ def shown_replay() -> Iterator[ReplayHooks]:
             )
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    progress = Progress(*columns, console=console, transient=True)
+    # Its thread must not get the signals that stop a replay; it inherits what is blocked here.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    progress.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with progress:
         bars = _Bars(progress, console)
         yield ReplayHooks(
             on_progress=bars.step,
             on_notice=bars.notice,
-            on_comparison=lambda report: bars.notice(_comparison(report)),
+            on_comparison=lambda *found: bars.notice(_comparison(*found)),
             on_status=bars.show,
             status_interval_s=_BAR_S,
             stopping=stopping_on_signals,
@@ -60,8 +67,8 @@ def shown_replay() -> Iterator[ReplayHooks]:
         )
 
 
-def _comparison(report: ComparisonReport) -> str:
-    return f"{differences_sentence(report)} Only what --only names is written."
+def _comparison(report: ComparisonReport, plan: ReplayPlan) -> str:
+    return f"{differences_sentence(report)} {' and '.join(plan.only)} are written"
 
 
 class Speed:

@@ -13,8 +13,10 @@ from pipeline.cli.replay.file_view import print_files
 from pipeline.cli.replay.options import JSON
 from pipeline.cli.replay.result import status_lines
 from pipeline.cli.tables import CellKind, Column
+from pipeline.replay.finish import resume_hint
 from pipeline.replay.plan import PlanRecord
 from pipeline.replay.plan_store import PlanStore
+from pipeline.replay.presence import ReplayState, states_of
 from pipeline.replay.status import ReplayStatus, StatusReader
 from pipeline.settings.model import Settings
 
@@ -36,16 +38,17 @@ def status(settings: Settings, *, id_: str, as_json: bool) -> None:
     It changes nothing; the replay may run meanwhile.
     """
     record = PlanStore(settings).one(id_)
+    state = states_of(settings, [record])[id_]
     found = StatusReader(settings, record.plan).read()
     if as_json:
-        print_json({**record.plan.to_dict(), "state": record.state.value, **found.to_dict()})
+        print_json({**record.plan.to_dict(), "state": state.value, **found.to_dict()})
         return
-    _print(record, found)
+    _print(record, state, found)
 
 
-def _print(record: PlanRecord, found: ReplayStatus) -> None:
+def _print(record: PlanRecord, state: ReplayState, found: ReplayStatus) -> None:
     plan = found.plan
-    print_line(f"{record.state.value} by {record.by} at {moment(record.at)}")
+    print_line(_state_line(record, state))
     if plan.archive is None:
         rows = [
             (part.partition, part.start, found.positions.get(part.partition), part.end)
@@ -56,3 +59,15 @@ def _print(record: PlanRecord, found: ReplayStatus) -> None:
         print_files(plan.archive, found.done)
     for line in status_lines(found):
         print_line(line)
+
+
+def _state_line(record: PlanRecord, state: ReplayState) -> str:
+    noted = f"{record.state.value} by {record.by} at {moment(record.at)}"
+    if state in {ReplayState.FINISHED, ReplayState.CANCELLED}:
+        return noted
+    line = f"{state.value} ({noted})"
+    return (
+        f"{line}: no process works on it. {resume_hint(record.plan)}"
+        if (state is ReplayState.INTERRUPTED)
+        else line
+    )

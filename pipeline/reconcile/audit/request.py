@@ -11,7 +11,7 @@ from pipeline.reconcile.spill import CACHE_KIB
 
 @dataclass(frozen=True, slots=True)
 class AuditRequest:
-    """Which raw records to audit, and how. Only the window changes what is counted."""
+    """The raw records to audit, and how. Only the window changes what is counted."""
 
     window: Window = ALL_TIME
     """Kafka timestamps of the raw records to audit."""

@@ -1,7 +1,7 @@
 """Runs an audit on a cluster: check the topics, capture the offsets, process everything again.
 
 Guarantees: an audit only reads. It joins no consumer group and commits nothing, so workers may run
-meanwhile; whatever they write during the audit is beyond the captured offsets and not judged.
+meanwhile; whatever they write during the audit is beyond the captured offsets and is ignored.
 """
 
 from __future__ import annotations

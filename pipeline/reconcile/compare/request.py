@@ -13,7 +13,7 @@ from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Which raw records to process, and which topics to compare the results with."""
+    """The raw records to process, and the topics to compare the results with."""
 
     topics: Mapping[Role, str] = field(default_factory=dict)
     """Topic of enriched events, and that of their dead letters if it is known; empty stands for

@@ -23,10 +23,10 @@ class Terminal(io.StringIO):
         return _STYLE.sub("", self.getvalue()).splitlines()
 
 
-def as_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> Terminal:
-    """Make standard output a terminal with colours."""
+def as_terminal(monkeypatch: pytest.MonkeyPatch, width: int, stream: str = "stdout") -> Terminal:
+    """Make standard output, or the other stream, a terminal with colours."""
     terminal = Terminal()
-    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setattr(f"sys.{stream}", terminal)
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):

@@ -28,14 +28,16 @@ EVENT = b'{"event":"A","userId":"u"}\n'
 
 
 def test_help_lists_the_commands_in_order() -> None:
-    """The commands stand in the order in which a newcomer meets them, each with a line."""
+    """Commands are listed in the order in which a newcomer needs them, each with a summary."""
     ran = run("--help")
-    lines = ran.out.decode().partition("Commands:\n")[2].splitlines()
+    commands, _, end = ran.out.decode().partition("Commands:\n")[2].partition("\n\n")
+    lines = commands.splitlines()
     assert [line.split()[0] for line in lines] == list(COMMANDS)
-    assert all(listed.summary in ran.out.decode() for listed in COMMANDS.values())
+    assert all(listed.summary in commands for listed in COMMANDS.values())
+    assert "Start with `track-pipeline demo`" in end
 
 
-def test_version() -> None:
+def test_version_is_shown_with_the_name_of_the_program() -> None:
     """`--version` names program and version."""
     assert run("--version").out.decode().strip() == f"track-pipeline, version {__version__}"
 
@@ -69,8 +71,8 @@ def test_commands_without_kafka_do_not_load_it(arguments: list[str]) -> None:
     assert done.stderr.decode().strip() == "False"
 
 
-def test_unknown_command_names_the_nearest() -> None:
-    """A typo in a command ends as wrong usage, with the name that was probably meant."""
+def test_unknown_command_suggests_the_nearest() -> None:
+    """A typo in a command ends as wrong usage, with the command that was probably intended."""
     ran = run("transfrom")
     assert ran.code == ExitCode.USAGE
     assert "Did you mean 'transform'?" in ran.err
@@ -99,15 +101,15 @@ def _raising(error: BaseException) -> Callable[..., Any]:
 def test_failures_end_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, code: ExitCode, sentence: str
 ) -> None:
-    """Each kind of failure has its exit code and shows its text alone, behind our name."""
+    """Each kind of failure has its exit code and prints its text after the program's name."""
     monkeypatch.setattr(explain_command.explain, "callback", _raising(error))
     ran = run("explain")
     expected = "".join(f"track-pipeline: {line}\n" for line in sentence.splitlines())
     assert (ran.code, ran.err) == (code, expected)
 
 
-def test_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug of ours is one sentence too; its traceback is shown when asked for."""
+def test_bug_is_reported_as_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in this program is one sentence, too; its traceback is shown on request."""
     monkeypatch.setattr(explain_command.explain, "callback", _raising(KeyError("x\ny")))
     ran = run("explain")
     assert ran.code == ExitCode.INTERNAL
@@ -117,15 +119,15 @@ def test_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("command", ["discard", "restore"])
-def test_reason_that_is_no_utf8(command: str) -> None:
-    """It could not be written into the ledger; a terminal of another encoding sends such bytes."""
+def test_reason_that_is_not_utf8_is_rejected(command: str) -> None:
+    """The ledger could not hold such a reason, which a terminal of another encoding sends."""
     ran = run("dlq", command, "--everything", "--because", "\udcff", "--execute")
     assert ran.code == ExitCode.USAGE
     assert "is not UTF-8 text" in ran.err
 
 
-def test_wrong_settings_are_all_told() -> None:
-    """A command tells every wrong setting, one per line, before it reads anything."""
+def test_all_wrong_settings_are_reported() -> None:
+    """A command reports every wrong setting, one per line, before it reads anything."""
     ran = run("transform", env={"TRACK_LOG__LEVEL": "loud", "TRACK_GRUOP": "x"}, stdin=EVENT)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     lines = ran.err.splitlines()
@@ -135,15 +137,15 @@ def test_wrong_settings_are_all_told() -> None:
     ]
 
 
-def test_missing_broker_address() -> None:
+def test_missing_broker_address_is_explained() -> None:
     """A command that needs Kafka says how to name a broker."""
     ran = run("run")
     assert ran.code == ExitCode.USAGE
     assert ran.err.startswith("track-pipeline: kafka.bootstrap.servers: is not set; give ")
 
 
-def test_reader_that_leaves() -> None:
-    """When nobody reads standard output any more, only the summary says so."""
+def test_reader_that_leaves_ends_the_command_quietly() -> None:
+    """When nobody reads standard output any more, only the summary is printed."""
     with started("transform") as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -156,7 +158,7 @@ def test_reader_that_leaves() -> None:
     assert [line.split()[0] for line in lines] == ["lines", "events", "enriched", "dead", "stopped"]
 
 
-def test_interrupted_while_following_a_pipe() -> None:
+def test_live_pipe_is_processed_as_it_comes() -> None:
     """Events of a live pipe come out as they come in; Ctrl-C ends with the counts so far."""
     with started("transform") as process:
         assert process.stdin is not None
@@ -173,7 +175,7 @@ def test_interrupted_while_following_a_pipe() -> None:
     assert lines[-1] == "track-pipeline: interrupted"
 
 
-def test_output_that_is_full() -> None:
+def test_full_disk_is_one_sentence() -> None:
     """A full disk under standard output is one sentence that names it."""
     with open("/dev/full", "wb") as full:  # noqa: PTH123  no Path beside a descriptor
         ran = run_process("transform", stdin=EVENT, stdout=full.fileno())

@@ -15,8 +15,8 @@ def _problems(flags: dict[str, object]) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_every_wrong_property_is_told_with_all_other_problems() -> None:
-    """Misspelled, out of range, of the other client, owned: one line each."""
+def test_every_wrong_property_is_reported_with_all_other_problems() -> None:
+    """Misspelled properties, and those out of range or not configurable, have a line each."""
     variables = {
         "TRACK_GROUP": "grüp",
         "TRACK_KAFKA_SASL_MECANISM": "PLAIN",
@@ -42,30 +42,30 @@ def test_every_wrong_property_is_told_with_all_other_problems() -> None:
 
 @pytest.mark.parametrize("name", ["group", "instance_id", "transactional_id_prefix"])
 @pytest.mark.parametrize("value", ["wörker", "orders\n", " orders", "orders ", "a\tb", ""])
-def test_names_that_no_commit_can_carry(name: str, value: str) -> None:
-    """Without them the worker would start, and never commit."""
+def test_names_that_no_commit_can_carry_are_rejected(name: str, value: str) -> None:
+    """A worker with such a name would start, and never commit."""
     (problem,) = _problems({name: value})
     assert f"{name}: {value!a} is refused; allowed: text: printable ASCII" in problem
 
 
 @pytest.mark.parametrize("table", ["kafka", "consumer", "producer"])
 @pytest.mark.parametrize("value", ["wörker", "orders\n"])
-def test_client_ids_that_no_commit_can_carry(table: str, value: str) -> None:
+def test_client_ids_that_no_commit_can_carry_are_rejected(table: str, value: str) -> None:
     """The client id is part of the member id, which goes with each commit."""
     (problem,) = _problems({f"{table}.client.id": value})
     assert "client.id: the value is refused; allowed: printable ASCII" in problem
 
 
 @pytest.mark.parametrize("name", [".", "..", "a" * 250, "ä", "a\n", "a b", "a/b", ""])
-def test_names_that_no_topic_can_have(name: str) -> None:
-    """Kafka's own rule."""
+def test_names_that_no_topic_can_have_are_rejected(name: str) -> None:
+    """The rule for names of topics is Kafka's own."""
     (problem,) = _problems({"topics.raw": name})
     assert "allowed: text: 1 to 249 of the characters" in problem
 
 
 @pytest.mark.parametrize("name", ["...", "..a", "a", "a" * 249, "_a.b-c"])
-def test_names_that_a_topic_can_have(name: str) -> None:
-    """Kafka's own rule, from the other side."""
+def test_names_that_a_topic_can_have_are_accepted(name: str) -> None:
+    """Every name that Kafka allows is accepted."""
     assert load_settings(None, {"topics.raw": name}, {}).topics.raw == name
 
 
@@ -94,8 +94,8 @@ def test_names_that_a_topic_can_have(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["bootstrap.servers", "metadata.broker.list"])
-def test_addresses_that_are_none(name: str, servers: object, sentence: str) -> None:
-    """One sentence names the address and how it is written; a password in it is not shown."""
+def test_malformed_addresses_are_rejected(name: str, servers: object, sentence: str) -> None:
+    """One sentence names the address and the right form; a password in it is not shown."""
     (problem,) = _problems({f"kafka.{name}": servers})
     assert problem.startswith((f"kafka.{name}: ", "--bootstrap-servers: "))
     assert sentence in problem
@@ -112,8 +112,8 @@ def test_addresses_that_are_none(name: str, servers: object, sentence: str) -> N
         ("SASL_SSL://a.example.com:9092", "sasl_ssl"),
     ],
 )
-def test_addresses(servers: str, protocol: str | None) -> None:
-    """A scheme is taken when it is the protocol's own name, as librdkafka takes it."""
+def test_addresses_may_have_the_scheme_of_a_protocol(servers: str, protocol: str | None) -> None:
+    """A scheme is accepted when it is the protocol's own name, as librdkafka accepts it."""
     flags = {"kafka.bootstrap.servers": servers, "kafka.security.protocol": protocol}
     settings: Settings = load_settings(None, flags, {})
     assert settings.kafka["bootstrap.servers"] == servers

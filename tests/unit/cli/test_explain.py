@@ -36,8 +36,8 @@ def effects(event: str, *arguments: str, **env: str) -> dict[str, dict[str, Any]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_golden(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole plain text of each example; exit 1 exactly when one event was refused."""
+def test_examples_are_explained_as_expected(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plain text of each example is as expected; exit 1 exactly when an event is rejected."""
     monkeypatch.chdir(GOLDEN)
     ran = run("explain", f"{case}.json")
     expected = (GOLDEN / f"{case}.txt").read_text("utf-8")
@@ -47,13 +47,13 @@ def test_golden(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_golden_files_belong_together() -> None:
-    """Each example has its expected text, and no text stands alone."""
+    """Each example has its expected text, and each text its example."""
     assert CASES
     assert sorted(file.stem for file in GOLDEN.glob("*.txt")) == CASES
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_json_tells_the_same(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_has_the_same_content_as_the_text(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The document for machines names the same events and rules as the text for people."""
     monkeypatch.chdir(GOLDEN)
     ran = run("explain", "--json", f"{case}.json")
@@ -77,8 +77,8 @@ def test_values_keep_their_digits() -> None:
     assert (user["before"], user["after"]) == ("12345678901234567890", "12345678901234567890")
 
 
-def test_received_at_is_named() -> None:
-    """A time from --received-at is told apart from one that stands in for it."""
+def test_time_from_received_at_is_named() -> None:
+    """A time from --received-at is distinguished from a default."""
     event = '{"event":"A","userId":"u","timestamp":"2015-12-12T19:11:01Z"}'
     given = effects(event, "--received-at", "2015-12-12T20:00:00Z")["default /receivedAt"]
     assert given["after"] == "2015-12-12T20:00:00.000Z"
@@ -86,16 +86,16 @@ def test_received_at_is_named() -> None:
     assert "stands for it" in effects(event)["default /receivedAt"]["meaning"]
 
 
-def test_unparsable_time_is_told_once() -> None:
-    """A time that was left out is one effect, and not a second time as a change."""
+def test_unparsable_time_is_reported_once() -> None:
+    """A time that was left out is one effect, not a second one as a change."""
     found = effects('{"event":"A","userId":"u","messageId":"m","timestamp":"never"}')
     assert [name for name in found if name.endswith("/timestamp")] == [
         "timestamp_unparsable /timestamp"
     ]
 
 
-def test_names_that_pointers_escape() -> None:
-    """A member whose name has a slash or a tilde is found at its own place."""
+def test_names_with_slashes_and_tildes_are_found() -> None:
+    """A member whose name has a slash or a tilde is found at its escaped pointer."""
     found = effects('{"event":"A","userId":"u","a/b":null,"~2":1,"a":{"b":1}}')
     assert not [name for name in found if "/a" in name or "~" in name]
     batch = b'{"batch":[{"event":"A","userId":"u","~2":1}],"context":{"x":1}}'
@@ -108,7 +108,7 @@ def test_write_key_is_not_shown() -> None:
     assert "hunter2" not in json.dumps(found)
 
 
-def test_settings_decide() -> None:
+def test_settings_decide_what_is_explained() -> None:
     """The same event under other rules is explained by what those rules did."""
     event = '{"event":"A","userId":"u","properties":{"revenue":"1,00"}}'
     assert effects(event)["revenue_invalid /properties/revenue"]["kind"] == "refused"
@@ -132,7 +132,7 @@ def test_dropped_events_are_explained() -> None:
 
 
 def test_identify_message_is_shown() -> None:
-    """A record that a rule makes beside the event stands behind it."""
+    """A record that a rule makes in addition to the event follows it."""
     event = b'{"event":"A","userId":"u","context":{"traits":{"t":1}}}'
     ran = run("explain", "--json", stdin=event, env={"TRACK_IDENTIFY": '[{"event":"*"}]'})
     (explained,) = json.loads(ran.out)["events"]
@@ -141,14 +141,14 @@ def test_identify_message_is_shown() -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
 def test_nothing_drives_the_terminal(arguments: list[str]) -> None:
-    """Control characters and marks of direction are shown as escapes, in every view."""
+    """Control characters and direction marks are shown as escapes, in every view."""
     out = run("explain", *arguments, stdin=UNSAFE.encode()).out.decode()
     assert out == escaped(out)
     assert "\\u202eA\\u007f[bold]" in out
 
 
-def test_on_a_terminal() -> None:
-    """On a terminal the words are the same in colour, folded; nothing of an event drives it."""
+def test_explanation_on_a_terminal_has_the_same_words() -> None:
+    """The words are the same in colour, folded to the width; nothing in an event drives it."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         command("explain"),
@@ -174,14 +174,14 @@ def test_on_a_terminal() -> None:
 
 
 def test_one_event_per_line_gets_a_hint() -> None:
-    """Who gives a file of many events is told which command is for it."""
+    """A user who gives a file of many events is pointed to the command for it."""
     ran = run("explain", stdin=b'{"event":"A","userId":"u"}\n{"event":"B","userId":"u"}\n')
     assert ran.code == ExitCode.DIFFERENCE
     assert "track-pipeline transform" in ran.err
     assert "hint" not in run("explain", stdin=b'{"event":\n"A"').err
 
 
-def test_unusable_input(tmp_path: Path) -> None:
+def test_unusable_input_is_one_sentence(tmp_path: Path) -> None:
     """A missing file and binary data are one sentence each."""
     missing = tmp_path / "no"
     ran = run("explain", missing)

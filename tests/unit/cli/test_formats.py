@@ -10,13 +10,13 @@ from pipeline.cli.formats import (
     Money,
     about,
     duration,
-    exact,
     moment,
     money_text,
     percent,
     rounded,
     span,
 )
+from pipeline.reconcile.revenue import exact_amount
 
 DAY_MS = 86_400_000
 
@@ -47,7 +47,7 @@ def test_money_is_rounded_on_screen_and_exact_in_a_pipe(
 ) -> None:
     """By the currency's minor units; but no sum that is not zero reads as zero."""
     money = Money(Decimal(amount), currency)
-    assert exact(money.amount) == pipe
+    assert exact_amount(money.amount) == pipe
     if screen:
         assert rounded(money) == screen
         assert money_text(money) == f"{screen} {currency}"

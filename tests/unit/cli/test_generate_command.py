@@ -27,7 +27,7 @@ def made(count: int, **plan: Any) -> list[Generated]:
 
 
 def test_command_writes_lines(tmp_path: Path) -> None:
-    """As many lines as were asked for, the generator's own; the counts on standard error."""
+    """It writes as many lines as requested, the generator's own; counts go to standard error."""
     options = ("--count", "400", "--seed", "3", "--invalid-share", "0.3", "--batch-share", "0.1")
     ran = run("generate", *options, "--users", "50")
     wanted = made(400, seed=3, invalid_share=0.3, batch_share=0.1, users=50, lines=True)
@@ -42,7 +42,7 @@ def test_command_writes_lines(tmp_path: Path) -> None:
 
 
 def test_command_and_transform_agree() -> None:
-    """What `generate` says of its lines is what `transform` finds."""
+    """`transform` finds what `generate` reports about its lines."""
     lines = run("generate", "--count", "500", "--invalid-share", "0.2").out
     ran = run("transform", "--json", stdin=lines)
     wanted = made(500, invalid_share=0.2, lines=True)
@@ -145,7 +145,7 @@ class FakeKafka:
         return 1
 
     def topics(self, names: list[str]) -> dict[str, None]:
-        """Those that exist."""
+        """The topics among them that exist."""
         return dict.fromkeys({"raw"} & set(names))
 
 
@@ -159,7 +159,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
 
 
 def test_command_writes_to_a_topic(kafka: FakeKafka) -> None:
-    """Every record with its key and time, tombstones too; all acknowledged before the count."""
+    """Every record has its key and time, also tombstones; all are acknowledged before the count."""
     options = ("--count", "300", "--invalid-share", "0.5", "--start", "2025-06-01T00:00:00")
     server = ("--bootstrap-servers", "broker:9092")
     ran = run("generate", *options, *server, "--topic", "raw", "--rate", "1000000")
@@ -181,8 +181,8 @@ def test_command_refuses_a_missing_topic(kafka: FakeKafka) -> None:
     assert kafka.sent == []
 
 
-def test_pace() -> None:
-    """A pace waits for each record's turn and catches up after a delay, without a wait too many."""
+def test_pace_waits_for_each_turn() -> None:
+    """A pace waits for each record's turn and catches up after a delay, with no extra wait."""
     now = 100.0
     slept: list[float] = []
 

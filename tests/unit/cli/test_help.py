@@ -76,8 +76,8 @@ def test_help_without_groups_is_as_click_writes_it() -> None:
     )
 
 
-def test_misspelled_option_in_a_group() -> None:
-    """It is found when the command is imported, not when somebody reads the help."""
+def test_misspelled_option_in_a_group_is_an_error() -> None:
+    """It is found when the command is imported, not when somebody reads its help."""
     with pytest.raises(ValueError, match="again has no option --form"):
         Command("again", groups={"Which": ("--form",)})
 

@@ -75,8 +75,8 @@ def _log_everything() -> int:
     return 8
 
 
-def test_json_lines(logged: Callable[[LogFormat], Callable[[], str]]) -> None:
-    """Each line is one JSON object; its texts are safe too, for whoever takes them out of it."""
+def test_json_lines_are_safe(logged: Callable[[LogFormat], Callable[[], str]]) -> None:
+    """Each line is one JSON object, and the texts in it are safe for whoever extracts them."""
     read = logged("json")
     count = _log_everything()
     lines = read().splitlines()
@@ -109,14 +109,14 @@ def _texts(value: Any) -> Iterator[str]:
         ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
     ],
 )
-def test_colours_of_log_lines(
+def test_log_lines_are_coloured_only_on_terminals(
     logged: Callable[[LogFormat], Callable[[], str]],
     monkeypatch: pytest.MonkeyPatch,
     environ: dict[str, str],
     *,
     coloured: bool,
 ) -> None:
-    """Where standard error is no terminal there are none, unless they are forced."""
+    """Where standard error is no terminal, lines have colours only if they are forced."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -125,7 +125,9 @@ def test_colours_of_log_lines(
     assert ("\x1b[" in read()) is coloured
 
 
-def test_console_lines(logged: Callable[[LogFormat], Callable[[], str]]) -> None:
+def test_sentences_are_safe_and_begin_with_their_time(
+    logged: Callable[[LogFormat], Callable[[], str]],
+) -> None:
     """Each line begins with its time, so none can be forged, and is safe to look at."""
     read = logged("console")
     count = _log_everything()
@@ -144,7 +146,7 @@ def _failing(error: Exception) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_exceptions(
+def test_tracebacks_are_safe(
     logged: Callable[[LogFormat], Callable[[], str]], log_format: LogFormat
 ) -> None:
     """A traceback that a library logs is safe to look at as well."""
@@ -162,8 +164,8 @@ def test_exceptions(
 @pytest.mark.parametrize(
     "error", [RefusedError(HOSTILE), OSError(2, HOSTILE, HOSTILE), KeyError(HOSTILE)]
 )
-def test_sentence_of_a_failure(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """The sentence, the traceback too, has no more lines than it should, each one safe."""
+def test_failures_are_safe(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """The sentence, and the traceback, have no more lines than they should, each one safe."""
     monkeypatch.setattr(explain_command.explain, "callback", _failing(error))
     ran = run("explain")
     assert _is_safe(ran.err)
@@ -172,8 +174,8 @@ def test_sentence_of_a_failure(monkeypatch: pytest.MonkeyPatch, error: Exception
     assert _is_safe(run("--traceback", "explain").err)
 
 
-def test_explain() -> None:
-    """Event, pointers and the file's name: all is shown, nothing of it acts."""
+def test_explanations_are_safe() -> None:
+    """Event, pointers and the file's name are all shown, and none of them acts."""
     event = {"event": HOSTILE, "userId": 5, HOSTILE: {HOSTILE: [HOSTILE]}, "timestamp": HOSTILE}
     for arguments in ([], ["--json"]):
         out = run("explain", *arguments, stdin=json.dumps(event).encode()).out.decode()
@@ -181,15 +183,15 @@ def test_explain() -> None:
         assert SHOWN in out
 
 
-def test_names_of_files(tmp_path: Path) -> None:
-    """A file's name is a text like any other: in headlines, errors and summaries."""
+def test_names_of_files_are_safe(tmp_path: Path) -> None:
+    """A file's name is text like any other: in headlines, errors and summaries."""
     source = tmp_path / HOSTILE.replace("\x00", "").replace("/", "")
-    letters = f"{source}.letters"
+    dead_letters = f"{source}.dead"
     source.write_bytes(b'{"event":""}')
     for ran in (
         run("explain", source),
         run("explain", f"{source}.missing"),
-        run("transform", source, "--dead-letters", letters),
+        run("transform", source, "--dead-letters", dead_letters),
         run("transform", f"{source}.missing"),
         run("transform", source, "--dead-letters", source),
     ):
@@ -199,8 +201,8 @@ def test_names_of_files(tmp_path: Path) -> None:
     assert headline.endswith(":1: dead letter")
 
 
-def test_broker_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a broker says while `check` waits for it is shown safely."""
+def test_messages_of_brokers_are_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a broker reports while `check` waits for it is shown safely."""
 
     def told(_settings: Settings, warn: Callable[[str], None]) -> dict[str, Any]:
         warn(HOSTILE)
@@ -213,7 +215,7 @@ def test_broker_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SHOWN in ran.err
 
 
-def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_is_safe(capsys: pytest.CaptureFixture[str]) -> None:
     """The demo's table of dead letters takes neither control characters nor markup."""
     details = json.dumps([{"pointer": f"/{HOSTILE}", "detail": HOSTILE}])
     findings = Findings(
@@ -226,8 +228,8 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[red]B[/red] [/]" in out
 
 
-def test_summary_of_transform() -> None:
-    """The summary names no text of events at all."""
+def test_summary_of_transform_quotes_no_event() -> None:
+    """The summary quotes no text of events at all."""
     ran = run("transform", stdin=json.dumps({"event": HOSTILE, "batch": 1}).encode())
     assert _is_safe(ran.err)
     assert "gnp.exe" not in ran.err

@@ -26,20 +26,20 @@ COMMANDS: Final = {
 
 @pytest.mark.parametrize("option", COMMANDS)
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "-2", "1e400", "x", ""])
-def test_numbers_that_are_none(option: str, number: str) -> None:
-    """Nothing is begun with a rate, a share or a length of time that is no number."""
+def test_text_that_is_not_a_number_is_rejected(option: str, number: str) -> None:
+    """Nothing is begun with a rate, share or duration that is not a finite number."""
     ran = run(*option.split(), number, *COMMANDS[option], env=KAFKA)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert f"Invalid value for '{option.rsplit(maxsplit=1)[-1]}'" in ran.err
 
 
 @pytest.mark.parametrize("option", ["replay --rate", "dlq redrive --rate", "generate --rate"])
-def test_rate_of_nothing(option: str) -> None:
-    """It would never end."""
+def test_rate_of_zero_is_rejected(option: str) -> None:
+    """A run at such a rate would never end."""
     ran = run(*option.split(), "0", env=KAFKA)
     assert ran.code == ExitCode.USAGE
 
 
-def test_count_that_no_computer_reaches() -> None:
-    """It is refused as any other number that is none."""
+def test_count_that_no_computer_reaches_is_rejected() -> None:
+    """Such a count is rejected like any other number that is out of range."""
     assert run("generate", "--count", str(10**30)).code == ExitCode.USAGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
@@ -15,7 +16,9 @@ from rich.text import Text
 
 from pipeline.cli.formats import Money
 from pipeline.cli.output import print_json, print_line, print_notice, print_table, print_warning
+from pipeline.cli.progress import shown_progress
 from pipeline.cli.tables import Cell, CellKind, Column
+from pipeline.progress import Progress
 from tests.unit.cli.terminal import as_terminal
 
 _ID: Final = "discard-20261126T152200Z-4f2a"
@@ -125,7 +128,7 @@ def test_long_streams_begin_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(lines), lines.count("offset  name")) == (2001, 1)
 
 
-def test_nothing_to_show(
+def test_table_without_rows(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A pipe gets the names of the columns all the same, so that a script finds them."""
@@ -208,6 +211,20 @@ def test_lines_are_escaped_and_never_broken(
     terminal = as_terminal(monkeypatch, 40)
     print_line(long)
     assert terminal.lines() == [long]
+
+
+def test_bar_does_not_move_output_away_from_its_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With standard error on a terminal, what is printed during the work is still in the file."""
+    terminal = as_terminal(monkeypatch, 80, "stderr")
+    with shown_progress() as on_progress:
+        on_progress(Progress("reading", 1, 2))
+        print_line("a result")
+        sys.stdout.write("another result\n")
+    assert capsys.readouterr().out == "a result\nanother result\n"
+    assert "reading" in terminal.getvalue()
+    assert "a result" not in terminal.getvalue()
 
 
 def test_json_is_exact_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,14 +31,14 @@ def _added(prefix: str, host: str = "10.0.0.1", shown: str = "10.0.0.1") -> dict
     "prefix",
     ["TRACK", "TRACK_PIPELINE", "TRACK_KAFKA", "TRACK_KAFKA_0", "TRACK_CONSUMER", "TRACK_LOG"],
 )
-def test_they_are_passed_over(prefix: str) -> None:
-    """Whatever the Service is called; real settings beside them count."""
+def test_variables_of_services_are_ignored(prefix: str) -> None:
+    """They are ignored whatever the Service is called; real settings beside them count."""
     settings = load_settings(None, {}, {**_added(prefix), "TRACK_GROUP": "g"})
     assert dict(settings.sources) == {"group": "TRACK_GROUP"}
 
 
-def test_addresses_of_version_6() -> None:
-    """They stand in brackets where a port follows."""
+def test_addresses_of_ip_version_6_are_recognised() -> None:
+    """Such addresses are in brackets where a port follows."""
     added = _added("TRACK_KAFKA", "fd00::1", "[fd00::1]")
     assert load_settings(None, {}, added).sources == {}
 
@@ -55,8 +55,10 @@ def test_addresses_of_version_6() -> None:
         ("TRACK_KAFKA_PORT_80_TCP_ADDR", "kafka"),
     ],
 )
-def test_their_names_with_other_values_are_mistakes(variable: str, value: str) -> None:
-    """Somebody has meant a setting by them; the sentence also tells where they may come from."""
+def test_names_of_service_variables_with_other_values_are_mistakes(
+    variable: str, value: str
+) -> None:
+    """The value was intended as a setting; the message also says where it may come from."""
     with pytest.raises(SettingsError) as caught:
         load_settings(None, {}, {variable: value})
     (problem,) = caught.value.problems
@@ -66,6 +68,6 @@ def test_their_names_with_other_values_are_mistakes(variable: str, value: str) -
 
 @pytest.mark.parametrize("variable", ["TRACK_KAFKA_SERVICE", "TRACK_PIPELINE_HOST", "TRACK_PORTS"])
 def test_other_names_are_mistakes_whatever_their_value(variable: str) -> None:
-    """Only the forms that Kubernetes has are passed over."""
+    """Only the forms that Kubernetes uses are ignored."""
     with pytest.raises(SettingsError, match=variable):
         load_settings(None, {}, {variable: "10.0.0.1"})

@@ -124,7 +124,7 @@ def test_environment_takes_json_for_lists_and_groups() -> None:
     assert settings.group == "track-pipeline"
 
 
-def test_secret_in_a_file(tmp_path: Path) -> None:
+def test_secret_can_be_in_a_file(tmp_path: Path) -> None:
     """TRACK_…_FILE names a file with the value; its last line feed does not count."""
     file = tmp_path / "password"
     file.write_text("hunter2\n")
@@ -133,15 +133,15 @@ def test_secret_in_a_file(tmp_path: Path) -> None:
     assert settings.sources == {"kafka.sasl.password": f"TRACK_KAFKA_SASL_PASSWORD_FILE ({file})"}
 
 
-def test_byte_order_mark_of_a_file_is_no_part_of_the_secret(tmp_path: Path) -> None:
-    """Editors on Windows write one; a password that begins with it is refused by the broker."""
+def test_byte_order_mark_is_not_part_of_the_secret(tmp_path: Path) -> None:
+    """Editors on Windows write one; a broker would reject a password that begins with it."""
     file = tmp_path / "password"
     file.write_bytes(b"\xef\xbb\xbfhunter2\r\n")
     settings = load_settings(None, {}, {"TRACK_KAFKA_SASL_PASSWORD_FILE": str(file)})
     assert settings.kafka == {"sasl.password": "hunter2"}
 
 
-def test_any_setting_in_a_file(tmp_path: Path) -> None:
+def test_any_setting_can_be_in_a_file(tmp_path: Path) -> None:
     """The properties of each client, a group, a list and a plain setting may be in files."""
     contents = {
         "TRACK_KAFKA_SSL_KEY_PEM": "-----BEGIN-----\nabc\n-----END-----\n",
@@ -163,8 +163,8 @@ def test_any_setting_in_a_file(tmp_path: Path) -> None:
     assert settings.identify[0].event == "Signed Up"
 
 
-def test_file_that_holds_no_value(tmp_path: Path) -> None:
-    """A file that is missing, empty, a folder or no text is a problem of its own, each told."""
+def test_file_without_a_value_is_a_problem(tmp_path: Path) -> None:
+    """A file that is missing, empty, a folder or not text is reported by itself."""
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     files = {
@@ -186,8 +186,8 @@ def test_file_that_holds_no_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ENDS_IN_FILE))
-def test_property_whose_own_name_ends_in_file(name: str) -> None:
-    """The path of an assertion is that property itself, not a file with its value."""
+def test_property_whose_own_name_ends_in_file_is_no_secret_file(name: str) -> None:
+    """The path of an assertion is the property itself, not a file with its value."""
     variable = f"TRACK_KAFKA_{name.replace('.', '_').upper()}"
     assert load_settings(None, {}, {variable: "/key.pem"}).kafka == {name: "/key.pem"}
 
@@ -203,8 +203,8 @@ OIDC = {
 }
 
 
-def test_oidc_properties() -> None:
-    """All that a login by OIDC needs goes through; only what is no secret is shown."""
+def test_oidc_properties_are_passed_on() -> None:
+    """All that authentication by OIDC needs is passed on; only what is not secret is shown."""
     variables = {
         f"TRACK_KAFKA_{name.replace('.', '_').upper()}": text for name, text in OIDC.items()
     }
@@ -230,7 +230,7 @@ def test_oidc_properties() -> None:
 def test_verification_is_not_turned_off_by_accident(
     tmp_path: Path, side: str, name: str, value: str
 ) -> None:
-    """Of any client it is refused, until a setting of its own says that it is meant."""
+    """It is refused for every client, unless a setting of its own allows it."""
     toml = f'[{side}]\n"{name}" = "{value}"\n'
     (line,) = problems(tmp_path, toml)
     assert line.startswith(f"FILE: {side}.{name}: turns the verification of the broker's")
@@ -240,8 +240,8 @@ def test_verification_is_not_turned_off_by_accident(
     assert warning.startswith(f"{name} is {value}: ")
 
 
-def test_verification_that_is_on(tmp_path: Path) -> None:
-    """Saying what is the default anyway is fine, and so is the permission without a use of it."""
+def test_verification_can_be_stated_explicitly(tmp_path: Path) -> None:
+    """Stating the default is fine, and so is the permission without its use."""
     lines = (
         "allow_unverified_tls = true",
         "[kafka]",
@@ -260,8 +260,8 @@ def test_verification_that_is_on(tmp_path: Path) -> None:
         ("[2001:db8::1]:9092,localhost.example.com", ["[2001:db8::1]:9092", "localhost.example"]),
     ],
 )
-def test_login_in_clear_text(servers: str, warned: list[str]) -> None:
-    """A login that goes unencrypted over a network is warned of; on this machine it is fine."""
+def test_authentication_in_clear_text_is_warned_of(servers: str, warned: list[str]) -> None:
+    """A password sent unencrypted over a network gets a warning; on this machine it is fine."""
     kafka = {"bootstrap.servers": servers, "security.protocol": "sasl_plaintext"}
     found = weaknesses(kafka, {}, {})
     assert len(found) == len(warned)
@@ -429,15 +429,15 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("toml", "env", "flags", "expected"), WRONG)
-def test_wrong_setting(
+def test_wrong_setting_is_one_sentence(
     tmp_path: Path, toml: str, env: dict[str, str], flags: dict[str, object], expected: str
 ) -> None:
-    """One sentence says which source, which setting, what is wrong and what is allowed."""
+    """The sentence names source, setting, problem and what is allowed."""
     assert problems(tmp_path, toml, env, flags) == [expected]
 
 
-def test_all_problems_at_once(tmp_path: Path) -> None:
-    """Problems of every source are told together, one line each."""
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    """Problems of every source are reported together, one line each."""
     toml = "bacth = 1\ngroup = 5\n[kafka]\n'group.id' = 'x'\n"
     found = problems(
         tmp_path,
@@ -478,8 +478,8 @@ def test_properties_of_the_guarantee_are_refused(tmp_path: Path, side: str) -> N
         (b"group = '\xff'", "FILE: not TOML: not UTF-8 text at byte 9"),
     ],
 )
-def test_broken_file(tmp_path: Path, content: bytes, expected: str) -> None:
-    """A file that is no TOML is one sentence with the place."""
+def test_broken_file_is_one_sentence(tmp_path: Path, content: bytes, expected: str) -> None:
+    """A file that is not TOML is one sentence with the position."""
     file = tmp_path / "track.toml"
     file.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
@@ -488,8 +488,8 @@ def test_broken_file(tmp_path: Path, content: bytes, expected: str) -> None:
     assert line.startswith(expected)
 
 
-def test_file_that_can_not_be_read(tmp_path: Path) -> None:
-    """A missing file and a directory are one sentence each; other problems are told too."""
+def test_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
+    """A missing file and a directory are one sentence each; other problems are reported too."""
     for file, why in ((tmp_path / "no.toml", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(SettingsError) as caught:
             load_settings(file, {}, {"TRACK_NONSENSE_": "x"})
@@ -557,8 +557,8 @@ def test_contract_depends_on_the_contract_alone() -> None:
     assert changed.contract() != moved.contract()
 
 
-def test_transactional_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is `<prefix>.<group>.<instance>`; the host name stands for an unset instance."""
+def test_transactional_id_has_prefix_group_and_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form is `<prefix>.<group>.<instance>`; the default instance is the host name."""
     monkeypatch.setattr("socket.gethostname", lambda: "host-7")
     named = load_settings(None, {"instance_id": "worker-1", "group": "g"}, {})
     assert named.transactional_id == "track.g.worker-1"

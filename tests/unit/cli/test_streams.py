@@ -85,7 +85,9 @@ each_output = pytest.mark.parametrize(("line", "code", "sentence"), OUTPUTS.valu
 
 
 @each_output
-def test_every_command(line: str, code: ExitCode, sentence: str, tmp_path: Path) -> None:
+def test_every_command_ends_alike_without_standard_output(
+    line: str, code: ExitCode, sentence: str, tmp_path: Path
+) -> None:
     """Every command of the tree ends alike when standard output can't be written."""
     paths = list(leaves(cli))
     assert "dlq redrive" in paths
@@ -109,8 +111,10 @@ WORK: Final = {
 
 @each_output
 @pytest.mark.parametrize("arguments", WORK.values(), ids=WORK)
-def test_what_commands_print(line: str, code: ExitCode, sentence: str, arguments: str) -> None:
-    """Output of every kind ends alike: through click, through rich, and as bytes."""
+def test_output_of_every_kind_ends_alike(
+    line: str, code: ExitCode, sentence: str, arguments: str
+) -> None:
+    """It ends alike whether it is printed through click, through rich, or as bytes."""
     ended = shell(f"echo '{EVENT}' | ( {line.replace('ARGUMENTS', arguments)} )")
     assert ended.code == code
     last = ended.err.splitlines()[-1:]
@@ -121,8 +125,8 @@ def test_what_commands_print(line: str, code: ExitCode, sentence: str, arguments
     assert "Exception ignored" not in ended.err
 
 
-def test_rich_ends_alike() -> None:
-    """Rich has an ending of its own for broken pipes, with exit code 1, which is never reached."""
+def test_ending_of_rich_is_never_reached() -> None:
+    """Rich ends a broken pipe with exit code 1 by itself, which must never happen."""
     printing = "from rich.console import Console as C; import pipeline.cli.explain as e; "
     printing += "from pipeline.cli.main import main; "
     printing += "e.explain.callback = lambda **_: C().print('x'); main()"
@@ -131,7 +135,7 @@ def test_rich_ends_alike() -> None:
 
 
 def test_standard_error_is_not_needed() -> None:
-    """A closed standard error changes nothing but that nobody hears the summary."""
+    """A closed standard error changes nothing except that the summary is not seen."""
     assert shell(f"echo '{EVENT}' | $RUN transform --json 2>&-").code == ExitCode.OK
     assert shell("$RUN transform --nonsense 2>&-").code == ExitCode.USAGE
     assert shell("$RUN transform --nonsense 2>/dev/full").code == ExitCode.USAGE

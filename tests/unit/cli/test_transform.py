@@ -27,16 +27,16 @@ BATCH = b'{"batch":[{"event":"B","userId":"u"},{"event":" ","userId":"u"}],"sent
 
 
 def dead_letters(file: Path) -> list[dict[str, Any]]:
-    """The letters of a file, in order."""
+    """Parse the dead letters of a file, in order."""
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
-def value_of(letter: dict[str, Any]) -> bytes:
+def value_of(dead_letter: dict[str, Any]) -> bytes:
     """The original bytes of a dead letter."""
-    if letter["encoding"] == "base64":
-        return base64.b64decode(letter["value"], validate=True)
-    assert letter["encoding"] == "utf-8"
-    return str(letter["value"]).encode()
+    if dead_letter["encoding"] == "base64":
+        return base64.b64decode(dead_letter["value"], validate=True)
+    assert dead_letter["encoding"] == "utf-8"
+    return str(dead_letter["value"]).encode()
 
 
 def counts(ran: Ran) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def counts(ran: Ran) -> dict[str, Any]:
     return summary
 
 
-def test_lines_of_every_kind(tmp_path: Path) -> None:
+def test_lines_of_every_kind_are_read(tmp_path: Path) -> None:
     """Blank lines are skipped but counted; CRLF and a last line without an end are lines."""
     source = tmp_path / "events.ndjson"
     source.write_bytes(GOOD + b"\r\n\n \t\r\n" + BATCH + b"\nnope\n" + GOOD)
@@ -64,19 +64,19 @@ def test_lines_of_every_kind(tmp_path: Path) -> None:
         "reasons": {"event_blank": 1, "invalid_json": 1},
         "complete": True,
     }
-    assert [letter["source"] for letter in dead_letters(tmp_path / "dead")] == [
+    assert [dead_letter["source"] for dead_letter in dead_letters(tmp_path / "dead")] == [
         f"{source}:4:1",
         f"{source}:5",
     ]
 
 
 def test_dead_letter_is_complete(tmp_path: Path) -> None:
-    """A letter says where, why in full, at which stage, and holds the value as text."""
+    """A dead letter says where, why in full, at which stage, and holds the value as text."""
     dead = tmp_path / "dead"
     run("transform", "-", "--dead-letters", dead, stdin=b'{"event":"","properties":5}\n')
-    (letter,) = dead_letters(dead)
-    reasons = letter.pop("reasons")
-    assert letter == {
+    (dead_letter,) = dead_letters(dead)
+    reasons = dead_letter.pop("reasons")
+    assert dead_letter == {
         "source": "-:1",
         "reason": "event_blank",
         "stage": "validate",
@@ -91,7 +91,7 @@ def test_dead_letter_is_complete(tmp_path: Path) -> None:
     assert all(reason["detail"] for reason in reasons)
 
 
-def test_letters_give_their_bytes_back(tmp_path: Path) -> None:
+def test_dead_letters_give_their_bytes_back(tmp_path: Path) -> None:
     """What is not UTF-8 is kept as base64, of a batch item the envelope around it."""
     bad = b'{"event":"\xff"}'
     dead = tmp_path / "dead"
@@ -101,8 +101,8 @@ def test_letters_give_their_bytes_back(tmp_path: Path) -> None:
     assert value_of(item) == b'{"batch":[{"event":" ","userId":"u"}],"sentAt":1449947461}'
 
 
-def test_identify_messages(tmp_path: Path) -> None:
-    """With a rule in the settings, identify messages stand behind their events."""
+def test_identify_messages_follow_their_events(tmp_path: Path) -> None:
+    """With a rule in the settings, identify messages follow their events."""
     config = tmp_path / "track.toml"
     config.write_text('[[identify]]\nevent = "Button Clicked"\n')
     event = b'{"event":"Button Clicked","userId":"u","context":{"traits":{"username":"t"}}}\n'
@@ -111,22 +111,22 @@ def test_identify_messages(tmp_path: Path) -> None:
     assert (counts(ran)["enriched"], counts(ran)["identify"]) == (2, 1)
 
 
-def test_received_at() -> None:
-    """--received-at stands for the Kafka timestamp that a file does not have."""
+def test_received_at_is_the_missing_kafka_timestamp() -> None:
+    """--received-at replaces the Kafka timestamp that a file does not have."""
     ran = run("transform", "--received-at", "2015-12-12T20:11:01.266+01:00", stdin=GOOD)
     assert read(ran.out)["receivedAt"] == "2015-12-12T19:11:01.266Z"
     assert "receivedAt" not in read(run("transform", stdin=GOOD).out)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "1969-12-31T23:59:59Z", "0001-01-01T00:00+05:00"])
-def test_received_at_that_is_no_time(text: str) -> None:
-    """A time that can't be meant is refused before anything is read."""
+def test_received_at_must_be_a_time(text: str) -> None:
+    """Text that is not a time is rejected before anything is read."""
     ran = run("transform", "--received-at", text, stdin=GOOD)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert f"'{text}' is not a time after 1970" in ran.err
 
 
-def test_strict() -> None:
+def test_strict_decides_the_exit_code() -> None:
     """Rejected events end with 1 only under --strict; everything is written either way."""
     mixed = b"nope\n" + GOOD
     for arguments, code in (([], ExitCode.OK), (["--strict"], ExitCode.DIFFERENCE)):
@@ -143,7 +143,7 @@ def test_dropped_events_are_counted() -> None:
     assert (counts(ran)["dropped"], counts(ran)["dead_letters"]) == (1, 0)
 
 
-def test_plain_summary() -> None:
+def test_summary_is_aligned_text() -> None:
     """Without a terminal the summary is plain text with the meaning of each reason."""
     ran = run("transform", stdin=b"nope\n\n" + GOOD)
     assert ran.err == (
@@ -156,21 +156,23 @@ def test_plain_summary() -> None:
     )
 
 
-def test_several_inputs(tmp_path: Path) -> None:
+def test_several_inputs_are_read_in_order(tmp_path: Path) -> None:
     """Files and standard input are read in the order given; lines count from 1 in each."""
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"\n" + name.encode())
     dead = tmp_path / "dead"
     run("transform", tmp_path / "b", "-", tmp_path / "a", "--dead-letters", dead, stdin=b"x")
-    assert [(letter["source"], letter["value"]) for letter in dead_letters(dead)] == [
+    assert [
+        (dead_letter["source"], dead_letter["value"]) for dead_letter in dead_letters(dead)
+    ] == [
         (f"{tmp_path / 'b'}:2", "b"),
         ("-:1", "x"),
         (f"{tmp_path / 'a'}:2", "a"),
     ]
 
 
-def test_file_name_that_is_not_text(tmp_path: Path) -> None:
-    """A file whose name is no UTF-8 is read like any other."""
+def test_file_name_may_be_any_bytes(tmp_path: Path) -> None:
+    """A file whose name is not UTF-8 is read like any other."""
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.ndjson")
     Path(name).write_bytes(GOOD + b"\nnope\n")
     dead = tmp_path / "dead"
@@ -179,8 +181,8 @@ def test_file_name_that_is_not_text(tmp_path: Path) -> None:
     assert dead_letters(dead)[0]["source"] == f"{tmp_path}/\ufffd.ndjson:2"
 
 
-def test_long_line(tmp_path: Path) -> None:
-    """A line of megabytes arrives whole: the letter of an event too large is that event."""
+def test_long_line_arrives_whole(tmp_path: Path) -> None:
+    """The dead letter of an event that is too large is that event, to the last byte."""
     line = b'{"event":"A","userId":"u","properties":{"x":"' + b"y" * 5_000_000 + b'"}}'
     dead = tmp_path / "dead"
     ran = run("transform", "--json", "--dead-letters", dead, stdin=line + b"\n" + GOOD)
@@ -198,7 +200,7 @@ def _fits_a_line(row: Hostile) -> bool:
 
 
 @pytest.mark.parametrize("row", [r for r in HOSTILE if _fits_a_line(r)], ids=lambda r: r.name)
-def test_hostile_lines(tmp_path: Path, row: Hostile) -> None:
+def test_hostile_lines_harm_no_other_line(tmp_path: Path, row: Hostile) -> None:
     """A hostile line has the outcomes of its row, and its neighbours stay unharmed."""
     assert row.value is not None
     source, dead = tmp_path / "events", tmp_path / "dead"
@@ -209,14 +211,14 @@ def test_hostile_lines(tmp_path: Path, row: Hostile) -> None:
     assert ran.code == ExitCode.OK
     assert counts(ran)["enriched"] == good + 2
     assert counts(ran)["reasons"] == expected
-    letters = dead_letters(dead)
-    assert Counter(letter["reason"] for letter in letters) == expected
-    if len(row.outcomes) == 1 and letters:
-        assert value_of(letters[0]) == row.value
+    found = dead_letters(dead)
+    assert Counter(dead_letter["reason"] for dead_letter in found) == expected
+    if len(row.outcomes) == 1 and found:
+        assert value_of(found[0]) == row.value
 
 
 def test_bug_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line that our own code fails on becomes a dead letter; the others are processed."""
+    """A line that our own code fails on becomes a dead letter; the other lines are processed."""
     process = Processor.process
 
     def failing(self: Processor, record: Record, now: int) -> tuple[Output, ...]:
@@ -229,15 +231,15 @@ def test_bug_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ran = run("transform", "--dead-letters", dead, stdin=b"\n".join((GOOD, b"{}", GOOD)))
     assert (ran.code, ran.out.count(b"\n")) == (ExitCode.OK, 2)
     assert ran.err.startswith("-:2: a bug in this program stopped the line (AssertionError)")
-    (letter,) = dead_letters(dead)
-    assert (letter["reason"], letter["stage"], letter["value"]) == (
+    (dead_letter,) = dead_letters(dead)
+    assert (dead_letter["reason"], dead_letter["stage"], dead_letter["value"]) == (
         "processing_error",
         "crash",
         "{}",
     )
 
 
-def test_on_a_terminal(tmp_path: Path) -> None:
+def test_events_and_summary_are_safe_on_a_terminal(tmp_path: Path) -> None:
     """Whatever would drive the terminal is shown as escaped JSON; the summary fits its width."""
     source = tmp_path / "events"
     hostile = '{"event":"\u202eA\x7f\\u001b[31m","userId":"u"}'
@@ -263,7 +265,7 @@ def test_on_a_terminal(tmp_path: Path) -> None:
     ]
 
 
-def test_progress_on_a_terminal(tmp_path: Path) -> None:
+def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
     """With events going to a file, the terminal shows how far each input is."""
     source = tmp_path / "events"
     source.write_bytes((GOOD + b"\n") * 100)

@@ -42,8 +42,8 @@ packed = pytest.mark.parametrize(("suffix", "pack"), PACKERS.items(), ids=PACKER
 
 
 @packed
-def test_packed_files(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
-    """A packed file gives what the file itself gives, also when it is of several parts."""
+def test_packed_files_are_read(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
+    """A packed file gives what the file itself gives, even when it consists of several parts."""
     middle = len(EVENTS) // 2
     plain, whole = tmp_path / "e", tmp_path / f"whole{suffix}"
     parts, nothing = tmp_path / f"parts{suffix}", tmp_path / f"nothing{suffix}"
@@ -58,8 +58,10 @@ def test_packed_files(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes
 
 
 @packed
-def test_cut_off_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
-    """Of a cut-off file all complete lines are processed; then one sentence says so."""
+def test_truncated_file_is_processed_up_to_its_end(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """All complete lines of a truncated file are processed; then one sentence says so."""
     first, second = pack(EVENTS), pack(EVENTS)
     source = tmp_path / f"events{suffix}"
     source.write_bytes(first + second[: len(second) - 5])
@@ -78,7 +80,9 @@ def test_cut_off_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes
 
 
 @packed
-def test_damaged_file(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
+def test_damaged_file_is_processed_up_to_the_damage(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
     """A file that is damaged further on ends with the count of lines before the damage."""
     source = tmp_path / f"events{suffix}"
     source.write_bytes(pack(EVENTS) + b"no packed data")
@@ -101,8 +105,8 @@ binary = pytest.mark.parametrize(("content", "what"), BINARY.values(), ids=BINAR
 
 
 @binary
-def test_binary_on_standard_input(content: bytes, what: str) -> None:
-    """What is no text is told in one sentence, and is not turned into dead letters."""
+def test_binary_input_is_one_sentence(content: bytes, what: str) -> None:
+    """Input that is not text is reported in one sentence, and not turned into dead letters."""
     ran = run("transform", "--json", stdin=content)
     assert (ran.code, ran.out, counts(ran)["lines"]) == (ExitCode.USAGE, b"", 0)
     (sentence,) = ran.err.splitlines()[1:]
@@ -111,17 +115,19 @@ def test_binary_on_standard_input(content: bytes, what: str) -> None:
 
 
 @binary
-def test_unusable_file_among_good_ones(tmp_path: Path, content: bytes, what: str) -> None:
-    """All files are looked at first: one that is binary stops the run before it begins."""
+def test_unusable_file_stops_the_run_before_it_begins(
+    tmp_path: Path, content: bytes, what: str
+) -> None:
+    """All files are looked at first, so a binary one among them costs no output."""
     good, bad, dead = tmp_path / "good", tmp_path / "bad", tmp_path / "dead"
     good.write_bytes(EVENTS)
     bad.write_bytes(content)
-    dead.write_text("letters of another run")
+    dead.write_text("output of another run")
     ran = run("transform", good, bad, "--dead-letters", dead)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert ran.err.startswith(f"track-pipeline: {bad}: {what}")
     assert len(ran.err.splitlines()) == 1
-    assert dead.read_text() == "letters of another run"
+    assert dead.read_text() == "output of another run"
 
 
 MARK = b"\xef\xbb\xbf"
@@ -129,8 +135,8 @@ MARK = b"\xef\xbb\xbf"
 
 
 @pytest.mark.parametrize("piece", [1, 2, 100])
-def test_byte_order_mark_is_no_part_of_the_first_line(piece: int) -> None:
-    """It is skipped at the start of a file, however few bytes a pipe gives at a time; only there.
+def test_byte_order_mark_is_not_part_of_the_first_line(piece: int) -> None:
+    """The mark is skipped at the start of a file only, however few bytes a pipe delivers.
 
     Further on it is part of a line, whose event the contract reads without it.
     """
@@ -140,8 +146,8 @@ def test_byte_order_mark_is_no_part_of_the_first_line(piece: int) -> None:
     assert lines == [b'{"event":"E","userId":"u"}', MARK + b"second"]
 
 
-def test_file_of_nothing_but_a_byte_order_mark(tmp_path: Path) -> None:
-    """Such a file is empty, and a mark before a line end makes a blank line."""
+def test_file_of_only_a_byte_order_mark_is_empty(tmp_path: Path) -> None:
+    """A file of only the mark is empty, and a mark before a line end makes a blank line."""
     assert counts(run("transform", "--json", stdin=MARK))["lines"] == 0
     blank = counts(run("transform", "--json", stdin=MARK + b"\n"))
     assert (blank["lines"], blank["blank"], blank["dead_letters"]) == (1, 1, 0)
@@ -151,13 +157,13 @@ def test_file_of_nothing_but_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_nul_in_a_later_line_is_a_dead_letter() -> None:
-    """Only the beginning tells text from binary; damage further on costs its own line alone."""
+    """Only the beginning decides between text and binary; later damage costs one line."""
     ran = run("transform", "--json", stdin=b'{"event":"A","userId":"u"}\n\0\0\n')
     assert (ran.code, counts(ran)["reasons"]) == (ExitCode.OK, {"invalid_json": 1})
 
 
-def test_named_pipe(tmp_path: Path) -> None:
-    """It is opened once: whoever writes to it would else be ended, and its events be gone."""
+def test_named_pipe_is_opened_once(tmp_path: Path) -> None:
+    """Opening it twice would end its writer, and lose the events."""
     pipe, event = tmp_path / "events", b'{"event":"A","userId":"u"}\n'
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(event,))
@@ -167,8 +173,8 @@ def test_named_pipe(tmp_path: Path) -> None:
     assert (ran.code, ran.out.count(b"\n")) == (ExitCode.OK, 1)
 
 
-def test_files_that_can_not_be_read(tmp_path: Path) -> None:
-    """A missing file and a directory are one sentence each, before anything is processed."""
+def test_unreadable_files_are_one_sentence_each(tmp_path: Path) -> None:
+    """A missing file and a directory are reported before anything is processed."""
     good = tmp_path / "good"
     good.write_bytes(EVENTS)
     for bad, why in ((tmp_path / "no", "No such file or directory"), (tmp_path, "Is a directory")):
@@ -178,8 +184,8 @@ def test_files_that_can_not_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", PACKERS)
-def test_suffix_that_is_wrong(tmp_path: Path, suffix: str) -> None:
-    """Plain text under a packed file's name is told before anything is processed."""
+def test_wrong_suffix_is_reported(tmp_path: Path, suffix: str) -> None:
+    """Plain text under a packed file's name is reported before anything is processed."""
     source = tmp_path / f"events{suffix}"
     source.write_bytes(EVENTS)
     ran = run("transform", source)
@@ -189,10 +195,10 @@ def test_suffix_that_is_wrong(tmp_path: Path, suffix: str) -> None:
 
 
 @packed
-def test_file_that_is_packed_twice(
+def test_file_that_is_packed_twice_is_reported(
     tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
 ) -> None:
-    """It is not told to have the suffix that it has."""
+    """The message does not claim that the suffix is wrong."""
     source = tmp_path / f"events{suffix}"
     source.write_bytes(pack(pack(EVENTS)))
     ran = run("transform", source)
@@ -200,8 +206,8 @@ def test_file_that_is_packed_twice(
     assert " data packed once more; unpack it first; expected JSON text" in ran.err
 
 
-def test_window_that_takes_too_much_memory(tmp_path: Path) -> None:
-    """A zstd file that takes more memory than is given is told as that, wherever the frame is."""
+def test_window_that_needs_too_much_memory_is_reported(tmp_path: Path) -> None:
+    """A zstd file that needs more memory than allowed is reported as such, in any frame."""
     long = zstandard.ZstdCompressionParameters(window_log=28)
     frame = zstandard.ZstdCompressor(compression_params=long).compressobj()
     big = frame.compress(EVENTS) + frame.flush()
@@ -218,8 +224,8 @@ def test_window_that_takes_too_much_memory(tmp_path: Path) -> None:
     assert ran.err.splitlines()[-1].startswith(f"{sentence}; its first 3000 lines were processed")
 
 
-def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
-    """The file is opened before anything is read, so that no letter is lost for want of it."""
+def test_unwritable_dead_letters_stop_the_run_before_it_begins(tmp_path: Path) -> None:
+    """The file is opened before anything is read, so that no dead letter is lost if that fails."""
     missing = tmp_path / "no" / "dead"
     for dead, why in ((tmp_path, "Is a directory"), (missing, "No such file or directory")):
         ran = run("transform", "--dead-letters", dead, stdin=EVENTS)
@@ -227,7 +233,9 @@ def test_dead_letters_that_can_not_be_written(tmp_path: Path) -> None:
         assert ran.err == f"track-pipeline: --dead-letters {dead}: can't be written: {why}\n"
 
 
-def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_letters_can_not_go_to_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A dash names no file, and standard output is in use."""
     monkeypatch.chdir(tmp_path)
     ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
@@ -236,7 +244,7 @@ def test_dead_letters_to_standard_output(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dead_letters_over_an_input(tmp_path: Path) -> None:
+def test_dead_letters_never_replace_an_input(tmp_path: Path) -> None:
     """An input is never overwritten by its own dead letters, whatever name is used for it."""
     source, link = tmp_path / "events", tmp_path / "link"
     source.write_bytes(EVENTS)
@@ -246,8 +254,8 @@ def test_dead_letters_over_an_input(tmp_path: Path) -> None:
     assert ran.err.endswith(": is also an input, which would be overwritten\n")
 
 
-def test_dead_letters_on_a_full_disk() -> None:
-    """A disk that fills up ends the run with a sentence that names the file."""
+def test_full_disk_ends_the_run_with_a_sentence() -> None:
+    """The sentence names the file that could not be written."""
     ran = run("transform", "--dead-letters", "/dev/full", stdin=b"nope\n")
     assert ran.code == ExitCode.INPUT_OUTPUT
     assert ran.err.splitlines()[-1] == "track-pipeline: /dev/full: No space left on device"
@@ -292,8 +300,8 @@ class Trickling(io.RawIOBase):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_lines_of_any_length(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines are what lies between line ends, however they are read; of long ones the hash is."""
+def test_lines_of_any_length_are_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is what is between line ends, however it is read; long ones have a hash."""
     dice = random.Random(seed)  # noqa: S311
     monkeypatch.setattr(lines_module, "LONGEST_LINE", 64)
     monkeypatch.setattr(lines_module, "CHUNK", dice.choice([1, 7, 64]))
@@ -318,28 +326,28 @@ TOO_LONG = b'{"event":"A","userId":"u","x":"' + b"x" * LONGEST_LINE + b'"}'
 """An event that no other rule has anything against."""
 
 
-def test_line_that_is_too_long(tmp_path: Path) -> None:
-    """It is a dead letter that tells how to find it; the lines around it are as ever."""
+def test_line_that_is_too_long_is_a_dead_letter(tmp_path: Path) -> None:
+    """The dead letter says how to find the line; the lines around it are processed as ever."""
     source, dead = tmp_path / "events.zst", tmp_path / "dead"
     good = b'{"event":"A","userId":"u","x":"' + b"x" * 1000 + b'"}'
     source.write_bytes(zstd(good + b"\n" + TOO_LONG + b"\r\n" + good))
     assert source.stat().st_size < 10_000
     ran = run("transform", "--json", source, "--dead-letters", dead)
     assert (counts(ran)["enriched"], counts(ran)["reasons"]) == (2, {"record_too_large": 1})
-    (letter,) = map(json.loads, dead.read_bytes().splitlines())
-    assert letter["source"] == f"{source}:2"
-    assert letter["reasons"][0]["detail"] == (
+    (dead_letter,) = map(json.loads, dead.read_bytes().splitlines())
+    assert dead_letter["source"] == f"{source}:2"
+    assert dead_letter["reasons"][0]["detail"] == (
         f"{len(TOO_LONG)} bytes; a line of a file may have {LONGEST_LINE}"
     )
-    assert json.loads(letter["value"]) == {
+    assert json.loads(dead_letter["value"]) == {
         DlqHeader.POINTER: f"{source}:2",
         "sha256": hashlib.sha256(TOO_LONG).hexdigest(),
         "size": len(TOO_LONG),
     }
 
 
-def test_document_that_is_too_long() -> None:
-    """It is explained like that line."""
+def test_document_that_is_too_long_is_explained() -> None:
+    """`explain` treats it as `transform` treats such a line."""
     ran = run("explain", stdin=TOO_LONG)
     assert ran.code == ExitCode.DIFFERENCE
     assert "- refused: record_too_large" in ran.out.decode()
@@ -368,7 +376,7 @@ def _peak(line: bytes, times: int) -> int:
 
 
 def test_memory_does_not_grow_with_the_file() -> None:
-    """Twenty times the file takes no more memory."""
+    """A file of twenty times the size takes no more memory."""
     good = b'{"event":"A","userId":"u","properties":{"text":"' + b"x" * 2000 + b'"}}\n'
     _peak(good, 100)  # what is made once and kept
     small, large = _peak(good, 500), _peak(good, 10_000)
@@ -376,5 +384,5 @@ def test_memory_does_not_grow_with_the_file() -> None:
 
 
 def test_memory_does_not_grow_with_a_line() -> None:
-    """A line twelve times as long as it may be takes no more memory than the longest that may."""
+    """A line of twelve times the longest allowed length takes no more memory than that one."""
     assert _peak(b"x" * 4096, 12 * LONGEST_LINE // 4096) < 3 * LONGEST_LINE

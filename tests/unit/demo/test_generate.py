@@ -66,8 +66,8 @@ def digest(records: Iterator[Generated]) -> str:
     return found.hexdigest()
 
 
-def test_pinned_digest() -> None:
-    """A seed's bytes are the same as ever."""
+def test_bytes_of_a_seed_never_change() -> None:
+    """The bytes of a seed are the same as in every earlier version."""
     plan = Generator(seed=42, invalid_share=0.2, batch_share=0.1, strict=True, huge=True)
     assert digest(islice(plan, 3000)) == DIGEST
 
@@ -93,8 +93,8 @@ def test_iterations_are_equal_and_independent() -> None:
         (600, {"seed": 8, "invalid_share": 1, "huge": True, "strict": True}),
     ],
 )
-def test_outcomes_are_true(count: int, plan: dict[str, Any]) -> None:
-    """The core gives each record as many outcomes, and refuses for the reasons, as stated."""
+def test_stated_outcomes_are_those_of_the_core(count: int, plan: dict[str, Any]) -> None:
+    """The core gives each record as many outcomes, and rejects for the reasons, as stated."""
     settings = STRICT_SETTINGS if plan.get("strict") else ContractSettings()
     processor = Processor(settings, IDENTITY)
     for offset, record in enumerate(made(count, **plan)):
@@ -115,7 +115,7 @@ def test_outcomes_are_true(count: int, plan: dict[str, Any]) -> None:
     ],
 )
 def test_every_reason_is_reached(plan: dict[str, Any], reasons: set[Reason]) -> None:
-    """All reasons that a raw record can cause are there, and no others."""
+    """All reasons that a raw record can cause occur, and no others."""
     records = islice(Generator(seed=5, invalid_share=1, **plan), 2000 if "huge" in plan else 300)
     assert {reason for record in records for reason in record.invalid} == reasons
 
@@ -126,8 +126,8 @@ def test_few_records_show_every_reason() -> None:
     assert {reason for record in records for reason in record.invalid} == USUAL
 
 
-def test_shares() -> None:
-    """Batches are a share of the records, refused events a share of all events."""
+def test_shares_are_kept() -> None:
+    """Batches are a share of the records, rejected events a share of all events."""
     records = made(20_000, seed=3, invalid_share=0.1, batch_share=0.2)
     batches = [record for record in records if record.events > 1]
     events = sum(record.events for record in records)
@@ -230,7 +230,7 @@ def test_kafka_timestamps_never_go_back() -> None:
 
 
 def test_lines_are_lines() -> None:
-    """For files: no value that is null, blank, binary, or more than one line."""
+    """For files no value is null, blank, binary, or longer than one line."""
     for record in made(2000, seed=1, invalid_share=0.9, lines=True):
         assert record.value
         assert record.value.strip()
@@ -264,7 +264,7 @@ def test_memory_is_constant() -> None:
         {"interval_ms": float("nan")},
     ],
 )
-def test_impossible_plans(plan: dict[str, Any]) -> None:
-    """A share outside 0 to 1, no users, or a start that gives no times, is refused at once."""
+def test_impossible_plans_are_rejected(plan: dict[str, Any]) -> None:
+    """A share outside 0 to 1, no users, or a start out of range is rejected at once."""
     with pytest.raises(ValueError, match="must be"):
         Generator(**plan)

@@ -21,7 +21,7 @@ from pipeline.reconcile.audit import EXCLUDED, AuditRequest, AuditResult, Discre
 from pipeline.reconcile.ranges import OutputPartition
 from tests.forged_headers import NAMES, TIME, Forged, event
 
-ENRICHED, LETTER, IDENTIFY = Role.ENRICHED, Role.DEAD_LETTER, Role.IDENTIFY
+ENRICHED, DEAD_LETTER, IDENTIFY = Role.ENRICHED, Role.DEAD_LETTER, Role.IDENTIFY
 BATCH: Final = json.dumps(
     {"batch": [{"event": "E", "userId": "u"}, {"event": "F", "userId": "u"}, 3]}
 ).encode()
@@ -85,11 +85,13 @@ class TestCleanTopics:
         for partition in range(3):
             forged.clean(event(1), event(2), b"{", partition=partition)
         merged = [record for partition in range(3) for record in forged.of(ENRICHED, partition)]
-        letters = [record for partition in range(3) for record in forged.of(LETTER, partition)]
+        dead_letters = [
+            record for partition in range(3) for record in forged.of(DEAD_LETTER, partition)
+        ]
         spread = Forged(partitions=3)
         spread.topics = {place: r for place, r in forged.topics.items() if place[0] == NAMES.raw}
         spread.committed, spread._next = forged.committed, dict(forged._next)  # noqa: SLF001  ours
-        for topic, records in ((NAMES.enriched, merged), (NAMES.dead_letter, letters)):
+        for topic, records in ((NAMES.enriched, merged), (NAMES.dead_letter, dead_letters)):
             for offset, record in enumerate(records):
                 moved = record._replace(partition=0, offset=offset)
                 spread.topics.setdefault((topic, 0), []).append(moved)
@@ -114,7 +116,7 @@ class TestDiscrepancies:
         """A single event of a batch can be missing."""
         forged = Forged()
         forged.clean(BATCH)
-        forged.of(LETTER).clear()
+        forged.of(DEAD_LETTER).clear()
         assert _sole(forged.audit())[:2] == ("missing", "raw/0/0/2")
 
     def test_second_output_is_a_duplicate(self) -> None:
@@ -131,13 +133,13 @@ class TestDiscrepancies:
         """A dead letter in addition to the enriched event is a duplicate."""
         forged = Forged()
         (record,) = forged.clean(event(1))
-        letter = forged.processor().crashed(record, TIME)
+        dead_letter = forged.processor().crashed(record, TIME)
         headers = [
             (name, b"validate" if name == DlqHeader.STAGE else value)
-            for name, value in letter.headers
+            for name, value in dead_letter.headers
         ]
-        forged.write(letter._replace(headers=headers))
-        assert _sole(forged.audit())[:3] == ("duplicated", "raw/0/0", "letters/0/0")
+        forged.write(dead_letter._replace(headers=headers))
+        assert _sole(forged.audit())[:3] == ("duplicated", "raw/0/0", "dead-letters/0/0")
 
     @pytest.mark.parametrize(
         ("source", "named"),
@@ -183,27 +185,27 @@ class TestDiscrepancies:
         record = forged.send(event(1))
         forged.process(record, default_currency="EUR", rules={"id_not_string": "warn"})
         forged.of(ENRICHED).clear()
-        (letter,) = forged.outputs(forged.send(b"{", partition=1))
-        headers = [(n, b"raw/0/0" if n == DlqHeader.SOURCE else v) for n, v in letter.headers]
-        forged.write(letter._replace(headers=headers, partition=0))
+        (dead_letter,) = forged.outputs(forged.send(b"{", partition=1))
+        headers = [(n, b"raw/0/0" if n == DlqHeader.SOURCE else v) for n, v in dead_letter.headers]
+        forged.write(dead_letter._replace(headers=headers, partition=0))
         kind, source, place, detail = _sole(forged.audit())
-        assert (kind, source, place) == ("mismatched", "raw/0/0", "letters/0/0")
+        assert (kind, source, place) == ("mismatched", "raw/0/0", "dead-letters/0/0")
         assert detail == "a dead letter, but the rules give an enriched event"
 
     @pytest.mark.parametrize(
-        ("role", "change", "told"),
+        ("role", "change", "detail_part"),
         [
             (ENRICHED, {"key": b"other"}, "the key"),
             (ENRICHED, {"timestamp": TIME - 1}, "timestamp"),
             (ENRICHED, {"timestamp": None}, "timestamp"),
             (ENRICHED, {"value": None}, "the value"),
-            (LETTER, {"key": b"other"}, "the key"),
-            (LETTER, {"value": b"[]"}, "the value"),
+            (DEAD_LETTER, {"key": b"other"}, "the key"),
+            (DEAD_LETTER, {"value": b"[]"}, "the value"),
             (IDENTIFY, {"value": b"{}"}, "the value at"),
         ],
     )
     def test_any_change_of_an_output_is_a_mismatch(
-        self, role: Role, change: dict[str, Any], told: str
+        self, role: Role, change: dict[str, Any], detail_part: str
     ) -> None:
         """Value, key and timestamp must all be what the rules give."""
         forged = Forged(identify=[{"event": "*"}])
@@ -211,7 +213,7 @@ class TestDiscrepancies:
         _edit(forged.of(role), 0, **change)
         kind, _, place, detail = _sole(forged.audit())
         assert (kind, place) == ("mismatched", f"{forged.of(role)[0].topic}/0/0")
-        assert told in detail
+        assert detail_part in detail
 
     def test_one_digit_is_a_mismatch(self) -> None:
         """The detail is a JSON Pointer and shows no content."""
@@ -242,8 +244,8 @@ class TestDiscrepancies:
         """A dead letter must give the reason that the rules give."""
         forged = Forged()
         forged.clean(b"{")
-        letters = forged.of(LETTER)
-        letters[0] = _with_header(letters[0], name, b"event_blank")
+        dead_letters = forged.of(DEAD_LETTER)
+        dead_letters[0] = _with_header(dead_letters[0], name, b"event_blank")
         assert name in _sole(forged.audit())[3]
 
     @pytest.mark.parametrize("value", [b"%s", b'{"batch": [%s]}'])
@@ -359,10 +361,10 @@ class TestExclusions:
         forged.process(
             record, Identity(app="old/1", group="other"), dead_letter={"connect_headers": True}
         )
-        letters = forged.of(LETTER)
-        letters[0] = _with_header(letters[0], DlqHeader.ATTEMPT, b"7")
-        letters[0] = _with_header(
-            letters[0], DlqHeader.FIRST_FAILED_AT, b"2020-01-01T00:00:00.000Z"
+        dead_letters = forged.of(DEAD_LETTER)
+        dead_letters[0] = _with_header(dead_letters[0], DlqHeader.ATTEMPT, b"7")
+        dead_letters[0] = _with_header(
+            dead_letters[0], DlqHeader.FIRST_FAILED_AT, b"2020-01-01T00:00:00.000Z"
         )
         assert forged.audit().ok
 
@@ -436,16 +438,16 @@ class TestExclusions:
         forged = Forged(identify=[{"event": "*"}])
         record = forged.send(value)
         reason = Reason.TIMESTAMP_REFUSED
-        letter = forged.processor().set_aside(record, TIME, reason, stage, "refused")
-        forged.write(letter)
+        dead_letter = forged.processor().set_aside(record, TIME, reason, stage, "refused")
+        forged.write(dead_letter)
         forged.committed[0] = 1
         result = forged.audit()
         assert result.ok, result.discrepancies
         assert result.excluded == {"set_aside": 1}
-        forged.write(letter)
+        forged.write(dead_letter)
         assert _counts(forged.audit()) == {"duplicated": 1}
-        forged.of(LETTER).pop()
-        _edit(forged.of(LETTER), 0, value=b"?")
+        forged.of(DEAD_LETTER).pop()
+        _edit(forged.of(DEAD_LETTER), 0, value=b"?")
         assert _counts(forged.audit()) == {"mismatched": 1}
 
     def test_record_that_crashes_the_rules_is_dead_lettered(
@@ -475,15 +477,15 @@ class TestExclusions:
         """A pointer must have the hash and size of the dead letter that it replaces."""
         forged = Forged()
         record = forged.send(b"{" * 50)
-        (letter,) = forged.outputs(record)
-        forged.write(pointer_to(letter))
+        (dead_letter,) = forged.outputs(record)
+        forged.write(pointer_to(dead_letter))
         forged.write(pointer_to(forged.processor().crashed(forged.send(event(1)), TIME)))
         forged.committed[0] = 2
         result = forged.audit()
         assert result.ok, result.discrepancies
         assert result.excluded == {"pointers": 2, "set_aside": 1}
-        forged.of(LETTER)[0] = forged.of(LETTER)[0]._replace(
-            value=(forged.of(LETTER)[0].value or b"").replace(b'"size": 50', b'"size": 51')
+        forged.of(DEAD_LETTER)[0] = forged.of(DEAD_LETTER)[0]._replace(
+            value=(forged.of(DEAD_LETTER)[0].value or b"").replace(b'"size": 50', b'"size": 51')
         )
         assert _sole(forged.audit())[:2] == ("mismatched", "raw/0/0")
 
@@ -503,9 +505,9 @@ class TestExclusions:
         """Another program may write to the same dead-letter topic."""
         forged = Forged()
         forged.clean(b"{")
-        letter = forged.of(LETTER)[0]
+        dead_letter = forged.of(DEAD_LETTER)[0]
         other = [("__connect.errors.topic", b"x")]
-        forged.of(LETTER).append(letter._replace(offset=1, headers=other))
+        forged.of(DEAD_LETTER).append(dead_letter._replace(offset=1, headers=other))
         forged._next[NAMES.dead_letter, 0] = 2  # noqa: SLF001  ours
         assert forged.audit().excluded == {"foreign": 1}
 
@@ -702,9 +704,9 @@ class TestResult:
         """Progress of each part of the work ends at its total."""
         forged = Forged()
         forged.clean(*(event(n) for n in range(30)))
-        heard: list[Progress] = []
-        forged.audit(on_progress=heard.append)
-        last = {step.what: step for step in heard}
+        reported: list[Progress] = []
+        forged.audit(on_progress=reported.append)
+        last = {step.what: step for step in reported}
         assert len(last) == 2
         assert all(step.done == step.total == 30 for step in last.values())
 
@@ -716,10 +718,10 @@ class TestResult:
             forged.send(event(n, **TRAITS), b"%d" % dice.randrange(50), dice.randrange(2))
             for n in range(3000)
         ]
-        lost = set(dice.sample(range(3000), 40))
-        doubled = set(dice.sample(sorted(set(range(3000)) - lost), 30))
+        missing = set(dice.sample(range(3000), 40))
+        duplicated = set(dice.sample(sorted(set(range(3000)) - missing), 30))
         for number, record in enumerate(records):
-            for _ in range(0 if number in lost else 2 if number in doubled else 1):
+            for _ in range(0 if number in missing else 2 if number in duplicated else 1):
                 forged.process(record)
         forged.committed = {0: 3000, 1: 3000}
         result = forged.audit(request=AuditRequest(cache_kib=cache_kib))

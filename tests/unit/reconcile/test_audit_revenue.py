@@ -25,11 +25,11 @@ from pipeline.reconcile.revenue import (
 )
 from tests.forged_headers import NAMES, TIME, Forged, event
 
-ENRICHED, LETTER = Role.ENRICHED, Role.DEAD_LETTER
+ENRICHED, DEAD_LETTER = Role.ENRICHED, Role.DEAD_LETTER
 DAY: Final = "2025-10-09"
 """Of `TIME`."""
 _WIDE: Final = Context(prec=200)
-_WITH_MONEY: Final = AuditRequest(revenue=True)
+_WITH_REVENUE: Final = AuditRequest(revenue=True)
 
 
 def _sale(revenue: Any, currency: str | None = "EUR", **fields: Any) -> bytes:
@@ -37,19 +37,19 @@ def _sale(revenue: Any, currency: str | None = "EUR", **fields: Any) -> bytes:
     return event(properties=properties, **fields)
 
 
-def _refused(revenue: Any, **fields: Any) -> bytes:
+def _rejected(revenue: Any, **fields: Any) -> bytes:
     """Return an event with revenue that is rejected because it has no user."""
     return _sale(revenue, **fields).replace(b'"userId": "u", ', b"")
 
 
-def _money(forged: Forged) -> RevenueBalance:
-    money = forged.audit(request=_WITH_MONEY).revenue
-    assert money is not None
-    return money
+def _balance(forged: Forged) -> RevenueBalance:
+    balance = forged.audit(request=_WITH_REVENUE).revenue
+    assert balance is not None
+    return balance
 
 
-def _rows(money: RevenueBalance) -> list[tuple[str, ...]]:
-    return [(*row.place, *(exact_amount(amount) for amount in row[1:5])) for row in money.rows()]
+def _rows(balance: RevenueBalance) -> list[tuple[str, ...]]:
+    return [(*row.place, *(exact_amount(amount) for amount in row[1:5])) for row in balance.rows()]
 
 
 def test_revenue_balances_by_day_and_currency() -> None:
@@ -62,17 +62,17 @@ def test_revenue_balances_by_day_and_currency() -> None:
         _sale("$7", None),
         _sale(0.1, timestamp="2015-12-12T23:59:59.999Z"),
         event(9),
-        _refused(100),
+        _rejected(100),
     )
-    result = forged.audit(request=_WITH_MONEY)
+    result = forged.audit(request=_WITH_REVENUE)
     assert result.ok
-    money = _money(forged)
-    assert _rows(money) == [
+    balance = _balance(forged)
+    assert _rows(balance) == [
         ("2015-12-12", "EUR", "0.10", "0.10", "0.00", "0.00"),
         (DAY, "EUR", "124.49", "24.49", "100.00", "0.00"),
         (DAY, "USD", "7.00", "7.00", "0.00", "0.00"),
     ]
-    assert [(row.place, row.sent) for row in money.totals()] == [
+    assert [(row.place, row.sent) for row in balance.totals()] == [
         (DayCurrency("", "EUR"), Decimal("124.59")),
         (DayCurrency("", "USD"), Decimal(7)),
     ]
@@ -94,9 +94,9 @@ def test_difference_is_exact(spoil: Any, difference: str) -> None:
     forged = Forged()
     forged.clean(_sale(19.99))
     spoil(forged)
-    (row,) = _money(forged).rows()
+    (row,) = _balance(forged).rows()
     assert exact_amount(row.difference) == difference
-    assert _money(forged).ok == (difference == "0.00")
+    assert _balance(forged).ok == (difference == "0.00")
 
 
 def _change(forged: Forged, old: bytes, new: bytes) -> None:
@@ -109,7 +109,7 @@ def test_changed_currency_is_a_difference_in_both() -> None:
     forged = Forged()
     forged.clean(_sale(5))
     _change(forged, b"EUR", b"USD")
-    assert _rows(_money(forged)) == [
+    assert _rows(_balance(forged)) == [
         (DAY, "EUR", "5.00", "0.00", "0.00", "5.00"),
         (DAY, "USD", "0.00", "5.00", "0.00", "-5.00"),
     ]
@@ -120,7 +120,7 @@ def test_changed_day_is_a_difference_on_both() -> None:
     forged = Forged()
     forged.clean(_sale(5, timestamp="2015-12-12T19:11:01.266Z"))
     _change(forged, b'"timestamp":"2015-12-12', b'"timestamp":"2015-12-13')
-    assert [row.difference for row in _money(forged).rows()] == [5, -5]
+    assert [row.difference for row in _balance(forged).rows()] == [5, -5]
 
 
 @pytest.mark.parametrize(
@@ -142,34 +142,34 @@ def test_unreadable_amounts_are_counted(value: bytes | None, unreadable: int) ->
     """An unreadable amount counts on both sides, an absent one on neither."""
     forged = Forged()
     forged.clean(value)
-    money = _money(forged)
-    assert money.ok
-    assert (money.sent.unreadable, money.blocked.unreadable) == (unreadable, unreadable)
-    forged.of(LETTER).clear()
+    balance = _balance(forged)
+    assert balance.ok
+    assert (balance.sent.unreadable, balance.blocked.unreadable) == (unreadable, unreadable)
+    forged.of(DEAD_LETTER).clear()
     forged.of(ENRICHED).clear()
-    assert _money(forged).ok == (unreadable == 0)
+    assert _balance(forged).ok == (unreadable == 0)
 
 
 def test_wrong_amount_that_passes_is_unreadable() -> None:
     """A wrong amount that a rule lets pass is unreadable in the enriched topic, too."""
     forged = Forged(rules={"revenue_invalid": "warn"})
     forged.clean(_sale("12,50"))
-    money = _money(forged)
-    assert money.ok
-    assert (money.sent.unreadable, money.delivered.unreadable) == (1, 1)
+    balance = _balance(forged)
+    assert balance.ok
+    assert (balance.sent.unreadable, balance.delivered.unreadable) == (1, 1)
 
 
 @pytest.mark.parametrize("settings", [{}, {"limits": {"max_batch_output_bytes": 1}}])
 def test_items_of_a_batch_count_one_by_one(settings: dict[str, Any]) -> None:
     """Each item counts at the times of its envelope, even when the batch is one dead letter."""
-    sales = [json.loads(value) for value in (_sale(1), _refused(2), _sale("x"), _sale(4, None))]
+    sales = [json.loads(value) for value in (_sale(1), _rejected(2), _sale("x"), _sale(4, None))]
     envelope = {"batch": sales, "sentAt": "2015-12-12T19:11:01.169Z"}
     forged = Forged(**settings)
     forged.clean(json.dumps(envelope).encode())
-    money = _money(forged)
-    assert money.ok
-    assert sum(row.sent for row in money.totals()) == 7
-    assert money.sent.unreadable == 1
+    balance = _balance(forged)
+    assert balance.ok
+    assert sum(row.sent for row in balance.totals()) == 7
+    assert balance.sent.unreadable == 1
 
 
 def test_set_aside_revenue_is_blocked() -> None:
@@ -178,7 +178,7 @@ def test_set_aside_revenue_is_blocked() -> None:
     record = forged.send(_sale("5.25", None, originalTimestamp="2015-12-12T19:11:01.152Z"))
     forged.write(forged.processor().crashed(record, TIME))
     forged.committed[0] = 1
-    assert _rows(_money(forged)) == [("2015-12-12", "USD", "5.25", "0.00", "5.25", "0.00")]
+    assert _rows(_balance(forged)) == [("2015-12-12", "USD", "5.25", "0.00", "5.25", "0.00")]
 
 
 def test_set_aside_batch_blocks_the_revenue_of_its_items() -> None:
@@ -190,7 +190,7 @@ def test_set_aside_batch_blocks_the_revenue_of_its_items() -> None:
     forged.write(forged.processor().crashed(record, TIME))
     forged.committed[0] = 1
     # Corrected: eleven hours before the record was received.
-    assert _rows(_money(forged)) == [("2025-10-08", "EUR", "4.00", "0.00", "4.00", "0.00")]
+    assert _rows(_balance(forged)) == [("2025-10-08", "EUR", "4.00", "0.00", "4.00", "0.00")]
 
 
 def test_broken_enriched_event_is_unreadable() -> None:
@@ -198,20 +198,24 @@ def test_broken_enriched_event_is_unreadable() -> None:
     forged = Forged()
     forged.clean(_sale(5))
     _change(forged, b'{"type"', b'{"type')
-    money = _money(forged)
-    assert (money.delivered.unreadable, money.unreadable_difference, money.ok) == (1, -1, False)
+    balance = _balance(forged)
+    assert (balance.delivered.unreadable, balance.unreadable_difference, balance.ok) == (
+        1,
+        -1,
+        False,
+    )
 
 
 def test_correct_pointer_blocks_revenue() -> None:
     """Revenue behind a pointer is blocked only when the pointer matches its record."""
     forged = Forged()
-    (letter,) = forged.outputs(forged.send(_refused(30)))
-    pointer = forged.write(pointer_to(letter))
+    (dead_letter,) = forged.outputs(forged.send(_rejected(30)))
+    pointer = forged.write(pointer_to(dead_letter))
     forged.committed[0] = 1
-    assert _rows(_money(forged)) == [(DAY, "EUR", "30.00", "0.00", "30.00", "0.00")]
+    assert _rows(_balance(forged)) == [(DAY, "EUR", "30.00", "0.00", "30.00", "0.00")]
     wrong = (pointer.value or b"").replace(b'"sha256": "', b'"sha256": "0')
-    forged.of(LETTER)[0] = pointer._replace(value=wrong)
-    assert [row.difference for row in _money(forged).rows()] == [30]
+    forged.of(DEAD_LETTER)[0] = pointer._replace(value=wrong)
+    assert [row.difference for row in _balance(forged).rows()] == [30]
 
 
 def test_moved_revenue_is_not_missing() -> None:
@@ -222,7 +226,7 @@ def test_moved_revenue_is_not_missing() -> None:
     headers = [(n, b"encode" if n == DlqHeader.STAGE else v) for n, v in crashed.headers]
     forged.write(crashed._replace(headers=headers))
     forged.committed[0] = 1
-    result = forged.audit(request=_WITH_MONEY)
+    result = forged.audit(request=_WITH_REVENUE)
     assert result.revenue is not None
     assert (result.mismatched, result.revenue.ok, result.ok) == (1, True, False)
 
@@ -232,9 +236,9 @@ def test_revenue_under_other_rules_counts_if_it_is_equal() -> None:
     forged = Forged()
     forged.process(forged.send(_sale(1)), default_currency="CHF")
     forged.process(forged.send(_sale(2, None)), default_currency="CHF")
-    money = _money(forged)
-    assert (money.ok, money.excluded) == (True, 1)
-    assert _rows(money) == [(DAY, "EUR", "1.00", "1.00", "0.00", "0.00")]
+    balance = _balance(forged)
+    assert (balance.ok, balance.excluded) == (True, 1)
+    assert _rows(balance) == [(DAY, "EUR", "1.00", "1.00", "0.00", "0.00")]
 
 
 def test_dropped_and_replayed_events_have_no_revenue() -> None:
@@ -243,7 +247,7 @@ def test_dropped_and_replayed_events_have_no_revenue() -> None:
     forged.clean(_sale(1, type="page"))
     (record,) = forged.clean(_sale(2))
     forged.process(record, Identity(app="worker", replay="r"))
-    assert _rows(_money(forged)) == [(DAY, "EUR", "2.00", "2.00", "0.00", "0.00")]
+    assert _rows(_balance(forged)) == [(DAY, "EUR", "2.00", "2.00", "0.00", "0.00")]
 
 
 def test_orphaned_revenue_is_a_negative_difference() -> None:
@@ -253,7 +257,7 @@ def test_orphaned_revenue_is_a_negative_difference() -> None:
     (output,) = forged.outputs(record)
     for source in (b"raw/0/77", b"?"):
         forged.write(output._replace(headers=[(TrackHeader.SOURCE, source)]))
-    assert [row.difference for row in _money(forged).rows()] == [-6]
+    assert [row.difference for row in _balance(forged).rows()] == [-6]
 
 
 def test_expired_revenue_is_in_no_sum() -> None:
@@ -262,7 +266,7 @@ def test_expired_revenue_is_in_no_sum() -> None:
     forged.clean(_sale(3), _sale(4))
     forged.of(ENRICHED).pop(0)
     forged.begins[NAMES.enriched, 0] = 1
-    assert _rows(_money(forged)) == [(DAY, "EUR", "4.00", "4.00", "0.00", "0.00")]
+    assert _rows(_balance(forged)) == [(DAY, "EUR", "4.00", "4.00", "0.00", "0.00")]
 
 
 def _redrive(forged: Forged, record: Record, value: bytes, item: int | None = None) -> None:
@@ -274,22 +278,22 @@ def _redrive(forged: Forged, record: Record, value: bytes, item: int | None = No
             forged.write(output._replace(headers=headers))
 
 
-def _redriven(money: RevenueBalance) -> list[tuple[str, ...]]:
+def _redriven(balance: RevenueBalance) -> list[tuple[str, ...]]:
     names = ("sent", "delivered", "blocked", "redriven", "repaired", "difference")
     return [
         (row.place.currency, *(exact_amount(getattr(row, name)) for name in names))
-        for row in money.totals()
+        for row in balance.totals()
     ]
 
 
 def test_redriven_revenue_is_not_blocked() -> None:
     """Revenue that was redriven is no longer blocked, and the rest is."""
     forged = Forged()
-    (record, *_) = forged.clean(_refused(100), _refused(7), _sale(5))
+    (record, *_) = forged.clean(_rejected(100), _rejected(7), _sale(5))
     _redrive(forged, record, _sale(100))
-    result = forged.audit(request=_WITH_MONEY)
+    result = forged.audit(request=_WITH_REVENUE)
     assert result.ok
-    assert _redriven(_money(forged)) == [
+    assert _redriven(_balance(forged)) == [
         ("EUR", "112.00", "5.00", "7.00", "100.00", "0.00", "0.00")
     ]
 
@@ -297,21 +301,25 @@ def test_redriven_revenue_is_not_blocked() -> None:
 def test_repairs_are_accounted_for() -> None:
     """A repair turns unreadable revenue into an amount, and its changes are in a column."""
     forged = Forged()
-    text, user = forged.clean(_sale("1,90"), _refused(100))
+    text, user = forged.clean(_sale("1,90"), _rejected(100))
     _redrive(forged, text, _sale("1.90"))
     _redrive(forged, user, _sale(80))
-    money = _money(forged)
-    assert money.ok
-    assert _redriven(money) == [("EUR", "100.00", "0.00", "0.00", "81.90", "-18.10", "0.00")]
-    assert (money.sent.unreadable, money.blocked.unreadable, money.replaced.unreadable) == (1, 0, 1)
+    balance = _balance(forged)
+    assert balance.ok
+    assert _redriven(balance) == [("EUR", "100.00", "0.00", "0.00", "81.90", "-18.10", "0.00")]
+    assert (balance.sent.unreadable, balance.blocked.unreadable, balance.replaced.unreadable) == (
+        1,
+        0,
+        1,
+    )
 
 
 def test_repair_that_loses_revenue_is_seen() -> None:
     """A repair that removes the revenue is negative in the column of repairs."""
     forged = Forged()
-    (record,) = forged.clean(_refused(100))
+    (record,) = forged.clean(_rejected(100))
     _redrive(forged, record, event())
-    assert _redriven(_money(forged)) == [
+    assert _redriven(_balance(forged)) == [
         ("EUR", "100.00", "0.00", "0.00", "0.00", "-100.00", "0.00")
     ]
 
@@ -319,42 +327,42 @@ def test_repair_that_loses_revenue_is_seen() -> None:
 def test_second_redrive_is_surplus() -> None:
     """A second redrive, or one of an event that was never rejected, is revenue that nobody sent."""
     forged = Forged()
-    refused, good = forged.clean(_refused(100), _sale(7))
+    refused, good = forged.clean(_rejected(100), _sale(7))
     for _ in range(2):
         _redrive(forged, refused, _sale(100))
     _redrive(forged, good, _sale(7))
-    money = _money(forged)
-    assert not money.ok
-    assert [row.difference for row in money.totals()] == [-107]
+    balance = _balance(forged)
+    assert not balance.ok
+    assert [row.difference for row in balance.totals()] == [-107]
 
 
 def test_items_are_redriven_one_by_one_or_all() -> None:
     """Items of a batch count one by one, or all together when the batch was one dead letter."""
-    sales = [json.loads(value) for value in (_refused(1), _refused(2), _sale(4))]
+    sales = [json.loads(value) for value in (_rejected(1), _rejected(2), _sale(4))]
     whole = json.dumps({"batch": [json.loads(_sale(n)) for n in (1, 2, 4)]}).encode()
     forged = Forged()
     (record,) = forged.clean(json.dumps({"batch": sales}).encode())
     _redrive(forged, record, whole, item=1)
-    assert _redriven(_money(forged)) == [("EUR", "7.00", "4.00", "1.00", "2.00", "0.00", "0.00")]
+    assert _redriven(_balance(forged)) == [("EUR", "7.00", "4.00", "1.00", "2.00", "0.00", "0.00")]
     forged = Forged()
     record = forged.send(whole)
     forged.write(forged.processor().crashed(record, TIME))
     forged.committed[0] = 1
     _redrive(forged, record, whole)
-    assert _redriven(_money(forged)) == [("EUR", "7.00", "0.00", "0.00", "7.00", "0.00", "0.00")]
+    assert _redriven(_balance(forged)) == [("EUR", "7.00", "0.00", "0.00", "7.00", "0.00", "0.00")]
 
 
 def test_redriven_revenue_of_an_expired_dead_letter_is_in_no_sum() -> None:
     """Without its dead letter redriven revenue is in no sum, and a missing one is reported."""
     forged = Forged()
-    (record,) = forged.clean(_refused(3))
+    (record,) = forged.clean(_rejected(3))
     _redrive(forged, record, _sale(3))
-    forged.of(LETTER).clear()
-    assert _redriven(_money(forged)) == [("EUR", "3.00", "0.00", "0.00", "3.00", "0.00", "0.00")]
-    assert not forged.audit(request=_WITH_MONEY).ok
+    forged.of(DEAD_LETTER).clear()
+    assert _redriven(_balance(forged)) == [("EUR", "3.00", "0.00", "0.00", "3.00", "0.00", "0.00")]
+    assert not forged.audit(request=_WITH_REVENUE).ok
     forged.begins[NAMES.dead_letter, 0] = 1
-    money = _money(forged)
-    assert (money.ok, money.excluded, _redriven(money)) == (True, 1, [])
+    balance = _balance(forged)
+    assert (balance.ok, balance.excluded, _redriven(balance)) == (True, 1, [])
 
 
 amounts = st.decimals(min_value=-(10**29) + 1, max_value=10**29 - 1, places=20)

@@ -224,7 +224,7 @@ class TestWrittenAgain:
     def test_repaired_events_are_no_difference(self) -> None:
         """The raw topic does not hold the repair, so what the rules give does not count.
 
-        They have a class of their own, with examples, but no part in fields and money.
+        They have a class of their own, with examples, but no part in fields and revenue.
         """
         for rules in ({}, WARN):
             forged = Forged()

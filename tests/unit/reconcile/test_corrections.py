@@ -60,10 +60,10 @@ def test_only_differences_are_written() -> None:
     rules = {**EUR, **WARN}
     assert _marks(_corrections(forged, **rules)) == [
         ("raw/0/1", "enriched/0/1"),
-        ("raw/0/2", "letters/0/0"),
+        ("raw/0/2", "dead-letters/0/0"),
     ]
     assert _marks(_corrections(forged, frozenset({DifferenceKind.NEWLY_VALID}), **rules)) == [
-        ("raw/0/2", "letters/0/0")
+        ("raw/0/2", "dead-letters/0/0")
     ]
     assert not _corrections(forged)
 

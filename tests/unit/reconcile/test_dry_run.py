@@ -65,8 +65,8 @@ def test_unselected_records_are_not_processed() -> None:
     """Records that are not selected are read and counted, not processed."""
     forged = Forged()
     records = [forged.send(event(n)) for n in range(5)]
-    meant: Callable[[Record], bool] = lambda record: record.offset % 2 == 0  # noqa: E731
-    counts = DryRunProcessor(forged.processor(), LATER, meant).run(records)
+    selected: Callable[[Record], bool] = lambda record: record.offset % 2 == 0  # noqa: E731
+    counts = DryRunProcessor(forged.processor(), LATER, selected).run(records)
     assert (counts.records, counts.left_out, counts.enriched) == (3, 2, 3)
 
 

@@ -36,7 +36,7 @@ def _record(value: Any) -> Record:
 
 
 @pytest.mark.parametrize(
-    ("filters", "meant"),
+    ("filters", "selected"),
     [
         (Filters(events=frozenset({"Order Completed"})), True),
         (Filters(events=frozenset({"order completed"})), False),
@@ -55,9 +55,9 @@ def _record(value: Any) -> Record:
         (Filters(events=frozenset({"Order Completed"}), users=frozenset({"u2"})), False),
     ],
 )
-def test_all_filters_must_match(filters: Filters, *, meant: bool) -> None:
+def test_all_filters_must_match(filters: Filters, *, selected: bool) -> None:
     """All filters must match, with any of the values of each."""
-    assert filters.selects(_record(EVENT)) is meant
+    assert filters.selects(_record(EVENT)) is selected
 
 
 def test_broken_record_is_selected_only_without_filters() -> None:

@@ -1,0 +1,95 @@
+"""The state of replays that nobody works on, and what deleting one removes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import closing
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer
+
+from pipeline.errors import ExitCode
+from tests.brokers import read_topic
+from tests.kafka.replay_process import LASTING, begun, filled, status, wait_for_records
+from tests.kafka.worker_process import PATIENCE_S, Pipeline
+
+pytestmark = pytest.mark.kafka
+
+
+def _listed(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+    """What `replay list` says, by id."""
+    lines = pipeline.run("replay", "list", "--json").out.decode().splitlines()
+    return {document["id"]: document for document in map(json.loads, lines)}
+
+
+def _finished(pipeline: Pipeline, *options: str) -> str:
+    filled(pipeline, 20)
+    process, id_ = begun(pipeline, *options)
+    assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
+    return id_
+
+
+def test_replay_without_a_process_is_interrupted(pipeline: Pipeline) -> None:
+    """It is running while a process works on it, and interrupted soon after that was killed."""
+    filled(pipeline)
+    process, id_ = begun(pipeline, *LASTING)
+    wait_for_records(pipeline, id_, 20)
+    pipeline.wait_for(lambda: status(pipeline, id_)["state"] == "running", "the process to join")
+    refused = pipeline.run("replay", "delete", id_, "--execute")
+    assert refused.code == ExitCode.KAFKA
+    assert f"works on replay {id_}" in refused.err
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE_S)
+    pipeline.wait_for(lambda: status(pipeline, id_)["state"] == "interrupted", "its session to end")
+    assert _listed(pipeline)[id_]["state"] == "interrupted"
+    assert f"--resume {id_}" in pipeline.run("replay", "status", id_).out.decode()
+    deleted = pipeline.run("replay", "delete", id_, "--execute")
+    assert deleted.code == ExitCode.OK, deleted.err
+    assert id_ not in _listed(pipeline)
+
+
+def test_deleting_removes_topics_offsets_and_plan(pipeline: Pipeline) -> None:
+    """Without --execute nothing is deleted; with it nothing of the replay is left."""
+    id_ = _finished(pipeline)
+    names = pipeline.names
+    topics = [f"{name}.replay.{id_}" for name in (names.enriched, names.dead_letter)]
+    planned = pipeline.run("replay", "delete", id_)
+    assert planned.code == ExitCode.OK, planned.err
+    assert "nothing was deleted" in planned.out.decode()
+    assert set(pipeline.admin.topics(topics)) == set(topics)
+    deleted = pipeline.run("replay", "delete", id_, "--execute", "--json")
+    assert deleted.code == ExitCode.OK, deleted.err
+    assert set(topics) <= set(json.loads(deleted.out)["topics"])
+    pipeline.wait_for(lambda: not pipeline.admin.topics(topics), "the topics to go")
+    assert pipeline.admin.committed(f"track-replay.{id_}", names.raw) == {}
+    assert id_ not in _listed(pipeline)
+    assert pipeline.run("replay", "delete", id_).code == ExitCode.USAGE
+
+
+def test_topics_in_use_are_not_deleted(pipeline: Pipeline) -> None:
+    """Neither one that a consumer reads, nor one that the settings name as a live topic."""
+    id_ = _finished(pipeline)
+    topic = f"{pipeline.names.enriched}.replay.{id_}"
+    config = {"bootstrap.servers": pipeline.servers, "group.id": "warehouse." + id_}
+    with closing(Consumer(config)) as consumer:
+        consumer.subscribe([topic])
+        pipeline.wait_for(
+            lambda: consumer.poll(1) is None and bool(consumer.assignment()), "joining"
+        )
+        refused = pipeline.run("replay", "delete", id_, "--execute")
+    assert refused.code == ExitCode.KAFKA
+    assert f"{topic} is read by group warehouse.{id_}" in refused.err
+    live = pipeline.run("replay", "delete", id_, env={"TRACK_TOPICS__ENRICHED": topic})
+    assert live.code == ExitCode.KAFKA
+    assert "as a live topic" in live.err
+    assert set(pipeline.admin.topics([topic])) == {topic}
+
+
+def test_live_topic_stays(pipeline: Pipeline) -> None:
+    """What a replay has written into the live topic is not deleted with it."""
+    id_ = _finished(pipeline, "--into-live")
+    deleted = pipeline.run("replay", "delete", id_, "--execute")
+    assert f"stays: topic {pipeline.names.enriched}" in deleted.out.decode()
+    assert read_topic(pipeline.servers, pipeline.names.enriched, "read_committed")
