@@ -24,8 +24,9 @@ from pipeline.kafka.call_timeout import TimedCalls
 from pipeline.kafka.membership import Membership
 from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
-from pipeline.wiring import checked_topics, make_broker
+from pipeline.wiring import make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster

@@ -18,8 +18,9 @@ from pipeline.errors import ExitCode, RefusedError
 from pipeline.kafka import KafkaBroker
 from pipeline.kafka.dependency_monitor import DependencyMonitor
 from pipeline.ports import Session, Stall
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
-from pipeline.wiring import checked_topics, make_broker
+from pipeline.wiring import make_broker
 from tests.brokers import Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import Api, MockCluster
