@@ -22,8 +22,8 @@ from pipeline.worker import processes
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
 from pipeline.worker.observe import AggregateStatistics, SlotMeter
 from pipeline.worker.shared_state import (
-    Cell,
     LocalCrashGuard,
+    SharedCell,
     SharedCrashGuard,
     SharedMemory,
     SharedWorkerStates,
@@ -261,7 +261,7 @@ def test_lag_of_all_workers(
 def test_figures_that_cannot_be_read(memory: SharedMemory) -> None:
     """What is being replaced at this moment counts as it was before."""
 
-    class _Torn(Cell):
+    class _Torn(SharedCell):
         torn = False
 
         def read(self) -> bytes | None:
