@@ -251,11 +251,8 @@ def test_a_fatal_error_beside_lost_partitions(regained: bool) -> None:  # noqa: 
         session.close()
 
 
-def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not count towards a commit's deadline: the same call again tells that it is fenced.
-
-    While the broker still aborts the older one's transaction, it only says that it is busy.
-    """
+def test_a_pause_does_not_count_towards_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a pause of the process, the same call again says that it was fenced."""
     busy = KafkaError(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True)
     fenced = KafkaError(KafkaError.PRODUCER_FENCED)
     answers, clock = iter([(600.0, busy), (0.0, fenced)]), [0.0]
@@ -303,10 +300,10 @@ def _membership() -> Membership:
     return made
 
 
-def test_what_the_transactional_id_has_told_holds_for_a_moment(
+def test_a_confirmation_is_valid_for_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Another process may join at any time after it, as while this one waits for its next try."""
+    """Another process may join at any time after it, also before the next attempt."""
     found = _membership()
     other = SimpleNamespace(group_instance_id="w1", member_id="theirs")
     monkeypatch.setattr(found, "_members", lambda: [other])
@@ -320,10 +317,10 @@ def test_what_the_transactional_id_has_told_holds_for_a_moment(
         found.check()
 
 
-def test_a_client_that_was_not_answered_is_kept_for_a_while(
+def test_an_unanswered_client_is_kept_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its answer may still come."""
+    """Its answer may still arrive."""
 
     class Silent:
         def list_topics(self, **_: Any) -> None:
@@ -351,7 +348,7 @@ def test_a_client_that_was_not_answered_is_kept_for_a_while(
     assert [each() is not None for each in made] == [False, False, True, True, True]
 
 
-def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:
+def test_asking_for_the_transactional_id_commits_nothing_new() -> None:
     """The end of the last transaction may still be on its way, and would commit it."""
     with MockCluster() as cluster:
         session = MockHarness(cluster).broker.open()

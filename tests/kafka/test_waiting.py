@@ -295,7 +295,7 @@ def test_broker_away_while_it_works(own_pipeline: Pipeline, own_kafka: LocalKafk
     _wait_for_line(own_pipeline, "recovered", "w1")
     own_pipeline.wait_until_done()
     assert terminate(worker) == 0
-    assert own_pipeline.found() == own_pipeline.expected()
+    assert own_pipeline.found() == own_pipeline.expected(), own_pipeline.explained(own_kafka)
 
 
 class _Looking:
