@@ -20,8 +20,8 @@ AFTER: Final = "docs/how-to/after-a-replay.md"
 _BEGUN: Final = re.compile(r"replay (\S+) begins")
 
 
-def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
-    """From the plan to a resume, and files."""
+def test_the_page_shows_what_happens(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    """The page goes from the plan to a resume, and to files, with the outputs that it shows."""
     variables = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": own_kafka.bootstrap_servers}
     for command in ("topics create --partitions 3", "generate --count 2000 --topic track.raw"):
         made = bash(f"track-pipeline {command}", tmp_path, variables)
@@ -35,7 +35,9 @@ def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
         assert matches(settled(block.output), settled(ran.stdout)), ran.stdout
         begun = _BEGUN.search(ran.stdout)
         if begun is not None:
-            variables["ID"] = begun[1]
+            variables.setdefault("ID", begun[1])
     for block in blocks(AFTER, "sh"):
         ran = bash(block.text, tmp_path, variables)
         assert ran.returncode in {0, 1}, ran.stdout
+        if block.output is not None:
+            assert matches(settled(block.output), settled(ran.stdout)), ran.stdout
