@@ -30,8 +30,7 @@ QUICK_COMMITS: Final = {"consumer_max_poll_interval_ms": "10000"}
 """Settings of a worker that gives up a commit after four seconds. Not by a short
 transaction_timeout_ms: a transaction that has expired while the only broker was away is aborted
 when the partitions have no leader yet. Kafka 4.3.1 may then lose its markers, and its records
-become
-visible with the next commit (docs/how-to/chaos.md)."""
+become visible with the next commit (docs/how-to/chaos.md)."""
 PATIENCE_S: Final = 60.0
 """For a worker to reach a goal: more means that it hangs."""
 _ANSWER_S: Final = 5.0

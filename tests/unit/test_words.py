@@ -126,7 +126,6 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     ),
     "pipeline/dlq/header_formats": frozenset({"dialect", "letter"}),
     "pipeline/files": frozenset({"fragment", "hears", "letter", "lifted"}),
-    "pipeline/kafka": frozenset({"fragment"}),
     "pipeline/settings": frozenset({"fragment", "is meant"}),
     "pipeline/worker": frozenset({"accuse", "condemn"}),
     "pipeline/worker/observe": frozenset({"narrowing"}),
