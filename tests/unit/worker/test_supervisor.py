@@ -463,7 +463,7 @@ def test_workers_that_crash_over_anything_end_the_service() -> None:
 def test_each_worker_has_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each slot has its own transactional id, and its own instance id if one was set."""
     monkeypatch.setattr("socket.gethostname", lambda: "host")
-    named, nameless = Settings(instance_id="w").of_worker(1), Settings().of_worker(1)
+    named, nameless = Settings(instance_id="w").for_worker(1), Settings().for_worker(1)
     assert (named.instance_id, named.transactional_id) == ("w-1", "track.track-pipeline.w-1")
     assert nameless.instance_id is None
     assert nameless.transactional_id == "track.track-pipeline.host-1"
