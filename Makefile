@@ -7,6 +7,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+# Images of containers set it; the many processes of the tests would each compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,12 +36,12 @@ demo: $(INSTALLED) ## See it work: a real Kafka, the worker, a few thousand even
 	@$(BIN)/track-pipeline demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests, those against a real Kafka too
+test: $(INSTALLED) ## Run all tests, also those on a real Kafka; only this proves a change
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: quick
 quick: $(INSTALLED) ## Run the tests that need no broker, in less than a minute: for every edit
-	$(BIN)/python -m pytest -n 2 -m "not kafka" $(ARGS)
+	$(BIN)/python -m pytest --quick -n 2 --dist worksteal $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the Dockerfile
@@ -54,11 +56,11 @@ format: $(INSTALLED) ## Put the code into the project's format
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure CPU time per event, as ratios to the least possible
+bench: $(INSTALLED) ## Measure CPU time per event, as ratios to a baseline
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: chaos
-chaos: $(INSTALLED) ## Kill, cut and starve everything for 5 minutes; is any event lost or doubled?
+chaos: $(INSTALLED) ## Inject faults for 5 minutes; is any event lost or duplicated?
 	@$(BIN)/python -m tests.system.chaos $(ARGS)
 
 .PHONY: schemas

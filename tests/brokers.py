@@ -1,4 +1,4 @@
-"""Which Kafka broker the tests use, and small helpers to fill it and to read it.
+"""Chooses the Kafka broker of the tests, and helps to fill and to read its topics.
 
 The first that there is: the one at TRACK_TEST_BOOTSTRAP_SERVERS; one in Docker, when an engine
 answers and has the images or can pull them; the embedded one. TRACK_TEST_REQUIRE_BROKER=1 makes
@@ -53,12 +53,12 @@ _ENGINE_ANSWERS_S: Final = 5
 _PULL_S: Final = 120
 _CONTAINER_READY_S: Final = 60
 _CLIENT_S: Final = 30
-"""For anything that is asked of the broker: more means that it hangs."""
+"""Time limit of each request to the broker."""
 _PULL: Final = "import docker, sys; docker.from_env().images.pull(sys.argv[1])"
 
 
 RECENT: Final = int(time.time() * 1000) - 3_600_000
-"""A Kafka timestamp that no retention has deleted yet, epoch milliseconds."""
+"""A Kafka timestamp in epoch milliseconds, which is too recent for retention."""
 
 
 class Choice(NamedTuple):
@@ -66,7 +66,7 @@ class Choice(NamedTuple):
 
     description: str
     started: Callable[[], AbstractContextManager[str]]
-    """Starts it; gives the bootstrap servers, and stops it in the end."""
+    """Context manager that runs the broker and yields its bootstrap servers."""
 
 
 class KafkaContainer(DockerContainer):
@@ -107,7 +107,7 @@ def _embedded() -> Iterator[str]:
 
 @cache
 def choose() -> Choice:
-    """Decide once for each run; pulls images when that is what is left to do."""
+    """Choose the broker, once per run; may pull images."""
     given = os.environ.get(ADDRESS_VARIABLE)
     if given:
         return Choice(f"{given}, from {ADDRESS_VARIABLE}", lambda: nullcontext(given))
@@ -130,7 +130,7 @@ def _docker_client() -> docker.DockerClient | None:
 
 
 def _obstacle_to_docker() -> str | None:
-    """Why there is no broker in Docker, in a few words; None when there is one to be had."""
+    """Reason why no broker can be started in Docker; None when one can."""
     images = [
         IMAGE,
         *([] if testcontainers_config.ryuk_disabled else [testcontainers_config.ryuk_image]),
@@ -153,7 +153,7 @@ def _obstacle_to_docker() -> str | None:
 
 
 def _pulled(image: str) -> bool:
-    """Pull in a process of its own, which can be ended: the client has no limit for a pull."""
+    """Pull an image in a process that can be killed, since the client has no time limit for it."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", _PULL, image], capture_output=True, timeout=_PULL_S, check=False
@@ -164,7 +164,7 @@ def _pulled(image: str) -> bool:
 
 
 def no_broker(why: str) -> NoReturn:
-    """End a test that needs a broker: skipped, or failed when one is required."""
+    """Skip a test that needs a broker, or fail it when a broker is required."""
     if os.environ.get(REQUIRE_VARIABLE) == "1":
         pytest.fail(f"{REQUIRE_VARIABLE}=1, but there is no broker: {why}", pytrace=False)
     pytest.skip(why)
@@ -195,20 +195,20 @@ class Stored(NamedTuple):
 
 
 def unique(label: str) -> str:
-    """A name that nobody else uses, for a topic, a group or a transactional id."""
+    """A unique name for a topic, a group or a transactional id."""
     return f"test.{label}.{uuid.uuid4().hex[:12]}"
 
 
 def create_topics(
     servers: str, *names: str, partitions: int = 1, config: Mapping[str, str] | None = None
 ) -> None:
-    """Create topics, and wait until they are there."""
+    """Create topics, and wait until they exist."""
     admin = Admin({"bootstrap.servers": servers}, _CLIENT_S)
     admin.create([TopicSpec(name, partitions, 1, config or {}) for name in names])
 
 
 def delete_topics(servers: str, names: Iterable[str]) -> None:
-    """Delete those of the topics that exist."""
+    """Delete topics, of which some may not exist."""
     admin = AdminClient({"bootstrap.servers": servers})
     known = admin.list_topics(timeout=_CLIENT_S).topics
     existing = [name for name in names if name in known]
@@ -218,7 +218,7 @@ def delete_topics(servers: str, names: Iterable[str]) -> None:
 
 
 def add_partitions(servers: str, topic: str, total: int) -> None:
-    """Let a topic have more partitions, and wait until the brokers know of them."""
+    """Add partitions to a topic, and wait until the brokers know of them."""
     admin = AdminClient({"bootstrap.servers": servers})
     for done in admin.create_partitions([NewPartitions(topic, total)]).values():
         done.result(_CLIENT_S)
@@ -229,7 +229,7 @@ def add_partitions(servers: str, topic: str, total: int) -> None:
 
 
 def set_topic_config(servers: str, topic: str, name: str, value: str) -> None:
-    """Change one setting of a topic, as an operator does while a worker runs."""
+    """Change one configuration value of a topic."""
     change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
     admin = AdminClient({"bootstrap.servers": servers})
@@ -245,7 +245,7 @@ def delete_records(servers: str, topic: str, *, partition: int, before: int) -> 
 
 
 def produce(servers: str, topic: str, records: Iterable[Sent], *, largest: int = 1_000_000) -> None:
-    """Write records (of at most so many bytes) in their order; wait until all are acknowledged."""
+    """Write records of at most `largest` bytes in order; wait until all are acknowledged."""
     producer = Producer(
         {
             "bootstrap.servers": servers,
@@ -278,7 +278,7 @@ def produce(servers: str, topic: str, records: Iterable[Sent], *, largest: int =
 def produce_in_transaction(
     servers: str, topic: str, records: Iterable[Sent], *, committed: bool = True
 ) -> None:
-    """Write records in one transaction, which is committed or taken back."""
+    """Write records in one transaction, which is committed or aborted."""
     producer = open_transaction(servers, topic, records, f"sender-{topic}")
     if committed:
         producer.commit_transaction(_CLIENT_S)
@@ -289,7 +289,7 @@ def produce_in_transaction(
 def open_transaction(
     servers: str, topic: str, records: Iterable[Sent], transactional_id: str
 ) -> Producer:
-    """Write records in a transaction that the caller ends, or leaves open."""
+    """Write records in a transaction that the caller ends or leaves open."""
     producer = Producer(
         {"bootstrap.servers": servers, "transactional.id": transactional_id, "log_level": 0}
     )
@@ -302,7 +302,7 @@ def open_transaction(
 
 
 def read_topic(servers: str, topic: str, isolation: str = "read_committed") -> list[Stored]:
-    """Everything from the beginning to the end of a topic, by partition and offset.
+    """Read a topic from beginning to end; records are sorted by partition and offset.
 
     With `read_committed` the end is where the first open transaction begins.
     """

@@ -1,4 +1,4 @@
-"""The named table of hostile payloads, used by the tests of the core, the worker and the commands.
+"""A table of hostile payloads for the tests of the core, the worker and the commands.
 
 A row says what a record holds and what has to become of it under default settings: one outcome
 for each event, `enriched` or the reason code of its dead letter. Values are built when they are
@@ -32,7 +32,7 @@ class Hostile(NamedTuple):
 
     @property
     def value(self) -> bytes | None:
-        """The record's value, built anew."""
+        """Value of the record, built on each access."""
         return self.make()
 
 
@@ -45,12 +45,12 @@ def _made(name: str, make: Callable[[], bytes], *outcomes: str) -> Hostile:
 
 
 def with_property(text: bytes) -> bytes:
-    """A good event with one free property of this JSON text."""
+    """A good event with one custom property, given as JSON text."""
     return b'{"event":"Order Completed","userId":"u1","properties":{"free":' + text + b"}}"
 
 
 def with_revenue(text: bytes) -> bytes:
-    """A good event with this revenue."""
+    """A good event with a revenue, given as JSON text."""
     return b'{"event":"Order Completed","userId":"u1","properties":{"revenue":' + text + b"}}"
 
 
@@ -60,19 +60,19 @@ def with_field(name: bytes, text: bytes) -> bytes:
 
 
 def nested(levels: int, opening: bytes = b"[", closing: bytes = b"]") -> bytes:
-    """A good event that is this deep; the event is level 1, its properties level 2."""
+    """A good event of a given depth; the event is level 1, its properties level 2."""
     return with_property(
         opening * (levels - 2) + b"null" * (opening != b"[") + closing * (levels - 2)
     )
 
 
 def batch(*items: bytes, rest: bytes = b"") -> bytes:
-    """An envelope of these items; `rest` are more fields, with their comma."""
+    """A batch envelope of items; `rest` are further fields with a leading comma."""
     return b'{"batch":[' + b",".join(items) + b"]" + rest + b"}"
 
 
 def padded(size: int) -> bytes:
-    """A good event of exactly this many bytes."""
+    """A good event of an exact size in bytes."""
     return with_property(b'"' + b"x" * (size - len(with_property(b'""'))) + b'"')
 
 
@@ -101,7 +101,7 @@ def _encodings() -> Iterator[Hostile]:
         "invalid_utf8",
     )
     yield _row("utf32_with_bom", EVENT.decode().encode("utf-32"), "invalid_utf8")
-    # Plain ASCII in UTF-16 without a mark is well-formed UTF-8: letters and NULs.
+    # Plain ASCII in UTF-16 without a mark is well-formed UTF-8: text and NULs.
     yield _row("utf16_ascii_without_bom", EVENT.decode().encode("utf-16-le"), "invalid_utf8")
     yield _row("latin_1", with_property('"Zürich"'.encode("latin-1")), "invalid_utf8")
     yield _row("latin_1_key", b'{"event":"E","userId":"u1","caf\xe9":1}', "invalid_utf8")
@@ -126,7 +126,7 @@ def _surrogates() -> Iterator[Hostile]:
     yield _row("escaped_high_surrogate", with_property(rb'"\ud800"'), "invalid_utf8")
     yield _row("escaped_low_surrogate", with_property(rb'"\udc00"'), "invalid_utf8")
     yield _row("escaped_high_then_text", with_property(rb'"\ud800 and more text"'), "invalid_utf8")
-    yield _row("escaped_high_then_letter", with_property(rb'"\ud800\u0041"'), "invalid_utf8")
+    yield _row("escaped_high_then_ascii", with_property(rb'"\ud800\u0041"'), "invalid_utf8")
     yield _row("escaped_pair_reversed", with_property(rb'"\udc00\ud800"'), "invalid_utf8")
     yield _row("escaped_surrogate_in_key", with_property(rb'{"\uDBFF":1}'), "invalid_utf8")
     yield _row("escaped_surrogate_in_event", with_field(b"event", rb'"\ud800"'), "invalid_utf8")
@@ -533,7 +533,7 @@ OTHERS: Final[Headers] = (
     ("dlq-reason", b"of another program"),
     ("заголовок", "значение".encode()),
 )
-"""Headers of the sender's own, which stay as they are and in this order."""
+"""Headers of the sender, which are kept as they are and in this order."""
 
 
 def _headers() -> Iterator[Hostile]:
@@ -614,4 +614,4 @@ def _under_limits() -> Iterator[Hostile]:
 
 
 UNDER_LIMITS: Final[tuple[Hostile, ...]] = tuple(_under_limits())
-"""Rows that need settings of their own."""
+"""Rows that need settings other than the default."""

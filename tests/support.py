@@ -1,6 +1,6 @@
-"""Helpers of the tests: make a record, process it, read what came out.
+"""Helpers that make a record, process it and read the outputs.
 
-Numbers are read as `Digits`, so that a test sees what was written and not what it is worth.
+Numbers are read as `Digits`, so that a test sees how they were written, and not only their value.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SOURCE: Final = "track.raw/3/42"
 TIMESTAMP: Final = 1_449_947_461_300
 """Kafka timestamp of the records, 2015-12-12T19:11:01.300Z."""
 NOW: Final = 1_450_051_200_000
-"""When they are processed, 2015-12-14T00:00:00.000Z."""
+"""Time at which they are processed, 2015-12-14T00:00:00.000Z."""
 NOW_TEXT: Final = "2015-12-14T00:00:00.000Z"
 IDENTITY: Final = Identity(app="track-pipeline/test", group="the-group")
 
@@ -32,12 +32,12 @@ Event = Mapping[str, Any] | bytes | str
 
 
 class Digits(str):
-    """A number as its JSON text."""
+    """A number as it is written in JSON."""
 
     __slots__ = ()
 
     def exact(self) -> tuple[int, tuple[int, ...], int | str]:
-        """Sign, digits and exponent: equal when no digit differs, however it is spelled."""
+        """Sign, digits and exponent, which are equal for two spellings of the same digits."""
         sign, digits, exponent = Decimal(self).as_tuple()
         return sign, digits, exponent
 
@@ -49,7 +49,7 @@ def read(value: bytes | str | None, number: Callable[[str], Any] = Digits) -> An
 
 
 def text_of(value: Any) -> str:
-    """Compact JSON text of what `read` gave, numbers with the digits that they had."""
+    """Compact JSON of a value from `read`, with the digits that its numbers had."""
     if isinstance(value, Digits):
         return str(value)
     if isinstance(value, dict):
@@ -69,7 +69,7 @@ def raw(
     partition: int = PARTITION,
     offset: int = OFFSET,
 ) -> Record:
-    """A raw record; an object becomes its JSON, bytes stay what they are."""
+    """A raw record; an object is encoded as JSON, bytes are taken as they are."""
     if value is not None and not isinstance(value, bytes):
         value = (value if isinstance(value, str) else text_of(value)).encode()
     return Record(value, key, headers, timestamp, topic, partition, offset)
@@ -83,7 +83,7 @@ def _processor(settings: str, identity: Identity) -> Processor:
 def process(
     record: Record | Event | None, *, now: int = NOW, identity: Identity = IDENTITY, **settings: Any
 ) -> tuple[Output, ...]:
-    """All outputs of a record (or of a value, at the usual coordinates)."""
+    """All outputs of a record, or of a value at the usual coordinates."""
     if not isinstance(record, Record):
         record = raw(record)
     return _processor(json.dumps(settings, sort_keys=True), identity).process(record, now)
@@ -107,12 +107,12 @@ def warnings(event: JsonObject) -> list[str]:
     return found
 
 
-class Letter(NamedTuple):
-    """A dead letter, its headers read."""
+class DeadLetter(NamedTuple):
+    """A dead letter with its decoded headers."""
 
     output: Output
     headers: dict[str, str]
-    """Every `dlq.*` and `track.*` header; each occurs once."""
+    """All `dlq.*` and `track.*` headers; each occurs once."""
     reasons: list[dict[str, str]]
 
     @property
@@ -121,18 +121,18 @@ class Letter(NamedTuple):
         return [f"{reason['code']} {reason['pointer']}".strip() for reason in self.reasons]
 
 
-def letter_of(output: Output) -> Letter:
-    """Read a dead letter."""
+def dead_letter_of(output: Output) -> DeadLetter:
+    """Decode a dead letter."""
     assert output.role is Role.DEAD_LETTER
     ours = [(name, value) for name, value in output.headers if is_ours(name)]
     headers = {name: (value or b"").decode() for name, value in ours}
     assert len(headers) == len(ours), "a header of ours occurs twice"
-    return Letter(output, headers, json.loads(headers[DlqHeader.REASONS]))
+    return DeadLetter(output, headers, json.loads(headers[DlqHeader.REASONS]))
 
 
-def refuse(record: Record | Event | None, **settings: Any) -> Letter:
-    """The dead letter; fails when there is any other output."""
-    return letter_of(only(process(record, **settings), Role.DEAD_LETTER))
+def reject(record: Record | Event | None, **settings: Any) -> DeadLetter:
+    """The dead letter of an invalid event; fails when there is any other output."""
+    return dead_letter_of(only(process(record, **settings), Role.DEAD_LETTER))
 
 
 def is_ours(name: str) -> bool:
@@ -147,8 +147,8 @@ def header(output: Output, name: str) -> str | None:
     return values[0].decode() if values and values[0] is not None else None
 
 
-def verdicts(outputs: tuple[Output, ...]) -> tuple[str, ...]:
-    """One word for each event: `enriched`, or the reason code; identify messages left out."""
+def outcomes(outputs: tuple[Output, ...]) -> tuple[str, ...]:
+    """One word per event, `enriched` or the reason code, without identify messages."""
     return tuple(
         output.reason or output.role.value for output in outputs if output.role != Role.IDENTIFY
     )
@@ -166,5 +166,5 @@ GOOD: Final[JsonObject] = {
 
 
 def good(**fields: Any) -> JsonObject:
-    """A good event with these fields; `...` takes one away."""
+    """A good event with these fields; the value `...` removes a field."""
     return {name: v for name, v in (GOOD | fields).items() if v is not ...}

@@ -45,10 +45,12 @@ class EndOffsets:
             places, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_REQUEST_S
         )
         try:
-            return {
+            ends = {
                 place.partition: answer.result(max(0.0, deadline - time.monotonic())).offset
                 for place, answer in asked.items()
             }
         except (KafkaException, TimeoutError):
             self._late = list(asked.values())
             return None
+        # When the connection breaks, the client may answer OFFSET_INVALID instead of an error.
+        return ends if min(ends.values()) >= 0 else None

@@ -18,7 +18,7 @@ from pipeline.replay.plan import PLANS_TOPIC
 from pipeline.settings.model import Settings
 from pipeline.wiring import topic_names
 from tests.brokers import RECENT, Sent, delete_topics, produce
-from tests.forged_headers import event
+from tests.fake_topics import event
 from tests.kafka.acls import AUDIT, CREATE, FIX, TOPIC, WORKER, Right, grants, resource, table
 from tests.kafka.secure import Grant, SecureKafka, variables
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate

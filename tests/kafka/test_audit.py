@@ -28,7 +28,7 @@ from tests.brokers import (
     read_topic,
     unique,
 )
-from tests.forged_headers import event
+from tests.fake_topics import event
 from tests.kafka.worker_process import Pipeline, terminate
 from tests.unit.cli.program import Ran
 from tests.unit.cli.program import run as run_program

@@ -131,7 +131,7 @@ def test_reinserted_letter_of_a_replay(with_ledger: Pipeline) -> None:
 
 
 def test_reinserted_ones_count(with_ledger: Pipeline) -> None:
-    """--max bounds also what would be reinserted."""
+    """`--max` bounds also what would be reinserted."""
     for _ in range(2):
         _write_letter(with_ledger)
     ran = _redrive(with_ledger, "--reinsert-failing", "--max", "1", "--execute", env={})

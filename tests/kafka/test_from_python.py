@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.brokers import RECENT, Sent, produce, read_topic
-from tests.forged_headers import event
+from tests.fake_topics import event
 from tests.kafka.worker_process import Pipeline, terminate
 from tests.unit.cli.program import TIMEOUT_S, environment
 

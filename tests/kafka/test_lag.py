@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any, Final
 
 import pytest
+from confluent_kafka import OFFSET_INVALID
 from confluent_kafka.admin import AdminClient
 
 from pipeline.core.counts import OutcomeCounts
@@ -120,6 +123,16 @@ def test_brokers_that_do_not_answer() -> None:
         assert ends.read([0]) is None
         cluster.up()
         _wait_for_an_answer(ends)
+
+
+def test_an_answer_without_an_offset_is_no_answer() -> None:
+    """An end that the client gives as invalid is unknown, and not a number to count with."""
+    answer: Future[Any] = Future()
+    answer.set_result(SimpleNamespace(offset=OFFSET_INVALID))
+    client: Any = SimpleNamespace(
+        list_offsets=lambda places, **_: dict.fromkeys(places, answer),
+    )
+    assert EndOffsets(client, "raw").read([0]) is None
 
 
 def _wait_for_an_answer(ends: EndOffsets) -> None:

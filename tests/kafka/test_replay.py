@@ -26,7 +26,7 @@ from tests.brokers import (
     read_topic,
     set_topic_config,
 )
-from tests.forged_headers import event
+from tests.fake_topics import event
 from tests.kafka.replay_process import begun, forget_offsets, wait_for_records
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 from tests.unit.cli.program import Ran, run_process

@@ -18,7 +18,7 @@ from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
 from tests.brokers import Sent, add_partitions, produce, read_topic
-from tests.forged_headers import event
+from tests.fake_topics import event
 from tests.kafka.replay_process import (
     RECORDS,
     SLOW,

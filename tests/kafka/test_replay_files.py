@@ -17,7 +17,7 @@ from pipeline.errors import ExitCode
 from pipeline.kafka.partitioner import PartitionMap
 from pipeline.ports import TopicSpec
 from tests.brokers import delete_topics, read_topic
-from tests.forged_headers import event
+from tests.fake_topics import event
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 from tests.unit.cli.program import run
 

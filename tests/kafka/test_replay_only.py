@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.headers import TrackHeader
 from pipeline.errors import ExitCode
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic
-from tests.forged_headers import event
+from tests.fake_topics import event
 from tests.kafka.worker_process import Pipeline, terminate
 from tests.unit.cli.program import Ran
 

@@ -30,8 +30,8 @@ def _used(path: Path) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-def test_calls_that_other_systems_lack() -> None:
-    """They are called where it is known that they may be missing, and nowhere else."""
+def test_calls_that_other_systems_lack_are_known() -> None:
+    """Such calls are made where it is known that they may be missing, and nowhere else."""
     for module, path in MODULES.items():
         used = _used(path)
         assert used.isdisjoint(ABSENT), module

@@ -107,7 +107,7 @@ def test_partitions_can_only_be_added() -> None:
 
 
 def test_replicas_are_changed_by_another_tool() -> None:
-    """It is named; the broker's default is never a difference."""
+    """The other tool is named; the broker's default is never a difference."""
     (found,) = _found(spec=OUTPUT._replace(replication=3))
     assert (found.actual, found.planned) == ("1", "3")
     assert "kafka-reassign-partitions" in found.obstacle

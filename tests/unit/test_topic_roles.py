@@ -44,8 +44,8 @@ def test_output_of_a_replay(name: str) -> None:
         "track.identify.replay.20261126T133709Z-95cc",
     ],
 )
-def test_generated_events(name: str) -> None:
-    """They belong in a raw topic: not in a live output, nor in the output of a replay."""
+def test_generated_events_go_into_raw_topics_only(name: str) -> None:
+    """Generated events belong in a raw topic, not in a live output or that of a replay."""
     ran = run("generate", "--topic", name, env=KAFKA)
     assert ran.code == ExitCode.USAGE
     assert f"--topic: {name} is " in ran.err

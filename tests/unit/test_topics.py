@@ -47,7 +47,7 @@ def test_what_is_created_does() -> None:
 
 
 def test_an_existing_raw_topic_decides() -> None:
-    """Its partitions, and what a dead letter must hold."""
+    """An existing raw topic decides on partitions, and on the size of a dead letter."""
     raw = TopicFacts("raw", 12, 3, {**FIT, "max.message.bytes": "5000000"})
     plan = {spec.name: spec for spec in specs(NAMES, OPTIONS, raw)}
     assert {spec.partitions for spec in plan.values()} == {12}
@@ -67,7 +67,7 @@ def test_an_existing_raw_topic_decides() -> None:
         ("enriched", {"segment.bytes": "1004095"}, "set it to at least 1004096"),
     ],
 )
-def test_unfit(name: str, config: dict[str, str], sentence: str) -> None:
+def test_each_fault_of_a_topic_is_named(name: str, config: dict[str, str], sentence: str) -> None:
     """Each fault of a topic is one sentence that names the topic and the remedy."""
     (found,) = problems(NAMES, ContractSettings(), _facts(**{name: config}))
     assert found.startswith(f"topic {name}: ")
@@ -103,7 +103,7 @@ def test_too_old_for_the_output() -> None:
     assert "topic enriched: message.timestamp.before.max.ms is 86400000: events that" in found
 
 
-def test_brokers_away() -> None:
+def test_too_few_replicas_in_sync_pass() -> None:
     """Too few replicas in sync pass, and are no reason not to start."""
     facts = _facts(enriched={"min.insync.replicas": "2"})
     facts["enriched"] = facts["enriched"]._replace(in_sync=1)
@@ -126,13 +126,13 @@ def test_what_does_not_hurt(kept: str) -> None:
         ({"identify": [{"event": "*"}]}, ["enriched", "letters", "identify"]),
     ],
 )
-def test_missing(settings: dict[str, Any], absent: list[str]) -> None:
+def test_the_identify_topic_may_be_missing(settings: dict[str, Any], absent: list[str]) -> None:
     """The identify topic is needed only when a rule writes to it."""
     facts = {"raw": _facts()["raw"]}
     assert missing(NAMES, ContractSettings.model_validate(settings), facts) == absent
 
 
-def test_unknown_limits() -> None:
+def test_unknown_limits_are_not_judged() -> None:
     """Without the right to see a topic's settings nothing is claimed about them."""
     facts = {name: TopicFacts(name, 6, 3, {}) for name in NAMES}
     assert problems(NAMES, ContractSettings(), facts) == []

@@ -38,7 +38,7 @@ class Proxy:
         self._answers_pass.set()
         self._connections: set[_Connection] = set()
         self.held = 0
-        """Number of answers to EndTxn that were held back until now."""
+        """Number of answers to EndTxn withheld until now."""
         self.dropped = 0
         """Number of connections that were reset until now."""
         self.port = 0
@@ -75,7 +75,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._answers_pass.clear)
 
     def release_end_txn(self) -> None:
-        """Pass on the answers that were held back."""
+        """Pass on the answers that were withheld."""
         self._loop.call_soon_threadsafe(self._answers_pass.set)
 
     def cut(self) -> None:

@@ -78,7 +78,7 @@ def test_frames_are_passed_on_in_order(proxy: Proxy) -> None:
     assert proxy.held == 0
 
 
-def test_only_answers_to_end_txn_are_held_back(proxy: Proxy) -> None:
+def test_only_answers_to_end_txn_are_withheld(proxy: Proxy) -> None:
     """An answer to EndTxn waits until it is released; answers before it do not."""
     proxy.hold_end_txn()
     with _connect(proxy) as client:

@@ -84,7 +84,7 @@ class TestImage:
 class TestCompose:
     """docker-compose.yml."""
 
-    def test_services(self) -> None:
+    def test_compose_starts_kafka_topics_and_worker(self) -> None:
         """Kafka, its topics and the worker start; the Kafka UI only when asked for."""
         services = compose()["services"]
         assert set(services) == {"kafka", "topics", "worker", "ui"}
@@ -124,7 +124,7 @@ class TestCompose:
 
     @pytest.mark.parametrize("name", OURS)
     def test_our_containers_are_confined(self, name: str) -> None:
-        """They can write nowhere, have no capabilities and can't gain any."""
+        """Our containers can write nowhere, have no capabilities and can't gain any."""
         service = compose()["services"][name]
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.kafka
 PAGE: Final = "docs/how-to/test-a-change.md"
 
 
-def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
-    """From the rules as they are to those that are to come."""
+def test_the_page_shows_what_happens(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    """The page goes from the current rules to the new ones, with the outputs it shows."""
     servers = own_kafka.bootstrap_servers
     address = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": servers}
     made = bash("track-pipeline topics create --partitions 3", tmp_path, address)

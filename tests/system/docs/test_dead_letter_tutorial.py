@@ -22,8 +22,8 @@ PAGE: Final = "docs/how-to/handle-dead-letters.md"
 _RAW: Final = "track.raw"
 
 
-def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
-    """From the alarm to the end of it."""
+def test_the_page_shows_what_happens(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    """The page goes from the alarm to its end, with the outputs that it shows."""
     servers = own_kafka.bootstrap_servers
     address = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": servers}
     made = bash("track-pipeline topics create --partitions 3 --ledger", tmp_path, address)

@@ -75,12 +75,12 @@ class TestTables:
         """The table has every header of all other outputs, in the order of the code."""
         assert [row[0].strip("`") for row in table(_HEADERS, "name", "value")] == list(TrackHeader)
 
-    def test_stages(self) -> None:
+    def test_every_stage_is_documented(self) -> None:
         """The stages that `dlq.stage` can name are all there."""
         (row,) = [row for row in table(_HEADERS, "header") if row[0] == f"`{DlqHeader.STAGE}`"]
         assert all(stage in row[1] for stage in Stage)
 
-    def test_log_lines(self) -> None:
+    def test_every_log_line_is_explained(self) -> None:
         """Every line that the worker logs is explained, and every field of the statistics."""
         page = "docs/reference/log-events.md"
         code = "".join(path.read_text("utf-8") for path in (ROOT / "pipeline").rglob("*.py"))
@@ -133,7 +133,7 @@ class TestExamples:
     """Examples are run."""
 
     @pytest.mark.parametrize("row", table(_CONTRACT, "sent", "enriched"), ids=lambda row: row[0])
-    def test_members(self, row: list[str]) -> None:
+    def test_duplicate_members_become_what_is_shown(self, row: list[str]) -> None:
         """An event with these members becomes the one shown, digit for digit, or is rejected so."""
         sent, result = (cell.strip() for cell in row)
         base = {"event": "E", "messageId": "m-1", "userId": "u-1"}
@@ -151,7 +151,7 @@ class TestExamples:
     @pytest.mark.parametrize(
         "row", table(_CONTRACT, "`revenue` as sent", "result"), ids=lambda row: row[0]
     )
-    def test_amounts(self, row: list[str]) -> None:
+    def test_amounts_become_what_is_shown(self, row: list[str]) -> None:
         """Each amount becomes the number that is shown, digit for digit, or is rejected."""
         values = re.findall(r"`([^`]+)`", row[0])
         assert values
@@ -164,7 +164,7 @@ class TestExamples:
                 revenue = row[1].strip("`")
                 assert f'"revenue":{revenue},'.encode() in (output.value or b"")
 
-    def test_configuration_file(self, tmp_path: Path) -> None:
+    def test_the_configuration_file_is_accepted(self, tmp_path: Path) -> None:
         """The TOML that is shown is accepted, all of it."""
         (block,) = blocks("docs/how-to/own-kafka.md", "toml")
         file = tmp_path / "pipeline.toml"
@@ -173,7 +173,7 @@ class TestExamples:
         assert settings.identify
         assert set(settings.sources.values()) == {str(file)}
 
-    def test_unit(self) -> None:
+    def test_the_systemd_unit_restarts_the_right_exits(self) -> None:
         """The systemd unit restarts what a restart can mend, and waits for the grace time."""
         (block,) = blocks("docs/how-to/deploy.md", "ini")
         unit = configparser.ConfigParser(interpolation=None, strict=True)
@@ -201,7 +201,7 @@ class TestMentioned:
     """Files, headings and modules that are mentioned exist."""
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_links(self, name: str) -> None:
+    def test_every_link_leads_somewhere(self, name: str) -> None:
         """Every link leads to a file or a heading of the project."""
         for link in links(name):
             path, _, anchor = link.partition("#")
@@ -211,7 +211,7 @@ class TestMentioned:
                 assert anchor in anchors(target.resolve().relative_to(ROOT).as_posix()), link
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_paths(self, name: str) -> None:
+    def test_every_path_exists(self, name: str) -> None:
         """Every path, and every file of ours that is named without its path, exists."""
         for span in spans(name):
             if _PATH.fullmatch(span):

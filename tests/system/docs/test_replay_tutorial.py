@@ -20,8 +20,8 @@ AFTER: Final = "docs/how-to/after-a-replay.md"
 _BEGUN: Final = re.compile(r"replay (\S+) begins")
 
 
-def test_page(own_kafka: LocalKafka, tmp_path: Path) -> None:
-    """From the plan to a resume, and files."""
+def test_the_page_shows_what_happens(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    """The page goes from the plan to a resume, and to files, with the outputs that it shows."""
     variables = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": own_kafka.bootstrap_servers}
     for command in ("topics create --partitions 3", "generate --count 2000 --topic track.raw"):
         made = bash(f"track-pipeline {command}", tmp_path, variables)

@@ -13,7 +13,7 @@ from pipeline.cli.progress import shown_progress
 from pipeline.core.headers import TrackHeader
 from pipeline.progress import Progress
 from pipeline.reconcile.audit import AuditRequest, AuditResult
-from tests.forged_headers import Forged, event
+from tests.fake_topics import FakeTopics, event
 from tests.unit.cli.terminal import as_terminal
 from tests.unit.reconcile.test_audit import ENRICHED
 
@@ -42,11 +42,11 @@ def _piped(result: AuditResult, capsys: pytest.CaptureFixture[str]) -> list[str]
 
 def _spoilt() -> AuditResult:
     """Audit topics in which one event is missing, with its revenue, and one is duplicated."""
-    forged = Forged()
-    forged.clean(_sale("17212.9999999999999"), _sale("5"), _sale("x"), event(4))
-    forged.of(ENRICHED).pop(0)
-    forged.write(forged.outputs(forged.of_raw(3))[0])
-    return forged.audit(AuditRequest(revenue=True))
+    fake = FakeTopics()
+    fake.clean(_sale("17212.9999999999999"), _sale("5"), _sale("x"), event(4))
+    fake.of(ENRICHED).pop(0)
+    fake.write(fake.outputs(fake.of_raw(3))[0])
+    return fake.audit(AuditRequest(revenue=True))
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -91,11 +91,11 @@ def test_narrow_terminal_leaves_columns_out_by_name(monkeypatch: pytest.MonkeyPa
 
 def test_redriven_revenue_has_columns_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where events were redriven two more columns say how much, and what repairs have changed."""
-    forged = Forged()
-    (record,) = forged.clean(_sale("x"))
-    (output,) = forged.outputs(record._replace(value=_sale("2.50")))
-    forged.write(output._replace(headers=[*output.headers, (TrackHeader.REDRIVE, b"r")]))
-    lines = _on_terminal(forged.audit(AuditRequest(revenue=True)), monkeypatch)
+    fake = FakeTopics()
+    (record,) = fake.clean(_sale("x"))
+    (output,) = fake.outputs(record._replace(value=_sale("2.50")))
+    fake.write(output._replace(headers=[*output.headers, (TrackHeader.REDRIVE, b"r")]))
+    lines = _on_terminal(fake.audit(AuditRequest(revenue=True)), monkeypatch)
     names = "day (UTC)   currency  sent  delivered  blocked  redriven  repaired  difference"
     assert names in lines
     assert "2015-12-12  EUR       0.00       0.00     0.00      2.50      2.50        0.00" in lines
@@ -107,10 +107,10 @@ def test_redriven_revenue_has_columns_of_its_own(monkeypatch: pytest.MonkeyPatch
 
 def test_conclusion_says_what_the_sums_lack(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was not fully checked is named with its meaning."""
-    forged = Forged()
-    forged.clean(_sale("1"), _sale("x"))
-    forged.process(forged.send(event(3)), default_currency="CHF")
-    result = forged.audit(AuditRequest(revenue=True))
+    fake = FakeTopics()
+    fake.clean(_sale("1"), _sale("x"))
+    fake.process(fake.send(event(3)), default_currency="CHF")
+    result = fake.audit(AuditRequest(revenue=True))
     result.notes.append("a note")
     lines = _on_terminal(result, monkeypatch)
     assert "not fully checked: 1 outputs under another contract: checked for presence only" in lines
@@ -119,15 +119,15 @@ def test_conclusion_says_what_the_sums_lack(monkeypatch: pytest.MonkeyPatch) -> 
         "It adds up: each of 3 events has exactly its outcome, and the revenue balances "
         "(unreadable amounts: 1)."
     )
-    assert closing_sentence(forged.audit()).endswith("has exactly its outcome.")
+    assert closing_sentence(fake.audit()).endswith("has exactly its outcome.")
 
 
 def test_what_is_not_shown_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many discrepancies the first are named; of many days those that do not balance."""
-    forged = Forged()
-    forged.clean(*(_sale("1", f"2015-{n // 28 + 1:02}-{n % 28 + 1:02}") for n in range(100)))
-    del forged.of(ENRICHED)[:3]
-    lines = _on_terminal(forged.audit(AuditRequest(revenue=True, show=1)), monkeypatch)
+    fake = FakeTopics()
+    fake.clean(*(_sale("1", f"2015-{n // 28 + 1:02}-{n % 28 + 1:02}") for n in range(100)))
+    del fake.of(ENRICHED)[:3]
+    lines = _on_terminal(fake.audit(AuditRequest(revenue=True, show=1)), monkeypatch)
     assert "… and 2 more; --show names more of them" in lines
     assert "97 days without a difference are not shown" in lines
     assert sum(line.startswith("2015-") for line in lines) == 3
@@ -135,15 +135,15 @@ def test_what_is_not_shown_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_hostile_names_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Control characters in headers and property names are escaped."""
-    forged = Forged()
-    (record,) = forged.clean(event(1))
-    (output,) = forged.outputs(record)
-    forged.write(output._replace(headers=[(TrackHeader.SOURCE, b"raw/9\x1b[2J/1")]))
+    fake = FakeTopics()
+    (record,) = fake.clean(event(1))
+    (output,) = fake.outputs(record)
+    fake.write(output._replace(headers=[(TrackHeader.SOURCE, b"raw/9\x1b[2J/1")]))
     value = event(2, **_HOSTILE)
-    forged.clean(value)
-    last = forged.of(ENRICHED)[-1]
-    forged.of(ENRICHED)[-1] = last._replace(value=(last.value or b"").replace(b":1}", b":2}"))
-    result = forged.audit()
+    fake.clean(value)
+    last = fake.of(ENRICHED)[-1]
+    fake.of(ENRICHED)[-1] = last._replace(value=(last.value or b"").replace(b":1}", b":2}"))
+    result = fake.audit()
     assert (result.orphaned, result.mismatched) == (1, 1)
     text = "\n".join(_piped(result, capsys))
     assert "\x1b" not in text

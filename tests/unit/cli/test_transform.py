@@ -112,7 +112,7 @@ def test_identify_messages_follow_their_events(tmp_path: Path) -> None:
 
 
 def test_received_at_is_the_missing_kafka_timestamp() -> None:
-    """--received-at replaces the Kafka timestamp that a file does not have."""
+    """`--received-at` replaces the Kafka timestamp that a file does not have."""
     ran = run("transform", "--received-at", "2015-12-12T20:11:01.266+01:00", stdin=GOOD)
     assert read(ran.out)["receivedAt"] == "2015-12-12T19:11:01.266Z"
     assert "receivedAt" not in read(run("transform", stdin=GOOD).out)

@@ -375,6 +375,7 @@ def _peak(line: bytes, times: int) -> int:
     return peak
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file() -> None:
     """A file of twenty times the size takes no more memory."""
     good = b'{"event":"A","userId":"u","properties":{"text":"' + b"x" * 2000 + b'"}}\n'

@@ -8,7 +8,7 @@ from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.core.record import Output, Record, Role
-from tests.support import NOW, is_ours, letter_of, read
+from tests.support import NOW, dead_letter_of, is_ours, read
 
 REASONS = {reason.value for reason in Reason}
 STAGES = {stage.value for stage in Stage}
@@ -74,7 +74,7 @@ def check_enriched(output: Output) -> None:
 
 def check_letter(output: Output) -> None:
     """Every header once and of the right form; all of them small."""
-    letter = letter_of(output)
+    letter = dead_letter_of(output)
     headers = letter.headers
     assert set(headers) <= LETTER_HEADERS
     assert output.timestamp == NOW

@@ -11,15 +11,15 @@ from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Output, Record, Role
 from tests.support import (
     SOURCE,
+    dead_letter_of,
     good,
     header,
-    letter_of,
     only,
+    outcomes,
     process,
     raw,
     read,
-    refuse,
-    verdicts,
+    reject,
     warnings,
 )
 
@@ -47,7 +47,7 @@ def test_shared_object_lies_below_the_items(name: str) -> None:
 
 
 def test_shared_times_fill_what_is_absent() -> None:
-    """sentAt and receivedAt of the envelope stand in where the item has none."""
+    """`sentAt` and `receivedAt` of the envelope stand in where the item has none."""
     shared, own = "2015-12-12T19:11:05.000Z", "2015-12-12T19:11:06.000Z"
     times = {"sentAt": shared, "receivedAt": shared}
     filled, kept, null = items(
@@ -68,7 +68,7 @@ def test_shared_times_fill_what_is_absent() -> None:
 def test_other_shared_fields_are_not_inherited() -> None:
     """Only context, integrations and two times are shared; no identity, no type, no extra field."""
     envelope = {"batch": [good(userId=...)], "userId": "u", "anonymousId": "a", "type": "page"}
-    assert letter_of(process(envelope)[0]).broken == ["no_user_anon_id"]
+    assert dead_letter_of(process(envelope)[0]).broken == ["no_user_anon_id"]
     (event,) = items({"batch": [good()], "type": "batch", "timestamp": "x", "requestId": 1})
     assert "requestId" not in event
     assert warnings(event) == []
@@ -98,7 +98,7 @@ def test_every_output_has_its_index() -> None:
 def test_an_envelope_that_can_not_be_split_has_no_index() -> None:
     """It is one dead letter, with the coordinates of the record."""
     for value in (b'{"batch":[]}', b'{"batch":1}', b'{"batch":[1],"batch":[2]}'):
-        letter = refuse(value)
+        letter = reject(value)
         assert letter.headers[DlqHeader.SOURCE] == SOURCE
         assert letter.headers[DlqHeader.STAGE] == "split"
         assert letter.output.value == value
@@ -137,8 +137,8 @@ def test_a_bad_item_can_be_fed_again(bad: bytes) -> None:
         b'{"integrations":{},"batch":[' + bad + b", " + GOOD + b"]}",
     ):
         (dead,) = (output for output in process(value) if output.role is Role.DEAD_LETTER)
-        again = refuse(dead.value)
-        assert again.reasons == letter_of(dead).reasons
+        again = reject(dead.value)
+        assert again.reasons == dead_letter_of(dead).reasons
         assert again.output.value == dead.value
 
 
@@ -178,8 +178,8 @@ def test_batch_output_limit() -> None:
     value = b'{"batch":[' + b",".join([GOOD] * 10) + b'],"context":{"blob":"' + b"x" * 500 + b'"}}'
     size = _sizes(process(value))
     within = process(value, limits={"max_batch_output_bytes": size})
-    assert verdicts(within) == ("enriched",) * 10
-    letter = refuse(value, limits={"max_batch_output_bytes": size - 1})
+    assert outcomes(within) == ("enriched",) * 10
+    letter = reject(value, limits={"max_batch_output_bytes": size - 1})
     assert (letter.broken, letter.output.value) == (["batch_too_large"], value)
     assert letter.headers[DlqHeader.SOURCE] == SOURCE
     assert letter.headers[DlqHeader.STAGE] == "split"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import enrich, good, refuse, warnings
+from tests.support import enrich, good, reject, warnings
 
 
 def test_currency_defaults_to_us_dollars() -> None:
@@ -37,7 +37,7 @@ def test_given_currency_is_not_defaulted() -> None:
 
 
 def test_default_currency_can_be_set() -> None:
-    """default_currency names the currency that is assumed."""
+    """`default_currency` names the currency that is assumed."""
     event = enrich(good(properties={"revenue": 5}), default_currency="EUR")
     assert event["properties"]["currency"] == "EUR"
     assert event["enrichment"]["currencyDefaulted"] is True
@@ -45,7 +45,7 @@ def test_default_currency_can_be_set() -> None:
 
 @pytest.mark.parametrize("properties", [{}, {"value": 5}, {"revenue": ""}, {"currency": None}])
 def test_default_currency_always(properties: dict[str, Any]) -> None:
-    """default_currency_when always: events without revenue get it as well, and say so."""
+    """With `default_currency_when` always, events without revenue get it as well, and say so."""
     event = enrich(good(properties=properties), default_currency_when="always")
     assert event["properties"]["currency"] == "USD"
     assert event["enrichment"]["currencyDefaulted"] is True
@@ -78,9 +78,9 @@ def test_product_currency_beside_a_stated_one() -> None:
 
 
 def test_extra_codes() -> None:
-    """currency.extra_codes are accepted as if they were of ISO 4217."""
+    """`currency.extra_codes` are accepted as if they were of ISO 4217."""
     properties = {"revenue": 5, "currency": "btc"}
-    assert refuse(good(properties=properties)).broken == ["currency_invalid /properties/currency"]
+    assert reject(good(properties=properties)).broken == ["currency_invalid /properties/currency"]
     event = enrich(good(properties=properties), currency={"extra_codes": ["BTC"]})
     assert event["properties"]["currency"] == "BTC"
 

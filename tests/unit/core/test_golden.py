@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.contract import ContractSettings
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Role
-from tests.support import NOW, TIMESTAMP, only, process, raw, refuse
+from tests.support import NOW, TIMESTAMP, only, process, raw, reject
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -38,7 +38,7 @@ def test_button_clicked_gives_an_identify_message_by_rule() -> None:
 
 def test_payload_of_a_typical_call() -> None:
     """The specification's shortened payload, without its common fields, names nobody: refused."""
-    letter = refuse(raw(_bytes("user_registered.raw")))
+    letter = reject(raw(_bytes("user_registered.raw")))
     assert letter.output.value == _bytes("user_registered.raw")
     assert (letter.output.key, letter.output.timestamp, letter.output.partition) == (b"key", NOW, 3)
     assert letter.broken == ["no_user_anon_id"]

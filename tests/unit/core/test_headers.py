@@ -19,14 +19,14 @@ from tests.support import (
     NOW_TEXT,
     SOURCE,
     TIMESTAMP,
+    dead_letter_of,
     good,
     header,
     is_ours,
-    letter_of,
     only,
     process,
     raw,
-    refuse,
+    reject,
 )
 from tests.unit.core.invariants import check_letter
 from tests.unit.core.test_objects import CONTEXT_TYPES
@@ -55,7 +55,7 @@ def test_replay_is_marked() -> None:
     replay = Identity(app="a/1", group="g", replay="replay-7")
     for output in process(WITH_TRAITS, identity=replay, **RULE):
         assert header(output, "track.replay") == "replay-7"
-    assert refuse(good(event=5), identity=replay).headers["dlq.replay"] == "replay-7"
+    assert reject(good(event=5), identity=replay).headers["dlq.replay"] == "replay-7"
     assert header(process(good())[0], "track.replay") is None
 
 
@@ -89,14 +89,14 @@ def test_enriched_timestamp_is_kafkas() -> None:
 def test_timestamp_of_a_record_without_one(
     timestamp: int | None, received: str, expected: int
 ) -> None:
-    """receivedAt when it is between 1970 and now, else 1 ms: never 0, which means "now"."""
+    """The timestamp is `receivedAt` between 1970 and now, else 1 ms: never 0, which means "now"."""
     event = WITH_TRAITS | {"receivedAt": received}
     for output in process(raw(event, timestamp=timestamp), **RULE):
         assert output.timestamp == expected
 
 
 def test_timestamp_of_a_record_without_any_time() -> None:
-    """1 ms."""
+    """A record without any time gets 1 ms."""
     record = raw(good(receivedAt=..., timestamp=...), timestamp=None)
     assert only(process(record), Role.ENRICHED).timestamp == 1
 
@@ -117,7 +117,7 @@ def test_every_letter_header() -> None:
     """Each header of the contract's table has its value."""
     library = {"name": "analytics.js", "version": "2.11.1"}
     event = good(userId=..., properties=5, context={"library": library})
-    letter = refuse(raw(event, THEIRS))
+    letter = reject(raw(event, THEIRS))
     reasons = json.loads(letter.headers.pop("dlq.reasons"))
     assert letter.headers == {
         "dlq.version": "1",
@@ -160,14 +160,14 @@ def test_every_letter_header() -> None:
 )
 def test_stage(value: bytes | None, reason: str, stage: str) -> None:
     """The stage says where it was refused."""
-    headers = refuse(value).headers
+    headers = reject(value).headers
     assert (headers["dlq.reason"], headers["dlq.stage"]) == (reason, stage)
 
 
 def test_stage_encode() -> None:
     """A result that is too large is refused at encode."""
     large = good(properties={"x": "y" * 2_000})
-    headers = refuse(large, limits={"max_output_bytes": 1_024}).headers
+    headers = reject(large, limits={"max_output_bytes": 1_024}).headers
     assert (headers["dlq.reason"], headers["dlq.stage"]) == ("enriched_too_large", "encode")
     assert headers["dlq.event"] == "Order Completed"
 
@@ -175,7 +175,7 @@ def test_stage_encode() -> None:
 def test_our_own_bug() -> None:
     """A record that the program itself failed on keeps its bytes; stage crash."""
     record = raw(b'{"anything":1}', [("x", b"y"), ("dlq.reason", b"forged")])
-    letter = letter_of(Processor(ContractSettings(), IDENTITY).crashed(record, NOW))
+    letter = dead_letter_of(Processor(ContractSettings(), IDENTITY).crashed(record, NOW))
     assert letter.output.value == record.value
     assert letter.output.reason == letter.headers["dlq.reason"] == "processing_error"
     assert letter.headers["dlq.stage"] == "crash"
@@ -185,7 +185,7 @@ def test_our_own_bug() -> None:
 @pytest.mark.parametrize("timestamp", [None, 0, -1])
 def test_letter_of_a_record_without_timestamp(timestamp: int | None) -> None:
     """No source timestamp is claimed; the letter's own is now."""
-    letter = refuse(raw(b"{}", timestamp=timestamp))
+    letter = reject(raw(b"{}", timestamp=timestamp))
     assert "dlq.source.timestamp" not in letter.headers
     assert letter.output.timestamp == NOW
 
@@ -201,14 +201,14 @@ def test_letter_of_a_record_without_timestamp(timestamp: int | None) -> None:
 )
 def test_library(library: object, expected: str | None) -> None:
     """`name/version` of the sender's library when readable, cut at 200 characters."""
-    letter = refuse(good(event=5, context={"library": library}))
+    letter = reject(good(event=5, context={"library": library}))
     assert letter.headers.get("dlq.library") == expected
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "é" * 300, "a€" * 300, "\U0001f6d2" * 300])
 def test_facts_are_cut(name: str) -> None:
     """Event and message id have at most 200 characters, cut between characters."""
-    letter = refuse(good(userId=..., event=name, messageId=name))
+    letter = reject(good(userId=..., event=name, messageId=name))
     for fact in ("dlq.event", "dlq.message.id"):
         found = letter.headers[fact]
         assert found
@@ -219,13 +219,13 @@ def test_facts_are_cut(name: str) -> None:
 @pytest.mark.parametrize("value", [5, None, [], {"a": 1}])
 def test_unreadable_facts_are_left_out(value: object) -> None:
     """What is no text is not made into one."""
-    letter = refuse(good(event=value, userId=..., messageId=[]))
+    letter = reject(good(event=value, userId=..., messageId=[]))
     assert letter.headers.keys().isdisjoint({"dlq.event", "dlq.message.id", "dlq.library"})
 
 
 def test_reasons_are_16_at_most() -> None:
     """Of more violations the first 16 are told, in under 4 KiB."""
-    letter = refuse(
+    letter = reject(
         {"context": dict.fromkeys(CONTEXT_TYPES, 5)}, rules={"context_field_type": "reject"}
     )
     assert len(letter.reasons) == 16
@@ -239,7 +239,7 @@ def test_headers_stay_small_at_worst() -> None:
     event = {"event": wide, "messageId": wide, "type": 5, "properties": 5, "context": context}
     record = raw(event, topic="t" * 249, partition=2**31 - 1, offset=2**63 - 1)
     identity = Identity(app=wide, group=wide, replay=wide)
-    letter = refuse(record, identity=identity, rules={"context_field_type": "reject"})
+    letter = reject(record, identity=identity, rules={"context_field_type": "reject"})
     assert len(letter.reasons) == 16
     check_letter(letter.output)
 
@@ -251,8 +251,8 @@ def test_headers_do_not_grow() -> None:
             "dead_letter": {"connect_headers": connect},
             "accept_origin_headers": True,
         }
-        first = refuse(raw(b"{}", THEIRS), **settings).output
-        second = refuse(raw(first.value, first.headers), **settings).output
+        first = reject(raw(b"{}", THEIRS), **settings).output
+        second = reject(raw(first.value, first.headers), **settings).output
         names = [name for name, _ in first.headers]
         assert sorted(name for name, _ in second.headers) == sorted(names)
         assert len(set(names)) == len(names) - 1  # "trace" occurs twice, as it was sent
@@ -260,8 +260,8 @@ def test_headers_do_not_grow() -> None:
 
 def test_pointer_to_a_letter_that_does_not_fit() -> None:
     """The stand-in says where the raw record is and what it held; headers of ours stay."""
-    letter = refuse(raw(b"{ }", THEIRS))
-    pointer = letter_of(pointer_to(letter.output))
+    letter = reject(raw(b"{ }", THEIRS))
+    pointer = dead_letter_of(pointer_to(letter.output))
     assert json.loads(pointer.output.value or b"") == {
         "dlq.pointer": SOURCE,
         "sha256": hashlib.sha256(b"{ }").hexdigest(),
@@ -287,7 +287,7 @@ CONNECT = (
 
 def test_connect_headers() -> None:
     """By setting the ten text headers of Kafka Connect are there too, numbers as decimal text."""
-    letter = refuse(b"{}", dead_letter={"connect_headers": True})
+    letter = reject(b"{}", dead_letter={"connect_headers": True})
     found = {n: (v or b"").decode() for n, v in letter.output.headers if n.startswith("__connect")}
     assert set(found) == {f"__connect.errors.{name}" for name in CONNECT}
     assert found["__connect.errors.topic"] == "track.raw"
@@ -298,13 +298,13 @@ def test_connect_headers() -> None:
 
 def test_no_connect_headers_by_default() -> None:
     """Without the setting there is none of them."""
-    assert not [n for n, _ in refuse(b"{}").output.headers if n.startswith("__connect")]
+    assert not [n for n, _ in reject(b"{}").output.headers if n.startswith("__connect")]
 
 
 def test_headers_that_cannot_be_read() -> None:
     """A record with an unreadable header name is a dead letter that keeps its value and key."""
     record = raw(good(), INVALID_HEADERS)
-    letter = refuse(record)
+    letter = reject(record)
     assert letter.broken == ["invalid_headers"]
     assert (letter.output.value, letter.output.key) == (record.value, b"key")
     assert all(is_ours(name) for name, _ in letter.output.headers)

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.record import Role
 from tests.hostile import FORGED, HOSTILE, OTHERS, UNDER_LIMITS, Hostile, with_property
-from tests.support import enrich, process, raw, read, refuse, verdicts
+from tests.support import enrich, outcomes, process, raw, read, reject
 from tests.unit.core.invariants import check_outputs
 
 
@@ -21,7 +21,7 @@ def test_outcomes(row: Hostile) -> None:
     """One outcome for each event, in order; every output well-formed; the same when repeated."""
     record = raw(row.value, row.headers)
     outputs = process(record, **row.settings)
-    assert verdicts(outputs) == row.outcomes
+    assert outcomes(outputs) == row.outcomes
     check_outputs(record, outputs)
     assert process(record, **row.settings) == outputs
 
@@ -71,9 +71,9 @@ def test_duplicate_keys_last_wins() -> None:
 
 def test_bom_moves_the_position() -> None:
     """The position in an invalid_json detail counts from the record's first byte."""
-    with_bom = refuse(b'\xef\xbb\xbf{"event":x}').reasons[0]["detail"]
+    with_bom = reject(b'\xef\xbb\xbf{"event":x}').reasons[0]["detail"]
     assert "byte 12" in with_bom
-    assert "byte 9" in refuse(b'{"event":x}').reasons[0]["detail"]
+    assert "byte 9" in reject(b'{"event":x}').reasons[0]["detail"]
 
 
 def test_forged_headers_are_replaced() -> None:

@@ -12,7 +12,7 @@ import pytest
 from pipeline.core.decode import decode
 from pipeline.core.identities import near_id_name
 from pipeline.core.reasons import Invalid
-from tests.support import good, refuse
+from tests.support import good, reject
 
 NAMES: Final = ("userid", "anonymousid")
 
@@ -36,7 +36,7 @@ def test_names_that_are_compared(alphabet: str, monkeypatch: pytest.MonkeyPatch)
     counted, dice = Counted(), random.Random(3)  # noqa: S311
     monkeypatch.setattr(difflib, "get_close_matches", counted)
     names = {"".join(dice.choices(alphabet, k=8)): 1 for _ in range(5000)}
-    refuse(good(userId=..., **names))
+    reject(good(userId=..., **names))
     assert counted.times <= 8
 
 

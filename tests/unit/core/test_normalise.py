@@ -11,7 +11,7 @@ from tests.unit.core.test_objects import CONTEXT_TYPES
 
 
 def test_write_key_is_removed() -> None:
-    """writeKey is a credential: removed, unless a setting keeps it."""
+    """`writeKey` is a credential: it is removed, unless a setting keeps it."""
     assert "writeKey" not in enrich(good(writeKey="secret"))
     assert enrich(good(writeKey="secret"), keep_write_key=True)["writeKey"] == "secret"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import enrich, good, refuse, warnings
+from tests.support import enrich, good, reject, warnings
 
 
 @pytest.mark.parametrize("name", ["properties", "context", "integrations"])
@@ -71,12 +71,12 @@ def test_context_fields_of_another_type(name: str) -> None:
         event = enrich(good(context={name: value}))
         assert event["context"] == {name: value}
         assert warnings(event) == [f"context_field_type /context/{name}"]
-        letter = refuse(good(context={name: value}), rules={"context_field_type": "reject"})
+        letter = reject(good(context={name: value}), rules={"context_field_type": "reject"})
         assert letter.broken == [f"context_field_type /context/{name}"]
 
 
 def test_traits_are_lifted() -> None:
-    """context.traits stand at the top as well, and stay where they were."""
+    """`context.traits` stand at the top as well, and stay where they were."""
     event = enrich(good(context={"traits": {"plan": "pro"}, "ip": "::1"}))
     assert event["traits"] == {"plan": "pro"}
     assert event["context"] == {"traits": {"plan": "pro"}, "ip": "::1"}
@@ -96,12 +96,12 @@ def test_traits_that_are_no_object(traits: object) -> None:
     assert "traits" not in event
     assert event["context"]["traits"] == traits
     assert warnings(event) == ["traits_not_object /context/traits"]
-    letter = refuse(good(context={"traits": traits}), rules={"traits_not_object": "reject"})
+    letter = reject(good(context={"traits": traits}), rules={"traits_not_object": "reject"})
     assert letter.broken == ["traits_not_object /context/traits"]
 
 
 def test_top_level_traits_lie_below() -> None:
-    """context.traits wins per key; a difference is a warning, agreement is none."""
+    """`context.traits` wins per key; a difference is a warning, agreement is none."""
     context = {"traits": {"plan": "pro", "age": 5}}
     event = enrich(good(traits={"plan": "pro", "city": "Bonn"}, context=context))
     assert event["traits"] == {"plan": "pro", "age": 5, "city": "Bonn"}

@@ -18,7 +18,7 @@ from tests.support import (
     only,
     process,
     raw,
-    refuse,
+    reject,
 )
 
 ORIGIN = [
@@ -48,7 +48,7 @@ def test_accepted_origin_of_an_enriched_event() -> None:
 
 def test_accepted_origin_of_a_dead_letter() -> None:
     """The letter names the first source and failure, and counts one attempt more."""
-    letter = refuse(raw(b"{}", ORIGIN), **ACCEPT)
+    letter = reject(raw(b"{}", ORIGIN), **ACCEPT)
     assert letter.headers[DlqHeader.SOURCE] == "older.topic/0/5"
     assert letter.headers[DlqHeader.SOURCE_TIMESTAMP] == "1400000000000"
     assert letter.headers[DlqHeader.ATTEMPT] == "3"
@@ -139,7 +139,7 @@ def test_malformed_origin_is_ignored(text: bytes | None) -> None:
 def test_malformed_attempt_is_ignored(text: bytes | None) -> None:
     """A count that is not a plain positive number starts at 1 again."""
     headers = [*ORIGIN[:2], (DlqHeader.ATTEMPT, text)]
-    assert refuse(raw(b"{}", headers), **ACCEPT).headers[DlqHeader.ATTEMPT] == "1"
+    assert reject(raw(b"{}", headers), **ACCEPT).headers[DlqHeader.ATTEMPT] == "1"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_malformed_attempt_is_ignored(text: bytes | None) -> None:
 def test_malformed_first_failure_is_ignored(text: bytes | None) -> None:
     """A time that is not in our form leaves now as the first failure."""
     headers = [*ORIGIN[:3], (DlqHeader.FIRST_FAILED_AT, text)]
-    assert refuse(raw(b"{}", headers), **ACCEPT).headers[DlqHeader.FIRST_FAILED_AT] == NOW_TEXT
+    assert reject(raw(b"{}", headers), **ACCEPT).headers[DlqHeader.FIRST_FAILED_AT] == NOW_TEXT
 
 
 @pytest.mark.parametrize("text", [b"", b"0", b"-1", b"1.5", b" 1", b"now", b"1\n", b"9" * 40])

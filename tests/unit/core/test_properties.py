@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.core.record import Record, Role
-from tests.support import Digits, letter_of, process, raw, read, text_of, verdicts
+from tests.support import Digits, dead_letter_of, outcomes, process, raw, read, text_of
 from tests.unit.core import strategies as some
 from tests.unit.core.invariants import check_outputs
 
@@ -39,7 +39,7 @@ def test_near_events(
     """An event that is nearly right, under any settings: one outcome, the same when repeated."""
     record = raw(value, headers, timestamp=timestamp)
     outputs = process(record, **settings)
-    assert len(verdicts(outputs)) == 1
+    assert len(outcomes(outputs)) == 1
     check_outputs(record, outputs)
     if outputs[0].role is Role.DEAD_LETTER:
         assert outputs[0].value == value
@@ -98,7 +98,7 @@ def _raw_fields(value: bytes | None) -> dict[str, bytes]:
 
 def _feed_again(record: Record, letter_value: bytes | None, settings: dict[str, Any]) -> list[Any]:
     (again,) = process(record._replace(value=letter_value), **settings)
-    return letter_of(again).reasons
+    return dead_letter_of(again).reasons
 
 
 @given(some.envelopes(), some.header_lists, some.settings)
@@ -107,7 +107,7 @@ def test_batches(
     headers: list[tuple[str, bytes | None]],
     settings: dict[str, Any],
 ) -> None:
-    """n items have n outcomes; a letter is its item alone and is refused alike when fed again."""
+    """A batch has an outcome for each item; a dead letter holds its item and fails alike again."""
     value, parts, others = envelope
     record = raw(value, headers)
     outputs = process(record, **settings)
@@ -121,7 +121,7 @@ def test_batches(
         (item,) = msgspec.json.decode(fields.pop("batch"), type=list[msgspec.Raw])
         assert bytes(item) == part.strip(b" \t\n")
         assert fields == {name: text.strip(b" \t\n") for name, text in others.items()}
-        assert _feed_again(record, output.value, settings) == letter_of(output).reasons
+        assert _feed_again(record, output.value, settings) == dead_letter_of(output).reasons
 
 
 def _marked(value: Any) -> Any:
@@ -146,7 +146,7 @@ def test_ids_and_traits_are_never_quoted(event: dict[str, Any], settings: dict[s
         event["context"] = context | {"traits": _marked(context["traits"])}
     for output in process(text_of(event), **settings):
         if output.role is Role.DEAD_LETTER:
-            told = text_of(letter_of(output).reasons)
+            told = text_of(dead_letter_of(output).reasons)
         elif output.role is Role.ENRICHED:
             told = text_of(read(output.value)["enrichment"])
         else:

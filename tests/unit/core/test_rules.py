@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.core.record import Role
-from tests.support import enrich, good, only, process, refuse, verdicts, warnings
+from tests.support import enrich, good, only, outcomes, process, reject, warnings
 
 
 def test_a_good_event_gives_no_warning() -> None:
@@ -15,7 +15,7 @@ def test_a_good_event_gives_no_warning() -> None:
 
 def test_all_violations_are_reported() -> None:
     """Every broken rule is named, not only the first."""
-    letter = refuse('{"type":"page","event":7,"properties":[1],"context":"x","integrations":false}')
+    letter = reject('{"type":"page","event":7,"properties":[1],"context":"x","integrations":false}')
     assert sorted(letter.broken) == [
         "context_not_object /context",
         "event_not_string /event",
@@ -28,7 +28,7 @@ def test_all_violations_are_reported() -> None:
 
 def test_all_money_violations_are_reported() -> None:
     """Revenue, value and currency are each judged, also when another one is wrong."""
-    letter = refuse(good(properties={"revenue": "x", "value": True, "currency": "euro"}))
+    letter = reject(good(properties={"revenue": "x", "value": True, "currency": "euro"}))
     assert sorted(letter.broken) == [
         "currency_invalid /properties/currency",
         "revenue_invalid /properties/revenue",
@@ -48,7 +48,7 @@ def test_all_money_violations_are_reported() -> None:
 )
 def test_near_id_names_are_pointed_out(name: str, meant: str) -> None:
     """A missing identity beside a near name asks whether the right one was meant."""
-    (reason,) = refuse(good(userId=..., **{name: "zq9"})).reasons
+    (reason,) = reject(good(userId=..., **{name: "zq9"})).reasons
     assert reason["code"] == "no_user_anon_id"
     assert f"did you mean {meant}?" in reason["detail"]
     assert "zq9" not in reason["detail"]
@@ -56,13 +56,13 @@ def test_near_id_names_are_pointed_out(name: str, meant: str) -> None:
 
 def test_no_near_name_no_question() -> None:
     """Nothing is asked when no field looks like an id."""
-    assert "did you mean" not in refuse(good(userId=...)).reasons[0]["detail"]
+    assert "did you mean" not in reject(good(userId=...)).reasons[0]["detail"]
 
 
 @pytest.mark.parametrize("action", ["page", "identify", ""])
 def test_older_action_field_counts_as_type(action: str) -> None:
     """Without a type, a string `action` says which call it is."""
-    letter = refuse(good(type=..., action=action))
+    letter = reject(good(type=..., action=action))
     assert [reason["code"] for reason in letter.reasons] == ["unsupported_type"]
     assert "on_other_type" in letter.reasons[0]["detail"]
 
@@ -73,20 +73,20 @@ def test_type_counts_before_action() -> None:
 
 
 def test_other_types_can_be_dropped() -> None:
-    """on_other_type drop: the record is only counted; track events are untouched by it."""
+    """With `on_other_type` drop the record is only counted; track events are untouched by it."""
     output = only(process(good(type="page"), on_other_type="drop"), Role.DROPPED)
     assert (output.reason, output.value) == ("unsupported_type", None)
-    assert verdicts(process(good(type="identify", event=...), on_other_type="drop")) == (
+    assert outcomes(process(good(type="identify", event=...), on_other_type="drop")) == (
         "unsupported_type",
     )
-    assert verdicts(process(good(event=5), on_other_type="drop")) == ("event_not_string",)
-    assert verdicts(process(good(), on_other_type="drop")) == ("enriched",)
+    assert outcomes(process(good(event=5), on_other_type="drop")) == ("event_not_string",)
+    assert outcomes(process(good(), on_other_type="drop")) == ("enriched",)
 
 
 def test_dropped_item_leaves_its_neighbours() -> None:
     """In a batch only the items of another type are dropped."""
     outputs = process({"batch": [good(), good(type="page"), good(event=5)]}, on_other_type="drop")
-    assert verdicts(outputs) == ("enriched", "unsupported_type", "event_not_string")
+    assert outcomes(outputs) == ("enriched", "unsupported_type", "event_not_string")
 
 
 @pytest.mark.parametrize("sent", ["abc", True, [1], "1,5"])
@@ -115,10 +115,10 @@ def test_id_rule_warn(sent: object) -> None:
     event = enrich(good(userId=sent, anonymousId="a"), rules=rules)
     assert event["anonymousId"] == "a"
     assert warnings(event) == ["id_not_string /userId"]
-    assert refuse(good(userId=sent), rules=rules).broken == ["no_user_anon_id"]
+    assert reject(good(userId=sent), rules=rules).broken == ["no_user_anon_id"]
 
 
 def test_rule_warn_keeps_other_rules() -> None:
     """One rule set to warn excuses nothing else."""
-    letter = refuse(good(event=5, properties={"revenue": "x"}), rules={"revenue_invalid": "warn"})
+    letter = reject(good(event=5, properties={"revenue": "x"}), rules={"revenue_invalid": "warn"})
     assert letter.broken == ["event_not_string /event"]

@@ -48,7 +48,7 @@ def test_corrected_timestamp(name: str) -> None:
 
 
 def test_sent_at_the_same_moment() -> None:
-    """sentAt equal to the client's time is not before it."""
+    """`sentAt` equal to the client's time is not before it."""
     assert times(good(timestamp=A, sentAt=A, receivedAt=D)) == (A, D, "corrected")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Role
-from tests.support import Digits, only, process, read, refuse, text_of
+from tests.support import Digits, only, process, read, reject, text_of
 from tests.unit.core.values import FIELDS, ROWS, Row, event_text
 
 ACCEPTED = [row for row in ROWS if not row.refused]
@@ -43,7 +43,7 @@ def test_accepted(row: Row) -> None:
 @pytest.mark.parametrize("row", REFUSED, ids=_name)
 def test_refused(row: Row) -> None:
     """A refused value gives exactly the violations of its row, and a sentence for each."""
-    letter = refuse(event_text(row))
+    letter = reject(event_text(row))
     assert letter.broken == list(row.refused)
     assert letter.headers[DlqHeader.STAGE] == "validate"
     assert all(reason["detail"] for reason in letter.reasons)

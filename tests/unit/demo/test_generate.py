@@ -27,7 +27,7 @@ from pipeline.demo.generate import (
     Generated,
     Generator,
 )
-from tests.support import IDENTITY, JsonObject, verdicts
+from tests.support import IDENTITY, JsonObject, outcomes
 
 DIGEST: Final = "e58696a217a974a3020c2403d3a8a2ac9f74eb046618a6e244bcad1ed69868f3"
 """Of 3,000 records; the same on every platform and Python. It changes with the generator only."""
@@ -99,9 +99,9 @@ def test_stated_outcomes_are_those_of_the_core(count: int, plan: dict[str, Any])
     processor = Processor(settings, IDENTITY)
     for offset, record in enumerate(made(count, **plan)):
         raw = Record(record.value, record.key, (), record.timestamp, "track.raw", 0, offset)
-        outcomes = verdicts(processor.process(raw, record.timestamp))
-        refused = tuple(outcome for outcome in outcomes if outcome != "enriched")
-        assert (len(outcomes), refused) == (record.events, record.invalid), record.value
+        found = outcomes(processor.process(raw, record.timestamp))
+        rejected = tuple(outcome for outcome in found if outcome != "enriched")
+        assert (len(found), rejected) == (record.events, record.invalid), record.value
 
 
 @pytest.mark.parametrize(
@@ -237,6 +237,7 @@ def test_lines_are_lines() -> None:
         assert not {b"\n", b"\0", b"\r"} & {bytes([byte]) for byte in record.value}
 
 
+@pytest.mark.slow
 def test_memory_is_constant() -> None:
     """However many records are taken, the generator holds no more than after the first."""
     records = iter(Generator(users=200))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
 from pipeline.core.record import Record
 from pipeline.core.time_window import Window
 from pipeline.dlq.baseline import MARGIN, Compared, GoodEvents, around, like, newest, spread
@@ -101,6 +103,7 @@ def test_good_events_from_before() -> None:
     assert _filled(_Topic(0, 0), Window(0, NOW))[1] is Compared.NONE
 
 
+@pytest.mark.slow
 def test_reading_is_bounded() -> None:
     """However much there is, about so many records are read, and progress is told to its end."""
     topic, told = _Topic(3, 8000), list[Progress]()

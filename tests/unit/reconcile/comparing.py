@@ -14,36 +14,36 @@ from pipeline.reconcile.compare.dry_run import DryRunProcessor
 from pipeline.reconcile.compare.field_diff import CompareOptions
 from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.ranges import AuditRanges, OutputPartition, RawPartition
-from tests.forged_headers import LATER, NAMES, Forged
+from tests.fake_topics import LATER, NAMES, FakeTopics
 
 TOPICS = {Role.ENRICHED: NAMES.enriched, Role.DEAD_LETTER: NAMES.dead_letter}
 
 
 def ranges_of(
-    forged: Forged, roles: tuple[Role, ...], ends: dict[int, int] | None = None
+    fake: FakeTopics, roles: tuple[Role, ...], ends: dict[int, int] | None = None
 ) -> AuditRanges:
     """Return all raw offsets, or those before `ends`, and the output topics of these roles."""
-    numbers = range(forged.partitions)
+    numbers = range(fake.partitions)
 
     def end(topic: str, number: int) -> int:
-        return max((r.offset + 1 for r in forged.topics.get((topic, number), ())), default=0)
+        return max((r.offset + 1 for r in fake.topics.get((topic, number), ())), default=0)
 
     raw = {}
     for number in numbers:
-        begin, last = forged.begins.get((NAMES.raw, number), 0), end(NAMES.raw, number)
+        begin, last = fake.begins.get((NAMES.raw, number), 0), end(NAMES.raw, number)
         raw[number] = RawPartition(begin, begin, (ends or {}).get(number, last), last)
     topics = {role: TOPICS[role] for role in roles}
     outputs = {}
     for topic in topics.values():
         for number in numbers:
-            begin = forged.begins.get((topic, number), 0)
+            begin = fake.begins.get((topic, number), 0)
             outputs[topic, number] = OutputPartition(begin, begin, end(topic, number))
     return AuditRanges(group="live", raw_topic=NAMES.raw, topics=topics, raw=raw, outputs=outputs)
 
 
 @contextmanager
 def compared(
-    forged: Forged,
+    fake: FakeTopics,
     *,
     roles: tuple[Role, ...] = (Role.ENRICHED, Role.DEAD_LETTER),
     options: CompareOptions | None = None,
@@ -54,22 +54,22 @@ def compared(
     **settings: Any,
 ) -> Iterator[tuple[ComparisonReport, DifferenceStore, Comparison]]:
     """Yield the report under these settings, and the differences while the context lasts."""
-    processor = forged.processor(Identity(app="dry run"), **settings)
+    processor = fake.processor(Identity(app="dry run"), **settings)
     target = ComparisonTarget(
-        ranges_of(forged, roles, ends),
+        ranges_of(fake, roles, ends),
         lambda _, partition, __: partition,
-        accept_origin=forged.settings.accept_origin_headers,
+        accept_origin=fake.settings.accept_origin_headers,
         **(more or {}),
     )
     with DifferenceStore(shared=True) as differences:
         counted = DryRunProcessor(processor, LATER + 5, **(dry_run or {}))
         comparison = Comparison(target, counted, differences, options or CompareOptions())
-        yield comparison.run(forged, records=records), differences, comparison
+        yield comparison.run(fake, records=records), differences, comparison
 
 
-def report_of(forged: Forged, **how: Any) -> ComparisonReport:
+def report_of(fake: FakeTopics, **how: Any) -> ComparisonReport:
     """Return only the report."""
-    with compared(forged, **how) as (report, _, _):
+    with compared(fake, **how) as (report, _, _):
         return report
 
 

@@ -19,7 +19,7 @@ from pipeline.core.time_window import Window
 from pipeline.progress import Progress
 from pipeline.reconcile.audit import EXCLUDED, AuditRequest, AuditResult, DiscrepancyKind
 from pipeline.reconcile.ranges import OutputPartition
-from tests.forged_headers import NAMES, TIME, Forged, event
+from tests.fake_topics import NAMES, TIME, FakeTopics, event
 
 ENRICHED, DEAD_LETTER, IDENTIFY = Role.ENRICHED, Role.DEAD_LETTER, Role.IDENTIFY
 BATCH: Final = json.dumps(
@@ -55,10 +55,10 @@ class TestCleanTopics:
 
     def test_every_kind_of_outcome_adds_up(self) -> None:
         """Events with any outcome, batches and identify messages add up on two partitions."""
-        forged = Forged(on_other_type="drop", identify=[{"event": "*"}])
-        forged.clean(event(1), b"{", event(2, **TRAITS), BATCH, event(3, type="page"))
-        forged.clean(None, event(4), event(5, type="screen"), partition=1)
-        result = forged.audit()
+        fake = FakeTopics(on_other_type="drop", identify=[{"event": "*"}])
+        fake.clean(event(1), b"{", event(2, **TRAITS), BATCH, event(3, type="page"))
+        fake.clean(None, event(4), event(5, type="screen"), partition=1)
+        result = fake.audit()
         assert result.ok, result.discrepancies
         assert (result.records, result.events) == (8, 10)
         outcomes = result.enriched, result.dead_letters, result.dropped, result.identify
@@ -68,29 +68,29 @@ class TestCleanTopics:
 
     def test_empty_topics_add_up(self) -> None:
         """An audit of nothing finds nothing."""
-        assert Forged().audit().ok
+        assert FakeTopics().audit().ok
 
     def test_commit_markers_are_not_missed(self) -> None:
         """Offsets without records need no outputs."""
-        forged = Forged()
-        forged.clean(event(1))
-        forged.gap(NAMES.raw)
-        forged.gap(NAMES.enriched)
-        forged.clean(event(2))
-        assert forged.audit().ok
+        fake = FakeTopics()
+        fake.clean(event(1))
+        fake.gap(NAMES.raw)
+        fake.gap(NAMES.enriched)
+        fake.clean(event(2))
+        assert fake.audit().ok
 
     def test_outputs_may_be_in_any_partition(self) -> None:
         """The headers say which event an output belongs to."""
-        forged = Forged(partitions=3)
+        fake = FakeTopics(partitions=3)
         for partition in range(3):
-            forged.clean(event(1), event(2), b"{", partition=partition)
-        merged = [record for partition in range(3) for record in forged.of(ENRICHED, partition)]
+            fake.clean(event(1), event(2), b"{", partition=partition)
+        merged = [record for partition in range(3) for record in fake.of(ENRICHED, partition)]
         dead_letters = [
-            record for partition in range(3) for record in forged.of(DEAD_LETTER, partition)
+            record for partition in range(3) for record in fake.of(DEAD_LETTER, partition)
         ]
-        spread = Forged(partitions=3)
-        spread.topics = {place: r for place, r in forged.topics.items() if place[0] == NAMES.raw}
-        spread.committed, spread._next = forged.committed, dict(forged._next)  # noqa: SLF001  ours
+        spread = FakeTopics(partitions=3)
+        spread.topics = {place: r for place, r in fake.topics.items() if place[0] == NAMES.raw}
+        spread.committed, spread._next = fake.committed, dict(fake._next)  # noqa: SLF001  ours
         for topic, records in ((NAMES.enriched, merged), (NAMES.dead_letter, dead_letters)):
             for offset, record in enumerate(records):
                 moved = record._replace(partition=0, offset=offset)
@@ -105,41 +105,41 @@ class TestDiscrepancies:
 
     def test_event_without_output_is_missing(self) -> None:
         """An event without any output is reported with its coordinates."""
-        forged = Forged()
-        forged.clean(event(1), event(2), event(3))
-        forged.of(ENRICHED).pop(1)
-        kind, source, place, detail = _sole(forged.audit())
+        fake = FakeTopics()
+        fake.clean(event(1), event(2), event(3))
+        fake.of(ENRICHED).pop(1)
+        kind, source, place, detail = _sole(fake.audit())
         assert (kind, source, place) == ("missing", "raw/0/1", "")
         assert "enriched event" in detail
 
     def test_item_without_output_is_missing(self) -> None:
         """A single event of a batch can be missing."""
-        forged = Forged()
-        forged.clean(BATCH)
-        forged.of(DEAD_LETTER).clear()
-        assert _sole(forged.audit())[:2] == ("missing", "raw/0/0/2")
+        fake = FakeTopics()
+        fake.clean(BATCH)
+        fake.of(DEAD_LETTER).clear()
+        assert _sole(fake.audit())[:2] == ("missing", "raw/0/0/2")
 
     def test_second_output_is_a_duplicate(self) -> None:
         """A second output is found in any partition, and the later one is named."""
-        forged = Forged()
-        forged.clean(event(1), event(2))
-        copy = forged.outputs(forged.of_raw(0))[0]._replace(partition=1)
-        twin = forged.write(copy)
-        assert _sole(forged.audit())[:3] == (
+        fake = FakeTopics()
+        fake.clean(event(1), event(2))
+        copy = fake.outputs(fake.of_raw(0))[0]._replace(partition=1)
+        twin = fake.write(copy)
+        assert _sole(fake.audit())[:3] == (
             "duplicated", "raw/0/0", f"enriched/1/{twin.offset}"
         )  # fmt: skip
 
     def test_two_outcomes_are_one_too_many(self) -> None:
         """A dead letter in addition to the enriched event is a duplicate."""
-        forged = Forged()
-        (record,) = forged.clean(event(1))
-        dead_letter = forged.processor().crashed(record, TIME)
+        fake = FakeTopics()
+        (record,) = fake.clean(event(1))
+        dead_letter = fake.processor().crashed(record, TIME)
         headers = [
             (name, b"validate" if name == DlqHeader.STAGE else value)
             for name, value in dead_letter.headers
         ]
-        forged.write(dead_letter._replace(headers=headers))
-        assert _sole(forged.audit())[:3] == ("duplicated", "raw/0/0", "dead-letters/0/0")
+        fake.write(dead_letter._replace(headers=headers))
+        assert _sole(fake.audit())[:3] == ("duplicated", "raw/0/0", "dead-letters/0/0")
 
     @pytest.mark.parametrize(
         ("source", "named"),
@@ -155,40 +155,40 @@ class TestDiscrepancies:
     )
     def test_output_without_event_is_orphaned(self, source: bytes, named: str) -> None:
         """An output is orphaned when it names no event of the raw topic."""
-        forged = Forged()
-        (record,) = forged.clean(event(1))
-        forged.gap(NAMES.raw)
-        forged.clean(event(2))
-        output = forged.outputs(record)[0]
-        forged.write(
+        fake = FakeTopics()
+        (record,) = fake.clean(event(1))
+        fake.gap(NAMES.raw)
+        fake.clean(event(2))
+        output = fake.outputs(record)[0]
+        fake.write(
             output._replace(
                 headers=[(TrackHeader.SOURCE, source), (TrackHeader.CONTRACT, b"x")]
                 if named != "raw/0/0/0"
                 else [(TrackHeader.SOURCE, source), *output.headers[1:]]
             )
         )
-        assert _sole(forged.audit())[:3] == ("orphaned", named, "enriched/0/2")
+        assert _sole(fake.audit())[:3] == ("orphaned", named, "enriched/0/2")
 
     def test_output_of_the_last_marker_is_orphaned(self) -> None:
         """A commit marker at the end of the raw topic has no outputs."""
-        forged = Forged()
-        (record,) = forged.clean(event(1))
-        forged.gap(NAMES.raw)
-        forged.committed[0] = 2
-        (output,) = forged.outputs(record._replace(offset=1))
-        forged.write(output)
-        assert _sole(forged.audit())[:2] == ("orphaned", "raw/0/1")
+        fake = FakeTopics()
+        (record,) = fake.clean(event(1))
+        fake.gap(NAMES.raw)
+        fake.committed[0] = 2
+        (output,) = fake.outputs(record._replace(offset=1))
+        fake.write(output)
+        assert _sole(fake.audit())[:2] == ("orphaned", "raw/0/1")
 
     def test_dead_letter_of_a_good_event_is_a_mismatch(self) -> None:
         """An event must be in the topic that the rules give."""
-        forged = Forged()
-        record = forged.send(event(1))
-        forged.process(record, default_currency="EUR", rules={"id_not_string": "warn"})
-        forged.of(ENRICHED).clear()
-        (dead_letter,) = forged.outputs(forged.send(b"{", partition=1))
+        fake = FakeTopics()
+        record = fake.send(event(1))
+        fake.process(record, default_currency="EUR", rules={"id_not_string": "warn"})
+        fake.of(ENRICHED).clear()
+        (dead_letter,) = fake.outputs(fake.send(b"{", partition=1))
         headers = [(n, b"raw/0/0" if n == DlqHeader.SOURCE else v) for n, v in dead_letter.headers]
-        forged.write(dead_letter._replace(headers=headers, partition=0))
-        kind, source, place, detail = _sole(forged.audit())
+        fake.write(dead_letter._replace(headers=headers, partition=0))
+        kind, source, place, detail = _sole(fake.audit())
         assert (kind, source, place) == ("mismatched", "raw/0/0", "dead-letters/0/0")
         assert detail == "a dead letter, but the rules give an enriched event"
 
@@ -208,67 +208,67 @@ class TestDiscrepancies:
         self, role: Role, change: dict[str, Any], detail_part: str
     ) -> None:
         """Value, key and timestamp must all be what the rules give."""
-        forged = Forged(identify=[{"event": "*"}])
-        forged.clean(event(1, **TRAITS), b"{")
-        _edit(forged.of(role), 0, **change)
-        kind, _, place, detail = _sole(forged.audit())
-        assert (kind, place) == ("mismatched", f"{forged.of(role)[0].topic}/0/0")
+        fake = FakeTopics(identify=[{"event": "*"}])
+        fake.clean(event(1, **TRAITS), b"{")
+        _edit(fake.of(role), 0, **change)
+        kind, _, place, detail = _sole(fake.audit())
+        assert (kind, place) == ("mismatched", f"{fake.of(role)[0].topic}/0/0")
         assert detail_part in detail
 
     def test_one_digit_is_a_mismatch(self) -> None:
         """The detail is a JSON Pointer and shows no content."""
-        forged = Forged()
-        forged.clean(event(1, properties={"revenue": 19.99, "sku": "secret"}))
-        value = forged.of(ENRICHED)[0].value or b""
-        _edit(forged.of(ENRICHED), 0, value=value.replace(b"19.99", b"19.98"))
-        *_, detail = _sole(forged.audit())
+        fake = FakeTopics()
+        fake.clean(event(1, properties={"revenue": 19.99, "sku": "secret"}))
+        value = fake.of(ENRICHED)[0].value or b""
+        _edit(fake.of(ENRICHED), 0, value=value.replace(b"19.99", b"19.98"))
+        *_, detail = _sole(fake.audit())
         assert detail == "differs in the value at /properties/revenue"
 
     def test_other_bytes_are_a_mismatch(self) -> None:
         """The worker would not write the same JSON in other bytes."""
-        forged = Forged()
-        forged.clean(event(1))
-        value = forged.of(ENRICHED)[0].value or b""
-        _edit(forged.of(ENRICHED), 0, value=value.replace(b'{"type"', b'{ "type"'))
-        assert "the bytes of the value" in _sole(forged.audit())[3]
+        fake = FakeTopics()
+        fake.clean(event(1))
+        value = fake.of(ENRICHED)[0].value or b""
+        _edit(fake.of(ENRICHED), 0, value=value.replace(b'{"type"', b'{ "type"'))
+        assert "the bytes of the value" in _sole(fake.audit())[3]
 
     def test_lost_header_is_a_mismatch(self) -> None:
         """The sender's headers are part of an output."""
-        forged = Forged()
-        forged.process(forged.send(event(1), headers=[("trace", b"1")]))
-        _edit(forged.of(ENRICHED), 0, headers=forged.of(ENRICHED)[0].headers[1:])
-        assert _sole(forged.audit())[3] == "differs in the headers"
+        fake = FakeTopics()
+        fake.process(fake.send(event(1), headers=[("trace", b"1")]))
+        _edit(fake.of(ENRICHED), 0, headers=fake.of(ENRICHED)[0].headers[1:])
+        assert _sole(fake.audit())[3] == "differs in the headers"
 
     @pytest.mark.parametrize("name", [DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE])
     def test_wrong_reason_is_a_mismatch(self, name: str) -> None:
         """A dead letter must give the reason that the rules give."""
-        forged = Forged()
-        forged.clean(b"{")
-        dead_letters = forged.of(DEAD_LETTER)
+        fake = FakeTopics()
+        fake.clean(b"{")
+        dead_letters = fake.of(DEAD_LETTER)
         dead_letters[0] = _with_header(dead_letters[0], name, b"event_blank")
-        assert name in _sole(forged.audit())[3]
+        assert name in _sole(fake.audit())[3]
 
     @pytest.mark.parametrize("value", [b"%s", b'{"batch": [%s]}'])
     def test_dropped_event_must_have_no_output(self, value: bytes) -> None:
         """An event that the rules drop has no output, alone or as the only item of a batch."""
-        forged = Forged(on_other_type="drop")
-        (record,) = forged.clean(value % event(1, type="page"))
-        (output,) = forged.outputs(record, on_other_type="dead-letter")
-        contract = forged.processor().contract.encode()
+        fake = FakeTopics(on_other_type="drop")
+        (record,) = fake.clean(value % event(1, type="page"))
+        (output,) = fake.outputs(record, on_other_type="dead-letter")
+        contract = fake.processor().contract.encode()
         headers = [(n, contract if n == TrackHeader.CONTRACT else v) for n, v in output.headers]
-        forged.write(output._replace(headers=headers))
-        assert _sole(forged.audit())[3] == "a dead letter, but the rules drop the event"
+        fake.write(output._replace(headers=headers))
+        assert _sole(fake.audit())[3] == "a dead letter, but the rules drop the event"
 
     def test_identify_messages_are_audited(self) -> None:
         """One message is missing, one is duplicated, one belongs to an event without traits."""
-        forged = Forged(identify=[{"event": "*"}])
-        records = forged.clean(event(1, **TRAITS), event(2, **TRAITS), event(3))
-        forged.of(IDENTIFY).pop(0)
-        _, message = forged.outputs(records[1])
-        forged.write(message)
+        fake = FakeTopics(identify=[{"event": "*"}])
+        records = fake.clean(event(1, **TRAITS), event(2, **TRAITS), event(3))
+        fake.of(IDENTIFY).pop(0)
+        _, message = fake.outputs(records[1])
+        fake.write(message)
         contract = message.headers[-1]
-        forged.write(message._replace(headers=[(TrackHeader.SOURCE, b"raw/0/2"), contract]))
-        result = forged.audit()
+        fake.write(message._replace(headers=[(TrackHeader.SOURCE, b"raw/0/2"), contract]))
+        result = fake.audit()
         assert _counts(result) == {"missing": 1, "duplicated": 1, "orphaned": 1}
         assert [discrepancy.source for discrepancy in result.discrepancies] == [
             "raw/0/0",
@@ -278,10 +278,10 @@ class TestDiscrepancies:
 
     def test_output_of_an_aborted_record_is_orphaned(self) -> None:
         """A raw record that was never committed has no outputs."""
-        forged = Forged()
-        forged.clean(event(1), event(2))
-        forged.topics[NAMES.raw, 0].pop(0)
-        assert _sole(forged.audit())[:2] == ("orphaned", "raw/0/0")
+        fake = FakeTopics()
+        fake.clean(event(1), event(2))
+        fake.topics[NAMES.raw, 0].pop(0)
+        assert _sole(fake.audit())[:2] == ("orphaned", "raw/0/0")
 
 
 class TestOrder:
@@ -295,12 +295,12 @@ class TestOrder:
         self, keys: tuple[bytes | None, bytes | None], late: int
     ) -> None:
         """Two neighbours in the wrong order are a discrepancy when they have the same key."""
-        forged = Forged()
-        records = [forged.send(event(n), key) for n, key in enumerate((*keys, b"last"))]
+        fake = FakeTopics()
+        records = [fake.send(event(n), key) for n, key in enumerate((*keys, b"last"))]
         for number in (1, 0, 2):
-            forged.process(records[number])
-        forged.committed[0] = 3
-        result = forged.audit()
+            fake.process(records[number])
+        fake.committed[0] = 3
+        result = fake.audit()
         assert result.out_of_order == result.discrepancy_count == late
         if late:
             assert result.discrepancies[0].source == "raw/0/1"
@@ -308,47 +308,47 @@ class TestOrder:
 
     def test_every_late_event_counts(self) -> None:
         """Each late event is found, even with many others in between."""
-        forged = Forged()
-        records = [forged.send(event(n), b"%d" % (n % 5)) for n in range(40)]
+        fake = FakeTopics()
+        records = [fake.send(event(n), b"%d" % (n % 5)) for n in range(40)]
         for record in records[20:] + records[:20]:
-            forged.process(record)
-        forged.committed[0] = 40
-        assert _counts(forged.audit()) == {"out_of_order": 20}
+            fake.process(record)
+        fake.committed[0] = 40
+        assert _counts(fake.audit()) == {"out_of_order": 20}
 
     def test_late_event_of_another_key_hides_nothing(self) -> None:
         """A late event of another key does not hide the one that counts."""
-        forged = Forged()
-        a1, b1, a2, b2 = (forged.send(event(n), key) for n, key in enumerate((b"a", b"b") * 2))
+        fake = FakeTopics()
+        a1, b1, a2, b2 = (fake.send(event(n), key) for n, key in enumerate((b"a", b"b") * 2))
         for record in (a2, b1, b2, a1):
-            forged.process(record)
-        forged.committed[0] = 4
-        assert _sole(forged.audit())[:3] == ("out_of_order", "raw/0/2", "enriched/0/0")
+            fake.process(record)
+        fake.committed[0] = 4
+        assert _sole(fake.audit())[:3] == ("out_of_order", "raw/0/2", "enriched/0/0")
 
     def test_duplicate_is_not_late(self) -> None:
         """The second copy of an event is a duplicate; the first one decides the order."""
-        forged = Forged()
-        records = forged.clean(event(1), event(2), event(3))
+        fake = FakeTopics()
+        records = fake.clean(event(1), event(2), event(3))
         for record in records:
-            forged.process(record)
-        assert _counts(forged.audit()) == {"duplicated": 3}
+            fake.process(record)
+        assert _counts(fake.audit()) == {"duplicated": 3}
 
     def test_records_without_keys_have_no_order(self) -> None:
         """Records without a key may come in any order."""
-        forged = Forged()
-        for record in reversed([forged.send(event(n), None) for n in range(9)]):
-            forged.process(record)
-        forged.committed[0] = 9
-        assert forged.audit().ok
+        fake = FakeTopics()
+        for record in reversed([fake.send(event(n), None) for n in range(9)]):
+            fake.process(record)
+        fake.committed[0] = 9
+        assert fake.audit().ok
 
     def test_order_ends_where_the_partition_changes(self) -> None:
         """A key that went to another partition has no order to keep."""
-        forged = Forged()
-        first, second = forged.send(event(1)), forged.send(event(2))
-        forged.process(second)
-        (output,) = forged.outputs(first)
-        forged.write(output._replace(partition=1))
-        forged.committed[0] = 2
-        assert forged.audit().ok
+        fake = FakeTopics()
+        first, second = fake.send(event(1)), fake.send(event(2))
+        fake.process(second)
+        (output,) = fake.outputs(first)
+        fake.write(output._replace(partition=1))
+        fake.committed[0] = 2
+        assert fake.audit().ok
 
 
 class TestExclusions:
@@ -356,76 +356,76 @@ class TestExclusions:
 
     def test_when_and_by_whom_is_not_compared(self) -> None:
         """Time, program, attempt and Connect's headers of a dead letter may differ."""
-        forged = Forged()
-        record = forged.send(b"{")
-        forged.process(
+        fake = FakeTopics()
+        record = fake.send(b"{")
+        fake.process(
             record, Identity(app="old/1", group="other"), dead_letter={"connect_headers": True}
         )
-        dead_letters = forged.of(DEAD_LETTER)
+        dead_letters = fake.of(DEAD_LETTER)
         dead_letters[0] = _with_header(dead_letters[0], DlqHeader.ATTEMPT, b"7")
         dead_letters[0] = _with_header(
             dead_letters[0], DlqHeader.FIRST_FAILED_AT, b"2020-01-01T00:00:00.000Z"
         )
-        assert forged.audit().ok
+        assert fake.audit().ok
 
     def test_other_contract_is_checked_for_presence(self) -> None:
         """Under another contract every output is right that exists exactly once."""
-        forged = Forged()
+        fake = FakeTopics()
         for number in range(4):
-            forged.process(
-                forged.send(event(number, properties={"revenue": 1})), default_currency="EUR"
+            fake.process(
+                fake.send(event(number, properties={"revenue": 1})), default_currency="EUR"
             )
-        forged.clean(event(9))
-        assert forged.audit().excluded == {"other_rules": 4}
-        _edit(forged.of(ENRICHED), 0, value=b"changed")
-        assert forged.audit().ok
-        forged.of(ENRICHED).pop(1)
-        forged.process(forged.topics[NAMES.raw, 0][2], default_currency="EUR")
-        forged.committed[0] = 5
-        result = forged.audit()
+        fake.clean(event(9))
+        assert fake.audit().excluded == {"other_rules": 4}
+        _edit(fake.of(ENRICHED), 0, value=b"changed")
+        assert fake.audit().ok
+        fake.of(ENRICHED).pop(1)
+        fake.process(fake.topics[NAMES.raw, 0][2], default_currency="EUR")
+        fake.committed[0] = 5
+        result = fake.audit()
         assert _counts(result) == {"missing": 1, "duplicated": 1}
 
     def test_other_contract_may_give_the_other_outcome(self) -> None:
         """An event that other rules enriched may be rejected by these."""
-        forged = Forged()
+        fake = FakeTopics()
         value = event(1, properties={"currency": "XQX", "revenue": 1})
-        forged.process(forged.send(value), currency={"extra_codes": ["XQX"]})
-        assert forged.audit().ok
+        fake.process(fake.send(value), currency={"extra_codes": ["XQX"]})
+        assert fake.audit().ok
 
     @pytest.mark.parametrize("now_whole", [True, False])
     def test_other_contract_may_split_a_batch(self, *, now_whole: bool) -> None:
         """A batch may be whole under one contract and split under the other."""
         small: dict[str, Any] = {"limits": {"max_batch_output_bytes": 1}}
-        forged = Forged(**small) if now_whole else Forged()
+        fake = FakeTopics(**small) if now_whole else FakeTopics()
         other: dict[str, Any] = {"limits": {}} if now_whole else small
-        forged.process(forged.send(BATCH), **other)
-        assert forged.audit().ok
-        forged.process(forged.topics[NAMES.raw, 0][0], **other)
-        assert _counts(forged.audit()) == {"duplicated": 3 if now_whole else 1}
+        fake.process(fake.send(BATCH), **other)
+        assert fake.audit().ok
+        fake.process(fake.topics[NAMES.raw, 0][0], **other)
+        assert _counts(fake.audit()) == {"duplicated": 3 if now_whole else 1}
 
     def test_other_contract_may_have_dropped_events(self) -> None:
         """Calls of another type that other rules dropped are excluded while those rules applied."""
-        forged = Forged()
+        fake = FakeTopics()
         drop: dict[str, Any] = {"on_other_type": "drop"}
         for number in range(3):
-            forged.process(forged.send(event(number)), **drop)
-            forged.process(forged.send(event(number, type="page")), **drop)
-        forged.clean(event(7))
-        forged.process(forged.send(event(8, type="page")), **drop)
-        result = forged.audit()
+            fake.process(fake.send(event(number)), **drop)
+            fake.process(fake.send(event(number, type="page")), **drop)
+        fake.clean(event(7))
+        fake.process(fake.send(event(8, type="page")), **drop)
+        result = fake.audit()
         assert result.excluded["perhaps_dropped"] == 3
         assert _sole(result)[:2] == ("missing", "raw/0/7")
 
     def test_other_contract_may_give_other_identify_messages(self) -> None:
         """Other rules may have made more identify messages, or fewer."""
-        forged = Forged(identify=[{"event": "*"}])
-        forged.process(forged.send(event(1, **TRAITS)), identify=[])
-        forged.process(
-            forged.send(event(2, **TRAITS)), identify=[{"event": "*"}], default_currency="EUR"
+        fake = FakeTopics(identify=[{"event": "*"}])
+        fake.process(fake.send(event(1, **TRAITS)), identify=[])
+        fake.process(
+            fake.send(event(2, **TRAITS)), identify=[{"event": "*"}], default_currency="EUR"
         )
-        forged.clean(event(3, **TRAITS))
-        assert forged.audit().ok
-        fewer = Forged(identify=[{"event": "never"}])
+        fake.clean(event(3, **TRAITS))
+        assert fake.audit().ok
+        fewer = FakeTopics(identify=[{"event": "never"}])
         fewer.process(fewer.send(event(1, **TRAITS)), identify=[{"event": "*"}])
         assert fewer.audit().ok
         fewer.process(fewer.topics[NAMES.raw, 0][0], identify=[{"event": "*"}])
@@ -435,118 +435,118 @@ class TestExclusions:
     @pytest.mark.parametrize("stage", [Stage.PRODUCE, Stage.CRASH])
     def test_set_aside_record_has_one_dead_letter(self, value: bytes | None, stage: Stage) -> None:
         """A dead letter of stage produce or crash is the outcome of the whole record."""
-        forged = Forged(identify=[{"event": "*"}])
-        record = forged.send(value)
+        fake = FakeTopics(identify=[{"event": "*"}])
+        record = fake.send(value)
         reason = Reason.TIMESTAMP_REFUSED
-        dead_letter = forged.processor().set_aside(record, TIME, reason, stage, "refused")
-        forged.write(dead_letter)
-        forged.committed[0] = 1
-        result = forged.audit()
+        dead_letter = fake.processor().set_aside(record, TIME, reason, stage, "refused")
+        fake.write(dead_letter)
+        fake.committed[0] = 1
+        result = fake.audit()
         assert result.ok, result.discrepancies
         assert result.excluded == {"set_aside": 1}
-        forged.write(dead_letter)
-        assert _counts(forged.audit()) == {"duplicated": 1}
-        forged.of(DEAD_LETTER).pop()
-        _edit(forged.of(DEAD_LETTER), 0, value=b"?")
-        assert _counts(forged.audit()) == {"mismatched": 1}
+        fake.write(dead_letter)
+        assert _counts(fake.audit()) == {"duplicated": 1}
+        fake.of(DEAD_LETTER).pop()
+        _edit(fake.of(DEAD_LETTER), 0, value=b"?")
+        assert _counts(fake.audit()) == {"mismatched": 1}
 
     def test_record_that_crashes_the_rules_is_dead_lettered(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A record on which the rules raise must have a dead letter."""
-        forged = Forged()
-        record = forged.send(event(1))
-        forged.write(forged.processor().crashed(record, TIME))
-        forged.committed[0] = 1
+        fake = FakeTopics()
+        record = fake.send(event(1))
+        fake.write(fake.processor().crashed(record, TIME))
+        fake.committed[0] = 1
 
         def stumble(*_: object) -> None:
             raise ArithmeticError
 
         monkeypatch.setattr(Processor, "process", stumble)
-        result = forged.audit()
+        result = fake.audit()
         assert (result.ok, result.dead_letters) == (True, 1), result.discrepancies
 
     def test_set_aside_record_has_no_other_outputs(self) -> None:
         """The events of a record that was set aside must not exist as well."""
-        forged = Forged()
-        (record,) = forged.clean(BATCH)
-        forged.write(forged.processor().crashed(record, TIME))
-        assert _counts(forged.audit()) == {"duplicated": 3}
+        fake = FakeTopics()
+        (record,) = fake.clean(BATCH)
+        fake.write(fake.processor().crashed(record, TIME))
+        assert _counts(fake.audit()) == {"duplicated": 3}
 
     def test_pointer_must_match_its_record(self) -> None:
         """A pointer must have the hash and size of the dead letter that it replaces."""
-        forged = Forged()
-        record = forged.send(b"{" * 50)
-        (dead_letter,) = forged.outputs(record)
-        forged.write(pointer_to(dead_letter))
-        forged.write(pointer_to(forged.processor().crashed(forged.send(event(1)), TIME)))
-        forged.committed[0] = 2
-        result = forged.audit()
+        fake = FakeTopics()
+        record = fake.send(b"{" * 50)
+        (dead_letter,) = fake.outputs(record)
+        fake.write(pointer_to(dead_letter))
+        fake.write(pointer_to(fake.processor().crashed(fake.send(event(1)), TIME)))
+        fake.committed[0] = 2
+        result = fake.audit()
         assert result.ok, result.discrepancies
         assert result.excluded == {"pointers": 2, "set_aside": 1}
-        forged.of(DEAD_LETTER)[0] = forged.of(DEAD_LETTER)[0]._replace(
-            value=(forged.of(DEAD_LETTER)[0].value or b"").replace(b'"size": 50', b'"size": 51')
+        fake.of(DEAD_LETTER)[0] = fake.of(DEAD_LETTER)[0]._replace(
+            value=(fake.of(DEAD_LETTER)[0].value or b"").replace(b'"size": 50', b'"size": 51')
         )
-        assert _sole(forged.audit())[:2] == ("mismatched", "raw/0/0")
+        assert _sole(fake.audit())[:2] == ("mismatched", "raw/0/0")
 
     def test_replays_and_redrives_are_excluded(self) -> None:
         """Outputs of a replay or a redrive are counted, not compared."""
-        forged = Forged()
-        records = forged.clean(event(1), b"{")
+        fake = FakeTopics()
+        records = fake.clean(event(1), b"{")
         for record in records:
-            forged.process(record, Identity(app="worker", replay="r1"))
-        (output,) = forged.outputs(records[0])
-        forged.write(output._replace(headers=[*output.headers, (TrackHeader.REDRIVE, b"d1")]))
-        result = forged.audit()
+            fake.process(record, Identity(app="worker", replay="r1"))
+        (output,) = fake.outputs(records[0])
+        fake.write(output._replace(headers=[*output.headers, (TrackHeader.REDRIVE, b"d1")]))
+        result = fake.audit()
         assert result.ok
         assert result.excluded == {"replayed": 2, "redriven": 1}
 
     def test_dead_letters_of_other_programs_are_excluded(self) -> None:
         """Another program may write to the same dead-letter topic."""
-        forged = Forged()
-        forged.clean(b"{")
-        dead_letter = forged.of(DEAD_LETTER)[0]
+        fake = FakeTopics()
+        fake.clean(b"{")
+        dead_letter = fake.of(DEAD_LETTER)[0]
         other = [("__connect.errors.topic", b"x")]
-        forged.of(DEAD_LETTER).append(dead_letter._replace(offset=1, headers=other))
-        forged._next[NAMES.dead_letter, 0] = 2  # noqa: SLF001  ours
-        assert forged.audit().excluded == {"foreign": 1}
+        fake.of(DEAD_LETTER).append(dead_letter._replace(offset=1, headers=other))
+        fake._next[NAMES.dead_letter, 0] = 2  # noqa: SLF001  ours
+        assert fake.audit().excluded == {"foreign": 1}
 
     def test_outputs_of_another_pipeline_are_excluded(self) -> None:
         """Another pipeline may write to the same enriched topic."""
-        forged = Forged()
-        (record,) = forged.clean(event(1))
-        (output,) = forged.outputs(record._replace(topic="raw.other"))
-        forged.write(output)
-        assert forged.audit().excluded == {"outside": 1}
+        fake = FakeTopics()
+        (record,) = fake.clean(event(1))
+        (output,) = fake.outputs(record._replace(topic="raw.other"))
+        fake.write(output)
+        assert fake.audit().excluded == {"outside": 1}
 
     def test_outputs_above_the_committed_offset_are_excluded(self) -> None:
         """What a running group writes during the audit is not checked."""
-        forged = Forged()
-        records = [forged.send(event(n)) for n in range(4)]
+        fake = FakeTopics()
+        records = [fake.send(event(n)) for n in range(4)]
         for record in records[:3]:
-            forged.process(record)
-        forged.committed[0] = 2
-        result = forged.audit()
+            fake.process(record)
+        fake.committed[0] = 2
+        result = fake.audit()
         assert (result.ok, result.records, result.excluded) == (True, 2, {"outside": 1})
 
     def test_outputs_of_deleted_raw_records_are_excluded(self) -> None:
         """Outputs are before the window when retention has deleted their raw records."""
-        forged = Forged()
-        forged.clean(event(1), event(2), event(3))
-        forged.topics[NAMES.raw, 0].pop(0)
-        forged.begins[NAMES.raw, 0] = 1
-        result = forged.audit()
+        fake = FakeTopics()
+        fake.clean(event(1), event(2), event(3))
+        fake.topics[NAMES.raw, 0].pop(0)
+        fake.begins[NAMES.raw, 0] = 1
+        result = fake.audit()
         assert (result.ok, result.records, result.excluded) == (True, 2, {"before": 1})
 
     def test_expired_outputs_are_excluded(self) -> None:
         """Outputs that expired before their raw records are not missing; others are."""
-        forged = Forged()
-        forged.clean(*(event(n) for n in range(6)))
-        del forged.of(ENRICHED)[:2]
-        forged.begins[NAMES.enriched, 0] = 2
-        assert forged.audit().excluded == {"expired": 2}
-        forged.of(ENRICHED).pop(1)
-        assert _sole(forged.audit())[:2] == ("missing", "raw/0/3")
+        fake = FakeTopics()
+        fake.clean(*(event(n) for n in range(6)))
+        del fake.of(ENRICHED)[:2]
+        fake.begins[NAMES.enriched, 0] = 2
+        assert fake.audit().excluded == {"expired": 2}
+        fake.of(ENRICHED).pop(1)
+        assert _sole(fake.audit())[:2] == ("missing", "raw/0/3")
 
     @pytest.mark.parametrize(
         ("part", "has_gap"),
@@ -560,100 +560,100 @@ class TestExclusions:
 
     def test_outputs_of_compacted_records_are_excluded(self) -> None:
         """An output may outlive a raw record that compaction has deleted."""
-        forged = Forged()
-        forged.clean(event(1), event(2))
-        forged.topics[NAMES.raw, 0].pop(0)
-        result = forged.audit(raw_is_compacted=True)
+        fake = FakeTopics()
+        fake.clean(event(1), event(2))
+        fake.topics[NAMES.raw, 0].pop(0)
+        result = fake.audit(raw_is_compacted=True)
         assert (result.ok, result.excluded) == (True, {"compacted": 1})
 
     def test_timestamps_of_the_broker_are_not_compared(self) -> None:
         """A topic with LogAppendTime has timestamps of its own."""
-        forged = Forged()
-        forged.clean(event(1))
-        _edit(forged.of(ENRICHED), 0, timestamp=TIME + 77)
-        assert forged.audit(stamped_by_broker=frozenset({ENRICHED})).ok
-        assert not forged.audit().ok
+        fake = FakeTopics()
+        fake.clean(event(1))
+        _edit(fake.of(ENRICHED), 0, timestamp=TIME + 77)
+        assert fake.audit(stamped_by_broker=frozenset({ENRICHED})).ok
+        assert not fake.audit().ok
 
     def test_record_without_timestamp_has_any(self) -> None:
         """The output of a record without timestamp has one that depends on when it was made."""
-        forged = Forged()
+        fake = FakeTopics()
         received = "2015-12-12T19:11:01.266Z"
-        forged.process(forged.send(event(1, receivedAt=received), timestamp=None))
-        _edit(forged.of(ENRICHED), 0, timestamp=1)
-        assert forged.audit().ok
+        fake.process(fake.send(event(1, receivedAt=received), timestamp=None))
+        _edit(fake.of(ENRICHED), 0, timestamp=1)
+        assert fake.audit().ok
 
     def test_every_exclusion_has_a_meaning(self) -> None:
         """Every word for what is excluded has a meaning for the report."""
-        forged = Forged()
-        forged.clean(event(1))
-        forged.process(forged.topics[NAMES.raw, 0][0], Identity(app="a", replay="r"))
-        assert set(forged.audit().excluded) <= set(EXCLUDED)
+        fake = FakeTopics()
+        fake.clean(event(1))
+        fake.process(fake.topics[NAMES.raw, 0][0], Identity(app="a", replay="r"))
+        assert set(fake.audit().excluded) <= set(EXCLUDED)
 
 
 class TestCopies:
     """With accepted origin headers a copy's outputs are named after its origin."""
 
-    def _copy(self, forged: Forged, origin: bytes, value: bytes, partition: int = 0) -> Record:
+    def _copy(self, fake: FakeTopics, origin: bytes, value: bytes, partition: int = 0) -> Record:
         headers = [
             (TrackHeader.ORIGIN, origin),
             (TrackHeader.ORIGIN_TIMESTAMP, b"%d" % TIME),
             (DlqHeader.ATTEMPT, b"1"),
         ]
-        return forged.send(value, headers=headers, partition=partition)
+        return fake.send(value, headers=headers, partition=partition)
 
     def test_repaired_copy_has_an_outcome_of_its_own(self) -> None:
         """The dead letter and the enriched event of its repaired copy are both right."""
-        forged = Forged(accept_origin_headers=True)
-        forged.clean(b"{", event(2))
-        forged.process(self._copy(forged, b"raw/0/0", event(1), partition=1))
-        result = forged.audit()
+        fake = FakeTopics(accept_origin_headers=True)
+        fake.clean(b"{", event(2))
+        fake.process(self._copy(fake, b"raw/0/0", event(1), partition=1))
+        result = fake.audit()
         assert result.ok, result.discrepancies
         assert (result.events, result.excluded) == (3, {"copies": 1})
 
     def test_copy_that_fails_again_is_no_duplicate(self) -> None:
         """A record and its copy have two dead letters of one source, and a third is a duplicate."""
-        forged = Forged(accept_origin_headers=True)
-        forged.clean(b"{")
-        copy = self._copy(forged, b"raw/0/0", b"{")
-        forged.process(copy)
-        assert forged.audit().ok
-        forged.write(forged.outputs(copy)[0])
-        assert _counts(forged.audit()) == {"duplicated": 1}
+        fake = FakeTopics(accept_origin_headers=True)
+        fake.clean(b"{")
+        copy = self._copy(fake, b"raw/0/0", b"{")
+        fake.process(copy)
+        assert fake.audit().ok
+        fake.write(fake.outputs(copy)[0])
+        assert _counts(fake.audit()) == {"duplicated": 1}
 
     def test_missing_outcome_of_a_copy_names_the_origin(self) -> None:
         """A copy without outcome is reported under the coordinates of its origin."""
-        forged = Forged(accept_origin_headers=True)
-        forged.clean(b"{")
-        self._copy(forged, b"raw/0/0", event(1))
-        forged.committed[0] = 2
-        kind, source, _, detail = _sole(forged.audit())
+        fake = FakeTopics(accept_origin_headers=True)
+        fake.clean(b"{")
+        self._copy(fake, b"raw/0/0", event(1))
+        fake.committed[0] = 2
+        kind, source, _, detail = _sole(fake.audit())
         assert (kind, source) == ("missing", "raw/0/0")
         assert "raw/0/1" in detail
 
     def test_copies_from_another_topic_are_audited(self) -> None:
         """Copies of items of another topic are compared one by one."""
-        forged = Forged(accept_origin_headers=True)
+        fake = FakeTopics(accept_origin_headers=True)
         for item in range(3):
-            forged.process(self._copy(forged, b"old/3/4/%d" % item, event(item)))
-        assert forged.audit().ok
-        _edit(forged.of(ENRICHED), 1, value=b"{}")
-        assert _sole(forged.audit())[:2] == ("mismatched", "old/3/4/1")
+            fake.process(self._copy(fake, b"old/3/4/%d" % item, event(item)))
+        assert fake.audit().ok
+        _edit(fake.of(ENRICHED), 1, value=b"{}")
+        assert _sole(fake.audit())[:2] == ("mismatched", "old/3/4/1")
 
     def test_copy_above_the_committed_offset_may_have_its_outcome(self) -> None:
         """The outcome of a copy that is not committed yet may exist."""
-        forged = Forged(accept_origin_headers=True)
-        forged.clean(b"{")
-        copy = self._copy(forged, b"raw/0/0", event(1))
-        assert forged.audit().ok
-        forged.process(copy)
-        forged.committed[0] = 1
-        assert forged.audit().ok
+        fake = FakeTopics(accept_origin_headers=True)
+        fake.clean(b"{")
+        copy = self._copy(fake, b"raw/0/0", event(1))
+        assert fake.audit().ok
+        fake.process(copy)
+        fake.committed[0] = 1
+        assert fake.audit().ok
 
     def test_origin_headers_need_the_setting(self) -> None:
         """Origin headers have no meaning unless they are accepted."""
-        forged = Forged()
-        forged.process(self._copy(forged, b"raw/0/9", event(1)))
-        assert forged.audit().ok
+        fake = FakeTopics()
+        fake.process(self._copy(fake, b"raw/0/9", event(1)))
+        assert fake.audit().ok
 
 
 class TestWindow:
@@ -661,14 +661,14 @@ class TestWindow:
 
     def test_window_holds_record_by_record(self) -> None:
         """Outputs of records outside the window are neither missing nor orphaned."""
-        forged = Forged()
+        fake = FakeTopics()
         for number, time in enumerate((10, 30, 20, 50, 40)):
-            forged.process(forged.send(event(number), timestamp=TIME + time))
+            fake.process(fake.send(event(number), timestamp=TIME + time))
         window = Window(TIME + 20, TIME + 50)
-        result = forged.audit(AuditRequest(window))
+        result = fake.audit(AuditRequest(window))
         assert (result.ok, result.records, result.excluded) == (True, 3, {"outside": 2})
-        forged.of(ENRICHED).clear()
-        result = forged.audit(AuditRequest(window))
+        fake.of(ENRICHED).clear()
+        result = fake.audit(AuditRequest(window))
         assert [discrepancy.source for discrepancy in result.discrepancies] == [
             "raw/0/1",
             "raw/0/2",
@@ -677,9 +677,9 @@ class TestWindow:
 
     def test_record_without_timestamp_is_in_no_window(self) -> None:
         """A window with bounds never selects a record without a timestamp."""
-        forged = Forged()
-        forged.process(forged.send(event(1), timestamp=None))
-        assert forged.audit(AuditRequest(Window(1, None))).records == 0
+        fake = FakeTopics()
+        fake.process(fake.send(event(1), timestamp=None))
+        assert fake.audit(AuditRequest(Window(1, None))).records == 0
 
 
 class TestResult:
@@ -687,12 +687,12 @@ class TestResult:
 
     def test_first_of_each_kind_are_named(self) -> None:
         """All discrepancies are counted; the first of each kind are named, in order."""
-        forged = Forged()
-        forged.clean(*(event(n) for n in range(9)))
-        for record in forged.clean(event(20), event(21)):
-            forged.process(record)
-        del forged.of(ENRICHED)[:4]
-        result = forged.audit(request=AuditRequest(show=1))
+        fake = FakeTopics()
+        fake.clean(*(event(n) for n in range(9)))
+        for record in fake.clean(event(20), event(21)):
+            fake.process(record)
+        del fake.of(ENRICHED)[:4]
+        result = fake.audit(request=AuditRequest(show=1))
         assert (result.missing, result.duplicated) == (4, 2)
         assert [(o.kind, o.source) for o in result.discrepancies] == [
             ("missing", "raw/0/0"),
@@ -702,10 +702,10 @@ class TestResult:
 
     def test_progress_is_reported_to_the_end(self) -> None:
         """Progress of each part of the work ends at its total."""
-        forged = Forged()
-        forged.clean(*(event(n) for n in range(30)))
+        fake = FakeTopics()
+        fake.clean(*(event(n) for n in range(30)))
         reported: list[Progress] = []
-        forged.audit(on_progress=reported.append)
+        fake.audit(on_progress=reported.append)
         last = {step.what: step for step in reported}
         assert len(last) == 2
         assert all(step.done == step.total == 30 for step in last.values())
@@ -713,29 +713,29 @@ class TestResult:
     @pytest.mark.parametrize("cache_kib", [1, 64 * 1024])
     def test_cache_size_changes_no_result(self, cache_kib: int) -> None:
         """A small cache finds the same as a large one."""
-        forged, dice = Forged(identify=[{"event": "*"}]), random.Random(7)  # noqa: S311
+        fake, dice = FakeTopics(identify=[{"event": "*"}]), random.Random(7)  # noqa: S311
         records = [
-            forged.send(event(n, **TRAITS), b"%d" % dice.randrange(50), dice.randrange(2))
+            fake.send(event(n, **TRAITS), b"%d" % dice.randrange(50), dice.randrange(2))
             for n in range(3000)
         ]
         missing = set(dice.sample(range(3000), 40))
         duplicated = set(dice.sample(sorted(set(range(3000)) - missing), 30))
         for number, record in enumerate(records):
             for _ in range(0 if number in missing else 2 if number in duplicated else 1):
-                forged.process(record)
-        forged.committed = {0: 3000, 1: 3000}
-        result = forged.audit(request=AuditRequest(cache_kib=cache_kib))
+                fake.process(record)
+        fake.committed = {0: 3000, 1: 3000}
+        result = fake.audit(request=AuditRequest(cache_kib=cache_kib))
         # Each has an identify message beside it.
         assert _counts(result) == {"missing": 80, "duplicated": 60}
 
     def test_full_disk_names_the_option(self) -> None:
         """A full disk is an error that names --spill-dir."""
-        forged = Forged()
-        forged.clean(*(event(n) for n in range(3000)))
+        fake = FakeTopics()
+        fake.clean(*(event(n) for n in range(3000)))
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
         try:
             with pytest.raises(OSError, match="--spill-dir"):
-                forged.audit(request=AuditRequest(cache_kib=1))
+                fake.audit(request=AuditRequest(cache_kib=1))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)

@@ -17,7 +17,7 @@ from pipeline.reconcile.compare.dry_run import DryRunProcessor
 from pipeline.reconcile.compare.field_diff import CompareOptions
 from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.event_filters import Filters, processor_for
-from tests.forged_headers import LATER, NAMES, TIME, Forged, event
+from tests.fake_topics import LATER, NAMES, TIME, FakeTopics, event
 from tests.unit.reconcile.comparing import kinds, ranges_of, report_of
 
 WARN: Final[dict[str, Any]] = {"rules": {"revenue_invalid": "warn"}}
@@ -40,20 +40,20 @@ class TestKinds:
 
     def test_nothing_differs_under_the_same_rules(self) -> None:
         """Batches, dead letters, dropped events and gaps are all identical."""
-        forged = Forged(on_other_type="drop", identify=[{"event": "*"}])
-        forged.clean(event(1), BATCH, b"{", None, event(2, type="page"))
-        forged.gap(NAMES.raw)
-        forged.clean(sale(3), partition=1)
-        report = report_of(forged)
+        fake = FakeTopics(on_other_type="drop", identify=[{"event": "*"}])
+        fake.clean(event(1), BATCH, b"{", None, event(2, type="page"))
+        fake.gap(NAMES.raw)
+        fake.clean(sale(3), partition=1)
+        report = report_of(fake)
         assert report.same
         assert kinds(report) == {"identical": 8}
         assert not +report.excluded
 
     def test_changed_events_name_their_fields(self) -> None:
         """Fields are counted, and samples show the digits of both sides."""
-        forged = Forged()
-        forged.clean(*(event(n, properties={"revenue": f"1{n}.50"}) for n in range(4)))
-        report = report_of(forged, default_currency="EUR")
+        fake = FakeTopics()
+        fake.clean(*(event(n, properties={"revenue": f"1{n}.50"}) for n in range(4)))
+        report = report_of(fake, default_currency="EUR")
         assert kinds(report) == {"changed": 4}
         assert report.fields == {"/properties/currency": 4}
         assert len(report.samples) == 3
@@ -75,47 +75,47 @@ class TestKinds:
     )
     def test_numbers_are_compared_as_text(self, before: bytes, after: bytes, same: bool) -> None:  # noqa: FBT001
         """Every digit counts, and white space does not."""
-        forged = Forged()
-        forged.clean(event(1, properties={"n": 7}))
-        (record,) = forged.of(Role.ENRICHED)
+        fake = FakeTopics()
+        fake.clean(event(1, properties={"n": 7}))
+        (record,) = fake.of(Role.ENRICHED)
         value = record.value or b""
-        _edit(forged.of(Role.ENRICHED), 0, value=value.replace(b'"n":7', b'"n":' + before))
-        raw = forged.of_raw(0)
+        _edit(fake.of(Role.ENRICHED), 0, value=value.replace(b'"n":7', b'"n":' + before))
+        raw = fake.of_raw(0)
         own = (raw.value or b"").replace(b'"n": 7', b'"n": ' + after)
-        forged.topics[NAMES.raw, 0] = [raw._replace(value=own)]
-        report = report_of(forged)
+        fake.topics[NAMES.raw, 0] = [raw._replace(value=own)]
+        report = report_of(fake)
         assert report.same == same
         assert report.fields == ({} if same else {"/properties/n": 1})
 
     def test_same_json_is_identical(self) -> None:
         """Other bytes of the same JSON are identical and counted as respelled."""
-        forged = Forged()
-        forged.clean(event(1))
-        value = json.dumps(json.loads(forged.of(Role.ENRICHED)[0].value or b"")).encode()
-        _edit(forged.of(Role.ENRICHED), 0, value=value)
-        report = report_of(forged)
+        fake = FakeTopics()
+        fake.clean(event(1))
+        value = json.dumps(json.loads(fake.of(Role.ENRICHED)[0].value or b"")).encode()
+        _edit(fake.of(Role.ENRICHED), 0, value=value)
+        report = report_of(fake)
         assert report.same
         assert report.excluded["respelled"] == report.kinds["identical"] == 1
 
     def test_key_and_headers_are_compared(self) -> None:
         """Key and headers are compared, except our own headers."""
-        forged = Forged()
-        forged.clean(event(1))
-        found = forged.of(Role.ENRICHED)
+        fake = FakeTopics()
+        fake.clean(event(1))
+        found = fake.of(Role.ENRICHED)
         headers = [*found[0].headers, ("trace", b"1"), (TrackHeader.REPLAY, b"r1")]
         _edit(found, 0, key=b"other", headers=headers)
-        report = report_of(forged)
+        report = report_of(fake)
         assert report.fields == {"key": 1, "header trace": 1}
         assert report.samples[0].changes[1] == ("header trace", '"1"', None)
 
     def test_newly_valid_and_newly_invalid_events_have_reasons(self) -> None:
         """Events are counted by reason in both directions."""
-        forged = Forged()
-        forged.clean(sale(1, "1,50"), sale(2, "x"), sale(3))
-        report = report_of(forged, **WARN)
+        fake = FakeTopics()
+        fake.clean(sale(1, "1,50"), sale(2, "x"), sale(3))
+        report = report_of(fake, **WARN)
         assert kinds(report) == {"identical": 1, "newly-valid": 2}
         assert report.reasons == {("newly-valid", "revenue_invalid"): 2}
-        soft = Forged(**WARN)
+        soft = FakeTopics(**WARN)
         soft.clean(sale(1, "1,50"), sale(2, "x"), sale(3))
         report = report_of(soft, rules={"revenue_invalid": "reject"})
         assert kinds(report) == {"identical": 1, "newly-invalid": 2}
@@ -125,19 +125,19 @@ class TestKinds:
 
     def test_reason_may_change(self) -> None:
         """An event may be rejected before and now, for different reasons."""
-        forged = Forged()
-        forged.clean(event(1, user="", properties={"revenue": "x"}))
-        report = report_of(forged, **WARN)
+        fake = FakeTopics()
+        fake.clean(event(1, user="", properties={"revenue": "x"}))
+        report = report_of(fake, **WARN)
         assert kinds(report) == {"other-reason": 1}
 
     def test_missing_and_orphaned_outputs_are_found(self) -> None:
         """Missing enriched events and dead letters are found, and outputs without a raw record."""
-        forged = Forged()
-        forged.clean(sale(1), b"{", event(2), event(3))
-        forged.of(Role.ENRICHED).pop(0)
-        forged.of(Role.DEAD_LETTER).clear()
-        forged.topics[NAMES.raw, 0].pop(2)
-        report = report_of(forged)
+        fake = FakeTopics()
+        fake.clean(sale(1), b"{", event(2), event(3))
+        fake.of(Role.ENRICHED).pop(0)
+        fake.of(Role.DEAD_LETTER).clear()
+        fake.topics[NAMES.raw, 0].pop(2)
+        report = report_of(fake)
         assert kinds(report) == {"identical": 1, "missing": 2, "orphaned": 1}
         places = {(each.kind.value, each.source) for each in report.samples}
         assert places == {
@@ -150,33 +150,33 @@ class TestKinds:
 
     def test_setting_may_drop_events(self) -> None:
         """A setting may drop what was a dead letter, and the other way round."""
-        forged = Forged()
-        forged.clean(event(1, type="page"), BATCH)
-        assert kinds(report_of(forged, on_other_type="drop")) == {
+        fake = FakeTopics()
+        fake.clean(event(1, type="page"), BATCH)
+        assert kinds(report_of(fake, on_other_type="drop")) == {
             "newly-dropped": 1,
             "identical": 3,
         }
-        forged = Forged(on_other_type="drop")
-        forged.clean(event(1, type="page"))
-        assert kinds(report_of(forged, on_other_type="dead-letter")) == {"newly-invalid": 1}
+        fake = FakeTopics(on_other_type="drop")
+        fake.clean(event(1, type="page"))
+        assert kinds(report_of(fake, on_other_type="dead-letter")) == {"newly-invalid": 1}
 
     def test_without_dead_letters_absent_events_are_newly_valid(self) -> None:
         """Nobody knows whether an event without output was rejected."""
-        forged = Forged()
-        forged.clean(sale(1, "1,50"), b"{", event(2))
-        report = report_of(forged, roles=(Role.ENRICHED,), **WARN)
+        fake = FakeTopics()
+        fake.clean(sale(1, "1,50"), b"{", event(2))
+        report = report_of(fake, roles=(Role.ENRICHED,), **WARN)
         assert kinds(report) == {"newly-valid": 1, "identical": 2}
 
     def test_batch_may_be_split_or_joined(self) -> None:
         """A dead letter of a whole record may become single events, and the other way round."""
         small: dict[str, Any] = {"limits": {"max_batch_output_bytes": 10}}
-        forged = Forged(**small)
-        forged.clean(BATCH)
-        report = report_of(forged, limits={})
+        fake = FakeTopics(**small)
+        fake.clean(BATCH)
+        report = report_of(fake, limits={})
         assert kinds(report) == {"newly-valid": 2, "other-reason": 1}
-        forged = Forged()
-        forged.clean(BATCH)
-        report = report_of(forged, **small)
+        fake = FakeTopics()
+        fake.clean(BATCH)
+        report = report_of(fake, **small)
         assert kinds(report) == {"newly-invalid": 2, "other-reason": 1}
 
 
@@ -185,9 +185,9 @@ class TestRevenue:
 
     def test_revenue_before_and_after_is_exact(self) -> None:
         """Revenue is exact by kind and currency, and the total says what would change."""
-        forged = Forged(**WARN)
-        forged.clean(sale(1, "0.10"), sale(2, "1,50"), event(3, properties={"revenue": 5}))
-        changed = report_of(forged, default_currency="GBP", rules={"revenue_invalid": "reject"})
+        fake = FakeTopics(**WARN)
+        fake.clean(sale(1, "0.10"), sale(2, "1,50"), event(3, properties={"revenue": 5}))
+        changed = report_of(fake, default_currency="GBP", rules={"revenue_invalid": "reject"})
         document = changed.revenue.to_dict()
         rows = {(row["kind"], row["currency"]): row for row in document["rows"]}
         assert rows["changed", "USD"]["before"] == "5.00"
@@ -198,10 +198,10 @@ class TestRevenue:
 
     def test_newly_valid_revenue_is_added(self) -> None:
         """Revenue that was blocked is added."""
-        forged = Forged(currency={"extra_codes": []})
+        fake = FakeTopics(currency={"extra_codes": []})
         coin = {"revenue": "0.1", "currency": "QQQ"}
-        forged.clean(*(event(n, properties=coin) for n in range(3)))
-        report = report_of(forged, currency={"extra_codes": ["QQQ"]})
+        fake.clean(*(event(n, properties=coin) for n in range(3)))
+        report = report_of(fake, currency={"extra_codes": ["QQQ"]})
         (row,) = report.revenue.to_dict()["rows"]
         assert (row["before"], row["after"], row["currency"]) == ("0.00", "0.30", "QQQ")
 
@@ -209,17 +209,17 @@ class TestRevenue:
 class TestWrittenAgain:
     """Redrives, replays and copies write an event again."""
 
-    def _redriven(self, forged: Forged, raw: Record, **settings: Any) -> None:
-        (output,) = forged.outputs(raw, **settings)
+    def _redriven(self, fake: FakeTopics, raw: Record, **settings: Any) -> None:
+        (output,) = fake.outputs(raw, **settings)
         headers = [*output.headers, (TrackHeader.REDRIVE, b"redrive-1")]
-        forged.write(output._replace(headers=headers))
+        fake.write(output._replace(headers=headers))
 
     def test_redriven_event_counts_more_than_its_dead_letter(self) -> None:
         """A dead letter stays in its topic when it is redriven, so the event counts."""
-        forged = Forged()
-        (raw,) = forged.clean(sale(1, "x"))
-        self._redriven(forged, raw, **WARN)
-        assert kinds(report_of(forged, **WARN)) == {"identical": 1}
+        fake = FakeTopics()
+        (raw,) = fake.clean(sale(1, "x"))
+        self._redriven(fake, raw, **WARN)
+        assert kinds(report_of(fake, **WARN)) == {"identical": 1}
 
     def test_repaired_events_are_no_difference(self) -> None:
         """The raw topic does not hold the repair, so what the rules give does not count.
@@ -227,11 +227,11 @@ class TestWrittenAgain:
         They have a class of their own, with examples, but no part in fields and revenue.
         """
         for rules in ({}, WARN):
-            forged = Forged()
-            forged.clean(sale(1, "1,9"), sale(2))
-            repaired = forged.of_raw(0)._replace(value=sale(1, 1.9))
-            self._redriven(forged, repaired)
-            report = report_of(forged, **rules)
+            fake = FakeTopics()
+            fake.clean(sale(1, "1,9"), sale(2))
+            repaired = fake.of_raw(0)._replace(value=sale(1, 1.9))
+            self._redriven(fake, repaired)
+            report = report_of(fake, **rules)
             assert kinds(report) == {"identical": 1, "redriven": 1}
             assert report.same
             assert not report.fields
@@ -242,83 +242,83 @@ class TestWrittenAgain:
 
     def test_repair_that_makes_more_events(self) -> None:
         """A repaired batch may have items that the raw one lacks, and they are not orphaned."""
-        forged = Forged()
-        forged.clean(BATCH[:-1])
-        self._redriven_batch(forged, forged.of_raw(0)._replace(value=BATCH))
-        assert kinds(report_of(forged)) == {"identical": 1, "redriven": 2}
+        fake = FakeTopics()
+        fake.clean(BATCH[:-1])
+        self._redriven_batch(fake, fake.of_raw(0)._replace(value=BATCH))
+        assert kinds(report_of(fake)) == {"identical": 1, "redriven": 2}
 
-    def _redriven_batch(self, forged: Forged, raw: Record) -> None:
-        for output in forged.outputs(raw):
+    def _redriven_batch(self, fake: FakeTopics, raw: Record) -> None:
+        for output in fake.outputs(raw):
             if output.role is Role.ENRICHED:
                 headers = [*output.headers, (TrackHeader.REDRIVE, b"redrive-1")]
-                forged.write(output._replace(headers=headers))
+                fake.write(output._replace(headers=headers))
 
     def test_redriven_event_whose_raw_record_is_gone(self) -> None:
         """A compacted raw topic may have lost the record, and nothing is wrong with the event."""
-        forged = Forged()
-        forged.clean(sale(1, "1,9"), event(2))
-        self._redriven(forged, forged.of_raw(0)._replace(value=sale(1, 1.9)))
-        del forged.topics[NAMES.raw, 0][0]
-        assert kinds(report_of(forged)) == {"identical": 1, "redriven": 1}
+        fake = FakeTopics()
+        fake.clean(sale(1, "1,9"), event(2))
+        self._redriven(fake, fake.of_raw(0)._replace(value=sale(1, 1.9)))
+        del fake.topics[NAMES.raw, 0][0]
+        assert kinds(report_of(fake)) == {"identical": 1, "redriven": 1}
 
     def test_headers_that_a_redrive_leaves_out_are_no_difference(self) -> None:
         """Headers that a redrive leaves out are no difference, of redriven events alone."""
-        forged = Forged()
-        raw = forged.send(sale(1), headers=[("X-B3-TraceId", b"1"), ("mine", b"2")])
-        forged.process(raw)
-        found = forged.of(Role.ENRICHED)
+        fake = FakeTopics()
+        raw = fake.send(sale(1), headers=[("X-B3-TraceId", b"1"), ("mine", b"2")])
+        fake.process(raw)
+        found = fake.of(Role.ENRICHED)
         kept = [header for header in found[0].headers if header[0] != "X-B3-TraceId"]
         _edit(found, 0, headers=kept)
         options = CompareOptions(dropped_headers=["x-b3-*"])
-        assert report_of(forged, options=options).fields == {"header X-B3-TraceId": 1}
+        assert report_of(fake, options=options).fields == {"header X-B3-TraceId": 1}
         _edit(found, 0, headers=[*kept, (TrackHeader.REDRIVE, b"r")])
-        assert report_of(forged, options=options).same
+        assert report_of(fake, options=options).same
 
     def test_last_output_counts(self) -> None:
         """Of several enriched events of one source the last counts; duplicates are reported."""
-        forged = Forged()
-        (raw,) = forged.clean(event(1))
-        forged.process(raw, default_currency_when="always")
-        report = report_of(forged, default_currency_when="always")
+        fake = FakeTopics()
+        (raw,) = fake.clean(event(1))
+        fake.process(raw, default_currency_when="always")
+        report = report_of(fake, default_currency_when="always")
         assert report.same
         assert report.excluded["duplicated"] == 1
-        forged = Forged()
-        (raw,) = forged.clean(event(1))
-        forged.process(raw, Identity(app="x", replay="r-1"))
-        assert not +report_of(forged).excluded
+        fake = FakeTopics()
+        (raw,) = fake.clean(event(1))
+        fake.process(raw, Identity(app="x", replay="r-1"))
+        assert not +report_of(fake).excluded
 
-    def _copy(self, forged: Forged, of: str, value: bytes) -> Record:
+    def _copy(self, fake: FakeTopics, of: str, value: bytes) -> Record:
         headers = [
             (TrackHeader.ORIGIN, of.encode()),
             (TrackHeader.ORIGIN_TIMESTAMP, str(TIME).encode()),
         ]
-        return forged.send(value, headers=headers)
+        return fake.send(value, headers=headers)
 
     def test_copies_are_paired_with_their_originals(self) -> None:
         """A repaired copy replaces its original, so there is one event and no difference."""
-        forged = Forged(accept_origin_headers=True)
-        forged.clean(sale(1, "x"), event(2))
-        forged.process(self._copy(forged, "raw/0/0", sale(1, 7)))
-        report = report_of(forged)
+        fake = FakeTopics(accept_origin_headers=True)
+        fake.clean(sale(1, "x"), event(2))
+        fake.process(self._copy(fake, "raw/0/0", sale(1, 7)))
+        report = report_of(fake)
         assert kinds(report) == {"identical": 2}
         assert report.excluded["copies"] == 1
-        changed = report_of(forged, default_currency_when="always")
+        changed = report_of(fake, default_currency_when="always")
         assert kinds(changed) == {"identical": 1, "changed": 1}
 
     def test_copies_behind_the_window(self) -> None:
         """A copy after the window still counts for its original, and for no other."""
-        forged = Forged(accept_origin_headers=True)
-        forged.clean(sale(1, "x"), event(2), event(3))
-        forged.process(self._copy(forged, "raw/0/0", sale(1, 7)))
-        forged.process(self._copy(forged, "raw/0/2", event(3)))
-        assert kinds(report_of(forged, ends={0: 2, 1: 0})) == {"identical": 2}
+        fake = FakeTopics(accept_origin_headers=True)
+        fake.clean(sale(1, "x"), event(2), event(3))
+        fake.process(self._copy(fake, "raw/0/0", sale(1, 7)))
+        fake.process(self._copy(fake, "raw/0/2", event(3)))
+        assert kinds(report_of(fake, ends={0: 2, 1: 0})) == {"identical": 2}
 
     def test_copy_of_an_item_replaces_only_that(self) -> None:
         """A copy of an item replaces only that item of the batch."""
-        forged = Forged(accept_origin_headers=True)
-        forged.clean(BATCH)
-        forged.process(self._copy(forged, "raw/0/0/2", event(3)))
-        assert kinds(report_of(forged)) == {"identical": 3}
+        fake = FakeTopics(accept_origin_headers=True)
+        fake.clean(BATCH)
+        fake.process(self._copy(fake, "raw/0/0/2", event(3)))
+        assert kinds(report_of(fake)) == {"identical": 3}
 
 
 class TestNotCompared:
@@ -326,68 +326,68 @@ class TestNotCompared:
 
     def test_unselected_records_are_not_compared(self) -> None:
         """Only records of the window and of the selection are compared."""
-        forged = Forged()
-        forged.clean(event(1), event(2), BATCH)
+        fake = FakeTopics()
+        fake.clean(event(1), event(2), BATCH)
         changed = report_of(
-            forged,
+            fake,
             dry_run={"is_selected": lambda record: record.offset == 1},
             default_currency_when="always",
         )
         assert kinds(changed) == {"changed": 1}
-        report = report_of(forged, ends={0: 1, 1: 0})
+        report = report_of(fake, ends={0: 1, 1: 0})
         assert kinds(report) == {"identical": 1}
         assert report.excluded["outside"] == 4
 
     def test_unselected_items_are_not_compared(self) -> None:
         """Only the items of a batch are compared that the filters select."""
-        forged = Forged()
-        forged.clean(BATCH)
+        fake = FakeTopics()
+        fake.clean(BATCH)
         filters = Filters(events=frozenset({"E"}))
-        rules = forged.settings.model_copy(update={"default_currency_when": "always"})
+        rules = fake.settings.model_copy(update={"default_currency_when": "always"})
         processor = processor_for(rules, Identity(app="dry run"), filters)
         what = ComparisonTarget(
-            ranges_of(forged, (Role.ENRICHED, Role.DEAD_LETTER)),
+            ranges_of(fake, (Role.ENRICHED, Role.DEAD_LETTER)),
             lambda _, partition, __: partition,
             items=lambda record: filters.items(record.value),
         )
         with DifferenceStore() as difference_store:
             dry_run = DryRunProcessor(processor, LATER)
             comparison = Comparison(what, dry_run, difference_store, CompareOptions())
-            assert kinds(comparison.run(forged)) == {"changed": 1}
+            assert kinds(comparison.run(fake)) == {"changed": 1}
 
     def test_records_behind_the_limit_are_not_missed(self) -> None:
         """Outputs of records after the limit are not orphaned."""
-        forged = Forged()
-        forged.clean(event(1), event(2), event(3))
-        assert kinds(report_of(forged, dry_run={"limit": 2})) == {"identical": 2}
+        fake = FakeTopics()
+        fake.clean(event(1), event(2), event(3))
+        assert kinds(report_of(fake, dry_run={"limit": 2})) == {"identical": 2}
 
     def test_uncommitted_records_are_not_missing(self) -> None:
         """Records that the live group has not committed yet can't have outputs."""
-        forged = Forged()
-        forged.clean(event(1))
-        forged.send(event(2))
-        assert kinds(report_of(forged)) == {"identical": 1, "missing": 1}
-        report = report_of(forged, more={"committed": forged.committed})
+        fake = FakeTopics()
+        fake.clean(event(1))
+        fake.send(event(2))
+        assert kinds(report_of(fake)) == {"identical": 1, "missing": 1}
+        report = report_of(fake, more={"committed": fake.committed})
         assert kinds(report) == {"identical": 1}
         assert report.excluded["ahead"] == 1
 
     def test_expired_outputs_are_not_missing(self) -> None:
         """Outputs that retention has deleted from the compared topic are not missing."""
-        forged = Forged()
-        forged.clean(event(1), event(2), event(3))
-        del forged.of(Role.ENRICHED)[:2]
-        forged.begins[NAMES.enriched, 0] = 2
-        report = report_of(forged)
+        fake = FakeTopics()
+        fake.clean(event(1), event(2), event(3))
+        del fake.of(Role.ENRICHED)[:2]
+        fake.begins[NAMES.enriched, 0] = 2
+        report = report_of(fake)
         assert kinds(report) == {"identical": 1}
         assert report.excluded["expired"] == 2
 
     def test_records_of_other_programs_are_counted(self) -> None:
         """Records of other programs in the compared topics are counted."""
-        forged = Forged()
-        forged.of(Role.DEAD_LETTER).append(
+        fake = FakeTopics()
+        fake.of(Role.DEAD_LETTER).append(
             Record(b"x", None, [("other", b"1")], LATER, NAMES.dead_letter, 0, 0)
         )
-        report = report_of(forged)
+        report = report_of(fake)
         assert report.same
         assert report.excluded["foreign"] == 1
 
@@ -397,21 +397,21 @@ class TestSingleRecords:
 
     def test_other_outputs_are_not_reported(self) -> None:
         """Outputs of other records are not reported, and lines without coordinates are counted."""
-        forged = Forged()
-        forged.clean(sale(1, "x"), event(2), BATCH, event(3, properties={"revenue": 1}))
-        records = [forged.of_raw(number) for number in (3, 0, 2)]
+        fake = FakeTopics()
+        fake.clean(sale(1, "x"), event(2), BATCH, event(3, properties={"revenue": 1}))
+        records = [fake.of_raw(number) for number in (3, 0, 2)]
         records.append(Record(event(4), None, (), None, "a.ndjson", NO_PARTITION, 1))
-        report = report_of(forged, records=records, default_currency="EUR", **WARN)
+        report = report_of(fake, records=records, default_currency="EUR", **WARN)
         assert kinds(report) == {"identical": 3, "newly-valid": 1, "changed": 1}
         assert report.excluded["without_coordinates"] == 1
 
     def test_copies_from_elsewhere_replace_their_originals(self) -> None:
         """Copies replace their originals as in the topic."""
-        forged = Forged(accept_origin_headers=True)
-        forged.clean(sale(1, "x"))
-        copy = forged.send(sale(1, 7), headers=[(TrackHeader.ORIGIN, b"raw/0/0")])
-        forged.process(copy)
-        assert kinds(report_of(forged, records=[forged.of_raw(0), copy])) == {"identical": 1}
+        fake = FakeTopics(accept_origin_headers=True)
+        fake.clean(sale(1, "x"))
+        copy = fake.send(sale(1, 7), headers=[(TrackHeader.ORIGIN, b"raw/0/0")])
+        fake.process(copy)
+        assert kinds(report_of(fake, records=[fake.of_raw(0), copy])) == {"identical": 1}
 
 
 class TestSamples:
@@ -419,20 +419,20 @@ class TestSamples:
 
     def test_samples_are_masked(self) -> None:
         """Samples are masked unless they are to be revealed."""
-        forged = Forged()
-        forged.clean(event(1, properties={"mail": "a@example.com"}))
-        found = forged.of(Role.ENRICHED)
+        fake = FakeTopics()
+        fake.clean(event(1, properties={"mail": "a@example.com"}))
+        found = fake.of(Role.ENRICHED)
         _edit(found, 0, value=(found[0].value or b"").replace(b"a@ex", b"b@ex"))
-        (change,) = report_of(forged).samples[0].changes
+        (change,) = report_of(fake).samples[0].changes
         assert change == ("/properties/mail", "***", "***")
-        (change,) = report_of(forged, options=CompareOptions(reveal=True)).samples[0].changes
+        (change,) = report_of(fake, options=CompareOptions(reveal=True)).samples[0].changes
         assert change == ("/properties/mail", '"b@example.com"', '"a@example.com"')
 
     def test_samples_are_bounded(self) -> None:
         """A few samples of each reason are shown, and all events are counted."""
-        forged = Forged()
-        forged.clean(*(sale(n, "x") for n in range(9)))
-        report = report_of(forged, options=CompareOptions(show=2), **WARN)
+        fake = FakeTopics()
+        fake.clean(*(sale(n, "x") for n in range(9)))
+        report = report_of(fake, options=CompareOptions(show=2), **WARN)
         assert report.kinds["newly-valid"] == 9
         assert len(report.samples) == 2
 
@@ -447,8 +447,8 @@ class TestSamples:
 
     def test_report_is_json(self) -> None:
         """The whole report can be written as JSON."""
-        forged = Forged()
-        forged.clean(sale(1), sale(2, "x"), BATCH)
-        document = report_of(forged, default_currency_when="always").to_dict()
+        fake = FakeTopics()
+        fake.clean(sale(1), sale(2, "x"), BATCH)
+        document = report_of(fake, default_currency_when="always").to_dict()
         assert json.loads(json.dumps(document)) == document
         assert document["events"]["changed"] == 2

@@ -12,7 +12,7 @@ from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.reconcile.compare.dry_run import DryRunCounts, DryRunProcessor
-from tests.forged_headers import LATER, Forged, event
+from tests.fake_topics import LATER, FakeTopics, event
 
 BATCH = json.dumps(
     {"batch": [{"event": "E", "userId": "u"}, {"event": "F", "userId": "u"}, 3]}
@@ -20,9 +20,9 @@ BATCH = json.dumps(
 
 
 def _run(*values: bytes | None, limit: int | None = None, **settings: Any) -> DryRunCounts:
-    forged = Forged(**settings)
-    records = [forged.send(value) for value in values]
-    return DryRunProcessor(forged.processor(), LATER, limit=limit).run(records)
+    fake = FakeTopics(**settings)
+    records = [fake.send(value) for value in values]
+    return DryRunProcessor(fake.processor(), LATER, limit=limit).run(records)
 
 
 def test_every_outcome_is_counted() -> None:
@@ -63,10 +63,10 @@ def test_warnings_are_counted_by_code() -> None:
 
 def test_unselected_records_are_not_processed() -> None:
     """Records that are not selected are read and counted, not processed."""
-    forged = Forged()
-    records = [forged.send(event(n)) for n in range(5)]
+    fake = FakeTopics()
+    records = [fake.send(event(n)) for n in range(5)]
     selected: Callable[[Record], bool] = lambda record: record.offset % 2 == 0  # noqa: E731
-    counts = DryRunProcessor(forged.processor(), LATER, selected).run(records)
+    counts = DryRunProcessor(fake.processor(), LATER, selected).run(records)
     assert (counts.records, counts.left_out, counts.enriched) == (3, 2, 3)
 
 
@@ -85,8 +85,8 @@ def test_bug_is_a_dead_letter() -> None:
                 raise RuntimeError
             return super().process(record, now)
 
-    forged = Forged()
-    records = [forged.send(event(n)) for n in range(2)]
+    fake = FakeTopics()
+    records = [fake.send(event(n)) for n in range(2)]
     counts = DryRunProcessor(Broken(ContractSettings(), Identity(app="x")), LATER).run(records)
     assert (counts.crashed, counts.enriched) == (1, 1)
     assert counts.dead_letters == {"processing_error": 1}

@@ -21,7 +21,7 @@ from pipeline.reconcile.disk_set import DiskSet
 from pipeline.reconcile.output_store import OutputStore
 from pipeline.reconcile.spill import SavedSpill, Spill, insert
 from pipeline.replay.raw_copies import Copies
-from tests.forged_headers import Forged, event
+from tests.fake_topics import FakeTopics, event
 from tests.unit.cli.program import TIMEOUT_S, environment
 from tests.unit.reconcile.comparing import report_of
 
@@ -156,14 +156,14 @@ def test_no_statement_needs_a_sort_file(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(Spill, "__enter__", trace)
     monkeypatch.setattr(Spill, "__exit__", explain)
-    forged = Forged(accept_origin_headers=True)
-    first, *_ = forged.clean(event(1), event(2), b"{", event(4, user=""))
-    forged.process(first)
-    forged.process(forged.send(event(1), headers=[(TrackHeader.ORIGIN, b"raw/0/0")]))
-    swapped = forged.of(Role.ENRICHED)
+    fake = FakeTopics(accept_origin_headers=True)
+    first, *_ = fake.clean(event(1), event(2), b"{", event(4, user=""))
+    fake.process(first)
+    fake.process(fake.send(event(1), headers=[(TrackHeader.ORIGIN, b"raw/0/0")]))
+    swapped = fake.of(Role.ENRICHED)
     swapped[0], swapped[1] = swapped[1]._replace(offset=0), swapped[0]._replace(offset=1)
-    assert not forged.audit(AuditRequest(revenue=True)).ok
-    assert not report_of(forged, default_currency_when="always").same
+    assert not fake.audit(AuditRequest(revenue=True)).ok
+    assert not report_of(fake, default_currency_when="always").same
     assert len({plan.partition(" in ")[0] for plan in plans}) > 5
     assert [plan for plan in plans if "TEMP B-TREE" in plan] == []
 

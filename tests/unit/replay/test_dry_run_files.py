@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ExitCode
-from tests.forged_headers import event
+from tests.fake_topics import event
 from tests.unit.cli.program import Ran, run
 
 

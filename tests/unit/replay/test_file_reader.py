@@ -10,7 +10,7 @@ from pipeline.core.record import Record
 from pipeline.errors import DataLossError
 from pipeline.replay.file_reader import PARTITION, FileConsumer
 from pipeline.replay.file_scan import scan_files
-from tests.forged_headers import event
+from tests.fake_topics import event
 from tests.unit.replay.test_file_scan import archived, written
 
 _LARGE = 1_000_000

@@ -15,7 +15,7 @@ from pipeline.core.record import NO_PARTITION
 from pipeline.errors import UnusableFileError
 from pipeline.progress import Progress
 from pipeline.replay.file_scan import rescan_files, scan_files
-from tests.forged_headers import event
+from tests.fake_topics import event
 
 
 def archived(partition: int, offset: int, time: int | None = None) -> bytes:

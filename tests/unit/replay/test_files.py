@@ -15,7 +15,7 @@ from pipeline.dlq.header_formats import read_letter
 from pipeline.errors import BrokenInputError, UnusableFileError
 from pipeline.files.archived_records import read_lines, read_records
 from pipeline.files.lines import open_input
-from tests.forged_headers import Forged, event
+from tests.fake_topics import FakeTopics, event
 
 BINARY = {"base64": "/w=="}
 
@@ -75,7 +75,7 @@ def test_lines_that_are_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     plain = event(1, properties={"x": "x" * 200})
     _, record = _read(_written(tmp_path, event(1), plain))
     assert isinstance(record.value, OversizedValue)
-    (output,) = Forged().processor().process(record, 1)
+    (output,) = FakeTopics().processor().process(record, 1)
     assert (output.role, output.reason) == (Role.DEAD_LETTER, "record_too_large")
     for archived in (_line(f'"{200 * "x"}"'), _kcat(payload=200 * "x")):
         file = _written(tmp_path, event(1), archived)
@@ -182,7 +182,7 @@ def test_hostile_lines_of_kcat(tmp_path: Path, line: bytes) -> None:
 
 def test_exported_letters(tmp_path: Path) -> None:
     """A letter is no raw record, and would be refused for what stands around it."""
-    (record,) = Forged().clean(event(1))
+    (record,) = FakeTopics().clean(event(1))
     letter = read_letter(record._replace(topic="track.dead-letter"))
     file = _written(tmp_path, line_of(letter, "id", reveal=True))
     with pytest.raises(UnusableFileError, match=":1: is a dead letter that `dlq export` wrote"):
@@ -202,7 +202,7 @@ def test_after_some_lines(tmp_path: Path) -> None:
 
 
 def test_packed(tmp_path: Path) -> None:
-    """gzip and zstd by the file's name; one that is cut off says so."""
+    """Gzip and zstd go by the file's name; one that is cut off says so."""
     text = b"\n".join([_line(), _line(offset=8)])
     packed = {".gz": gzip.compress(text), ".zst": zstandard.compress(text)}
     for suffix, data in packed.items():

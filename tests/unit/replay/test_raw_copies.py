@@ -12,7 +12,7 @@ from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Headers, Output, Record, Role
 from pipeline.reconcile.event_filters import EVERY_EVENT, OutputSelectingProcessor, source_of
 from pipeline.replay.raw_copies import COPIED, Copies, LastCopies
-from tests.forged_headers import event
+from tests.fake_topics import event
 
 CONTRACT: Final = ContractSettings(accept_origin_headers=True)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.core.money import AMOUNT_PATTERN, MIN_EXPONENT
 from pipeline.core.record import Output, Role
 from pipeline.core.reserved import AMOUNT_RULES
-from tests.support import Digits, JsonObject, good, letter_of, process, raw, text_of
+from tests.support import Digits, JsonObject, dead_letter_of, good, process, raw, text_of
 from tests.unit.core import strategies as some
 from tests.unit.core.values import ROWS, Row, event_text
 from tests.unit.schemas.published import accepts, faults, load
@@ -50,7 +50,7 @@ def _check(schema: str, value: bytes, events: list[Any], outcomes: list[Output])
     """The schema accepts exactly when nothing is refused, but for what it can't say."""
     accepted = accepts(schema, load(value))
     letters = [
-        (event, letter_of(output).broken)
+        (event, dead_letter_of(output).broken)
         for event, output in zip(events, outcomes, strict=True)
         if output.role is Role.DEAD_LETTER
     ]
@@ -62,7 +62,7 @@ def _check(schema: str, value: bytes, events: list[Any], outcomes: list[Output])
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.field}-{row.name}")
-def test_rows(row: Row) -> None:
+def test_each_row_has_the_same_verdict(row: Row) -> None:
     """Every row of the table of values: the same verdict, and an output as described."""
     value = event_text(row).encode()
     (output,) = process(value)
@@ -79,14 +79,16 @@ def test_few_rows_are_beyond_a_schema() -> None:
 
 
 @given(some.event_texts, st.none() | st.just(1))
-def test_near_events(value: bytes, timestamp: int | None) -> None:
+def test_near_events_have_the_same_verdict(value: bytes, timestamp: int | None) -> None:
     """Events that are nearly right: the same verdict under default settings."""
     outputs = process(raw(value, timestamp=timestamp))
     _check("raw", value, [load(value)], list(outputs))
 
 
 @given(some.envelopes())
-def test_envelopes(envelope: tuple[bytes, list[bytes], dict[str, bytes]]) -> None:
+def test_envelopes_have_the_same_verdict(
+    envelope: tuple[bytes, list[bytes], dict[str, bytes]],
+) -> None:
     """A batch is accepted exactly when each of its items is enriched."""
     value, parts, _ = envelope
     _check("batch", value, [load(part) for part in parts], list(process(value)))
@@ -114,4 +116,4 @@ def test_what_a_schema_can_not_say(name: str) -> None:
     value = text_of(good(**UNSAID[name])).encode()
     assert accepts("raw", load(value))
     (output,) = process(value)
-    assert all(_is_unsaid(load(value), broken) for broken in letter_of(output).broken)
+    assert all(_is_unsaid(load(value), broken) for broken in dead_letter_of(output).broken)

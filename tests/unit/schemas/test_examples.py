@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Role
-from tests.support import letter_of, only, process, read
+from tests.support import dead_letter_of, only, process, read
 from tests.unit.schemas.published import EXAMPLES, TEXTS, accepts, accepts_with_floats, load
 
 IDENTIFY_RULE: Final = [{"event": "Button Clicked"}]
@@ -48,7 +48,7 @@ def _accepted(text: bytes) -> list[str]:
 
 
 @_examples("valid")
-def test_valid_events(path: Path) -> None:
+def test_valid_events_are_enriched_as_shown(path: Path) -> None:
     """A valid event is accepted, and becomes exactly the enriched example of the same name."""
     assert _accepted(path.read_bytes()) == ["raw"]
     output = only(process(path.read_bytes()), Role.ENRICHED)
@@ -56,16 +56,16 @@ def test_valid_events(path: Path) -> None:
 
 
 @_examples("invalid")
-def test_invalid_events(path: Path) -> None:
+def test_invalid_events_are_rejected_as_expected(path: Path) -> None:
     """An invalid event is accepted by no schema, and refused for the expected reasons."""
     assert _accepted(path.read_bytes()) == []
     outputs = process(path.read_bytes())
-    letters = [letter_of(output) for output in outputs if output.role is Role.DEAD_LETTER]
+    letters = [dead_letter_of(output) for output in outputs if output.role is Role.DEAD_LETTER]
     assert [broken for letter in letters for broken in letter.broken] == EXPECTED[path.stem]
 
 
 @_examples("batch")
-def test_batches(path: Path) -> None:
+def test_valid_batches_are_accepted(path: Path) -> None:
     """A valid batch is accepted, and each of its items is enriched."""
     assert _accepted(path.read_bytes()) == ["batch"]
     roles = [output.role for output in process(path.read_bytes())]
@@ -73,7 +73,7 @@ def test_batches(path: Path) -> None:
 
 
 @_examples("enriched")
-def test_enriched_events(path: Path) -> None:
+def test_enriched_events_can_be_processed_again(path: Path) -> None:
     """An enriched event is accepted, also as a raw event: it can be processed again."""
     assert accepts("enriched", load(path.read_bytes()))
     assert accepts_with_floats("enriched", path.read_bytes())
@@ -82,7 +82,7 @@ def test_enriched_events(path: Path) -> None:
 
 
 @_examples("identify")
-def test_identify_messages(path: Path) -> None:
+def test_identify_messages_are_made_of_events(path: Path) -> None:
     """An identify message is accepted, and is made of the valid event of the same name."""
     assert accepts("identify", load(path.read_bytes()))
     assert accepts_with_floats("identify", path.read_bytes())

@@ -1,4 +1,4 @@
-"""Forged topics for the audit: what a worker would have written, and ways to spoil it."""
+"""Fake topics for audit, compare and replay: the outputs of a worker, and ways to corrupt them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES: Final = TopicNames("raw", "enriched", "dead-letters", "identify")
 TIME: Final = 1_760_000_000_000
 """Kafka timestamp of the first raw record, epoch milliseconds; each next one is 1 s later."""
 LATER: Final = TIME + 3_600_000
-"""When the outputs are written."""
+"""Time at which the outputs are written."""
 _TOPICS: Final = {
     Role.ENRICHED: NAMES.enriched,
     Role.DEAD_LETTER: NAMES.dead_letter,
@@ -34,7 +34,7 @@ def event(number: int = 0, user: str = "u", **fields: Any) -> bytes:
     return json.dumps(plain).encode()
 
 
-class Forged:
+class FakeTopics:
     """Four topics; outputs are appended as a worker of the current settings writes them."""
 
     def __init__(self, partitions: int = 2, **settings: Any) -> None:
@@ -54,13 +54,13 @@ class Forged:
         headers: Headers = (),
         timestamp: int | None = -1,
     ) -> Record:
-        """Append a raw record; its time goes on by itself unless it is given."""
+        """Append a raw record; without a timestamp it is a second later than the one before."""
         time = TIME + 1000 * self._sent if timestamp == -1 else timestamp
         self._sent += 1
         return self._append(Record(value, key, headers, time, NAMES.raw, partition, 0))
 
     def process(self, record: Record, identity: Identity | None = None, **settings: Any) -> None:
-        """Write a raw record's outputs, and commit; other `settings` are other rules."""
+        """Write the outputs of a raw record and commit it; `settings` override the rules."""
         for output in self.outputs(record, identity, **settings):
             if output.role is not Role.DROPPED:
                 self.write(output)
@@ -69,38 +69,38 @@ class Forged:
     def outputs(
         self, record: Record, identity: Identity | None = None, **settings: Any
     ) -> Sequence[Output]:
-        """What a worker would write."""
+        """Outputs that a worker would write for a raw record."""
         return self.processor(identity, **settings).process(record, LATER)
 
     def processor(self, identity: Identity | None = None, **settings: Any) -> Processor:
-        """The contract, changed by `settings`."""
+        """A processor with the rules of the current settings, overridden by `settings`."""
         rules = self.settings.model_dump() | settings
         who = identity or Identity(app="worker", group="live")
         return Processor(ContractSettings.model_validate(rules), who)
 
     def write(self, output: Output) -> Record:
-        """Append an output, whatever it is."""
+        """Append any output to its topic."""
         _, value, key, headers, timestamp, partition, _ = output
         topic = _TOPICS[output.role]
         return self._append(Record(value, key, headers, timestamp, topic, partition, 0))
 
     def clean(self, *values: bytes | None, partition: int = 0) -> list[Record]:
-        """Send values and process them."""
+        """Append raw records with these values, and process them."""
         records = [self.send(value, partition=partition) for value in values]
         for record in records:
             self.process(record)
         return records
 
     def of(self, role: Role, partition: int = 0) -> list[Record]:
-        """The records of an output partition, to spoil."""
+        """The list of records of an output partition, which a test may corrupt."""
         return self.topics.setdefault((_TOPICS[role], partition), [])
 
     def of_raw(self, offset: int, partition: int = 0) -> Record:
-        """A raw record."""
+        """The raw record at an offset."""
         return next(r for r in self.topics[NAMES.raw, partition] if r.offset == offset)
 
     def gap(self, topic: str, partition: int = 0) -> None:
-        """An offset without a record, as commit markers leave."""
+        """Leave an offset without a record, as a commit marker does."""
         place = topic, partition
         self._next[place] = self._next.get(place, 0) + 1
 
@@ -157,7 +157,7 @@ class Forged:
         return self._next.get((topic, partition), 0)
 
     def _append(self, record: Record) -> Record:
-        """Give it the next offset of its partition."""
+        """Append a record with the next offset of its partition."""
         place = record.topic, record.partition
         offset = self._next.get(place, 0)
         self._next[place] = offset + 1
