@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.errors import SettingsError
-from pipeline.replay.plan import OF_REPLAY, PLANS_TOPIC
 from pipeline.settings.model import Topics
 from pipeline.settings.names import is_topic
-from pipeline.topics import LEDGER_SUFFIX
+from pipeline.topics import LEDGER_SUFFIX, OF_REPLAY, PLANS_TOPIC
 
 RAW: Final = "the raw topic"
 _INTERNAL: Final = "__"

@@ -18,6 +18,10 @@ OUTPUT_ROOM: Final = 4 * KIB
 KAFKA_DEFAULT_MAX_BYTES: Final = 1_048_588
 LEDGER_SUFFIX: Final = ".ledger"
 """The ledger of dead-letter topic `x` is `x.ledger`."""
+OF_REPLAY: Final = ".replay."
+"""Separates the name of a live topic from the id of a replay in the names of replay topics."""
+PLANS_TOPIC: Final = "track.replay.plans"
+"""Topic of the plans of all replays."""
 NO_TIME_LIMIT: Final = str(2**63 - 1)
 DAY_MS: Final = 86_400_000
 _TIME_LIMITS: Final = ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms")

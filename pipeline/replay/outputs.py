@@ -11,9 +11,8 @@ from pipeline.core.timestamps import format_time
 from pipeline.errors import SettingsError
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.reconcile.compare.classify import DifferenceKind
-from pipeline.replay.plan import OF_REPLAY
 from pipeline.replay.request import ReplayRequest
-from pipeline.topics import DAY_MS, CreateOptions, TopicNames, specs
+from pipeline.topics import DAY_MS, OF_REPLAY, CreateOptions, TopicNames, specs
 from pipeline.wiring import topic_names
 
 _FOR_EVER: Final = -1.0

@@ -18,12 +18,10 @@ from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.core.timestamps import format_time
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 from pipeline.replay.file_source import Archive
+from pipeline.topics import OF_REPLAY, PLANS_TOPIC
 
-PLANS_TOPIC: Final = "track.replay.plans"
 GROUP_PREFIX: Final = "track-replay."
 """A replay commits under no other name: it would overwrite a live group's offsets."""
-OF_REPLAY: Final = ".replay."
-"""Between the name of a topic and the id of a replay."""
 
 
 @dataclass(frozen=True)

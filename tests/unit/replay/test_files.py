@@ -11,7 +11,7 @@ import zstandard
 
 from pipeline.core.record import INVALID_HEADERS, NO_PARTITION, OversizedValue, Record, Role
 from pipeline.dlq.export import line_of
-from pipeline.dlq.header_formats import read_letter
+from pipeline.dlq.header_formats import read_dead_letter
 from pipeline.errors import BrokenInputError, UnusableFileError
 from pipeline.files.archived_records import read_lines, read_records
 from pipeline.files.lines import open_input
@@ -54,7 +54,8 @@ def test_byte_order_mark(tmp_path: Path) -> None:
     ]
     # An event's own bytes stay as they are: the rules skip the mark.
     assert [each.value for each in marked[2:]] == [mark + event(3)]
-    exported = line_of(read_letter(Record(b"{", None, (), 1, "letters", 0, 1)), "id", reveal=True)
+    dead_letter = read_dead_letter(Record(b"{", None, (), 1, "dead", 0, 1))
+    exported = line_of(dead_letter, "id", reveal=True)
     with pytest.raises(UnusableFileError, match="dlq import"):
         _read(_written(tmp_path, mark + exported))
 
@@ -180,11 +181,11 @@ def test_hostile_lines_of_kcat(tmp_path: Path, line: bytes) -> None:
         _read(_written(tmp_path, line))
 
 
-def test_exported_letters(tmp_path: Path) -> None:
-    """A letter is no raw record, and would be refused for what stands around it."""
+def test_exported_dead_letters(tmp_path: Path) -> None:
+    """A dead letter is no raw record, and would be refused for what stands around it."""
     (record,) = FakeTopics().clean(event(1))
-    letter = read_letter(record._replace(topic="track.dead-letter"))
-    file = _written(tmp_path, line_of(letter, "id", reveal=True))
+    dead_letter = read_dead_letter(record._replace(topic="track.dead-letter"))
+    file = _written(tmp_path, line_of(dead_letter, "id", reveal=True))
     with pytest.raises(UnusableFileError, match=":1: is a dead letter that `dlq export` wrote"):
         _read(file)
 
