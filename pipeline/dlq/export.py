@@ -27,7 +27,7 @@ from pipeline.dlq.reader import Coverage, open_reader
 from pipeline.dlq.repair import generated_id, has_message_id, with_message_id
 from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
 from pipeline.errors import ExportError
-from pipeline.files.lines import Input, TooLong
+from pipeline.files.lines import Input, TooLongLine
 from pipeline.files.transform import BASE64, UTF_8, as_text
 from pipeline.progress import OnProgress
 
@@ -189,8 +189,8 @@ def read_dead_letters(source: Input) -> Iterator[Exported]:
     """
     for lines in source.lines():
         for line in lines:
-            if isinstance(line, TooLong):
-                raise ExportError(f"{source.name}:{line.number}: {line.why}")
+            if isinstance(line, TooLongLine):
+                raise ExportError(f"{source.name}:{line.number}: {line.problem}")
             if line.text.strip():
                 try:
                     yield read_line(line.text)

@@ -9,7 +9,7 @@ from pipeline.dlq.ledger import Entry, read_entry
 from pipeline.kafka import Admin
 from pipeline.ports import Reader
 from pipeline.settings.model import Settings
-from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
+from pipeline.topics import LEDGER_SUFFIX, require_permission
 from pipeline.wiring import admin, range_reader
 
 
@@ -49,7 +49,7 @@ def entries_of(settings: Settings, topic: str) -> Iterator[Entry]:
     facts = cluster.topics([ledger])
     if ledger not in facts:
         return
-    refuse_forbidden(facts.values(), "READ")
+    require_permission(facts.values(), "READ")
     for record in LedgerTopic(cluster, range_reader(settings), ledger).news(stable=True):
         entry = read_entry(record)
         if entry is not None:

@@ -24,8 +24,8 @@ from pipeline.kafka import Admin
 from pipeline.ports import Ranges, Reader
 from pipeline.progress import Gauge, OnProgress
 from pipeline.settings.model import Topics
-from pipeline.topic_roles import role_of
-from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
+from pipeline.topic_roles import topic_role
+from pipeline.topics import LEDGER_SUFFIX, require_permission
 from pipeline.wiring import admin, range_reader
 
 Extents = Mapping[int, tuple[int, int]]
@@ -178,7 +178,7 @@ def open_reader(request: DlqRequest, on_notice: OnNotice = ignore_notice) -> Dlq
         raise RefusedError(
             f"topic {topic} does not exist: is the name right (--topic, topics.dead_letter)?"
         )
-    refuse_forbidden([facts[topic]], "READ")
+    require_permission([facts[topic]], "READ")
     ledger = Ledger(facts[topic].id)
     if ledger_topic in facts and not facts[ledger_topic].allows("READ"):
         # Kafka does not tell a topic that may not be read from one that does not exist.
@@ -198,7 +198,7 @@ def open_reader(request: DlqRequest, on_notice: OnNotice = ignore_notice) -> Dlq
 
 
 def _refuse_other_role(topic: str, topics: Topics) -> None:
-    role = None if topic == topics.dead_letter else role_of(topic, topics)
+    role = None if topic == topics.dead_letter else topic_role(topic, topics)
     if role is not None:
         hint = f"dead letters are in {topics.dead_letter}, which is read without --topic"
         raise SettingsError([f"--topic: {topic} is {role}: {hint}"])

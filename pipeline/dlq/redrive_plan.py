@@ -34,7 +34,7 @@ from pipeline.ports import Stop
 from pipeline.progress import OnProgress
 from pipeline.reconcile.revenue import RevenueReader
 from pipeline.settings.model import Settings
-from pipeline.topics import OF_REPLAY
+from pipeline.topics import REPLAY_INFIX
 from pipeline.wiring import WallClock, make_processor
 
 ENRICHED, RAW, SOURCE = "enriched", "raw", "source"
@@ -247,7 +247,7 @@ def job_of(  # noqa: PLR0913, PLR0917  what a job is made of
     settings, topic, to = request.settings, reader.snapshot.topic, options.to
     replay = options.replay
     if replay is None:  # a replay's own topic is named after it
-        replay = topic.partition(OF_REPLAY)[2]
+        replay = topic.partition(REPLAY_INFIX)[2]
     if replay and to != ENRICHED:
         problem = f"--to {to}: the live worker would take a replay's events for its own"
         raise SettingsError([f"{problem}: use --to enriched, which is the replay's output"])
@@ -256,7 +256,7 @@ def job_of(  # noqa: PLR0913, PLR0917  what a job is made of
         topics = settings.topics.model_copy(update={"raw": name})
         settings = settings.model_copy(update={"topics": topics})
     outputs = {
-        **_outputs(settings, to, f"{OF_REPLAY}{replay}" if replay else ""),
+        **_outputs(settings, to, f"{REPLAY_INFIX}{replay}" if replay else ""),
         Role.DEAD_LETTER: topic,
     }
     if topic in {outputs[Role.ENRICHED], outputs.get(Role.IDENTIFY)}:

@@ -9,7 +9,7 @@ from pipeline.dlq.reader import DlqReader
 from pipeline.errors import SettingsError
 from pipeline.progress import OnProgress
 from pipeline.settings.model import Topics
-from pipeline.topic_roles import role_of
+from pipeline.topic_roles import topic_role
 from pipeline.topics import LEDGER_SUFFIX
 
 _MOST: Final = 5
@@ -45,7 +45,7 @@ def source_topic(reader: DlqReader, topics: Topics, on_progress: OnProgress | No
             f"they came from {name}, the raw topic, where the worker would take them for new "
             "events: use --to raw, or --to enriched"
         )
-    role = role_of(name, topics)
+    role = topic_role(name, topics)
     if role is not None or name == topic or name.endswith(LEDGER_SUFFIX):
         # Anybody can write the headers of other systems.
         what = role or ("which they are read from" if name == topic else "which may be a ledger")

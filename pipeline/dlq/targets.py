@@ -10,7 +10,7 @@ from pipeline.dlq.reader import TopicSnapshot
 from pipeline.errors import RefusedError
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings
-from pipeline.topics import LEDGER_SUFFIX, ledger_problem, refuse_forbidden
+from pipeline.topics import LEDGER_SUFFIX, ledger_problem, require_permission
 from pipeline.wiring import admin, create_command, ledger_transactional_id
 
 
@@ -42,8 +42,8 @@ class WriteTargets:
         if problem is not None:
             raise RefusedError(problem)
         names = {self.outputs[role] for role in written}
-        refuse_forbidden([ledger], "READ")
-        refuse_forbidden([ledger, *(self.facts[name] for name in sorted(names))], "WRITE")
+        require_permission([ledger], "READ")
+        require_permission([ledger, *(self.facts[name] for name in sorted(names))], "WRITE")
 
 
 def find_targets(

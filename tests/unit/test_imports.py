@@ -58,11 +58,7 @@ LOOP: Final = frozenset(
 )
 """The worker's loop, which knows the world only as `ports`: no process, signal, clock or log."""
 
-PENDING: Final = frozenset(
-    {
-        "pipeline.files.transform -> pipeline.cli.streams",
-    }
-)
+PENDING: Final[frozenset[str]] = frozenset()
 """Imports that break the rule and are to go: `importer -> imported`."""
 
 

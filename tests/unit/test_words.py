@@ -80,19 +80,26 @@ EXEMPT: Final = (
 """Phrases with a retired word that are the field's own, or names that stay."""
 
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {
-    "docs/reference": frozenset({"accuse", "condemn", "for ever", "lifted", "narrowing", "refuse"}),
-    "pipeline": frozenset({"desk", "fragment", "letter"}),
-    "pipeline/core": frozenset({"desk", "fragment", "letter", "lifted"}),
-    "pipeline/files": frozenset({"fragment", "hears", "letter", "lifted"}),
+    "docs/reference": frozenset(
+        {
+            "accuse",
+            "condemn",
+            "dealt with",
+            "folded out",
+            "for ever",
+            "is meant",
+            "letter",
+            "narrowing",
+            "refuse",
+        }
+    ),
+    "pipeline": frozenset({"fragment"}),
     "pipeline/kafka": frozenset({"fragment"}),
-    "pipeline/settings": frozenset({"fragment", "is meant"}),
     "pipeline/worker": frozenset({"accuse", "condemn"}),
     "pipeline/worker/observe": frozenset({"narrowing"}),
-    "schemas/source": frozenset({"dialect", "is meant", "letter", "lifted"}),
     "tests/kafka": frozenset({"condemn", "hears", "letter", "lifted"}),
     "tests/system/chaos": frozenset({"narrowing"}),
     "tests/system/deploy": frozenset({"dialect"}),
-    "tests/unit": frozenset({"letter"}),
     "tests/unit/core": frozenset({"fragment", "is meant", "letter", "lifted"}),
     "tests/unit/schemas": frozenset({"letter", "lifted"}),
     "tests/unit/worker": frozenset({"accuse", "condemn"}),

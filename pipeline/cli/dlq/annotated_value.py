@@ -9,7 +9,7 @@ from unicodedata import east_asian_width
 
 from pipeline.core.encode import encode_json
 from pipeline.core.escape import escaped, one_line
-from pipeline.core.json_pointer import ABSENT, find, is_pointer, step_to
+from pipeline.core.json_pointer import ABSENT, escape_name, find, is_pointer
 from pipeline.core.json_value import JsonValue
 from pipeline.core.masking import masked_event, masked_text
 from pipeline.dlq.dead_letter import DeadLetter
@@ -116,7 +116,7 @@ def _lines(  # noqa: PLR0913, PLR0917  one for each part of a line
     notes = tuple(marks.get(pointer, ()))
     members: list[tuple[str, str, Any]]
     if isinstance(value, dict) and value:
-        members = [(_string(key) + ": ", step_to(key), each) for key, each in value.items()]
+        members = [(_string(key) + ": ", escape_name(key), each) for key, each in value.items()]
         opening, closing = "{", "}"
     elif isinstance(value, list) and value:
         members = [("", str(number), each) for number, each in enumerate(value)]

@@ -13,7 +13,7 @@ from pipeline.dlq.import_file import prepare_import
 from pipeline.dlq.redrive_plan import RedriveOptions
 from pipeline.dlq.request import DlqRequest
 from pipeline.errors import ExitCode
-from pipeline.files.outputs import refuse_redirection
+from pipeline.files.outputs import check_redirection
 
 
 @click.command(
@@ -59,7 +59,7 @@ def import_dead_letters(  # noqa: PLR0913  one for each option
 
     Exit code 0 when all were or would be sent, 1 when some are left.
     """
-    refuse_redirection([str(file)])
+    check_redirection([str(file)])
     options = RedriveOptions(replay=replay, force=force, rate=rate, most=most)
     with prepare_import(request, file, options, on_notice=print_notice) as job:
         left = plan_and_execute(request, display, job, execute=execute)
