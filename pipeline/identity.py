@@ -1,4 +1,4 @@
-"""Names that commands give: to what they do, and to who does it."""
+"""Identity of a run: new ids, and the user and host."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _ID_BYTES: Final = 2
 
 
 def new_id(kind: str, now: int) -> str:
-    """`redrive-20261123T152200Z-ab12`; `now` is epoch milliseconds."""
+    """A new id such as `redrive-20261123T152200Z-ab12`; `now` is epoch milliseconds."""
     return f"{kind}-{stamp(now)}"
 
 
 def stamp(now: int) -> str:
-    """`20261123T152200Z-ab12`."""
+    """A time and a random suffix, such as `20261123T152200Z-ab12`."""
     moment = format_time(now)[:19].replace("-", "").replace(":", "")
     return f"{moment}Z-{secrets.token_hex(_ID_BYTES)}"
 
 
 def whoami() -> str:
-    """`user@host`."""
+    """The current user and host, `user@host`."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

@@ -1,4 +1,4 @@
-"""How far long work is, in offsets, for whoever shows it."""
+"""Progress of long work, which is handed to the caller and printed nowhere below `cli`."""
 
 from __future__ import annotations
 
@@ -10,49 +10,51 @@ from pipeline.ports import Ranges
 
 
 class Progress(NamedTuple):
-    """How far one part of the work is."""
+    """Progress of one step of the work."""
 
     what: str
+    """Name of the step, such as `reading the outputs`."""
     done: int
     total: int
     unit: str = "offsets"
 
 
 OnProgress = Callable[[Progress], None]
+"""A callback that shows progress."""
 
 
 class Gauge:
-    """Tells progress in offsets, which may have gaps."""
+    """Measures progress in offsets, which may have gaps, and reports it now and then."""
 
     _EVERY = 2000
 
     def __init__(self, what: str, ranges: Ranges, on_progress: OnProgress | None) -> None:
         self._what = what
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._next = {place: first for place, (first, _) in ranges.items()}
-        self._done = self._told = 0
+        self._done = self._reported = 0
         self._total = sum(max(0, end - first) for first, end in ranges.values())
 
     def passed(self, record: Record) -> None:
-        """A record was read."""
+        """Count a record that was read."""
         place = record.topic, record.partition
         self._done += record.offset + 1 - self._next[place]
         self._next[place] = record.offset + 1
-        if self._done - self._told >= self._EVERY:
-            self._say()
+        if self._done - self._reported >= self._EVERY:
+            self._report()
 
     def passing(self, records: Iterable[Record]) -> Iterator[Record]:
-        """The records, each counted as it is read."""
+        """The records, each counted when it is read."""
         for record in records:
             self.passed(record)
             yield record
 
     def finished(self) -> None:
-        """Everything was read; what is left are offsets without a record."""
+        """Count the remaining offsets, which have no records, as done."""
         self._done = self._total
-        self._say()
+        self._report()
 
-    def _say(self) -> None:
-        self._told = self._done
-        if self._tell is not None:
-            self._tell(Progress(self._what, self._done, self._total))
+    def _report(self) -> None:
+        self._reported = self._done
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._what, self._done, self._total))

@@ -1,27 +1,26 @@
-"""Which topics have a role already, so that no command writes anything else into them."""
+"""Topics that have a role, so that no command writes anything else to them."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from pipeline.errors import SettingsError
-from pipeline.replay.plan import OF_REPLAY, PLANS_TOPIC
 from pipeline.settings.model import Topics
 from pipeline.settings.names import is_topic
-from pipeline.topics import LEDGER_SUFFIX
+from pipeline.topics import LEDGER_SUFFIX, PLANS_TOPIC, REPLAY_INFIX
 
 RAW: Final = "the raw topic"
 _INTERNAL: Final = "__"
-"""So the names of Kafka's own topics begin, such as __consumer_offsets."""
+"""Prefix of the names of Kafka's own topics, such as __consumer_offsets."""
 
 
-def role_of(name: str, topics: Topics) -> str | None:
-    """What a topic is for, whether it exists or not; None when it has no role."""
+def topic_role(name: str, topics: Topics) -> str | None:
+    """Role of a topic, whether it exists or not; None when it has no role."""
     if name.startswith(_INTERNAL):
         return "a topic of Kafka's own"
-    letters = name.removesuffix(LEDGER_SUFFIX)
-    own = letters == topics.dead_letter or letters.startswith(topics.dead_letter + OF_REPLAY)
-    if own and letters != name:
+    base = name.removesuffix(LEDGER_SUFFIX)
+    is_ours = base == topics.dead_letter or base.startswith(topics.dead_letter + REPLAY_INFIX)
+    if is_ours and base != name:
         return "a ledger of dead letters"
     roles = {
         topics.raw: RAW,
@@ -34,19 +33,21 @@ def role_of(name: str, topics: Topics) -> str | None:
 
 
 def is_replay_output(name: str, topics: Topics) -> bool:
-    """Whether a replay has made this topic for its output, by its name."""
+    """Whether the topic is named like the output of a replay."""
     outputs = (topics.enriched, topics.dead_letter, topics.identify)
-    return any(name.startswith(topic + OF_REPLAY) for topic in outputs)
+    return any(name.startswith(topic + REPLAY_INFIX) for topic in outputs)
 
 
-def refuse_role(option: str, name: str, topics: Topics, *, but: str = "", hint: str = "") -> None:
-    """Raise SettingsError for a topic that the option must not name.
+def require_no_role(
+    option: str, name: str, topics: Topics, *, allowed_role: str = "", hint: str = ""
+) -> None:
+    """Raise SettingsError when the topic that an option names has a role.
 
-    `but` is the one role that it may have; `hint` says what else there is to do.
+    `allowed_role` is the one role that it may have; `hint` is appended to the message.
     """
     if not is_topic(name):
         allowed = "allowed are 1 to 249 of A-Z a-z 0-9 . _ -"
-        raise SettingsError([f"{option} {name!r} can't be a topic: {allowed}"])
-    role = role_of(name, topics)
-    if role is not None and role != but:
-        raise SettingsError([f"{option}: {name} is {role}: name another one{hint}"])
+        raise SettingsError([f"{option} {name!r} is not a valid topic name: {allowed}"])
+    role = topic_role(name, topics)
+    if role is not None and role != allowed_role:
+        raise SettingsError([f"{option}: {name} is {role}: choose another topic{hint}"])

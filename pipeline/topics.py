@@ -1,4 +1,4 @@
-"""The topics that a pipeline needs: what to create, and whether what exists will do."""
+"""The topics of a pipeline: how they are created, and what existing ones must be like."""
 
 from __future__ import annotations
 
@@ -12,24 +12,29 @@ from pipeline.ports import TopicFacts, TopicSpec
 
 KIB: Final = 1024
 HEADER_ROOM: Final = 64 * KIB
-"""A dead letter is its raw record plus at most 8 KiB of our headers; the rest is reserve."""
+"""Room for headers in a dead letter, which is its raw record with at most 8 KiB of our headers.
+The rest is a margin."""
 OUTPUT_ROOM: Final = 4 * KIB
-"""Our headers and Kafka's framing around an enriched event of limits.max_output_bytes."""
+"""Room for our headers and Kafka's framing around an enriched event of limits.max_output_bytes."""
 KAFKA_DEFAULT_MAX_BYTES: Final = 1_048_588
 LEDGER_SUFFIX: Final = ".ledger"
-"""The ledger of dead-letter topic `x` is `x.ledger`."""
+"""Ending of the name of a ledger: the ledger of dead-letter topic `x` is `x.ledger`."""
+REPLAY_INFIX: Final = ".replay."
+"""Stands between the name of a topic and the id of the replay that writes to it."""
+PLANS_TOPIC: Final = "track.replay.plans"
+"""Name of the topic that holds the plans of replays."""
 NO_TIME_LIMIT: Final = str(2**63 - 1)
 DAY_MS: Final = 86_400_000
 _TIME_LIMITS: Final = ("message.timestamp.before.max.ms", "message.timestamp.after.max.ms")
 _OLD_TIME_LIMIT: Final = "message.timestamp.difference.max.ms"
-"""Both of them, on brokers before 3.6."""
+"""Name of both time limits on brokers before 3.6."""
 _SHORT_MS: Final = 3_600_000
-"""A retention below it may delete events before anybody has read them."""
+"""Retention below which events may be deleted before they are read."""
 _SCHEMA_RULES: Final = ("confluent.value.schema.validation", "confluent.key.schema.validation")
 
 
 class TopicNames(NamedTuple):
-    """What the pipeline's topics are called."""
+    """Names of the topics of a pipeline."""
 
     raw: str
     enriched: str
@@ -37,7 +42,7 @@ class TopicNames(NamedTuple):
     identify: str
 
     def outputs(self, settings: ContractSettings) -> dict[Role, str]:
-        """Role → topic; identify only when a rule makes such messages."""
+        """Topic of each role; identify only when a rule produces such messages."""
         outputs = {Role.ENRICHED: self.enriched, Role.DEAD_LETTER: self.dead_letter}
         if settings.identify:
             outputs[Role.IDENTIFY] = self.identify
@@ -45,30 +50,30 @@ class TopicNames(NamedTuple):
 
 
 class CreateOptions(NamedTuple):
-    """What `topics create` can be told."""
+    """Options for new topics."""
 
     partitions: int
     replication: int
     retention_days: float | None
-    """Of raw, enriched and identify; None: the broker's default."""
+    """Retention of raw, enriched and identify topic; None is the broker's default."""
     dead_letter_retention_days: float
 
 
 def specs(names: TopicNames, options: CreateOptions, raw: TopicFacts | None) -> list[TopicSpec]:
-    """The topics as they should be; an existing raw topic decides partitions and sizes."""
+    """The topics as planned. An existing raw topic decides partitions and sizes."""
     partitions = raw.partitions if raw else options.partitions
     raw_max = (
         raw.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES)
         if raw
         else (KAFKA_DEFAULT_MAX_BYTES)
     )
-    # Said, since a cluster's own default may be another one, and the limits must fit together.
+    # Set explicitly, since the defaults of a cluster may differ, and the limits must fit together.
     usual = {"cleanup.policy": "delete", "max.message.bytes": str(KAFKA_DEFAULT_MAX_BYTES)}
     if options.retention_days is not None:
         usual["retention.ms"] = _days(options.retention_days)
-    # Events keep their own time, which may be years ago or, by a wrong clock, ahead.
+    # Events keep their own time, which may be years ago or, with a wrong clock, in the future.
     output = {**usual, **dict.fromkeys(_TIME_LIMITS, NO_TIME_LIMIT)}
-    letters = {
+    dead_letter = {
         **output,
         "retention.ms": _days(options.dead_letter_retention_days),
         "max.message.bytes": str(raw_max + HEADER_ROOM),
@@ -76,7 +81,7 @@ def specs(names: TopicNames, options: CreateOptions, raw: TopicFacts | None) -> 
     return [
         TopicSpec(names.raw, partitions, options.replication, usual),
         TopicSpec(names.enriched, partitions, options.replication, output),
-        TopicSpec(names.dead_letter, partitions, options.replication, letters),
+        TopicSpec(names.dead_letter, partitions, options.replication, dead_letter),
         TopicSpec(names.identify, partitions, options.replication, output),
     ]
 
@@ -84,7 +89,7 @@ def specs(names: TopicNames, options: CreateOptions, raw: TopicFacts | None) -> 
 def ledger_spec(
     names: TopicNames, options: CreateOptions, dead_letter: TopicFacts | None
 ) -> TopicSpec:
-    """The ledger of the dead-letter desk: compacted, and kept at least as long as the letters."""
+    """The ledger of a dead-letter topic as planned: compacted, and kept as long as that topic."""
     retention = _days(options.dead_letter_retention_days)
     if dead_letter is not None:
         retention = dead_letter.config.get("retention.ms", retention)
@@ -92,32 +97,31 @@ def ledger_spec(
     return TopicSpec(names.dead_letter + LEDGER_SUFFIX, 1, options.replication, config)
 
 
-def ledger_problem(ledger: TopicFacts, letters: TopicFacts) -> str | None:
-    """Why a ledger may forget a letter while that is still there: a sentence; None: it does not."""
+def ledger_problem(ledger: TopicFacts, dead_letters: TopicFacts) -> str | None:
+    """Why a ledger may lose an entry before its dead letter is deleted; None when it does not."""
     if not ledger.config or "delete" not in ledger.config.get("cleanup.policy", "delete"):
         return None
     if ledger.number("retention.bytes", -1) >= 0:
         name, needs = "retention.bytes", -1
     else:
-        name, needs = "retention.ms", _kept_ms(letters)
+        name, needs = "retention.ms", _kept_ms(dead_letters)
         kept = ledger.number(name, -1)
         if kept < 0 or 0 <= needs <= kept:
             return None
     wanted = "-1" if needs < 0 else f"at least {needs}"
     return (
-        f"topic {ledger.name}: {name} is {ledger.config[name]}, so it forgets what was done with "
-        f"letters that are still in {letters.name}, and they could be sent twice: set it to "
-        f"{wanted}"
+        f"topic {ledger.name}: {name} is {ledger.config[name]}, so that it loses entries of "
+        f"dead letters in {dead_letters.name}, which could be redriven twice: set it to {wanted}"
     )
 
 
-def _kept_ms(letters: TopicFacts) -> int:
-    """How long letters may be there; -1 is for ever. What is unknown counts as nothing."""
-    if not letters.config:
+def _kept_ms(dead_letters: TopicFacts) -> int:
+    """Retention of dead letters in milliseconds; -1 is for ever, and 0 is unknown."""
+    if not dead_letters.config:
         return 0
-    if "delete" not in letters.config.get("cleanup.policy", "delete"):
+    if "delete" not in dead_letters.config.get("cleanup.policy", "delete"):
         return -1
-    return letters.number("retention.ms", -1)
+    return dead_letters.number("retention.ms", -1)
 
 
 def _days(days: float) -> str:
@@ -127,7 +131,7 @@ def _days(days: float) -> str:
 def missing(
     names: TopicNames, settings: ContractSettings, facts: Mapping[str, TopicFacts]
 ) -> list[str]:
-    """The topics that are needed and do not exist."""
+    """Names of the required topics that do not exist."""
     needed = (names.raw, *names.outputs(settings).values())
     return [name for name in needed if name not in facts]
 
@@ -135,7 +139,7 @@ def missing(
 def problems(
     names: TopicNames, settings: ContractSettings, facts: Mapping[str, TopicFacts]
 ) -> list[str]:
-    """Why the topics, none of which is missing, will not do: a sentence each with what to do."""
+    """Problems that keep a worker from starting, with remedies. All topics must exist."""
     outputs = names.outputs(settings)
     raw = facts[names.raw]
     found = _forbidden([raw], "READ")
@@ -151,8 +155,8 @@ def problems(
     return found
 
 
-def refuse_forbidden(topics: Iterable[TopicFacts], operation: str) -> None:
-    """Raise RefusedError for topics on which the broker does not allow us the operation."""
+def require_permission(topics: Iterable[TopicFacts], operation: str) -> None:
+    """Raise RefusedError when the broker does not permit the operation on one of the topics."""
     found = _forbidden(topics, operation)
     if found:
         raise RefusedError("; ".join(found))
@@ -170,7 +174,7 @@ def _forbidden(topics: Iterable[TopicFacts], operation: str) -> list[str]:
 def _problems_of_output(topic: TopicFacts, raw: TopicFacts, needs: int, why: str) -> list[str]:
     found: list[str] = []
     if not topic.config:
-        return found  # unknown, for want of DESCRIBE_CONFIGS: the broker will tell
+        return found  # unknown without DESCRIBE_CONFIGS: the broker will report it
     found += [
         f"topic {topic.name}: {limit} is {topic.config.get(limit)}, but {why}: set it to at least "
         f"{needs}"
@@ -183,7 +187,7 @@ def _problems_of_output(topic: TopicFacts, raw: TopicFacts, needs: int, why: str
     if _is_compacted(topic):
         found.append(
             f"topic {topic.name}: cleanup.policy is {topic.config['cleanup.policy']}, which "
-            "deletes all but the last event of each key: set it to delete"
+            "deletes all but the latest event of each key: set it to delete"
         )
     in_sync = topic.number("min.insync.replicas", 1)
     if in_sync > topic.replication > 0:
@@ -193,8 +197,8 @@ def _problems_of_output(topic: TopicFacts, raw: TopicFacts, needs: int, why: str
         )
     no_limit = int(NO_TIME_LIMIT)
     found += [
-        f"topic {topic.name}: {limit} is stricter than that of {raw.name}, so events "
-        f"would be refused: set it to at least {raw.config.get(limit, NO_TIME_LIMIT)}"
+        f"topic {topic.name}: {limit} is stricter than that of {raw.name}, so the "
+        f"broker would refuse events: set it to at least {raw.config.get(limit, NO_TIME_LIMIT)}"
         for limit in (*_TIME_LIMITS, _OLD_TIME_LIMIT)
         if raw.config
         and not _is_stamped(topic)
@@ -208,20 +212,20 @@ def _is_compacted(topic: TopicFacts) -> bool:
 
 
 def _is_stamped(topic: TopicFacts) -> bool:
-    """Whether the broker gives records its own time, whatever time they come with."""
+    """Whether the broker replaces the timestamps of records."""
     return topic.config.get("message.timestamp.type") == "LogAppendTime"
 
 
 def warnings(
     names: TopicNames, settings: ContractSettings, facts: Mapping[str, TopicFacts]
 ) -> list[str]:
-    """What can hurt later, though the worker starts: a sentence each with what to do."""
+    """Problems that do not keep a worker from starting, with remedies."""
     raw = facts[names.raw]
     found = []
     if _is_compacted(raw):
         found.append(
             f"topic {raw.name}: cleanup.policy is {raw.config['cleanup.policy']}: Kafka deletes "
-            "events that have not been read yet when a later one has the same key. Set it to delete"
+            "events that have not been read yet when a later one has the same key: set it to delete"
         )
     outputs = [facts[name] for name in names.outputs(settings).values()]
     found += [sentence for topic in outputs for sentence in _warnings_of_output(topic)]
@@ -233,12 +237,12 @@ def _warnings_of_output(topic: TopicFacts) -> list[str]:
     if _is_stamped(topic):
         found.append(
             f"topic {topic.name}: message.timestamp.type is LogAppendTime, so events get the time "
-            "of their writing instead of that of the raw record: set it to CreateTime"
+            "of writing instead of that of the raw record: set it to CreateTime"
         )
     elif topic.number(_TIME_LIMITS[0], int(NO_TIME_LIMIT)) < int(NO_TIME_LIMIT):
         found.append(
             f"topic {topic.name}: {_TIME_LIMITS[0]} is {topic.config[_TIME_LIMITS[0]]}: events "
-            f"that have waited for longer are refused and dead-lettered. Set it to {NO_TIME_LIMIT}"
+            f"that are older become dead letters: set it to {NO_TIME_LIMIT}"
         )
     needed = topic.number("min.insync.replicas", 1)
     if topic.in_sync is not None and topic.in_sync < needed <= topic.replication:
@@ -247,8 +251,8 @@ def _warnings_of_output(topic: TopicFacts) -> list[str]:
             f"min.insync.replicas is {needed}: nothing can be written until more brokers are back"
         )
     found += [
-        f"topic {topic.name}: {rule} is true: the broker refuses every record that names no "
-        "schema of its registry, as ours do not. Set it to false"
+        f"topic {topic.name}: {rule} is true: the broker refuses records without a schema "
+        "of its registry, such as ours: set it to false"
         for rule in _SCHEMA_RULES
         if topic.config.get(rule) == "true"
     ]
@@ -261,6 +265,6 @@ def _short_lived(topic: TopicFacts) -> list[str]:
         return []
     sentence = (
         f"topic {topic.name}: retention.ms is {kept_ms}: events are deleted {kept_ms / 1000:g} s "
-        "after their time, perhaps before anybody has read them. Set it to days, or to -1"
+        "after their time, possibly before they are read: set it to days, or to -1"
     )
     return [sentence]

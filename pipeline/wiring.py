@@ -14,7 +14,6 @@ from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
-from pipeline.dlq.reprocess import Again
 from pipeline.errors import RefusedError
 from pipeline.kafka import (
     Admin,
@@ -93,11 +92,6 @@ def range_reader(settings: Settings) -> RangeReader:
 def make_processor(settings: Settings, *, group: str = "") -> Processor:
     """Make a processor that applies the contract under these settings."""
     return Processor(settings, Identity(app=APP, group=group))
-
-
-def make_again(settings: Settings, *, replay: str = "") -> Again:
-    """The contract under these settings, for dead letters; `replay` is the replay's id."""
-    return Again(settings, Identity(app=APP, group=settings.group, replay=replay))
 
 
 def checked_topics(

@@ -1,1 +1,1 @@
-"""The published schemas, and the program that writes them."""
+"""The published JSON Schemas by contract version, examples, and the program that writes them."""

@@ -1,4 +1,4 @@
-"""Write the JSON Schemas of `schemas.source.document` into this folder, by contract version."""
+"""Writes the JSON Schemas of `schemas.source.document` into this folder, by contract version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schemas.source.document import NAMES, document
 
 
 def main() -> None:
-    """Write every schema; nothing else in the folder is touched."""
+    """Write all schemas. Nothing else in the folder is changed."""
     folder = Path(__file__).parent / CONTRACT_VERSION
     folder.mkdir(exist_ok=True)
     for name in NAMES:

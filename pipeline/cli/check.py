@@ -38,7 +38,7 @@ def check(settings: Settings, *, show_config: bool) -> None:
     can't be reached or a topic is missing or unfit; the message says what to do.
     """
     if show_config:
-        document = {"settings": settings.shown(), "contract": settings.contract()}
+        document = {"settings": settings.to_dict(), "contract": settings.contract()}
         print_json({**document, "sources": dict(settings.sources)}, indented=True)
         return
     require_kafka(settings)

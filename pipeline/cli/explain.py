@@ -19,10 +19,10 @@ from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Reason
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.errors import ExitCode
-from pipeline.files.explain import Effect, Explanation, Kind
+from pipeline.files.explain import Effect, EffectKind, Explanation
 from pipeline.files.explain import explain as explain_record
 from pipeline.files.lines import STDIN, open_input
-from pipeline.files.outputs import refuse_redirection
+from pipeline.files.outputs import check_redirection
 from pipeline.files.transform import dead_letter_line
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ _TITLES: Final = {
     Role.DEAD_LETTER: "dead letter",
 }
 _STYLES: Final = {
-    Kind.REFUSED: "red",
-    Kind.WARNED: "yellow",
-    Kind.CHANGED: "green",
-    Kind.KEPT: "dim",
+    EffectKind.REJECTED: "red",
+    EffectKind.WARNED: "yellow",
+    EffectKind.CHANGED: "green",
+    EffectKind.KEPT: "dim",
 }
 
 
@@ -66,7 +66,7 @@ def explain(
 
     The exit code is 0 when every event is enriched, 1 when one is rejected or dropped.
     """
-    refuse_redirection([file])
+    check_redirection([file])
     if file == STDIN and sys.stdin is not None and sys.stdin.isatty():
         print_notice("reading one event from the terminal; Ctrl-D ends the input")
     with open_input(file) as source:
@@ -75,7 +75,7 @@ def explain(
     record = Record(value, None, (), received_at, name, NO_PARTITION, 1)
     explained = explain_record(processor, record, time.time_ns() // 1_000_000)
     if as_json:
-        document = {"events": [explanation.plain() for explanation in explained]}
+        document = {"events": [explanation.to_dict() for explanation in explained]}
         print_json(document)
     else:
         _print_all(explained)
@@ -115,7 +115,7 @@ def _headline(explanation: Explanation) -> str:
 def _values(effect: Effect) -> str:
     """The values before and after; a single one when they are equal."""
     before, after = _shown(effect.before), _shown(effect.after)
-    if effect.kind is Kind.REFUSED:
+    if effect.kind is EffectKind.REJECTED:
         return "" if effect.before is ABSENT else before
     if not effect.changes:
         return "" if effect.before is ABSENT else f"{before} (kept)"

@@ -34,7 +34,7 @@ from pipeline.files.lines import printable
 from pipeline.files.outputs import FileOutput, opened_output
 from pipeline.progress import OnProgress
 from pipeline.settings.model import Settings
-from pipeline.topic_roles import RAW, is_replay_output, refuse_role
+from pipeline.topic_roles import RAW, is_replay_output, require_no_role
 
 _STDOUT: Final = "-"
 _LONGEST_SPAN_MS: Final = 3_600_000
@@ -146,7 +146,7 @@ def _refuse_contradictions(output: str | None, topic: str | None, rate: float | 
 def _refuse_topic(topic: str | None, settings: Settings) -> None:
     if topic is None:
         return
-    refuse_role("--topic", topic, settings.topics, but=RAW)
+    require_no_role("--topic", topic, settings.topics, allowed_role=RAW)
     if is_replay_output(topic, settings.topics):
         raise SettingsError([f"--topic: {topic} is the output of a replay: name another one"])
 

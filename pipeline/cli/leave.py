@@ -36,7 +36,7 @@ def leave(settings: Settings) -> None:
     leaving = MemberRemoval(
         settings.kafka, settings.group, settings.topics.raw, settings.startup_timeout_s
     )
-    for own in settings.of_workers():
+    for own in settings.for_workers():
         member = leaving.remove(group_consumer_config(own))
         if member is None:
             print_line(f"{own.instance_id} is not a member of group {settings.group}")

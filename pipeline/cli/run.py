@@ -155,7 +155,7 @@ def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence
         stop_on_signals(settings.shutdown_grace_s),
         lambda: LogMeter(interval_s, first_s=first_s),
         LocalCrashGuard(quarantined),
-        {"settings": settings.shown()},
+        {"settings": settings.to_dict()},
     )
 
 
@@ -167,7 +167,7 @@ def _run_one_of_several(
     follow(place.lifeline, stop)
     memory = SharedMemory(place.memory)
     figures = memory.figures(place.slot)
-    own = settings.of_worker(place.slot)
+    own = settings.for_worker(place.slot)
     _work(
         own,
         start_over,
@@ -217,7 +217,7 @@ def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of severa
 
 def _supervise(settings: Settings) -> None:
     log = structlog.stdlib.get_logger("pipeline.supervisor")
-    log.info("starting", version=__version__, workers=settings.workers, settings=settings.shown())
+    log.info("starting", version=__version__, workers=settings.workers, settings=settings.to_dict())
     memory = SharedMemory.created(settings.workers)
     figures = [memory.figures(slot) for slot in range(settings.workers)]
     interval_s, first_s = _intervals(settings)

@@ -23,7 +23,7 @@ from pipeline.topics import (
     ledger_spec,
     missing,
     problems,
-    refuse_forbidden,
+    require_permission,
     specs,
     warnings,
 )
@@ -252,7 +252,7 @@ def _facts(settings: Settings, *, ledger: bool) -> dict[str, TopicFacts]:
     cluster, names = admin(settings), topic_names(settings)
     cluster.wait_until_reachable()
     facts = cluster.topics([*names, *([names.dead_letter + LEDGER_SUFFIX] if ledger else [])])
-    refuse_forbidden(facts.values(), "DESCRIBE")
+    require_permission(facts.values(), "DESCRIBE")
     return facts
 
 

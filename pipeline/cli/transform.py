@@ -34,9 +34,9 @@ from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.escape import one_line
 from pipeline.core.reasons import Reason
 from pipeline.errors import ExitCode
-from pipeline.files.lines import STDIN, Opened, open_input, printable, refuse_unusable
-from pipeline.files.outputs import FileOutput, opened_output, refuse_redirection
-from pipeline.files.transform import Options, Target, Transformer, TransformResult
+from pipeline.files.lines import STDIN, OpenedInput, check_inputs, open_input, printable
+from pipeline.files.outputs import FileOutput, check_redirection, opened_output
+from pipeline.files.transform import NamedFile, Transformer, TransformOptions, TransformResult
 
 if TYPE_CHECKING:
     from pipeline.settings.model import Settings
@@ -102,8 +102,8 @@ def transform(  # noqa: PLR0913  one for each flag
     if dead_letters == _STDOUT:
         raise click.UsageError(_TAKEN)
     names = list(files) or [STDIN]
-    refuse_redirection(names)
-    refuse_unusable(names)
+    check_redirection(names)
+    check_inputs(names)
     output = None
     if dead_letters is not None:
         inputs = (*names, *config_file())
@@ -111,9 +111,11 @@ def transform(  # noqa: PLR0913  one for each flag
     with _dead_letter_file(output) as target:
         transformer = Transformer(
             offline_processor(settings),
-            Target(STANDARD_OUTPUT, sys.stdout.buffer),
+            NamedFile(STANDARD_OUTPUT, sys.stdout.buffer),
             target,
-            Options(received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug),
+            TransformOptions(
+                received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug
+            ),
         )
         result = transformer.result
         try:
@@ -142,7 +144,7 @@ def _transform_all(transformer: Transformer, names: list[str], *, quiet: bool) -
                 transformer.transform(source.input, show)
 
 
-def _title(source: Opened) -> str:
+def _title(source: OpenedInput) -> str:
     name = "standard input" if source.input.name == STDIN else source.input.name
     return one_line(name)
 
@@ -165,13 +167,13 @@ def _progress(*, quiet: bool) -> Progress:
 
 
 @contextmanager
-def _dead_letter_file(output: FileOutput | None) -> Iterator[Target | None]:
+def _dead_letter_file(output: FileOutput | None) -> Iterator[NamedFile | None]:
     """Open the file before anything is read, so that no dead letter is lost if that fails."""
     if output is None:
         yield None
         return
     file = opened_output(output)
-    target = Target(printable(output.name), file)
+    target = NamedFile(printable(output.name), file)
     try:
         yield target
     except BaseException:
@@ -188,7 +190,7 @@ def _tell_of_bug(source: str, error: Exception) -> None:
     )
 
 
-def _print_summary(result: TransformResult, target: Target | None, *, as_json: bool) -> None:
+def _print_summary(result: TransformResult, target: NamedFile | None, *, as_json: bool) -> None:
     if as_json:
         print_json(result.to_dict(), err=True)
         return
@@ -197,7 +199,7 @@ def _print_summary(result: TransformResult, target: Target | None, *, as_json: b
         print_notice("stopped before the end: not all of the input was read, or written")
 
 
-def _rows(result: TransformResult, target: Target | None) -> Iterator[tuple[Cell, ...]]:
+def _rows(result: TransformResult, target: NamedFile | None) -> Iterator[tuple[Cell, ...]]:
     counts = result.counts
     yield "lines", result.lines, _note(f"{result.blank:,} blank" if result.blank else "")
     yield "events", counts.events, ""

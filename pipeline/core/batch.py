@@ -1,4 +1,4 @@
-"""What a batch envelope gives to each of its items (contract §2)."""
+"""Shared fields of a batch envelope, merged into its items (contract §2)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _FILLED: Final = ("sentAt", "receivedAt")
 
 
 def merge(item: JsonValue, envelope: dict[str, Any]) -> JsonValue:
-    """The item with the envelope's shared fields below its own, one level deep.
+    """The item with the fields that it shares with the envelope; its own take precedence.
 
-    A shared `context` or `integrations` that is no object is handed on as it is, so that the
-    item's validation refuses it instead of losing it.
+    Merging is one level deep. A shared `context` or `integrations` that is not an object is
+    passed on as it is, so that validation rejects the item instead of losing the value.
     """
     if type(item) is not dict:
         return item

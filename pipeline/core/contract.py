@@ -1,4 +1,4 @@
-"""The settings that decide what becomes of an event, and the hash that names them."""
+"""The settings that decide the outcome of an event, and the hash that identifies them."""
 
 from __future__ import annotations
 
@@ -21,56 +21,59 @@ class _Group(BaseModel):
 
 
 class Limits(_Group):
-    """Sizes in bytes; depth in levels of objects and arrays."""
+    """Limits on sizes in bytes, and on the depth of nested objects and arrays."""
 
     max_record_bytes: int | None = Field(
-        None, ge=1, description="longest raw record; none: Kafka's own limit"
+        None, ge=1, description="maximum size of a raw record; unset: Kafka's own limit"
     )
     max_event_bytes: int = Field(
         1_048_576,
         ge=1,
-        description="longest event; each batch item counts by itself (Segment's own limit: 32768)",
+        description="maximum size of an event; each batch item counts by itself (Segment's own "
+        "limit: 32768)",
     )
-    max_depth: int = Field(512, ge=8, le=512, description="deepest nesting of objects and arrays")
+    max_depth: int = Field(512, ge=8, le=512, description="maximum nesting of objects and arrays")
     max_batch_output_bytes: int = Field(
-        16_777_216, ge=1, description="most bytes that the items of one batch may give together"
+        16_777_216, ge=1, description="maximum size of all outputs of one batch together"
     )
     max_output_bytes: int = Field(
-        1_000_000, ge=1024, description="largest enriched event; the producer's own limit"
+        1_000_000,
+        ge=1024,
+        description="maximum size of an enriched event; the producer's own limit",
     )
 
 
 class Rules(_Group):
-    """What to do when a rule is broken: `reject` (dead letter) or `warn` (keep as sent)."""
+    """Severity of each rule: `reject` (dead letter) or `warn` (keep the event as sent)."""
 
     id_not_string: Severity = Field(
-        "reject", description="userId is a boolean, a fraction, an object or an array"
+        "reject", description="an id is a boolean, a fraction, an object or an array"
     )
-    traits_not_object: Severity = Field("warn", description="context.traits is no object")
+    traits_not_object: Severity = Field("warn", description="context.traits is not an object")
     revenue_invalid: Severity = Field(
-        "reject", description="properties.revenue is no plain decimal number"
+        "reject", description="properties.revenue is not a plain decimal number"
     )
     value_invalid: Severity = Field(
-        "reject", description="properties.value is no plain decimal number"
+        "reject", description="properties.value is not a plain decimal number"
     )
     currency_invalid: Severity = Field(
-        "reject", description="properties.currency is no ISO 4217 code, beside a revenue"
+        "reject", description="properties.currency, next to a revenue, is not an ISO 4217 code"
     )
     context_field_type: Severity = Field(
-        "warn", description="a field of context has another type than specified"
+        "warn", description="a field of context does not have the specified type"
     )
 
 
 class Currency(_Group):
-    """Which currency codes are known."""
+    """Currency codes that are accepted."""
 
     extra_codes: frozenset[CurrencyCode] = Field(
-        frozenset(), description="codes accepted besides ISO 4217"
+        frozenset(), description="codes accepted in addition to ISO 4217"
     )
 
 
 class DeadLetters(_Group):
-    """What dead letters carry."""
+    """Headers of dead letters."""
 
     connect_headers: bool = Field(
         False, description="also write Kafka Connect's __connect.errors.* headers"
@@ -87,30 +90,29 @@ class DeadLetters(_Group):
                 "__replicator*",
             }
         ),
-        description="names of headers that a redrive leaves out, since they belong to the first "
-        "sending: traces, replication; * at the end stands for any rest",
+        description="headers that a redrive removes because they belong to the first delivery "
+        "(tracing, replication); a name may end in *",
     )
 
 
 class IdentifyRule(_Group):
-    """Which events give an identify message too."""
+    """Events that also produce an identify message."""
 
     event: str = Field(
-        min_length=1, description='event name that also gives an identify message; "*" is every one'
+        min_length=1,
+        description='name of an event that also produces an identify message; "*" matches all',
     )
 
 
 class ContractSettings(BaseModel):
-    """Everything that decides verdict or payload. Same settings, same bytes, same result."""
+    """All settings that decide the outcome or the payload. Same settings and bytes, same result."""
 
     on_other_type: Literal["dead-letter", "drop"] = Field(
-        "dead-letter", description="what to do with calls that are not track"
+        "dead-letter", description="what to do with calls other than track"
     )
-    default_currency: CurrencyCode = Field(
-        "USD", description="assumed for a revenue without currency"
-    )
+    default_currency: CurrencyCode = Field("USD", description="currency of a revenue that has none")
     default_currency_when: Literal["revenue", "always"] = Field(
-        "revenue", description="when the default applies"
+        "revenue", description="when the default currency is added"
     )
     keep_write_key: bool = Field(
         False, description="keep writeKey (a credential) in the enriched event"
@@ -123,18 +125,18 @@ class ContractSettings(BaseModel):
     currency: Currency = Currency()
     dead_letter: DeadLetters = DeadLetters()
     identify: tuple[IdentifyRule, ...] = Field(
-        (), description="events that also give an identify message"
+        (), description="events that also produce an identify message"
     )
 
     def contract(self) -> str:
-        """`version;hash` (header `track.contract`): equal when verdicts and payloads are."""
+        """`version;hash` (header `track.contract`), equal when outcomes and payloads are equal."""
         plain = self.rules_only()
         del plain["dead_letter"]
         text = json.dumps([plain, sorted(ISO_4217)], sort_keys=True)
         return f"{CONTRACT_VERSION};{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def rules_only(self) -> dict[str, Any]:
-        """All of these settings as JSON values, sets in order, without what a subclass adds."""
+        """These settings as JSON values, sets sorted, without those that a subclass adds."""
         decides = {name: getattr(self, name) for name in ContractSettings.model_fields}
         plain = ContractSettings.model_construct(**decides).model_dump(mode="json")
         plain["currency"]["extra_codes"].sort()
@@ -143,13 +145,13 @@ class ContractSettings(BaseModel):
 
 
 class Identity(BaseModel):
-    """Who processes: written to dead letters and replays."""
+    """The program that processes records, as headers name it."""
 
     model_config = ConfigDict(frozen=True)
 
     app: str
-    """name/version of this program"""
+    """Name and version of this program, `name/version`."""
     group: str = ""
-    """Kafka consumer group; empty outside Kafka"""
+    """Kafka consumer group; empty outside Kafka."""
     replay: str = ""
-    """replay id; empty when this is no replay"""
+    """Id of the replay; empty for a worker."""

@@ -1,4 +1,4 @@
-"""Coordinates of a raw event, `topic/partition/offset[/index]`, as headers carry them."""
+"""Coordinates of a raw event, in the form that headers carry: `topic/partition/offset[/index]`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Final, NamedTuple
 from pipeline.core.record import NO_PARTITION
 
 NO_ITEM: Final = -1
-"""Stands for the missing index of an event outside batches."""
+"""`Source.item` of an event that is not part of a batch."""
 _LARGEST: Final = 2**63
 _DIGITS: Final = 19
 _PARTS: Final = 3
 
 
 class Source(NamedTuple):
-    """Which raw event something is about."""
+    """Coordinates of one raw event."""
 
     topic: str
     partition: int
     offset: int
     item: int = NO_ITEM
-    """Index in a batch; NO_ITEM outside one."""
+    """Index within a batch; NO_ITEM for an event that is not part of one."""
 
     def text(self) -> str:
-        """As headers have it; of a file `file:line[:index]`."""
+        """The form that headers carry; `file:line[:index]` for a line of a file."""
         if self.partition == NO_PARTITION:
             index = "" if self.item == NO_ITEM else f":{self.item}"
             return f"{self.topic}:{self.offset}{index}"
@@ -33,7 +33,7 @@ class Source(NamedTuple):
 
 
 def parse_source(text: bytes) -> Source | None:
-    """Coordinates in a header; None when they are none."""
+    """Coordinates from the bytes of a header; None when they are not in that form."""
     parts = text.split(b"/")
     numbers = parts[1:]
     if len(numbers) not in {_PARTS - 1, _PARTS} or not all(map(_is_number, numbers)):
@@ -44,12 +44,12 @@ def parse_source(text: bytes) -> Source | None:
 
 
 def _is_number(text: bytes) -> bool:
-    """Whether it is a number that can be stored in 64 bits."""
+    """Whether the text is a number that fits into 64 bits."""
     return text.isdigit() and len(text) <= _DIGITS and int(text) < _LARGEST
 
 
 def format_ranges(numbers: Iterable[int]) -> str:
-    """Numbers of partitions for people: `0-3, 7`."""
+    """Partition numbers in the form that people read: `0-3, 7`."""
     ranges: list[list[int]] = []
     for number in sorted(numbers):
         if ranges and number == ranges[-1][1] + 1:

@@ -1,4 +1,4 @@
-"""What became of records, counted: the only counter of outcomes."""
+"""Counts of the outcomes of records: the only counter of its kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.core.record import Output, Role
 
 @dataclass(slots=True)
 class OutcomeCounts:
-    """What became of the records of a transaction, a worker, a replay, a dry run or a file."""
+    """Outcomes of the records of a transaction, a worker, a replay, a dry run or a file."""
 
     records: int = 0
     """Records that were processed."""
@@ -22,7 +22,7 @@ class OutcomeCounts:
     dead_letters: Counter[str] = field(default_factory=Counter)
     """Dead letters by reason code."""
     dropped: Counter[str] = field(default_factory=Counter)
-    """Events by reason code that were written nowhere because a setting says so."""
+    """Dropped events by reason code: a setting says to write them nowhere."""
 
     @property
     def rejected(self) -> int:
@@ -31,7 +31,7 @@ class OutcomeCounts:
 
     @property
     def events(self) -> int:
-        """Number of events of every outcome; a record may hold a batch of them."""
+        """Number of events of all outcomes; a record may hold a batch of them."""
         return self.enriched + self.rejected + self.dropped.total()
 
     def count(self, output: Output) -> None:
@@ -47,7 +47,7 @@ class OutcomeCounts:
                 self.dropped[output.reason] += 1
 
     def __add__(self, other: OutcomeCounts) -> OutcomeCounts:
-        """Both together, as a new one."""
+        """Sum of both, as a new object."""
         return OutcomeCounts(
             self.records + other.records,
             self.left_out + other.left_out,
@@ -58,7 +58,7 @@ class OutcomeCounts:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Outcomes as JSON values; the most frequent reason first."""
+        """The outcomes as JSON values, the most frequent reason first."""
         return {
             "enriched": self.enriched,
             "identify": self.identify,

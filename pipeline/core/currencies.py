@@ -1,8 +1,8 @@
-"""The ISO 4217 codes, current and withdrawn, as a maintained library publishes them."""
+"""Currency codes of ISO 4217, current and withdrawn, from a maintained library."""
 
 from __future__ import annotations
 
 from iso_4217 import Currency
 
 ISO_4217: frozenset[str] = frozenset(Currency.__members__)
-"""Withdrawn codes are included, so that old data can be replayed."""
+"""All codes of ISO 4217. Withdrawn ones are included, so that old data can be replayed."""

@@ -1,7 +1,8 @@
-"""Dead letters (contract §6): how their headers are written and read.
+"""Writes dead letters (contract §6), and reads the headers that it has written.
 
-The value of a dead letter is the refused bytes, untouched; everything that we say about it is in
-its headers. They are replaced when a record fails again, never appended, and stay under 8 KiB.
+The value of a dead letter is the rejected bytes, unchanged. All information about the rejection is
+in its headers, which are replaced when a record fails again, never appended, and take less than
+8 KiB.
 """
 
 from __future__ import annotations
@@ -23,55 +24,55 @@ VERSION: Final = "1"
 MAX_REASONS: Final = 16
 MAX_DETAIL: Final = 200
 MAX_REASONS_BYTES: Final = 4000
-MAX_FACT: Final = 200
-MAX_FACT_BYTES: Final = 400
+MAX_TEXT: Final = 200
+MAX_TEXT_BYTES: Final = 400
 CONNECT_CLASS: Final = "pipeline.core.process.Processor"
-"""What our letters name as the class that failed, which tells them from Kafka Connect's own."""
+"""Class that our dead letters name as the one that failed, unlike those of Kafka Connect."""
 _WRITTEN: Final = frozenset([*(header.value for header in DlqHeader), TrackHeader.CONTRACT.value])
 
 
 class RejectedEvent(NamedTuple):
-    """What is known of a refused event."""
+    """A rejected event, with all that its dead letter says."""
 
     value: bytes | None
     key: bytes | None
     headers: Headers
-    """The sender's own."""
+    """Headers of the raw record, without ours."""
     partition: int
-    """Of the raw record as read."""
+    """Partition of the raw record that was read."""
     origin: Origin
     invalid: Invalid
     event: Any = None
-    """The decoded event, as far as it could be decoded."""
+    """The event as far as it was decoded; None before that."""
 
 
 class DeadLetterWriter:
-    """Turns refusals into outputs; knows who refuses and under which contract."""
+    """Turns rejected events into outputs."""
 
     def __init__(self, identity: Identity, contract: str, *, connect_headers: bool) -> None:
         self._identity = identity
         self._contract = contract
         self._connect_headers = connect_headers
 
-    def write(self, letter: RejectedEvent, now: int) -> Output:
-        """The dead letter; its Kafka timestamp is `now`, so that retention counts from now."""
-        ours = self._headers(letter, now)
-        headers = [*letter.headers, *((name, text.encode()) for name, text in ours.items())]
+    def write(self, rejected: RejectedEvent, now: int) -> Output:
+        """The dead letter. Its Kafka timestamp is `now`, so that its retention starts now."""
+        ours = self._headers(rejected, now)
+        headers = [*rejected.headers, *((name, text.encode()) for name, text in ours.items())]
         if self._connect_headers:
-            headers = _with_connect_headers(headers, letter, self._identity)
-        reason = letter.invalid.violations[0].code.value
+            headers = _with_connect_headers(headers, rejected, self._identity)
+        value, reason = rejected.value, rejected.invalid.violations[0].code.value
         output = Output(
-            Role.DEAD_LETTER, letter.value, letter.key, headers, now, letter.partition, reason
+            Role.DEAD_LETTER, value, rejected.key, headers, now, rejected.partition, reason
         )
-        return pointer_to(output) if isinstance(letter.value, OversizedValue) else output
+        return pointer_to(output) if isinstance(value, OversizedValue) else output
 
-    def _headers(self, letter: RejectedEvent, now: int) -> dict[str, str]:
-        origin, failed_at = letter.origin, format_time(now)
+    def _headers(self, rejected: RejectedEvent, now: int) -> dict[str, str]:
+        origin, invalid, failed_at = rejected.origin, rejected.invalid, format_time(now)
         headers: dict[str, str] = {
             DlqHeader.VERSION: VERSION,
-            DlqHeader.REASON: letter.invalid.violations[0].code.value,
-            DlqHeader.REASONS: _reasons(letter.invalid.violations),
-            DlqHeader.STAGE: letter.invalid.stage.value,
+            DlqHeader.REASON: invalid.violations[0].code.value,
+            DlqHeader.REASONS: _reasons(invalid.violations),
+            DlqHeader.STAGE: invalid.stage.value,
             DlqHeader.SOURCE: origin.source(),
             DlqHeader.FAILED_AT: failed_at,
             DlqHeader.FIRST_FAILED_AT: origin.first_failed_at or failed_at,
@@ -84,12 +85,12 @@ class DeadLetterWriter:
             headers[DlqHeader.SOURCE_TIMESTAMP] = str(origin.timestamp)
         if self._identity.replay:
             headers[DlqHeader.REPLAY] = _clip(self._identity.replay)
-        headers.update(_facts(letter.event))
+        headers.update(_sender_details(rejected.event))
         return {name: text for name, text in headers.items() if text}
 
 
 def _reasons(violations: Sequence[Violation]) -> str:
-    """JSON array of `{code, pointer, detail}`; fewer of them rather than too many bytes."""
+    """JSON array of `{code, pointer, detail}`, shortened when it takes too many bytes."""
     shown = [
         {"code": v.code.value, "pointer": v.pointer, "detail": one_line(v.detail)[:MAX_DETAIL]}
         for v in violations[:MAX_REASONS]
@@ -102,7 +103,7 @@ def _reasons(violations: Sequence[Violation]) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Control and other unprintable characters as \x.. or \u.... escapes."""
+    r"""The text with control and other unprintable characters written as \x.. or \u.... escapes."""
     if text.isprintable():
         return text
     return "".join(
@@ -110,40 +111,40 @@ def one_line(text: str) -> str:
     )
 
 
-def _facts(event: JsonValue) -> dict[str, str]:
-    """What helps to find the sender, when it is readable."""
+def _sender_details(event: JsonValue) -> dict[str, str]:
+    """Headers that help to find the sender, as far as the event is readable."""
     if type(event) is not dict:
         return {}
-    facts: dict[str, str] = {}
+    details: dict[str, str] = {}
     for header, name in ((DlqHeader.EVENT, "event"), (DlqHeader.MESSAGE_ID, "messageId")):
         if type(event.get(name)) is str:
-            facts[header] = _clip(event[name])
+            details[header] = _clip(event[name])
     context = event.get("context")
     library = context.get("library") if type(context) is dict else None
     if type(library) is dict:
         parts = (library.get("name"), library.get("version"))
-        facts[DlqHeader.LIBRARY] = _clip("/".join(part for part in parts if type(part) is str))
-    return facts
+        details[DlqHeader.LIBRARY] = _clip("/".join(part for part in parts if type(part) is str))
+    return details
 
 
 def _clip(text: str) -> str:
-    """At most 200 characters and 400 bytes, cut between characters."""
-    clipped = text[:MAX_FACT].encode()[:MAX_FACT_BYTES]
+    """The text truncated to 200 characters and 400 bytes, between characters."""
+    clipped = text[:MAX_TEXT].encode()[:MAX_TEXT_BYTES]
     return clipped.decode(errors="ignore")
 
 
 def _with_connect_headers(
-    headers: list[tuple[str, bytes | None]], letter: RejectedEvent, identity: Identity
+    headers: list[tuple[str, bytes | None]], rejected: RejectedEvent, identity: Identity
 ) -> list[tuple[str, bytes | None]]:
-    """The ten headers of Kafka Connect's dead letters, which existing Kafka UIs read."""
-    origin, violation = letter.origin, letter.invalid.violations[0]
+    """The headers with the ten of Kafka Connect's dead letters, which Kafka UIs read."""
+    origin, violation = rejected.origin, rejected.invalid.violations[0]
     values = {
         "topic": origin.topic,
         "partition": str(origin.partition),
         "offset": str(origin.offset),
         "connector.name": _clip(identity.group or identity.app),
         "task.id": "0",
-        "stage": letter.invalid.stage.value.upper(),
+        "stage": rejected.invalid.stage.value.upper(),
         "class.name": CONNECT_CLASS,
         "exception.class.name": violation.code.value,
         "exception.message": one_line(violation.detail)[:MAX_DETAIL],
@@ -153,26 +154,28 @@ def _with_connect_headers(
     return kept + [(CONNECT_PREFIX + name, text.encode()) for name, text in values.items()]
 
 
-def pointer_to(letter: Output) -> Output:
-    """A small stand-in for a letter that its topic can't take, or for a value that was not read.
+def pointer_to(dead_letter: Output) -> Output:
+    """A small dead letter that refers to the raw record instead of holding its value.
 
-    It tells where the raw record is, and what finds it again.
+    For dead letters that are too large for their topic, and values that were not read. It names
+    the coordinates, the size and the SHA-256 of the value.
     """
-    if isinstance(letter.value, OversizedValue):
-        size, sha256 = letter.value.size, letter.value.sha256
+    value = dead_letter.value
+    if isinstance(value, OversizedValue):
+        size, sha256 = value.size, value.sha256
     else:
-        value = letter.value or b""
+        value = value or b""
         size, sha256 = len(value), hashlib.sha256(value).hexdigest()
-    source = read_headers(letter.headers)[DlqHeader.SOURCE]
+    source = read_headers(dead_letter.headers)[DlqHeader.SOURCE]
     pointer = {DlqHeader.POINTER: source, "sha256": sha256, "size": size}
-    ours = [header for header in letter.headers if header[0].startswith(OUR_PREFIXES)]
-    return letter._replace(
+    ours = [header for header in dead_letter.headers if header[0].startswith(OUR_PREFIXES)]
+    return dead_letter._replace(
         value=json.dumps(pointer).encode(), key=None, headers=[*ours, (DlqHeader.POINTER, b"1")]
     )
 
 
 def read_headers(headers: Headers) -> dict[str, str]:
-    """The text of the headers that `DeadLetterWriter` wrote, by name."""
+    """Texts of the headers that a `DeadLetterWriter` has written, by name."""
     return {
         name: value.decode(errors="replace")
         for name, value in headers

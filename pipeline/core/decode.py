@@ -1,7 +1,7 @@
-"""Bytes → object, exactly (contract §1), and the split of batch envelopes (§2).
+"""Decodes bytes into exact JSON values (contract §1), and splits batch envelopes (§2).
 
-Numbers keep every digit: integers of any usual length as int, all others as Decimal. The
-decoder is strict and fast; why it refused is found out only afterwards, on the slow path.
+Numbers keep every digit: integers of usual length as int, all others as Decimal. The decoder is
+strict and fast. Why a value was rejected is diagnosed afterwards, on the slow path.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-"""What a bracket adds to the depth, as a signed byte."""
+"""Maps each bracket to what it adds to the depth, as a signed byte."""
 _POSITION = re.compile(r" \(byte (\d+)\)$")
 
 
 def decode(value: bytes | None, max_depth: int) -> JsonValue | Invalid:
-    """Decode one JSON document; any JSON value, or why it can't be read."""
+    """Decode one JSON document into any JSON value, or say why it is rejected."""
     if not value:
         return _no_value(value)
-    # An array takes 2 bytes at least and an object with a member 5, so that few records can be
-    # too deep. "[" is rare and quickly counted; "{" is neither. Should it not be JSON: see below.
+    # An array takes at least 2 bytes and an object with a member 5, so few records can be too deep.
+    # "[" is rare and quickly counted; "{" is neither. For what is not JSON, see _diagnose.
     if len(value) // 5 + value.count(b"[") > max_depth and _deeper_than(value, max_depth):
         return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
     try:
@@ -46,7 +46,7 @@ def decode(value: bytes | None, max_depth: int) -> JsonValue | Invalid:
 
 
 def reject(code: Reason, detail: str, stage: Stage = Stage.DECODE) -> Invalid:
-    """One violation of the record as a whole."""
+    """Rejection with one violation of the record as a whole."""
     return Invalid(stage, [Violation(code, "", detail)])
 
 
@@ -54,7 +54,7 @@ def _no_value(value: bytes | None) -> Invalid:
     if value is None:
         return reject(Reason.NULL_VALUE, "the record has no value (a tombstone)")
     if isinstance(value, OversizedValue):
-        detail = f"{value.size} bytes; a line of a file may have {value.most}"
+        detail = f"{value.size} bytes; a line of a file may have {value.limit}"
         return reject(Reason.RECORD_TOO_LARGE, detail)
     return reject(Reason.EMPTY_VALUE, "the value has no bytes")
 
@@ -62,7 +62,7 @@ def _no_value(value: bytes | None) -> Invalid:
 def _deeper_than(value: bytes, limit: int) -> bool:
     if value.count(b"{") + value.count(b"[") <= limit:
         return False
-    # Without a step of Python's for each of them: a record may be nothing but brackets.
+    # No Python statement runs per bracket: a record may consist of nothing else.
     brackets = _STRING.sub(b"", value).translate(_LEVELS, _NO_BRACKETS)
     return max(accumulate(memoryview(brackets).cast("b")), default=0) > limit
 
@@ -80,10 +80,10 @@ def _diagnose(  # noqa: PLR0911  one for each fault
     except UnicodeDecodeError as utf8:
         return reject(Reason.INVALID_UTF8, f"not UTF-8 text: {utf8.reason} (byte {utf8.start})")
     if value.count(0) * 2 == len(value) or value.count(0) * 4 == len(value) * 3:
-        # ASCII in UTF-16 or UTF-32 is UTF-8 with NULs between, which JSON never has.
+        # ASCII in UTF-16 or UTF-32 reads as UTF-8 with NULs in between, which JSON never has.
         return reject(Reason.INVALID_UTF8, "not UTF-8 text: it looks like UTF-16 or UTF-32")
     if isinstance(error, RecursionError) or _deeper_than(value, max_depth):
-        # Short and never closed: decode() had no need to count.
+        # Brackets that are never closed need fewer bytes than decode() assumes.
         return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
     if isinstance(error, DecimalException):
         return reject(Reason.INVALID_JSON, "a number has an exponent too large to be read")
@@ -97,9 +97,9 @@ def _diagnose(  # noqa: PLR0911  one for each fault
 
 
 def _escapes_lone_surrogate(text: str) -> bool:
-    r"""True when the text is JSON but for a \ud800-like escape that stands alone.
+    r"""Whether the only fault of the text is an unpaired escape such as \ud800.
 
-    Pairs, not dicts: the escape may stand in a value that a repeated key overrides.
+    Objects are read as pairs: the escape may be in a value that a repeated key overrides.
     """
     try:
         json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False).encode()
@@ -111,7 +111,7 @@ def _escapes_lone_surrogate(text: str) -> bool:
 
 
 def _shifted(invalid: Invalid, by: int) -> Invalid:
-    """The same refusal with byte positions counted from the record's first byte."""
+    """The same rejection with byte positions counted from the first byte of the record."""
 
     def moved(match: re.Match[str]) -> str:
         return f" (byte {int(match[1]) + by})"
@@ -121,7 +121,7 @@ def _shifted(invalid: Invalid, by: int) -> Invalid:
 
 
 class _Key:
-    """An object key that equals only itself, so that a dict keeps repeated keys."""
+    """Object key that equals only itself, so that a dict keeps repeated keys."""
 
     __slots__ = ("text",)
 
@@ -137,20 +137,20 @@ _decode_pairs = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=_to_key).
 
 
 class Envelope(NamedTuple):
-    """A batch call's body, its parts as raw bytes."""
+    """Body of a batch call, its parts as raw bytes."""
 
     items: list[bytes]
     before: bytes
     after: bytes
-    """The envelope's other fields, so that before + item + after is the envelope of one item."""
+    """Other fields of the envelope: before + item + after is the envelope of a single item."""
 
     def around(self, item: bytes) -> bytes:
-        """The envelope with only this item; every value in it has its raw bytes."""
+        """The envelope with this item only; every value in it has its raw bytes."""
         return self.before + item + self.after
 
 
 def split(value: bytes, batch: JsonValue) -> Envelope | Invalid:
-    """Split an envelope; `value` has been decoded without fault, `batch` is what its key held."""
+    """Split an envelope that has been decoded; `batch` is the decoded value of that key."""
     pairs = _decode_pairs(value.removeprefix(BYTE_ORDER_MARK))
     raws = [bytes(raw) for key, raw in pairs.items() if key.text == "batch"]
     if len(raws) > 1:
@@ -170,6 +170,6 @@ def split(value: bytes, batch: JsonValue) -> Envelope | Invalid:
 
 
 def duplicates_batch(value: bytes) -> bool:
-    """True when the top-level object has more than one key `batch`."""
+    """Whether the top-level object has the key `batch` more than once."""
     pairs = _decode_pairs(value.removeprefix(BYTE_ORDER_MARK))
     return sum(key.text == "batch" for key in pairs) > 1

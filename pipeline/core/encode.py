@@ -1,4 +1,4 @@
-"""The enriched event → bytes. Every number is written with the digits that it was read with."""
+"""Encodes events as JSON. Every number is written with the digits that it was read with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 encode_json: Final = msgspec.json.Encoder(decimal_format="number").encode
-"""Compact UTF-8 JSON; keys in the order of the object."""
+"""Encodes a value as compact UTF-8 JSON with keys in the order of the object."""
 
 encode_sorted: Final = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
-"""The same with sorted keys, to compare values."""
+"""Encodes a value with sorted keys, for comparing values."""

@@ -1,8 +1,8 @@
-"""Values and text of events, made safe to look at, on terminals and in logs.
+"""Values and text of events, made safe to show on terminals and in logs.
 
-An event may hold control characters that would drive the terminal, marks that turn the direction
-of what follows, or line ends that would forge a line. Each is shown as its JSON escape, so that
-JSON stays the same JSON.
+An event may hold control characters that steer a terminal, marks that reverse the direction of
+text, or line breaks that forge a log line. Each is shown as its JSON escape, so that JSON remains
+the same JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FIRST_OF_PAIRS: Final = 0x10000
 
 
 def escaped(text: str) -> str:
-    r"""The text with every unprintable character but line feeds as `\uXXXX`."""
+    r"""The text with each unprintable character except line feeds written as `\uXXXX`."""
     if text.isprintable():
         return text
     return "".join(
@@ -28,7 +28,7 @@ def escaped(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""As `escaped`, line feeds too: what stands in one line of a log stays in it."""
+    r"""The text with each unprintable character, line feeds too, written as an escape."""
     return escaped(text).replace("\n", "\\n")
 
 
@@ -41,11 +41,11 @@ def _escape(character: str) -> str:
 
 
 def short_json(value: JsonValue, longest: int) -> str:
-    """The value as escaped JSON in one line, cut when it is longer than `longest` characters."""
+    """The value as escaped JSON on one line, truncated to `longest` characters."""
     text = escaped(encode_json(value).decode())
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def long_json(value: bytes) -> str:
-    """A JSON document as escaped, indented text."""
+    """A JSON document as escaped and indented text."""
     return escaped(msgspec.json.format(value, indent=2).decode())

@@ -1,4 +1,4 @@
-"""What the rules found on one event."""
+"""Violations and warnings of one event."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ JsonObject = dict[str, Any]
 
 
 class Findings:
-    """What the rules found, in order. Most events have nothing, so nothing is made for them."""
+    """Violations and warnings in the order of the rules.
+
+    Most events have none, so no list is made before the first one.
+    """
 
     violations: Sequence[Violation] = ()
     warnings: Sequence[str] = ()
 
     def warn(self, code: WarningCode, pointer: str) -> None:
-        """Note something that was changed, left out or looks wrong."""
+        """Add a warning: something was changed, removed or looks wrong."""
         self.warnings = [*self.warnings, f"{code.value} {pointer}"]
 
     def reject(self, code: Reason, pointer: str, detail: str) -> None:
-        """Note a broken rule; the event becomes a dead letter."""
+        """Add a violation: the event becomes a dead letter."""
         self.violations = [*self.violations, Violation(code, pointer, detail)]
 
     def reject_or_warn(self, code: Reason, pointer: str, detail: str, policy: Policy) -> None:
-        """Refuse or warn, as `rules.<code>` says."""
+        """Add a violation or a warning, depending on the severity of `rules.<code>`."""
         if code in policy.warns:
             self.warn(WarningCode(code.value), pointer)
         else:

@@ -13,21 +13,32 @@ from uuid import UUID, uuid5
 from pipeline.core.json_value import JsonValue
 
 NAMESPACE: Final = UUID("6f0c1d52-9f0e-5d7b-8b7c-3b1a52f6f3a1")
-"""Of every id that this program generates. A constant of the contract: never changes."""
+"""UUID namespace of generated ids. A constant of the contract: it never changes."""
 
 MAX_ID_DIGITS = 38
 _TOO_LONG = 10**MAX_ID_DIGITS
 
+_ID_NAMES: Final = {"userid": "userId", "anonymousid": "anonymousId"}
+_MIN_SIMILARITY: Final = 0.85
+_MAX_NAME_LENGTH: Final = 32
+_MAX_COMPARED: Final = 8
+"""Number of names that are compared in full, which is slow; few names are close at all."""
+_MAX_DISTANCE: Final = 3
+"""Number of characters by which the length of a close name may differ, and also the number of its
+characters that the right name does not contain."""
+_OTHER_CHARACTERS: Final = {name: str.maketrans("", "", name) for name in _ID_NAMES}
+
 
 class Unusable:
-    """An id of a type that identifies nobody."""
+    """Type of UNUSABLE, so that type checkers tell it from text."""
 
 
 UNUSABLE: Final = Unusable()
+"""Stands for an id of a type that identifies nobody."""
 
 
 def read_id(value: JsonValue) -> str | Unusable | None:
-    """The id as trimmed text; None when it is not set (absent, null, blank)."""
+    """The id as trimmed text; None when it is not set: absent, null or blank."""
     if type(value) is str:
         return value.strip() or None
     if value is None:
@@ -40,9 +51,9 @@ def read_id(value: JsonValue) -> str | Unusable | None:
 
 
 def _is_short_integer(value: Decimal) -> bool:
-    """Whether it has no fraction and is short enough; looks at digits only.
+    """Whether a number is an integer of at most 38 digits.
 
-    Before any arithmetic: int(Decimal("1e1000000")) would take half a minute.
+    Only its digits are inspected: int(Decimal("1e1000000")) would take half a minute.
     """
     if not value:
         return True
@@ -55,51 +66,41 @@ def _is_short_integer(value: Decimal) -> bool:
 
 
 def generated_message_id(source: str, original: bytes) -> str:
-    """The id of an event that came without one: the same for every replay of the same record.
+    """Message id of an event that was sent without one. A replay of the record gives the same id.
 
-    `source` is `topic:partition:offset:index` (index empty outside batches), `original` the
-    event's own bytes as read: a topic that was deleted and created again gives other ids.
+    `source` is `topic:partition:offset:index` (see `Origin.message_id_source`), `original` the
+    event's own bytes, so that a topic that was deleted and recreated gives other ids.
     """
     return str(uuid5(NAMESPACE, f"{source}:{hashlib.sha256(original).hexdigest()}"))
 
 
 def identify_message_id(track_message_id: str) -> str:
-    """The id of the identify message that a rule makes from a track event."""
+    """Message id of the identify message that is made from a track event."""
     return str(uuid5(NAMESPACE, track_message_id))
 
 
-_NAMES: Final = {"userid": "userId", "anonymousid": "anonymousId"}
-_CLOSE_ENOUGH: Final = 0.85
-_LONGEST: Final = 32
-_MOST: Final = 8
-"""Names that are compared letter by letter, which is slow; a sender's typo is among so few."""
-_FARTHEST: Final = 3
-"""A near name has at most so many letters more or less, and so many that the right one has not."""
-_OTHER_LETTERS: Final = {name: str.maketrans("", "", name) for name in _NAMES}
-
-
 def near_id_name(names: Iterable[str]) -> str:
-    """A clause such as `; did you mean userId (found user_id)?`, or "" without a near name.
+    """A clause such as `; did you mean userId?`, or "" when no name is close to one of an id.
 
-    Found in public payloads: user_id, userID, annonymousId, anonymous_id.
+    Names found in public payloads: user_id, userID, annonymousId, anonymous_id.
     """
-    for plain in islice(filter(_may_be_near, map(_plain, names)), _MOST):
-        close = difflib.get_close_matches(plain, _NAMES, n=1, cutoff=_CLOSE_ENOUGH)
+    for text in islice(filter(_may_be_near, map(_normalised, names)), _MAX_COMPARED):
+        close = difflib.get_close_matches(text, _ID_NAMES, n=1, cutoff=_MIN_SIMILARITY)
         if close:
-            return f"; did you mean {_NAMES[close[0]]}?"
+            return f"; did you mean {_ID_NAMES[close[0]]}?"
     return ""
 
 
-def _plain(name: str) -> str:
-    """Without case and signs; empty for a name that is no typo."""
-    if len(name) > _LONGEST or name in _NAMES.values():
+def _normalised(name: str) -> str:
+    """The name in lower case without punctuation; empty for a name that is not a typo."""
+    if len(name) > _MAX_NAME_LENGTH or name in _ID_NAMES.values():
         return ""
-    plain = name.lower()
-    return plain if plain.isalnum() else "".join(filter(str.isalnum, plain))
+    text = name.lower()
+    return text if text.isalnum() else "".join(filter(str.isalnum, text))
 
 
-def _may_be_near(plain: str) -> bool:
+def _may_be_near(text: str) -> bool:
     return any(
-        abs(len(plain) - len(name)) <= _FARTHEST and len(plain.translate(others)) <= _FARTHEST
-        for name, others in _OTHER_LETTERS.items()
+        abs(len(text) - len(name)) <= _MAX_DISTANCE and len(text.translate(others)) <= _MAX_DISTANCE
+        for name, others in _OTHER_CHARACTERS.items()
     )

@@ -1,4 +1,4 @@
-"""JSON Pointers (RFC 6901) into decoded events: look up, set, delete, compare."""
+"""JSON Pointers (RFC 6901) into decoded events: find, set, delete and compare values."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from pipeline.core.encode import encode_json
 from pipeline.core.json_value import JsonValue
 
 ABSENT: Final = msgspec.UNSET
-"""There is nothing at the place."""
+"""Stands for a value that does not exist."""
 _NO_ESCAPE: Final = re.compile("~(?![01])")
 _NUMBER: Final = re.compile("0|[1-9][0-9]{0,17}")
 
 
 def tokens(pointer: str) -> list[str]:
-    """The steps of a pointer; ValueError when it is none."""
+    """The steps of a pointer; ValueError when the text is not a JSON Pointer."""
     if not pointer.startswith("/"):
-        raise ValueError(f"{pointer!r} is no JSON Pointer, such as /properties/currency")
+        raise ValueError(f"{pointer!r} is not a JSON Pointer such as /properties/currency")
     if _NO_ESCAPE.search(pointer):
         raise ValueError(
-            f"{pointer!r} is no JSON Pointer: a ~ is written as ~0, and a / within a name as ~1"
+            f"{pointer!r} is not a JSON Pointer: write ~ as ~0, and / within a name as ~1"
         )
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
 
 
 def is_pointer(text: str) -> bool:
-    """Whether it is one."""
+    """Whether the text is a JSON Pointer below the document itself."""
     return text.startswith("/") and not _NO_ESCAPE.search(text)
 
 
-def step_to(name: str) -> str:
-    """The step to a member of this name, as it is written in a pointer."""
+def escape_name(name: str) -> str:
+    """The name of a member, escaped for use in a pointer."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
 def find(document: JsonValue, pointer: str) -> JsonValue:
-    """What is at the place, or ABSENT."""
+    """The value that the pointer refers to, or ABSENT."""
     found = document
     for step in tokens(pointer):
         if type(found) is dict:
@@ -53,13 +53,13 @@ def find(document: JsonValue, pointer: str) -> JsonValue:
 
 
 def put(document: JsonValue, pointer: str, value: JsonValue) -> bool:
-    """Set a member or an item that exists; objects that are missing on the way are made.
+    """Set a member, or replace an item; missing objects on the path are created.
 
-    False when something on the way is neither object nor array.
+    Returns False when a value on the path is neither an object nor an array.
     """
-    *way, last = tokens(pointer)
+    *path, last = tokens(pointer)
     holder = document
-    for step in way:
+    for step in path:
         if type(holder) is dict:
             holder = holder.setdefault(step, {})
         else:
@@ -78,7 +78,7 @@ def put(document: JsonValue, pointer: str, value: JsonValue) -> bool:
 
 
 def delete(document: JsonValue, pointer: str) -> bool:
-    """Remove a member or an item; False when it is not there."""
+    """Delete a member or an item; False when it does not exist."""
     above, _, last = pointer.rpartition("/")
     holder = find(document, above) if above else document
     (step,) = tokens(f"/{last}")
@@ -93,33 +93,34 @@ def delete(document: JsonValue, pointer: str) -> bool:
 
 
 def _index(value: JsonValue, step: str) -> int | None:
-    """Which item of an array a step means."""
+    """Index of the array item that a step refers to; None when there is no such item."""
     if type(value) is not list or not _NUMBER.fullmatch(step):
         return None
     return int(step) if int(step) < len(value) else None
 
 
-class Difference(NamedTuple):
-    """One place at which two documents differ."""
+class ValueDifference(NamedTuple):
+    """One value that differs between two documents."""
 
     pointer: str
-    """JSON Pointer; empty for the whole document."""
+    """JSON Pointer to the value; empty for the whole document."""
     before: Any
-    """ABSENT where only the other one has something."""
+    """Value in the first document; ABSENT when only the second one has it."""
     after: Any
+    """Value in the second document; ABSENT when only the first one has it."""
 
 
-def differences(before: JsonValue, after: JsonValue, at: str = "") -> Iterator[Difference]:
-    """Where two decoded documents differ, digit for digit; members in the order of their names.
+def differences(before: JsonValue, after: JsonValue, at: str = "") -> Iterator[ValueDifference]:
+    """Differences between two decoded documents, digit for digit, members sorted by name.
 
-    Arrays of different length differ as a whole.
+    Arrays of different lengths differ as a whole.
     """
     if type(before) is dict and type(after) is dict:
         for name in sorted(before.keys() | after.keys()):
-            place = f"{at}/{step_to(name)}"
+            place = f"{at}/{escape_name(name)}"
             yield from differences(before.get(name, ABSENT), after.get(name, ABSENT), place)
     elif type(before) is list and type(after) is list and len(before) == len(after):
         for index, pair in enumerate(zip(before, after, strict=True)):
             yield from differences(*pair, f"{at}/{index}")
     elif ABSENT in (before, after) or encode_json(before) != encode_json(after):
-        yield Difference(at, before, after)
+        yield ValueDifference(at, before, after)

@@ -1,8 +1,8 @@
-"""Personal data hidden: what the desk shows on terminals and writes into documents by default.
+"""Masks personal data in dead letters before they are shown or exported.
 
-Hidden are e-mail and IP addresses wherever they stand, and every value of traits. Names of members
-stay, and so does the form of a value, so that a broken record can still be understood. What is no
-JSON is masked as text, where a value that never ends is hidden to the end.
+E-mail and IP addresses are hidden wherever they occur, and so is every value of traits. Names of
+members and the structure of a value remain, so that a broken record can still be understood. What
+is not JSON is masked as text; there, a value that never ends is hidden up to the end of the text.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _IP: Final = "ip"
 
 _PART: Final = r"[^\s@\"'<>,;:()\[\]{}=&?/%\\|]"
 _AT: Final = r"(?:@+|%(?:25)*40|\\+u0040)"
-# Possessive, and only from the start of a word: linear in a megabyte without an end.
+# Possessive, and only from the start of a word, so that a megabyte takes linear time.
 _EMAIL: Final = re.compile(rf"(?<!{_PART}){_PART}++{_AT}{_PART}++", re.IGNORECASE)
 _IPV4: Final = re.compile(
-    # x.0.0.0 is no host, but the version of every browser that hides its real one.
+    # x.0.0.0 is not a host, but the version that browsers report to hide the real one.
     r"(?<!\d)(?<!\d\.)(?!\d+(?:\.0){3}(?!\d))(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)"
 )
 _IPV6: Final = re.compile(
@@ -37,9 +37,9 @@ _BARE: Final = re.compile(r"[^\s,;}\]&]*")
 
 
 def mask(text: str) -> str:
-    """The text without e-mail and IP addresses, and without the values of traits in it.
+    """The text with e-mail and IP addresses hidden, and the values of traits.
 
-    Times such as `10:00:02` stay.
+    Times such as `10:00:02` remain.
     """
     if _TRAITS in text.lower():
         text = _without_traits(text)
@@ -50,14 +50,14 @@ def mask(text: str) -> str:
 
 
 def _mask_ipv6(match: re.Match[str]) -> str:
-    """Eight groups, or fewer with `::`: two colons alone are also in a time of day."""
+    """Hide eight groups, or fewer with `::`. Two colons alone may be a time of day."""
     found = match[0]
     full = found.count(":") == 7  # noqa: PLR2004  eight groups
     return HIDDEN if full or ("::" in found and len(found) > 2) else found  # noqa: PLR2004  "::"
 
 
 def _without_traits(text: str) -> str:
-    """For JSON that is broken, or that stands as text in other JSON."""
+    """Hide traits in JSON that is broken, or that is a string within other JSON."""
     pieces, done = [], 0
     for match in _TRAITS_IN_TEXT.finditer(text):
         if match.end() >= done:
@@ -68,7 +68,7 @@ def _without_traits(text: str) -> str:
 
 
 def _end_of_value(text: str, start: int) -> int:
-    """Behind the value that begins there; the end of the text when it does not end."""
+    """Index after the value that begins at `start`; the end of the text if it never ends."""
     if _TOKEN.match(text, start) is None:
         bare = _BARE.match(text, start)
         return start if bare is None else bare.end()
@@ -76,7 +76,7 @@ def _end_of_value(text: str, start: int) -> int:
     for token in _TOKEN.finditer(text, start):
         slashes, quote = len(token[1] or ""), token[2]
         if closes:
-            # In JSON within JSON a quote is written \" and one in its text \\\".
+            # In JSON within JSON a quote is written \", and one within its text \\\".
             if quote == closes and slashes % (2 * escapes + 2) == escapes:
                 closes = ""
         elif quote:
@@ -89,7 +89,7 @@ def _end_of_value(text: str, start: int) -> int:
 
 
 def masked_event(value: JsonValue) -> JsonValue:
-    """A copy of a decoded value; below members `traits` no value is left, `ip` is hidden."""
+    """A masked copy of a decoded value: all of `traits`, each `ip`, and addresses in text."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, list):
@@ -114,10 +114,10 @@ def _hidden(value: JsonValue) -> JsonValue:
 
 
 def masked_value(value: bytes | None) -> bytes | None:
-    r"""A letter's value, masked.
+    r"""A masked copy of the value of a dead letter.
 
-    Text that is no JSON is masked as text. Bytes in it that are no UTF-8 are written as `\xff`;
-    what has NULs may be text in another encoding, which no pattern finds, and is hidden.
+    Text that is not JSON is masked as text, and bytes in it that are not UTF-8 are written as
+    `\xff`. Text with NULs may have another encoding, in which no pattern matches: it is hidden.
     """
     if value is None:
         return None
@@ -128,7 +128,7 @@ def masked_value(value: bytes | None) -> bytes | None:
 
 
 def masked_text(value: bytes) -> str:
-    """The same of bytes that must not be decoded as JSON."""
+    """Masked text of a value that must not be decoded as JSON."""
     if b"\0" in value:
         return HIDDEN
     return mask(value.decode(errors="backslashreplace"))

@@ -1,4 +1,4 @@
-"""`revenue`, `value` and `currency` (contract §3): exact decimals, never a float, never a guess."""
+"""Reads `revenue`, `value` and `currency` (contract §3): exact decimals, no floats, no guesses."""
 
 from __future__ import annotations
 
@@ -9,43 +9,47 @@ from typing import Final, NamedTuple, final
 from pipeline.core.json_value import JsonValue
 
 COLUMN_DECIMALS = 9
-"""The typed columns are decimal(38, 9)."""
+"""Decimal places of a typed column, decimal(38, 9)."""
 LIMIT: Final = 10**29
+"""Magnitude that every amount must be below: what fits into a decimal(38, 9) column."""
 MIN_EXPONENT = -100
+"""Smallest exponent of an amount. It bounds the work on numbers such as 1e-1000000."""
 AMOUNT_PATTERN = r"\$?[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?"
-"""One plain decimal number. Thousands separators and decimal commas are refused, since other
-products corrupt them without a word ("1.234,56" → 1.234)."""
+"""Matches one plain decimal number. Thousands separators and decimal commas are rejected, since
+other products silently corrupt them ("1.234,56" → 1.234)."""
 
 _AMOUNT = re.compile(AMOUNT_PATTERN)
 _NINE_PLACES = Decimal(1).scaleb(-COLUMN_DECIMALS)
-# Widest amount that is still compared: 30 digits before the point, 100 behind it.
+# The longest amount that is compared has 30 digits before the point and 100 after it.
 _EXACT = Context(prec=140, rounding=ROUND_HALF_EVEN)
 _CODE_LENGTH = 3
 
 
 class Amount(NamedTuple):
-    """An amount that is usable."""
+    """A valid amount."""
 
     number: int | Decimal
     from_text: bool
+    """Whether it was sent as text."""
     rounds: bool
-    """More than nine decimals: a decimal(38, 9) column has to round it."""
+    """Whether it has more than nine decimals, so that a decimal(38, 9) column rounds it."""
 
 
 @final
 class BadAmount(NamedTuple):
-    """Why it is not."""
+    """An invalid amount."""
 
     detail: str
+    """Explanation that follows the name of the property."""
 
 
 def is_set(value: JsonValue) -> bool:
-    """Absent, null, "" and white space all mean "not set"."""
+    """Whether a property is set: absent, null, "" and white space all mean that it is not."""
     return value is not None and not (type(value) is str and (not value or value.isspace()))
 
 
 def read_amount(value: JsonValue) -> Amount | BadAmount:
-    """Read a `revenue` or `value` that is set."""
+    """Read a `revenue` or a `value` that is set."""
     if type(value) is int:
         if -LIMIT < value < LIMIT:
             return Amount(value, from_text=False, rounds=False)
@@ -70,16 +74,16 @@ def _from_decimal(value: Decimal, *, from_text: bool) -> Amount | BadAmount:
     # abs() would round to the 28 digits of the default context.
     if column.copy_abs() >= LIMIT:
         return _TOO_LARGE
-    # Text of an integer becomes an int, so that "-0" reads as the 0 that JSON's -0 becomes.
+    # An integer in text becomes an int, so that "-0" reads as 0, like -0 in JSON.
     return Amount(int(value) if exponent == 0 else value, from_text, column != value)
 
 
 def read_currency(value: JsonValue, codes: frozenset[str]) -> str | None:
-    """The upper-case code of a currency that is set; None when it is no known code."""
+    """Upper-case code of a currency that is set; None when it is not an accepted code."""
     if type(value) is not str:
         return None
     text = value.strip()
-    # ASCII before upper-casing: the upper case of a dotless i is "I".
+    # ASCII only, since the upper case of a dotless i is "I".
     if len(text) != _CODE_LENGTH or not text.isascii():
         return None
     code = text.upper()

@@ -1,4 +1,4 @@
-"""TrackEvent + where and when it was read → the enriched event (contract §4)."""
+"""Turns a `TrackEvent`, with its origin, into the enriched event (contract §4)."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ OUR_FIELDS: Final = (
     "integrations",
     "enrichment",
 )
-"""Top-level fields of an enriched event in their fixed order; unknown ones follow as sent."""
+"""Top-level fields of an enriched event in their fixed order. Unknown ones follow as sent."""
 
 _Time = tuple[int, str]
-"""Epoch milliseconds and their canonical text."""
+"""A time: epoch milliseconds and canonical text."""
 
 _NOT_UNKNOWN: Final = frozenset((*OUR_FIELDS, "writeKey"))
 
@@ -47,10 +47,10 @@ def normalise(
     origin: Origin,
     original: bytes,
 ) -> JsonObject:
-    """The enriched event, its fields in order.
+    """The enriched event with its fields in order.
 
-    `origin` and `original` (the event's own bytes) are what a missing receivedAt and a missing
-    messageId are made from.
+    A missing receivedAt is taken from `origin`; a missing messageId is generated from `origin` and
+    `original`, the event's own bytes.
     """
     raw, event, user_id, anonymous_id, properties, context, integrations, defaulted = track
     enriched: JsonObject = {"type": TRACK, "event": event}
@@ -97,13 +97,13 @@ def _message_id(
     return usable
 
 
-def _set_times(  # noqa: C901  four times the same, written out: it runs for every event
+def _set_times(  # noqa: C901  four times the same, unrolled: it runs for every event
     raw: JsonObject, enriched: JsonObject, findings: Findings, record_time: int | None
 ) -> str | None:
-    """Set the four time fields; what the `timestamp` was made from.
+    """Set the four time fields; returns the `timestampSource`.
 
-    Segment's formula: timestamp = receivedAt - (sentAt - originalTimestamp), which takes the
-    error of the client's clock out.
+    Segment's formula, timestamp = receivedAt - (sentAt - originalTimestamp), corrects the error
+    of the client's clock.
     """
     get = raw.get
     given = original = sent = received = None
@@ -119,7 +119,7 @@ def _set_times(  # noqa: C901  four times the same, written out: it runs for eve
     if received is None:
         received = _received(record_time, sent, client, findings)
     moment: _Time | None = given
-    source: str | None = "given"  # when both times are there, it was corrected upstream
+    source: str | None = "given"  # with both times it was corrected upstream
     if given is None or original is None:
         moment, source = _event_time(client, sent, received, findings)
     if moment is not None:
@@ -138,7 +138,7 @@ def _set_times(  # noqa: C901  four times the same, written out: it runs for eve
 def _received(
     record_time: int | None, sent: _Time | None, client: _Time | None, findings: Findings
 ) -> _Time | None:
-    """When an event without a usable receivedAt was received; never the wall clock."""
+    """Time of receipt of an event without a usable receivedAt; never the wall clock."""
     if record_time is not None:
         return record_time, format_time(record_time)
     if sent is None and client is None:
@@ -149,7 +149,7 @@ def _received(
 def _event_time(
     client: _Time | None, sent: _Time | None, received: _Time | None, findings: Findings
 ) -> tuple[_Time | None, str | None]:
-    """The time of an event that was not corrected upstream, and its `timestampSource`."""
+    """Time of an event that was not corrected upstream, and its `timestampSource`."""
     if client is None:
         return received, None if received is None else "received"
     if sent is None or received is None:
@@ -166,37 +166,37 @@ def _event_time(
 
 
 def has_promoted_traits(track: TrackEvent) -> bool:
-    """Whether the event has user traits that are lifted: a non-empty object."""
+    """Whether the event has user traits that are promoted: a non-empty object."""
     traits = track.context.get("traits")
     return type(traits) is dict and bool(traits)
 
 
 def _set_traits(track: TrackEvent, enriched: JsonObject, findings: Findings) -> None:
-    """Lift a non-empty context.traits; a top-level traits lies below it."""
-    below = track.raw.get("traits")
-    lifted: JsonObject = track.context.get("traits") or {}
+    """Promote a non-empty context.traits, which takes precedence over top-level traits."""
+    top_level = track.raw.get("traits")
+    promoted: JsonObject = track.context.get("traits") or {}
     if not has_promoted_traits(track):
-        if below is not None:
-            enriched["traits"] = below
+        if top_level is not None:
+            enriched["traits"] = top_level
         return
-    if type(below) is dict:
-        # As JSON, since to Python 1 equals true; the order of members does not matter.
+    if type(top_level) is dict:
+        # Compared as JSON, since in Python 1 equals true. The order of members does not matter.
         if any(
-            encode_sorted(below[name]) != encode_sorted(value)
-            for name, value in lifted.items()
-            if name in below
+            encode_sorted(top_level[name]) != encode_sorted(value)
+            for name, value in promoted.items()
+            if name in top_level
         ):
             findings.warn(WarningCode.TRAITS_CONFLICT, "/traits")
-        lifted = {**below, **lifted}
-    elif below is not None:
+        promoted = {**top_level, **promoted}
+    elif top_level is not None:
         findings.warn(WarningCode.TRAITS_CONFLICT, "/traits")
-    enriched["traits"] = lifted
+    enriched["traits"] = promoted
 
 
 def _replace_enrichment(track: TrackEvent, findings: Findings, policy: Policy) -> bool:
-    """Whether an enrichment that came in says that the currency was assumed, and still is.
+    """Whether an enrichment that was sent says that the currency is a default, and it still is.
 
-    An assumed dollar must not become a stated one on a second pass.
+    A default currency must not pass for one that was sent when an event is processed twice.
     """
     earlier = track.raw["enrichment"]
     if earlier is None:
@@ -216,7 +216,7 @@ def _copy_unknown(raw: JsonObject, enriched: JsonObject, policy: Policy) -> None
 
 
 def identify_message(enriched: JsonObject) -> JsonObject:
-    """The identify message of an event whose traits were lifted (Segment, "Sending Traits")."""
+    """Identify message of an event whose traits were promoted (Segment, "Sending Traits")."""
     message: JsonObject = {
         name: enriched[name]
         for name in OUR_FIELDS

@@ -1,9 +1,8 @@
-"""What is written beside each committed offset (Kafka's offset metadata), and read back.
+"""The metadata that a worker commits with each offset, for the next owner of the partition.
 
-`contract;hash;base=<share>;left=<n>;bad=<n>;at=<ms>;origin=0|1;topic=<id>`: the next owner of a
-partition learns from it which rules its records went through last, how often records are usually
-refused, and whether the topic is still the one that the offset belongs to. Kafka refuses metadata
-above 4 KiB; this is about 100 bytes.
+`contract;hash;base=<ratio>;left=<n>;bad=<n>;at=<ms>;origin=0|1;topic=<id>` says under which
+contract the records before the offset were processed, how many of them are usually rejected, and
+which topic the offset belongs to. It takes about 100 bytes of the 4 KiB that Kafka allows.
 """
 
 from __future__ import annotations
@@ -11,32 +10,32 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-_NOTE: Final = re.compile(
+_FORM: Final = re.compile(
     r"(?P<contract>[^;]+;[^;=]+);base=(?P<base>[01]\.[0-9]{6});left=(?P<left>[0-9]{1,9})"
     r";bad=(?P<bad>[0-9]{1,9});at=(?P<at>[0-9]{1,15});origin=(?P<origin>[01]);topic=(?P<topic>[^;]*)"
 )
 
 
 class OffsetMetadata(NamedTuple):
-    """One partition's note."""
+    """Metadata of the committed offset of one partition."""
 
     contract: str
-    """`version;hash`, as in the header `track.contract`."""
+    """Contract of the worker, `version;hash` as in the header `track.contract`."""
     base: float
-    """Share of invalid events that is usual, 0 to 1."""
+    """Usual ratio of invalid events, 0 to 1."""
     left: int
-    """Events that the breaker still watches; 0 when it is not armed."""
+    """Number of events that the circuit breaker still watches; 0 when it is not armed."""
     bad: int
-    """Invalid ones among those that it has watched so far."""
+    """Number of invalid events among those that it has watched so far."""
     at: int
-    """When it was committed, epoch milliseconds."""
+    """Time of the commit, epoch milliseconds."""
     origin: bool
-    """Whether origin headers were believed (`accept_origin_headers`)."""
+    """Whether origin headers were trusted (`accept_origin_headers`)."""
     topic_id: str = ""
-    """Kafka's id of the raw topic: a topic created anew has another one. Empty when unknown."""
+    """Kafka's id of the raw topic, which changes when it is recreated. Empty when unknown."""
 
     def encode(self) -> str:
-        """As offset metadata."""
+        """The text that Kafka stores."""
         return (
             f"{self.contract};base={self.base:.6f};left={self.left};bad={self.bad}"
             f";at={self.at};origin={self.origin:d};topic={self.topic_id}"
@@ -44,8 +43,8 @@ class OffsetMetadata(NamedTuple):
 
 
 def read_offset_metadata(metadata: str | None) -> OffsetMetadata | None:
-    """The note in an offset's metadata; None when there is none, or one of another program."""
-    match = _NOTE.fullmatch(metadata or "")
+    """Parse the metadata of an offset; None when it is not ours."""
+    match = _FORM.fullmatch(metadata or "")
     if match is None:
         return None
     return OffsetMetadata(

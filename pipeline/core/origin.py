@@ -1,8 +1,8 @@
-"""Where an event comes from: its coordinates, and the headers that may replace or forge them.
+"""Origin of an event: its coordinates, and the headers that may replace or forge them.
 
 `track.*` and `dlq.*` headers of a raw record are removed, whoever wrote them: a client must not
-be able to forge ours. Only with `accept_origin_headers` four of them are believed (a redriven or
-replayed record keeps the identity of the first one), and each only in exactly our own form.
+be able to forge ours. With `accept_origin_headers` four of them are trusted, so that a redriven
+record keeps the identity of the first one, but each only in exactly the form that we write.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _ISO_MS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[
 
 
 class Origin(NamedTuple):
-    """The identity of a raw record, kept through redrives."""
+    """Identity of a raw event, which it keeps when it is redriven."""
 
     topic: str
     partition: int
     offset: int
     item: int | None = None
-    """Position in a batch envelope; None outside one."""
+    """Index within a batch; None for an event that is not part of one."""
     timestamp: int | None = None
-    """Kafka's, epoch milliseconds; None when there is none."""
+    """Timestamp of the Kafka record, epoch milliseconds; None when it has none."""
     attempt: int = 1
-    """How many times it would have failed, should it fail now."""
+    """Number of this attempt; 1 unless the event was dead-lettered before."""
     first_failed_at: str = ""
-    """ISO-8601; empty before the first failure."""
+    """Time of the first failure in ISO-8601; empty when the event has never failed."""
 
     def source(self) -> str:
-        """`topic/partition/offset[/index]`; of a file `file:line[:index]`."""
+        """The form that headers carry: `topic/partition/offset[/index]`, or `file:line[:index]`."""
         if self.partition == NO_PARTITION:
             index = "" if self.item is None else f":{self.item}"
             return f"{self.topic}:{self.offset}{index}"
@@ -47,7 +47,10 @@ class Origin(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}{index}"
 
     def message_id_source(self) -> str:
-        """`topic:partition:offset:index`, no index outside batches; no partition of a file."""
+        """The form that generated message ids are made from: `topic:partition:offset:index`.
+
+        The index is empty outside batches; a line of a file has no partition.
+        """
         index = "" if self.item is None else self.item
         if self.partition == NO_PARTITION:
             return f"{self.topic}:{self.offset}:{index}"
@@ -55,14 +58,14 @@ class Origin(NamedTuple):
 
 
 def read_origin(record: Record, *, accept_headers: bool) -> Origin:
-    """The record's coordinates, or those that an accepted `track.origin` header names."""
+    """Coordinates of the record, or those in its `track.origin` header when that is accepted."""
     _value, _key, headers, timestamp, topic, partition, offset = record
     if timestamp is not None and not 0 < timestamp <= MAX_MS:
         timestamp = None
     own = new_tuple(Origin, (topic, partition, offset, None, timestamp, 1, ""))
     if not accept_headers or not headers:
         return own
-    # A name that occurs twice: the last one counts, as in Kafka's own lastHeader().
+    # The last header of a name counts, as in Kafka's own lastHeader().
     return _accepted(own, {name: value for name, value in record.headers if value is not None})
 
 
@@ -90,7 +93,7 @@ def _accepted(own: Origin, headers: dict[str, bytes]) -> Origin:
 
 
 def sender_headers(headers: Headers) -> Headers:
-    """The sender's headers, in order, less all that start with `track.` or `dlq.`."""
+    """The headers of a raw record, in order, without those that start with `track.` or `dlq.`."""
     if not headers:
         return ()
     return [header for header in headers if not header[0].startswith(OUR_PREFIXES)]

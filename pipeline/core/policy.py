@@ -1,4 +1,4 @@
-"""`ContractSettings` made ready for the hot path: plain attributes, sets instead of lists."""
+"""`ContractSettings` prepared for the hot path: plain attributes, sets instead of lists."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ ANY_EVENT = "*"
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the rules need to know; made once from the settings."""
+    """Settings in the form that the rules use; made once."""
 
     warns: frozenset[Reason]
-    """Rules that are set to warn: the event is kept as sent."""
+    """Rules with severity `warn`: the event is kept as sent."""
     codes: frozenset[str]
-    """Currency codes that are known."""
+    """Currency codes that are accepted."""
     default_currency: str
     default_always: bool
     drops_other_types: bool
@@ -28,10 +28,10 @@ class Policy:
 
     @classmethod
     def from_settings(cls, settings: ContractSettings) -> Policy:
-        """The policy of these settings."""
+        """Policy for these settings."""
         rules = settings.rules.model_dump()
         return cls(
-            warns=frozenset(Reason(code) for code, verdict in rules.items() if verdict == "warn"),
+            warns=frozenset(Reason(code) for code, severity in rules.items() if severity == "warn"),
             codes=ISO_4217 | settings.currency.extra_codes,
             default_currency=settings.default_currency,
             default_always=settings.default_currency_when == "always",
@@ -42,5 +42,5 @@ class Policy:
         )
 
     def identifies(self, event: str) -> bool:
-        """Whether a rule asks for an identify message of this event."""
+        """Whether events of this name also produce an identify message."""
         return event in self.identify_events or ANY_EVENT in self.identify_events

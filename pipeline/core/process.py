@@ -1,11 +1,11 @@
-"""What happens to an event: the page to read first.
+"""Processing of one event, step by step: the page to read first.
 
     Record ─► decode ─► split ─► validate ─► normalise ─► encode ─► Enriched
                 └─────────┴─────────┴────────────┴───────────┴───► DeadLetter (or Dropped)
-                                                                    Identify beside, by rule
+                                                                   plus Identify, by rule
 
-Every event has exactly one outcome. A refusal is a value (`Invalid`) that travels beside the
-good result; nothing here raises because of what a record holds, and nothing here knows the
+Every event has exactly one outcome. A rejection is a value (`Invalid`) that is returned in place of
+the good result: nothing here raises because of the contents of a record, and nothing here knows the
 clock, the network or the environment.
 """
 
@@ -35,10 +35,10 @@ _SOURCE: Final = TrackHeader.SOURCE.value
 
 
 class Processor:
-    """The contract under given settings; pure and deterministic.
+    """The contract under given settings. It is pure and deterministic.
 
-    `trust_origin` believes origin headers whatever the settings say: for records whose headers
-    this program has made itself.
+    `trust_origin` accepts origin headers whatever the settings say, for records whose headers this
+    program has made itself.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Processor:
         self.contract = settings.contract()
         self._policy = Policy.from_settings(settings)
         self._accept_headers = trust_origin or settings.accept_origin_headers
-        self._letters = DeadLetterWriter(
+        self._dead_letters = DeadLetterWriter(
             identity, self.contract, connect_headers=settings.dead_letter.connect_headers
         )
         self._headers: list[tuple[str, bytes | None]] = [
@@ -57,49 +57,49 @@ class Processor:
             self._headers.append((TrackHeader.REPLAY.value, identity.replay.encode()))
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:
-        """The outputs of one record: one outcome per event, identify messages beside them.
+        """The outputs of one record: one outcome per event, and identify messages.
 
-        `now` (epoch ms) is used only for Kafka timestamps and the `failed.at` headers.
+        `now` (epoch ms) is only used for Kafka timestamps and the `failed.at` headers.
         """
         value, limits = record.value, self._policy.limits
         origin = read_origin(record, accept_headers=self._accept_headers)
         if record.headers is INVALID_HEADERS:
-            invalid = reject(Reason.INVALID_HEADERS, "a header's name is not UTF-8; none was kept")
-            return (self._refused(record, origin, invalid, now),)
+            invalid = reject(
+                Reason.INVALID_HEADERS, "a header name is not UTF-8; no header was kept"
+            )
+            return (self._reject(record, origin, invalid, now),)
         if limits.max_record_bytes is not None:
             size = len(value or b"")
             if size > limits.max_record_bytes:
                 detail = f"{size} bytes, over limits.max_record_bytes"
-                return (
-                    self._refused(record, origin, reject(Reason.RECORD_TOO_LARGE, detail), now),
-                )
+                return (self._reject(record, origin, reject(Reason.RECORD_TOO_LARGE, detail), now),)
         decoded = decode(value, limits.max_depth)
         if type(decoded) is dict and "batch" in decoded:
             return self._batch(record, origin, decoded, now)
         return self._event(record, origin, decoded, value or b"", now)
 
     def crashed(self, record: Record, now: int) -> Output:
-        """The dead letter of a record that `process` raised on: a bug of ours."""
-        detail = "a bug in this program stopped the record; its log has the traceback"
+        """Dead letter of a record on which `process` has raised, which is a bug of ours."""
+        detail = "a bug in this program prevented processing; its log has the traceback"
         return self.set_aside(record, now, Reason.PROCESSING_ERROR, Stage.CRASH, detail)
 
     def set_aside(
         self, record: Record, now: int, reason: Reason, stage: Stage, detail: str
     ) -> Output:
-        """The dead letter of a whole record for a reason outside its rules; it is not decoded."""
+        """Dead letter of a whole record for a reason outside of the rules; it is not decoded."""
         origin = read_origin(record, accept_headers=self._accept_headers)
-        return self._refused(record, origin, reject(reason, detail, stage), now)
+        return self._reject(record, origin, reject(reason, detail, stage), now)
 
     def _batch(
         self, record: Record, origin: Origin, decoded: dict[str, Any], now: int
     ) -> tuple[Output, ...]:
-        """An envelope's items, each an event of its own; or one event that has a field `batch`."""
+        """Outputs of the items of an envelope, or of one event that has a field `batch`."""
         value = record.value or b""
         if decoded.get("event") is not None and not duplicates_batch(value):
             return self._event(record, origin, decoded, value, now)
         envelope = split(value, decoded["batch"])
         if type(envelope) is Invalid:
-            return (self._refused(record, origin, envelope, now),)
+            return (self._reject(record, origin, envelope, now),)
         return self._items(record, origin, decoded, envelope, now)
 
     def _items(
@@ -112,7 +112,7 @@ class Processor:
     ) -> tuple[Output, ...]:
         outputs: list[Output] = []
         total, limit = 0, self._policy.limits.max_batch_output_bytes
-        # A redriven envelope of one item keeps the item's first index.
+        # A redriven envelope of one item keeps the index that the item had first.
         single = len(envelope.items) == 1
         for index, (item, raw) in enumerate(zip(decoded["batch"], envelope.items, strict=True)):
             own = origin if single and origin.item is not None else origin._replace(item=index)
@@ -123,7 +123,7 @@ class Processor:
             if total > limit:
                 detail = "the items together exceed limits.max_batch_output_bytes"
                 invalid = reject(Reason.BATCH_TOO_LARGE, detail, Stage.SPLIT)
-                return (self._refused(record, origin, invalid, now),)
+                return (self._reject(record, origin, invalid, now),)
         return tuple(outputs)
 
     def _event(
@@ -134,21 +134,21 @@ class Processor:
         original: bytes,
         now: int,
     ) -> tuple[Output, ...]:
-        """One event's outcome. `original` is its own bytes, `record.value` what a letter keeps."""
+        """Outputs of one event. `original` is its own bytes; a dead letter keeps `record.value`."""
         if type(decoded) is not dict:
             invalid = decoded
             if type(invalid) is not Invalid:
                 invalid = reject(Reason.NOT_AN_OBJECT, "the JSON value is not an object")
-            return (self._refused(record, origin, invalid, now),)
+            return (self._reject(record, origin, invalid, now),)
         policy = self._policy
         if len(original) > policy.limits.max_event_bytes:
             detail = f"{len(original)} bytes, over limits.max_event_bytes"
             invalid = reject(Reason.EVENT_TOO_LARGE, detail)
-            return (self._refused(record, origin, invalid, now, decoded),)
+            return (self._reject(record, origin, invalid, now, decoded),)
         findings = Findings()
         track = validate(decoded, findings, policy)
         if type(track) is Invalid:
-            return (self._refused(record, origin, track, now, decoded),)
+            return (self._reject(record, origin, track, now, decoded),)
         enriched = normalise(track, findings, policy, origin, original)
         value = encode_json(enriched)
         _value, key, headers, _timestamp, _topic, partition, _offset = record
@@ -159,7 +159,7 @@ class Processor:
         if size > policy.limits.max_output_bytes:
             detail = f"{len(value)} bytes of enriched event, over limits.max_output_bytes"
             invalid = reject(Reason.ENRICHED_TOO_LARGE, detail, Stage.ENCODE)
-            return (self._refused(record, origin, invalid, now, decoded),)
+            return (self._reject(record, origin, invalid, now, decoded),)
         time = origin.timestamp or _kafka_time(enriched, now)
         headers = [*headers, (_SOURCE, origin.source().encode()), *self._headers]
         output = new_tuple(Output, (_ENRICHED, value, key, headers, time, partition, ""))
@@ -168,7 +168,7 @@ class Processor:
             return output, output._replace(role=Role.IDENTIFY, value=message)
         return (output,)
 
-    def _refused(
+    def _reject(
         self,
         record: Record,
         origin: Origin,
@@ -176,20 +176,20 @@ class Processor:
         now: int,
         event: JsonValue = None,
     ) -> Output:
-        """The dead letter of a refusal; or nothing but a count, where a setting says so."""
+        """Dead letter of a rejected event, or only a count when a setting says so."""
         if self._policy.drops_other_types and any(
             violation.code is Reason.UNSUPPORTED_TYPE for violation in invalid.violations
         ):
             reason = Reason.UNSUPPORTED_TYPE.value
             return Output(Role.DROPPED, None, None, (), now, record.partition, reason)
         headers = sender_headers(record.headers)
-        letter = RejectedEvent(
+        rejected = RejectedEvent(
             record.value, record.key, headers, record.partition, origin, invalid, event
         )
-        return self._letters.write(letter, now)
+        return self._dead_letters.write(rejected, now)
 
 
 def _kafka_time(enriched: dict[str, Any], now: int) -> int:
-    """The Kafka timestamp of an event that was read without one."""
+    """Kafka timestamp of an event that was read without one."""
     received = read_time(enriched.get("receivedAt"))
     return received[0] if received is not None and 0 < received[0] <= now else 1

@@ -1,4 +1,4 @@
-"""What goes into the core (`Record`) and what comes out of it (`Output`)."""
+"""The input of the core (`Record`) and its output (`Output`)."""
 
 from __future__ import annotations
 
@@ -10,71 +10,71 @@ from pipeline.core.headers import TrackHeader
 
 _Tuple = TypeVar("_Tuple", bound=tuple[Any, ...])
 new_tuple: Final[Callable[[type[_Tuple], tuple[Any, ...]], _Tuple]] = tuple.__new__
-"""Makes a NamedTuple from all its fields; its own constructor costs three times as much, which
-counts where it is called for every event."""
+"""Makes a NamedTuple from all of its fields. Its own constructor takes three times as long, which
+matters where it is called for every event."""
 
 Headers = Sequence[tuple[str, bytes | None]]
-"""Kafka record headers in their order; a name may occur more than once."""
+"""Kafka record headers in order. A name may occur more than once."""
 
 INVALID_HEADERS: Final[Headers] = ((TrackHeader.UNREADABLE.value, None),)
-"""Stands for headers that can't be read, since a name in them is not UTF-8."""
+"""Stands for the headers of a record that has a header name which is not UTF-8."""
 
 NO_PARTITION = -1
-"""`Record.partition` of a record from a file: `topic` is its name, `offset` the line."""
+"""`Record.partition` of a line of a file; its `topic` is the file name, its `offset` the line."""
 
 
 class OversizedValue(bytes):
-    """A value that was too long to be read: without its bytes, with what identifies them."""
+    """Stands for a value that was too long to keep: no bytes, but what identifies them."""
 
     size: int
-    """How many bytes there are."""
-    most: int
-    """How many there may be."""
+    """Number of bytes of the value."""
+    limit: int
+    """Number of bytes that a value may have."""
     sha256: str
-    """Of all of them, in hexadecimal digits."""
+    """SHA-256 of the whole value in hexadecimal digits."""
     start: bytes
-    """The first few of them."""
+    """The first few bytes of the value."""
 
-    def __new__(cls, size: int, most: int, sha256: str, start: bytes) -> Self:
+    def __new__(cls, size: int, limit: int, sha256: str, start: bytes) -> Self:
         """See the attributes."""
-        unread = super().__new__(cls)
-        unread.size, unread.most, unread.sha256, unread.start = size, most, sha256, start
-        return unread
+        value = super().__new__(cls)
+        value.size, value.limit, value.sha256, value.start = size, limit, sha256, start
+        return value
 
 
 class Record(NamedTuple):
-    """One raw record, as read."""
+    """One raw record as it was read."""
 
     value: bytes | None
     key: bytes | None
     headers: Headers
     timestamp: int | None
-    """Kafka's record timestamp, epoch milliseconds; None (or ≤ 0) when there is none."""
+    """Timestamp of the Kafka record, epoch milliseconds. None (or ≤ 0) when it has none."""
     topic: str
     partition: int
     offset: int
 
 
 class Role(StrEnum):
-    """Where an output goes; settings map each role to a topic."""
+    """Kind of an output. Settings map each role to a topic."""
 
     ENRICHED = "enriched"
     DEAD_LETTER = "dead_letter"
     IDENTIFY = "identify"
     DROPPED = "dropped"
-    """Goes nowhere: refused by a setting that says so. It is only counted."""
+    """Written nowhere, because a setting says so. The event is only counted."""
 
 
 class Output(NamedTuple):
-    """One record to write; exactly one of ENRICHED, DEAD_LETTER or DROPPED exists per event."""
+    """One record to write. Each event has exactly one ENRICHED, DEAD_LETTER or DROPPED output."""
 
     role: Role
     value: bytes | None
     key: bytes | None
     headers: Headers
     timestamp: int
-    """Epoch milliseconds, always above 0 (the client takes 0 for "now")."""
+    """Kafka timestamp, epoch milliseconds. Always above 0, since the client takes 0 for "now"."""
     partition: int
-    """Partition of the source record: the sink maps it (contract §5)."""
+    """Partition of the raw record, which decides the partition of the output (contract §5)."""
     reason: str = ""
-    """Reason code of a dead letter or a dropped event; else empty."""
+    """Reason code of a dead letter or a dropped event; empty for other roles."""

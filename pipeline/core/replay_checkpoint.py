@@ -1,7 +1,8 @@
-"""What a replay writes beside each committed offset: whose it is, and what it has done so far.
+"""The metadata that a replay commits with each offset: its owner, and its outcomes so far.
 
-JSON, some hundred bytes; Kafka refuses metadata above 4 KiB. Every transaction of a slot covers at
-least one partition, so the note with the highest `number` among a slot's partitions is its last.
+It is JSON of a few hundred bytes; Kafka allows 4 KiB. Every transaction of a slot covers at least
+one partition, so the checkpoint with the highest `number` among the partitions of a slot is the
+latest one of the slot.
 """
 
 from __future__ import annotations
@@ -16,40 +17,40 @@ from pipeline.core.counts import OutcomeCounts
 
 
 class ReplayCheckpoint(msgspec.Struct, frozen=True):
-    """One partition's note."""
+    """Checkpoint of a replay, stored with the committed offset of one partition."""
 
     owner: str
-    """Random: tells the process that works on the replay from all others."""
+    """Random token of the process that runs the replay, different from all others."""
     who: str
-    """`user@host`."""
+    """User and host of that process, `user@host`."""
     since: int
-    """When that process took the replay over, epoch milliseconds."""
+    """Time when that process took over the replay, epoch milliseconds."""
     action: str
-    """What it took it over for, such as `resumed`; for people."""
+    """What that process did to the replay, such as `resumed`, for messages."""
     number: int
-    """Of the transaction, counted from the beginning of the replay."""
+    """Number of the transaction, counted from the beginning of the replay."""
     totals: OutcomeCounts
-    """Of the slot, as of this transaction."""
+    """Outcomes of the slot up to and including this transaction."""
 
     def encode(self) -> str:
-        """As offset metadata."""
+        """The text that Kafka stores."""
         return msgspec.json.encode(self).decode()
 
 
 def read_checkpoint(metadata: str | None) -> ReplayCheckpoint | None:
-    """The note in an offset's metadata; None for anything else."""
+    """Parse the metadata of an offset; None when it is not a checkpoint."""
     try:
         return msgspec.json.decode(metadata or "", type=ReplayCheckpoint, dec_hook=_counter)
     except (msgspec.MsgspecError, ValueError):
         return None
 
 
-def latest_checkpoint(notes: Iterable[ReplayCheckpoint | None]) -> ReplayCheckpoint | None:
-    """The note of the last transaction; None without any."""
-    known = [note for note in notes if note is not None]
-    return max(known, key=lambda note: note.number) if known else None
+def latest_checkpoint(checkpoints: Iterable[ReplayCheckpoint | None]) -> ReplayCheckpoint | None:
+    """Checkpoint of the latest transaction; None without any."""
+    known = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
+    return max(known, key=lambda checkpoint: checkpoint.number) if known else None
 
 
-def _counter(_type: type, value: Any) -> Counter[str]:  # noqa: ANN401  what msgspec has decoded
-    """The counters in a note, which msgspec can write but not read by itself."""
+def _counter(_type: type, value: Any) -> Counter[str]:  # noqa: ANN401  as msgspec has decoded it
+    """Make a counter of a checkpoint, a type that msgspec can encode but not decode."""
     return Counter(msgspec.convert(value, dict[str, int]))

@@ -1,6 +1,7 @@
-"""The rules of the reserved properties: `revenue`, `value`, `currency` (contract §3).
+"""The rules of the reserved properties `revenue`, `value` and `currency` (contract §3).
 
-money.py reads a value; here is what is done about it, in place, and when a currency is assumed.
+`money.py` reads a value. Here it is normalised in place or reported, and the default currency is
+added.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ RESERVED: Final = ("revenue", "currency", "value")
 _MISSPELLED: Final = {
     spelling: name for name in RESERVED for spelling in (name.capitalize(), name.upper())
 }
-RESERVED_ANYHOW: Final = frozenset((*RESERVED, *_MISSPELLED))
-"""In any spelling: an event with none of them needs none of these rules."""
+RESERVED_SPELLINGS: Final = frozenset((*RESERVED, *_MISSPELLED))
+"""Reserved names in every spelling. An event with none of them needs none of these rules."""
 
 
 def check_reserved(properties: JsonObject, findings: Findings, policy: Policy) -> bool:
-    """Normalise revenue, value and currency in place; whether the currency was defaulted."""
+    """Normalise revenue, value and currency in place; True when the default currency was added."""
     _warn_misspelled(properties, findings)
     has_revenue = "revenue" in properties and _check_amount(properties, "revenue", findings, policy)
     if "value" in properties:
@@ -44,7 +45,7 @@ def _warn_misspelled(properties: JsonObject, findings: Findings) -> None:
             findings.warn(WarningCode.RESERVED_NAME_MISSPELLED, f"/properties/{spelling}")
 
 
-def _removed_as_not_set(properties: JsonObject, name: str, findings: Findings) -> bool:
+def _remove_if_not_set(properties: JsonObject, name: str, findings: Findings) -> bool:
     if is_set(properties[name]):
         return False
     del properties[name]
@@ -53,8 +54,8 @@ def _removed_as_not_set(properties: JsonObject, name: str, findings: Findings) -
 
 
 def _check_amount(properties: JsonObject, name: str, findings: Findings, policy: Policy) -> bool:
-    """Normalise one amount; whether it is set."""
-    if _removed_as_not_set(properties, name, findings):
+    """Normalise one amount; True when it is set."""
+    if _remove_if_not_set(properties, name, findings):
         return False
     amount = read_amount(properties[name])
     pointer = f"/properties/{name}"
@@ -72,8 +73,8 @@ def _check_amount(properties: JsonObject, name: str, findings: Findings, policy:
 def _check_currency(
     properties: JsonObject, findings: Findings, policy: Policy, *, has_revenue: bool
 ) -> bool:
-    """Normalise the currency; whether it is set."""
-    if _removed_as_not_set(properties, "currency", findings):
+    """Normalise the currency; True when it is set."""
+    if _remove_if_not_set(properties, "currency", findings):
         return False
     code = read_currency(properties["currency"], policy.codes)
     if code is not None:
@@ -82,7 +83,7 @@ def _check_currency(
         detail = "currency is not a code of ISO 4217 (three letters, such as EUR)"
         findings.reject_or_warn(Reason.CURRENCY_INVALID, "/properties/currency", detail, policy)
     else:
-        # A currency with no revenue has no meaning, so a bad one harms nobody.
+        # A currency without a revenue has no meaning, so an invalid one does no harm.
         findings.warn(WarningCode.CURRENCY_INVALID, "/properties/currency")
     return True
 

@@ -1,4 +1,4 @@
-"""A window of time, as people write it: `2026-11-01`, `2026-11-01T12:00Z`, `3d`."""
+"""Time windows with bounds as people write them: `2026-11-01`, `2026-11-01T12:00Z`, `3d`."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ _UNITS: Final = {
     "d": DAY,
     "w": 7 * DAY,
 }
-_AGO: Final = re.compile(r"-?([0-9]{1,9})([smhdw])")
-FORMS: Final = "2026-11-01, 2026-11-01T12:00Z or 3d (ago: s, m, h, d or w)"
+_AGE: Final = re.compile(r"-?([0-9]{1,9})([smhdw])")
+FORMS: Final = "2026-11-01, 2026-11-01T12:00Z, or an age such as 3d"
+"""The forms of a time that people may write, for help texts and messages."""
 
 
 class Window(NamedTuple):
-    """From `start` on, before `end`: Kafka timestamps, epoch milliseconds; None is no bound."""
+    """Kafka timestamps from `start` up to, but not including, `end`.
+
+    Both are epoch milliseconds; None means unbounded.
+    """
 
     start: int | None = None
     end: int | None = None
 
     @property
     def is_bounded(self) -> bool:
-        """Whether any record may be outside."""
+        """Whether some record could be outside."""
         return self.start is not None or self.end is not None
 
     def holds(self, timestamp: int | None) -> bool:
-        """Whether a record of this time is inside; one without a time only when all are."""
+        """Whether a record with this timestamp is inside; without one it is only if all are."""
         if timestamp is None:
             return not self.is_bounded
         return (self.start is None or self.start <= timestamp) and (
@@ -38,7 +42,7 @@ class Window(NamedTuple):
         )
 
     def text(self) -> str:
-        """As a sentence has it; empty when there is no bound."""
+        """The bounds as part of a sentence; empty when there are none."""
         start = "" if self.start is None else f"from {format_time(self.start)}"
         end = "" if self.end is None else f"before {format_time(self.end)}"
         return " ".join(filter(None, (start, end)))
@@ -48,15 +52,15 @@ ALL_TIME: Final = Window()
 
 
 def read_moment(text: str, now: int) -> int:
-    """Epoch milliseconds of a moment as people write it.
+    """Epoch milliseconds of a time or an age as people write it.
 
-    Times without a zone are UTC. Raises ValueError, with the forms that are known, for others.
+    Times without a zone are UTC. Raises ValueError, which names the valid forms, for anything else.
     """
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        moment = now - int(ago[1]) * _UNITS[ago[2]]
+    age = _AGE.fullmatch(text)
+    if age is not None:
+        moment = now - int(age[1]) * _UNITS[age[2]]
         return max(moment, 1)
     time = read_time(text)
     if time is None or time[0] <= 0:
-        raise ValueError(f"{text!r} is no time after 1970, such as {FORMS}")
+        raise ValueError(f"{text!r} is not a valid time. Use {FORMS}.")
     return time[0]

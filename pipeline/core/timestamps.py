@@ -1,7 +1,7 @@
-"""Times as clients send them → epoch milliseconds, and back to one canonical form.
+"""Converts times as clients send them to epoch milliseconds, and back to a canonical form.
 
-Canonical: ISO-8601, UTC, milliseconds (truncated), `Z`. Almost every time that arrives has that
-form already, so reading and writing it is a matter of two look-ups: the second, and its fraction.
+The canonical form is ISO-8601, UTC, milliseconds (truncated), `Z`. Almost every time arrives in
+it, so reading and writing takes two look-ups: the second, and its fraction.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ISO = re.compile(
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?(" + _ZONE + r")?)?"
 )
 _NUMBER = re.compile(r"[1-9][0-9]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?")
-"""As JSON has it: an epoch as text is read as the same digits without quotes are."""
+"""Matches a number as JSON has it: an epoch in text is read like one without quotes."""
 _OPTIONAL_ZONE = re.compile(f"(?:{_ZONE})?")
 _MAX_FRACTION_DIGITS = 9
 _SECONDS_DIGITS = 10
@@ -44,15 +44,15 @@ _V = TypeVar("_V")
 
 
 def read_time(value: JsonValue) -> tuple[int, str] | None:
-    """An ISO-8601 text or an epoch number as (epoch ms, canonical text); None: can't be read.
+    """Read ISO-8601 text or an epoch number as (epoch ms, canonical text); None if it is neither.
 
-    Never raises: years outside 1-9999 and offsets that leave that range can't be read.
+    Never raises. Times outside of the years 1-9999 give None, too.
     """
     if type(value) is str and len(value) == _CANONICAL_LENGTH:
         try:
             return _MS_OF_SECOND[value[:20]] + _MS_OF_FRACTION[value[20:]], value
         except KeyError:
-            pass  # it has another form, or is no time
+            pass  # another form, or not a time
     ms = _read_other(value)
     return None if ms is None else (ms, format_time(ms))
 
@@ -66,34 +66,34 @@ def _read_other(value: JsonValue) -> int | None:
 
 
 def format_time(ms: int) -> str:
-    """Epoch milliseconds within years 1-9999 in canonical form."""
+    """Epoch milliseconds, within the years 1-9999, in canonical form."""
     return _TEXT_OF_SECOND[ms // 1000] + _FRACTIONS[ms % 1000]
 
 
 def time_text(ms: int | None) -> str | None:
-    """Any record's time in canonical form; None of none, and of one that is no time.
+    """Timestamp of any record in canonical form; None without one, or when it is out of range.
 
-    A producer that gives Kafka microseconds instead of milliseconds leaves the year 9999 behind.
+    A producer that gives Kafka microseconds instead of milliseconds is beyond the year 9999.
     """
     return format_time(ms) if ms is not None and MIN_MS <= ms <= MAX_MS else None
 
 
 class _Memo(dict[_K, _V]):
-    """A bounded memory of a pure function's results; a look-up costs half of an lru_cache's."""
+    """Bounded cache of a pure function; a look-up takes half the time of an lru_cache's."""
 
-    def __init__(self, function: Callable[[_K], _V], most: int) -> None:
+    def __init__(self, function: Callable[[_K], _V], max_size: int) -> None:
         self._function = function
-        self._most = most
+        self._max_size = max_size
 
     def __missing__(self, key: _K) -> _V:
-        if len(self) >= self._most:
+        if len(self) >= self._max_size:
             self.clear()
         value = self[key] = self._function(key)
         return value
 
 
 def _parse_minute(text: str) -> int:
-    """Epoch milliseconds of `2015-12-12T19:11:`; KeyError when it is no such minute."""
+    """Epoch milliseconds of `2015-12-12T19:11:`; KeyError when it is not a valid minute."""
     if not _MINUTE.fullmatch(text):
         raise KeyError
     try:
@@ -103,7 +103,7 @@ def _parse_minute(text: str) -> int:
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
-def _print_minute(minutes: int) -> str:
+def _format_minute(minutes: int) -> str:
     moment = EPOCH + timedelta(minutes=minutes)
     return f"{moment.isoformat(timespec='minutes').removesuffix('+00:00')}:"
 
@@ -112,21 +112,21 @@ _SECONDS: Final = [f"{second:02d}." for second in range(60)]
 _FRACTIONS: Final = [f"{ms:03d}Z" for ms in range(1000)]
 _MS_IN_MINUTE: Final = {text: second * 1000 for second, text in enumerate(_SECONDS)}
 _MS_OF_MINUTE: Final = _Memo(_parse_minute, 8192)
-_TEXT_OF_MINUTE: Final = _Memo(_print_minute, 8192)
+_TEXT_OF_MINUTE: Final = _Memo(_format_minute, 8192)
 
 
 def _parse_second(text: str) -> int:
-    """Epoch milliseconds of `2015-12-12T19:11:01.`; KeyError when it is no such second."""
+    """Epoch milliseconds of `2015-12-12T19:11:01.`; KeyError when it is not a valid second."""
     return _MS_OF_MINUTE[text[:17]] + _MS_IN_MINUTE[text[17:]]
 
 
-def _print_second(seconds: int) -> str:
+def _format_second(seconds: int) -> str:
     return _TEXT_OF_MINUTE[seconds // 60] + _SECONDS[seconds % 60]
 
 
-# Made of the minute's, so that a second that was not met lately costs little too.
+# Based on the minute's, so that a second that is not cached is fast, too.
 _MS_OF_SECOND: Final = _Memo(_parse_second, 8192)
-_TEXT_OF_SECOND: Final = _Memo(_print_second, 8192)
+_TEXT_OF_SECOND: Final = _Memo(_format_second, 8192)
 _MS_OF_FRACTION: Final = {text: ms for ms, text in enumerate(_FRACTIONS)}
 
 
@@ -140,9 +140,9 @@ def _from_text(text: str) -> int | None:
 
 
 def _from_usual_text(text: str) -> int:
-    """Epoch milliseconds of `2015-12-12T19:11:01[.266[123]][+00:00]`, by look-ups too.
+    """Epoch milliseconds of `2015-12-12T19:11:01[.266[123]][+00:00]`, also by look-ups.
 
-    The form that servers' libraries send. KeyError when it has another one, or is no time.
+    Server libraries send this form. KeyError when the text has another one, or is not a time.
     """
     ms, zone = _MS_OF_SECOND[text[:19] + "."], text[19:]
     if zone[:1] == ".":
@@ -170,7 +170,7 @@ def _from_unusual_text(text: str) -> int | None:
 
 
 def _parse_zone(zone: str) -> int:
-    """Milliseconds east of UTC of `Z`, `±hh`, `±hhmm`, `±hh:mm` or nothing (UTC); or KeyError."""
+    """Offset from UTC in milliseconds of `Z`, `±hh`, `±hhmm`, `±hh:mm` or ""; else KeyError."""
     if not _OPTIONAL_ZONE.fullmatch(zone):
         raise KeyError
     if zone in "Zz":
@@ -185,7 +185,7 @@ _OFFSET: Final = _Memo(_parse_zone, 8192)
 
 
 def _from_epoch(number: int) -> int | None:
-    """Ten digits are seconds, thirteen are milliseconds; nothing else is a time."""
+    """Epoch milliseconds of a number: ten digits are seconds, thirteen are milliseconds."""
     if 10 ** (_SECONDS_DIGITS - 1) <= number < 10**_SECONDS_DIGITS:
         return number * 1000
     if 10 ** (_MILLISECONDS_DIGITS - 1) <= number < 10**_MILLISECONDS_DIGITS:
@@ -194,7 +194,7 @@ def _from_epoch(number: int) -> int | None:
 
 
 def _from_decimal(number: Decimal) -> int | None:
-    # 10^13 has 14 digits: what is checked here is only that int() stays cheap.
+    # 10^13 has 14 digits. This check only keeps int() fast.
     if not 0 < number.adjusted() < _MILLISECONDS_DIGITS:
         return None
     whole = _from_epoch(int(number))

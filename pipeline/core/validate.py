@@ -1,8 +1,8 @@
-"""The rules of contract §3: an object → TrackEvent, or every violation of it.
+"""The rules of contract §3: turn an object into a `TrackEvent`, or reject it with every violation.
 
-Each rule is one function; `validate` calls it only for what is not plainly good. Findings collect
-what was broken (violations) and what was only noticed (warnings), in the order of the rules. The
-rules of the reserved properties (revenue, value, currency) are in reserved.py.
+Each rule is one function. `validate` calls it only for values that are not obviously valid.
+Findings collect violations and warnings in the order of the rules. The rules of the reserved
+properties (revenue, value, currency) are in `reserved.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.core.json_value import JsonValue
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import new_tuple
-from pipeline.core.reserved import RESERVED_ANYHOW, check_reserved
+from pipeline.core.reserved import RESERVED_SPELLINGS, check_reserved
 
 TRACK: Final = "track"
 
@@ -40,7 +40,7 @@ CONTEXT_TYPES: Final[dict[str, type]] = {
     "userAgent": str,
     "userAgentData": dict,
 }
-"""Segment's "Spec: Track", table of context fields."""
+"""Types of the fields of `context`, from Segment's "Spec: Track"."""
 
 _TYPE_NAMES: Final = {
     bool: "a boolean",
@@ -54,14 +54,14 @@ _TYPE_NAMES: Final = {
 
 
 class TrackEvent(NamedTuple):
-    """A valid event: every field below holds what its rule promises; `raw` holds the rest."""
+    """A valid event. Every field below satisfies its rule; `raw` holds all other fields."""
 
     raw: JsonObject
     event: str
     user_id: str | None
     anonymous_id: str | None
     properties: JsonObject
-    """Reserved properties are normalised in place."""
+    """Properties of the event, the reserved ones normalised in place."""
     context: JsonObject
     integrations: JsonObject | None
     currency_defaulted: bool
@@ -72,7 +72,7 @@ def validate(  # noqa: C901  a condition for each rule
 ) -> TrackEvent | Invalid:
     """Apply every rule to a decoded event.
 
-    The conditions here only tell apart what is plainly good; the rules say the rest.
+    The conditions here only recognise what is obviously valid; the rules decide the rest.
     """
     get = raw.get
     if get("type") != TRACK:
@@ -104,7 +104,7 @@ def validate(  # noqa: C901  a condition for each rule
         if CONTEXT_TYPES.get(name, kind) is not kind and value is not None:
             _check_context_field(name, value, findings, policy)
     defaulted = False
-    if policy.default_always or not properties.keys().isdisjoint(RESERVED_ANYHOW):
+    if policy.default_always or not properties.keys().isdisjoint(RESERVED_SPELLINGS):
         defaulted = check_reserved(properties, findings, policy)
     if findings.violations:
         return Invalid(Stage.VALIDATE, findings.violations)
@@ -115,7 +115,7 @@ def validate(  # noqa: C901  a condition for each rule
 
 
 def _check_type(raw: JsonObject, findings: Findings) -> None:
-    """`type`, or when it is not set a string `action` (Intilery's older form), must be track."""
+    """Reject calls other than track: `type`, or else a string `action` (Intilery's older form)."""
     pointer, kind = "/type", raw.get("type")
     if kind is None and type(raw.get("action")) is str:
         pointer, kind = "/action", raw["action"]
@@ -151,14 +151,14 @@ def _check_ids(
         if type(sent_user) is not str:
             findings.warn(WarningCode.ID_STRINGIFIED, "/userId")
     elif isinstance(user_id, Unusable):
-        _judge_id("userId", sent_user, findings, policy)
+        _report_unusable_id("userId", sent_user, findings, policy)
         user_id = None
     if type(anonymous_id) is str:
         if type(sent_anonymous) is not str:
             findings.warn(WarningCode.ID_STRINGIFIED, "/anonymousId")
     elif isinstance(anonymous_id, Unusable):
         if user_id is None:
-            _judge_id("anonymousId", sent_anonymous, findings, policy)
+            _report_unusable_id("anonymousId", sent_anonymous, findings, policy)
         else:
             findings.warn(WarningCode.ID_NOT_STRING, "/anonymousId")
         anonymous_id = None
@@ -168,7 +168,7 @@ def _check_ids(
     return user_id, anonymous_id
 
 
-def _judge_id(name: str, sent: JsonValue, findings: Findings, policy: Policy) -> None:
+def _report_unusable_id(name: str, sent: JsonValue, findings: Findings, policy: Policy) -> None:
     detail = f"{name} is {_TYPE_NAMES[type(sent)]} that can't be read as an id"
     findings.reject_or_warn(Reason.ID_NOT_STRING, f"/{name}", detail, policy)
 
@@ -181,7 +181,7 @@ _NOT_OBJECT: Final = {
 
 
 def _to_object(raw: JsonObject, name: str, findings: Findings) -> JsonObject | None:
-    """What a field that is no object stands for: nothing, an empty object, or a violation."""
+    """The value of a field that is not an object: None, an empty object, or a violation."""
     value = raw.get(name)
     if value is None:
         return None
@@ -199,7 +199,7 @@ def _check_context_field(
     findings: Findings,
     policy: Policy,
 ) -> None:
-    """A field of context that has another type than specified."""
+    """Report a field of `context` that does not have the specified type."""
     pointer, code = f"/context/{name}", Reason.CONTEXT_FIELD_TYPE
     if name == "traits":
         code = Reason.TRAITS_NOT_OBJECT

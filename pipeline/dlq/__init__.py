@@ -1,30 +1,69 @@
-"""The desk for dead letters: see why, check what would happen now, send again.
+"""Reads, sums up, rechecks, repairs and redrives dead letters; a ledger says what was done.
 
-`pipeline.dlq.opening.open_desk` opens one on a cluster.
+Every operation takes a `DlqRequest` and returns a value; progress and notices are handed to
+callbacks. It may import everything but `replay`, `demo` and `cli`, and never prints or exits.
+
+| operation | function | returns |
+|---|---|---|
+| read and list | `open_reader` | `DlqReader` |
+| count in groups | `summarize` | `SummaryResult` |
+| find what they have in common | `contrast_with_baseline` | `ContrastReport` |
+| try the current rules | `recheck` | `RecheckReport` |
+| send again | `prepare_redrive`, `prepare_import` | `RedriveJob`: `plan`, `execute` |
+| mark as resolved, undo it | `prepare_discard`, `prepare_restore` | `MarkJob`: `plan`, `execute` |
+| write as NDJSON | `export` | `ExportResult` |
+| what was done, by whom | `history` | runs with their counts |
 """
 
+from pipeline.dlq.contrast_report import ContrastReport, contrast_with_baseline
 from pipeline.dlq.dead_letter import DeadLetter, Problem
+from pipeline.dlq.export import ExportResult, export
 from pipeline.dlq.filters import Selection
-from pipeline.dlq.header_formats import read_letter
-from pipeline.dlq.reader import Desk
-from pipeline.dlq.recheck import Examiner, Kind, Report, Verdict
+from pipeline.dlq.header_formats import read_dead_letter
+from pipeline.dlq.history import LedgerRun, history
+from pipeline.dlq.import_file import prepare_import
+from pipeline.dlq.marking import MarkJob, MarkOptions, prepare_discard, prepare_restore
+from pipeline.dlq.reader import Coverage, DlqReader, open_reader
+from pipeline.dlq.recheck import RecheckKind, RecheckReport, RecheckResult, recheck
+from pipeline.dlq.redrive import WriteResult
+from pipeline.dlq.redrive_plan import RedriveJob, RedriveOptions, prepare_redrive
 from pipeline.dlq.repair import EventRepair, Repair, no_repair
-from pipeline.dlq.reprocess import Again
+from pipeline.dlq.request import DlqRequest
+from pipeline.dlq.summary import SummaryResult, summarize
 from pipeline.dlq.transform_file import load_transform
 
 __all__ = [
-    "Again",
+    "ContrastReport",
+    "Coverage",
     "DeadLetter",
-    "Desk",
+    "DlqReader",
+    "DlqRequest",
     "EventRepair",
-    "Examiner",
-    "Kind",
+    "ExportResult",
+    "LedgerRun",
+    "MarkJob",
+    "MarkOptions",
     "Problem",
+    "RecheckKind",
+    "RecheckReport",
+    "RecheckResult",
+    "RedriveJob",
+    "RedriveOptions",
     "Repair",
-    "Report",
     "Selection",
-    "Verdict",
+    "SummaryResult",
+    "WriteResult",
+    "contrast_with_baseline",
+    "export",
+    "history",
     "load_transform",
     "no_repair",
-    "read_letter",
+    "open_reader",
+    "prepare_discard",
+    "prepare_import",
+    "prepare_redrive",
+    "prepare_restore",
+    "read_dead_letter",
+    "recheck",
+    "summarize",
 ]

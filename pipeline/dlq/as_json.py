@@ -1,4 +1,4 @@
-"""Letters as values for people and documents: masked unless it is to be revealed."""
+"""Dead letters as JSON values, in which personal data is masked unless it is to be revealed."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from pipeline.dlq.dead_letter import DeadLetter, Problem
 from pipeline.files.transform import UTF_8, as_text
 
 
-def moment(time: int | None) -> str:
-    """ISO-8601, or nothing."""
+def iso_time(time: int | None) -> str:
+    """Format a time as ISO-8601; empty for none."""
     return format_time(time) if time else ""
 
 
-def plain(letter: DeadLetter, *, reveal: bool) -> dict[str, Any]:
-    """One letter as JSON values; `value` is what was refused, `encoding` how it is written."""
-    value = letter.value if reveal else masked_letter_value(letter)
+def to_dict(dead_letter: DeadLetter, *, reveal: bool) -> dict[str, Any]:
+    """One dead letter as JSON values; `encoding` says how its `value` is written."""
+    value = dead_letter.value if reveal else masked_dead_letter_value(dead_letter)
     encoding, written = (UTF_8, None) if value is None else as_text(value)
     return {
-        "place": letter.place,
-        **facts(letter, reveal=reveal),
+        "position": dead_letter.position,
+        **facts(dead_letter, reveal=reveal),
         "masked": not reveal,
         "encoding": encoding,
         "value": written,
     }
 
 
-def facts(letter: DeadLetter, *, reveal: bool) -> dict[str, Any]:
-    """What a letter says about itself, as JSON values; None for what it does not say."""
+def facts(dead_letter: DeadLetter, *, reveal: bool) -> dict[str, Any]:
+    """Facts that a dead letter states, as JSON values; None for those that it does not state."""
     text = _text_filter(reveal)
     return {
-        "dialect": letter.dialect,
-        "reason": text(letter.reason),
-        "reasons": [masked_problem(problem, reveal=reveal) for problem in letter.problems],
-        "stage": letter.stage,
-        "source": letter.source.text() if letter.source else None,
-        "source_timestamp": moment(letter.source_timestamp) or None,
-        "failed_at": moment(letter.failed_at) or None,
-        "first_failed_at": letter.said(DlqHeader.FIRST_FAILED_AT) or None,
-        "attempt": letter.attempt,
-        "replay": letter.said(DlqHeader.REPLAY) or None,
-        "event": text(letter.event),
-        "message_id": text(letter.message_id),
-        "library": letter.library,
+        "header_format": dead_letter.header_format,
+        "reason": text(dead_letter.reason),
+        "reasons": [masked_problem(problem, reveal=reveal) for problem in dead_letter.problems],
+        "stage": dead_letter.stage,
+        "source": dead_letter.source.text() if dead_letter.source else None,
+        "source_timestamp": iso_time(dead_letter.source_timestamp) or None,
+        "failed_at": iso_time(dead_letter.failed_at) or None,
+        "first_failed_at": dead_letter.header(DlqHeader.FIRST_FAILED_AT) or None,
+        "attempt": dead_letter.attempt,
+        "replay": dead_letter.header(DlqHeader.REPLAY) or None,
+        "event": text(dead_letter.event),
+        "message_id": text(dead_letter.message_id),
+        "library": dead_letter.library,
     }
 
 
 def masked_problem(problem: Problem, *, reveal: bool) -> dict[str, str]:
-    """Code, pointer and detail; the texts of other systems may hold anything."""
+    """Code, pointer and detail; texts of other systems may contain personal data."""
     text = _text_filter(reveal)
     return {name: text(value) for name, value in problem._asdict().items()}
 
@@ -61,8 +61,8 @@ def _text_filter(reveal: bool) -> Callable[[str], str]:  # noqa: FBT001  one of 
     return (lambda text: text) if reveal else mask
 
 
-def masked_letter_value(letter: DeadLetter) -> bytes | None:
-    """The value, masked; what killed a process is not decoded as JSON here."""
-    if letter.value is not None and letter.stage == Stage.CRASH:
-        return masked_text(letter.value).encode()
-    return masked_value(letter.value)
+def masked_dead_letter_value(dead_letter: DeadLetter) -> bytes | None:
+    """Masked value; what killed a process is not decoded as JSON in this one."""
+    if dead_letter.value is not None and dead_letter.stage == Stage.CRASH:
+        return masked_text(dead_letter.value).encode()
+    return masked_value(dead_letter.value)

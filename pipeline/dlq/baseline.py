@@ -1,4 +1,7 @@
-"""The good events that letters are compared with: a bounded part of the enriched topic."""
+"""The baseline: good events that dead letters are compared with.
+
+It is a bounded part of the enriched topic, so its size does not matter.
+"""
 
 from __future__ import annotations
 
@@ -9,54 +12,54 @@ from typing import Final, Protocol
 from pipeline.core.record import Record
 from pipeline.core.time_window import Window
 from pipeline.core.timestamps import MINUTE
-from pipeline.dlq.contrast import Sample, Seen
-from pipeline.dlq.features import EVENT, LIBRARY, LIBRARY_VERSION, LONGEST, Feature, of_good
+from pipeline.dlq.contrast import GroupSample, Observation
+from pipeline.dlq.features import EVENT, LIBRARY, LIBRARY_VERSION, LONGEST, Feature, of_enriched
 from pipeline.dlq.filters import Selection
 from pipeline.ports import Ranges, Reader
 from pipeline.progress import OnProgress, Progress
 
-MOST_GOOD: Final = 10_000
+MOST_BASELINE: Final = 10_000
 SLICES: Final = 8
-"""Places in each partition from which events are taken when not all can be."""
+"""Number of slices of each partition that events are taken from when there are too many."""
 MARGIN: Final = 5 * MINUTE
-"""On both sides of the letters' time, milliseconds: a few letters may be of one moment."""
-_TELL_EVERY: Final = 500
+"""Milliseconds on both sides of the dead letters' time, since a few may share one moment."""
+_REPORT_EVERY: Final = 500
 
 Extents = Mapping[int, tuple[int, int]]
-"""Partition → first offset and the one after the last."""
+"""Partition → first offset, and the offset after the last."""
 
 
 class Offsets(Protocol):
-    """What must be known of a topic; see `kafka.Admin`."""
+    """Questions about a topic; `kafka.Admin` answers them."""
 
     def extents(self, topic: str, *, stable: bool) -> dict[int, tuple[int, int]]:
-        """Partition → first offset and the one after the last.
+        """Partition → first offset, and the offset after the last.
 
-        `stable` ends before the first transaction that is open.
+        With `stable` they end before the first open transaction.
         """
 
     def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:
-        """Partition → the first offset with this timestamp or a later one, where there is one."""
+        """Partition → first offset with this timestamp or a later one, where there is one."""
 
 
-class Compared(StrEnum):
-    """Which good events there were."""
+class BaselineKind(StrEnum):
+    """Origin of the good events in the baseline."""
 
     SAME_TIME = "same time"
     EARLIER = "earlier"
-    """None of the same time: those right before it."""
+    """There are none of the same time, so these are the ones right before it."""
     NONE = "none"
 
 
 def around(first: int, last: int) -> Window:
-    """The time of letters, with a margin; their Kafka timestamps are epoch milliseconds."""
+    """Time of the dead letters with a margin; timestamps are in epoch milliseconds."""
     return Window(first - MARGIN, last + MARGIN + 1)
 
 
 def like(selection: Selection) -> Callable[[Collection[Feature]], bool]:
-    """Whether an event is of the names and libraries that a selection of letters is limited to.
+    """Make a test for events that have the names and libraries of a selection.
 
-    What all these letters have by being selected is nothing to find out.
+    What all dead letters have because they were selected by it would be no finding.
     """
     events = {Feature(EVENT, name[:LONGEST]) for name in selection.events}
     # `a/b` is the version b of a, or the library a/b.
@@ -70,8 +73,8 @@ def like(selection: Selection) -> Callable[[Collection[Feature]], bool]:
     return is_like
 
 
-class GoodEvents:
-    """Where good events are, and how they are read; its method may raise TransportError."""
+class Baseline:
+    """Reads good events from the enriched topic; its method may raise TransportError."""
 
     def __init__(self, offsets: Offsets, reader: Reader, topic: str) -> None:
         self._offsets = offsets
@@ -80,14 +83,14 @@ class GoodEvents:
 
     def fill(
         self,
-        sample: Sample,
+        sample: GroupSample,
         window: Window,
         is_like: Callable[[Collection[Feature]], bool] = lambda _: True,
         on_progress: OnProgress | None = None,
-    ) -> Compared:
-        """Fill a sample with events of a time, or else with those right before it.
+    ) -> BaselineKind:
+        """Fill a sample with events of a time, or with the ones right before it.
 
-        About MOST_GOOD records are read, wherever they are; of them those that are alike count.
+        About MOST_BASELINE records are read, and those of them that are alike go into the sample.
         """
         extents = self._offsets.extents(self._topic, stable=True)
         inside = self._inside(extents, window)
@@ -95,11 +98,11 @@ class GoodEvents:
             if window.holds(record.timestamp):
                 _offer(sample, record, is_like)
         if sample.rows:
-            return Compared.SAME_TIME
+            return BaselineKind.SAME_TIME
         before = {number: (first, inside[number][0]) for number, (first, _) in extents.items()}
         for record in _records(self._reader, newest(self._topic, before), on_progress):
             _offer(sample, record, is_like)
-        return Compared.EARLIER if sample.rows else Compared.NONE
+        return BaselineKind.EARLIER if sample.rows else BaselineKind.NONE
 
     def _inside(self, extents: Extents, window: Window) -> Extents:
         starts = self._at(window.start)
@@ -114,11 +117,13 @@ class GoodEvents:
         return {} if time is None else self._offsets.offsets_at(self._topic, max(0, time))
 
 
-def _offer(sample: Sample, record: Record, is_like: Callable[[Collection[Feature]], bool]) -> None:
-    features = of_good(record)
+def _offer(
+    sample: GroupSample, record: Record, is_like: Callable[[Collection[Feature]], bool]
+) -> None:
+    features = of_enriched(record)
     if features is not None and is_like(features):
-        place = f"{record.partition}/{record.offset}"
-        sample.offer(lambda: Seen(features, record.timestamp or 0, place))
+        position = f"{record.partition}/{record.offset}"
+        sample.offer(lambda: Observation(features, record.timestamp or 0, position))
 
 
 def _records(
@@ -129,17 +134,17 @@ def _records(
     for part in parts:
         for record in reader.read(part):
             done += 1
-            if on_progress is not None and done % _TELL_EVERY == 0:
+            if on_progress is not None and done % _REPORT_EVERY == 0:
                 on_progress(Progress("reading good events", done, total))
             yield record
     if on_progress is not None:
         on_progress(Progress("reading good events", total, total))
 
 
-def spread(topic: str, extents: Extents, most: int = MOST_GOOD) -> list[Ranges]:
-    """About `most` offsets, taken from slices all over the extents; each part is one reading.
+def spread(topic: str, extents: Extents, most: int = MOST_BASELINE) -> list[Ranges]:
+    """About `most` offsets from slices all over the extents; each item is one reading.
 
-    Partitions have a part of them in proportion to their lengths.
+    Partitions contribute in proportion to their lengths.
     """
     total = sum(end - first for first, end in extents.values())
     if total <= most:
@@ -153,8 +158,8 @@ def spread(topic: str, extents: Extents, most: int = MOST_GOOD) -> list[Ranges]:
     return list(parts)
 
 
-def newest(topic: str, extents: Extents, most: int = MOST_GOOD) -> list[Ranges]:
-    """About `most` offsets at the ends of the extents, the same number in each partition."""
+def newest(topic: str, extents: Extents, most: int = MOST_BASELINE) -> list[Ranges]:
+    """About `most` offsets at the ends of the extents, equally many in each partition."""
     size = -(-most // max(1, len(extents)))
     return [
         {(topic, number): (max(first, end - size), end) for number, (first, end) in extents.items()}

@@ -1,7 +1,7 @@
-"""Ready-made repairs: set, delete, default and replace at a place in the event.
+"""Built-in repairs: set, delete, default and replace at a location in the event.
 
-They touch only letters with a violation at that place, unless they are meant everywhere: else
-setting a currency would relabel good dollars.
+They change only events with a violation at that location, unless they are to be applied everywhere:
+otherwise setting a currency would relabel valid dollars.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _IDS: Final = ("/userId", "/anonymousId")
 
 @dataclass(frozen=True)
 class Fix:
-    """One change at one place."""
+    """One change at one location."""
 
-    said: str
-    """As it was given on the command line."""
+    flag: str
+    """Flag and value on the command line."""
     pointer: str
     act: Callable[[dict[str, Any]], object]
-    """Changes the event that it is given."""
+    """Changes the event in place."""
 
 
 def set_value(text: str) -> Fix:
-    """`POINTER=VALUE`: VALUE as JSON, or as text when it is none. ValueError."""
+    """Read `POINTER=VALUE`, with VALUE as JSON, or else as text; raises ValueError."""
     pointer, value = _parts(text, 2)
     new = _json_or_text(value)
     return Fix(f"--set {text}", pointer, lambda event: put(event, pointer, new))
 
 
 def default_value(text: str) -> Fix:
-    """`POINTER=VALUE`, where nothing or null is. ValueError."""
+    """Read `POINTER=VALUE` for members that are absent or null; raises ValueError."""
     pointer, value = _parts(text, 2)
     new = _json_or_text(value)
 
@@ -54,13 +54,13 @@ def default_value(text: str) -> Fix:
 
 
 def delete_member(text: str) -> Fix:
-    """`POINTER`. ValueError."""
+    """Read `POINTER`; raises ValueError."""
     _parts(text, 1)
     return Fix(f"--delete {text}", text, lambda event: delete(event, text))
 
 
 def replace_text(text: str) -> Fix:
-    r"""`POINTER=REGEX=TEXT`: every match in a text; `\1` in TEXT is the first group. ValueError."""
+    r"""Read `POINTER=REGEX=TEXT`, where `\1` in TEXT is the first group; raises ValueError."""
     pointer, pattern, new = _parts(text, 3)
     try:
         regex = re.compile(pattern)
@@ -77,22 +77,22 @@ def replace_text(text: str) -> Fix:
 
 
 def repair_of(fixes: Iterable[Fix], *, everywhere: bool) -> EventRepair:
-    """The fixes one after the other, as one repair."""
-    wanted = list(fixes)
+    """Combine fixes, which are applied one after the other, into one repair."""
+    in_order = list(fixes)
 
-    def change(event: dict[str, Any], letter: DeadLetter) -> dict[str, Any]:
-        violated = {place for problem in letter.problems for place in _places(problem)}
-        for fix in wanted:
+    def change(event: dict[str, Any], dead_letter: DeadLetter) -> dict[str, Any]:
+        violated = {pointer for each in dead_letter.problems for pointer in _pointers(each)}
+        for fix in in_order:
             if everywhere or fix.pointer in violated:
                 fix.act(event)
         return event
 
-    name = " ".join(fix.said for fix in wanted)
+    name = " ".join(fix.flag for fix in in_order)
     return EventRepair(f"{name} --everywhere" if everywhere else name, change)
 
 
-def _places(problem: Problem) -> tuple[str, ...]:
-    """Where a violation is: what is missing altogether is a violation of the whole event."""
+def _pointers(problem: Problem) -> tuple[str, ...]:
+    """Locations of a violation; when all ids are missing, it is one of the whole event."""
     return _IDS if problem.code == Reason.NO_USER_ANON_ID else (problem.pointer,)
 
 
@@ -100,7 +100,7 @@ def _parts(text: str, number: int) -> list[str]:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{text!r} is no UTF-8 text") from None
+        raise ValueError(f"{text!r} is not UTF-8 text") from None
     parts = text.split("=", number - 1)
     if len(parts) != number:
         wanted = "POINTER=VALUE" if number == 2 else "POINTER=REGEX=TEXT"  # noqa: PLR2004
@@ -110,9 +110,9 @@ def _parts(text: str, number: int) -> list[str]:
 
 
 def _json_or_text(text: str) -> JsonValue:
-    """VALUE as JSON, or as text. ValueError for what may be meant as JSON and is none.
+    """Read VALUE as JSON, or else as text; raises ValueError for what looks like invalid JSON.
 
-    As text it would be quite another value than the one that was meant.
+    As text it would be quite another value than the intended one.
     """
     value = decode(text.encode(), _DEEPEST)
     if type(value) is not Invalid:
@@ -124,7 +124,7 @@ def _json_or_text(text: str) -> JsonValue:
 
 
 def _is_lenient_json(text: str) -> bool:
-    """Whether a JSON reader that takes NaN, infinity and numbers of any size reads it."""
+    """Whether a reader that accepts NaN, infinity and numbers of any size accepts it."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,7 @@
-"""Which letters are sent again, and why others are not; the same for the plan and for the deed."""
+"""Decides which dead letters are sent again, and why others are not.
+
+The plan and the redrive itself use the same decisions.
+"""
 
 from __future__ import annotations
 
@@ -12,168 +15,170 @@ from pipeline.core.record import Output, Role
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.dlq.ledger import Ledger, fingerprint
 from pipeline.dlq.reason_counts import ReasonCounts
-from pipeline.dlq.recheck import CRASH, Examiner, Kind, Verdict
+from pipeline.dlq.recheck import CRASH, Rechecker, RecheckKind, RecheckResult
 from pipeline.reconcile.revenue import RevenueReader, Sums
 
 _SAMPLES: Final = 3
-_NOT_TRIED: Final = frozenset({Kind.REPAIR_FAILED, Kind.POINTER, Kind.CRASHES})
+_NOT_TRIED: Final = frozenset({RecheckKind.REPAIR_FAILED, RecheckKind.POINTER, RecheckKind.CRASHES})
 
 
-class Rules(NamedTuple):
-    """What may be sent."""
+class RedriveRules(NamedTuple):
+    """Conditions that a dead letter must meet to be sent."""
 
     target: str
-    """Topic of the enriched events, or the raw topic."""
+    """Topic that the events are sent to."""
     replay: str = ""
-    """Id of the replay that the letters must be of; empty: of none."""
+    """Id of the replay that the dead letters must be of; empty if they must be of none."""
     max_attempts: int | None = None
-    """Letters that have failed so often, or more often, are left alone."""
+    """Dead letters that failed this often, or more often, are left out."""
     crashes: bool = False
-    """Also letters that killed a process or met a bug."""
+    """Whether dead letters that killed a process or met a bug are included."""
     source: str = ""
-    """Topic that dead letters of other systems must be of, if they say it; empty: any."""
+    """Topic that dead letters of other systems must have come from; empty for any."""
     foreign_only: bool = False
-    """Dead letters of other systems only, and only those that say which topic they are of."""
+    """Whether only dead letters of other systems that name their topic are sent."""
 
 
 class Candidate(NamedTuple):
-    """One letter, and what is to be done with it."""
+    """One dead letter, and the decision about it."""
 
-    letter: DeadLetter
-    verdict: Verdict
-    why_not: str
-    """Why it is not sent; empty when it is."""
+    dead_letter: DeadLetter
+    result: RecheckResult
+    skip_reason: str
+    """Why it is not sent; empty when it is sent."""
 
     @property
     def source(self) -> str:
-        """The raw event; empty when the letter does not say."""
-        source = self.letter.source
+        """Coordinates of the raw event; empty when they are not stated."""
+        source = self.dead_letter.source
         return source.text() if source else ""
 
 
-class Chooser:
-    """Decides letter by letter; what it has chosen once for a source it does not choose again."""
+class RedriveSelector:
+    """Decides one by one; of several dead letters of one event it selects only the first."""
 
-    def __init__(self, examiner: Examiner, rules: Rules, ledger: Ledger) -> None:
-        self._examiner = examiner
+    def __init__(self, rechecker: Rechecker, rules: RedriveRules, ledger: Ledger) -> None:
+        self._rechecker = rechecker
         self._rules = rules
         self._ledger = ledger
-        self._chosen: set[bytes] = set()
+        self._selected: set[bytes] = set()
 
-    def choose(self, letters: Iterable[DeadLetter], now: int) -> Iterator[Candidate]:
-        """Each letter with the decision; `now` is in epoch milliseconds."""
-        for letter in letters:
-            why_not = self._before(letter)
-            if why_not:
-                yield Candidate(letter, Verdict(Kind.LEFT_OUT), why_not)
+    def select(self, dead_letters: Iterable[DeadLetter], now: int) -> Iterator[Candidate]:
+        """Decide about each dead letter; `now` is in epoch milliseconds."""
+        for dead_letter in dead_letters:
+            skip_reason = self._before(dead_letter)
+            if skip_reason:
+                yield Candidate(dead_letter, RecheckResult(RecheckKind.LEFT_OUT), skip_reason)
                 continue
-            verdict = self._examiner.examine(letter, now)
-            candidate = Candidate(letter, verdict, _after(verdict))
-            if not candidate.why_not:
-                self._chosen.add(self._event(letter))
+            result = self._rechecker.recheck(dead_letter, now)
+            candidate = Candidate(dead_letter, result, _after(result))
+            if not candidate.skip_reason:
+                self._selected.add(self._event(dead_letter))
             yield candidate
 
-    def _before(self, letter: DeadLetter) -> str:
+    def _before(self, dead_letter: DeadLetter) -> str:
         rules = self._rules
-        done = self._ledger.action(letter.partition, letter.offset)
+        done = self._ledger.action(dead_letter.partition, dead_letter.offset)
         if done is not None:
             return f"already {done}"
-        replay = letter.said(DlqHeader.REPLAY)
+        replay = dead_letter.header(DlqHeader.REPLAY)
         if replay != rules.replay:
             return f"of replay {replay}, which --replay names" if replay else "of no replay"
-        if letter.stage == CRASH and not rules.crashes:
+        if dead_letter.stage == CRASH and not rules.crashes:
             return "stage crash, which --stage crash names"
-        if rules.max_attempts is not None and letter.attempt >= rules.max_attempts:
+        if rules.max_attempts is not None and dead_letter.attempt >= rules.max_attempts:
             return f"failed {rules.max_attempts} times or more"
-        source = letter.source
-        if self._event(letter) in self._chosen or (
+        source = dead_letter.source
+        if self._event(dead_letter) in self._selected or (
             source is not None
-            and self._ledger.was_sent(source.text(), letter.source_timestamp, rules.target)
+            and self._ledger.was_sent(source.text(), dead_letter.source_timestamp, rules.target)
         ):
-            return "already sent by another letter of the event"
-        return self._of_another_topic(letter)
+            return "already sent by another dead letter of the event"
+        return self._of_another_topic(dead_letter)
 
-    def _of_another_topic(self, letter: DeadLetter) -> str:
-        """Why a letter is not sent to where this topic's events go; empty when it is."""
+    def _of_another_topic(self, dead_letter: DeadLetter) -> str:
+        """Why a dead letter must not be sent to the target; empty if it may."""
         rules = self._rules
-        if letter.dialect == TRACK:
+        if dead_letter.header_format == TRACK:
             if rules.foreign_only:
                 return "written by track-pipeline: --to enriched and --to raw send it"
             return ""
-        if letter.source is None:
-            return "does not say which topic it is of" if rules.foreign_only else ""
-        if letter.source.topic == rules.source or not rules.source:
+        if dead_letter.source is None:
+            return "does not name the topic it came from" if rules.foreign_only else ""
+        if dead_letter.source.topic == rules.source or not rules.source:
             return ""
-        return f"of topic {letter.source.topic}, not {rules.source}: --to source sends it back"
+        return f"of topic {dead_letter.source.topic}, not {rules.source}: --to source sends it back"
 
-    def _event(self, letter: DeadLetter) -> bytes:
-        """A letter that does not tell its event is one by itself."""
-        source = letter.source.text() if letter.source else f"letter {letter.place}"
-        return fingerprint(source, letter.source_timestamp, self._rules.target)
+    def _event(self, dead_letter: DeadLetter) -> bytes:
+        """Fingerprint of the event; a dead letter without coordinates is an event by itself."""
+        stated = dead_letter.source
+        source = stated.text() if stated else f"dead letter {dead_letter.position}"
+        return fingerprint(source, dead_letter.source_timestamp, self._rules.target)
 
 
-def _after(verdict: Verdict) -> str:
-    if verdict.kind is Kind.PASSES:
+def _after(result: RecheckResult) -> str:
+    if result.kind is RecheckKind.PASSES:
         return ""
-    if verdict.kind in {Kind.SAME, Kind.OTHER}:
-        return f"still fails: {verdict.detail}"
-    return verdict.kind.value
+    if result.kind in {RecheckKind.SAME, RecheckKind.OTHER}:
+        return f"still fails: {result.detail}"
+    return result.kind.value
 
 
 @dataclass
-class Plan:
+class RedrivePlan:
     """What a redrive would do."""
 
     send: int = 0
-    """Letters."""
+    """Number of dead letters that would be sent."""
     outputs: Counter[Role] = field(default_factory=Counter)
-    """Records that would be written for them, by kind."""
+    """Number of records that would be written for them, by role."""
     not_sent: ReasonCounts = field(default_factory=ReasonCounts)
-    """Why → letters."""
+    """Number of dead letters that would not be sent, by the reason."""
     failing: int = 0
-    """Of those not sent: letters that fail again, which can be reinserted."""
-    money: Sums = field(default_factory=Sums)
+    """Number of those that fail again, which can be reinserted."""
+    revenue: Sums = field(default_factory=Sums)
     """Revenue of the events that would be sent."""
     samples: list[Candidate] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    """Of those not sent: what is wrong with some that could not even be tried."""
+    """The first ones that would be sent."""
+    errors: list[str] = field(default_factory=list)
+    """What is wrong with some of those that could not even be tried."""
     took_s: float = 0.0
-    """To make it."""
+    """Seconds that it took to make the plan."""
 
-    def add(self, candidate: Candidate, purse: RevenueReader) -> None:
-        """Count one in."""
-        if candidate.why_not:
-            self.not_sent.add(candidate.why_not)
+    def add(self, candidate: Candidate, revenue_reader: RevenueReader) -> None:
+        """Count the decision about one dead letter."""
+        if candidate.skip_reason:
+            self.not_sent.add(candidate.skip_reason)
             self.failing += fails_again(candidate)
-            if candidate.verdict.kind in _NOT_TRIED and len(self.said) < _SAMPLES:
-                self.said.append(candidate.verdict.detail)
+            if candidate.result.kind in _NOT_TRIED and len(self.errors) < _SAMPLES:
+                self.errors.append(candidate.result.detail)
             return
         self.send += 1
-        for output in candidate.verdict.outputs:
+        for output in candidate.result.outputs:
             self.outputs[output.role] += 1
             if output.role is Role.ENRICHED:
-                self.money.add(purse.of_enriched(output.value))
+                self.revenue.add(revenue_reader.of_enriched(output.value))
         if len(self.samples) < _SAMPLES:
             self.samples.append(candidate)
 
 
 def fails_again(candidate: Candidate) -> bool:
-    """Whether the rules refuse it, so that there is a new letter for it."""
-    return candidate.verdict.kind in {Kind.SAME, Kind.OTHER}
+    """Whether the rules reject the event again, so there is a new dead letter for it."""
+    return candidate.result.kind in {RecheckKind.SAME, RecheckKind.OTHER}
 
 
 def as_raw_output(
     candidate: Candidate, record_headers: Iterable[tuple[str, bytes | None]]
 ) -> Output:
-    """For the raw topic: the raw record again, with the headers that name its origin."""
-    letter, value = candidate.letter, candidate.verdict.value
-    source = letter.source
-    partition = source.partition if source else letter.partition
+    """The raw record once more, for the raw topic, with the headers that name its origin."""
+    dead_letter, value = candidate.dead_letter, candidate.result.value
+    source = dead_letter.source
+    partition = source.partition if source else dead_letter.partition
     return Output(
         Role.ENRICHED,
         value,
-        letter.record.key,
+        dead_letter.record.key,
         list(record_headers),
-        candidate.verdict.outputs[0].timestamp,
+        candidate.result.outputs[0].timestamp,
         partition,
     )

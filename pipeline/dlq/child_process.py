@@ -1,4 +1,8 @@
-"""A function in a process of its own: it may hang, exit or crash without ending this process."""
+"""A function in a child process: it may hang, exit or crash without ending this process.
+
+Guarantees: a call ends within its time limit; a child never outlives this process; nothing that a
+child prints gets into the output of this process.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,11 @@ from typing import Any, Final, NamedTuple, cast
 _STDOUT, _STDERR = 1, 2
 _END_S: Final = 1.0
 _START_S: Final = 60.0
-"""A process that is started on a busy machine imports for seconds, and so may the user's file."""
+"""On a busy machine a new process imports for seconds, and so may the user's file."""
 
 
 class ChildEndedError(Exception):
-    """The process has ended, or had to be killed; `how` says which."""
+    """The child process ended or had to be killed; the text says which."""
 
     def __init__(self, how: str, *, timed_out: bool) -> None:
         super().__init__(how)
@@ -28,30 +32,30 @@ class ChildEndedError(Exception):
 
 
 class _Answer(NamedTuple):
-    """What the process sends: a result, or an exception."""
+    """Answer of the child process: a result or an exception."""
 
     number: int
-    """Of the call that it is for."""
+    """Number of the call that is answered."""
     result: Any = None
     error: Exception | None = None
 
 
-class Child:
-    """Calls the function that `prepare(*args)` returns in a process of its own.
+class ChildProcess:
+    """Calls the function that `prepare(*args)` returns, in a child process.
 
-    All of it must be picklable. The process starts with the first call, or with `start`, and again
-    after it has ended. What it prints goes to standard error: standard output is this process's
-    own. It ends with this process, whatever ends this one.
+    Functions, arguments and results must be picklable. The child starts with `start` or the first
+    call, and again with the next call after it ended. What it prints goes to standard error, since
+    standard output belongs to this process.
     """
 
     def __init__(self, prepare: Callable[..., Callable[[Any], Any]], *args: object) -> None:
         self._made_of = prepare, args
         self._running: tuple[SpawnProcess, Connection] | None = None
         self._number = 0
-        """Of the last call."""
+        """Number of the last call."""
 
     def start(self) -> None:
-        """Start the process unless it runs; raises what `prepare` raises, and ChildEndedError."""
+        """Start the child unless it runs; raises what `prepare` raises, and ChildEndedError."""
         if self._running is not None:
             return
         # Not forked: this process has threads of the Kafka client.
@@ -67,15 +71,15 @@ class Child:
             self.end()
             raise
 
-    def call(self, given: object, timeout_s: float) -> Any:  # noqa: ANN401  what the function gives
-        """What the function gives, or raises; ChildEndedError when that is not known in time."""
+    def call(self, argument: object, timeout_s: float) -> Any:  # noqa: ANN401  what the function gives
+        """Call the function; raises what it raises, and ChildEndedError if it does not answer."""
         self.start()
-        return self._answer(timeout_s, given)
+        return self._answer(timeout_s, argument)
 
-    def _answer(self, timeout_s: float, *given: object) -> Any:  # noqa: ANN401
+    def _answer(self, timeout_s: float, *arguments: object) -> Any:  # noqa: ANN401
         process, connection = cast("tuple[SpawnProcess, Connection]", self._running)
         try:
-            for each in given:
+            for each in arguments:
                 self._number += 1
                 connection.send((self._number, each))
             if not connection.poll(timeout_s):
@@ -98,7 +102,7 @@ class Child:
         return answer.result
 
     def end(self) -> None:
-        """End the process, if there is one."""
+        """End the child, if there is one."""
         if self._running is not None:
             process, connection = self._running
             self._running = None
@@ -117,8 +121,8 @@ def _how_it_ended(code: int) -> str:
 def _serve(
     connection: Connection, prepare: Callable[..., Callable[[Any], Any]], args: tuple[Any, ...]
 ) -> None:
-    """In the process: answer calls until there are no more of them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides what Ctrl-C ends
+    """Answer calls until there are no more of them; runs in the child."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C ends
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _print_to_standard_error()
     try:
@@ -126,7 +130,7 @@ def _serve(
     except EOFError:
         pass  # there are no more of them
     except BaseException:  # noqa: BLE001  a signal, or a connection that the function has closed
-        os._exit(1)  # the first process says what is wrong
+        os._exit(1)  # the parent reports what is wrong
 
 
 def _answer_calls(
@@ -134,21 +138,21 @@ def _answer_calls(
 ) -> None:
     try:
         function = prepare(*args)
-    except BaseException as error:  # noqa: BLE001  the first process raises it
+    except BaseException as error:  # noqa: BLE001  the parent raises it
         connection.send(_Answer(0, error=_sendable(error)))
         return
     connection.send(_Answer(0))
     while True:
-        number, given = connection.recv()
+        number, argument = connection.recv()
         try:
-            answer = _Answer(number, function(given))
-        except BaseException as error:  # noqa: BLE001  the first process raises it
+            answer = _Answer(number, function(argument))
+        except BaseException as error:  # noqa: BLE001  the parent raises it
             answer = _Answer(number, error=_sendable(error))
         connection.send(answer)
 
 
 def _end_with_parent() -> None:
-    """A function that never comes back must not outlive a process that was killed."""
+    """End with the parent: a function that never returns must not outlive a killed parent."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -156,7 +160,7 @@ def _end_with_parent() -> None:
 
 
 def _print_to_standard_error() -> None:
-    """Also what code that is not Python's prints."""
+    """Redirect standard output on the level of the system, for code that is not Python's."""
     try:
         os.dup2(_STDERR, _STDOUT)
     except OSError:  # standard error is closed
@@ -165,7 +169,7 @@ def _print_to_standard_error() -> None:
 
 
 def _sendable(error: BaseException) -> Exception:
-    """The exception, or what it says when it can't be sent, or would end the first process."""
+    """The exception, or its text when it can't be pickled or would end the parent."""
     if isinstance(error, Exception):
         try:
             pickle.loads(pickle.dumps(error))  # noqa: S301  made here

@@ -10,42 +10,43 @@ from typing import Final, NamedTuple
 
 from pipeline.dlq.features import HOLDER, MEMBER, TYPE, Feature
 
-MOST_LETTERS: Final = 10_000
-"""Letters whose payload is looked at; of more, a sample in which each has the same chance."""
+MOST_DEAD_LETTERS: Final = 10_000
+"""Maximum number of dead letters whose payload is read; of more, a random sample is."""
 MOST_FINDINGS: Final = 8
 _Z: Final = 2.58
 """Normal quantile of a two-sided confidence of 99 %: hundreds of features are compared."""
 _LEAST_DIFFERENCE: Final = 0.15
-"""Of the shares, at that confidence; one letter alone never reaches it."""
+"""Smallest difference of shares, at that confidence, that is a finding; a single dead letter never
+reaches it."""
 _CANDIDATES: Final = 60
 _SAME: Final = 0.9
 _ENOUGH: Final = 10
-"""Good events from which it can be told whether one feature comes with another."""
+"""Number of good events that tell whether one feature implies another."""
 _COMMON: Final = 0.5
 _MOST_FEATURES: Final = 200_000
 
 
-class Seen(NamedTuple):
-    """One event that is looked at."""
+class Observation(NamedTuple):
+    """Features of one event."""
 
     features: Collection[Feature]
     time: int
-    """Epoch milliseconds; of a letter that of its failure."""
-    place: str
-    """`partition/offset` of its record."""
+    """Epoch milliseconds; for a dead letter, the time of its failure."""
+    position: str
+    """`partition/offset` of the record."""
 
 
 class _Row(NamedTuple):
     features: tuple[int, ...]
-    """Numbers in the vocabulary: a sample of thousands stays small."""
+    """Numbers in the vocabulary, so that a sample of thousands stays small."""
     time: int
-    place: str
+    position: str
 
 
 class Vocabulary:
-    """Numbers for features, the same in the samples that are compared.
+    """Numbers of features, shared by the samples that are compared.
 
-    What is met after `_MOST_FEATURES` others is rare, and has no number.
+    A feature that is met after `_MOST_FEATURES` others is rare, and gets no number.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class Vocabulary:
         self.number_of: dict[Feature, int] = {}
 
     def numbers(self, features: Collection[Feature]) -> tuple[int, ...]:
-        """Of each feature that has one."""
+        """Numbers of the features that have one."""
         found = []
         for feature in features:
             number = self.number_of.get(feature)
@@ -66,8 +67,8 @@ class Vocabulary:
         return tuple(found)
 
 
-class Sample:
-    """A bounded part of what is offered, in which each event has the same chance to be.
+class GroupSample:
+    """A bounded random sample of a group of events, in which each event has the same chance.
 
     The same events in the same order give the same sample.
     """
@@ -79,43 +80,45 @@ class Sample:
         self._most = most
         self._dice = random.Random(0)  # noqa: S311  nothing is secret here
 
-    def offer(self, look: Callable[[], Seen]) -> None:
-        """Count an event; it is looked at only when it gets into the sample."""
+    def offer(self, look: Callable[[], Observation]) -> None:
+        """Count an event; its features are read only when it gets into the sample."""
         self.offered += 1
         if len(self.rows) < self._most:
             self.rows.append(self._row(look()))
             return
-        place = self._dice.randrange(self.offered)
-        if place < self._most:
-            self.rows[place] = self._row(look())
+        index = self._dice.randrange(self.offered)
+        if index < self._most:
+            self.rows[index] = self._row(look())
 
-    def _row(self, seen: Seen) -> _Row:
-        return _Row(self.vocabulary.numbers(seen.features), seen.time, seen.place)
+    def _row(self, observation: Observation) -> _Row:
+        return _Row(
+            self.vocabulary.numbers(observation.features), observation.time, observation.position
+        )
 
     def lacking(self, feature: Feature) -> int:
-        """How many in the sample do not have a feature."""
+        """Number of events in the sample without a feature."""
         number = self.vocabulary.number_of.get(feature)
         return sum(number not in row.features for row in self.rows)
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was offered is in it."""
+        """Whether the sample holds every event that was offered."""
         return self.offered == len(self.rows)
 
 
 class Share(NamedTuple):
-    """How many of a sample."""
+    """Share of a sample."""
 
     events: int
     total: int
 
     @property
     def share(self) -> float:
-        """0 to 1; 0 of nothing."""
+        """Number from 0 to 1; 0 for an empty sample."""
         return self.events / self.total if self.total else 0.0
 
     def interval(self) -> tuple[float, float]:
-        """Wilson's bounds of the share in what the sample was taken from."""
+        """Wilson's bounds of the share in the group that the sample was taken from."""
         if not self.total:
             return 0.0, 1.0
         p, n, z = self.share, self.total, _Z
@@ -126,37 +129,38 @@ class Share(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something that letters have, or lack, more often than good events."""
+    """Something that dead letters have, or lack, more often than good events."""
 
     feature: Feature
     lacks: bool
-    """That it is not there is what the letters have in common."""
-    letters: Share
-    good: Share
-    """Of nothing when there is nothing to compare with."""
+    """Whether the dead letters have in common that they lack the feature."""
+    dead_letters: Share
+    baseline: Share
+    """Share of an empty sample when there is nothing to compare with."""
     difference: float
-    """Of the shares; at least that much, at a confidence of 99 %."""
+    """Lower bound of the difference of the shares, at a confidence of 99 %."""
     first: int
-    """When the first of these letters failed, epoch milliseconds."""
+    """Time when the first of these dead letters failed, in epoch milliseconds."""
     sample: str
-    """`partition/offset` of that letter."""
+    """`partition/offset` of that dead letter."""
 
 
 def contrast(
-    letters: Sample,
-    good: Sample,
+    dead_letters: GroupSample,
+    baseline: GroupSample,
     *,
     most: int = MOST_FINDINGS,
     without: Collection[str] = (),
 ) -> list[Finding]:
-    """The features with the largest difference, the largest first; both of one vocabulary.
+    """Find the features with the largest difference, the largest first.
 
-    The measure is the lower bound of the difference at a confidence of 99 % (Newcombe's interval
-    of two shares), so that what a few letters happen to have does not win. Of features that the
-    same letters have, those that come with a stronger one in good events too are left out.
-    `without` names kinds of features that are not compared.
+    Both samples share one vocabulary. The measure is the lower bound of the difference at a
+    confidence of 99 % (Newcombe's interval of two shares), so that features which a few dead
+    letters happen to have do not win. Of features that the same dead letters have, those that come
+    with a stronger one in good events, too, are left out. `without` names kinds of features that
+    are not compared.
     """
-    comparison = _Comparison(letters, good)
+    comparison = _Comparison(dead_letters, baseline)
     found = [
         one
         for one in comparison.findings()
@@ -166,39 +170,41 @@ def contrast(
     return comparison.distinct(found[:_CANDIDATES], most)
 
 
-def common(letters: Sample, *, most: int = MOST_FINDINGS) -> list[Finding]:
-    """What most letters have, where there is nothing to compare with.
+def common(dead_letters: GroupSample, *, most: int = MOST_FINDINGS) -> list[Finding]:
+    """Find what most dead letters have, when there is nothing to compare with.
 
     Members and their types are left out: any event of one name has most of them.
     """
-    comparison = _Comparison(letters, Sample(0, letters.vocabulary))
+    comparison = _Comparison(dead_letters, GroupSample(0, dead_letters.vocabulary))
     found = [
         one
         for one in comparison.findings()
-        if one.letters.share >= _COMMON
+        if one.dead_letters.share >= _COMMON
         and one.feature.value
         and one.feature.about not in {MEMBER, TYPE}
     ]
-    found.sort(key=lambda one: (-one.letters.events, -len(one.feature.text), one.feature))
+    found.sort(key=lambda one: (-one.dead_letters.events, -len(one.feature.text), one.feature))
     return comparison.distinct(found[:_CANDIDATES], most)
 
 
 class _Comparison:
-    def __init__(self, letters: Sample, good: Sample) -> None:
-        self._features = letters.vocabulary.features
-        self._number_of = letters.vocabulary.number_of
-        self._letters = letters.rows
-        self._good = good.rows
-        self._in_letters = Counter(number for row in letters.rows for number in row.features)
-        self._in_good = Counter(number for row in good.rows for number in row.features)
+    def __init__(self, dead_letters: GroupSample, baseline: GroupSample) -> None:
+        self._features = dead_letters.vocabulary.features
+        self._number_of = dead_letters.vocabulary.number_of
+        self._dead_letters = dead_letters.rows
+        self._baseline = baseline.rows
+        self._in_dead_letters = Counter(
+            number for row in dead_letters.rows for number in row.features
+        )
+        self._in_baseline = Counter(number for row in baseline.rows for number in row.features)
 
     def findings(self) -> Iterator[Finding]:
-        """All features that letters have, and members that they may lack; not dated yet."""
-        for number in self._in_letters:
+        """Every feature that dead letters have, and members that they may lack, without dates."""
+        for number in self._in_dead_letters:
             if self._features[number].about != HOLDER:
                 yield self._finding(number, lacks=False)
-        # That a letter is not of one event or page says nothing; that a property is missing does.
-        for number in self._in_good:
+        # That an event or page is absent says nothing; that a property is missing does.
+        for number in self._in_baseline:
             if self._features[number].about == MEMBER:
                 yield self._finding(number, lacks=True)
 
@@ -206,14 +212,19 @@ class _Comparison:
         feature = self._features[number]
         holder = self._number_of.get(feature.holder, number) if lacks else number
         counts = []
-        for counter, rows in ((self._in_letters, self._letters), (self._in_good, self._good)):
+        for counter, rows in (
+            (self._in_dead_letters, self._dead_letters),
+            (self._in_baseline, self._baseline),
+        ):
             events = counter[holder] - counter[number] if lacks else counter[number]
             counts.append(Share(events, len(rows)))
-        letters, good = counts
-        return Finding(feature, lacks, letters, good, _least_difference(letters, good), 0, "")
+        dead_letters, baseline = counts
+        return Finding(
+            feature, lacks, dead_letters, baseline, _least_difference(dead_letters, baseline), 0, ""
+        )
 
     def distinct(self, found: Iterable[Finding], most: int) -> list[Finding]:
-        """The first `most` that no earlier one implies, with the first letter of each."""
+        """The first `most` findings that no earlier one implies, with their first dead letters."""
         kept: list[tuple[Finding, _Having]] = []
         for one in found:
             having = self._having(one)
@@ -233,37 +244,39 @@ class _Comparison:
                     for i, row in enumerate(rows)
                     if needed in row.features and (not finding.lacks or number not in row.features)
                 )
-                for rows in (self._letters, self._good)
+                for rows in (self._dead_letters, self._baseline)
             )
         )
 
     def _dated(self, finding: Finding, having: _Having) -> Finding:
-        first = min((self._letters[i] for i in having.letters), key=lambda r: r.time or math.inf)
-        return finding._replace(first=first.time, sample=first.place)
+        first = min(
+            (self._dead_letters[i] for i in having.dead_letters), key=lambda r: r.time or math.inf
+        )
+        return finding._replace(first=first.time, sample=first.position)
 
 
 class _Having(NamedTuple):
-    """Indexes of the events that have what a finding says."""
+    """Indexes of the events to which a finding applies."""
 
-    letters: frozenset[int]
-    good: frozenset[int]
+    dead_letters: frozenset[int]
+    baseline: frozenset[int]
 
 
 def _implies(stronger: tuple[Finding, _Having], weaker: tuple[Finding, _Having]) -> bool:
-    """Whether the weaker says nothing new: the same letters, and it comes with the stronger."""
+    """Whether the weaker finding is about the same dead letters and comes with the stronger one."""
     (one, having), (other, other_having) = stronger, weaker
-    same = len(having.letters & other_having.letters)
-    if same < _SAME * len(having.letters | other_having.letters):
+    same = len(having.dead_letters & other_having.dead_letters)
+    if same < _SAME * len(having.dead_letters | other_having.dead_letters):
         return False
     if one.feature.generalises(other.feature) or other.feature.generalises(one.feature):
         return True
-    together = len(having.good & other_having.good)
-    return len(having.good) >= _ENOUGH and together >= _SAME * len(having.good)
+    together = len(having.baseline & other_having.baseline)
+    return len(having.baseline) >= _ENOUGH and together >= _SAME * len(having.baseline)
 
 
-def _least_difference(letters: Share, good: Share) -> float:
-    """Lower bound of Newcombe's hybrid score interval of `letters - good`."""
-    lower, _ = letters.interval()
-    _, upper = good.interval()
-    difference = letters.share - good.share
-    return difference - math.hypot(letters.share - lower, upper - good.share)
+def _least_difference(dead_letters: Share, baseline: Share) -> float:
+    """Lower bound of Newcombe's hybrid score interval of `dead_letters - baseline`."""
+    lower, _ = dead_letters.interval()
+    _, upper = baseline.interval()
+    difference = dead_letters.share - baseline.share
+    return difference - math.hypot(dead_letters.share - lower, upper - baseline.share)

@@ -1,4 +1,4 @@
-"""One dead letter as the desk sees it, whoever wrote it."""
+"""One dead letter, whichever program wrote it."""
 
 from __future__ import annotations
 
@@ -17,125 +17,129 @@ from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.core.timestamps import MAX_MS
 
 TRACK: Final = "track"
-"""The dialect of our own letters."""
+"""Header format of our own dead letters."""
 UNKNOWN: Final = "unknown"
-"""The dialect of records whose headers no dialect knows, and the reason of letters without one."""
+"""Header format of records that no known program wrote, and reason of those that state none."""
 _MAX_DEPTH: Final = 512
 _MAX_DIGITS: Final = 19
-"""Of a number of 64 bits."""
+"""Number of digits of the largest 64-bit integer."""
+
+ReasonHeaders = tuple[bytes | None, bytes | None, bytes | None]
+"""Values of the headers reason, reasons and stage."""
 
 
-Why = tuple[bytes | None, bytes | None, bytes | None]
-"""The bytes of the headers reason, reasons and stage."""
+class Writer(NamedTuple):
+    """The program that wrote a dead letter, and the headers that it added to the sender's."""
+
+    name: str
+    """`track` for this program, `unknown` when it is not known."""
+    prefixes: tuple[str, ...] = ()
+    """Prefixes of added headers."""
+    names: frozenset[str] = frozenset()
+    """Whole names of added headers."""
 
 
 class Problem(NamedTuple):
-    """One reason, as the letter states it."""
+    """One reason for the rejection, as the dead letter states it."""
 
     code: str
     pointer: str
-    """JSON Pointer into the event; empty when the whole is meant."""
+    """JSON Pointer into the event; empty for the event as a whole."""
     detail: str
 
 
 class DeadLetter:
     """A record of a dead-letter topic.
 
-    `said` has what its headers say, under the names of `core.deadletter.Header`: the letters of
-    other systems are translated (`dialects`). Nothing is read before it is asked for: a filter on
-    the reason must not cost the decoding of the value.
+    Headers are read under the names of `core.dead_letter.Header`; those of other systems are
+    translated to these (`header_formats`). Nothing is decoded before it is needed: a filter on the
+    reason must not cost the decoding of the value.
     """
 
-    __slots__ = ("_added", "_added_names", "_decoded", "_said", "dialect", "record", "why")
+    __slots__ = ("_decoded", "_headers", "_writer", "reason_headers", "record")
 
     def __init__(
         self,
         record: Record,
-        dialect: str,
-        said: Mapping[str, bytes | None] | None,
-        added: tuple[str, ...] = (),
-        added_names: frozenset[str] = frozenset(),
+        writer: Writer,
+        headers: Mapping[str, bytes | None] | None,
+        reason_headers: ReasonHeaders | None = None,
     ) -> None:
-        """`said` is None when the record's own headers say it, the first of them `dlq.version`.
-
-        `added` are prefixes of headers that its writer has added, `added_names` whole names.
-        """
+        """Wrap a record; `headers` are the translated ones, None for the record's own."""
         self.record = record
-        self.dialect = dialect
-        """Who wrote it: `track`, another system's name, or `unknown`."""
-        self._said = said
-        self.why: Why | None = None
-        """None when it takes long to find it. Looking at all headers takes as long as all else that
-        is done to count a letter."""
-        if said is None:
-            headers = record.headers
-            self.why = headers[1][1], headers[2][1], headers[3][1]
-        self._added = added
-        self._added_names = added_names
+        self._writer = writer
+        self._headers = headers
+        self.reason_headers = reason_headers
+        """None when finding them takes a search of all headers, which takes as long as everything
+        else that is done to count a dead letter."""
         self._decoded: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For another process, which decodes the value by itself."""
-        made_of = self.record, self.dialect, self._said, self._added, self._added_names
-        return _made_again, made_of
+        """Make it picklable for another process, which decodes the value itself."""
+        return _unpickled, (self.record, self._writer, self._headers, self.reason_headers)
+
+    @property
+    def header_format(self) -> str:
+        """Name of the program that wrote the headers."""
+        return self._writer.name
 
     @property
     def headers(self) -> Headers:
-        """The sender's own, in order: less ours, and less those that another system has added."""
-        prefixes, names = (*OUR_PREFIXES, *self._added), self._added_names
+        """The sender's own headers in order, without ours and those that another system added."""
+        prefixes, names = (*OUR_PREFIXES, *self._writer.prefixes), self._writer.names
         return [
             header
             for header in self.record.headers
             if not header[0].startswith(prefixes) and header[0] not in names
         ]
 
-    def said(self, header: DlqHeader | TrackHeader) -> str:
-        """The text of one of our headers; empty when it is not there."""
-        value = self.raw(header)
+    def header(self, name: DlqHeader | TrackHeader) -> str:
+        """Text of one of our headers; empty when it is absent."""
+        value = self.raw(name)
         return value.decode(errors="replace") if value else ""
 
-    def raw(self, header: str) -> bytes | None:
-        """The bytes of one of our headers; None when it is not there."""
-        return self._by_name().get(header)
+    def raw(self, name: str) -> bytes | None:
+        """Bytes of one of our headers; None when it is absent."""
+        return self._by_name().get(name)
 
-    def raws(self, headers: Iterable[str]) -> tuple[bytes | None, ...]:
-        """The bytes of several of our headers."""
-        return tuple(map(self._by_name().get, headers))
+    def raws(self, names: Iterable[str]) -> tuple[bytes | None, ...]:
+        """Bytes of several of our headers."""
+        return tuple(map(self._by_name().get, names))
 
     def _by_name(self) -> Mapping[str, bytes | None]:
-        """Of a name that occurs twice the last one counts, as in Kafka's own lastHeader()."""
-        if self._said is None:
-            self._said = dict(self.record.headers)
-        return self._said
+        """Header values by name; of a repeated name the last value counts, as in lastHeader()."""
+        if self._headers is None:
+            self._headers = dict(self.record.headers)
+        return self._headers
 
     @property
     def partition(self) -> int:
-        """Of the dead-letter topic."""
+        """Partition of the dead-letter topic."""
         return self.record.partition
 
     @property
     def offset(self) -> int:
-        """In the dead-letter topic."""
+        """Offset in the dead-letter topic."""
         return self.record.offset
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         """`partition/offset` in the dead-letter topic."""
         return f"{self.record.partition}/{self.record.offset}"
 
     @property
     def value(self) -> bytes | None:
-        """The refused bytes."""
+        """The rejected bytes."""
         return self.record.value
 
     @property
     def reason(self) -> str:
-        """Code of the first violation, or what another system calls its reason."""
-        return self.said(DlqHeader.REASON) or UNKNOWN
+        """Code of the first violation, or what another system states as its reason."""
+        return self.header(DlqHeader.REASON) or UNKNOWN
 
     @property
     def problems(self) -> list[Problem]:
-        """All reasons; at least one."""
+        """All reasons for the rejection; at least one."""
         try:
             listed = msgspec.json.decode(self.raw(DlqHeader.REASONS) or b"[]")
             found = [Problem(str(p["code"]), str(p["pointer"]), str(p["detail"])) for p in listed]
@@ -145,48 +149,48 @@ class DeadLetter:
 
     @property
     def stage(self) -> str:
-        """Where it was refused."""
-        return self.said(DlqHeader.STAGE)
+        """Stage of the pipeline that rejected the event."""
+        return self.header(DlqHeader.STAGE)
 
     @property
     def source(self) -> Source | None:
-        """The raw event; None when the letter does not say."""
+        """Coordinates of the raw event; None when they are not stated."""
         return parse_source(self.raw(DlqHeader.SOURCE) or b"")
 
     @property
     def source_timestamp(self) -> int | None:
-        """The raw record's Kafka timestamp, epoch milliseconds."""
-        timestamp = read_number(self.said(DlqHeader.SOURCE_TIMESTAMP))
+        """Kafka timestamp of the raw record in epoch milliseconds; None when it is not stated."""
+        timestamp = read_number(self.header(DlqHeader.SOURCE_TIMESTAMP))
         return timestamp if timestamp is not None and 0 < timestamp <= MAX_MS else None
 
     @property
     def failed_at(self) -> int:
-        """The letter's own Kafka timestamp, epoch milliseconds; 0 when it has none."""
+        """Kafka timestamp of the dead letter itself in epoch milliseconds; 0 when it has none."""
         timestamp = self.record.timestamp
         return timestamp if timestamp is not None and 0 < timestamp <= MAX_MS else 0
 
     @property
     def attempt(self) -> int:
-        """How many times it has failed."""
-        return read_number(self.said(DlqHeader.ATTEMPT)) or 1
+        """Number of times that the event has failed."""
+        return read_number(self.header(DlqHeader.ATTEMPT)) or 1
 
     @property
     def is_pointer(self) -> bool:
-        """Whether the value only says where the raw record is."""
+        """Whether the value is only a reference to the raw record, which was too large."""
         return DlqHeader.POINTER in self._by_name()
 
     @property
     def decoded(self) -> JsonValue | Invalid:
-        """The value as JSON with exact numbers, or why it can't be read; decoded once."""
+        """The value as JSON with exact numbers, or why it can't be decoded; decoded only once."""
         if self._decoded is None:
             self._decoded = decode(self.record.value, _MAX_DEPTH)
         return self._decoded
 
     @property
     def event_object(self) -> dict[str, Any] | None:
-        """The event: of a batch letter the item, with what its envelope gives to it.
+        """The event; of a batch item, merged with the shared fields of its envelope.
 
-        None when there is none. It is made anew each time.
+        None when there is no event object. Each call returns a new object.
         """
         decoded = self.decoded
         source = self.source
@@ -199,42 +203,42 @@ class DeadLetter:
 
     @property
     def event(self) -> str:
-        """Event name, if readable."""
+        """Event name; empty when it can't be read."""
         return self._fact(DlqHeader.EVENT, "event")
 
     @property
     def message_id(self) -> str:
-        """The sender's `messageId`, if readable."""
+        """The sender's `messageId`; empty when it can't be read."""
         return self._fact(DlqHeader.MESSAGE_ID, "messageId")
 
     @property
     def library(self) -> str:
-        """`name/version` of the sender's library, if readable."""
-        if self.dialect == TRACK:
-            return self.said(DlqHeader.LIBRARY)
+        """`name/version` of the sender's library; empty when it can't be read."""
+        if self.header_format == TRACK:
+            return self.header(DlqHeader.LIBRARY)
         context = (self.event_object or {}).get("context")
         library = context.get("library") if type(context) is dict else None
         parts = (library.get("name"), library.get("version")) if type(library) is dict else ()
         return "/".join(part for part in parts if type(part) is str)
 
     def _fact(self, header: DlqHeader, name: str) -> str:
-        """Our letters say it in a header, so that no value must be decoded."""
-        if self.dialect == TRACK:
-            return self.said(header)
+        """A field of the event; our dead letters have it in a header, so no value is decoded."""
+        if self.header_format == TRACK:
+            return self.header(header)
         found = (self.event_object or {}).get(name)
         return found if type(found) is str else ""
 
 
 def unpickled(record: Record) -> Record:
-    """A record of another process: headers that can't be read are known by identity."""
+    """A record that came from another process; unreadable headers are known by identity."""
     is_invalid = record.headers == INVALID_HEADERS
     return record._replace(headers=INVALID_HEADERS) if is_invalid else record
 
 
-def _made_again(record: Record, *rest: Any) -> DeadLetter:  # noqa: ANN401  as `DeadLetter` has them
+def _unpickled(record: Record, *rest: Any) -> DeadLetter:  # noqa: ANN401  the other arguments
     return DeadLetter(unpickled(record), *rest)
 
 
 def read_number(text: str) -> int | None:
-    """A decimal number of at most 19 digits; None for any other text."""
+    """Read a decimal number of at most 19 digits; None for any other text."""
     return int(text) if len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit() else None

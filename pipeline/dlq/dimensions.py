@@ -1,4 +1,4 @@
-"""What letters can be grouped by: what each one says about itself, or a value in its payload."""
+"""Dimensions that dead letters can be grouped by: facts in headers, or values in the event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.core.masking import HIDDEN, mask
 from pipeline.core.reasons import Stage
 from pipeline.core.timestamps import MINUTE, format_time
 from pipeline.dlq.dead_letter import DeadLetter
-from pipeline.dlq.message_pattern import fold
+from pipeline.dlq.message_pattern import to_pattern
 
 HOUR_MS: Final = 60 * MINUTE
 _LONGEST: Final = 80
@@ -24,17 +24,17 @@ _PERSONAL_MEMBER: Final = "ip"
 
 
 class Dimension(NamedTuple):
-    """One way to group."""
+    """One way to group dead letters."""
 
     name: str
-    """As it is asked for: `reason`, …, or a JSON Pointer."""
+    """Name of the dimension, such as `reason`, or a JSON Pointer."""
     read: Callable[[DeadLetter], str]
-    """What a letter has; empty for nothing."""
+    """Reads the value of a dead letter; empty for none."""
     headers: tuple[DlqHeader, ...] = ()
-    """Of our own letters these alone decide it; none when something else does, too."""
+    """Headers that alone decide on the value of our own dead letters; empty if others do, too."""
 
     def masked(self, value: str) -> str:
-        """A value of it without personal data."""
+        """Mask personal data in a value of this dimension."""
         if self.name.startswith("/") and not value.startswith("("):
             steps = [step.lower() for step in tokens(self.name)]
             if _PERSONAL in steps or steps[-1] == _PERSONAL_MEMBER:
@@ -43,7 +43,7 @@ class Dimension(NamedTuple):
 
 
 def dimension(name: str) -> Dimension:
-    """The dimension of a name; ValueError when there is none of this name."""
+    """Find the dimension of a name; raises ValueError for an unknown name."""
     if name.startswith("/"):
         tokens(name)
         return Dimension(name, partial(_payload, pointer=name))
@@ -53,28 +53,28 @@ def dimension(name: str) -> Dimension:
     return _NAMED[name]
 
 
-def _detail(letter: DeadLetter) -> str:
-    return fold(letter.problems[0].detail)
+def _detail(dead_letter: DeadLetter) -> str:
+    return to_pattern(dead_letter.problems[0].detail)
 
 
-def _pointer(letter: DeadLetter) -> str:
-    return letter.problems[0].pointer
+def _pointer(dead_letter: DeadLetter) -> str:
+    return dead_letter.problems[0].pointer
 
 
-def _source(letter: DeadLetter) -> str:
-    """Topic and partition: a whole coordinate is there once only."""
-    source = letter.source
+def _source(dead_letter: DeadLetter) -> str:
+    """Topic and partition; complete coordinates would be different for each dead letter."""
+    source = dead_letter.source
     return "" if source is None else f"{source.topic}/{source.partition}"
 
 
-def _hour(letter: DeadLetter) -> str:
-    at = letter.failed_at
+def _hour(dead_letter: DeadLetter) -> str:
+    at = dead_letter.failed_at
     return f"{format_time(at)[:_HOUR_LENGTH]}:00Z" if at else ""
 
 
-def _payload(letter: DeadLetter, pointer: str) -> str:
-    # What has killed a process is not decoded in this one.
-    event = None if letter.stage == Stage.CRASH else letter.event_object
+def _payload(dead_letter: DeadLetter, pointer: str) -> str:
+    # What killed a process is not decoded in this one.
+    event = None if dead_letter.stage == Stage.CRASH else dead_letter.event_object
     # JSON never begins with a parenthesis.
     if event is None:
         return "(unreadable)"
@@ -100,4 +100,4 @@ _NAMED: Final = {
     )
 }
 NAMES: Final = tuple(_NAMED)
-"""Of all dimensions but the payload's."""
+"""Names of all dimensions but those of the event's members."""

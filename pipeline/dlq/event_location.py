@@ -1,4 +1,4 @@
-"""Where the event is in a letter's value: the whole of it, or the item of a batch envelope."""
+"""Where the event is in the value of a dead letter: all of it, or the item of a batch envelope."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid
 
 ITEM: Final = "/batch/0"
-"""Where the item of an envelope of one item is."""
+"""JSON Pointer to the item of an envelope with one item."""
 
 
 class Located(NamedTuple):
-    """An event, and what stands around it."""
+    """An event, and the envelope around it."""
 
     event: dict[str, Any]
-    """As it was sent: of an item, without what its envelope gives to it."""
+    """The event as it was sent; an item lacks the shared fields of its envelope."""
     raw: bytes
-    """Its own bytes."""
+    """Bytes of the event alone."""
     envelope: Envelope | None
-    """None when the event is the whole value."""
+    """Envelope of the item; None when the event is the whole value."""
 
     def around(self, new: bytes) -> bytes:
-        """The whole value with another event in this one's place."""
+        """Build the whole value with another event instead of this one."""
         return new if self.envelope is None else self.envelope.around(new)
 
 
 def locate(value: bytes, decoded: JsonValue, source: Source | None) -> Located | None:
-    """The event in a value (and what it decodes to); None when there is no object to speak of.
+    """Locate the event in a value, which is given decoded, too; None when there is no object.
 
-    Only the letter of an item is an envelope of one event; any other envelope is taken as a whole.
+    Only the dead letter of a batch item has an envelope of one event; any other envelope counts as
+    the event itself.
     """
     if type(decoded) is not dict:
         return None

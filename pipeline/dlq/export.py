@@ -1,14 +1,15 @@
-"""Letters as lines of NDJSON, with all that is needed to send them again, and the way back.
+"""Writes dead letters as NDJSON with everything that is needed to send them again, and reads it.
 
 A value that is an object in one line of printable JSON stands in the line as it is, byte for byte,
-so that every JSON tool can read and edit it. Any other value is text, or base64.
+so that every JSON tool can read and edit it. Any other value is text or base64.
 """
 
 from __future__ import annotations
 
 import hashlib
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -18,21 +19,24 @@ from pipeline.core.encode import encode_json
 from pipeline.core.masking import masked_text
 from pipeline.core.reasons import Stage
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
-from pipeline.dlq.as_json import facts, masked_letter_value
+from pipeline.dlq.as_json import facts, masked_dead_letter_value
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.event_location import locate
-from pipeline.dlq.header_formats import read_letter
+from pipeline.dlq.header_formats import read_dead_letter
+from pipeline.dlq.reader import Coverage, open_reader
 from pipeline.dlq.repair import generated_id, has_message_id, with_message_id
+from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
 from pipeline.errors import ExportError
-from pipeline.files.lines import Input, TooLong
+from pipeline.files.lines import Input, TooLongLine
 from pipeline.files.transform import BASE64, UTF_8, as_text
+from pipeline.progress import OnProgress
 
 JSON: Final = "json"
-"""The encoding of a value that stands in the line as it is."""
+"""Encoding of a value that stands in the line as it is."""
 
 
 class Text(msgspec.Struct, forbid_unknown_fields=True):
-    """Bytes in a line; `value` is None for none."""
+    """Bytes in a line; `value` is None when there are none."""
 
     encoding: str
     """`utf-8` or `base64`."""
@@ -48,62 +52,62 @@ class NamedText(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Line(msgspec.Struct):
-    """What is read of a line; the rest of it is for people and their tools."""
+    """Members of a line that are read; the others are for people and their tools."""
 
     dead_letter: str
     """`topic/partition/offset`."""
     topic_id: str
     timestamp: int | None
-    """The letter's own, epoch milliseconds."""
+    """Kafka timestamp of the dead letter itself, in epoch milliseconds."""
     masked: bool
     key: Text
     headers: list[NamedText] | None
-    """None when they can't be read, since a name in them is no text."""
+    """None when a name among them is not text, so that they can't be read."""
     sha256: str | None
-    """Of the value as it was exported; None of none, and of a masked one."""
+    """Hash of the value as it was exported; None without a value, and for a masked one."""
     encoding: str
     value: msgspec.Raw
     generated_message_id: str | None = None
 
 
 class Exported(NamedTuple):
-    """A letter that was read back."""
+    """A dead letter that was read from an export."""
 
-    letter: DeadLetter
-    """With the value of the line, edited or not; its record names the dead-letter topic.
+    dead_letter: DeadLetter
+    """It has the value of the line, edited or not, and its record names the dead-letter topic.
 
-    An edited event without a message id has the one that the exported event would have got.
+    An edited event without a message id has the one that the rules give to the exported event.
     """
     topic_id: str
-    """Kafka's, of the dead-letter topic."""
+    """Kafka's id of the dead-letter topic."""
     masked: bool
-    """Whether personal data was hidden: such a letter can't be sent."""
+    """Whether personal data was masked; such a dead letter can't be sent."""
     sha256: str | None
-    """Of the value that was exported."""
+    """Hash of the value that was exported."""
 
     @property
     def edited(self) -> bool:
-        """Whether the value is another one than the exported one."""
-        return not self.masked and _digest(self.letter.value) != self.sha256
+        """Whether the value differs from the exported one."""
+        return not self.masked and _digest(self.dead_letter.value) != self.sha256
 
 
-def line_of(letter: DeadLetter, topic_id: str, *, reveal: bool) -> bytes:
-    """One letter as a line, without its end. Masked unless `reveal`."""
-    record = letter.record
-    value = record.value if reveal else masked_letter_value(letter)
-    encoding, written = _written(letter, value)
+def line_of(dead_letter: DeadLetter, topic_id: str, *, reveal: bool) -> bytes:
+    """Format one dead letter as a line without its line end, masked unless `reveal` is given."""
+    record = dead_letter.record
+    value = record.value if reveal else masked_dead_letter_value(dead_letter)
+    encoding, written = _written(dead_letter, value)
     document: dict[str, Any] = {
-        "dead_letter": f"{record.topic}/{letter.place}",
+        "dead_letter": f"{record.topic}/{dead_letter.position}",
         "topic_id": topic_id,
         "timestamp": record.timestamp,
-        **facts(letter, reveal=reveal),
+        **facts(dead_letter, reveal=reveal),
         "masked": not reveal,
         "key": _text(record.key, reveal=reveal),
         "headers": None
         if record.headers is INVALID_HEADERS
         else [_header(name, sent, reveal=reveal) for name, sent in record.headers],
         "sha256": _digest(record.value) if reveal else None,
-        "generated_message_id": _generated_id(letter) if reveal else None,
+        "generated_message_id": _generated_id(dead_letter) if reveal else None,
         "encoding": encoding,
         "value": written,
     }
@@ -121,7 +125,7 @@ def _header(name: str, sent: bytes | None, *, reveal: bool) -> NamedText:
     return NamedText(name, text.encoding, text.value)
 
 
-def _written(letter: DeadLetter, value: bytes | None) -> tuple[str, str | msgspec.Raw | None]:
+def _written(dead_letter: DeadLetter, value: bytes | None) -> tuple[str, str | msgspec.Raw | None]:
     if value is None:
         return UTF_8, None
     encoding, text = as_text(value)
@@ -131,36 +135,62 @@ def _written(letter: DeadLetter, value: bytes | None) -> tuple[str, str | msgspe
         and text.isprintable()
         and text.startswith("{")
         and text.endswith("}")
-        and letter.stage != Stage.CRASH
-        and type(letter.decoded) is dict
+        and dead_letter.stage != Stage.CRASH
+        and type(dead_letter.decoded) is dict
     ):
         return JSON, msgspec.Raw(value)
     return encoding, text
 
 
-def _generated_id(letter: DeadLetter) -> str | None:
-    """None when it has one of its own, or must not be decoded here."""
-    if letter.stage == Stage.CRASH:
+def _generated_id(dead_letter: DeadLetter) -> str | None:
+    """Message id that the rules generate; None if the event has one or must not be decoded."""
+    if dead_letter.stage == Stage.CRASH:
         return None
-    located = locate(letter.value or b"", letter.decoded, letter.source)
+    located = locate(dead_letter.value or b"", dead_letter.decoded, dead_letter.source)
     if located is not None and has_message_id(located.event):
         return None
-    return generated_id(letter)
+    return generated_id(dead_letter)
 
 
 def _digest(value: bytes | None) -> str | None:
     return None if value is None else hashlib.sha256(value).hexdigest()
 
 
-def read_letters(source: Input) -> Iterator[Exported]:
-    """The letters of a file, in its order; blank lines are skipped.
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export has written."""
+
+    count: int
+    """Number of dead letters."""
+    coverage: Coverage
+
+
+def export(
+    request: DlqRequest,
+    write: Callable[[bytes], object],
+    *,
+    reveal: bool = False,
+    on_progress: OnProgress | None = None,
+    on_notice: OnNotice = ignore_notice,
+) -> ExportResult:
+    """Write the selected dead letters, one line at a time; see `open_reader` for errors."""
+    reader, count = open_reader(request, on_notice), 0
+    topic_id = reader.snapshot.topic_id
+    for dead_letter in reader.dead_letters(on_progress):
+        write(line_of(dead_letter, topic_id, reveal=reveal) + b"\n")
+        count += 1
+    return ExportResult(count, reader.coverage)
+
+
+def read_dead_letters(source: Input) -> Iterator[Exported]:
+    """Read the dead letters of a file in its order; blank lines are skipped.
 
     Raises ExportError, which names file and line, and the errors of `lines`.
     """
     for lines in source.lines():
         for line in lines:
-            if isinstance(line, TooLong):
-                raise ExportError(f"{source.name}:{line.number}: {line.why}")
+            if isinstance(line, TooLongLine):
+                raise ExportError(f"{source.name}:{line.number}: {line.problem}")
             if line.text.strip():
                 try:
                     yield read_line(line.text)
@@ -169,7 +199,7 @@ def read_letters(source: Input) -> Iterator[Exported]:
 
 
 def read_line(text: bytes) -> Exported:
-    """One letter; ExportError."""
+    """Read one dead letter; raises ExportError."""
     try:
         line = _decode(text)
         value = _bytes_of(line.encoding, line.value)
@@ -178,16 +208,16 @@ def read_line(text: bytes) -> Exported:
         if line.headers is not None:
             headers = [(each.name, _decoded(each.encoding, each.value)) for each in line.headers]
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ExportError(f"is no letter that `dlq export` wrote: {error}") from error
-    place = parse_source(line.dead_letter.encode())
-    if place is None or place.item != NO_ITEM:
+        raise ExportError(f"is not a dead letter that `dlq export` wrote: {error}") from error
+    at = parse_source(line.dead_letter.encode())
+    if at is None or at.item != NO_ITEM:
         raise ExportError(f"dead_letter {line.dead_letter!r} is not topic/partition/offset")
-    record = Record(value, key, headers, line.timestamp, place.topic, place.partition, place.offset)
-    letter = read_letter(record)
+    record = Record(value, key, headers, line.timestamp, at.topic, at.partition, at.offset)
+    dead_letter = read_dead_letter(record)
     if line.generated_message_id is not None and value and _digest(value) != line.sha256:
-        value = with_message_id(letter, value, line.generated_message_id)
-        letter = read_letter(record._replace(value=value))
-    return Exported(letter, line.topic_id, line.masked, line.sha256)
+        value = with_message_id(dead_letter, value, line.generated_message_id)
+        dead_letter = read_dead_letter(record._replace(value=value))
+    return Exported(dead_letter, line.topic_id, line.masked, line.sha256)
 
 
 _decode: Final = msgspec.json.Decoder(_Line).decode
@@ -195,7 +225,7 @@ _decode_string: Final = msgspec.json.Decoder(str).decode
 
 
 def _bytes_of(encoding: str, value: msgspec.Raw) -> bytes | None:
-    """A string is in the encoding that is named; any other JSON is meant as it stands."""
+    """Decode a string by its encoding; any other JSON is the value as it stands."""
     written = bytes(value)
     if written == b"null":
         return None
@@ -211,4 +241,4 @@ def _decoded(encoding: str, text: str | None) -> bytes | None:
         return text.encode()
     if encoding == BASE64:
         return b64decode(text, validate=True)
-    raise ValueError(f"encoding {encoding!r} is none of {UTF_8}, {BASE64}, {JSON}")
+    raise ValueError(f"encoding {encoding!r} is not one of {UTF_8}, {BASE64}, {JSON}")

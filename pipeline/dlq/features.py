@@ -1,7 +1,8 @@
-"""What can be told of an event at a glance: who sent it, from where, when, and its properties.
+"""Features of an event: its sender, its origin, its time, and the presence and types of members.
 
-Dead letters and enriched events are told in the same words, as they were sent: what the rules
-change in a good event (a number that came as text, a default currency) is undone here.
+Features describe events as they were sent, so that dead letters and enriched events can be
+compared: what the rules change in a good event (a number that was sent as text, a default currency)
+is undone here.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ HOUR: Final = "hour"
 MEMBER: Final = "member"
 TYPE: Final = "type"
 HOLDER: Final = "holder"
-"""An object whose members can be read; without it nothing is known to be missing in it."""
+"""An object whose members can be read; only in such an object can a member be missing."""
 
 _DEEPEST: Final = 512
 _MOST_PROPERTIES: Final = 200
 LONGEST: Final = 120
-"""Characters of a name or value that count."""
+"""Number of characters of a name or value that are compared."""
 _HOUR_LENGTH: Final = len("2026-11-23T02")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]*)([^?#]*)")
 _TYPES: Final = {
@@ -54,22 +55,22 @@ _WAS: Final = {
     WarningCode.NUMBER_FROM_STRING.value: "text",
     WarningCode.ID_STRINGIFIED.value: "a number",
 }
-"""What a value was before the rule of this warning."""
+"""Type that a value had before the rule of the warning changed it."""
 
 
 class Feature(NamedTuple):
-    """Something that an event has."""
+    """A property by which events can be compared."""
 
     about: str
     value: str
-    """Empty: it has nothing there. Of a member and its type its JSON Pointer, of a library version
-    the library, of a page the host."""
+    """Value of the property; empty when the event has none. For a member and its type, the JSON
+    Pointer; for a library version, the library; for a page, the host."""
     more: str = ""
-    """The type, the version, or the page's path; empty of all others."""
+    """Type, version, or path of the page; empty for all other features."""
 
     @property
     def text(self) -> str:
-        """Both in one text, for people: nothing reads it back."""
+        """Value and detail as one text for people; nothing parses it."""
         if self.about == TYPE:
             return f"{self.value} is {self.more}"
         if self.about == LIBRARY_VERSION:
@@ -78,35 +79,38 @@ class Feature(NamedTuple):
 
     @property
     def holder(self) -> Feature:
-        """Of a member: the object that it would be in."""
+        """Object that a member would be in."""
         return Feature(HOLDER, self.value.rpartition("/")[0])
 
     def generalises(self, other: Feature) -> bool:
-        """Whether whatever has the other one has this one, by its meaning."""
+        """Whether the other feature implies this one by its meaning."""
         return (self.about, other.about) in _GENERAL and self.value == other.value
 
 
 _GENERAL: Final = frozenset({(LIBRARY, LIBRARY_VERSION), (MEMBER, TYPE), (HOST, PAGE)})
 
 READABLE: Final = Feature(HOLDER, "")
-"""Every event has it whose value can be read."""
+"""Feature of every event whose value can be read."""
 
 
-def of_letter(letter: DeadLetter) -> frozenset[Feature]:
-    """The features of a dead letter's event."""
-    # What has killed a process is not decoded in this one.
-    event = None if letter.stage == Stage.CRASH else letter.event_object
-    time = letter.source_timestamp or letter.failed_at
-    found = {*_place(letter.source, time)}
+def of_dead_letter(dead_letter: DeadLetter) -> frozenset[Feature]:
+    """Features of the event in a dead letter."""
+    # What killed a process is not decoded in this one.
+    event = None if dead_letter.stage == Stage.CRASH else dead_letter.event_object
+    time = dead_letter.source_timestamp or dead_letter.failed_at
+    found = {*_place(dead_letter.source, time)}
     if event is not None:
         found |= {*_event(event, {})}
-    elif letter.library or letter.event:
-        found |= {*_library(*letter.library.rpartition("/")[::2]), Feature(EVENT, letter.event)}
+    elif dead_letter.library or dead_letter.event:
+        found |= {
+            *_library(*dead_letter.library.rpartition("/")[::2]),
+            Feature(EVENT, dead_letter.event),
+        }
     return frozenset(found)
 
 
-def of_good(record: Record) -> frozenset[Feature] | None:
-    """The features of an enriched event, as it was sent; None when it is no enriched event."""
+def of_enriched(record: Record) -> frozenset[Feature] | None:
+    """Features of an enriched event as it was sent; None for a record that is no enriched event."""
     event = decode(record.value, _DEEPEST)
     if type(event) is not dict:
         return None
@@ -115,7 +119,7 @@ def of_good(record: Record) -> frozenset[Feature] | None:
 
 
 def _as_sent(event: dict[str, Any]) -> dict[str, str]:
-    """Pointer → type that a member had before the rules; empty when it was not there."""
+    """Pointer → type that a member had before the rules; empty when it was absent."""
     enrichment = event.get("enrichment")
     if type(enrichment) is not dict:
         return {}
@@ -150,7 +154,7 @@ def _event(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
 
 
 def _members(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
-    """Ids and properties; null and blank mean "not set", and are left out of good events."""
+    """Ids and properties; null and blank count as absent, as the rules have it."""
     yield READABLE
     values = {f"/{name}": event[name] for name in _IDS if is_set(event.get(name))}
     properties = event.get("properties")
@@ -169,7 +173,7 @@ def _members(event: dict[str, Any], was: dict[str, str]) -> Iterator[Feature]:
 
 
 def _step(name: str) -> str:
-    """A name as a step of a JSON Pointer."""
+    """Escape a name as a step of a JSON Pointer."""
     return name.replace("~", "~0").replace("/", "~1")
 
 

@@ -1,4 +1,4 @@
-"""Which letters are meant: the filters that all commands of the desk have in common."""
+"""The filters that all operations on dead letters have in common."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _NAMES_OF_USERS: Final = ("userId", "anonymousId")
 
 
 class SourceFilter(NamedTuple):
-    """Raw events by their coordinates; None is any."""
+    """Coordinates of raw events; None matches anything."""
 
     topic: str
     partition: int | None = None
     offset: int | None = None
     item: int | None = None
 
-    def holds(self, source: Source | None) -> bool:
-        """Whether these coordinates are meant."""
+    def matches(self, source: Source | None) -> bool:
+        """Whether the coordinates of a raw event match."""
         return (
             source is not None
             and self.topic == source.topic
@@ -34,7 +34,7 @@ class SourceFilter(NamedTuple):
 
 
 def read_source_filter(text: str) -> SourceFilter:
-    """`topic[/partition[/offset[/index]]]`; ValueError for anything else."""
+    """Read `topic[/partition[/offset[/index]]]`; raises ValueError for anything else."""
     topic, *numbers = text.split("/")
     if not topic or len(numbers) > len(SourceFilter._fields) - 1:
         raise ValueError(f"{text!r} is not topic[/partition[/offset[/index]]]")
@@ -45,85 +45,95 @@ def read_source_filter(text: str) -> SourceFilter:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which letters are meant. Several values of one filter: any of them; all filters must hold."""
+    """Filters for dead letters.
+
+    A dead letter is selected when all filters match; of several values of one filter, any one has
+    to.
+    """
 
     failed: Window = ALL_TIME
-    """Time of the failure."""
+    """When the event was rejected."""
     original: Window = ALL_TIME
-    """Time of the raw record; letters that do not tell it are outside of every bound."""
+    """Kafka timestamp of the raw record; dead letters without it match no bounded window."""
     reasons: frozenset[str] = frozenset()
-    """Any of the letter's reasons."""
+    """Codes, of which the dead letter has one among its reasons."""
     events: frozenset[str] = frozenset()
+    """Event names."""
     libraries: frozenset[str] = frozenset()
-    """`name`, or `name/version`."""
+    """Libraries of the sender, each as `name` or `name/version`."""
     stages: frozenset[str] = frozenset()
+    """Stages at which the event was rejected."""
     sources: tuple[SourceFilter, ...] = ()
+    """Coordinates of the raw event."""
     message_ids: frozenset[str] = frozenset()
+    """Message ids of the event."""
     users: frozenset[str] = frozenset()
-    """userId or anonymousId."""
+    """Values of `userId` or `anonymousId`."""
     pointers: frozenset[str] = frozenset()
-    """Place of any of the letter's violations."""
+    """JSON Pointers, of which one is that of a violation."""
     detail: re.Pattern[str] | None = None
-    """Found in the detail of any violation."""
+    """Pattern that is found in the detail of a violation."""
     attempts: frozenset[int] = frozenset()
+    """Numbers of times that the event has failed."""
     limit: int | None = None
-    """Most letters, in the order in which they are read."""
+    """Maximum number of dead letters; those that are read first are selected."""
     offsets: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    """Partition → first offset and the one after the last; when given, no other partitions."""
+    """Partition → first offset, and the offset after the last. Empty selects all partitions;
+    otherwise a partition that is not named is left out."""
 
     @property
-    def narrows(self) -> bool:
-        """Whether any letter in the offsets may be not meant."""
+    def has_filters(self) -> bool:
+        """Whether a dead letter within the offsets may fail to match."""
         return replace(self, limit=None, offsets={}) != EVERYTHING
 
     def reads(self, partition: int, offset: int) -> bool:
-        """Whether a place in the dead-letter topic is among those to be read."""
+        """Whether the filter on offsets selects a position in the dead-letter topic."""
         if not self.offsets:
             return True
         first, end = self.offsets.get(partition, (0, 0))
         return first <= offset < end
 
-    def holds(self, letter: DeadLetter) -> bool:
-        """Whether a letter is meant; what needs only headers is looked at first."""
-        return self._by_headers(letter) and self._by_value(letter)
+    def matches(self, dead_letter: DeadLetter) -> bool:
+        """Whether all filters match; those that need only the headers are tried first."""
+        return self._by_headers(dead_letter) and self._by_value(dead_letter)
 
-    def _by_headers(self, letter: DeadLetter) -> bool:
+    def _by_headers(self, dead_letter: DeadLetter) -> bool:
         return (
-            self.failed.holds(letter.failed_at)
-            and (not self.original.is_bounded or self.original.holds(letter.source_timestamp))
-            and (not self.stages or letter.stage in self.stages)
-            and (not self.attempts or letter.attempt in self.attempts)
-            and (not self.sources or any(each.holds(letter.source) for each in self.sources))
-            and self._by_problems(letter)
+            self.failed.holds(dead_letter.failed_at)
+            and (not self.original.is_bounded or self.original.holds(dead_letter.source_timestamp))
+            and (not self.stages or dead_letter.stage in self.stages)
+            and (not self.attempts or dead_letter.attempt in self.attempts)
+            and (not self.sources or any(each.matches(dead_letter.source) for each in self.sources))
+            and self._by_problems(dead_letter)
         )
 
-    def _by_problems(self, letter: DeadLetter) -> bool:
+    def _by_problems(self, dead_letter: DeadLetter) -> bool:
         reasons, pointers, detail = self.reasons, self.pointers, self.detail
         return (
             (
                 not reasons
-                or letter.reason in reasons
-                or not reasons.isdisjoint(problem.code for problem in letter.problems)
+                or dead_letter.reason in reasons
+                or not reasons.isdisjoint(problem.code for problem in dead_letter.problems)
             )
-            and (not pointers or not pointers.isdisjoint(p.pointer for p in letter.problems))
-            and (detail is None or any(detail.search(p.detail) for p in letter.problems))
+            and (not pointers or not pointers.isdisjoint(p.pointer for p in dead_letter.problems))
+            and (detail is None or any(detail.search(p.detail) for p in dead_letter.problems))
         )
 
-    def _by_value(self, letter: DeadLetter) -> bool:
-        """Of our own letters these are headers too, except the users."""
+    def _by_value(self, dead_letter: DeadLetter) -> bool:
+        """Filters that may need the value; our own dead letters state all but users in headers."""
         return (
-            (not self.events or letter.event in self.events)
-            and (not self.message_ids or letter.message_id in self.message_ids)
-            and (not self.libraries or self._by_library(letter.library))
-            and (not self.users or self._by_user(letter))
+            (not self.events or dead_letter.event in self.events)
+            and (not self.message_ids or dead_letter.message_id in self.message_ids)
+            and (not self.libraries or self._by_library(dead_letter.library))
+            and (not self.users or self._by_user(dead_letter))
         )
 
     def _by_library(self, library: str) -> bool:
         # The name may have a slash itself, such as @segment/analytics-node.
         return library in self.libraries or library.rpartition("/")[0] in self.libraries
 
-    def _by_user(self, letter: DeadLetter) -> bool:
-        event = letter.event_object or {}
+    def _by_user(self, dead_letter: DeadLetter) -> bool:
+        event = dead_letter.event_object or {}
         ids = (event.get(name) for name in _NAMES_OF_USERS)
         return any(str(each) in self.users for each in ids if each is not None)
 

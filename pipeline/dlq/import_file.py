@@ -1,4 +1,7 @@
-"""The file of an import, which is read twice: for the plan, and to send its dead letters."""
+"""Sends the dead letters of an exported file, edited or not.
+
+The file is read twice: for the plan, and to send its dead letters.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import IO, Final
 
+from pipeline.dlq.dead_letter import DeadLetter
+from pipeline.dlq.export import read_dead_letters
+from pipeline.dlq.live_contract import check_live_contract
+from pipeline.dlq.reader import TopicSnapshot, open_reader
+from pipeline.dlq.redrive_plan import RedriveJob, RedriveOptions, job_of
+from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
 from pipeline.errors import UnusableFileError
 from pipeline.files.lines import CHUNK, STDIN, Input, printable, size_of
 
@@ -17,17 +29,17 @@ _HASH_DIGITS: Final = 12
 
 
 class ImportFile:
-    """A file that can be read again from its beginning; it is never in memory as a whole."""
+    """A file that can be read again from its start; it is never in memory as a whole."""
 
     def __init__(self, name: str, file: IO[bytes], digest: str) -> None:
         self.name = name
         self.digest = digest
-        """First digits of the SHA-256 of its bytes."""
+        """First digits of the SHA-256 of the file."""
         self._file = file
         self._state = _state(file)
 
     def input(self) -> Input:
-        """All of it, once more; UnusableFileError when it was written to in the meantime."""
+        """Read the file from its start; raises UnusableFileError if it was written to since."""
         if _state(self._file) != self._state:
             raise UnusableFileError(
                 f"{self.name}: was written to since the plan was made: import it again"
@@ -40,8 +52,8 @@ class ImportFile:
 def open_import(name: str) -> Iterator[ImportFile]:
     """Open a file, a pipe, or standard input (`-`).
 
-    What can be read only once is copied to a temporary file first. UnusableFileError when it can't
-    be opened, OSError when it can't be read or copied.
+    What can be read only once is copied to a temporary file first. Raises UnusableFileError when it
+    can't be opened, and OSError when it can't be read or copied.
     """
     if name == STDIN and sys.stdin is None:
         raise UnusableFileError("standard input is closed")
@@ -61,7 +73,7 @@ def open_import(name: str) -> Iterator[ImportFile]:
 
 
 def _digest(file: IO[bytes], copy: IO[bytes] | None) -> str:
-    """The digest of a file, read to its end, and copied on the way."""
+    """Digest of a file, which is read to its end and copied on the way."""
     digest = hashlib.sha256()
     while chunk := file.read(CHUNK):
         digest.update(chunk)
@@ -79,3 +91,63 @@ def _digest(file: IO[bytes], copy: IO[bytes] | None) -> str:
 def _state(file: IO[bytes]) -> tuple[int, int]:
     status = os.fstat(file.fileno())
     return status.st_size, status.st_mtime_ns
+
+
+class Edited:
+    """The repair that a person made in an export; the dead letters of the file have it already."""
+
+    def __init__(self, file: ImportFile) -> None:
+        self.name = f"import {Path(file.name).name} sha256:{file.digest}"
+
+    def apply(self, dead_letter: DeadLetter) -> bytes | None:
+        """Value of the dead letter in the file."""
+        return dead_letter.value or b""
+
+
+@contextmanager
+def prepare_import(
+    request: DlqRequest,
+    name: str,
+    options: RedriveOptions | None = None,
+    *,
+    on_notice: OnNotice = ignore_notice,
+) -> Iterator[RedriveJob]:
+    """Prepare to send the dead letters of an exported file to the enriched topic.
+
+    The options apply but for `repair`, which is the edited file, and `to`. See `open_import` and
+    `prepare_redrive` for errors.
+    """
+    options = options or RedriveOptions()
+    reader = open_reader(request, on_notice)
+    note = check_live_contract(request.settings, force=options.force, raw=False)
+    with open_import(name) as file:
+        yield job_of(
+            request,
+            replace(options, repair=Edited(file)),
+            reader,
+            lambda _: islice(_imported(file, request, reader.snapshot), request.selection.limit),
+            note,
+        )
+
+
+def _imported(
+    file: ImportFile, request: DlqRequest, snapshot: TopicSnapshot
+) -> Iterator[DeadLetter]:
+    """Selected dead letters of a file; raises UnusableFileError for those that can't be sent."""
+    selection = request.selection
+    for exported in read_dead_letters(file.input()):
+        dead_letter = exported.dead_letter
+        where = f"{file.name}: dead letter {dead_letter.position}"
+        if exported.masked:
+            raise UnusableFileError(
+                f"{where} is masked, so its value is not the rejected one: export with --reveal"
+            )
+        if exported.topic_id != snapshot.topic_id:
+            raise UnusableFileError(
+                f"{where} is of another topic than {snapshot.topic}, or of an older one of this "
+                "name: name its topic with --topic"
+            )
+        if selection.reads(dead_letter.partition, dead_letter.offset) and selection.matches(
+            dead_letter
+        ):
+            yield dead_letter

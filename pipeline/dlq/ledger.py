@@ -1,8 +1,8 @@
-"""What was done with dead letters: the records of the ledger topic, and what they say together.
+"""The ledger: which dead letters were redriven, reinserted, discarded or restored.
 
-A dead-letter topic only grows, so what was sent again or put aside is noted in a compacted topic
-beside it, in the same transaction as the deed. Key: the dead-letter topic's id and the letter's
-coordinates, since a topic created anew repeats coordinates.
+A dead-letter topic only grows, so what was done is written to a compacted topic beside it, in the
+same transaction as the outputs. The key is the id of the dead-letter topic and the coordinates of
+the dead letter, since a topic that is deleted and created again repeats coordinates.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.core.timestamps import MAX_MS
 from pipeline.errors import RefusedError
 
 MOST_SENT: Final = 5_000_000
-"""Sent events that a ledger tells apart: their fingerprints are some 360 MB of memory."""
+"""Maximum number of sent events that are told apart; their fingerprints take some 360 MB."""
 _CHUNK_BITS: Final = 12
 _PER_BYTE: Final = 4
 _HOLDER: Final = b"holder/"
@@ -27,20 +27,20 @@ _Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
 
 
 class Action(StrEnum):
-    """What was done with a letter."""
+    """What was done with a dead letter."""
 
     REDRIVEN = "redriven"
-    """Sent to the enriched or the raw topic."""
+    """The event was sent to the enriched topic, the raw topic or its source topic."""
     REINSERTED = "reinserted"
-    """It failed again, and a new letter with one attempt more was written in its place."""
+    """The event failed again, and a new dead letter with one more attempt was written instead."""
     DISCARDED = "discarded"
-    """Dealt with otherwise, or not worth it."""
+    """The dead letter was resolved in another way, or is not worth redriving."""
     RESTORED = "restored"
-    """It had been discarded, and is pending again, as if nothing had been done with it."""
+    """A discard was undone: the dead letter is pending again."""
 
 
 _ACTIONS: Final = {1: Action.REDRIVEN, 2: Action.REINSERTED, 3: Action.DISCARDED}
-"""By the two bits of a letter; 0 is nothing."""
+"""Actions by the two bits of a dead letter; 0 stands for none."""
 _CODES: Final = {action.value: number for number, action in _ACTIONS.items()}
 
 
@@ -50,64 +50,65 @@ class Entry(msgspec.Struct, frozen=True):
     topic_id: str
     """Kafka's id of the dead-letter topic."""
     partition: int
+    """Partition of the dead letter."""
     offset: int
-    """Of the letter."""
+    """Offset of the dead letter."""
     action: str
-    """A value of `Action`."""
+    """Value of `Action`."""
     source: str
-    """The letter's `dlq.source`; empty when it has none."""
+    """Header `dlq.source` of the dead letter; empty when it has none."""
     source_timestamp: int | None
-    """Epoch milliseconds; tells a raw topic from another one of the same name."""
+    """Epoch milliseconds; tells a raw topic from a later topic of the same name."""
     who: str
-    """`user@host`."""
+    """Operator, as `user@host`."""
     at: _Time
-    """Epoch milliseconds."""
+    """Time of the run in epoch milliseconds."""
     id: str
-    """Of the redrive, discard or restore; one for all letters of one command."""
+    """Id of the redrive, discard or restore; all dead letters of one run share it."""
     target: str = ""
-    """Topic that it was sent to; empty of a discard."""
+    """Topic that the event was sent to; empty for a discard."""
     repair: str = ""
-    """What was applied to it before, with the hash of a file; empty for none."""
+    """Repair that was applied before, with the hash of its file; empty for none."""
     because: str = ""
-    """Of a discard or restore: why."""
+    """Reason that the operator gave for a discard or restore."""
 
     def key(self) -> bytes:
-        """Of the ledger's record.
+        """Key of the record in the ledger topic.
 
-        That something was restored is another one: it stands behind what it undoes, which
-        compaction must not remove from the history.
+        A restore has a key of its own, so that compaction keeps the discard that it undoes in the
+        history.
         """
         restored = "/restored" if self.action == Action.RESTORED else ""
         return f"{self.topic_id}/{self.partition}/{self.offset}{restored}".encode()
 
     def value(self) -> bytes:
-        """Of the ledger's record, JSON."""
+        """Value of the record in the ledger topic, JSON."""
         return msgspec.json.encode(self)
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who writes to the ledger under a transactional id: the newest one."""
+    """Whoever was the last to open a session under a transactional id."""
 
     transactional_id: str
     who: str
-    """`user@host`."""
+    """Operator, as `user@host`."""
     at: _Time
-    """Epoch milliseconds."""
+    """Time of opening in epoch milliseconds."""
     run: str
-    """Random; tells one process from another of the same person."""
+    """Random text that tells one process from another of the same operator."""
 
     def value(self) -> bytes:
-        """Of the ledger's record."""
+        """Value of the record in the ledger topic."""
         return msgspec.json.encode(self)
 
 
 def holder_key(transactional_id: str) -> bytes:
-    """Of the ledger's record; without a value it says that nobody writes under this id."""
+    """Key of the record in the ledger topic; without a value it says that no session is open."""
     return _HOLDER + transactional_id.encode()
 
 
 def read_holder(record: Record) -> Holder | str | None:
-    """Who has opened a desk; the transactional id under which nobody does; None: neither."""
+    """Holder of a session, or the transactional id of a closed one; None for other records."""
     key = record.key or b""
     if not key.startswith(_HOLDER):
         return None
@@ -120,7 +121,7 @@ def read_holder(record: Record) -> Holder | str | None:
 
 
 def read_entry(record: Record) -> Entry | None:
-    """An entry; None for any other record."""
+    """Read an entry; None for any other record."""
     try:
         return msgspec.json.decode(record.value or b"", type=Entry)
     except (msgspec.MsgspecError, ValueError):
@@ -128,10 +129,10 @@ def read_entry(record: Record) -> Entry | None:
 
 
 class Ledger:
-    """What was done with the letters of one dead-letter topic.
+    """What was done with the dead letters of one topic.
 
-    Two bits of memory for each letter (1 KiB for every 4,096 offsets with an entry), and some 75
-    bytes for each event that was sent, of which there may be `most_sent`.
+    It takes two bits of memory for each dead letter (1 KiB for every 4,096 offsets with an entry),
+    and some 75 bytes for each event that was sent, of which there may be `most_sent`.
     """
 
     def __init__(self, topic_id: str, most_sent: int = MOST_SENT) -> None:
@@ -142,7 +143,7 @@ class Ledger:
         self._is_full = False
 
     def add(self, entry: Entry) -> None:
-        """Count an entry in; of an older topic of this name only its source counts."""
+        """Add an entry; of one about an older topic of this name, only the sent event counts."""
         if entry.action == Action.REDRIVEN:
             self._add_sent(fingerprint(entry.source, entry.source_timestamp, entry.target))
         code = _CODES.get(entry.action)
@@ -162,12 +163,12 @@ class Ledger:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was done with any letter."""
+        """Whether no dead letter was ever redriven, reinserted or discarded."""
         return not self._actions
 
     def action(self, partition: int, offset: int) -> Action | None:
-        """What was done with a letter; None: nothing."""
-        # First the cheap question: of most letters' neighbours nothing is known at all.
+        """What was done with a dead letter; None when it is pending."""
+        # The cheap question first: most chunks of offsets have no entry at all.
         bits = self._actions.get((partition, offset >> _CHUNK_BITS))
         if bits is None:
             return None
@@ -178,7 +179,7 @@ class Ledger:
         return self.action(entry.partition, entry.offset) is Action.DISCARDED
 
     def holds(self, entry: Entry) -> bool:
-        """Whether there is nothing left to do for what an entry says: it is so already."""
+        """Whether an entry would change nothing, because it is so already."""
         if entry.action == Action.RESTORED:
             return not self._is_discarded(entry)
         if self.action(entry.partition, entry.offset) is not None:
@@ -188,9 +189,9 @@ class Ledger:
         )
 
     def was_sent(self, source: str, source_timestamp: int | None, target: str) -> bool:
-        """Whether an event was sent there before, by this letter or by another one of it.
+        """Whether an event was sent to a topic before, for this dead letter or another one of it.
 
-        RefusedError when more were sent than are held in memory, so that nobody knows.
+        Raises RefusedError when more events were sent than are held in memory.
         """
         if not source:
             return False
@@ -199,26 +200,26 @@ class Ledger:
         if self._is_full:
             raise RefusedError(
                 f"the ledger lists more than {self._most_sent:,} events that were sent, which is "
-                "the most that the desk can tell apart: send again when its topic's retention has "
+                "the most that can be told apart: redrive again when its topic's retention has "
                 "deleted older entries"
             )
         return False
 
 
 def discarded_by(id_: str, topic_id: str, entries: Iterable[Entry]) -> Ledger:
-    """The letters that one discard was the last to discard, of all entries of a ledger."""
+    """Ledger of the dead letters that one discard was the last to discard, out of all entries."""
     found = Ledger(topic_id)
     for entry in entries:
         if entry.action == Action.DISCARDED:
-            is_meant = entry.id == id_
-            found.add(entry if is_meant else msgspec.structs.replace(entry, action=Action.RESTORED))
+            is_this = entry.id == id_
+            found.add(entry if is_this else msgspec.structs.replace(entry, action=Action.RESTORED))
         elif entry.action == Action.RESTORED:
             found.add(entry)
     return found
 
 
 def _where(partition: int, offset: int) -> tuple[tuple[int, int], int, int]:
-    """Chunk, byte in it, and shift in the byte, of a letter's two bits."""
+    """Where the two bits of a dead letter are: chunk, byte in the chunk, shift in the byte."""
     within = offset & (1 << _CHUNK_BITS) - 1
     return (
         (partition, offset >> _CHUNK_BITS),
@@ -228,6 +229,6 @@ def _where(partition: int, offset: int) -> tuple[tuple[int, int], int, int]:
 
 
 def fingerprint(source: str, source_timestamp: int | None, target: str) -> bytes:
-    """12 bytes for an event that was sent somewhere; no two of them share these in practice."""
+    """12 bytes that identify an event that was sent to a topic; they do not collide in practice."""
     text = f"{source}\n{source_timestamp}\n{target}"
     return hashlib.blake2b(text.encode(), digest_size=12).digest()

@@ -1,4 +1,22 @@
-"""Opens the desk for writing: this process becomes the only one, then reads the ledger."""
+"""Opens the ledger of a dead-letter topic for writing, as the only writer.
+
+What may live here: who writes, how an older writer is fenced, and how its outcome is learned. What
+must not be known here: what the outputs mean, which dead letters are selected, what a repair does,
+and how often a failed transaction is tried again (`redrive.Redriver` decides that).
+
+The idea: outputs and ledger entries are written in one Kafka transaction, so the ledger always says
+what was sent. That holds only while one process writes. Kafka fences older producers with the same
+transactional id, but a process with another `transactional_id_prefix` has another id. So every
+process first writes a holder record with its id into the ledger, and reads the ledger after that.
+Of two processes, the one that wrote its record later finds the record of the other, and fences it
+by the other's id. The ledger is read again after each step that may end an older writer, because
+that writer may have committed until then.
+
+Guarantees: after `open` returns, no older session can commit, and the ledger that it returns holds
+every entry that was committed before. A session that was fenced raises FencedError with the name of
+whoever took over. Each transaction is committed as a whole or not at all; when the outcome is not
+known, only a new session, with the ledger as it is then, can tell.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +30,7 @@ from pipeline.core.record import Output
 from pipeline.core.timestamps import format_time
 from pipeline.dlq.ledger import Entry, Holder, Ledger, holder_key, read_entry, read_holder
 from pipeline.dlq.ledger_topic import LedgerTopic
-from pipeline.dlq.targets import Place
+from pipeline.dlq.targets import WriteTargets
 from pipeline.errors import FencedError, RefusedError, TransportError
 from pipeline.identity import whoami
 from pipeline.kafka import LedgerProducer
@@ -21,8 +39,8 @@ from pipeline.wiring import WallClock, admin, make_ledger_producer, range_reader
 _RUN_BYTES: Final = 8
 
 
-class DeskSender:
-    """See `redrive.Sender`. A FencedError names who has taken over."""
+class LedgerSession:
+    """Implements `redrive.Sender`; a FencedError names who took over."""
 
     def __init__(self, writer: LedgerProducer, taken_over: Callable[[], FencedError]) -> None:
         self._writer = writer
@@ -31,11 +49,11 @@ class DeskSender:
 
     @property
     def is_spent(self) -> bool:
-        """Whether a new one must be opened for the next transaction."""
+        """Whether the next transaction needs a new session."""
         return self._writer.is_spent
 
     @contextmanager
-    def _fenced_by(self) -> Iterator[None]:
+    def _naming_the_successor(self) -> Iterator[None]:
         try:
             yield
         except FencedError as error:
@@ -43,114 +61,110 @@ class DeskSender:
 
     def begin(self) -> None:
         """Begin a transaction."""
-        with self._fenced_by():
+        with self._naming_the_successor():
             self._writer.begin()
 
     def send(self, output: Output) -> None:
-        """To the partition of its source, as the worker does it."""
+        """Send an output to the partition of its source, as the worker does."""
         count = self._writer.raw_partitions
-        if output.partition >= count:  # of a topic with more partitions
+        if output.partition >= count:  # of a source topic with more partitions
             output = output._replace(partition=output.partition % count)
-        with self._fenced_by():
+        with self._naming_the_successor():
             self._writer.send(output)
 
     def note(self, entry: Entry) -> None:
-        """Add an entry of the ledger."""
+        """Add an entry to the ledger."""
         self.note_record(entry.key(), entry.value())
 
     def note_record(self, key: bytes, value: bytes | None) -> None:
-        """Add any record of the ledger."""
-        with self._fenced_by():
+        """Add a record to the ledger topic."""
+        with self._naming_the_successor():
             self._writer.note(key, value)
 
     def commit(self) -> None:
-        """Commit all of it, or nothing."""
-        with self._fenced_by():
+        """Commit the whole transaction, or nothing of it."""
+        with self._naming_the_successor():
             self._writer.commit_outputs(time.monotonic())
 
     def abort(self) -> None:
-        """Give it up."""
-        with self._fenced_by():
+        """Abort the transaction."""
+        with self._naming_the_successor():
             self._writer.abort()
 
 
-class DeskOpener:
-    """See `redrive.Opener`; one for each command that writes.
+class LedgerSessionOpener:
+    """Implements `redrive.Opener`; each operation that writes has one."""
 
-    Kafka fences off whoever had the same transactional id. A desk under another prefix of these ids
-    has another one. So each first says in the ledger that it writes, and then reads the ledger: of
-    two desks the one that says it later finds the other, and fences it off by its own id.
-    """
-
-    def __init__(self, where: Place) -> None:
-        self._where = where
+    def __init__(self, targets: WriteTargets) -> None:
+        self._targets = targets
         self._run = secrets.token_hex(_RUN_BYTES)
-        settings = where.settings
-        self._topic = LedgerTopic(admin(settings), range_reader(settings), where.ledger_topic)
-        self._ledger = Ledger(where.topic_id)
+        settings = targets.settings
+        self._topic = LedgerTopic(admin(settings), range_reader(settings), targets.ledger_topic)
+        self._ledger = Ledger(targets.topic_id)
         self._holders: dict[str, Holder] = {}
-        """By transactional id."""
+        """Holders by transactional id."""
         self._newest: Holder | None = None
 
-    def open(self) -> tuple[DeskSender, Ledger]:
-        """Fence off every other desk of this topic, then read the ledger to its end."""
+    def open(self) -> tuple[LedgerSession, Ledger]:
+        """Fence every other writer of this ledger, then read it to its end."""
         if self._newest is not None:
-            # Not the first time: another desk may have taken over from this one since.
+            # Not the first time: another process may have taken over since.
             self._read()
             if not self._is_holder():
                 raise self._taken_over()
-        sender = DeskSender(self._writer(self._where.transactional_id), self._taken_over)
+        writer = self._writer(self._targets.transactional_id)
+        session = LedgerSession(writer, self._taken_over)
         try:
-            self._become_the_desk(sender)
+            self._become_holder(session)
         except BaseException:
-            sender.close()
+            session.close()
             raise
-        return sender, self._ledger
+        return session, self._ledger
 
-    def _become_the_desk(self, sender: DeskSender) -> None:
-        mine = self._where.transactional_id
+    def _become_holder(self, session: LedgerSession) -> None:
+        mine = self._targets.transactional_id
         if self._newest is not None:
             self._read()
         if not self._is_holder():
             holder = Holder(mine, whoami(), WallClock().now(), self._run)
-            sender.begin()
-            sender.note_record(holder_key(mine), holder.value())
-            sender.commit()
+            session.begin()
+            session.note_record(holder_key(mine), holder.value())
+            session.commit()
             self._read()
         others = [id_ for id_ in self._holders if id_ != mine]
         if others:
             for id_ in others:
-                self._fence_off(id_)
+                self._fence(id_)
             self._read()
-            if not sender.is_spent:
-                sender.begin()
+            if not session.is_spent:
+                session.begin()
                 for id_ in others:
-                    sender.note_record(holder_key(id_), None)
-                sender.commit()
+                    session.note_record(holder_key(id_), None)
+                session.commit()
 
     def _writer(self, transactional_id: str) -> LedgerProducer:
-        where = self._where
+        targets = self._targets
         try:
             return make_ledger_producer(
-                where.settings, where.topic, where.outputs, where.facts, transactional_id
+                targets.settings, targets.topic, targets.outputs, targets.facts, transactional_id
             )
         except FencedError as error:
             raise self._taken_over() from error
 
-    def _fence_off(self, transactional_id: str) -> None:
+    def _fence(self, transactional_id: str) -> None:
         try:
             self._writer(transactional_id).drop()
         except RefusedError as error:
             raise RefusedError(
-                f"{self._holders[transactional_id].who} has a desk under another "
-                f"transactional_id_prefix, which must be fenced off: use the same one ({error})"
+                f"{self._holders[transactional_id].who} writes to this ledger under another "
+                f"transactional_id_prefix, and can't be fenced: use the same prefix ({error})"
             ) from error
 
     def _is_holder(self) -> bool:
         return self._newest is not None and self._newest.run == self._run
 
     def _read(self, *, stable: bool = False) -> None:
-        """What has come since the last time."""
+        """Read the records that were added since the last time."""
         for record in self._topic.news(stable=stable):
             holder = read_holder(record)
             if isinstance(holder, Holder):
@@ -167,6 +181,7 @@ class DeskOpener:
         known = newest is not None and newest.run != self._run
         by = f": {newest.who} since {format_time(newest.at)}" if newest and known else ""
         return FencedError(
-            f"another desk has taken over topic {self._where.topic}{by}. What was committed here "
-            "stays; look at `track-pipeline dlq history`, and start again when it is done"
+            f"another dlq command has taken over topic {self._targets.topic}{by}. What this one "
+            "committed stays; see `track-pipeline dlq history`, and start again when the other is "
+            "done"
         )

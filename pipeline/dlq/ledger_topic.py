@@ -1,4 +1,4 @@
-"""Reads the ledger of a dead-letter topic: at first all of it, then what has come since."""
+"""Reads the ledger of a dead-letter topic: first all of it, then what was added since."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pipeline.dlq.ledger import Entry, read_entry
 from pipeline.kafka import Admin
 from pipeline.ports import Reader
 from pipeline.settings.model import Settings
-from pipeline.topics import LEDGER_SUFFIX, refuse_forbidden
+from pipeline.topics import LEDGER_SUFFIX, require_permission
 from pipeline.wiring import admin, range_reader
 
 
 class LedgerTopic:
-    """One ledger, which may grow while it is looked at."""
+    """One ledger, which may grow while it is read."""
 
     def __init__(self, cluster: Admin, reader: Reader, topic: str) -> None:
         self._cluster = cluster
@@ -23,9 +23,10 @@ class LedgerTopic:
         self._next: dict[int, int] = {}
 
     def news(self, *, stable: bool) -> Iterator[Record]:
-        """The records that were not read before; TransportError.
+        """Records that were not read before; raises TransportError.
 
-        `stable` ends before the first transaction that is open; else these are waited for.
+        With `stable` they end before the first open transaction; otherwise open ones are waited
+        for.
         """
         extents = self._cluster.extents(self._topic, stable=stable)
         yield from self._reader.read(
@@ -39,16 +40,16 @@ class LedgerTopic:
 
 
 def entries_of(settings: Settings, topic: str) -> Iterator[Entry]:
-    """What was done with the letters of a dead-letter topic; nothing when it has no ledger.
+    """Entries about the dead letters of a topic; none when it has no ledger.
 
-    RefusedError when the ledger may not be read, and TransportError.
+    Raises RefusedError when the ledger may not be read, and TransportError.
     """
     cluster, ledger = admin(settings), topic + LEDGER_SUFFIX
     cluster.wait_until_reachable()
     facts = cluster.topics([ledger])
     if ledger not in facts:
         return
-    refuse_forbidden(facts.values(), "READ")
+    require_permission(facts.values(), "READ")
     for record in LedgerTopic(cluster, range_reader(settings), ledger).news(stable=True):
         entry = read_entry(record)
         if entry is not None:

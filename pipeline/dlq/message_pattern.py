@@ -1,4 +1,4 @@
-"""The kind of a text: what is left when ids, numbers, times and quoted values are folded out."""
+"""The pattern of a message: ids, numbers, times and quoted values become placeholders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 _KEPT: Final = 4096
 _SUSPICIOUS: Final = re.compile(r"[0-9@\"'`]")
-"""Without any of these a text has no part that would be folded."""
+"""A text without any of these characters is its own pattern."""
 _WORD: Final = r"[^\s\"'<>()\[\]{},;:@]"
 _CLOCK: Final = r"\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
 # Possessive, and words only from their start: linear also in a long text without an end.
@@ -33,12 +33,12 @@ _STANDS_FOR: Final = {
 
 
 @lru_cache(_KEPT)
-def fold(text: str) -> str:
-    """The text with `"…"`, `<email>`, `<time>`, `<id>` and `#` in place of its variable parts."""
+def to_pattern(text: str) -> str:
+    """Replace the variable parts of a text with `"…"`, `<email>`, `<time>`, `<id>` and `#`."""
     if _SUSPICIOUS.search(text) is None:
         return text
-    return _VARIABLE.sub(_folded, text)
+    return _VARIABLE.sub(_placeholder, text)
 
 
-def _folded(match: re.Match[str]) -> str:
+def _placeholder(match: re.Match[str]) -> str:
     return _STANDS_FOR[match.lastgroup or "number"]

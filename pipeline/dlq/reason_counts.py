@@ -7,31 +7,31 @@ from typing import Final
 
 MOST_REASONS: Final = 1000
 OTHER: Final = "(other reasons)"
-"""Stands for the reasons for which there was no room."""
+"""Stands for the reasons that exceed the maximum."""
 
 
 class ReasonCounts:
-    """Counts by text; at most `most` of them, those that are met first, and one for all others."""
+    """Counts by text: the first `most` texts that are met, and one count for all others."""
 
     def __init__(self, most: int = MOST_REASONS) -> None:
         self._counts: Counter[str] = Counter()
         self._most = most
 
     def add(self, reason: str) -> str:
-        """Count one in; what it was counted as: itself, or OTHER when there was no room for it."""
+        """Count a reason, and return what it was counted as: itself or OTHER."""
         is_known = reason in self._counts or len(self._counts) < self._most
         name = reason if is_known else OTHER
         self._counts[name] += 1
         return name
 
     def total(self) -> int:
-        """All that were counted."""
+        """Sum of all counts."""
         return self._counts.total()
 
     def most_common(self, number: int | None = None) -> list[tuple[str, int]]:
-        """The most frequent first."""
+        """Reasons and their counts, the most frequent first."""
         return self._counts.most_common(number)
 
-    def plain(self) -> dict[str, int]:
-        """Reason → number."""
+    def to_dict(self) -> dict[str, int]:
+        """Reason → count."""
         return dict(self._counts)

@@ -1,4 +1,4 @@
-"""What would happen now: a letter under the current rules, repaired or not; nothing is written."""
+"""What the current rules would do with dead letters, repaired or not. Nothing is written."""
 
 from __future__ import annotations
 
@@ -13,52 +13,68 @@ from pipeline.core.dead_letter import read_headers
 from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Output, Role
 from pipeline.dlq.dead_letter import DeadLetter, Problem
-from pipeline.dlq.isolated_process import Isolated, KilledError
+from pipeline.dlq.reader import Coverage, open_reader
 from pipeline.dlq.reason_counts import ReasonCounts
-from pipeline.dlq.repair import Repair, RepairError, generated_id, with_message_id
-from pipeline.dlq.reprocess import Again
+from pipeline.dlq.repair import Repair, RepairError, generated_id, no_repair, with_message_id
+from pipeline.dlq.reprocess import (
+    IsolatedReprocessor,
+    KilledError,
+    Reprocessor,
+    make_reprocessor,
+)
+from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
 from pipeline.errors import UnusableFileError
+from pipeline.progress import OnProgress
+from pipeline.wiring import WallClock
 
 _SAMPLES: Final = 3
 _POINTER: Final = "the value was too large for this topic; the raw record is"
 CRASH: Final = "crash"
-"""The stage of letters that killed a process, or met a bug."""
+"""Stage of dead letters that killed a process or met a bug."""
 
 
-class Kind(StrEnum):
-    """What would become of a letter."""
+class RecheckKind(StrEnum):
+    """What the current rules would do with a dead letter."""
 
     PASSES = "passes"
     SAME = "same reason"
     OTHER = "other reason"
     DROPPED = "dropped"
-    """A setting drops such calls now; they are neither enriched nor dead letters."""
+    """A setting now drops such calls, so there is neither an enriched event nor a dead letter."""
     LEFT_OUT = "left out"
-    """The repair gave None."""
+    """The repair returned None."""
     REPAIR_FAILED = "repair failed"
     POINTER = "pointer only"
-    """The letter does not have the raw record, only where it is."""
+    """The dead letter holds only a reference to the raw record."""
     CRASHES = "crashes"
 
 
-FAILING: Final = frozenset({Kind.SAME, Kind.OTHER, Kind.REPAIR_FAILED, Kind.POINTER, Kind.CRASHES})
-"""What still stands in the way."""
+FAILING: Final = frozenset(
+    {
+        RecheckKind.SAME,
+        RecheckKind.OTHER,
+        RecheckKind.REPAIR_FAILED,
+        RecheckKind.POINTER,
+        RecheckKind.CRASHES,
+    }
+)
+"""Kinds of dead letters that would still fail."""
 
 
-class Verdict(NamedTuple):
-    """What would become of one letter."""
+class RecheckResult(NamedTuple):
+    """What the current rules would do with one dead letter."""
 
-    kind: Kind
+    kind: RecheckKind
     outputs: tuple[Output, ...] = ()
-    """What would be written: enriched event and identify message, or the new dead letter."""
+    """Outputs that would be written: enriched event and identify message, or a new dead letter."""
     value: bytes | None = None
-    """What was tried: the letter's value, repaired or not."""
+    """Value that was tried, repaired or not."""
     detail: str = ""
-    """Reason code now, or a sentence about what went wrong."""
+    """Reason code of the current rules, or a sentence about what went wrong."""
 
     @property
     def problems(self) -> list[Problem]:
-        """Why the rules refuse it now; of a batch that was repaired into one, of every event."""
+        """Why the rules reject it now; of an event that was repaired into a batch, all reasons."""
         return [
             Problem(**each)
             for output in self.outputs
@@ -67,106 +83,116 @@ class Verdict(NamedTuple):
         ]
 
 
-class Examiner:
-    """Examines letters; those of stage `crash` in a process of their own, which `end` ends."""
+class Rechecker:
+    """Rechecks dead letters; those of stage `crash` in a child process, which `end` ends."""
 
-    def __init__(self, again: Again, repair: Repair) -> None:
-        self._again = again
-        self._isolated = Isolated(again.settings, again.identity)
+    def __init__(self, reprocessor: Reprocessor, repair: Repair) -> None:
+        self._reprocessor = reprocessor
+        self._isolated = IsolatedReprocessor(reprocessor.settings, reprocessor.identity)
         self._repair = repair
 
     def end(self) -> None:
-        """Let go of the process, if there is one."""
+        """End the child process, if there is one."""
         self._isolated.end()
 
-    def examine(self, letter: DeadLetter, now: int) -> Verdict:
-        """The verdict at this time, epoch milliseconds; never raises for what a letter holds.
+    def recheck(self, dead_letter: DeadLetter, now: int) -> RecheckResult:
+        """Recheck one dead letter; `now` is in epoch milliseconds.
 
-        UnusableFileError when the repair is no good for any letter.
+        Whatever the dead letter holds gives a result. UnusableFileError is raised when the repair
+        can't work for any dead letter.
         """
-        if letter.is_pointer:
-            where = letter.source.text() if letter.source else "unknown"
-            return Verdict(Kind.POINTER, detail=f"{letter.place}: {_POINTER} {where}")
+        if dead_letter.is_pointer:
+            where = dead_letter.source.text() if dead_letter.source else "unknown"
+            text = f"{dead_letter.position}: {_POINTER} {where}"
+            return RecheckResult(RecheckKind.POINTER, detail=text)
         try:
-            value = self._repaired(letter, now)
+            value = self._repaired(dead_letter, now)
             if value is None:
-                return Verdict(Kind.LEFT_OUT)
-            # An absent value is another one than an empty one.
-            tried = None if letter.value is None and not value else value
-            outputs = self._outputs(letter, now, tried)
+                return RecheckResult(RecheckKind.LEFT_OUT)
+            # The rules tell an absent value from an empty one, a repair does not.
+            tried = None if dead_letter.value is None and not value else value
+            outputs = self._outputs(dead_letter, now, tried)
         except RepairError as error:
-            return Verdict(Kind.REPAIR_FAILED, detail=str(error))
+            return RecheckResult(RecheckKind.REPAIR_FAILED, detail=str(error))
         except UnusableFileError:
             raise
         except KilledError as error:
-            return Verdict(Kind.CRASHES, detail=f"{letter.place}: {error}")
-        except Exception as error:  # noqa: BLE001  a bug of the rules concerns this letter only
-            return Verdict(Kind.CRASHES, detail=f"{letter.place}: {error!r}")
-        return _verdict(letter, outputs, tried)
+            text = f"{dead_letter.position}: {error}"
+            return RecheckResult(RecheckKind.CRASHES, detail=text)
+        except Exception as error:  # noqa: BLE001  a bug of the rules concerns this one only
+            text = f"{dead_letter.position}: {error!r}"
+            return RecheckResult(RecheckKind.CRASHES, detail=text)
+        return _result(dead_letter, outputs, tried)
 
-    def _repaired(self, letter: DeadLetter, now: int) -> bytes | None:
-        """What is to be tried; None to leave the letter out."""
-        if self._repair.name and letter.stage == CRASH:
-            # A repair decodes here what may have killed a process by being decoded.
-            self._isolated.probe(letter, now)
-        value = self._repair.apply(letter)
-        if value is None or value == (letter.value or b""):
+    def _repaired(self, dead_letter: DeadLetter, now: int) -> bytes | None:
+        """Value to try; None leaves the dead letter out."""
+        if self._repair.name and dead_letter.stage == CRASH:
+            # A repair decodes in this process what may have killed one by being decoded.
+            self._isolated.probe(dead_letter, now)
+        value = self._repair.apply(dead_letter)
+        if value is None or value == (dead_letter.value or b""):
             return value
-        return with_message_id(letter, value, generated_id(letter))
+        return with_message_id(dead_letter, value, generated_id(dead_letter))
 
-    def _outputs(self, letter: DeadLetter, now: int, value: bytes | None) -> tuple[Output, ...]:
-        rules = self._isolated if letter.stage == CRASH else self._again
-        return rules.outputs(letter, now, value)
+    def _outputs(
+        self, dead_letter: DeadLetter, now: int, value: bytes | None
+    ) -> tuple[Output, ...]:
+        rules = self._isolated if dead_letter.stage == CRASH else self._reprocessor
+        return rules.outputs(dead_letter, now, value)
 
 
-class SourceExaminer(Examiner):
-    """For dead letters that go back to where they are from: no rule of ours is about them."""
+class SourceRechecker(Rechecker):
+    """For dead letters that go back to their source topic, to which our rules do not apply."""
 
-    def _repaired(self, letter: DeadLetter, now: int) -> bytes | None:
+    def _repaired(self, dead_letter: DeadLetter, now: int) -> bytes | None:
         del now
-        return self._repair.apply(letter)
+        return self._repair.apply(dead_letter)
 
-    def _outputs(self, letter: DeadLetter, now: int, value: bytes | None) -> tuple[Output, ...]:
-        """The record that it was: what the other system has added is left out."""
-        record, source = letter.record, letter.source
+    def _outputs(
+        self, dead_letter: DeadLetter, now: int, value: bytes | None
+    ) -> tuple[Output, ...]:
+        """The original record, without the headers that the other system added."""
+        record, source = dead_letter.record, dead_letter.source
         partition = source.partition if source else record.partition
-        time = letter.source_timestamp or letter.failed_at or now
-        return (Output(Role.ENRICHED, value, record.key, letter.headers, time, partition),)
+        time = dead_letter.source_timestamp or dead_letter.failed_at or now
+        return (Output(Role.ENRICHED, value, record.key, dead_letter.headers, time, partition),)
 
 
-def _verdict(letter: DeadLetter, outputs: tuple[Output, ...], value: bytes | None) -> Verdict:
-    refused = [output for output in outputs if output.role is Role.DEAD_LETTER]
-    if refused:
-        reason = refused[0].reason
-        kind = Kind.SAME if reason == letter.reason else Kind.OTHER
-        return Verdict(kind, outputs, value, reason)
+def _result(
+    dead_letter: DeadLetter, outputs: tuple[Output, ...], value: bytes | None
+) -> RecheckResult:
+    rejected = [output for output in outputs if output.role is Role.DEAD_LETTER]
+    if rejected:
+        reason = rejected[0].reason
+        kind = RecheckKind.SAME if reason == dead_letter.reason else RecheckKind.OTHER
+        return RecheckResult(kind, outputs, value, reason)
     if all(output.role is Role.DROPPED for output in outputs):
-        return Verdict(Kind.DROPPED, outputs, value)
-    return Verdict(Kind.PASSES, outputs, value)
+        return RecheckResult(RecheckKind.DROPPED, outputs, value)
+    return RecheckResult(RecheckKind.PASSES, outputs, value)
 
 
-class Sample(NamedTuple):
-    """One letter, for a report."""
+class RecheckSample(NamedTuple):
+    """One dead letter as an example in a report."""
 
-    place: str
+    position: str
     """`partition/offset` in the dead-letter topic."""
     source: str
     detail: str
     before: bytes | None = None
-    """The letter's value, of a sample that a repair has changed."""
+    """Value of the dead letter, where a repair changed it."""
     after: bytes | None = None
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Of the letters with one old reason that would share one fate."""
+    """Dead letters of one old reason that the current rules would treat alike."""
 
     count: int = 0
-    samples: list[Sample] = field(default_factory=list)
-    """The first ones, and before all others those that the repair has changed."""
+    samples: list[RecheckSample] = field(default_factory=list)
+    """The first ones; those that the repair changed take precedence."""
 
-    def keep(self, sample: Sample) -> None:
-        """Keep it while there is room for it."""
+    def keep(self, sample: RecheckSample) -> None:
+        """Keep a sample while there is room for it."""
         if len(self.samples) == _SAMPLES:
             same = [number for number, each in enumerate(self.samples) if each.after is None]
             if not same:
@@ -175,38 +201,59 @@ class Outcome:
         self.samples.append(sample)
 
 
-class Report:
-    """Verdicts by old reason and kind."""
+class RecheckReport:
+    """Results for many dead letters, counted by old reason and kind."""
 
     def __init__(self) -> None:
-        self.outcomes: defaultdict[tuple[str, Kind, str], Outcome] = defaultdict(Outcome)
-        """(old reason, kind, new reason or empty) → how many, and some of them.
+        self.outcomes: defaultdict[tuple[str, RecheckKind, str], Outcome] = defaultdict(Outcome)
+        """(old reason, kind, new reason or empty) → count and samples.
 
-        Of the old reasons there are at most as many as `ReasonCounts` tells apart.
+        There are at most as many old reasons as `ReasonCounts` tells apart.
         """
         self._reasons = ReasonCounts()
         self.changed = 0
-        """Letters that the repair has changed."""
+        """Number of dead letters that the repair changed."""
+        self.coverage = Coverage()
 
-    def add(self, letter: DeadLetter, verdict: Verdict) -> None:
-        """Count one in."""
-        new = verdict.detail if verdict.kind is Kind.OTHER else ""
-        outcome = self.outcomes[self._reasons.add(letter.reason), verdict.kind, new]
+    def add(self, dead_letter: DeadLetter, result: RecheckResult) -> None:
+        """Count the result of one dead letter."""
+        new = result.detail if result.kind is RecheckKind.OTHER else ""
+        outcome = self.outcomes[self._reasons.add(dead_letter.reason), result.kind, new]
         outcome.count += 1
-        changed = verdict.value is not None and verdict.value != letter.value
+        changed = result.value is not None and result.value != dead_letter.value
         self.changed += changed
         if changed or len(outcome.samples) < _SAMPLES:
-            source = letter.source.text() if letter.source else ""
-            values = (letter.value, verdict.value) if changed else (None, None)
-            outcome.keep(Sample(letter.place, source, verdict.detail, *values))
+            source = dead_letter.source.text() if dead_letter.source else ""
+            values = (dead_letter.value, result.value) if changed else (None, None)
+            outcome.keep(RecheckSample(dead_letter.position, source, result.detail, *values))
 
-    def total(self, kind: Kind | None = None) -> int:
-        """Letters of a kind, or all."""
+    def total(self, kind: RecheckKind | None = None) -> int:
+        """Number of dead letters of a kind; None counts all."""
         return sum(
             outcome.count for (_, each, _), outcome in self.outcomes.items() if kind in {None, each}
         )
 
     @property
     def failing(self) -> int:
-        """Letters that something still stands in the way of."""
+        """Number of dead letters that would still fail."""
         return sum(self.total(kind) for kind in FAILING)
+
+
+def recheck(
+    request: DlqRequest,
+    repair: Repair | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+    on_notice: OnNotice = ignore_notice,
+) -> RecheckReport:
+    """Run the selected dead letters through the current rules; see `open_reader` for errors."""
+    reader = open_reader(request, on_notice)
+    rechecker = Rechecker(make_reprocessor(request.settings), repair or no_repair())
+    report, now = RecheckReport(), WallClock().now()
+    try:
+        for dead_letter in reader.dead_letters(on_progress):
+            report.add(dead_letter, rechecker.recheck(dead_letter, now))
+    finally:
+        rechecker.end()
+    report.coverage = reader.coverage
+    return report

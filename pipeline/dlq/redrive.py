@@ -1,8 +1,9 @@
-"""Sends letters again, never twice: outputs and the ledger's entries in one transaction.
+"""Writes outputs and ledger entries in transactions, so that nothing is sent twice.
 
-The loop knows no Kafka client. Whatever fails, the ledger tells what was done: it is read after the
-transactional id is ours, so that no older desk can still write, and letters that it lists are left
-alone.
+Guarantees: each dead letter is written once, whatever fails, and whether it is run again. The
+ledger is read after all older writers are fenced, and dead letters that it lists are skipped. After
+a transaction whose outcome is not known, a new sender is opened, and its ledger tells the outcome.
+The loop does not know the Kafka client.
 """
 
 from __future__ import annotations
@@ -24,33 +25,33 @@ from pipeline.errors import (
 )
 from pipeline.ports import Stop
 
-LETTERS: Final = 200
-"""In one transaction."""
+DEAD_LETTERS_PER_TRANSACTION: Final = 200
+"""Maximum number of dead letters in one transaction."""
 _BYTES: Final = 16 * 1024 * 1024
-"""Of outputs in one transaction, and in memory; one letter may be more."""
+"""Maximum size of the outputs in one transaction, and in memory; one dead letter may exceed it."""
 _MAX_ATTEMPTS: Final = 8
 _PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 15.0
 
 
-class Deed(NamedTuple):
-    """What is done with one letter: these outputs, and this entry."""
+class LedgerWrite(NamedTuple):
+    """What one transaction holds for one dead letter: outputs and a ledger entry."""
 
     outputs: Sequence[Output]
     entry: Entry
 
     @property
     def size(self) -> int:
-        """Bytes of its outputs' values."""
+        """Size of the values in bytes."""
         return sum(len(output.value or b"") for output in self.outputs)
 
 
 class Sender(Protocol):
-    """Writes transactions as the only desk of a dead-letter topic."""
+    """Writes transactions as the only writer of a ledger."""
 
     @property
     def is_spent(self) -> bool:
-        """Whether a new one must be opened for the next transaction."""
+        """Whether the next transaction needs a new sender."""
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -59,93 +60,94 @@ class Sender(Protocol):
         """Add an output."""
 
     def note(self, entry: Entry) -> None:
-        """Add an entry of the ledger."""
+        """Add an entry to the ledger."""
 
     def commit(self) -> None:
-        """Commit all of it, or nothing."""
+        """Commit the whole transaction, or nothing of it."""
 
     def abort(self) -> None:
-        """Give it up."""
+        """Abort the transaction."""
 
     def close(self) -> None:
-        """Let go of the client; never raises."""
+        """Release the client; never raises."""
 
 
 class Opener(Protocol):
-    """Makes this process the only desk."""
+    """Makes this process the only writer of a ledger."""
 
     def open(self) -> tuple[Sender, Ledger]:
-        """A sender, after which no older one can write, and the ledger as it is then.
+        """Fence all older senders, and return a new one with the ledger as it is then.
 
-        FencedError when another process has become the desk since this one was.
+        Raises FencedError when another process has opened a sender since this one did.
         """
 
 
 @dataclass
-class Done:
-    """What a run has done."""
+class WriteResult:
+    """What a run has written so far."""
 
     sent: int = 0
-    """Letters whose deeds were committed."""
+    """Number of dead letters whose writes were committed."""
     already: int = 0
-    """Letters with which something had been done in the meantime."""
+    """Number of dead letters that were skipped, since another run had resolved them."""
     refused: Counter[str] = field(default_factory=Counter)
-    """Why the broker refused → letters that were left alone."""
+    """Number of dead letters that were skipped, by the reason why the broker refused them."""
     stopped: bool = False
-    """Whether it ended before everything was tried."""
+    """Whether the run ended before everything was tried."""
 
 
 class Redriver:
-    """Does deeds, some hundreds in one transaction, until they are done or it is stopped."""
+    """Commits writes, up to some hundreds per transaction, until all are done or it is stopped."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what decides about a run
         self,
         opener: Opener,
         stop: Stop,
         *,
         rate: float | None = None,
-        most: int = LETTERS,
-        on_done: Callable[[Done], None] | None = None,
+        most: int = DEAD_LETTERS_PER_TRANSACTION,
+        result: WriteResult | None = None,
+        on_commit: Callable[[WriteResult], None] | None = None,
     ) -> None:
-        """`rate` is in letters a second; `most` letters are in one transaction."""
+        """`rate` is in dead letters per second; a transaction holds at most `most` of them."""
         self._opener = opener
         self._stop = stop
         self._rate = rate
-        # A slow rate has small transactions, so that it is smooth.
+        # Small transactions keep a slow rate smooth.
         self._most = most if rate is None else max(1, min(most, int(rate)))
-        self._on_done = on_done
-        self.done = Done()
-        """Also after `run` has raised."""
+        self._on_commit = on_commit
+        self.result = result or WriteResult()
+        """Up to date at any time, also after `run` has raised."""
         self._sender: Sender | None = None
         self._ledger = Ledger("")
         self._due = 0.0
-        """When the next transaction may begin, monotonic seconds."""
+        """Earliest start of the next transaction, in monotonic seconds."""
 
-    def run(self, deeds: Callable[[Ledger], Iterable[Deed]]) -> Done:
-        """Do all deeds; they are made with the ledger as it is once nobody else can write.
+    def run(self, writes: Callable[[Ledger], Iterable[LedgerWrite]]) -> WriteResult:
+        """Commit all writes, which are made from the ledger as it is once all others are fenced.
 
-        Raises FencedError when another desk has taken over, and TransportError when Kafka fails
-        for long. What was committed stays so, and a second run goes on from there.
+        Raises FencedError when another process has taken over, and TransportError when Kafka keeps
+        failing. What was committed stays, and a second run continues from there.
         """
-        self.done.stopped = True
+        self.result.stopped = True
         try:
             if not self._do([]):  # opens, as patiently as a transaction is tried
-                return self.done
-            for piece in _pieces(deeds(self._ledger), self._most):
+                return self.result
+            for batch in _batches(writes(self._ledger), self._most):
                 self._stop.wait(max(0.0, self._due - time.monotonic()))
-                if self._stop.is_set() or not self._do(piece):
-                    return self.done
-                if self._on_done is not None:
-                    self._on_done(self.done)
+                if self._stop.is_set() or not self._do(batch):
+                    return self.result
+                if self._on_commit is not None:
+                    self._on_commit(self.result)
         finally:
             self._close()
-        self.done.stopped = False
-        return self.done
+        self.result.stopped = False
+        return self.result
 
-    def _do(self, piece: list[Deed]) -> bool:
-        """Do these deeds; whether they were tried, and no stop came between."""
-        began, before = time.monotonic(), self.done.sent
-        queue, failures, is_unsure = deque([piece]), 0, False
+    def _do(self, batch: list[LedgerWrite]) -> bool:
+        """Try to commit these writes; returns False when a stop came between."""
+        began, before = time.monotonic(), self.result.sent
+        queue, failures, is_unsure = deque([batch]), 0, False
         while queue:
             try:
                 sender = self._opened()
@@ -166,56 +168,57 @@ class Redriver:
             else:
                 queue.popleft()
         if self._rate is not None:
-            self._due = began + (self.done.sent - before) / self._rate
+            self._due = began + (self.result.sent - before) / self._rate
         return True
 
-    def _left(self, deeds: list[Deed], *, is_unsure: bool) -> list[Deed]:
-        """What the ledger does not list yet.
+    def _left(self, writes: list[LedgerWrite], *, is_unsure: bool) -> list[LedgerWrite]:
+        """Writes that the ledger does not list yet.
 
-        When it `is_unsure` whether they were committed, what the ledger lists is what was.
+        With `is_unsure`, the outcome of committing them was not known: those that the ledger lists
+        were committed.
         """
-        left: list[Deed] = []
+        left: list[LedgerWrite] = []
         seen: set[object] = set()
-        for deed in deeds:
-            entry = deed.entry
+        for write in writes:
+            entry = write.entry
             names: set[object] = {(entry.partition, entry.offset)}
             if entry.action == Action.REDRIVEN and entry.source:
                 names.add(fingerprint(entry.source, entry.source_timestamp, entry.target))
             if seen.isdisjoint(names) and not self._ledger.holds(entry):
-                left.append(deed)
+                left.append(write)
             seen |= names
         if is_unsure:
-            self.done.sent += len(deeds) - len(left)
+            self.result.sent += len(writes) - len(left)
         else:
-            self.done.already += len(deeds) - len(left)
+            self.result.already += len(writes) - len(left)
         return left
 
-    def _transact(self, sender: Sender, deeds: Sequence[Deed]) -> None:
-        if not deeds:
+    def _transact(self, sender: Sender, writes: Sequence[LedgerWrite]) -> None:
+        if not writes:
             return
         sender.begin()
-        for deed in deeds:
-            for output in deed.outputs:
+        for write in writes:
+            for output in write.outputs:
                 sender.send(output)
-            sender.note(deed.entry)
+            sender.note(write.entry)
         sender.commit()
-        for deed in deeds:
-            self._ledger.add(deed.entry)
-        self.done.sent += len(deeds)
+        for write in writes:
+            self._ledger.add(write.entry)
+        self.result.sent += len(writes)
 
-    def _halved(self, deeds: list[Deed], error: Exception) -> list[list[Deed]]:
-        """What to try instead; a letter that is refused alone is left alone."""
-        if len(deeds) == 1:
+    def _halved(self, writes: list[LedgerWrite], error: Exception) -> list[list[LedgerWrite]]:
+        """Split writes that the broker refused in two; one that is refused alone is skipped."""
+        if len(writes) == 1:
             text = str(error) or "a record is too large for its topic"
-            self.done.refused[text] += 1
+            self.result.refused[text] += 1
             return []
-        middle = len(deeds) // 2
-        return [deeds[:middle], deeds[middle:]]
+        middle = len(writes) // 2
+        return [writes[:middle], writes[middle:]]
 
     def _recovered(self, error: TransportError) -> bool:
-        """Whether nothing of the transaction is committed for sure, since it was aborted.
+        """Whether it is certain that nothing of the transaction was committed.
 
-        Else only a new sender helps: the ledger that comes with it tells.
+        Otherwise the sender is closed, and the ledger that comes with a new one tells the outcome.
         """
         if isinstance(error, AbortableError):
             return self._abort()
@@ -223,7 +226,7 @@ class Redriver:
         return False
 
     def _abort(self) -> bool:
-        """Whether that is done, not only begun."""
+        """Abort the transaction; returns False when it is not certain that it was aborted."""
         if self._sender is None:
             return True
         try:
@@ -234,7 +237,7 @@ class Redriver:
         return True
 
     def _opened(self) -> Sender:
-        """The sender; a new one, and the ledger as it is then, when there is none to be used."""
+        """The open sender, or a new one together with the ledger as it is then."""
         if self._sender is not None and self._sender.is_spent:
             self._close()
         if self._sender is None:
@@ -247,18 +250,18 @@ class Redriver:
             self._sender = None
 
 
-def _pieces(deeds: Iterable[Deed], most: int) -> Iterator[list[Deed]]:
-    """The deeds in their order, as many together as fit."""
-    piece: list[Deed] = []
+def _batches(writes: Iterable[LedgerWrite], most: int) -> Iterator[list[LedgerWrite]]:
+    """Writes in their order, as many in each batch as fit into a transaction."""
+    batch: list[LedgerWrite] = []
     size = 0
-    for deed in deeds:
-        if piece and size + deed.size > _BYTES:
-            yield piece
-            piece, size = [], 0
-        piece.append(deed)
-        size += deed.size
-        if len(piece) == most:
-            yield piece
-            piece, size = [], 0
-    if piece:
-        yield piece
+    for write in writes:
+        if batch and size + write.size > _BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(write)
+        size += write.size
+        if len(batch) == most:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,125 +1,191 @@
-"""What is to be sent again, under which rules, and to where."""
+"""Plans a redrive: which dead letters are sent again, under which rules, and to which topics."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rich.console import Console
-
-from pipeline.cli.dlq.options import Asked
-from pipeline.cli.progress import shown_progress
 from pipeline.core.headers import TrackHeader
 from pipeline.core.record import Headers, Output, Role
-from pipeline.dlq.candidates import Candidate, Chooser, Plan, Rules, as_raw_output, fails_again
+from pipeline.dlq.candidates import (
+    Candidate,
+    RedrivePlan,
+    RedriveRules,
+    RedriveSelector,
+    as_raw_output,
+    fails_again,
+)
 from pipeline.dlq.dead_letter import DeadLetter
+from pipeline.dlq.execution import MOST, commit_writes, refuse_more_than
 from pipeline.dlq.ledger import Action, Entry, Ledger
-from pipeline.dlq.recheck import CRASH, Examiner, SourceExaminer
-from pipeline.dlq.redrive import Deed
-from pipeline.dlq.repair import Repair
-from pipeline.dlq.reprocess import Again, as_raw
+from pipeline.dlq.live_contract import check_live_contract
+from pipeline.dlq.reader import Coverage, DlqReader, open_reader
+from pipeline.dlq.recheck import CRASH, Rechecker, SourceRechecker
+from pipeline.dlq.redrive import LedgerWrite, WriteResult
+from pipeline.dlq.repair import Repair, no_repair
+from pipeline.dlq.reprocess import Reprocessor, as_raw, make_reprocessor
+from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
 from pipeline.dlq.source_topic import source_topic
-from pipeline.dlq.targets import Place, place
+from pipeline.dlq.targets import WriteTargets, find_targets
 from pipeline.errors import SettingsError
 from pipeline.identity import new_id, whoami
+from pipeline.ports import Stop
 from pipeline.progress import OnProgress
 from pipeline.reconcile.revenue import RevenueReader
-from pipeline.replay.plan import OF_REPLAY
 from pipeline.settings.model import Settings
-from pipeline.wiring import WallClock, make_again, make_processor
+from pipeline.topics import REPLAY_INFIX
+from pipeline.wiring import WallClock, make_processor
 
 ENRICHED, RAW, SOURCE = "enriched", "raw", "source"
 
-Letters = Callable[[OnProgress | None], Iterable[DeadLetter]]
-"""Those that are meant; asked for the plan, and once more to send them."""
+
+@dataclass(frozen=True)
+class RedriveOptions:
+    """How the selected dead letters are redriven."""
+
+    repair: Repair = field(default_factory=no_repair)
+    to: str = ENRICHED
+    """ENRICHED processes them here; RAW and SOURCE send raw records to the raw topic or to the
+    topic that dead letters of other systems name."""
+    replay: str | None = None
+    """Id of the replay that the dead letters are of; None derives it from the topic's name."""
+    max_attempts: int | None = None
+    """Dead letters that failed this often, or more often, are left out."""
+    reinsert_failing: bool = False
+    """Whether events that fail again are written as new dead letters, with one more attempt."""
+    force: bool = False
+    """Whether the rules may differ from those of the live worker."""
+    rate: float | None = None
+    """Maximum number of dead letters per second."""
+    most: int = MOST
+    """Maximum number of dead letters that may be sent."""
+
+
+DeadLetters = Callable[[OnProgress | None], Iterable[DeadLetter]]
+"""Gives the selected dead letters: once for the plan, and once more to send them."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One redrive."""
+class RedriveJob:
+    """One redrive: `plan` tells what it would do, `execute` does it."""
 
     settings: Settings
-    letters: Letters
-    repair: Repair
-    rules: Rules
-    where: Place
-    to: str
-    reinsert: bool
+    options: RedriveOptions
+    rules: RedriveRules
+    targets: WriteTargets
+    reader: DlqReader
+    dead_letters: DeadLetters
     id: str
     now: int
+    """Time of the redrive in epoch milliseconds."""
+    note: str
+    """What is not known about the rules of the live worker, or differs; empty for nothing."""
 
     @property
-    def written(self) -> set[Role]:
-        """The outputs that there may be."""
-        left_out = set() if self.reinsert else {Role.DEAD_LETTER}
-        return set(self.where.outputs) - left_out
+    def coverage(self) -> Coverage:
+        """What the last reading of the dead-letter topic covered."""
+        return self.reader.coverage
 
-    def planned(self, plan: Plan) -> int:
-        """Letters of a plan that something is done with."""
-        return plan.send + (plan.failing if self.reinsert else 0)
+    def plan(self, on_progress: OnProgress | None = None) -> RedrivePlan:
+        """Count what would be sent as things are now; nothing is written."""
+        plan, revenue_reader = RedrivePlan(), RevenueReader(make_processor(self.settings))
+        began = time.monotonic()
+        for candidate in self._candidates(self.reader.ledger, on_progress):
+            plan.add(candidate, revenue_reader)
+        plan.took_s = time.monotonic() - began
+        return plan
 
-    def candidates(
+    def planned(self, plan: RedrivePlan) -> int:
+        """Number of dead letters of a plan that something would be written for."""
+        return plan.send + (plan.failing if self.options.reinsert_failing else 0)
+
+    def refuse_too_many(self, plan: RedrivePlan) -> None:
+        """Raise SettingsError when a plan exceeds the limit of the options."""
+        refuse_more_than(self.options.most, self.planned(plan), "sent")
+
+    def execute(
+        self,
+        plan: RedrivePlan,
+        *,
+        stop: Stop | None = None,
+        result: WriteResult | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> WriteResult:
+        """Send the dead letters; see `commit_writes`. Decisions are made anew, one by one."""
+        self.refuse_too_many(plan)
+        left_out = set() if self.options.reinsert_failing else {Role.DEAD_LETTER}
+        return commit_writes(
+            self.targets,
+            self._writes,
+            planned=self.planned(plan),
+            written=set(self.targets.outputs) - left_out,
+            rate=self.options.rate,
+            stop=stop,
+            result=result,
+            on_progress=on_progress,
+        )
+
+    def _candidates(
         self, ledger: Ledger, on_progress: OnProgress | None = None
     ) -> Iterator[Candidate]:
-        """Every letter that is meant, with the decision."""
-        kind = SourceExaminer if self.to == SOURCE else Examiner
-        examiner = kind(self._again(), self.repair)
-        letters = self.letters(on_progress)
+        """Every selected dead letter, with the decision about it."""
+        kind = SourceRechecker if self.options.to == SOURCE else Rechecker
+        rechecker = kind(self._reprocessor(), self.options.repair)
         try:
-            yield from Chooser(examiner, self.rules, ledger).choose(letters, self.now)
+            selector = RedriveSelector(rechecker, self.rules, ledger)
+            yield from selector.select(self.dead_letters(on_progress), self.now)
         finally:
-            examiner.end()
+            rechecker.end()
 
-    def _again(self) -> Again:
-        """The rules; what they make of a replay's letters is the replay's, too."""
-        return make_again(self.settings, replay=self.rules.replay)
+    def _reprocessor(self) -> Reprocessor:
+        """Make the rules; their outputs for dead letters of a replay belong to the replay, too."""
+        return make_reprocessor(self.settings, replay=self.rules.replay)
 
-    def deeds(self, ledger: Ledger) -> Iterator[Deed]:
-        """What is to be written, letter by letter."""
-        for candidate in self.candidates(ledger):
-            if not candidate.why_not:
-                yield Deed(self._outputs(candidate), self._entry(candidate, Action.REDRIVEN))
-            elif self.reinsert and fails_again(candidate):
-                outputs = self._refused_as_it_is(candidate)
+    def _writes(self, ledger: Ledger) -> Iterator[LedgerWrite]:
+        for candidate in self._candidates(ledger):
+            if not candidate.skip_reason:
+                yield LedgerWrite(self._outputs(candidate), self._entry(candidate, Action.REDRIVEN))
+            elif self.options.reinsert_failing and fails_again(candidate):
+                outputs = self._rejected_as_it_is(candidate)
                 if outputs:
-                    yield Deed(outputs, self._entry(candidate, Action.REINSERTED))
+                    yield LedgerWrite(outputs, self._entry(candidate, Action.REINSERTED))
 
     def _outputs(self, candidate: Candidate) -> list[Output]:
-        if self.to == RAW:
-            return [as_raw_output(candidate, self._kept(as_raw(candidate.letter).headers))]
-        if self.to == SOURCE:
-            outputs = candidate.verdict.outputs
+        if self.options.to == RAW:
+            return [as_raw_output(candidate, self._kept(as_raw(candidate.dead_letter).headers))]
+        if self.options.to == SOURCE:
+            outputs = candidate.result.outputs
             return [output._replace(headers=self._kept(output.headers)) for output in outputs]
         return self._linked(candidate)
 
-    def _refused_as_it_is(self, candidate: Candidate) -> list[Output]:
-        """The new letter, with the bytes of the old one: a repair that did not help is no repair.
+    def _rejected_as_it_is(self, candidate: Candidate) -> list[Output]:
+        """New dead letter with the value of the old one, since the repair did not help.
 
-        Nothing when the letter would pass without the repair.
+        Nothing when the event would pass without the repair.
         """
-        letter, verdict = candidate.letter, candidate.verdict
-        if verdict.value == letter.value:
+        dead_letter, result = candidate.dead_letter, candidate.result
+        if result.value == dead_letter.value:
             return self._linked(candidate)
-        outputs = self._again().outputs(letter, self.now, letter.value)
+        outputs = self._reprocessor().outputs(dead_letter, self.now, dead_letter.value)
         if any(output.role is not Role.DEAD_LETTER for output in outputs):
             return []
-        return self._linked(candidate._replace(verdict=verdict._replace(outputs=outputs)))
+        return self._linked(candidate._replace(result=result._replace(outputs=outputs)))
 
     def _linked(self, candidate: Candidate) -> list[Output]:
-        """What the rules give, with headers that lead back to the letter."""
-        letter = f"{self.where.topic}/{candidate.letter.place}"
+        """Outputs of the rules, with headers that lead back to the dead letter."""
+        position = f"{self.targets.topic}/{candidate.dead_letter.position}"
         links = [
             (TrackHeader.REDRIVE, self.id.encode()),
-            (TrackHeader.REDRIVE_DEAD_LETTER, letter.encode()),
+            (TrackHeader.REDRIVE_DEAD_LETTER, position.encode()),
         ]
         return [
             output._replace(headers=[*self._kept(output.headers), *links])
-            for output in candidate.verdict.outputs
+            for output in candidate.result.outputs
         ]
 
     def _kept(self, headers: Headers) -> Headers:
-        """Less those that belong to the first sending."""
+        """Headers without those that belong to the first sending."""
         dropped = self.settings.dead_letter.redrive_drop_headers
         names = {name.lower() for name in dropped if not name.endswith("*")}
         starts = tuple(name[:-1].lower() for name in dropped if name.endswith("*"))
@@ -130,85 +196,90 @@ class Job:
         ]
 
     def _entry(self, candidate: Candidate, action: Action) -> Entry:
-        letter = candidate.letter
+        dead_letter = candidate.dead_letter
         sent = action is Action.REDRIVEN
         return Entry(
-            self.where.topic_id,
-            letter.partition,
-            letter.offset,
+            self.targets.topic_id,
+            dead_letter.partition,
+            dead_letter.offset,
             action,
             candidate.source,
-            letter.source_timestamp,
+            dead_letter.source_timestamp,
             whoami(),
             self.now,
             self.id,
-            self.rules.target if sent else self.where.topic,
-            self.repair.name if sent else "",
+            self.rules.target if sent else self.targets.topic,
+            self.options.repair.name if sent else "",
         )
 
 
-def job_of(  # noqa: PLR0913  what can be asked for
-    asked: Asked,
-    letters: Letters,
-    repair: Repair,
+def prepare_redrive(
+    request: DlqRequest,
+    options: RedriveOptions | None = None,
     *,
-    to: str = ENRICHED,
-    replay: str | None = None,
-    max_attempts: int | None = None,
-    reinsert: bool = False,
-) -> Job:
-    """The job for these letters; RefusedError and SettingsError when it can't be done."""
-    settings, captured = asked.settings, asked.desk.captured
+    on_progress: OnProgress | None = None,
+    on_notice: OnNotice = ignore_notice,
+) -> RedriveJob:
+    """Prepare a redrive of the selected dead letters; nothing is written.
+
+    Raises SettingsError and RefusedError when it can't be done, and TransportError.
+    """
+    options = options or RedriveOptions()
+    reader = open_reader(request, on_notice)
+    # Neither our rules nor our worker concern what goes back to another topic.
+    note = (
+        ""
+        if options.to == SOURCE
+        else check_live_contract(request.settings, force=options.force, raw=options.to == RAW)
+    )
+    return job_of(request, options, reader, reader.dead_letters, note, on_progress)
+
+
+def job_of(  # noqa: PLR0913, PLR0917  what a job is made of
+    request: DlqRequest,
+    options: RedriveOptions,
+    reader: DlqReader,
+    dead_letters: DeadLetters,
+    note: str,
+    on_progress: OnProgress | None = None,
+) -> RedriveJob:
+    """Make the job for these dead letters; see `prepare_redrive` for errors."""
+    settings, topic, to = request.settings, reader.snapshot.topic, options.to
+    replay = options.replay
     if replay is None:  # a replay's own topic is named after it
-        replay = captured.topic.partition(OF_REPLAY)[2]
+        replay = topic.partition(REPLAY_INFIX)[2]
     if replay and to != ENRICHED:
         problem = f"--to {to}: the live worker would take a replay's events for its own"
         raise SettingsError([f"{problem}: use --to enriched, which is the replay's output"])
-    if to == SOURCE:  # which then is what the raw topic is otherwise: partitions are its own
-        topics = settings.topics.model_copy(update={"raw": source_topic(asked)})
+    if to == SOURCE:  # takes the place of the raw topic, so that partitions are its own
+        name = source_topic(reader, settings.topics, on_progress)
+        topics = settings.topics.model_copy(update={"raw": name})
         settings = settings.model_copy(update={"topics": topics})
     outputs = {
-        **_targets(settings, to, f"{OF_REPLAY}{replay}" if replay else ""),
-        Role.DEAD_LETTER: captured.topic,
+        **_outputs(settings, to, f"{REPLAY_INFIX}{replay}" if replay else ""),
+        Role.DEAD_LETTER: topic,
     }
-    if captured.topic in {outputs[Role.ENRICHED], outputs.get(Role.IDENTIFY)}:
-        raise SettingsError([f"--topic: {captured.topic} is where letters would be sent to"])
+    if topic in {outputs[Role.ENRICHED], outputs.get(Role.IDENTIFY)}:
+        raise SettingsError([f"--topic: {topic} is where dead letters would be sent to"])
     now = WallClock().now()
-    return Job(
-        settings,
-        letters,
-        repair,
-        Rules(
-            outputs[Role.ENRICHED],
-            replay,
-            max_attempts,
-            CRASH in asked.selection.stages,
-            settings.topics.raw,
-            foreign_only=to == SOURCE,
-        ),
-        place(settings, captured.topic, captured.topic_id, outputs),
-        to,
-        reinsert,
-        new_id("redrive", now),
-        now,
+    rules = RedriveRules(
+        outputs[Role.ENRICHED],
+        replay,
+        options.max_attempts,
+        CRASH in request.selection.stages,
+        settings.topics.raw,
+        foreign_only=to == SOURCE,
     )
+    targets = find_targets(settings, reader.snapshot, outputs)
+    id_ = new_id("redrive", now)
+    return RedriveJob(settings, options, rules, targets, reader, dead_letters, id_, now, note)
 
 
-def _targets(settings: Settings, to: str, suffix: str) -> dict[Role, str]:
-    """Where the outputs go that are no letters."""
+def _outputs(settings: Settings, to: str, suffix: str) -> dict[Role, str]:
+    """Topics of all outputs but the dead letters."""
     if to != ENRICHED:
         return {Role.ENRICHED: settings.topics.raw}
-    targets = {Role.ENRICHED: settings.topics.enriched + suffix}
+    outputs = {Role.ENRICHED: settings.topics.enriched + suffix}
     if settings.identify:
-        targets[Role.IDENTIFY] = settings.topics.identify + suffix
-    return targets
-
-
-def plan_of(job: Job, ledger: Ledger) -> Plan:
-    """What the job would do, as things are now; progress is shown on standard error."""
-    plan, purse, began = Plan(), RevenueReader(make_processor(job.settings)), time.monotonic()
-    with shown_progress(Console(stderr=True)) as on_progress:
-        for candidate in job.candidates(ledger, on_progress):
-            plan.add(candidate, purse)
-    plan.took_s = time.monotonic() - began
-    return plan
+        outputs[Role.IDENTIFY] = settings.topics.identify + suffix
+    return outputs

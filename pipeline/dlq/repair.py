@@ -1,7 +1,7 @@
-"""Repairs: what is changed in a letter's event before it is tried again.
+"""Repairs: changes to the event of a dead letter before it is tried again.
 
-A repair works on the parsed event with exact numbers; of a batch letter, on the item. What a repair
-does not touch stays byte for byte.
+A repair works on the parsed event with exact numbers; in the dead letter of a batch item, on that
+item. What a repair does not touch stays byte for byte.
 """
 
 from __future__ import annotations
@@ -18,51 +18,51 @@ from pipeline.core.origin import read_origin
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.event_location import locate
 from pipeline.dlq.reprocess import as_raw
-from pipeline.dlq.strict_json import NoJsonError, json_of
+from pipeline.dlq.strict_json import NotJsonError, json_of
 
 _MESSAGE_ID: Final = "messageId"
 _DEEPEST: Final = 512
 _OURS: Final = Path(__file__).parent
 _LONGEST: Final = 300
-"""Characters that are kept of what an exception says."""
+"""Number of characters that are kept of an exception's text."""
 
 
 class RepairError(Exception):
-    """A repair failed on one letter; the text is a sentence that names it."""
+    """A repair failed on one dead letter; the text is a sentence that names it."""
 
 
 class Repair(Protocol):
-    """Changes a letter's value."""
+    """Changes the value of a dead letter."""
 
     @property
     def name(self) -> str:
-        """What the ledger notes of it; empty when nothing is changed."""
+        """Name in the ledger; empty when nothing is changed."""
 
-    def apply(self, letter: DeadLetter) -> bytes | None:
-        """The value to try; None to leave the letter out. Raises RepairError."""
+    def apply(self, dead_letter: DeadLetter) -> bytes | None:
+        """Return the value to try, or None to leave the dead letter out; raises RepairError."""
 
 
 class _None:
-    """No repair: a letter without a value is tried as the empty one that it is."""
+    """No repair: a dead letter without a value is tried as the empty one that it is."""
 
     name = ""
 
-    def apply(self, letter: DeadLetter) -> bytes | None:
-        """The letter's own value."""
-        return letter.value or b""
+    def apply(self, dead_letter: DeadLetter) -> bytes | None:
+        """Return the value as it is."""
+        return dead_letter.value or b""
 
 
 def no_repair() -> Repair:
-    """Letters are tried as they are."""
+    """Make the repair that leaves every dead letter as it is."""
     return _None()
 
 
 Change = Callable[[dict[str, Any], DeadLetter], Any]
-"""Gets an event of its own; gives the event to try, or None."""
+"""Receives a copy of the event; returns the event to try, or None."""
 
 
 class EventRepair:
-    """A repair by a function of the event, and by one of the bytes of what does not parse."""
+    """A repair by a function of the event, or of the bytes where these are not an event."""
 
     def __init__(
         self,
@@ -74,47 +74,50 @@ class EventRepair:
         self._change = change
         self._change_bytes = change_bytes
 
-    def apply(self, letter: DeadLetter) -> bytes | None:
-        """See `Repair`."""
-        value, decoded = letter.value or b"", letter.decoded
+    def apply(self, dead_letter: DeadLetter) -> bytes | None:
+        """Repair the value; see `Repair`."""
+        value, decoded = dead_letter.value or b"", dead_letter.decoded
         if type(decoded) is dict:
-            return value if self._change is None else self._by_event(self._change, letter, value)
+            return (
+                value if self._change is None else self._by_event(self._change, dead_letter, value)
+            )
         if self._change_bytes is None:
             return value
-        changed: bytes | None = self._call(self._change_bytes, value, letter)
-        # A plain copy: a class of the user's file is known in its own process only.
+        changed: bytes | None = self._call(self._change_bytes, value, dead_letter)
+        # A plain copy: other processes do not know a class of the user's file.
         return None if changed is None else bytes(memoryview(changed))
 
-    def _by_event(self, change: Change, letter: DeadLetter, value: bytes) -> bytes | None:
-        located = locate(value, letter.decoded, letter.source)
+    def _by_event(self, change: Change, dead_letter: DeadLetter, value: bytes) -> bytes | None:
+        located = locate(value, dead_letter.decoded, dead_letter.source)
         if located is None:
             return value
         # Decoded anew: a copy of its own, however deep it is.
-        changed = self._call(change, decode(located.raw, _DEEPEST), letter)
+        changed = self._call(change, decode(located.raw, _DEEPEST), dead_letter)
         if changed is None:
             return None
         try:
             new = json_of(changed, _DEEPEST)
-        except NoJsonError as error:
-            text = f"{letter.place}: {self.name} gave what is no JSON: {error}"
+        except NotJsonError as error:
+            text = f"{dead_letter.position}: {self.name} returned what is not JSON: {error}"
             raise RepairError(text) from error
         return value if new == encode_json(located.event) else located.around(new)
 
-    def _call(self, function: Callable[..., Any], given: Any, letter: DeadLetter) -> Any:  # noqa: ANN401  the user's
-        """What the function gives: another one of what it was given, or None."""
+    def _call(self, function: Callable[..., Any], argument: Any, dead_letter: DeadLetter) -> Any:  # noqa: ANN401  the user's
+        """Call the function, which returns a value of the type of its argument, or None."""
         try:
-            changed = function(given, letter)
-        except Exception as error:  # whatever the user's code raises concerns this letter only
-            text = f"{letter.place}: {self.name} failed: {what_happened(error)}"
+            changed = function(argument, dead_letter)
+        except Exception as error:  # whatever the user's code raises concerns this dead letter only
+            text = f"{dead_letter.position}: {self.name} failed: {what_happened(error)}"
             raise RepairError(text) from error
-        if changed is None or isinstance(changed, type(given)):
+        if changed is None or isinstance(changed, type(argument)):
             return changed
-        was, wanted = type(changed).__name__, type(given).__name__
-        raise RepairError(f"{letter.place}: {self.name} gave {was}, not {wanted} or None")
+        was, wanted = type(changed).__name__, type(argument).__name__
+        text = f"{self.name} returned {was}, not {wanted} or None"
+        raise RepairError(f"{dead_letter.position}: {text}")
 
 
 def what_happened(error: BaseException) -> str:
-    """An exception of a user's code as a few words: its class, its text, and the line."""
+    """Describe an exception of the user's code: its class, its text, and the line."""
     if isinstance(error, SyntaxError):
         file = Path(error.filename or "").name
         return f"{type(error).__name__}: {error.msg}, line {error.lineno} of {file}"
@@ -126,23 +129,23 @@ def what_happened(error: BaseException) -> str:
     return f"{said}, line {lines[-1]}" if lines else said
 
 
-def generated_id(letter: DeadLetter) -> str:
-    """The message id that the rules generate for the letter's event, as it is.
+def generated_id(dead_letter: DeadLetter) -> str:
+    """Message id that the rules generate for the event as it is.
 
-    It is made from the event's bytes. Were it made from repaired ones, a replay of the raw record
-    and the repaired letter would be two events to everybody.
+    It is derived from the bytes of the event. If it were derived from repaired bytes, a replay of
+    the raw record and the repaired dead letter would look like two events.
     """
-    value = letter.value or b""
-    located = locate(value, letter.decoded, letter.source)
-    origin = read_origin(as_raw(letter), accept_headers=True)
+    value = dead_letter.value or b""
+    located = locate(value, dead_letter.decoded, dead_letter.source)
+    origin = read_origin(as_raw(dead_letter), accept_headers=True)
     return generated_message_id(
         origin.message_id_source(), value if located is None else located.raw
     )
 
 
-def with_message_id(letter: DeadLetter, value: bytes, message_id: str) -> bytes:
-    """A repaired value of a letter; its event gets the id, unless it has one of its own."""
-    located = locate(value, decode(value, _DEEPEST), letter.source)
+def with_message_id(dead_letter: DeadLetter, value: bytes, message_id: str) -> bytes:
+    """Add the message id to the event of a repaired value, unless it has one of its own."""
+    located = locate(value, decode(value, _DEEPEST), dead_letter.source)
     if located is None or has_message_id(located.event):
         return value
     if located.envelope is None and "batch" in located.event:
@@ -151,5 +154,5 @@ def with_message_id(letter: DeadLetter, value: bytes, message_id: str) -> bytes:
 
 
 def has_message_id(event: dict[str, Any]) -> bool:
-    """Whether an event has a usable id of its own."""
+    """Whether an event has a usable message id of its own."""
     return type(read_id(event.get(_MESSAGE_ID))) is str

@@ -1,52 +1,55 @@
-"""Where `redrive --to source` sends dead letters: to the topic that they are of."""
+"""The topic that `redrive --to source` sends dead letters to: the one that they came from."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from pipeline.cli.dlq.options import Asked
 from pipeline.dlq.dead_letter import TRACK
+from pipeline.dlq.reader import DlqReader
 from pipeline.errors import SettingsError
-from pipeline.topic_roles import role_of
+from pipeline.progress import OnProgress
+from pipeline.settings.model import Topics
+from pipeline.topic_roles import topic_role
 from pipeline.topics import LEDGER_SUFFIX
 
 _MOST: Final = 5
+"""Maximum number of topics in a message."""
 
 
-def source_topic(asked: Asked) -> str:
-    """The one topic that all dead letters of other systems name that are meant.
+def source_topic(reader: DlqReader, topics: Topics, on_progress: OnProgress | None = None) -> str:
+    """Name of the one topic that all selected dead letters of other systems came from.
 
-    SettingsError when they name none or several, or one that nothing may be sent back to.
+    Raises SettingsError when they name none or several, or one that must not be written to.
     """
     found: set[str] = set()
-    for letter in asked.letters():
-        if letter.dialect != TRACK and letter.source is not None:
-            found.add(letter.source.topic)
+    for dead_letter in reader.dead_letters(on_progress):
+        if dead_letter.header_format != TRACK and dead_letter.source is not None:
+            found.add(dead_letter.source.topic)
             if len(found) > _MOST:
                 break
-    topic = asked.desk.captured.topic
+    topic = reader.snapshot.topic
     if not found:
         raise _refused(
-            f"no dead letter of {topic} that is meant was written by another system and names the "
-            "topic that it is of"
+            f"no selected dead letter of {topic} was written by another system and names the topic "
+            "that it came from"
         )
     if len(found) > 1:
         names = ", ".join(sorted(found)[:_MOST])
         more = " and others" if len(found) > _MOST else ""
         raise _refused(
-            f"these dead letters are of several topics ({names}{more}): choose one with --source"
+            f"these dead letters came from several topics ({names}{more}): choose one with --source"
         )
     (name,) = found
-    if name == asked.settings.topics.raw:
+    if name == topics.raw:
         raise _refused(
-            f"they are of {name}, the raw topic, of which the worker would take them for new "
+            f"they came from {name}, the raw topic, where the worker would take them for new "
             "events: use --to raw, or --to enriched"
         )
-    role = role_of(name, asked.settings.topics)
+    role = topic_role(name, topics)
     if role is not None or name == topic or name.endswith(LEDGER_SUFFIX):
-        # Headers of other systems are whatever somebody has written into them.
+        # Anybody can write the headers of other systems.
         what = role or ("which they are read from" if name == topic else "which may be a ledger")
-        raise _refused(f"they say that they are of {name}, {what}: nothing is sent there")
+        raise _refused(f"they state that they came from {name}, {what}: nothing is sent there")
     return name
 
 

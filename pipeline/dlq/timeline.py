@@ -1,4 +1,4 @@
-"""Counts over time in bounded memory, and small charts of them."""
+"""Counts over time in bounded memory, and bar charts of them."""
 
 from __future__ import annotations
 
@@ -11,41 +11,37 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 _NONE: Final = "·"
 
 Counts = dict[int, int]
-"""Number of the bucket → how many."""
+"""Number of a bucket → count."""
 
 
 class Timeline:
-    """Buckets of time that several series share: twice as wide when there would be too many.
+    """Buckets of time that several series share.
 
-    So nothing needs to be known of the span of time before everything is read.
+    Buckets become twice as wide when there would be too many, so the span of time need not be known
+    before everything is read.
     """
 
     def __init__(self) -> None:
         self.width = _FIRST_WIDTH
-        """Of a bucket, milliseconds."""
+        """Width of a bucket in milliseconds."""
         self._series: list[Counts] = []
         self._low = self._high = 0
 
     def series(self) -> Counts:
-        """A new one."""
+        """Make a new, empty series."""
         made: Counts = {}
         self._series.append(made)
         return made
 
-    def add(self, series: Counts, time: int, count: int = 1) -> None:
-        """Count moments, epoch milliseconds above 0, in one of the series."""
+    def add(self, series: Counts, time: int) -> None:
+        """Count a moment in one of the series; `time` is in epoch milliseconds and above 0."""
         bucket = time // self.width
         if not self._low <= bucket <= self._high:
             bucket = self._reach(time)
-        series[bucket] = series.get(bucket, 0) + count
-
-    def add_all(self, series: Counts, other: Timeline, counts: Counts) -> None:
-        """Count in what another timeline has in one of its series."""
-        for bucket, count in counts.items():
-            self.add(series, max(1, bucket * other.width), count)
+        series[bucket] = series.get(bucket, 0) + 1
 
     def _reach(self, time: int) -> int:
-        """Make room for a moment; the number of its bucket."""
+        """Make room for a moment, and return the number of its bucket."""
         bucket = time // self.width
         if not self._high:
             self._low = self._high = bucket
@@ -64,7 +60,7 @@ class Timeline:
                 series[bucket // 2] = series.get(bucket // 2, 0) + count
 
     def columns(self, series: Mapping[int, int], most: int) -> list[int]:
-        """The counts in at most `most` columns of equal width over the whole time."""
+        """Counts in at most `most` columns of equal width over the whole time."""
         if not self._high:
             return []
         per_column = self._per_column(most)
@@ -74,22 +70,22 @@ class Timeline:
         return counts
 
     def column_width(self, most: int) -> int:
-        """Of one of these columns, milliseconds."""
+        """Width of one of these columns in milliseconds."""
         return self._per_column(most) * self.width
 
     def start(self) -> int:
-        """Where the first column begins, epoch milliseconds; 0 when nothing was counted."""
+        """Start of the first column in epoch milliseconds; 0 when nothing was counted."""
         return self._low * self.width
 
     def _per_column(self, most: int) -> int:
-        """Buckets in a column."""
+        """Number of buckets in a column."""
         return -(-(self._high - self._low + 1) // most)
 
 
-def sparkline(counts: list[int]) -> str:
-    """One character for each count; the largest is a full bar, none at all a dot."""
+def bar_chart(counts: list[int]) -> str:
+    """One character for each count: a full bar for the largest, a dot for zero."""
     most = max(counts, default=0)
-    # Rounded up, so that one of a million is seen, too.
+    # Rounded up, so that one of a million is visible, too.
     return "".join(
         _BARS[-(-count * len(_BARS) // most) - 1] if count else _NONE for count in counts
     )

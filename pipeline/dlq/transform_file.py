@@ -1,4 +1,7 @@
-"""Repairs by a user's Python file: `transform(event, letter)`, `transform_bytes(value, letter)`.
+"""Repairs by a user's Python file.
+
+It defines `transform(event, dead_letter)`, `transform_bytes(value, dead_letter)`, or both. They are
+called with positional arguments, so parameters may have any name.
 
 The file runs in a process of its own. So nothing that it does (exit, crash, never return, print)
 ends the command, holds it up for ever, or gets into its output.
@@ -13,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from pipeline.dlq.child_process import Child, ChildEndedError
+from pipeline.dlq.child_process import ChildEndedError, ChildProcess
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.repair import EventRepair, RepairError, what_happened
 from pipeline.errors import UnusableFileError
@@ -24,12 +27,12 @@ _EVENT: Final = "transform"
 _BYTES: Final = "transform_bytes"
 _HASH_DIGITS: Final = 12
 _MOST_ENDS: Final = 3
-"""Letters that end the process, with none repaired in between: all of them would, each after its
-time limit."""
+"""Number of dead letters in a row that may end the process. After these it is assumed that all
+others would, too, each after its time limit."""
 
 
 def load_transform(path: Path, timeout_s: float = EVENT_TIMEOUT_S) -> FileRepair:
-    """The repair in a Python file, which may take so long for one letter.
+    """Load the repair in a Python file; `timeout_s` is its time limit for one dead letter.
 
     Raises UnusableFileError when the file can't be read, does not run, or has neither function.
     """
@@ -43,41 +46,41 @@ def load_transform(path: Path, timeout_s: float = EVENT_TIMEOUT_S) -> FileRepair
 
 
 class FileRepair:
-    """See `repair.Repair`. Its process runs until `end`, and again from the next letter on."""
+    """Implements `repair.Repair`; its process runs until `end`, and is restarted when needed."""
 
     def __init__(self, path: Path, source: bytes, timeout_s: float) -> None:
         digest = hashlib.sha256(source).hexdigest()[:_HASH_DIGITS]
         self.name = f"{printable(path.name)} sha256:{digest}"
         self._path = path
         self._timeout_s = timeout_s
-        self._child = Child(_prepare, path, source, self.name)
+        self._child = ChildProcess(_prepare, path, source, self.name)
         self._ends = 0
 
     def start(self) -> None:
-        """Run the file; UnusableFileError when it does not do."""
+        """Run the file; raises UnusableFileError when it can't be used."""
         try:
             self._child.start()
         except ChildEndedError as error:
             raise UnusableFileError(f"{self._path} does not run: it {error}") from error
 
-    def apply(self, letter: DeadLetter) -> bytes | None:
-        """See `Repair`; UnusableFileError when it seems that every letter ends its process."""
+    def apply(self, dead_letter: DeadLetter) -> bytes | None:
+        """Repair a dead letter; raises UnusableFileError when each one seems to end the process."""
         self.start()
         try:
-            changed: bytes | None = self._child.call(letter, self._timeout_s)
+            changed: bytes | None = self._child.call(dead_letter, self._timeout_s)
         except ChildEndedError as error:
-            raise self._ended(letter, error) from error
+            raise self._ended(dead_letter, error) from error
         except RepairError:
             self._ends = 0
             raise
-        if changed != (letter.value or b""):  # else its functions may not have been called
+        if changed != (dead_letter.value or b""):  # else its functions may not have been called
             self._ends = 0
         return changed
 
-    def _ended(self, letter: DeadLetter, error: ChildEndedError) -> Exception:
+    def _ended(self, dead_letter: DeadLetter, error: ChildEndedError) -> Exception:
         self._ends += 1
         more = " (--transform-timeout)" if error.timed_out else ""
-        text = f"{letter.place}: {self.name} {error}{more}"
+        text = f"{dead_letter.position}: {self.name} {error}{more}"
         if self._ends < _MOST_ENDS:
             return RepairError(text)
         return UnusableFileError(
@@ -86,28 +89,28 @@ class FileRepair:
         )
 
     def end(self) -> None:
-        """End its process."""
+        """End the process."""
         self._child.end()
 
 
 def _prepare(path: Path, source: bytes, name: str) -> Callable[[DeadLetter], bytes | None]:
-    """In the process: what is done with each letter; UnusableFileError."""
+    """Make the function that repairs each dead letter, in the child; raises UnusableFileError."""
     repair = EventRepair(name, *_functions(path, source))
 
-    def apply(letter: DeadLetter) -> bytes | None:
+    def apply(dead_letter: DeadLetter) -> bytes | None:
         try:
-            return repair.apply(letter)
+            return repair.apply(dead_letter)
         except RepairError:
             raise
-        except BaseException as error:  # such as SystemExit: it concerns this letter only, too
-            text = f"{letter.place}: {name} failed: {what_happened(error)}"
+        except BaseException as error:  # such as SystemExit: it concerns this dead letter only, too
+            text = f"{dead_letter.position}: {name} failed: {what_happened(error)}"
             raise RepairError(text) from error
 
     return apply
 
 
 def _functions(path: Path, source: bytes) -> list[Any]:
-    """The two functions; None for one that the file does not have."""
+    """Load the two functions; None for one that the file does not have."""
     # A module of its own, that classes can find, and that hides no other one.
     module = ModuleType(f"{path.stem} (--transform)")
     module.__file__ = str(path)
@@ -120,6 +123,7 @@ def _functions(path: Path, source: bytes) -> list[Any]:
     functions = [getattr(module, name, None) for name in (_EVENT, _BYTES)]
     if not any(map(callable, functions)):
         raise UnusableFileError(
-            f"{path} has neither a function {_EVENT}(event, letter) nor {_BYTES}(value, letter)"
+            f"{path} has neither a function {_EVENT}(event, dead_letter) nor "
+            f"{_BYTES}(value, dead_letter)"
         )
     return functions

@@ -1,1 +1,4 @@
-"""Lines of files in, results out, without Kafka. May import `core ports errors settings`."""
+"""Files of events: reads lines in bounded memory, transforms and explains them, writes safely.
+
+May import `core`, `errors`, `ports` and `settings`.
+"""

@@ -1,14 +1,14 @@
-"""Raw records from files: plain events line by line, or archived records with their coordinates.
+"""Reads raw records from files: one event per line, or archived records with their coordinates.
 
 An archived record is a line with `topic`, `partition` and `offset`:
 
     {"topic": "track.raw", "partition": 0, "offset": 7, "timestamp": 1760000000000,
      "key": "k", "headers": [["trace", "1"]], "value": {"event": "E", "userId": "u"}}
 
-`key`, `value` and the values of headers are null, text, or `{"base64": "…"}` where the bytes are
-no UTF-8. A `value` that is any other object or array is that JSON, byte for byte. `timestamp`
-(Kafka's, epoch milliseconds), `key` and `headers` may be left out. What `kcat -J` writes is an
-archived record too: there `payload` and `key` are text. Any other line is an event by itself, whose
+`key`, `value` and the values of headers are null, text, or `{"base64": "…"}` for bytes that are
+not UTF-8. A `value` that is any other object or array is that JSON, byte for byte. `timestamp`
+(Kafka's, epoch milliseconds), `key` and `headers` are optional. The output of `kcat -J` is an
+archived record, too, with `payload` and `key` as text. Any other line is an event, whose
 coordinates are `file:line`.
 """
 
@@ -24,7 +24,7 @@ import msgspec
 from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.errors import ArchiveError
-from pipeline.files.lines import Input, Line, TooLong
+from pipeline.files.lines import Input, Line, TooLongLine
 from pipeline.files.transform import line_record
 
 _LARGEST_PARTITION: Final = 2**31 - 1
@@ -32,11 +32,11 @@ _LARGEST_OFFSET: Final = 2**63 - 1
 _TOPIC: Final = r"^[A-Za-z0-9._-]{1,249}$"
 _BASE64: Final = b'"base64"'
 _COORDINATE: Final = b'"offset"'
-_LETTER: Final = b'{"dead_letter":'
+_EXPORTED: Final = b'{"dead_letter":'
 _TOPIC_ID: Final = b'"topic_id":'
-"""So a line begins that `dlq export` wrote, and this is in it."""
+"""Contained in a line that `dlq export` has written, which begins with `_EXPORTED`."""
 _KEPT: Final = "surrogateescape"
-"""Python's way to take bytes that are no UTF-8 into text and out of it as they were."""
+"""Error handler of Python that keeps bytes which are not UTF-8 when they become text."""
 _Number = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_OFFSET)]
 
 
@@ -58,7 +58,7 @@ class _Archived(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Kcat(msgspec.Struct, forbid_unknown_fields=True):
-    """As `kcat -J` writes a record."""
+    """A record as `kcat -J` writes it."""
 
     topic: Annotated[str, msgspec.Meta(pattern=_TOPIC)]
     partition: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_PARTITION)]
@@ -66,10 +66,10 @@ class _Kcat(msgspec.Struct, forbid_unknown_fields=True):
     payload: str | None
     key: str | None = None
     headers: list[str | None] | dict[str, list[str | None]] = []
-    """Names and values in turn, or the values of each name."""
+    """Names and values alternately, or the values of each name."""
     tstype: str = ""
     ts: Annotated[int, msgspec.Meta(ge=-1, le=_LARGEST_OFFSET)] = -1
-    """Epoch milliseconds; -1: none."""
+    """Timestamp, epoch milliseconds; -1 for none."""
     broker: int = -1
 
 
@@ -77,7 +77,7 @@ _ABSENT: Final = msgspec.Raw(b"")
 
 
 class _Probe(msgspec.Struct):
-    """Tells an archived record from an event, which may have a `topic` of its own."""
+    """Distinguishes an archived record from an event, which may also have a `topic`."""
 
     topic: msgspec.Raw = _ABSENT
     partition: msgspec.Raw = _ABSENT
@@ -104,57 +104,66 @@ _read_bytes: Final = msgspec.json.Decoder(_Bytes).decode
 _WRONG: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-class Numbered(NamedTuple):
-    """What a line holds."""
+class NumberedRecord(NamedTuple):
+    """The record on a line."""
 
     line: int
-    """Its number, from 1."""
+    """Line number from 1."""
     record: Record | None
-    """None of a blank line."""
+    """The record; None for a blank line."""
 
 
 def read_records(source: Input, received_at: int | None = None) -> Iterator[Record]:
-    """The raw records of a file, in its order; blank lines are skipped.
+    """Read the raw records of a file in order, without blank lines.
 
     `received_at` (epoch milliseconds) is the Kafka timestamp of lines that have none. Raises
-    ArchiveError, which names file and line, and the errors of `lines`.
+    ArchiveError, which names file and line, and the errors of `Input.lines`.
     """
     for _, record in read_lines(source, received_at):
         if record is not None:
             yield record
 
 
-def read_lines(source: Input, received_at: int | None = None, after: int = 0) -> Iterator[Numbered]:
-    """Every line behind the first `after` of a file; see `read_records`.
+def read_lines(
+    source: Input, received_at: int | None = None, after: int = 0
+) -> Iterator[NumberedRecord]:
+    """Read the lines of a file after the first `after`; see `read_records`.
 
-    Of those that are passed over it gives one now and then, without a record, so that whoever
-    waits hears of it.
+    Of the lines that are skipped it yields one now and then, without a record, so that progress
+    can be shown.
     """
     for lines in source.lines():
         if lines and lines[-1].number <= after:
-            yield Numbered(lines[-1].number, None)
+            yield NumberedRecord(lines[-1].number, None)
             continue
         for line in lines:
             if line.number > after:
-                yield Numbered(line.number, _record(source.name, line, received_at))
+                yield NumberedRecord(line.number, _record(source.name, line, received_at))
 
 
-def _record(name: str, line: Line | TooLong, received_at: int | None) -> Record | None:
-    if isinstance(line, TooLong):
-        if _COORDINATE in line.unread.start or line.unread.start.startswith(_LETTER):
-            raise ArchiveError(f"{name}:{line.number}: {line.why}; its coordinates can't be read")
+def _record(name: str, line: Line | TooLongLine, received_at: int | None) -> Record | None:
+    if isinstance(line, TooLongLine):
+        start = line.value.start
+        if _COORDINATE in start or start.startswith(_EXPORTED):
+            raise ArchiveError(
+                f"{name}:{line.number}: {line.problem}; its coordinates can't be read"
+            )
         return line_record(name, line, received_at)
-    text = line.text.removeprefix(BYTE_ORDER_MARK)  # also where files with one were joined
+    text = line.text.removeprefix(BYTE_ORDER_MARK)  # also at the start of a file that was appended
     if not text or text.isspace():
         return None
-    if text.startswith(_LETTER) and _TOPIC_ID in text:
-        what = "is a dead letter that `dlq export` wrote: `dlq import` sends it again"
+    if text.startswith(_EXPORTED) and _TOPIC_ID in text:
+        what = "is a dead letter written by `dlq export`: use `dlq import` to send it again"
         raise ArchiveError(f"{name}:{line.number}: {what}")
     probe = _archived(text) if _COORDINATE in text else None
     if probe is None:
         return line_record(name, line, received_at)
     try:
-        return _of_kcat(text, received_at) if probe.is_kcat else read_archived(text, received_at)
+        return (
+            _read_kcat_record(text, received_at)
+            if probe.is_kcat
+            else read_archived(text, received_at)
+        )
     except ArchiveError as error:
         raise ArchiveError(f"{name}:{line.number}: {error}") from error
 
@@ -163,28 +172,28 @@ def _archived(text: bytes) -> _Probe | None:
     try:
         probe = _probe(text)
     except _WRONG:
-        return None  # the rules say what is wrong with it
+        return None  # the rules report the problem
     return probe if probe.is_archived else None
 
 
 def read_archived(text: bytes, received_at: int | None = None) -> Record:
-    """One archived record; ArchiveError."""
+    """Parse one archived record; ArchiveError when it is not valid."""
     try:
         line = _read(text)
         headers = [(name, _bytes(sent)) for name, sent in line.headers]
         value, key = _value(line.value), _bytes(line.key)
     except _WRONG as error:
-        raise ArchiveError(f"is no archived record: {error}") from error
+        raise ArchiveError(f"is not a valid archived record: {error}") from error
     timestamp = received_at if line.timestamp is None else line.timestamp
     return Record(value, key, headers, timestamp, line.topic, line.partition, line.offset)
 
 
-def _of_kcat(text: bytes, received_at: int | None) -> Record:
+def _read_kcat_record(text: bytes, received_at: int | None) -> Record:
     try:
         line = _kcat_line(text)
         headers = _kcat_headers(line)
     except _WRONG as error:
-        raise ArchiveError(f"is no record of kcat -J: {error}") from error
+        raise ArchiveError(f"is not a valid record of kcat -J: {error}") from error
     timestamp = line.ts if line.ts > 0 else received_at
     value, key = _kcat_bytes(line.payload), _kcat_bytes(line.key)
     return Record(value, key, headers, timestamp, line.topic, line.partition, line.offset)
@@ -194,7 +203,7 @@ def _kcat_line(text: bytes) -> _Kcat:
     try:
         return _read_kcat(text)
     except UnicodeDecodeError:
-        # A record's bytes stand there as they are, also those that are no UTF-8.
+        # kcat writes the bytes of a record unchanged, even if they are not UTF-8.
         return msgspec.convert(json.loads(text.decode(errors=_KEPT)), _Kcat)
 
 

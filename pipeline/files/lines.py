@@ -1,8 +1,8 @@
-"""Files and standard input → lines, in memory that grows neither with the file nor with a line.
+"""Reads lines of files and standard input in bounded memory, however long the file or a line is.
 
-`.gz` and `.zst` are unpacked by suffix. What is no text at all (an executable, a packed stream)
-is refused before anything is read from it as events. A byte-order mark at the start of a file is no
-part of its first line.
+`.gz` and `.zst` files are decompressed by suffix. A file that is not text (an executable, another
+compression) is rejected before events are read from it. A byte-order mark at the start of a file
+is not part of its first line.
 """
 
 from __future__ import annotations
@@ -18,38 +18,46 @@ from typing import IO, Final, NamedTuple
 from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.record import OversizedValue
 from pipeline.errors import BrokenInputError, UnusableFileError
-from pipeline.files.compression import DAMAGED, GZIP, WindowError, binary, may_be_binary, unpacked
+from pipeline.files.compression import (
+    DAMAGED,
+    GZIP,
+    WindowError,
+    binary_kind,
+    decompressed,
+    may_be_binary,
+)
 
 STDIN: Final = "-"
 CHUNK: Final = 262_144
 LONGEST_LINE: Final = 16 * 1024 * 1024
-"""In bytes, without its end. Records of Kafka are far shorter, also when they are archived."""
+"""Maximum length of a line in bytes, without its line end. Records of Kafka are far shorter, also
+when they are archived."""
 _START: Final = 4096
 _CR: Final = b"\r"
 
 
 class Line(NamedTuple):
-    r"""One line without its end (`\n` or `\r\n`)."""
+    r"""One line without its line end (`\n` or `\r\n`)."""
 
     number: int
-    """From 1; blank lines count."""
+    """Line number from 1. Blank lines count."""
     text: bytes
 
 
-class TooLong(NamedTuple):
+class TooLongLine(NamedTuple):
     """A line that is longer than LONGEST_LINE."""
 
     number: int
-    unread: OversizedValue
+    value: OversizedValue
 
     @property
-    def why(self) -> str:
-        """What is wrong with it, for whoever can't leave it to the rules."""
-        return f"has {self.unread.size:,} bytes, and a line may have {self.unread.most:,}"
+    def problem(self) -> str:
+        """The problem as a clause, for callers that can't leave it to the rules."""
+        return f"has {self.value.size:,} bytes, and a line may have {self.value.limit:,}"
 
 
 class _Pieces:
-    """What is read piece by piece; of what is too long only that which tells it is kept."""
+    """A value that is read piece by piece. Once it is too long, only what identifies it is kept."""
 
     def __init__(self) -> None:
         self._kept = bytearray()
@@ -61,17 +69,17 @@ class _Pieces:
         return self._size > 0
 
     def add(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Append a piece."""
         self._size += len(piece)
         self._kept += piece
         if self._size > LONGEST_LINE + len(_CR):
             self._start = self._start or bytes(self._kept[:_START])
-            # The last byte may be part of the line's end.
+            # The last byte may be part of the line end.
             self._hash.update(self._kept[:-1])
             del self._kept[:-1]
 
     def value(self, end: bytes = b"") -> bytes:
-        """All of it but what may be its end; Unread when that is too long."""
+        """The whole value without a line end; an OversizedValue when it is too long."""
         text = bytes(self._kept).removesuffix(end)
         if not self._start and len(text) <= LONGEST_LINE:
             return text
@@ -88,33 +96,33 @@ class Input:
     def __init__(self, name: str, file: IO[bytes]) -> None:
         self.name = name
         self._file = file
-        self._stream = unpacked(name, file)
+        self._stream = decompressed(name, file)
         self._began = False
         self.line_number = 0
-        """Of the last line that was complete."""
+        """Number of the last complete line."""
 
     @property
     def position(self) -> int:
-        """Bytes read so far, before unpacking; 0 where that is not known."""
+        """Bytes read so far, before decompression; 0 when that is unknown."""
         try:
             return self._file.tell()
         except OSError:
             return 0
 
     def chunks(self) -> Iterator[bytes]:
-        """The unpacked bytes as they come; raises the two errors of this module."""
+        """The decompressed bytes as they arrive; UnusableFileError or BrokenInputError."""
         if first := self._first():
             yield first
         while chunk := self._read():
             yield chunk
 
-    def lines(self) -> Iterator[list[Line | TooLong]]:
-        """The lines of one chunk after the other, so that a live pipe is followed as it comes."""
+    def lines(self) -> Iterator[list[Line | TooLongLine]]:
+        """The lines of each chunk, so that a pipe can be followed while it is written."""
         pieces = _Pieces()
         for chunk in self.chunks():
             first, *others = chunk.split(b"\n")
             pieces.add(first)
-            lines: list[Line | TooLong] = []
+            lines: list[Line | TooLongLine] = []
             if others:
                 *complete, rest = others
                 lines = [self._line(pieces.value(_CR))]
@@ -126,35 +134,35 @@ class Input:
             yield [self._line(pieces.value(_CR))]
 
     def document(self) -> bytes:
-        """All of it as one value; Unread when it is longer than a line may be."""
+        """The whole input as one value; an OversizedValue when it is longer than a line may be."""
         pieces = _Pieces()
         for chunk in self.chunks():
             pieces.add(chunk)
         return pieces.value()
 
     def _first(self) -> bytes:
-        """The first bytes: enough of them to tell what they begin with, also from a slow pipe."""
+        """The first bytes, enough of them to recognise binary data even from a slow pipe."""
         start = b""
         while may_be_binary(start) and (chunk := self._read()):
             start += chunk
-        if what := binary(start, self.name):
+        if what := binary_kind(start, self.name):
             shown = "standard input" if self.name == STDIN else self.name
             message = f"{shown}: is {what}; expected JSON text"
             raise UnusableFileError(message)
         self._began = True
         return start.removeprefix(BYTE_ORDER_MARK)
 
-    def _line(self, text: bytes) -> Line | TooLong:
+    def _line(self, text: bytes) -> Line | TooLongLine:
         self.line_number += 1
         if isinstance(text, OversizedValue):
-            return TooLong(self.line_number, text)
+            return TooLongLine(self.line_number, text)
         return Line(self.line_number, text)
 
     def _read(self) -> bytes:
         try:
             return self._stream.read1(CHUNK)
         except EOFError as error:
-            raise self._broken("ends in the middle: it was cut off") from error
+            raise self._broken("is truncated") from error
         except WindowError as error:
             message = f"{self.name}: {error}"
             if not self._began:
@@ -164,24 +172,24 @@ class Input:
             cause = " ".join(str(error).split())
             if not self._began:
                 kind = "gzip" if self.name.endswith(GZIP) else "zstd"
-                message = f"{self.name}: is no {kind} data, though its name says so ({cause})"
+                message = f"{self.name}: is not {kind} data, although its name says so ({cause})"
                 raise UnusableFileError(message) from error
             raise self._broken(f"is damaged ({cause})") from error
         except OSError as error:
-            raise self._broken(f"can't be read further ({error.strerror or error})") from error
+            raise self._broken(f"can't be read any further ({error.strerror or error})") from error
 
     def _broken(self, what: str) -> BrokenInputError:
         return BrokenInputError(
             f"{self.name}: {what}; its first {self.line_number} lines were processed, "
-            "nothing after them"
+            "nothing after that"
         )
 
 
-def refuse_unusable(names: list[str]) -> None:
+def check_inputs(names: list[str]) -> None:
     """Raise UnusableFileError when a file is missing, unreadable, a directory or binary.
 
-    Called for all inputs before the first is processed. Pipes are only checked when it is their
-    turn, since what is read from them is gone.
+    To be called for all inputs before the first one is processed. Pipes are only checked when they
+    are processed, since they can be read only once.
     """
     for name in names:
         if name == STDIN or _is_pipe(name):
@@ -192,44 +200,44 @@ def refuse_unusable(names: list[str]) -> None:
 
 
 def _is_pipe(name: str) -> bool:
-    """Whether it is a named pipe: to open it and close it again would end whoever writes to it."""
+    """Whether it is a named pipe. Opening and closing it would end the process writing to it."""
     try:
-        return stat.S_ISFIFO(os.stat(name).st_mode)  # noqa: PTH116  a name may be no Path
+        return stat.S_ISFIFO(os.stat(name).st_mode)  # noqa: PTH116  a name may not be a Path
     except (OSError, ValueError):
         return False
 
 
-class Opened(NamedTuple):
-    """An input and, of a regular file, its size in bytes before unpacking."""
+class OpenedInput(NamedTuple):
+    """An input, with the size in bytes before decompression when it is a regular file."""
 
     input: Input
     size: int | None
 
 
 @contextmanager
-def open_input(name: str, called: str | None = None) -> Iterator[Opened]:
+def open_input(name: str, called: str | None = None) -> Iterator[OpenedInput]:
     """Open a file, or standard input when the name is `-`.
 
-    `called` is how its lines and errors name it (None: by its name, as text).
+    `called` is the name in coordinates and errors; None: the name itself, as text.
     """
     if name == STDIN:
         if sys.stdin is None:
             message = "standard input is closed"
             raise UnusableFileError(message)
-        yield Opened(Input(STDIN, sys.stdin.buffer), size_of(sys.stdin.buffer))
+        yield OpenedInput(Input(STDIN, sys.stdin.buffer), size_of(sys.stdin.buffer))
         return
     shown = printable(name) if called is None else called
     try:
-        file = open(name, "rb")  # noqa: SIM115, PTH123  closed below; a name may be no Path
+        file = open(name, "rb")  # noqa: SIM115, PTH123  closed below; a name may not be a Path
     except OSError as error:
         message = f"{shown}: can't be read: {error.strerror}"
         raise UnusableFileError(message) from error
     with file:
-        yield Opened(Input(shown, file), size_of(file))
+        yield OpenedInput(Input(shown, file), size_of(file))
 
 
 def size_of(file: IO[bytes]) -> int | None:
-    """Size in bytes of a regular file; None of pipes and the like."""
+    """Size in bytes of a regular file; None for pipes and the like."""
     try:
         status = os.fstat(file.fileno())
     except OSError:
@@ -238,5 +246,5 @@ def size_of(file: IO[bytes]) -> int | None:
 
 
 def printable(name: str) -> str:
-    """A file name as text: bytes of it that are not UTF-8 are replaced."""
+    """A file name as text. Bytes that are not UTF-8 are replaced."""
     return os.fsencode(name).decode("utf-8", "replace")

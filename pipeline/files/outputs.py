@@ -1,8 +1,8 @@
-"""Files that a command writes: what exists is never lost by it.
+"""Files that a command writes, without losing any that exist.
 
-An output is refused, before anything is opened, when it is also an input of the same command or
-the place where standard output goes, whatever name it is given by. A file that has anything in it
-is replaced only on request.
+An output is rejected before anything is opened when it is also an input of the same command, or the
+target of standard output, under whatever name. A file that is not empty is replaced only on
+request.
 """
 
 from __future__ import annotations
@@ -20,57 +20,57 @@ from pipeline.files.lines import STDIN, printable
 
 _STANDARD: Final = "-"
 _RIGHTS: Final = 0o666
-"""As far as the umask allows: what `open` gives a new file."""
+"""Permissions of a new file before the umask, as with `open`."""
 _NAME_BYTES: Final = 4
 _LONGEST_NAME: Final = 255
 """Bytes that common file systems take for the name of a file."""
 
 
 class FileOutput(NamedTuple):
-    """A file to be written, as it was asked for."""
+    """A file to write, as it was requested."""
 
     option: str
-    """That names it, such as `--output`."""
+    """Option that names the file, such as `--output`."""
     name: str
     inputs: tuple[str, ...] = ()
     """Files that the command reads; `-` is standard input."""
     overwrite: bool = False
-    """Whether a file that has anything in it may be replaced."""
+    """Whether a file that is not empty may be replaced."""
 
     def problem(self, what: str) -> UnusableFileError:
-        """The sentence that says what is wrong with it."""
+        """An error about this file; `what` is the rest of the sentence."""
         return UnusableFileError(f"{self.option} {printable(self.name)}: {what}")
 
 
-def refuse_output(output: FileOutput) -> None:
-    """Raise UnusableFileError when writing the file would cost something; nothing is opened."""
+def check_output(output: FileOutput) -> None:
+    """Raise UnusableFileError when writing the file would lose data; opens nothing."""
     if output.name == _STANDARD:
-        raise output.problem("is standard output, which has other contents: name a file")
-    there = _status(output.name)
-    if there is None:
-        _refuse_folder(output)
+        raise output.problem("is standard output, which is used for other output: name a file")
+    existing = _status(output.name)
+    if existing is None:
+        _check_folder(output)
         return
-    if any(_is_same(there, _of_input(name)) for name in output.inputs):
+    if any(_is_same(existing, _of_input(name)) for name in output.inputs):
         raise output.problem("is also an input, which would be overwritten")
     for stream, called in _standard_outputs():
-        if _is_same(there, stream):
+        if _is_same(existing, stream):
             raise output.problem(f"{called} goes there, too: name another file")
-    if stat.S_ISREG(there.st_mode) and there.st_size and not output.overwrite:
-        raise output.problem("exists already: name another file, or say --overwrite")
+    if stat.S_ISREG(existing.st_mode) and existing.st_size and not output.overwrite:
+        raise output.problem("exists already: name another file, or use --overwrite")
 
 
-def _refuse_folder(output: FileOutput) -> None:
-    folder = os.path.dirname(os.path.realpath(output.name))  # noqa: PTH120  a name may be no Path
+def _check_folder(output: FileOutput) -> None:
+    folder = os.path.dirname(os.path.realpath(output.name))  # noqa: PTH120  a name may not be a Path
     try:
         os.stat(os.path.join(folder, ""))  # noqa: PTH116, PTH118  as above
     except OSError as error:
         raise output.problem(f"can't be written: {error.strerror}") from error
 
 
-def refuse_redirection(inputs: Iterable[str]) -> None:
-    """Raise UnusableFileError when standard output goes into a file that is read.
+def check_redirection(inputs: Iterable[str]) -> None:
+    """Raise UnusableFileError when standard output goes into a file that is also an input.
 
-    A command would read its own output, for ever, or the shell has emptied the file already.
+    The command would read its own output endlessly, or the shell has truncated the file already.
     """
     for name in inputs:
         status = _of_input(name)
@@ -84,26 +84,26 @@ def refuse_redirection(inputs: Iterable[str]) -> None:
 
 
 def opened_output(output: FileOutput) -> IO[bytes]:
-    """The file, opened, for what is to be seen as it comes; UnusableFileError."""
-    refuse_output(output)
+    """Open the file for output that is visible as it is written; UnusableFileError."""
+    check_output(output)
     try:
-        there = _status(output.name)
-        # A file that appears in this moment is not replaced.
-        path = output.name if there is not None else os.path.realpath(output.name)
-        return open(path, "xb" if there is None else "wb")  # noqa: PTH123  a name may be no Path
+        existing = _status(output.name)
+        # A file that was created in the meantime is not replaced.
+        path = output.name if existing is not None else os.path.realpath(output.name)
+        return open(path, "xb" if existing is None else "wb")  # noqa: PTH123  a name may not be a Path
     except OSError as error:
         raise output.problem(f"can't be written: {error.strerror}") from error
 
 
 @contextmanager
 def whole_output(output: FileOutput) -> Iterator[IO[bytes]]:
-    """A file that appears under its name when the block has ended well, and otherwise not at all.
+    """A file that appears under its name only when the block has ended without an error.
 
-    Until then it has another name, in the same folder. UnusableFileError.
+    Until then it has another name in the same folder. Raises UnusableFileError.
     """
-    refuse_output(output)
-    there = _status(output.name)
-    if there is not None and not stat.S_ISREG(there.st_mode):
+    check_output(output)
+    existing = _status(output.name)
+    if existing is not None and not stat.S_ISREG(existing.st_mode):
         with opened_output(output) as file:
             yield file
         return
@@ -111,11 +111,11 @@ def whole_output(output: FileOutput) -> Iterator[IO[bytes]]:
     partial = _partial_name(path)
     try:
         with _created(output, partial) as file:
-            if there is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
+            if existing is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(existing.st_mode))
             yield file
-        refuse_output(output)
-        os.replace(partial, path)  # noqa: PTH105  a name may be no Path
+        check_output(output)
+        os.replace(partial, path)  # noqa: PTH105  a name may not be a Path
     except BaseException:
         with suppress(OSError):
             os.unlink(partial)  # noqa: PTH108  as above
@@ -140,7 +140,7 @@ def _created(output: FileOutput, path: str) -> IO[bytes]:
 
 def _status(name: str) -> os.stat_result | None:
     try:
-        return os.stat(name)  # noqa: PTH116  a name may be no Path
+        return os.stat(name)  # noqa: PTH116  a name may not be a Path
     except (OSError, ValueError):
         return None
 
@@ -155,7 +155,7 @@ def _standard_outputs() -> Iterator[tuple[os.stat_result | None, str]]:
 
 
 def _of_stream(stream: IO[str] | None) -> os.stat_result | None:
-    """None of a stream that is closed, or no file of the system's."""
+    """Status of a stream; None when it is closed, or not a file of the system."""
     try:
         return None if stream is None else os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -163,6 +163,6 @@ def _of_stream(stream: IO[str] | None) -> os.stat_result | None:
 
 
 def _is_same(one: os.stat_result, other: os.stat_result | None) -> bool:
-    """Whether both are one file that keeps what is written to it; not so devices and pipes."""
+    """Whether both are the same file, one that keeps what is written: not a device or a pipe."""
     keeps = stat.S_ISREG(one.st_mode) or stat.S_ISBLK(one.st_mode)
     return keeps and other is not None and os.path.samestat(one, other)

@@ -1,7 +1,7 @@
-"""Files of events → enriched events and dead letters, without Kafka.
+"""Transforms files of events into enriched events and dead letters, without Kafka.
 
-Each line goes through the same `Processor` as a Kafka record; file name and line number stand
-for its coordinates.
+Each line goes through the same `Processor` as a Kafka record. File name and line number take the
+place of coordinates.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import IO, Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.cli.streams import ReaderGoneError
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.dead_letter import read_headers
 from pipeline.core.encode import encode_json
@@ -21,22 +20,22 @@ from pipeline.core.escape import escaped
 from pipeline.core.headers import DlqHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
-from pipeline.files.lines import Input, Line, TooLong
+from pipeline.files.lines import Input, Line, TooLongLine
 
 
 @dataclass(slots=True)
 class TransformResult:
-    """What became of the input."""
+    """Outcomes of the input."""
 
     lines: int = 0
     blank: int = 0
-    """Lines that hold nothing but white space."""
+    """Number of lines that are empty or only white space."""
     counts: OutcomeCounts = field(default_factory=OutcomeCounts)
     complete: bool = False
     """Whether everything was read and written."""
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """The result as JSON values."""
         return {
             "lines": self.lines,
             "blank": self.blank,
@@ -46,20 +45,20 @@ class TransformResult:
         }
 
 
-class Target(NamedTuple):
-    """A file to write to, and what to call it when that fails."""
+class NamedFile(NamedTuple):
+    """A file to write to, and its name for errors."""
 
     name: str
     file: IO[bytes]
 
     def write(self, pieces: list[bytes]) -> None:
-        """Write lines and let them be seen; an OSError names the file."""
+        """Write lines and flush them; an OSError names the file."""
         with self._named_errors():
             self.file.write(b"".join(pieces))
             self.file.flush()
 
     def close(self) -> None:
-        """Close the file; some file systems only now say that they could not keep it."""
+        """Close the file, which is when some file systems report that writing failed."""
         with self._named_errors():
             self.file.close()
 
@@ -67,29 +66,34 @@ class Target(NamedTuple):
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
-        except ReaderGoneError:
-            raise
         except OSError as error:
+            if error.filename is not None:
+                raise  # a stream that names itself
             raise OSError(error.errno, error.strerror, self.name) from error
 
 
-class Options(NamedTuple):
-    """How to transform; times are epoch milliseconds."""
+class TransformOptions(NamedTuple):
+    """Options of a transformation; times are epoch milliseconds."""
 
     received_at: int | None
-    """When events were received that do not say it."""
+    """Time of receipt of events that do not have one."""
     now: int
+    """Wall clock, for timestamps of dead letters."""
     for_terminal: bool
-    """Someone looks at the events: escape what would drive the terminal."""
+    """Whether to escape characters that would steer a terminal."""
     on_bug: Callable[[str, Exception], None]
-    """Is told of a line (`file:line`) that our own code failed on."""
+    """Called with the line (`file:line`) on which our own code has failed."""
 
 
 class Transformer:
-    """Writes what becomes of lines, and counts it."""
+    """Transforms lines, writes the outputs and counts the outcomes."""
 
     def __init__(
-        self, processor: Processor, events: Target, dead_letters: Target | None, options: Options
+        self,
+        processor: Processor,
+        events: NamedFile,
+        dead_letters: NamedFile | None,
+        options: TransformOptions,
     ) -> None:
         self.result = TransformResult()
         self._processor = processor
@@ -100,10 +104,10 @@ class Transformer:
         self._dead_lines: list[bytes] = []
 
     def transform(self, source: Input, on_progress: Callable[[int], None]) -> None:
-        """All lines of one input; `on_progress` is told the position in bytes now and then.
+        """Transform all lines of an input; `on_progress` gets the position in bytes now and then.
 
-        Raises BrokenInputError or UnusableFileError when the input fails, OSError when writing
-        does; what was read before is written.
+        Raises BrokenInputError or UnusableFileError when the input fails, and OSError when writing
+        fails. Outputs of the lines before that are written.
         """
         for lines in source.lines():
             for line in lines:
@@ -111,7 +115,7 @@ class Transformer:
             self._flush()
             on_progress(source.position)
 
-    def _take(self, name: str, line: Line | TooLong) -> None:
+    def _take(self, name: str, line: Line | TooLongLine) -> None:
         self.result.lines += 1
         if isinstance(line, Line) and (not line.text or line.text.isspace()):
             self.result.blank += 1
@@ -145,9 +149,9 @@ class Transformer:
             self._dead_lines = []
 
 
-def line_record(name: str, line: Line | TooLong, received_at: int | None) -> Record:
-    """A line as a raw record: file name and line number stand for its coordinates."""
-    value = line.unread if isinstance(line, TooLong) else line.text
+def line_record(name: str, line: Line | TooLongLine, received_at: int | None) -> Record:
+    """A line as a raw record, with file name and line number as its coordinates."""
+    value = line.value if isinstance(line, TooLongLine) else line.text
     return Record(value, None, (), received_at, name, NO_PARTITION, line.number)
 
 
@@ -155,22 +159,22 @@ UTF_8: Final = "utf-8"
 BASE64: Final = "base64"
 
 
-def dead_letter_line(letter: Output) -> dict[str, Any]:
-    """One dead letter as JSON values: where it was, why, and its bytes as text."""
-    facts = read_headers(letter.headers)
-    encoding, value = as_text(letter.value or b"")
+def dead_letter_line(dead_letter: Output) -> dict[str, Any]:
+    """One dead letter as JSON values: source, reasons, and the value as text."""
+    headers = read_headers(dead_letter.headers)
+    encoding, value = as_text(dead_letter.value or b"")
     return {
-        "source": facts[DlqHeader.SOURCE],
-        "reason": facts[DlqHeader.REASON],
-        "reasons": msgspec.json.decode(facts[DlqHeader.REASONS]),
-        "stage": facts[DlqHeader.STAGE],
+        "source": headers[DlqHeader.SOURCE],
+        "reason": headers[DlqHeader.REASON],
+        "reasons": msgspec.json.decode(headers[DlqHeader.REASONS]),
+        "stage": headers[DlqHeader.STAGE],
         "encoding": encoding,
         "value": value,
     }
 
 
 def as_text(value: bytes) -> tuple[str, str]:
-    """The encoding and the text that give exactly these bytes back."""
+    """Encoding and text from which exactly these bytes can be restored."""
     with suppress(UnicodeDecodeError):
         return UTF_8, value.decode()
     # JSON has no bytes: msgspec writes them as base64.

@@ -27,7 +27,7 @@ from pipeline.replay.plan_settings import plan_settings, settings_hash
 from pipeline.replay.request import ReplayRequest
 from pipeline.replay.window_offsets import Extent, Ranges, ranges, why_empty
 from pipeline.settings.model import Settings
-from pipeline.topics import refuse_forbidden
+from pipeline.topics import require_permission
 from pipeline.wiring import WallClock, admin, range_reader, topic_names
 
 _SAMPLED: Final = 50
@@ -138,7 +138,7 @@ def captured_ranges(request: ReplayRequest, cluster: Admin) -> tuple[Ranges, Map
     facts = cluster.topics([topic])
     if topic not in facts:
         raise RefusedError(f"topic {topic} does not exist; is its name right (--raw-topic)?")
-    refuse_forbidden(facts.values(), "READ")
+    require_permission(facts.values(), "READ")
     extents = _extents(request, cluster, topic)
 
     def oldest(number: int) -> int | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.core.record import Record
 from pipeline.core.time_window import Window
 from pipeline.files.archived_records import read_records
-from pipeline.files.lines import open_input, refuse_unusable
+from pipeline.files.lines import check_inputs, open_input
 from pipeline.files.outputs import FileOutput, whole_output
 from pipeline.progress import Gauge, OnProgress
 from pipeline.reconcile.compare import (
@@ -101,7 +101,7 @@ def dry_run(request: ReplayRequest, on_progress: OnProgress | None = None) -> Dr
 
 def _captured(request: ReplayRequest) -> Ranges:
     if request.files:
-        refuse_unusable(list(request.files))
+        check_inputs(list(request.files))
         return Ranges((), Window(request.start.time, request.end.time))
     cluster = admin(request.settings)
     cluster.wait_until_reachable()

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from pipeline.core.record import NO_PARTITION, Record
 from pipeline.errors import UnusableFileError
 from pipeline.files.archived_records import read_lines
-from pipeline.files.lines import STDIN, Opened, open_input, printable
+from pipeline.files.lines import STDIN, OpenedInput, open_input, printable
 from pipeline.progress import OnProgress, Progress
 from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.file_source import Archive, PlannedFile
@@ -96,7 +96,7 @@ class _Found:
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     """(topic, partition) → the last offset."""
 
-    def read(self, opened: Opened, progress: _ScanProgress) -> int:
+    def read(self, opened: OpenedInput, progress: _ScanProgress) -> int:
         """Add a file, and return its number of lines."""
         last = 0
         for line, record in read_lines(opened.input, self.received_at):
@@ -167,7 +167,7 @@ def scan_files(
 class _ScanProgress:
     """Reports progress in bytes of all files."""
 
-    opened: Opened
+    opened: OpenedInput
     before: int
     total: int
     on_progress: OnProgress | None

@@ -11,9 +11,8 @@ from pipeline.core.timestamps import format_time
 from pipeline.errors import SettingsError
 from pipeline.ports import TopicFacts, TopicSpec
 from pipeline.reconcile.compare.classify import DifferenceKind
-from pipeline.replay.plan import OF_REPLAY
 from pipeline.replay.request import ReplayRequest
-from pipeline.topics import DAY_MS, CreateOptions, TopicNames, specs
+from pipeline.topics import DAY_MS, REPLAY_INFIX, CreateOptions, TopicNames, specs
 from pipeline.wiring import topic_names
 
 _FOR_EVER: Final = -1.0
@@ -32,7 +31,7 @@ class OutputTopics:
 
 def output_names(request: ReplayRequest, id_: str) -> dict[Role, str]:
     """Name the topic of each role; SettingsError when one topic would have two roles."""
-    settings, suffix = request.settings, OF_REPLAY + id_
+    settings, suffix = request.settings, REPLAY_INFIX + id_
     live = topic_names(settings).outputs(settings)
     names = {role: topic + suffix for role, topic in live.items()}
     if request.into_live:
@@ -56,11 +55,11 @@ def compared_topics(request: ReplayRequest) -> dict[Role, str]:
     dead_letter = request.compare_dead_letters
     if enriched is None:
         return {}
-    of_replay = topics.enriched + OF_REPLAY
+    of_replay = topics.enriched + REPLAY_INFIX
     if dead_letter is None and enriched == topics.enriched:
         dead_letter = topics.dead_letter
     elif dead_letter is None and enriched.startswith(of_replay):
-        dead_letter = f"{topics.dead_letter}{OF_REPLAY}{enriched.removeprefix(of_replay)}"
+        dead_letter = f"{topics.dead_letter}{REPLAY_INFIX}{enriched.removeprefix(of_replay)}"
     found = {Role.ENRICHED: enriched}
     return found if dead_letter is None else found | {Role.DEAD_LETTER: dead_letter}
 

@@ -18,12 +18,10 @@ from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.core.timestamps import format_time
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 from pipeline.replay.file_source import Archive
+from pipeline.topics import PLANS_TOPIC, REPLAY_INFIX
 
-PLANS_TOPIC: Final = "track.replay.plans"
 GROUP_PREFIX: Final = "track-replay."
 """A replay commits under no other name: it would overwrite a live group's offsets."""
-OF_REPLAY: Final = ".replay."
-"""Between the name of a topic and the id of a replay."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ class ReplayPlan:
     def own_topics(self) -> tuple[str, ...]:
         """The outputs that belong to this replay alone, which their names say."""
         topics = (target.topic for target in self.outputs.values())
-        return tuple(topic for topic in topics if topic.endswith(OF_REPLAY + self.id))
+        return tuple(topic for topic in topics if topic.endswith(REPLAY_INFIX + self.id))
 
     def transactional_id(self, slot: int) -> str:
         """The transactional id of a slot: the last process that opened it is the only writer."""

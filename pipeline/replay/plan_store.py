@@ -8,9 +8,9 @@ from pipeline.errors import RefusedError, SettingsError
 from pipeline.identity import whoami
 from pipeline.kafka import Admin, Publisher
 from pipeline.ports import TopicSpec
-from pipeline.replay.plan import PLANS_TOPIC, PlanRecord, ReplayPlan, State, read_plan
+from pipeline.replay.plan import PlanRecord, ReplayPlan, State, read_plan
 from pipeline.settings.model import Settings
-from pipeline.topics import refuse_forbidden
+from pipeline.topics import PLANS_TOPIC, require_permission
 from pipeline.wiring import WallClock, admin, range_reader, told_on_standard_error
 
 _CONFIG: Final = {"cleanup.policy": "compact"}
@@ -34,7 +34,7 @@ class PlanStore:
         facts = self._cluster.topics([PLANS_TOPIC])
         if PLANS_TOPIC not in facts:
             return {}
-        refuse_forbidden(facts.values(), "READ")
+        require_permission(facts.values(), "READ")
         extents = self._cluster.extents(PLANS_TOPIC, stable=True)
         ranges = {(PLANS_TOPIC, number): ends for number, ends in extents.items()}
         plans: dict[str, PlanRecord] = {}

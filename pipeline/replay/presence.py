@@ -9,8 +9,9 @@ from typing import Final
 
 from pipeline.errors import TransportError
 from pipeline.kafka import ReplayPresence, members_of
-from pipeline.replay.plan import GROUP_PREFIX, PLANS_TOPIC, PlanRecord, ReplayPlan, State
+from pipeline.replay.plan import GROUP_PREFIX, PlanRecord, ReplayPlan, State
 from pipeline.settings.model import Settings
+from pipeline.topics import PLANS_TOPIC
 from pipeline.wiring import WallClock
 
 _JOINING_MS: Final = 10_000

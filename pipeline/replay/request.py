@@ -12,7 +12,7 @@ from pipeline.reconcile.compare.classify import DifferenceKind
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 from pipeline.replay.window_offsets import EARLIEST, LATEST, Bound
 from pipeline.settings.model import Settings
-from pipeline.topic_roles import refuse_role
+from pipeline.topic_roles import require_no_role
 
 DEFAULT_MAX_INVALID_RATIO: Final = 0.5
 _HOUR_MS: Final = 3_600_000
@@ -81,7 +81,7 @@ class ReplayRequest:
             raise SettingsError(["--output and --into-live exclude each other"])
         live = self.output == self.settings.topics.enriched
         hint = ", or say --into-live" if live else ""
-        refuse_role("--output", self.output, self.settings.topics, hint=hint)
+        require_no_role("--output", self.output, self.settings.topics, hint=hint)
 
     @property
     def invalid_ratio(self) -> float:

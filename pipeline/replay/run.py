@@ -22,7 +22,7 @@ from pipeline.replay.file_scan import FileScan
 from pipeline.replay.hooks import ReplayHooks
 from pipeline.replay.plan import ReplayPlan, State
 from pipeline.settings.model import Settings
-from pipeline.topics import refuse_forbidden
+from pipeline.topics import require_permission
 from pipeline.wiring import WallClock, admin, session_config
 
 _TOKEN_BYTES: Final = 8
@@ -109,7 +109,7 @@ def output_facts(settings: Settings, plan: ReplayPlan) -> dict[str, TopicFacts]:
             f"topics do not exist: {', '.join(missing)}; replay {plan.id} writes there, and what "
             "it has written is gone: cancel it, and make a new one"
         )
-    refuse_forbidden(facts.values(), "WRITE")
+    require_permission(facts.values(), "WRITE")
     return facts
 
 

@@ -20,7 +20,7 @@ from pipeline.replay.run import ReplayRun, new_owner, output_facts
 from pipeline.replay.slot import work
 from pipeline.replay.takeover import take_over
 from pipeline.replay.watch import watching
-from pipeline.topics import refuse_forbidden
+from pipeline.topics import require_permission
 from pipeline.wiring import admin
 from pipeline.worker.restart_policy import SupervisorResult
 
@@ -37,7 +37,7 @@ def begin(
         why = [f"partition {number}: {reason}" for number, reason in preview.empty.items()]
         what = "; ".join(why) or "the files have no lines"
         raise SettingsError([f"the window is empty, so there is nothing to do: {what}"])
-    refuse_forbidden(outputs.existing.values(), "WRITE")
+    require_permission(outputs.existing.values(), "WRITE")
     plans, cluster = PlanStore(settings), admin(settings)
     plans.create(preview.replication)
     cluster.create(outputs.new)

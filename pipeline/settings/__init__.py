@@ -1,4 +1,4 @@
-"""Every setting with its meaning, and where values come from: file, environment, flags.
+"""All settings with their meanings, and the sources of their values: file, environment, flags.
 
-May import `core`.
+May import `core` and `errors`.
 """

@@ -1,4 +1,4 @@
-"""Properties of the Kafka client that pass through the settings, and those that must not."""
+"""Kafka client properties in the settings: which are allowed, masked or unsafe."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pydantic_core import InitErrorDetails
 from pipeline.settings.client_values import problem as client_problem
 from pipeline.settings.servers import SERVERS, servers_problem
 
-_FIXED: Final = "exactly-once delivery depends on it, so it is fixed"
+_FIXED: Final = "it is fixed because exactly-once delivery depends on it"
 OWNED: Final = {
     "group.id": "set `group` instead",
     "group.instance.id": "set `instance_id` instead",
-    "transactional.id": "it is made of `transactional_id_prefix`, `group` and `instance_id`",
+    "transactional.id": "it is built from `transactional_id_prefix`, `group` and `instance_id`",
     "transaction.timeout.ms": "set `transaction_timeout_ms` instead",
     "auto.offset.reset": "`initial_offset` and `on_data_loss` decide where to start",
     "enable.auto.commit": _FIXED,
@@ -30,15 +30,15 @@ OWNED: Final = {
     "acks": _FIXED,
     "request.required.acks": _FIXED,
     "delivery.report.only.error": _FIXED,
-    "allow.auto.create.topics": "topics are created by `track-pipeline topics create` only",
-    "partitioner": "the output partition follows the input's, as the contract says",
+    "allow.auto.create.topics": "only `track-pipeline topics create` creates topics",
+    "partitioner": "the output partition follows the input partition, as the contract says",
 }
-"""librdkafka properties that the delivery guarantee decides, and what to do instead."""
+"""librdkafka properties that are not configurable, and what to do instead."""
 
 MASK: Final = "********"
 _SECRET = re.compile(r"^sasl\b|^ssl\b|pass|secret|token|credential|key\.pem", re.IGNORECASE)
 _IN_URL = re.compile(r"//[^/@]*@")
-"""Name and password before a host."""
+"""Matches name and password before a host."""
 _NO_SECRETS: Final = frozenset(
     {
         "enable.sasl.oauthbearer.unsecure.jwt",
@@ -86,23 +86,23 @@ _NO_SECRETS: Final = frozenset(
         "ssl.sigalgs.list",
     }
 )
-"""Properties of TLS and logins that may be shown. All others may not: a password whose property
-is misspelled is a password too."""
+"""Properties of TLS and authentication that may be shown. All others are masked, since a password
+in a misspelled property is still a password."""
 
 ALLOW_UNVERIFIED_TLS: Final = "allow_unverified_tls"
 _VERIFICATION: Final = {
     "enable.ssl.certificate.verification": frozenset({"true", "t", "1"}),
     "ssl.endpoint.identification.algorithm": frozenset({"https"}),
 }
-"""Property → the values with which the broker's certificate and its name are checked."""
+"""Values of a property with which the broker's certificate and host name are verified."""
 _UNVERIFIED: Final = (
-    "turns the verification of the broker's certificate off, so that anyone could pose as "
-    f"the broker: remove it, or say that it is meant with {ALLOW_UNVERIFIED_TLS} = true"
+    "disables verification of the broker's certificate, so that anyone could impersonate the "
+    f"broker: remove it, or confirm it with {ALLOW_UNVERIFIED_TLS} = true"
 )
 
 
 def _read(value: object, info: ValidationInfo) -> object:
-    """The properties of a table as text; ValidationError with every wrong one."""
+    """The properties of a table as text; ValidationError with every invalid one."""
     if not isinstance(value, dict):
         return value
     table = str(info.field_name)
@@ -169,20 +169,20 @@ def masked(properties: Mapping[str, str]) -> dict[str, str]:
 
 
 def weaknesses(shared: Mapping[str, str], *own: Mapping[str, str]) -> list[str]:
-    """A sentence for each property that weakens a connection, to warn of at the start.
+    """A warning for each property that weakens the security of a connection.
 
-    `shared` are the properties of every client, `own` those of single ones, which win.
+    `shared` are the properties of all clients, `own` those of single ones, which take precedence.
     """
     clients = [shared, *({**shared, **properties} for properties in own)]
     found = {
-        f"{name} is {client[name]}: who the broker is, is not verified; anyone on the way can "
-        "pose as it"
+        f"{name} is {client[name]}: the identity of the broker is not verified, so that anyone on "
+        "the network path can impersonate it"
         for client in clients
         for name in _unverified(client)
     }
     found |= {
-        f"the login to {server} is not encrypted (security.protocol is SASL_PLAINTEXT): events, "
-        "and what the login sends, can be read on the way; SASL_SSL encrypts them"
+        f"the connection to {server} is not encrypted (security.protocol is SASL_PLAINTEXT): "
+        "events and credentials can be read on the network path; SASL_SSL encrypts them"
         for client in clients
         for server in _sent_in_clear(client)
     }
@@ -190,7 +190,7 @@ def weaknesses(shared: Mapping[str, str], *own: Mapping[str, str]) -> list[str]:
 
 
 def _sent_in_clear(client: Mapping[str, str]) -> Iterator[str]:
-    """Servers to which a login goes unencrypted over a network."""
+    """Servers to which credentials are sent unencrypted over a network."""
     if client.get("security.protocol", "").lower() == "sasl_plaintext":
         servers = client.get("bootstrap.servers", "").split(",")
         yield from (server for server in map(str.strip, servers) if not _is_here(server))

@@ -1,8 +1,8 @@
-"""The properties that librdkafka takes, and which values each of them may have.
+"""The properties of librdkafka and the values that each of them may have.
 
-The table is the client's own, of the version that is pinned; a test holds the two together. It is
-here, and not asked of the client, so that every wrong property is told together with all other
-wrong settings, with the nearest right name, and before a client exists.
+The table is copied from the pinned version of the client; a test keeps the two in step. With it,
+a wrong property is reported together with all other wrong settings, with the closest right name,
+and before a client exists.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Final, NamedTuple
 from pipeline.settings.names import nearest
 
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
-"""The client reads less strictly: `10s` as 10, `010` as 8."""
+"""Matches an integer. The client itself is less strict: it reads `10s` as 10, and `010` as 8."""
 _DECIMAL: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _TRUE_OR_FALSE: Final = frozenset({"true", "t", "1", "false", "f", "0"})
 _NAME: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-"""Printable ASCII without white space at its ends."""
+"""Matches printable ASCII without leading or trailing spaces."""
 _NAMES: Final = frozenset({"client.id", "client.rack"})
 _CLIENTS: Final = {"C": "consumer", "P": "producer"}
-_REFUSED: Final = "the value is refused; allowed:"
-"""Never quoted: a password may stand in the wrong place."""
+_INVALID: Final = "the value is invalid; allowed:"
+"""Beginning of a message. It never quotes the value, which may be a misplaced password."""
 _BOOLEAN: Final = "boolean"
 _TEXT: Final = "text"
 _TABLE: Final = """
@@ -194,11 +194,11 @@ topic.metadata.refresh.sparse * boolean
 transaction.timeout.ms P 1000..2147483647
 transactional.id P text
 """
-"""Name, client (Consumer, Producer or *), and the range, the words, or the kind of its values."""
+"""Name, client (Consumer, Producer or *), and the range, the words or the type of the values."""
 
 
 class Property(NamedTuple):
-    """One row of the table."""
+    """A property: its client, and its values as in the table."""
 
     client: str
     values: str
@@ -206,27 +206,27 @@ class Property(NamedTuple):
 
 @cache
 def properties() -> dict[str, Property]:
-    """Name → row."""
+    """All properties by name."""
     rows = (line.split() for line in _TABLE.strip().splitlines())
     return {name: Property(client, values) for name, client, values in rows}
 
 
 def named_by_variable(text: str) -> str:
-    """The property that the end of a variable's name names: `sasl_mechanism`, `log_level`."""
+    """Property named by the end of a variable, such as `sasl_mechanism` or `log_level`."""
     return text if text in properties() else text.replace("_", ".")
 
 
 def problem(table: str, name: str, value: str) -> str | None:
-    """What is wrong with a property that is set for the clients of a table (`kafka`: all)."""
+    """The problem with a property in a table of settings; the table `kafka` is for all clients."""
     found = properties().get(name)
     if found is None:
-        hint = nearest(name, properties()) or "; its CONFIGURATION.md lists all of them"
+        hint = nearest(name, properties()) or "; see its CONFIGURATION.md"
         return f"librdkafka has no such property{hint}"
     owner = _CLIENTS.get(found.client)
     if owner is not None and table not in {"kafka", owner}:
         return f"is a property of the {owner}: set it as {owner}.{name}"
     if name in _NAMES and not _NAME.fullmatch(value):
-        return f"{_REFUSED} printable ASCII without outer spaces"
+        return f"{_INVALID} printable ASCII without outer spaces"
     return _problem_of_value(value, found.values)
 
 
@@ -234,13 +234,13 @@ def _problem_of_value(value: str, values: str) -> str | None:
     if values == _TEXT:
         return None
     if values == _BOOLEAN:
-        right, wanted = value.lower() in _TRUE_OR_FALSE, "true or false"
+        is_valid, expected = value.lower() in _TRUE_OR_FALSE, "true or false"
     elif ".." in values:
         low, _, high = values.partition("..")
         form, kind = (_DECIMAL, "a number") if "." in low else (_INTEGER, "a whole number")
-        right = bool(form.fullmatch(value)) and float(low) <= float(value) <= float(high)
-        wanted = f"{kind} from {low} to {high}"
+        is_valid = bool(form.fullmatch(value)) and float(low) <= float(value) <= float(high)
+        expected = f"{kind} from {low} to {high}"
     else:
         words = values.split("|")
-        right, wanted = value.lower() in map(str.lower, words), f"one of {', '.join(words)}"
-    return None if right else f"{_REFUSED} {wanted}"
+        is_valid, expected = value.lower() in map(str.lower, words), f"one of {', '.join(words)}"
+    return None if is_valid else f"{_INVALID} {expected}"

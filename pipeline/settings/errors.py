@@ -1,4 +1,4 @@
-"""What pydantic says of wrong settings → a sentence each, with the source and what is allowed."""
+"""Turns pydantic's errors into sentences that name the source and the allowed values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline.settings.sources import Assigned, NamePath
 def sentences(
     error: ValidationError, model: type[BaseModel], assigned: Mapping[NamePath, Assigned]
 ) -> Iterator[str]:
-    """The problems of a model's values, but for unknown names: those are told already."""
+    """A sentence for each invalid value. Unknown names are skipped: they are reported already."""
     by_path = {leaf.path: leaf for leaf in leaves(model)}
     for details in error.errors(include_url=False, include_input=True):
         if details["type"] == "extra_forbidden":
-            continue  # told already, with the nearest name
+            continue  # reported already, with the closest name
         yield _sentence(details, by_path, assigned)
 
 
@@ -38,11 +38,11 @@ def _sentence(
     if details["type"] == "missing":
         return f"{source}: {name}: is missing; allowed: {wanted}"
     shown = _short(details["input"])
-    return f"{source}: {name}: {shown} is refused; allowed: {wanted}"
+    return f"{source}: {name}: {shown} is invalid; allowed: {wanted}"
 
 
 def _short(value: object) -> str:
-    """The value as it was written, in one short line."""
+    """The value as it was written, on one short line."""
     longest = 60
     text = ascii(value)
     return text if len(text) <= longest else f"{text[:longest]}…"

@@ -1,7 +1,7 @@
-"""Variables that Kubernetes adds to every pod for the Services of its namespace.
+"""Recognises variables that Kubernetes adds to each pod for the Services of its namespace.
 
-A Service named `track`, `track-kafka` or `track-pipeline` gives variables that begin like ours.
-They are told from settings by their names together with their values.
+A Service named `track`, `track-kafka` or `track-pipeline` produces variables with our prefix. Their
+names and values together distinguish them from settings.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ HINT: Final = (
 )
 
 
-def named_like_a_service(variable: str) -> bool:
-    """Whether it has the name of a variable that is added for a Service."""
+def is_named_like_service_variable(variable: str) -> bool:
+    """Whether the variable is named like one that Kubernetes adds for a Service."""
     return _NAME.fullmatch(variable) is not None
 
 
-def is_of_a_service(variable: str, value: str) -> bool:
-    """Whether it has such a name, and a value that Kubernetes gives to that."""
+def is_service_variable(variable: str, value: str) -> bool:
+    """Whether the variable has such a name, and a value that Kubernetes would give it."""
     name = _NAME.fullmatch(variable)
     if name is None:
         return False
-    judge: Callable[[str], bool] = {
+    is_expected: Callable[[str], bool] = {
         "_ADDR": _is_host,
         "_PORT": str.isdecimal,
         "_PROTO": _PROTOCOLS.__contains__,
     }.get(name["part"] or "", _is_address)
     if name["host"]:
-        judge = _is_host
+        is_expected = _is_host
     elif name["port"]:
-        judge = str.isdecimal
-    return judge(value)
+        is_expected = str.isdecimal
+    return is_expected(value)
 
 
 def _is_host(value: str) -> bool:

@@ -1,7 +1,7 @@
-"""All settings, their defaults and what each means; nothing else reads the environment.
+"""All settings with their defaults and meanings. Nothing else reads the environment.
 
-Sources, a later one wins: defaults, a TOML file, environment variables `TRACK_…`, flags. Every
-problem of every source is reported at once. Secrets are never printed.
+Sources in order of precedence: flags, environment variables `TRACK_…`, a TOML file, defaults. All
+problems of all sources are reported at once. Secrets are never printed.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ Topic = Annotated[str, StringConstraints(pattern=TOPIC_PATTERN, max_length=LONGE
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 
-class _Group(BaseModel):
+class _SettingsGroup(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Topics(_Group):
+class Topics(_SettingsGroup):
     """Names of the four topics."""
 
-    raw: Topic = Field("track.raw", description="topic that is read")
-    enriched: Topic = Field("track.enriched", description="topic of the enriched events")
-    dead_letter: Topic = Field("track.dead-letter", description="topic of the refused events")
-    identify: Topic = Field("track.identify", description="topic of the identify messages")
+    raw: Topic = Field("track.raw", description="topic to read from")
+    enriched: Topic = Field("track.enriched", description="topic for enriched events")
+    dead_letter: Topic = Field("track.dead-letter", description="topic for rejected events")
+    identify: Topic = Field("track.identify", description="topic for identify messages")
 
     @model_validator(mode="after")
     def _differ(self) -> Topics:
-        """A worker that reads what it writes would never end."""
+        """Reject topics that are the same: a worker that reads its own output never ends."""
         names = [getattr(self, name) for name in type(self).model_fields]
         same = sorted({name for name in names if names.count(name) > 1})
         if same:
@@ -55,56 +55,61 @@ class Topics(_Group):
         return self
 
 
-class BatchLimits(_Group):
-    """A transaction covers what was read when the first of these is reached."""
+class BatchSettings(_SettingsGroup):
+    """Limits of a transaction, which ends when the first of them is reached."""
 
-    max_records: int = Field(5000, ge=1, description="most records in one transaction")
+    max_records: int = Field(5000, ge=1, description="maximum number of records in a transaction")
     max_bytes: int = Field(
-        16_777_216, ge=1, description="bytes of raw records at which a transaction is full"
+        16_777_216, ge=1, description="size of raw records at which a transaction is full, bytes"
     )
     linger_ms: int = Field(
-        100, ge=1, le=10_000, description="longest time to collect one transaction, milliseconds"
+        100,
+        ge=1,
+        le=10_000,
+        description="maximum time to collect records for a transaction, milliseconds",
     )
 
 
-class Breaker(_Group):
-    """Holds the worker back when a change is followed by far more refusals."""
+class BreakerSettings(_SettingsGroup):
+    """Settings of the circuit breaker, which stops a worker when far more events are rejected."""
 
     mode: Literal["after-change", "always", "off"] = Field(
         "after-change",
         description=(
-            "when events are watched: after a change of the contract or its settings, or always "
-            "(then anyone who can send events can stop the worker)"
+            "when to watch events: after the contract or its settings have changed, or always "
+            "(which lets anyone who can send events stop the worker)"
         ),
     )
-    window: int = Field(10_000, ge=500, le=100_000_000, description="events watched after a change")
+    window: int = Field(
+        10_000, ge=500, le=100_000_000, description="number of events watched after a change"
+    )
     max_rise: float = Field(
         0.1,
         gt=0,
         le=1,
         allow_inf_nan=False,
-        description="how far the share of invalid events may exceed the usual share",
+        description="tolerated rise of the ratio of invalid events over the usual ratio",
     )
     accept: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{12}$",
-        description="hash of the contract that may run whatever its share of invalid events is",
+        description="hash of a contract that may run whatever its ratio of invalid events",
     )
 
 
-class Log(_Group):
-    """What is written to standard error."""
+class LogSettings(_SettingsGroup):
+    """Form and level of the log on standard error."""
 
     format: Literal["auto", "json", "console"] = Field(
-        "auto", description="form of log lines; auto: console on a terminal, else json"
+        "auto", description="format of log lines; auto: console on a terminal, otherwise json"
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least level that is logged"
+        "info", description="minimum log level"
     )
 
 
 class Settings(ContractSettings):
-    """Everything that can be set."""
+    """All settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -113,8 +118,8 @@ class Settings(ContractSettings):
     instance_id: Name | None = Field(
         None,
         description=(
-            "name of this worker within its group: the same after a restart, unique among live "
-            "workers (two with one name fence each other off). Used as group.instance.id and in "
+            "name of this worker within its group: stable across restarts and unique among running "
+            "workers (two with the same name fence each other). Used as group.instance.id and in "
             "the transactional id. Unset: dynamic membership, and the host name in the "
             "transactional id"
         ),
@@ -124,8 +129,8 @@ class Settings(ContractSettings):
         ge=1,
         le=128,
         description=(
-            "processes that share the work. With more than one a supervisor starts them again "
-            "when they end; each adds `-<number>` to the instance"
+            "number of worker processes. With more than one, a supervisor restarts those that "
+            "exit, and each appends `-<number>` to the instance id"
         ),
     )
     transactional_id_prefix: Name = Field(
@@ -136,15 +141,15 @@ class Settings(ContractSettings):
         "exactly-once",
         description=(
             "exactly-once: outputs and offsets in one transaction. at-least-once, for clusters "
-            "without transactions: after a crash the last events are written a second time"
+            "without transactions: after a crash the last events are written again"
         ),
     )
-    batch: BatchLimits = BatchLimits()
+    batch: BatchSettings = BatchSettings()
     initial_offset: Literal["earliest", "latest"] = Field(
         "earliest",
         description=(
-            "where a new group starts. A group that lost its offsets does not start over by "
-            "itself, since that would enrich everything twice; see `run --initial-offset`"
+            "where a new group starts. A group that has lost its offsets does not start over "
+            "automatically, which would enrich everything twice; see `run --initial-offset`"
         ),
     )
     on_data_loss: Literal["stop", "continue"] = Field(
@@ -162,51 +167,51 @@ class Settings(ContractSettings):
         le=3600,
         ge=1,
         allow_inf_nan=False,
-        description="time to finish the transaction at hand when stopped, seconds",
+        description="time to finish the current transaction on shutdown, seconds",
     )
     startup_timeout_s: float = Field(
         30.0,
         le=3600,
         ge=1,
         allow_inf_nan=False,
-        description="longest wait for the broker at the start, seconds",
+        description="maximum wait for the broker on startup, seconds",
     )
     max_resets: int = Field(
-        10, ge=0, description="resets in a row without a commit after which the worker gives up"
+        10, ge=0, description="consecutive resets without a commit after which the worker gives up"
     )
     stats_interval_s: float = Field(
-        30.0, ge=1, allow_inf_nan=False, description="time between two statistics lines, seconds"
+        30.0, ge=1, allow_inf_nan=False, description="interval between statistics lines, seconds"
     )
-    breaker: Breaker = Breaker()
-    log: Log = Log()
+    breaker: BreakerSettings = BreakerSettings()
+    log: LogSettings = LogSettings()
     allow_unverified_tls: bool = Field(
         False,
         description=(
-            "accept client properties that turn the verification of the broker's certificate off; "
-            "logs a warning at each start"
+            "accept client properties that disable verification of the broker's certificate; logs "
+            "a warning on each start"
         ),
     )
     kafka: Properties = Field(
-        {}, description="librdkafka properties of every client, such as bootstrap.servers"
+        {}, description="librdkafka properties of all clients, such as bootstrap.servers"
     )
-    consumer: Properties = Field({}, description="librdkafka properties of the consumer only")
-    producer: Properties = Field({}, description="librdkafka properties of the producer only")
+    consumer: Properties = Field({}, description="librdkafka properties of the consumer")
+    producer: Properties = Field({}, description="librdkafka properties of the producer")
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
     _slot: int | None = PrivateAttr(None)
 
     @property
     def transactional_id(self) -> str:
-        """`<prefix>.<group>.<instance>`; the host name stands for an unset instance."""
+        """Transactional id `<prefix>.<group>.<instance>`; an unset instance is the host name."""
         instance = self.instance_id or _numbered(socket.gethostname(), self._slot)
         return f"{self.transactional_id_prefix}.{self.group}.{instance}"
 
-    def of_workers(self) -> list[Settings]:
-        """Those of each worker: these, when there is one."""
-        return [self] if self.workers == 1 else [self.of_worker(n) for n in range(self.workers)]
+    def for_workers(self) -> list[Settings]:
+        """Settings of each worker process; these settings when there is only one."""
+        return [self] if self.workers == 1 else [self.for_worker(n) for n in range(self.workers)]
 
-    def of_worker(self, slot: int) -> Settings:
-        """Those of one of several workers: names that no other of them has, now or later."""
+    def for_worker(self, slot: int) -> Settings:
+        """Settings of one of several worker processes, with names that no other one uses."""
         instance = self.instance_id and _numbered(self.instance_id, slot)
         own = self.model_copy(update={"instance_id": instance})
         own._slot = slot  # noqa: SLF001  our own
@@ -214,11 +219,11 @@ class Settings(ContractSettings):
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Dotted name → the file, variable or flag that set it; defaults are not in it."""
+        """Source of each setting that is not a default: dotted name → file, variable or flag."""
         return self._sources
 
-    def shown(self) -> dict[str, Any]:
-        """The effective settings as plain nested values; secrets are masked."""
+    def to_dict(self) -> dict[str, Any]:
+        """The effective settings as JSON values with secrets masked."""
         plain = self.model_dump(mode="json")
         plain["currency"]["extra_codes"].sort()
         for leaf in leaves(type(self)):
@@ -227,8 +232,8 @@ class Settings(ContractSettings):
         return plain
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """Without secrets: this is what str(), repr() and assertion messages print."""
-        return self.shown().items()
+        """What str(), repr() and assertion messages print: no secrets."""
+        return self.to_dict().items()
 
 
 def _numbered(instance: str, slot: int | None) -> str:
@@ -240,8 +245,8 @@ def load_settings(
 ) -> Settings:
     """The effective settings.
 
-    `config` is a TOML file or None; `flags` maps dotted names to values, None meaning not given.
-    Raises SettingsError with all problems of all sources.
+    `config` is a TOML file or None; `flags` maps dotted names to values, None meaning that a flag
+    was not given. Raises SettingsError with all problems of all sources.
     """
     layers = Layers(Settings)
     if config is not None:

@@ -1,8 +1,8 @@
-"""Names of the settings, in the three forms that users write, and which values each allows.
+"""Names of the settings in the three forms that users write, and the values that each allows.
 
 A setting has a dotted name (`batch.max_records`), an environment variable
-(`TRACK_BATCH__MAX_RECORDS`) and, the common ones, a flag. All is read from the model itself, so
-that messages, the settings table and the model can't disagree.
+(`TRACK_BATCH__MAX_RECORDS`) and, if it is a common one, a flag. All of this is read from the model,
+so that messages, the table of settings and the model can't disagree.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import difflib
 import re
 import typing
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, NamedTuple, Union
 
@@ -31,12 +32,13 @@ FLAGS: Final = {
     "--log-format": "log.format",
     "--log-level": "log.level",
 }
-"""The settings that also have a flag."""
+"""Settings that also have a flag."""
 
 TOPIC_PATTERN: Final = r"^(?:\.{0,2}[A-Za-z0-9_-][A-Za-z0-9._-]*|\.{3}[A-Za-z0-9._-]*)$"
 LONGEST_TOPIC: Final = 249
 NAME_PATTERN: Final = r"^[!-~](?:[ -~]*[!-~])?$"
-"""What Kafka, or its client, can carry everywhere: else it is found out at the first commit."""
+"""Matches names that Kafka and its client accept everywhere. Others would only fail at the first
+commit."""
 _PATTERNS: Final = {
     TOPIC_PATTERN: "1 to 249 of the characters A-Z a-z 0-9 . _ -, but not . or ..",
     NAME_PATTERN: "printable ASCII without outer spaces",
@@ -50,41 +52,57 @@ _PLAIN_TYPES: Final[dict[Any, str]] = {
 }
 
 
+class FieldKind(Enum):
+    """Kinds of values, which decide how a source may write them."""
+
+    TABLE = "table"
+    """Client properties: names and values."""
+    LIST = "list"
+    BOOLEAN = "boolean"
+    SCALAR = "scalar"
+    """Text or a number, possibly unset."""
+
+
 class Leaf(NamedTuple):
-    """One setting: the end of a path through the groups of the model."""
+    """One setting: a leaf of the tree of groups in the model."""
 
     name: str
-    """Dotted."""
+    """Dotted name."""
     field: FieldInfo
 
     @property
     def path(self) -> tuple[str, ...]:
-        """The name's parts."""
+        """Parts of the dotted name."""
         return tuple(self.name.split("."))
 
     @property
     def variable(self) -> str:
-        """Its environment variable."""
+        """Environment variable of the setting."""
         return variable_of(self.name)
 
     @property
+    def kind(self) -> FieldKind:
+        """Kind of the values of the setting."""
+        return kind_of(self.field)
+
+    @property
     def is_map(self) -> bool:
-        """Whether it holds properties of the Kafka client, by their own dotted names."""
-        return typing.get_origin(self.field.annotation) is dict
+        """Whether the setting holds client properties by their own dotted names."""
+        return self.kind is FieldKind.TABLE
 
     @property
     def is_plain(self) -> bool:
-        """Whether its text is its value; others are JSON in environment variables."""
-        return typing.get_origin(self.field.annotation) not in {dict, list, tuple, frozenset}
+        """Whether a variable holds the value as text; for other settings it holds JSON."""
+        return self.kind in {FieldKind.BOOLEAN, FieldKind.SCALAR}
 
     @property
-    def default(self) -> Any:  # noqa: ANN401  as various as the settings
-        """The value when nobody sets it."""
+    def default(self) -> Any:  # noqa: ANN401  any setting's
+        """Value of the setting when no source sets it."""
         return self.field.get_default(call_default_factory=True, validated_data={})
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[Leaf]:
-    """Every setting of a model, groups followed to their ends."""
+    """All settings of a model, including those in nested groups."""
     for name, field in model.model_fields.items():
         group = group_of(field)
         if group is None:
@@ -93,30 +111,40 @@ def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[Leaf]:
             yield from leaves(group, f"{prefix}{name}.")
 
 
+def kind_of(field: FieldInfo) -> FieldKind:
+    """Kind of the values of a field that is not a group."""
+    origin = typing.get_origin(field.annotation)
+    if origin is dict:
+        return FieldKind.TABLE
+    if origin in {list, tuple, frozenset}:
+        return FieldKind.LIST
+    return FieldKind.BOOLEAN if field.annotation is bool else FieldKind.SCALAR
+
+
 def group_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of a field that is a group of settings."""
+    """Model of a field that is a group of settings; None for other fields."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def item_of(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of each item of a field that is a list of groups."""
+    """Model of the items of a field that is a list of groups; None for other fields."""
     kinds = [kind for kind in typing.get_args(field.annotation) if isinstance(kind, type)]
     return next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
 
 
 def variable_of(name: str) -> str:
-    """The environment variable of a dotted name."""
+    """Environment variable of a dotted name."""
     return PREFIX + name.upper().replace(".", "__")
 
 
 def flag_of(name: str) -> str:
-    """The flag of a dotted name; the name itself when it has none."""
+    """Flag of a dotted name; the name itself when it has no flag."""
     return next((flag for flag, setting in FLAGS.items() if setting == name), name)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """`; did you mean X?` for the closest valid name, else the valid names when they are few."""
+    """`; did you mean X?` for the closest valid name, or else a short list of all valid names."""
     names = list(valid)
     folded = {candidate.casefold(): candidate for candidate in names}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
@@ -127,12 +155,12 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def is_topic(name: str) -> bool:
-    """Whether Kafka takes a name for a topic."""
+    """Whether Kafka accepts the name for a topic."""
     return len(name) <= LONGEST_TOPIC and re.fullmatch(TOPIC_PATTERN, name) is not None
 
 
 def allowed(field: FieldInfo) -> str:
-    """Which values a setting takes, for a person."""
+    """Description of the values that a setting accepts."""
     return _allowed_by(field.annotation, field.metadata)
 
 

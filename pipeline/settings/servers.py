@@ -1,4 +1,4 @@
-"""The addresses of brokers as people write them."""
+"""Checks the addresses of brokers."""
 
 from __future__ import annotations
 
@@ -6,33 +6,31 @@ import re
 from typing import Final
 
 SERVERS: Final = frozenset({"bootstrap.servers", "metadata.broker.list"})
-"""The properties that hold addresses: two names of the same one."""
+"""Names of the property that holds the addresses."""
 _PROTOCOLS: Final = frozenset({"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"})
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _LARGEST_PORT: Final = 65_535
-_EXAMPLE: Final = (
-    "write host:port, several with commas between them, such as kafka1:9092,kafka2:9092"
-)
+_EXAMPLE: Final = "write host:port, several separated by commas, such as kafka1:9092,kafka2:9092"
 
 
 def servers_problem(text: str, protocol: str | None) -> str | None:
-    """What is wrong with a list of addresses; `protocol` is the clients' security.protocol."""
+    """The problem with a list of addresses; `protocol` is the clients' security.protocol."""
     servers = [server.strip(" ") for server in text.split(",")]
     named = list(filter(None, servers))
     if not named:
-        return f"names no broker: {_EXAMPLE}"
+        return f"contains no broker: {_EXAMPLE}"
     found = (_problem(server, (protocol or "PLAINTEXT").upper()) for server in named)
     return next(filter(None, found), None)
 
 
 def _problem(server: str, protocol: str) -> str | None:
     scheme, separator, address = server.rpartition("://")
-    shown = ascii(server.rpartition("@")[2])  # before it may be a password
+    shown = ascii(server.rpartition("@")[2])  # a password may precede it
     if separator and scheme.upper() not in _PROTOCOLS:
         return f"{shown} is a URL: {_EXAMPLE}"
     if separator and scheme.upper() != protocol:
-        return f"{shown} names another protocol than security.protocol, which is {protocol}"
+        return f"{shown} has another protocol than security.protocol, which is {protocol}"
     fault = _fault_of(address)
     return None if fault is None else f"{shown} {fault}: {_EXAMPLE}"
 

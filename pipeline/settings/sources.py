@@ -1,7 +1,7 @@
-"""Where settings come from: a TOML file, the environment, flags.
+"""Sources of settings: a TOML file, the environment, flags.
 
-Each source is read into assignments (path → value and who says so) and problems. Nothing raises:
-a typo in the file must not hide a wrong variable, so all problems are told at once.
+Each source is read into assignments (path → value and source) and problems. Nothing raises: a typo
+in the file must not hide a wrong variable, so all problems are reported at once.
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ from pydantic import BaseModel
 
 from pipeline.core.json_value import JsonValue
 from pipeline.settings.client_values import named_by_variable
-from pipeline.settings.kubernetes_services import HINT, is_of_a_service, named_like_a_service
+from pipeline.settings.kubernetes_services import (
+    HINT,
+    is_named_like_service_variable,
+    is_service_variable,
+)
 from pipeline.settings.names import (
     PREFIX,
+    FieldKind,
     Leaf,
     allowed,
     flag_of,
@@ -31,7 +36,7 @@ from pipeline.settings.names import (
 )
 
 NOT_OURS: Final = "TRACK_TEST_"
-"""Variables of the tests, which are no settings."""
+"""Prefix of the variables of the tests, which are not settings."""
 FILE_SUFFIX: Final = "_FILE"
 ENDS_IN_FILE: Final = frozenset(
     {
@@ -40,7 +45,7 @@ ENDS_IN_FILE: Final = frozenset(
         "sasl.oauthbearer.assertion.jwt.template.file",
     }
 )
-"""librdkafka properties that end so themselves: their variables hold a path, as it does."""
+"""librdkafka properties whose own names end like this. Their variables hold the path itself."""
 _USUAL_PROPERTIES: Final = (
     "bootstrap.servers",
     "security.protocol",
@@ -55,14 +60,14 @@ NamePath = tuple[str, ...]
 
 
 class Assigned(NamedTuple):
-    """A value and the source that gives it."""
+    """A value and its source."""
 
     value: Any
     source: str
 
 
 class Layers:
-    """What all sources say; a later one overrides an earlier one, setting by setting."""
+    """Assignments of all sources; a later source overrides an earlier one, setting by setting."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
@@ -88,13 +93,13 @@ class Layers:
             self._add_table(table, self._model, (), str(file))
 
     def add_environment(self, environ: Mapping[str, str]) -> None:
-        """Read the variables `TRACK_…`; an empty one counts as not set."""
+        """Read the variables `TRACK_…`; an empty one counts as unset."""
         for variable, text in sorted(environ.items()):
             if not variable.startswith(PREFIX) or variable.startswith(NOT_OURS) or not text:
                 continue
-            if is_of_a_service(variable, text):
+            if is_service_variable(variable, text):
                 continue
-            if named_like_a_service(variable):
+            if is_named_like_service_variable(variable):
                 self.problems.append(f"{variable}: {HINT}")
                 continue
             if self._add_variable(variable, text, variable):
@@ -109,7 +114,7 @@ class Layers:
                 self._add_secret_file(variable, plain, text)
 
     def add_flags(self, flags: Mapping[str, object]) -> None:
-        """Take the flags of the command line: dotted name → value; None is a flag not given."""
+        """Read the flags of the command line: dotted name → value, None for one not given."""
         for name, value in flags.items():
             if value is None:
                 continue
@@ -120,7 +125,7 @@ class Layers:
                 self._assign(leaf, path, value, flag_of(name))
 
     def _find(self, name: str) -> tuple[NamePath, Leaf | None]:
-        """The path of a dotted name; of a client property its map and its own name."""
+        """Path of a dotted name; for a client property, its table and its own name."""
         first, _, rest = name.partition(".")
         leaf = self._leaves.get((first,))
         if rest and leaf is not None and leaf.is_map:
@@ -141,10 +146,10 @@ class Layers:
             elif isinstance(value, dict):
                 self._add_table(value, group, path, source)
             else:
-                self._refuse(source, ".".join(path), "is not a table", "a table of settings")
+                self._report(source, ".".join(path), "is not a table", "a table of settings")
 
     def _add_variable(self, variable: str, text: str, source: str) -> bool:
-        """Take a variable that names a setting, a group or a client property."""
+        """Read a variable of a setting, a group or a client property; False when it is none."""
         for leaf in self._leaves.values():
             if variable == leaf.variable:
                 self._assign_text(leaf, text, source)
@@ -161,7 +166,7 @@ class Layers:
         for name, field in self._model.model_fields.items():
             group = group_of(field)
             if group is not None and variable == variable_of(name):
-                value = self._json(name, text, source, "a table of settings")
+                value = self._json(name, text, source, dict, "a table of settings")
                 if isinstance(value, dict):
                     self._add_table(value, group, (name,), source)
                 return True
@@ -195,38 +200,38 @@ class Layers:
         if leaf.is_plain:
             self._assign(leaf, leaf.path, text, source)
             return
-        value = self._json(leaf.name, text, source, allowed(leaf.field))
+        kind: type[Any] = dict if leaf.kind is FieldKind.TABLE else list
+        value = self._json(leaf.name, text, source, kind, allowed(leaf.field))
         if value is not None:
             self._assign(leaf, leaf.path, value, source)
 
-    def _json(self, name: str, text: str, source: str, wanted: str) -> JsonValue:
-        kind = dict if wanted.startswith("a table") else list
+    def _json(self, name: str, text: str, source: str, kind: type[Any], expected: str) -> JsonValue:
         try:
             value = json.loads(text)
         except ValueError:
             value = None
         if isinstance(value, kind):
             return value
-        self._refuse(source, name, "is not such a JSON value", f"{wanted}, as JSON")
+        self._report(source, name, "is not such a JSON value", f"{expected}, as JSON")
         return None
 
     def _assign(self, leaf: Leaf, path: NamePath, value: JsonValue, source: str) -> None:
         if leaf.is_map and isinstance(value, dict):
-            # `bootstrap.servers = …` without quotes is a nested table in TOML: join it again.
+            # In TOML, `bootstrap.servers = …` without quotes is a nested table. Join it again.
             for key, inner in value.items():
                 name = (leaf.name, ".".join((*path[1:], key)))
                 self._assign(leaf, name, inner, source)
         elif leaf.is_map and len(path) == 1:
-            self._refuse(source, leaf.name, "is not a table", allowed(leaf.field))
-        elif isinstance(value, bool) and not leaf.is_map and "true" not in allowed(leaf.field):
-            # Python would take true for 1.
-            self._refuse(source, leaf.name, f"{str(value).lower()} is refused", allowed(leaf.field))
+            self._report(source, leaf.name, "is not a table", allowed(leaf.field))
+        elif isinstance(value, bool) and leaf.kind in {FieldKind.SCALAR, FieldKind.LIST}:
+            # pydantic would read true as 1.
+            self._report(source, leaf.name, f"{str(value).lower()} is invalid", allowed(leaf.field))
         else:
             self._check_items(leaf, value, source)
             self.assigned[path] = Assigned(value, source)
 
     def _check_items(self, leaf: Leaf, value: JsonValue, source: str) -> None:
-        """Unknown keys in a list of tables."""
+        """Report unknown keys in a list of tables."""
         item = item_of(leaf.field)
         if item is None or not isinstance(value, list):
             return
@@ -239,5 +244,5 @@ class Layers:
     def _unknown(self, source: str, name: str, valid: Iterable[str]) -> None:
         self.problems.append(f"{source}: {name}: there is no such setting{nearest(name, valid)}")
 
-    def _refuse(self, source: str, name: str, wrong: str, wanted: str) -> None:
-        self.problems.append(f"{source}: {name}: {wrong}; allowed: {wanted}")
+    def _report(self, source: str, name: str, wrong: str, expected: str) -> None:
+        self.problems.append(f"{source}: {name}: {wrong}; allowed: {expected}")

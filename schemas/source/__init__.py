@@ -1,1 +1,1 @@
-"""The types of which the JSON Schemas are made; only `schemas/publish.py` uses them."""
+"""Types from which the published JSON Schemas are made. Only `schemas/publish.py` uses them."""

@@ -1,13 +1,13 @@
-"""The published JSON Schemas (draft 2020-12) of what is read and what is written.
+"""Makes the published JSON Schemas (draft 2020-12) of the input and the outputs.
 
-The rules of validate.py are written by hand, since a general validator costs several times their
-run time. So the schemas are made from types of their own, which share the rules' constants
-(patterns, bounds, codes, context fields), and tests hold both to the same verdict: on every row
-of the table of values, and on generated events that are nearly right. Nothing is validated with
-these types at run time.
+The rules in validate.py are written by hand, since a general validator takes several times as long.
+The schemas are therefore made from types of their own, which share the constants of the rules
+(patterns, bounds, codes, context fields). Tests make sure that both agree on every row of the table
+of values, and on generated events that are almost valid. Nothing is validated with these types at
+run time.
 
-The schemas speak of the default settings. What JSON Schema can't say stands in the descriptions:
-limits in bytes and levels, the magnitude of an amount that is text, how a number was spelled.
+The schemas describe the default settings. What JSON Schema can't express is in the descriptions:
+limits in bytes and levels, the magnitude of an amount in text, how a number was written.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from schemas.source.enriched import EnrichedEvent, IdentifyMessage, Properties
 from schemas.source.raw import Batch, RawEvent, RawProperties
 from schemas.source.values import Schema
 
-DIALECT: Final = GenerateJsonSchema.schema_dialect
+META_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _TYPES: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "raw": (RawEvent, "Raw track event"),
@@ -35,7 +35,7 @@ _TYPES: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "identify": (IdentifyMessage, "Identify message"),
 }
 NAMES: Final = tuple(_TYPES)
-"""The schemas that are published."""
+"""Names of the published schemas."""
 
 _RULES: Final = {
     kind.__name__: kind.RULES
@@ -45,8 +45,8 @@ _RULES: Final = {
 _WRAPPED_LINE = re.compile(r"(?<!\n)\n(?!\n)")
 
 
-class _Plain(GenerateJsonSchema):
-    """Without the titles and defaults that pydantic gives to fields: they say nothing here."""
+class _SchemaGenerator(GenerateJsonSchema):
+    """Generates schemas without the titles and defaults of fields, which add nothing here."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002  pydantic's own
         return False
@@ -59,14 +59,14 @@ class _Plain(GenerateJsonSchema):
 
 
 def schema(name: str) -> Schema:
-    """One of the published schemas; its bounds are exact (int and Decimal)."""
+    """One of the published schemas, with exact bounds (int and Decimal)."""
     kind, title = _TYPES[name]
-    made = kind.model_json_schema(schema_generator=_Plain)
+    made = kind.model_json_schema(schema_generator=_SchemaGenerator)
     definitions = made.pop("$defs")
     for other, part in definitions.items():
         part.update(_RULES.get(other, {}))
     head = {
-        "$schema": DIALECT,
+        "$schema": META_SCHEMA,
         "$id": f"urn:track-pipeline:schema:{name}:{CONTRACT_VERSION}",
         "title": title,
         "description": made["description"],
@@ -78,12 +78,12 @@ def schema(name: str) -> Schema:
 
 
 def document(name: str) -> bytes:
-    """The schema as it is published: JSON text, numbers with every digit."""
+    """The schema in its published form: JSON text, numbers with all digits."""
     return msgspec.json.format(encode_json(schema(name)), indent=2) + b"\n"
 
 
 def _unwrapped(value: Any) -> Any:  # noqa: ANN401  any part of a schema
-    """Docstrings as paragraphs of one line each."""
+    """A part of a schema with each paragraph of a description on one line."""
     if isinstance(value, list):
         return [_unwrapped(part) for part in value]
     if not isinstance(value, dict):

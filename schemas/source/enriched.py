@@ -1,4 +1,4 @@
-"""What is written: the enriched event, and the identify message beside it (contract §4)."""
+"""Types of the outputs: the enriched event and the identify message (contract §4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from pipeline.core.findings import JsonObject
 from pipeline.core.normalise import MAX_WARNINGS
-from pipeline.core.reasons import WarningCode as Noticed
+from pipeline.core.reasons import WarningCode
 from schemas.source.values import (
     ANONYMOUS_ID,
     CONTEXT,
@@ -32,7 +32,7 @@ from schemas.source.values import (
     ref,
 )
 
-WARNING_PATTERN: Final = f"^(?:{'|'.join(code.value for code in Noticed)}) /"
+WARNING_PATTERN: Final = f"^(?:{'|'.join(code.value for code in WarningCode)}) /"
 
 MessageId = Annotated[
     TrimmedText,
@@ -46,8 +46,8 @@ AnonymousId = Annotated[
 Timestamp = Annotated[
     Time,
     Field(
-        description="When the event happened. `enrichment.timestampSource` tells what it was made "
-        "from; it is absent only when nothing tells the time."
+        description="When the event happened. `enrichment.timestampSource` says how it was "
+        "determined; it is absent only when no time is known."
     ),
 ]
 OriginalTimestamp = Annotated[
@@ -65,13 +65,13 @@ Integrations = Annotated[JsonObject, Field(description=INTEGRATIONS)]
 
 TimestampSource = Literal["given", "corrected", "original", "received"]
 
-_NAMES_SOMEBODY: Final[list[Schema]] = [{"required": ["userId"]}, {"required": ["anonymousId"]}]
+_HAS_AN_ID: Final[list[Schema]] = [{"required": ["userId"]}, {"required": ["anonymousId"]}]
 _NON_EMPTY: Final[Schema] = {"type": "object", "minProperties": 1}
-_HAS_TRAITS_TO_LIFT: Final[Schema] = {"properties": {"context": has("traits", _NON_EMPTY)}}
+_HAS_TRAITS_TO_PROMOTE: Final[Schema] = {"properties": {"context": has("traits", _NON_EMPTY)}}
 
 
 class Properties(Object):
-    """The properties of the event. All but the reserved ones are as sent."""
+    """Properties of the event. All but the reserved ones are kept as sent."""
 
     revenue: Amount = Field(OPTIONAL, description=REVENUE, examples=[19.99])
     currency: CurrencyCode | Text | bool | float | list[Any] | JsonObject = Field(
@@ -83,22 +83,22 @@ class Properties(Object):
     value: Amount = Field(OPTIONAL, description=VALUE, examples=[1])
 
     RULES: ClassVar[Schema] = {
-        # A revenue is never without its currency.
+        # A revenue always has a currency.
         "dependentSchemas": {"revenue": has("currency", ref(CurrencyCode))},
     }
 
 
 class Enrichment(Object):
-    """Assumptions, sources and warnings; replaced when the event is processed again."""
+    """Defaults, sources and warnings. Replaced when the event is processed again."""
 
     model_config = ConfigDict(extra="forbid")
 
     currency_defaulted: Literal[True] = Field(
-        OPTIONAL, description="The currency was not set: it is an assumption. Else absent."
+        OPTIONAL, description="The currency was not sent and is the default. Otherwise absent."
     )
     timestamp_source: TimestampSource = Field(
         OPTIONAL,
-        description="What `timestamp` was made from: `given` (kept, since it was corrected "
+        description="How `timestamp` was determined: `given` (kept, since it was corrected "
         "upstream), `corrected` (receivedAt - (sentAt - originalTimestamp)), `original` (the "
         "client's time as it is), `received` (receivedAt).",
     )
@@ -106,17 +106,17 @@ class Enrichment(Object):
         OPTIONAL,
         min_length=1,
         max_length=MAX_WARNINGS,
-        description="What was changed or noticed: a code and the JSON Pointer of its field. "
-        "Absent when there is nothing.",
+        description="Changes and problems: a code and the JSON Pointer of the field. Absent "
+        "when there are none.",
         examples=[["number_from_string /properties/revenue"]],
     )
 
 
 class EnrichedEvent(Object):
-    """A track event as it is written: typed, normalised, its traits lifted to the top.
+    """A track event as it is written: typed, normalised, its traits promoted to the top level.
 
-    Its fields stand in the order given here; unknown fields follow, as they were sent.
-    Where a rule is set to warn, a value that breaks it stays as sent.
+    Its fields are in the order given here, followed by unknown fields as they were sent.
+    Where the severity of a rule is warn, a value that breaks it is kept as sent.
     """
 
     type: Literal["track"] = Field(description="The API call.")
@@ -131,17 +131,17 @@ class EnrichedEvent(Object):
     properties: Properties = Field(description=PROPERTIES)
     traits: Anything = Field(
         OPTIONAL,
-        description="Traits of the user: a non-empty `context.traits`, over a top-level `traits` "
-        "that was sent. Without the former, the latter stays as sent, whatever it is.",
+        description="Traits of the user: a non-empty `context.traits`, merged over a top-level "
+        "`traits` that was sent. Without the former, the latter is kept as sent, whatever it is.",
     )
     context: ContextObject = Field(description=CONTEXT)
     integrations: Integrations = Field(OPTIONAL)
-    enrichment: Enrichment = Field(description="What this program says about the event.")
+    enrichment: Enrichment = Field(description="Information about the processing of the event.")
 
     RULES: ClassVar[Schema] = {
-        # Somebody is named, traits are lifted, a timestamp tells its source.
-        "anyOf": _NAMES_SOMEBODY,
-        "if": _HAS_TRAITS_TO_LIFT,
+        # There is an id, traits are promoted, and a timestamp has its source.
+        "anyOf": _HAS_AN_ID,
+        "if": _HAS_TRAITS_TO_PROMOTE,
         "then": has("traits", _NON_EMPTY),
         "dependentSchemas": {
             "timestamp": {"properties": {"enrichment": {"required": ["timestampSource"]}}}
@@ -150,7 +150,7 @@ class EnrichedEvent(Object):
 
 
 class IdentifyMessage(Object):
-    """The identify message that a rule makes beside a track event, of the traits it carried."""
+    """The identify message that a rule makes from the traits of a track event."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -168,5 +168,5 @@ class IdentifyMessage(Object):
     context: ContextObject = Field(description=CONTEXT)
     integrations: Integrations = Field(OPTIONAL)
 
-    # Somebody is named; the traits are lifted ones.
-    RULES: ClassVar[Schema] = {"anyOf": _NAMES_SOMEBODY, "allOf": [_HAS_TRAITS_TO_LIFT]}
+    # There is an id, and the traits are promoted ones.
+    RULES: ClassVar[Schema] = {"anyOf": _HAS_AN_ID, "allOf": [_HAS_TRAITS_TO_PROMOTE]}

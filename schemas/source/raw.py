@@ -1,4 +1,4 @@
-"""What is read: the raw track event, and the batch envelope around several (contract §2, §3)."""
+"""Types of the input: the raw track event and the batch envelope (contract §2, §3)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _USABLE_ID: Final[Schema] = {"anyOf": [ref(Text), ref(NumericId)]}
 
 
 class RawProperties(Object):
-    """The properties of an event as sent. All but the reserved ones are kept untouched."""
+    """Properties of an event as sent. All but the reserved ones are kept unchanged."""
 
     revenue: Amount | AmountText | NotSet = Field(
         OPTIONAL, description=REVENUE, examples=[19.99, "$19.99", -5]
@@ -46,23 +46,23 @@ class RawProperties(Object):
     currency: CurrencyText | NotSet | Anything = Field(
         OPTIONAL,
         description="Currency of the revenue, in ISO 4217 format. If this is not set, the revenue "
-        "is assumed to be in US dollars. Without a revenue anything else is kept, with warning "
+        "is taken to be in US dollars. Without a revenue anything else is kept, with warning "
         "`currency_invalid`.",
         examples=["EUR", "usd"],
     )
     value: Amount | AmountText | NotSet = Field(OPTIONAL, description=VALUE, examples=[1, "0.5"])
 
     RULES: ClassVar[Schema] = {
-        # A revenue that is set asks for a currency that is right, or not set.
+        # A revenue that is set requires a currency that is valid, or not set.
         "if": has("revenue", {"not": ref(NotSet)}),
         "then": {"properties": {"currency": {"anyOf": [ref(CurrencyText), ref(NotSet)]}}},
     }
 
 
 class RawEvent(Object):
-    """A track event as it is sent. Whatever it refuses becomes a dead letter.
+    """A track event as it is sent. An event that is not valid becomes a dead letter.
 
-    Unknown fields are accepted and kept. Not said here: the limits on the size of an event and
+    Unknown fields are accepted and kept. Not expressed here: the limits on the size of an event and
     on the depth of its nesting.
     """
 
@@ -80,7 +80,7 @@ class RawEvent(Object):
     )
     anonymous_id: NumericId | str | Anything = Field(
         OPTIONAL,
-        description=ANONYMOUS_ID + " An unusable one beside a usable `userId` is left out, with "
+        description=ANONYMOUS_ID + " An unusable one next to a usable `userId` is removed, with "
         "warning `id_not_string`.",
         examples=["23adfd82-aa0f-45a7-a756-24f2a7a4c895"],
     )
@@ -94,8 +94,8 @@ class RawEvent(Object):
     )
     sent_at: SentTime = Field(
         OPTIONAL,
-        description="When the event was sent, by the client's clock; takes the error of that "
-        "clock out of `timestamp`.",
+        description="When the event was sent, by the client's clock; used to correct the "
+        "error of that clock in `timestamp`.",
     )
     received_at: SentTime = Field(
         OPTIONAL,
@@ -104,15 +104,17 @@ class RawEvent(Object):
     )
     properties: RawProperties | EmptyArray | None = Field(OPTIONAL, description=PROPERTIES)
     traits: Anything = Field(
-        OPTIONAL, description="Traits of the user; `context.traits` wins per key when it is there."
+        OPTIONAL, description="Traits of the user; the keys of `context.traits` take precedence."
     )
     context: ContextObject | EmptyArray | None = Field(OPTIONAL, description=CONTEXT)
     integrations: JsonObject | EmptyArray | None = Field(OPTIONAL, description=INTEGRATIONS)
-    enrichment: Anything = Field(OPTIONAL, description="Ours: one that is sent is replaced.")
+    enrichment: Anything = Field(
+        OPTIONAL, description="Written by the pipeline: one that is sent is replaced."
+    )
     write_key: Anything = Field(OPTIONAL, description="A credential: removed from the event.")
 
     RULES: ClassVar[Schema] = {
-        # Somebody must be named; without a type, a string `action` tells it.
+        # There must be an id. Without a type, a string `action` is the type.
         "anyOf": [has("userId", _USABLE_ID), has("anonymousId", _USABLE_ID)],
         "if": has("type", {"const": TRACK}),
         "else": {
@@ -122,19 +124,19 @@ class RawEvent(Object):
 
 
 class Batch(Object):
-    """The body of a tracking API's batch call, accepted when every item is.
+    """Body of a batch call of a tracking API, valid when every item is.
 
-    An item that is refused becomes a dead letter alone, its neighbours are enriched. A record
+    An item that is rejected becomes a dead letter by itself, and the others are enriched. A record
     with an `event` is one event, whatever its `batch` holds.
     """
 
-    batch: list[RawEvent] = Field(min_length=1, description="The events, each one of its own.")
-    event: None = Field(OPTIONAL, description="Not set: a record with an event is no batch.")
+    batch: list[RawEvent] = Field(min_length=1, description="The events, each processed by itself.")
+    event: None = Field(OPTIONAL, description="Not set: a record with an event is not a batch.")
     context: ContextObject | EmptyArray | None = Field(
-        OPTIONAL, description="Merged below each item's own, one level deep: the item wins."
+        OPTIONAL, description="Merged into each item, one level deep. The item takes precedence."
     )
     integrations: JsonObject | EmptyArray | None = Field(
-        OPTIONAL, description="Merged below each item's own, one level deep: the item wins."
+        OPTIONAL, description="Merged into each item, one level deep. The item takes precedence."
     )
-    sent_at: SentTime = Field(OPTIONAL, description="Fills the items that have none.")
-    received_at: SentTime = Field(OPTIONAL, description="Fills the items that have none.")
+    sent_at: SentTime = Field(OPTIONAL, description="Used for items that have none.")
+    received_at: SentTime = Field(OPTIONAL, description="Used for items that have none.")

@@ -1,8 +1,8 @@
-"""The values that occur in the published schemas: white space, ids, amounts, currencies, times.
+"""Values in the published schemas: white space, ids, amounts, currencies, times.
 
-Each type is a name in the `$defs` of a schema, its docstring the description there. Patterns and
-bounds are made from the constants that the rules themselves use. They are written in what
-ECMAScript's and Python's regular expressions have in common.
+Each type is a name in the `$defs` of a schema, with its docstring as the description. Patterns and
+bounds are made from the constants of the rules. They only use what the regular expressions of
+ECMAScript and Python have in common.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from pipeline.core.money import AMOUNT_PATTERN, COLUMN_DECIMALS, LIMIT
 from pipeline.core.validate import CONTEXT_TYPES
 
 OPTIONAL: Final[Any] = None
-"""Default of a field that may be absent; its type says whether it may be null."""
+"""Default of a field that may be absent. Its type says whether it may be null."""
 WHITE: Final = r"[\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-"""What `str.strip` takes away; `\\s` means something else in each language."""
+"""Matches what `str.strip` removes; `\\s` means something else in each language."""
 NOT_BLANK: Final = WHITE.replace("[", "[^", 1)
 
 _ID_LIMIT: Final = 10**MAX_ID_DIGITS
 _ROUNDS_TO_LIMIT: Final = Context(prec=100).subtract(
     Decimal(LIMIT), Decimal(5).scaleb(-COLUMN_DECIMALS - 1)
 )
-"""The smallest amount that nine decimals round up to 10^29."""
+"""Smallest amount that is 10^29 when rounded to nine decimals."""
 _LENGTH_OF_TIME: Final = len("2015-12-12T19:11:01.249Z")
 
 
@@ -45,11 +45,11 @@ def _trimmed(pattern: str) -> str:
 
 
 def _any_case(code: str) -> str:
-    return "".join(f"[{letter}{letter.lower()}]" for letter in code)
+    return "".join(f"[{character}{character.lower()}]" for character in code)
 
 
 class Anything(RootModel[Any]):
-    """Any JSON value. Beside a type it says that another type is no reason to refuse the event."""
+    """Any JSON value. Next to a type: an event with another type is not rejected."""
 
 
 class NotSet(RootModel[Annotated[str, Field(pattern=f"^{WHITE}*$")] | None]):
@@ -94,16 +94,16 @@ class Amount(
 ):
     """An exact decimal number, below 10^29 in magnitude when rounded to nine decimals.
 
-    Negative ones are refunds. Not said here: an exponent below -100 is refused.
+    Negative ones are refunds. Not expressed here: an exponent below -100 is rejected.
     """
 
 
 class AmountText(RootModel[Annotated[str, Field(pattern=_trimmed(AMOUNT_PATTERN))]]):
     """One plain decimal number as text; becomes a number.
 
-    Outer white space and one leading `$` are accepted; thousands separators, decimal commas and
-    other currency signs are refused, since they are read differently from place to place.
-    Not said here: its magnitude has the limits of a number's.
+    Outer white space and one leading `$` are accepted. Thousands separators, decimal commas and
+    other currency signs are rejected, since their meaning varies by country.
+    Not expressed here: its magnitude has the same limits as a number.
     """
 
 
@@ -138,15 +138,15 @@ class Time(
 class SentTime(RootModel[str | float | Anything]):
     """A moment as clients send it.
 
-    Read are ISO-8601 (`Z`, an offset or none, which is UTC; date only; up to nine decimals of a
+    Accepted are ISO-8601 (`Z`, an offset or none, which is UTC; date only; up to nine decimals of a
     second) and epoch seconds (10 digits) or milliseconds (13 digits), with or without a fraction,
-    as number or text; outer white space is trimmed. A time never rejects an event: what can't be
-    read is left out, with warning `timestamp_unparsable`.
+    as number or text; outer white space is trimmed. No event is rejected because of a time: one
+    that can't be read is removed, with warning `timestamp_unparsable`.
     """
 
 
 class EmptyArray(RootModel[Annotated[list[Any], WithJsonSchema({"type": "array", "maxItems": 0})]]):
-    """What PHP makes of an empty object; read as `{}`, with warning `empty_array_for_object`."""
+    """An empty object as PHP sends it; read as `{}`, with warning `empty_array_for_object`."""
 
 
 EVENT: Final = (
@@ -170,7 +170,7 @@ CONTEXT: Final = (
     "Dictionary of extra information that provides useful context about the event, but is not "
     "directly related to the call, like ip address or locale."
 )
-INTEGRATIONS: Final = "Which destinations the event is meant for. Kept as sent."
+INTEGRATIONS: Final = "Destinations that the event is for. Kept as sent."
 
 CONTEXT_FIELDS: Final = {
     "active": "Whether a user is active.",
@@ -190,15 +190,15 @@ CONTEXT_FIELDS: Final = {
     "screen": "The device's screen: density, height, width.",
     "timezone": "Time zone of the user as a tzdata name, for example America/New_York.",
     "traits": "Traits of the current user, filled as in an identify call. A non-empty object is "
-    "lifted to the top-level `traits` of the enriched event.",
+    "promoted to the top-level `traits` of the enriched event.",
     "userAgent": "User agent of the device that makes the request.",
     "userAgentData": "User agent data of the device: brands, mobile, platform, and more.",
 }
-"""What each field of `CONTEXT_TYPES` holds, in the words of Segment's "Spec: Track"."""
+"""Descriptions of the fields of `CONTEXT_TYPES`, in the words of Segment's "Spec: Track"."""
 
 
 def _context_field(name: str) -> tuple[Any, Any]:
-    """A field whose type is told but not enforced: a wrong one is only warned about."""
+    """A field of `context`. Its type is documented but not enforced: a wrong one is a warning."""
     kind = JsonObject if CONTEXT_TYPES[name] is dict else CONTEXT_TYPES[name]
     return kind | Anything, Field(None, description=CONTEXT_FIELDS[name])
 
@@ -207,21 +207,21 @@ Schema = dict[str, Any]
 
 
 class Object(BaseModel):
-    """An object that may hold more than its fields."""
+    """An object that may have more fields than these."""
 
     model_config = ConfigDict(extra="allow", alias_generator=to_camel)
 
     RULES: ClassVar[Schema] = {}
-    """Keywords beside those of the fields: what holds between them."""
+    """Additional keywords: rules that concern several fields."""
 
 
 def ref(kind: type[BaseModel]) -> Schema:
-    """A rule's reference to a type that a field of the same schema has."""
+    """A reference to the type of a field of the same schema, for a rule."""
     return {"$ref": f"#/$defs/{kind.__name__}"}
 
 
 def has(name: str, schema: Schema) -> Schema:
-    """Keywords: the object has the field, and it is like this."""
+    """Keywords that require a field with the given schema."""
     return {"required": [name], "properties": {name: schema}}
 
 
@@ -229,7 +229,7 @@ _context_fields: dict[str, Any] = {name: _context_field(name) for name in CONTEX
 ContextObject: type[Object] = create_model(
     "Context",
     __base__=Object,
-    __doc__="Kept as sent. A field of another type than told here is kept too, with warning "
+    __doc__="Kept as sent. A field with another type than documented is kept too, with warning "
     "`context_field_type` (of `traits`, `traits_not_object`).",
     **_context_fields,
 )

@@ -54,7 +54,7 @@ def summary(servers: str, *flags: str) -> int:
     """Run the command as a user would."""
     command = ["dlq", "summary", "--json", "--bootstrap-servers", servers, *flags]
     ran = CliRunner().invoke(cli, command, prog_name="track-pipeline")
-    return int(json.loads(ran.stdout)["letters"])
+    return int(json.loads(ran.stdout)["dead_letters"])
 
 
 def main() -> None:

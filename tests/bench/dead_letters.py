@@ -71,7 +71,7 @@ def measure_dead_letters(console: Console, rounds: int, dead_letters: int) -> No
             f"{max(run.peak_mb for run in runs):.0f}",
         )
     console.print(table)
-    console.print("target: dlq summary ≥ 0.5×, and no more memory than for a tenth of the topic")
+    console.print("target: dlq summary ≥ 0.4×, and no more memory than for a tenth of the topic")
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from confluent_kafka.admin._resource import ResourceType
 from pipeline.core.record import Role
 from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
-from pipeline.replay.plan import PLANS_TOPIC
 from pipeline.settings.model import Settings
+from pipeline.topics import PLANS_TOPIC
 from pipeline.wiring import topic_names
 from tests.brokers import RECENT, Sent, delete_topics, produce
 from tests.fake_topics import event
@@ -281,8 +281,8 @@ def test_dlq_tools_need_the_listed_permissions(
     reading = [Grant(topic, names.dead_letter, operation.READ)]
     secure_kafka.allow_only(reading)
     listed = _run(secure_kafka, secure_pipeline, "dlq", "list")
-    assert (listed.code, len(listed.out.splitlines())) == (0, 1)
-    assert f"without READ on topic {ledger}" in listed.err
+    assert (listed.code, len(listed.out.splitlines())) == (0, 2)
+    assert f"READ on topic {ledger} is denied" in listed.err
     writable = (names.enriched, names.identify, names.dead_letter, ledger)
     sending = [
         *reading,
@@ -301,7 +301,7 @@ def test_dlq_tools_need_the_listed_permissions(
         assert f"grant this user {missing.operation.name}" in ran.err
     secure_kafka.allow_only(sending)
     ran = _run(secure_kafka, secure_pipeline, *flags)
-    assert "1 letters done" in ran.out.decode(), ran.err
+    assert "1 dead letters done" in ran.out.decode(), ran.err
 
 
 def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: Path) -> None:

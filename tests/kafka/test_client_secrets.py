@@ -19,7 +19,7 @@ from pipeline.kafka.errors import LastClientError, reason
 from pipeline.kafka.session_config import CollectLimits, SessionConfig
 from pipeline.settings.client_properties import is_secret
 from pipeline.settings.sources import ENDS_IN_FILE
-from tests.unit.cli.test_settings import SECRETS
+from tests.unit.settings.test_settings import SECRETS
 
 _SECRET: Final = "hunter2"  # noqa: S105
 

@@ -1,4 +1,4 @@
-"""Several desks on a real broker, each believing that it is the only one."""
+"""Several processes that write to one ledger on a real broker."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 
 from pipeline.core.record import Output, Role
 from pipeline.dlq.ledger import Action, Entry, Ledger
-from pipeline.dlq.ledger_session import DeskOpener
-from pipeline.dlq.redrive import LETTERS, Deed, Redriver
-from pipeline.dlq.targets import Place, place
+from pipeline.dlq.ledger_session import LedgerSessionOpener
+from pipeline.dlq.reader import TopicSnapshot
+from pipeline.dlq.redrive import DEAD_LETTERS_PER_TRANSACTION, LedgerWrite, Redriver
+from pipeline.dlq.targets import WriteTargets, find_targets
 from pipeline.errors import FencedError, OutcomeUnknownError, RecordRefusedError
 from pipeline.settings.model import load_settings
 from pipeline.topics import CreateOptions, ledger_spec
@@ -26,8 +27,8 @@ NOISE = random.Random(1).randbytes(4000)  # noqa: S311  what does not compress
 """More than the topic takes."""
 
 
-def _place(pipeline: Pipeline, prefix: str = "track") -> Place:
-    """Where the desks of these tests write; `prefix` is that of the transactional id."""
+def _place(pipeline: Pipeline, prefix: str = "track") -> WriteTargets:
+    """Targets of these tests' writes; `prefix` is that of the transactional id."""
     names = pipeline.names
     given = {f"topics.{role}": topic for role, topic in names._asdict().items()}
     settings = load_settings(
@@ -41,7 +42,7 @@ def _place(pipeline: Pipeline, prefix: str = "track") -> Place:
     )
     topic_id = pipeline.admin.topics([names.dead_letter])[names.dead_letter].id
     outputs = {Role.ENRICHED: names.enriched, Role.DEAD_LETTER: names.dead_letter}
-    return place(settings, names.dead_letter, topic_id, outputs)
+    return find_targets(settings, TopicSnapshot(names.dead_letter, topic_id, {}, {}), outputs)
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def with_ledger(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def _deed(where: Place, number: int, value: bytes = b"") -> Deed:
+def _write(where: WriteTargets, number: int, value: bytes = b"") -> LedgerWrite:
     source = f"{where.settings.topics.raw}/0/{number}"
     output = Output(Role.ENRICHED, value or b"%d" % number, None, [], 1, 0)
     entry = Entry(
@@ -68,11 +69,11 @@ def _deed(where: Place, number: int, value: bytes = b"") -> Deed:
         "r1",
         where.outputs[Role.ENRICHED],
     )
-    return Deed([output], entry)
+    return LedgerWrite([output], entry)
 
 
-def _redriver(where: Place, most: int = LETTERS) -> Redriver:
-    return Redriver(DeskOpener(where), threading.Event(), most=most)
+def _redriver(where: WriteTargets, most: int = DEAD_LETTERS_PER_TRANSACTION) -> Redriver:
+    return Redriver(LedgerSessionOpener(where), threading.Event(), most=most)
 
 
 def _values(pipeline: Pipeline) -> Counter[bytes | None]:
@@ -80,26 +81,26 @@ def _values(pipeline: Pipeline) -> Counter[bytes | None]:
 
 
 def test_taken_over_while_a_record_is_searched_for(with_ledger: Pipeline) -> None:
-    """A desk that needs a new producer looks first who has the desk, and sends nothing again."""
+    """A process that needs a new producer first looks who holds the ledger, and sends nothing."""
     where = _place(with_ledger)
 
-    def deeds(_: Ledger) -> Iterator[Deed]:
-        yield _deed(where, 9, NOISE)  # refused, which costs the producer
-        assert _redriver(where).run(lambda _: [_deed(where, 1), _deed(where, 2)]).sent == 2
-        yield from (_deed(where, 1), _deed(where, 2))
+    def writes(_: Ledger) -> Iterator[LedgerWrite]:
+        yield _write(where, 9, NOISE)  # refused, which costs the producer
+        assert _redriver(where).run(lambda _: [_write(where, 1), _write(where, 2)]).sent == 2
+        yield from (_write(where, 1), _write(where, 2))
 
-    with pytest.raises(FencedError, match="another desk has taken over"):
-        _redriver(where, most=1).run(deeds)
+    with pytest.raises(FencedError, match="another dlq command has taken over"):
+        _redriver(where, most=1).run(writes)
     assert _values(with_ledger) == {b"1": 1, b"2": 1}
 
 
 def test_spent_producer(with_ledger: Pipeline) -> None:
-    """Behind a refused record a sender begins nothing more; the same desk, opened again, does."""
+    """After a refused record a sender begins nothing more; a new session of the same run does."""
     where = _place(with_ledger)
-    opener = DeskOpener(where)
+    opener = LedgerSessionOpener(where)
     sender, _ = opener.open()
     sender.begin()
-    sender.send(_deed(where, 1, NOISE).outputs[0])
+    sender.send(_write(where, 1, NOISE).outputs[0])
     with pytest.raises(RecordRefusedError):
         sender.commit()
     assert sender.is_spent
@@ -107,28 +108,28 @@ def test_spent_producer(with_ledger: Pipeline) -> None:
     with pytest.raises(OutcomeUnknownError, match="the ledger must be read again"):
         sender.begin()
     sender.close()
-    again, ledger = opener.open()
-    assert not again.is_spent
-    again.begin()
-    again.note(_deed(where, 2).entry)
-    again.commit()
-    again.close()
+    reprocessor, ledger = opener.open()
+    assert not reprocessor.is_spent
+    reprocessor.begin()
+    reprocessor.note(_write(where, 2).entry)
+    reprocessor.commit()
+    reprocessor.close()
     assert ledger.action(0, 2) is None
     _, ledger = opener.open()
     assert ledger.action(0, 2) is Action.REDRIVEN
 
 
 def test_other_prefix(with_ledger: Pipeline) -> None:
-    """A desk whose transactional id has another prefix is found in the ledger, and fenced off."""
+    """A process with another prefix of transactional ids is found in the ledger and fenced."""
     older, newer = _place(with_ledger), _place(with_ledger, "other")
 
-    def deeds(_: Ledger) -> Iterator[Deed]:
-        yield _deed(older, 0)
-        assert _redriver(newer).run(lambda _: [_deed(newer, n) for n in range(3)]).sent == 2
-        yield from (_deed(older, n) for n in range(1, 3))
+    def writes(_: Ledger) -> Iterator[LedgerWrite]:
+        yield _write(older, 0)
+        assert _redriver(newer).run(lambda _: [_write(newer, n) for n in range(3)]).sent == 2
+        yield from (_write(older, n) for n in range(1, 3))
 
-    with pytest.raises(FencedError, match="another desk has taken over"):
-        _redriver(older, most=1).run(deeds)
+    with pytest.raises(FencedError, match="another dlq command has taken over"):
+        _redriver(older, most=1).run(writes)
     assert _values(with_ledger) == {b"0": 1, b"1": 1, b"2": 1}
     # The one that was fenced off is forgotten, so that nobody needs its right for ever.
     ledger = read_topic(with_ledger.servers, older.ledger_topic)

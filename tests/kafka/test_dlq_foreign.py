@@ -40,7 +40,7 @@ def _documents(servers: str, topic: str, *flags: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def letters(bootstrap_servers: str, topic_name: Callable[[str], str]) -> Callable[..., str]:
+def dead_letters(bootstrap_servers: str, topic_name: Callable[[str], str]) -> Callable[..., str]:
     """Makes a topic that holds these records."""
 
     def make(*sent: Sent) -> str:
@@ -52,11 +52,15 @@ def letters(bootstrap_servers: str, topic_name: Callable[[str], str]) -> Callabl
     return make
 
 
-def test_letters_of_each_dialect(bootstrap_servers: str, letters: Callable[..., str]) -> None:
-    """Who wrote each letter, and its reason, message, stage, attempts, coordinates and time."""
-    topic = letters(*(Sent(EVENT, b"k", [*SENDERS, *f.added], RECENT) for f in FOREIGN.values()))
+def test_dead_letters_of_each_header_format(
+    bootstrap_servers: str, dead_letters: Callable[..., str]
+) -> None:
+    """Each dead letter has its writer, reason, message, stage, attempts, coordinates and time."""
+    topic = dead_letters(
+        *(Sent(EVENT, b"k", [*SENDERS, *f.added], RECENT) for f in FOREIGN.values())
+    )
     listed = _documents(bootstrap_servers, topic)
-    assert [document["dialect"] for document in listed] == list(FOREIGN)
+    assert [document["header_format"] for document in listed] == list(FOREIGN)
     # Connect and Streams keep the record's own time; Spring alone writes it in a header.
     times = {"connect": RECENT, "streams": RECENT, "spring": SENT}
     for document, (name, foreign) in zip(listed, FOREIGN.items(), strict=True):
@@ -72,7 +76,7 @@ def test_letters_of_each_dialect(bootstrap_servers: str, letters: Callable[..., 
 
 
 @pytest.mark.parametrize(
-    ("flags", "dialects"),
+    ("flags", "header_formats"),
     [
         (("--reason", "DataException"), ["connect"]),
         (("--stage", "VALUE_CONVERTER", "--stage", "WRITE"), ["connect", "schema-registry"]),
@@ -83,24 +87,28 @@ def test_letters_of_each_dialect(bootstrap_servers: str, letters: Callable[..., 
         (("--user", "u-1", "--event", "Order Completed", "--limit", "1"), ["connect"]),
     ],
 )
-def test_filters_mean_foreign_letters_too(
+def test_filters_mean_foreign_dead_letter_too(
     bootstrap_servers: str,
-    letters: Callable[..., str],
+    dead_letters: Callable[..., str],
     flags: Sequence[str],
-    dialects: Sequence[str],
+    header_formats: Sequence[str],
 ) -> None:
-    """Each filter looks at what the other system said, in our words."""
-    topic = letters(*(Sent(EVENT, headers=f.added, timestamp=RECENT) for f in FOREIGN.values()))
-    found = [document["dialect"] for document in _documents(bootstrap_servers, topic, *flags)]
-    assert found == list(dialects)
+    """Each filter matches what the other system stated, under our names."""
+    topic = dead_letters(
+        *(Sent(EVENT, headers=f.added, timestamp=RECENT) for f in FOREIGN.values())
+    )
+    found = [document["header_format"] for document in _documents(bootstrap_servers, topic, *flags)]
+    assert found == list(header_formats)
 
 
-def test_letters_of_nobody(bootstrap_servers: str, letters: Callable[..., str]) -> None:
-    """Records with none of the known headers are listed, with what their values tell."""
-    topic = letters(*NOBODYS)
+def test_dead_letters_with_unknown_headers(
+    bootstrap_servers: str, dead_letters: Callable[..., str]
+) -> None:
+    """Records with none of the known headers are listed, with facts from their values."""
+    topic = dead_letters(*NOBODYS)
     listed = _documents(bootstrap_servers, topic)
-    assert [(each["dialect"], each["reason"]) for each in listed] == [(UNKNOWN, UNKNOWN)] * 4
+    assert [(each["header_format"], each["reason"]) for each in listed] == [(UNKNOWN, UNKNOWN)] * 4
     assert [each["source"] for each in listed] == [None] * 4
     assert [each["event"] for each in listed] == ["Order Completed", "", "", ""]
-    lines = _list(bootstrap_servers, topic).out.decode().splitlines()
-    assert [line.split()[0] for line in lines] == ["0/0", "0/1", "0/2", "0/3"]
+    _, *rows = _list(bootstrap_servers, topic).out.decode().splitlines()
+    assert [row.split("\t")[0] for row in rows] == ["0/0", "0/1", "0/2", "0/3"]

@@ -1,4 +1,4 @@
-"""The desk's reading commands on a real broker."""
+"""Commands that read dead letters, on a real broker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.core.record import Record
-from pipeline.dlq.export import read_letters
+from pipeline.dlq.export import read_dead_letters
 from pipeline.errors import ExitCode
 from pipeline.files.lines import open_input
 from tests.brokers import RECENT, Sent, produce, read_topic
@@ -30,7 +30,7 @@ EVENTS = (
 
 @pytest.fixture(scope="module")
 def refused(module_pipeline: Pipeline) -> Pipeline:
-    """Four letters of three reasons, and one good event."""
+    """Four dead letters of three reasons, and one good event."""
     raw = module_pipeline.names.raw
     values = [json.dumps(each, separators=(",", ":")).encode() for each in EVENTS]
     produce(module_pipeline.servers, raw, [Sent(v, b"k", (), RECENT, 0) for v in values])
@@ -50,7 +50,7 @@ def _documents(ran: Ran) -> list[dict[str, Any]]:
 
 
 def test_list(refused: Pipeline) -> None:
-    """Letters in order, with what their headers say."""
+    """Dead letters are listed in order; a pipe gets a header and tabs."""
     found = _documents(_dlq(refused, "list", "--json"))
     assert [each["reason"] for each in found] == [
         "revenue_invalid",
@@ -61,8 +61,9 @@ def test_list(refused: Pipeline) -> None:
     assert [each["source"] for each in found] == [
         f"{refused.names.raw}/0/{offset}" for offset in (0, 1, 2, 4)
     ]
-    lines = _dlq(refused, "list").out.decode().splitlines()
-    assert [line.split("  ")[2] for line in lines] == [each["reason"] for each in found]
+    header, *rows = _dlq(refused, "list").out.decode().splitlines()
+    assert header.split("\t") == ["position", "failed at", "reason", "event", "source", "detail"]
+    assert [row.split("\t")[2] for row in rows] == [each["reason"] for each in found]
 
 
 @pytest.mark.parametrize(
@@ -87,35 +88,35 @@ def test_list(refused: Pipeline) -> None:
     ids=lambda value: " ".join(map(str, value)),
 )
 def test_filters(refused: Pipeline, filters: tuple[str, ...], offsets: list[int]) -> None:
-    """Each filter means the letters that it says."""
+    """Each filter selects the dead letters that it should."""
     given = [each.format(raw=refused.names.raw) for each in filters]
     ran = _dlq(refused, "list", "--json", *given)
-    assert [each["place"] for each in _documents(ran)] == [f"0/{offset}" for offset in offsets]
-    assert ("no letters" in ran.err) == (not offsets)
+    assert [each["position"] for each in _documents(ran)] == [f"0/{offset}" for offset in offsets]
+    assert ("No dead letters" in ran.err) == (not offsets)
 
 
 def test_check(refused: Pipeline) -> None:
-    """Nothing passes under the same rules; with other ones, or repaired, some do."""
+    """Nothing passes under the same rules; with other rules, or repaired, some do."""
     ran = _dlq(refused, "check", "--json")
     assert ran.code == ExitCode.DIFFERENCE
     report = json.loads(ran.out)
-    assert (report["letters"], report["passing"], report["failing"]) == (4, 0, 4)
+    assert (report["dead_letters"], report["passing"], report["failing"]) == (4, 0, 4)
     fixed = _dlq(
         refused, "check", "--reason", "currency_invalid", "--set", "/properties/currency=EUR"
     )
     assert fixed.code == 0
     assert '+    "currency": "EUR"' in fixed.out.decode()
-    assert "1 of 1 letters would pass now" in fixed.out.decode()
+    assert "1 of 1 dead letters would pass now" in fixed.out.decode()
 
 
 def test_check_with_a_file(refused: Pipeline, tmp_path: Path) -> None:
-    """A transform that fails on one letter is told with its place, and the others go on."""
+    """A transform that fails on one dead letter is reported, and the others are tried."""
     path = tmp_path / "fix.py"
     path.write_text(
-        "def transform(event, letter):\n    event['properties']['revenue'] = 7\n    return event\n"
+        "def transform(event, _):\n    event['properties']['revenue'] = 7\n    return event\n"
     )
     report = json.loads(_dlq(refused, "check", "--json", "--transform", path).out)
-    fates = {each["now"]: each["letters"] for each in report["outcomes"]}
+    fates = {each["now"]: each["dead_letters"] for each in report["outcomes"]}
     assert fates == {"passes": 2, "same reason": 1, "repair failed": 1}
     failed = _dlq(refused, "check", "--transform", path)
     assert "0/3: fix.py" in failed.out.decode()
@@ -123,7 +124,7 @@ def test_check_with_a_file(refused: Pipeline, tmp_path: Path) -> None:
 
 
 def test_show(refused: Pipeline) -> None:
-    """One letter: its place is marked, personal data is hidden until it is asked for."""
+    """The location of a violation is marked, and personal data is hidden until revealed."""
     shown = _dlq(refused, "show", "0/2").out.decode()
     assert "◄ revenue_invalid" in shown
     assert "ann@example.com" not in shown
@@ -135,43 +136,43 @@ def test_show(refused: Pipeline) -> None:
 
 
 def test_show_raw(refused: Pipeline) -> None:
-    """The refused bytes, and nothing else."""
+    """The rejected bytes are written, and nothing else."""
     expected = json.dumps(EVENTS[1], separators=(",", ":")).encode()
     assert _dlq(refused, "show", "0/1", "--raw").out == expected
 
 
 def test_show_newest(refused: Pipeline) -> None:
-    """Without a name the newest letter is shown, with -n so many."""
+    """Without a name the newest dead letter is shown, and with -n so many."""
     (newest,) = _documents(_dlq(refused, "show", "--json"))
-    assert newest["place"] == "0/3"
+    assert newest["position"] == "0/3"
     several = _documents(_dlq(refused, "show", "--json", "-n", "3"))
-    assert [each["place"] for each in several] == ["0/1", "0/2", "0/3"]
+    assert [each["position"] for each in several] == ["0/1", "0/2", "0/3"]
     assert _dlq(refused, "show", "0/99").code == ExitCode.DIFFERENCE
 
 
 def test_export(refused: Pipeline, tmp_path: Path) -> None:
-    """Exported letters come back as they are in the topic; no file is overwritten."""
-    path = tmp_path / "letters.ndjson"
+    """Exported dead letters come back as they are in the topic; no file is overwritten."""
+    path = tmp_path / "export.ndjson"
     ran = _dlq(refused, "export", "--reveal", "--output", path)
     assert (ran.code, ran.out) == (0, b"")
-    assert "4 letters written" in ran.err
+    assert "4 dead letters written" in ran.err
     with open_input(str(path)) as source:
-        exported = list(read_letters(source.input))
+        exported = list(read_dead_letters(source.input))
     stored = read_topic(refused.servers, refused.names.dead_letter)
-    assert [each.letter.record for each in exported] == [
+    assert [each.dead_letter.record for each in exported] == [
         Record(each.value, each.key, each.headers, each.timestamp, refused.names.dead_letter, 0, n)
         for n, each in enumerate(stored)
     ]
-    again = _dlq(refused, "export", "--output", path)
-    assert again.code == ExitCode.USAGE
-    assert "letters.ndjson: exists already" in again.err
-    again = _dlq(refused, "export", "--reveal", "--output", path, "--overwrite")
-    assert (again.code, again.out) == (0, b"")
+    reprocessor = _dlq(refused, "export", "--output", path)
+    assert reprocessor.code == ExitCode.USAGE
+    assert "export.ndjson: exists already" in reprocessor.err
+    reprocessor = _dlq(refused, "export", "--reveal", "--output", path, "--overwrite")
+    assert (reprocessor.code, reprocessor.out) == (0, b"")
     assert _dlq(refused, "export", "--reveal", "--output", "-").out == path.read_bytes()
 
 
 def test_export_is_masked(refused: Pipeline) -> None:
-    """Personal data stays here unless it is asked for, and that is said."""
+    """Personal data is masked unless --reveal is given, and the export says so."""
     ran = _dlq(refused, "export")
     assert b"example.com" not in ran.out
     assert b"Ann" not in ran.out
@@ -186,7 +187,7 @@ def test_export_is_masked(refused: Pipeline) -> None:
         (("list", "--since", "soon"), ExitCode.USAGE, "is no time"),
         (("list", "--since", "1h", "--until", "2h"), ExitCode.USAGE, "--since must be earlier"),
         (("list", "--source", "a/b"), ExitCode.USAGE, "are numbers"),
-        (("list", "--detail-regex", "("), ExitCode.USAGE, "no regular expression"),
+        (("list", "--detail-regex", "("), ExitCode.USAGE, "not a regular expression"),
         (("list", "--offsets", "1"), ExitCode.USAGE, "PARTITION:FIRST-LAST"),
         (
             ("redrive", "--offsets", "0:5-2"),
@@ -198,20 +199,44 @@ def test_export_is_masked(refused: Pipeline) -> None:
         (("check", "--transform", "none.py"), ExitCode.USAGE, "none.py: No such file"),
         (("check", "--set", "currency=EUR"), ExitCode.USAGE, "no JSON Pointer"),
         (("show", "a/b/c"), ExitCode.USAGE, "are numbers"),
-        (("show", "--raw", "-n", "2"), ExitCode.USAGE, "--raw writes one letter"),
+        (("show", "abc"), ExitCode.USAGE, "give its PARTITION/OFFSET, such as 0/27"),
+        (("list", "--topic", "{raw}"), ExitCode.USAGE, "is the raw topic: dead letters are in"),
+        (("summary", "--topic", "{enriched}"), ExitCode.USAGE, "read without --topic"),
+        (("show", "--raw", "-n", "2"), ExitCode.USAGE, "--raw writes one dead letter"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_wrong_use(refused: Pipeline, arguments: tuple[str, ...], code: int, said: str) -> None:
     """Wrong use is one sentence and its exit code."""
-    ran = _dlq(refused, *arguments)
+    ran = _dlq(refused, *(each.format(**refused.names._asdict()) for each in arguments))
     assert ran.code == code
     assert said in ran.err
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.parametrize(
+    ("filters", "suggestion"),
+    [
+        (("--reason", "revenue_invald"), "did you mean revenue_invalid?"),
+        (("--stage", "validat"), "did you mean validate?"),
+        (("--stage", "VALUE_CONVERTER"), "valid: decode, split"),
+        (("--reason", "DataException"), ""),
+    ],
+)
+def test_misspelled_filters_get_a_suggestion(
+    refused: Pipeline, filters: tuple[str, ...], suggestion: str
+) -> None:
+    """A filter that matches nothing says so, and names what was probably intended."""
+    ran = _dlq(refused, "summary", *filters)
+    assert (ran.code, ran.out) == (0, b"")
+    topic = refused.names.dead_letter
+    assert f"No dead letters match these filters (4 in {topic}).\n" in ran.err
+    assert suggestion in ran.err
+    assert ("track-pipeline" in ran.err) == bool(suggestion)
+
+
 def test_open_transactions_are_not_waited_for(refused: Pipeline) -> None:
-    """A writer that died with a transaction open holds nobody up: what is committed is shown."""
+    """A writer that died within a transaction blocks nobody: what is committed is shown."""
     writer = Producer({"bootstrap.servers": refused.servers, "transactional.id": "died"})
     writer.init_transactions(30)
     writer.begin_transaction()

@@ -27,7 +27,7 @@ from tests.unit.cli.program import Ran
 pytestmark = pytest.mark.kafka
 
 LENIENT: Final = {"TRACK_RULES__REVENUE_INVALID": "warn"}
-"""A rule that was relaxed after the letters were written."""
+"""A rule that was relaxed after the dead letters were written."""
 MANY: Final = 1500
 
 
@@ -41,7 +41,7 @@ def _bad(number: int) -> Sent:
 
 @pytest.fixture
 def refused(pipeline: Pipeline) -> Pipeline:
-    """Three letters, one in each partition, and a ledger."""
+    """Three dead letters, one in each partition, and a ledger."""
     return _refused(pipeline, range(3))
 
 
@@ -72,7 +72,7 @@ def _enriched(pipeline: Pipeline) -> list[Stored]:
 
 
 def test_as_the_worker_would_have(refused: Pipeline) -> None:
-    """What is sent is what a worker with these rules would have written, plus where it is from."""
+    """The outputs are those of a worker with these rules, plus headers that lead back."""
     plan = _redrive(refused, "--force", act=False)
     assert plan.code == 0
     (document,) = _documents(plan)
@@ -95,15 +95,15 @@ def test_as_the_worker_would_have(refused: Pipeline) -> None:
 
 
 def test_never_twice(refused: Pipeline) -> None:
-    """A second redrive sends nothing; what was done is left out, and shown by --all."""
+    """A second redrive sends nothing; resolved dead letters are left out, and shown by --all."""
     assert _redrive(refused, "--force").code == 0
     (plan, *rest) = _documents(_redrive(refused, "--force"))
     assert (plan["send"], rest) == (0, [])
     assert set(_sources(_enriched(refused)).values()) == {1}
     assert "left out: 3 redriven" in refused.run("dlq", "list").err
-    assert len(refused.run("dlq", "list", "--all").out.splitlines()) == 3
+    assert len(refused.run("dlq", "list", "--all", "--json").out.splitlines()) == 3
     (run,) = _documents(refused.run("dlq", "history", "--json"))
-    assert (run["action"], run["letters"], run["target"]) == (
+    assert (run["action"], run["dead_letters"], run["target"]) == (
         "redriven",
         3,
         refused.names.enriched,
@@ -111,7 +111,7 @@ def test_never_twice(refused: Pipeline) -> None:
 
 
 def test_other_rules_than_the_live_ones(refused: Pipeline) -> None:
-    """A fix must be deployed before its letters are redriven."""
+    """A fix must be deployed before its dead letters are redriven."""
     ran = _redrive(refused)
     assert ran.code == ExitCode.USAGE
     assert "deploy the same version and settings first" in ran.err
@@ -120,7 +120,7 @@ def test_other_rules_than_the_live_ones(refused: Pipeline) -> None:
 
 
 def test_settings_that_are_forgotten(pipeline: Pipeline) -> None:
-    """The usual cause of other rules is told: the worker's --config was not given."""
+    """The usual cause of other rules is named: the worker's --config was not given."""
     produce(pipeline.servers, pipeline.names.raw, [_bad(1)])
     worker = pipeline.start(default_currency="EUR")
     pipeline.wait_until_done()
@@ -131,21 +131,21 @@ def test_settings_that_are_forgotten(pipeline: Pipeline) -> None:
     assert "No setting of the rules is given here: is --config missing?" in ran.err
 
 
-def test_letters_that_fail_again(refused: Pipeline) -> None:
-    """They are counted and stay; reinserted, they are new letters with one attempt more."""
+def test_dead_letters_that_fail_again(refused: Pipeline) -> None:
+    """They are counted and stay; reinserted, they are new dead letters with one more attempt."""
     ran = refused.run("dlq", "redrive", "--json", "--execute", "--reinsert-failing")
     assert ran.code == ExitCode.DIFFERENCE
     plan, done = _documents(ran)
     assert plan["not_sent"] == {"still fails: revenue_invalid": 3}
     assert done["done"] == 3
-    again = _documents(refused.run("dlq", "list", "--json"))
-    assert [each["attempt"] for each in again] == [2, 2, 2]
+    reprocessor = _documents(refused.run("dlq", "list", "--json"))
+    assert [each["attempt"] for each in reprocessor] == [2, 2, 2]
     limited = refused.run("dlq", "redrive", "--json", "--max-attempts", "2")
     assert _documents(limited)[0]["not_sent"] == {"failed 2 times or more": 3}
 
 
 def test_reinserted_as_it_was(refused: Pipeline) -> None:
-    """A repair that did not help leaves no trace in the new letter."""
+    """A repair that did not help leaves no trace in the new dead letter."""
     before = _documents(refused.run("dlq", "list", "--json", "--reveal"))
     flags = ("--reinsert-failing", "--set", "/properties/revenue=worse")
     assert refused.run("dlq", "redrive", "--execute", *flags).code == ExitCode.DIFFERENCE
@@ -155,10 +155,10 @@ def test_reinserted_as_it_was(refused: Pipeline) -> None:
 
 
 def test_discard(refused: Pipeline) -> None:
-    """Discarded letters are shown no more, and never sent."""
+    """Discarded dead letters are left out, and never sent."""
     discard = ("dlq", "discard", "--everything", "--because", "test data")
     assert refused.run(*discard).code == 0
-    assert len(refused.run("dlq", "list").out.splitlines()) == 3
+    assert len(refused.run("dlq", "list", "--json").out.splitlines()) == 3
     assert refused.run(*discard, "--execute").code == 0
     assert "left out: 3 discarded" in refused.run("dlq", "list").err
     (plan,) = _documents(_redrive(refused, "--force", "--all"))
@@ -169,7 +169,7 @@ def test_discard(refused: Pipeline) -> None:
 
 @pytest.mark.parametrize("command", ["discard", "restore"])
 def test_marking_without_a_filter(refused: Pipeline, command: str) -> None:
-    """A filter that was forgotten, or that means too many letters, marks none."""
+    """A filter that was forgotten, or that selects too many, marks none."""
     marking = ("dlq", command, "--because", "x", "--execute")
     ran = refused.run(*marking)
     assert ran.code == ExitCode.USAGE
@@ -178,52 +178,55 @@ def test_marking_without_a_filter(refused: Pipeline, command: str) -> None:
     discard = ("dlq", "discard", "--because", "x", "--execute", "--everything")
     if command == "restore":
         assert refused.run(*discard).code == 0
-    before = refused.run("dlq", "list").out
+    before = refused.run("dlq", "list", "--json").out
     ran = refused.run(*marking, "--everything", "--max", "2")
     assert ran.code == ExitCode.USAGE
-    assert f"3 letters would be {command.removesuffix('e')}ed, more than 2: say --max 3" in ran.err
-    assert refused.run("dlq", "list").out == before
+    assert (
+        f"3 dead letters would be {command.removesuffix('e')}ed, more than 2: say --max 3"
+        in ran.err
+    )
+    assert refused.run("dlq", "list", "--json").out == before
 
 
 def test_restore(refused: Pipeline) -> None:
-    """It undoes a discard, and nothing else; the history has both, and the letters can be sent."""
+    """A restore undoes a discard only; the history has both, and the events can be sent."""
     assert _redrive(refused, "--force", "--offsets", "0:0-0").code == 0
     discard = ("dlq", "discard", "--everything", "--because", "by mistake", "--execute")
     assert refused.run(*discard).code == 0
     plan = refused.run("dlq", "restore", "--everything", "--json")
     assert _documents(plan)[0]["restore"] == 2
-    assert len(refused.run("dlq", "list").out.splitlines()) == 0
+    assert len(refused.run("dlq", "list", "--json").out.splitlines()) == 0
     ran = refused.run("dlq", "restore", "--everything", "--execute", "--because", "still good")
-    assert (ran.code, "2 letters done" in ran.out.decode()) == (0, True)
-    assert len(refused.run("dlq", "list").out.splitlines()) == 2
+    assert (ran.code, "2 dead letters done" in ran.out.decode()) == (0, True)
+    assert len(refused.run("dlq", "list", "--json").out.splitlines()) == 2
     runs = _documents(refused.run("dlq", "history", "--json"))
-    assert [(run["action"], run["letters"], run["because"]) for run in runs] == [
+    assert [(run["action"], run["dead_letters"], run["because"]) for run in runs] == [
         ("redriven", 1, None),
         ("discarded", 2, "by mistake"),
         ("restored", 2, "still good"),
     ]
     assert _documents(_redrive(refused, "--force", "--all"))[-1]["done"] == 2
     assert len(_enriched(refused)) == 3
-    assert "no letters" in refused.run("dlq", "restore", "--everything", "--execute").err
+    assert "No dead letters" in refused.run("dlq", "restore", "--everything", "--execute").err
 
 
 def test_restore_of_one_discard(refused: Pipeline) -> None:
-    """Of several discards the one that is named is undone."""
+    """Of several discards, the named one is undone."""
     ids = []
     for partition in (0, 1):
         flags = ("--offsets", f"{partition}:0-0", "--because", "x", "--execute", "--json")
         ids.append(_documents(refused.run("dlq", "discard", *flags))[0]["id"])
     ran = refused.run("dlq", "restore", "--id", ids[1], "--execute", "--json")
     assert _documents(ran)[-1]["done"] == 1
-    places = [line.split()[0] for line in refused.run("dlq", "list").out.decode().splitlines()]
-    assert sorted(places) == ["1/0", "2/0"]
+    pending = _documents(refused.run("dlq", "list", "--json"))
+    assert sorted(each["position"] for each in pending) == ["1/0", "2/0"]
     ran = refused.run("dlq", "restore", "--id", "discard-none")
     assert ran.code == ExitCode.USAGE
     assert "lists no discard discard-none" in ran.err
 
 
-def test_more_than_was_said(refused: Pipeline) -> None:
-    """More letters than --max are not sent."""
+def test_more_than_the_maximum(refused: Pipeline) -> None:
+    """More dead letters than --max are not sent."""
     ran = _redrive(refused, "--force", "--max", "2")
     assert ran.code == ExitCode.USAGE
     assert "say --max 3" in ran.err
@@ -231,7 +234,7 @@ def test_more_than_was_said(refused: Pipeline) -> None:
 
 
 def test_refused_by_the_broker(refused: Pipeline) -> None:
-    """One that its topic does not take is counted, and the others are sent."""
+    """One that its topic does not accept is counted, and the others are sent."""
     names = refused.names
     noise = random.Random(1).randbytes(4000).hex()  # noqa: S311  what does not compress well
     big = {"event": "Order", "userId": "big", "properties": {"revenue": "x", "a": noise}}
@@ -248,7 +251,7 @@ def test_refused_by_the_broker(refused: Pipeline) -> None:
 
 
 def test_through_the_raw_topic(refused: Pipeline) -> None:
-    """Refused while the worker takes origins for forgeries; else the worker enriches them."""
+    """It is refused while the worker does not trust origin headers; then the worker enriches."""
     ran = _redrive(refused, "--force", "--to", "raw")
     assert ran.code == ExitCode.USAGE
     assert "accept_origin_headers" in ran.err
@@ -267,9 +270,9 @@ def test_through_the_raw_topic(refused: Pipeline) -> None:
 
 
 def test_export_and_import(refused: Pipeline, tmp_path: Path) -> None:
-    """An edited export is sent once; a masked one, or one of another topic, is refused."""
+    """An edited export is sent once; a masked one, or one of another topic, is rejected."""
     masked = refused.run("dlq", "export")
-    path = tmp_path / "letters.ndjson"
+    path = tmp_path / "export.ndjson"
     path.write_bytes(masked.out)
     ran = refused.run("dlq", "import", path)
     assert ran.code == ExitCode.USAGE
@@ -282,13 +285,13 @@ def test_export_and_import(refused: Pipeline, tmp_path: Path) -> None:
     found = _enriched(refused)
     assert [b'"revenue":7.50' in (each.value or b"") for each in found] == [True] * 3
     (run,) = _documents(refused.run("dlq", "history", "--json"))
-    assert run["repair"].startswith("import letters.ndjson sha256:")
+    assert run["repair"].startswith("import export.ndjson sha256:")
     path.write_bytes(path.read_bytes().replace(b'"topic_id":"', b'"topic_id":"other'))
     assert "is of another topic" in refused.run("dlq", "import", path).err
 
 
 def test_import_from_a_pipe(refused: Pipeline) -> None:
-    """What a pipe gives is read for the plan, and is there to be sent, too."""
+    """What a pipe gives is read for the plan, and can still be sent."""
     edited = refused.run("dlq", "export", "--reveal").out.replace(b'"x"', b"7.50")
     read, write = os.pipe()
     with os.fdopen(write, "wb") as end:
@@ -313,35 +316,35 @@ def _exactly_once(pipeline: Pipeline) -> None:
 
 
 def test_killed_again_and_again(pipeline: Pipeline) -> None:
-    """SIGKILL at random moments, and started again: every event is there once."""
+    """Killed at random moments and started again, a redrive sends every event once."""
     _refused(pipeline, range(MANY))
     dice = random.Random(5)  # noqa: S311  no secret
     killed = 0
     for _ in range(6):
-        desk = _start(pipeline, "--rate", "600")
+        reader = _start(pipeline, "--rate", "600")
         goal = len(_enriched(pipeline)) + 1
         deadline = time.monotonic() + PATIENCE_S
-        while desk.poll() is None and len(_enriched(pipeline)) < goal:
+        while reader.poll() is None and len(_enriched(pipeline)) < goal:
             assert time.monotonic() < deadline
         with suppress(subprocess.TimeoutExpired):
-            desk.wait(dice.uniform(0, 0.3))
-        killed += desk.poll() is None
-        desk.kill()
-        desk.wait()
+            reader.wait(dice.uniform(0, 0.3))
+        killed += reader.poll() is None
+        reader.kill()
+        reader.wait()
     assert killed, "it was always done before it could be killed"
     assert _redrive(pipeline, "--force").code == 0
     _exactly_once(pipeline)
     runs = _documents(pipeline.run("dlq", "history", "--json"))
-    assert sum(run["letters"] for run in runs) == MANY
+    assert sum(run["dead_letters"] for run in runs) == MANY
 
 
 def test_interrupted(pipeline: Pipeline) -> None:
-    """Ctrl-C ends it behind a transaction, with what was done; the same command goes on."""
+    """Ctrl-C ends it after a transaction and reports the result; the same command continues."""
     _refused(pipeline, range(MANY))
-    desk = _start(pipeline, "--rate", "300")
+    reader = _start(pipeline, "--rate", "300")
     pipeline.wait_for(lambda: bool(_enriched(pipeline)), "the first transaction")
-    desk.send_signal(signal.SIGINT)
-    assert desk.wait(PATIENCE_S) == ExitCode.INTERRUPTED
+    reader.send_signal(signal.SIGINT)
+    assert reader.wait(PATIENCE_S) == ExitCode.INTERRUPTED
     done = json.loads(pipeline.text("command-1").splitlines()[-1])
     assert done["stopped"]
     assert 0 < done["done"] == len(_enriched(pipeline)) < MANY
@@ -349,34 +352,34 @@ def test_interrupted(pipeline: Pipeline) -> None:
     _exactly_once(pipeline)
 
 
-def test_two_desks(pipeline: Pipeline) -> None:
-    """Two at once: the older one is told who has taken over; every event is there once."""
+def test_two_redrives_at_once(pipeline: Pipeline) -> None:
+    """The older one stops and names who has taken over; every event is there once."""
     _refused(pipeline, range(MANY))
     # So slow that it is not done before the newer one is there, however busy the machine is.
     older = _start(pipeline, "--rate", "25")
-    pipeline.wait_for(lambda: bool(_enriched(pipeline)), "the first desk's first transaction")
+    pipeline.wait_for(lambda: bool(_enriched(pipeline)), "the first transaction")
     newer = _start(pipeline)
     assert older.wait(PATIENCE_S) == ExitCode.FENCED
     assert newer.wait(PATIENCE_S) == 0
     _exactly_once(pipeline)
     topic = pipeline.names.dead_letter
-    assert f"another desk has taken over topic {topic}: {whoami()} since" in pipeline.text(
+    assert f"another dlq command has taken over topic {topic}: {whoami()} since" in pipeline.text(
         "command-1"
     )
 
 
 def test_beside_a_worker(pipeline: Pipeline) -> None:
-    """While a worker with the new rules is at work, old events and new ones are there once."""
+    """While a worker with the new rules runs, old and new events are there once."""
     old = range(MANY // 2)
     _refused(pipeline, old)
     worker = pipeline.start(rules__revenue_invalid="warn")
     produce(pipeline.servers, pipeline.names.raw, map(_bad, range(MANY // 2, MANY // 2 + 3)))
     pipeline.wait_until_done()
-    desk = pipeline.start_command("dlq", "redrive", "--execute", "--rate", "400", env=LENIENT)
+    reader = pipeline.start_command("dlq", "redrive", "--execute", "--rate", "400", env=LENIENT)
     for first in range(MANY // 2 + 3, MANY, 250):
         numbers = range(first, min(first + 250, MANY))
         produce(pipeline.servers, pipeline.names.raw, map(_bad, numbers))
     pipeline.wait_until_done()
-    assert desk.wait(PATIENCE_S) == 0
+    assert reader.wait(PATIENCE_S) == 0
     assert terminate(worker) == 0
     _exactly_once(pipeline)

@@ -1,4 +1,4 @@
-"""What a redrive refuses, and letters that are not of the live worker, on a real broker."""
+"""What a redrive refuses, and dead letters that are not of the live worker, on a real broker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.cli.program import Ran
 pytestmark = pytest.mark.kafka
 
 LENIENT = {"TRACK_RULES__REVENUE_INVALID": "warn"}
-"""A rule that was relaxed after the letters were written."""
+"""A rule that was relaxed after the dead letters were written."""
 BAD = b'{"event":"Order","userId":"u","properties":{"revenue":"x"}}'
 GOOD = BAD.replace(b'"x"', b"7.5")
 
@@ -35,13 +35,13 @@ def with_ledger(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def _write_letter(pipeline: Pipeline, replay: str = "") -> None:
-    """A letter as a worker, or a replay, writes it."""
+def _write_dead_letter(pipeline: Pipeline, replay: str = "") -> None:
+    """A dead letter as a worker, or a replay, writes it."""
     processor = Processor(ContractSettings(), Identity(app="test", group="g", replay=replay))
     record = Record(BAD, b"k", [], RECENT, pipeline.names.raw, 2, 5)
-    (letter,) = processor.process(record, RECENT)
-    assert letter.role is Role.DEAD_LETTER
-    sent = Sent(letter.value, letter.key, list(letter.headers), RECENT, 2)
+    (dead_letter,) = processor.process(record, RECENT)
+    assert dead_letter.role is Role.DEAD_LETTER
+    sent = Sent(dead_letter.value, dead_letter.key, list(dead_letter.headers), RECENT, 2)
     produce(pipeline.servers, pipeline.names.dead_letter, [sent])
 
 
@@ -69,16 +69,16 @@ def test_without_a_ledger(pipeline: Pipeline) -> None:
 
 
 def test_to_itself(with_ledger: Pipeline) -> None:
-    """Letters are not sent to where they are read from."""
+    """Dead letters are not sent to where they are read from."""
     ran = with_ledger.run("dlq", "redrive", "--topic", with_ledger.names.enriched)
     assert ran.code == ExitCode.USAGE
-    assert "is where letters would be sent to" in ran.err
+    assert f"{with_ledger.names.enriched} is the live topic of enriched events" in ran.err
 
 
 @pytest.mark.parametrize("setting", ["retention.ms", "retention.bytes"])
 def test_ledger_that_forgets(with_ledger: Pipeline, setting: str) -> None:
-    """Nothing is sent while the ledger may forget it before the letter is gone."""
-    _write_letter(with_ledger)
+    """Nothing is sent while the ledger may forget it before the dead letter is gone."""
+    _write_dead_letter(with_ledger)
     ledger = f"{with_ledger.names.dead_letter}.ledger"
     set_topic_config(with_ledger.servers, ledger, setting, "1000")
     ran = _redrive(with_ledger, "--execute")
@@ -88,8 +88,8 @@ def test_ledger_that_forgets(with_ledger: Pipeline, setting: str) -> None:
 
 
 def test_raw_without_a_worker(with_ledger: Pipeline) -> None:
-    """To the raw topic nothing goes while nobody knows whether origins are believed there."""
-    _write_letter(with_ledger)
+    """Nothing goes to the raw topic while it is not known whether origins are trusted there."""
+    _write_dead_letter(with_ledger)
     ran = _redrive(with_ledger, "--to", "raw", "--execute", "--force")
     assert ran.code == ExitCode.USAGE
     assert "name the worker's group with --group" in ran.err
@@ -97,9 +97,9 @@ def test_raw_without_a_worker(with_ledger: Pipeline) -> None:
     assert "its rules are not known" in _plan(_redrive(with_ledger))["note"]
 
 
-def test_letters_of_a_replay(with_ledger: Pipeline) -> None:
-    """They go to the replay's own output, when they are asked for and when it exists."""
-    _write_letter(with_ledger, replay="r1")
+def test_dead_letters_of_a_replay(with_ledger: Pipeline) -> None:
+    """They go to the replay's own output, when they are requested and when it exists."""
+    _write_dead_letter(with_ledger, replay="r1")
     plan = _plan(_redrive(with_ledger))
     assert plan["not_sent"] == {"of replay r1, which --replay names": 1}
     flags = ("--replay", "r1", "--execute")
@@ -118,42 +118,42 @@ def test_letters_of_a_replay(with_ledger: Pipeline) -> None:
     assert headers[TrackHeader.SOURCE] == f"{with_ledger.names.raw}/2/5".encode()
 
 
-def test_reinserted_letter_of_a_replay(with_ledger: Pipeline) -> None:
-    """A letter of a replay that fails again is still one of the replay."""
-    _write_letter(with_ledger, replay="r1")
+def test_reinserted_dead_letter_of_a_replay(with_ledger: Pipeline) -> None:
+    """A dead letter of a replay that fails again is still one of the replay."""
+    _write_dead_letter(with_ledger, replay="r1")
     create_topics(with_ledger.servers, f"{with_ledger.names.enriched}.replay.r1", partitions=3)
     flags = ("--replay", "r1", "--reinsert-failing", "--execute")
     assert _redrive(with_ledger, *flags, env={}).code == ExitCode.DIFFERENCE
-    letters = read_topic(with_ledger.servers, with_ledger.names.dead_letter)
-    said = [dict(each.headers) for each in letters]
+    dead_letters = read_topic(with_ledger.servers, with_ledger.names.dead_letter)
+    said = [dict(each.headers) for each in dead_letters]
     assert [each[DlqHeader.REPLAY] for each in said] == [b"r1", b"r1"]
     assert [each[DlqHeader.ATTEMPT] for each in said] == [b"1", b"2"]
 
 
 def test_reinserted_ones_count(with_ledger: Pipeline) -> None:
-    """`--max` bounds also what would be reinserted."""
+    """`--max` limits also what would be reinserted."""
     for _ in range(2):
-        _write_letter(with_ledger)
+        _write_dead_letter(with_ledger)
     ran = _redrive(with_ledger, "--reinsert-failing", "--max", "1", "--execute", env={})
     assert ran.code == ExitCode.USAGE
     assert "say --max 2" in ran.err
 
 
-def test_second_letter_of_an_event(with_ledger: Pipeline) -> None:
-    """Of two letters of one event one is sent, whether in one run or in two."""
+def test_second_dead_letter_of_an_event(with_ledger: Pipeline) -> None:
+    """Of two dead letters of one event one is sent, whether in one run or in two."""
     for _ in range(2):
-        _write_letter(with_ledger)
-    again = "already sent by another letter of the event"
+        _write_dead_letter(with_ledger)
+    reprocessor = "already sent by another dead letter of the event"
     ran = _redrive(with_ledger, "--execute")
-    assert (ran.code, _plan(ran)["not_sent"]) == (ExitCode.DIFFERENCE, {again: 1})
-    assert _plan(_redrive(with_ledger))["not_sent"] == {again: 1}
+    assert (ran.code, _plan(ran)["not_sent"]) == (ExitCode.DIFFERENCE, {reprocessor: 1})
+    assert _plan(_redrive(with_ledger))["not_sent"] == {reprocessor: 1}
     assert len(_enriched(with_ledger)) == 1
 
 
-def test_import_of_a_letter_without_an_event(with_ledger: Pipeline, tmp_path: Path) -> None:
-    """A line that is twice in a file is sent once, also when its letter names no raw event."""
+def test_import_of_a_dead_letter_without_an_event(with_ledger: Pipeline, tmp_path: Path) -> None:
+    """A line that is twice in a file is sent once, also when its dead letter names no raw event."""
     produce(with_ledger.servers, with_ledger.names.dead_letter, [Sent(GOOD, b"k", (), RECENT, 0)])
-    path = tmp_path / "letters.ndjson"
+    path = tmp_path / "export.ndjson"
     path.write_bytes(with_ledger.run("dlq", "export", "--reveal").out * 2)
     ran = with_ledger.run("dlq", "import", path, "--json", "--execute")
     assert _plan(ran)["send"] == 1
@@ -191,27 +191,27 @@ def test_audit(with_ledger: Pipeline) -> None:
 )
 def test_repair_that_fails(with_ledger: Pipeline, tmp_path: Path, body: str, said: str) -> None:
     """Nothing is sent and nothing counts as done: not without its revenue, and not in silence."""
-    _write_letter(with_ledger)
+    _write_dead_letter(with_ledger)
     path = tmp_path / "fix.py"
-    path.write_text(f"def transform(event, letter):\n    {body}\n    return event\n")
+    path.write_text(f"def transform(event, dead_letter):\n    {body}\n    return event\n")
     ran = _redrive(with_ledger, "--transform", str(path), "--execute", env={})
     plan = _plan(ran)
     assert (ran.code, plan["send"], plan["not_sent"]) == (1, 0, {"repair failed": 1})
-    assert said in plan["said"][0]
+    assert said in plan["errors"][0]
     assert _enriched(with_ledger) == []
     assert b"Order" in with_ledger.run("dlq", "list").out
 
 
 def test_history_of_nothing(pipeline: Pipeline) -> None:
-    """Without a ledger nothing was done, and reading says so."""
+    """Without a ledger there is no history, and the command says so."""
     ran = pipeline.run("dlq", "history", "--since", "1h")
     assert (ran.code, ran.out) == (0, b"")
-    assert f"nothing was done with letters of {pipeline.names.dead_letter} from" in ran.err
+    assert f"nothing was done with dead letters of {pipeline.names.dead_letter} from" in ran.err
 
 
 def test_history_since(with_ledger: Pipeline) -> None:
-    """Only what was begun in the window is listed."""
-    _write_letter(with_ledger)
+    """Only runs that began in the window are listed."""
+    _write_dead_letter(with_ledger)
     discard = ("dlq", "discard", "--everything", "--because", "x", "--execute")
     assert with_ledger.run(*discard).code == 0
     assert with_ledger.run("dlq", "history", "--since", "1h").out
@@ -219,12 +219,12 @@ def test_history_since(with_ledger: Pipeline) -> None:
 
 
 def test_discard_shows_its_plan(with_ledger: Pipeline) -> None:
-    """What would be discarded is counted by reason, with its money; nothing is written."""
-    _write_letter(with_ledger)
+    """What would be discarded is counted by reason, with its revenue; nothing is written."""
+    _write_dead_letter(with_ledger)
     ran = with_ledger.run(
         "dlq", "discard", "--reason", "revenue_invalid", "--because", "x", "--json"
     )
     plan = json.loads(ran.out)
     assert (plan["discard"], plan["reasons"]) == (1, {"revenue_invalid": 1})
-    assert plan["money"]["unreadable"] == 1
+    assert plan["revenue"]["unreadable"] == 1
     assert read_topic(with_ledger.servers, f"{with_ledger.names.dead_letter}.ledger") == []

@@ -10,8 +10,7 @@ import pytest
 
 from pipeline.core.record import Headers
 from pipeline.errors import ExitCode
-from pipeline.replay.plan import PLANS_TOPIC
-from pipeline.topics import CreateOptions, ledger_spec
+from pipeline.topics import PLANS_TOPIC, CreateOptions, ledger_spec
 from tests.brokers import RECENT, Sent, create_topics, produce, read_topic
 from tests.kafka.worker_process import Pipeline
 from tests.unit.cli.program import Ran
@@ -53,7 +52,7 @@ def _documents(ran: Ran) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("to", ["enriched", "raw"])
 def test_not_where_our_events_go(pipeline: Pipeline, source: str, to: str) -> None:
-    """What is of another topic is no event of ours, though the rules may let it pass."""
+    """A record of another topic is not an event of ours, even if the rules let it pass."""
     _refuse(pipeline, _connect(source, 4, 7))
     flags = ("--to", to, "--force")
     if to == "raw":
@@ -72,14 +71,14 @@ def test_not_where_our_events_go(pipeline: Pipeline, source: str, to: str) -> No
 
 
 def test_back_as_it_was(pipeline: Pipeline, source: str) -> None:
-    """Value, key, own headers, time and partition; once, however often it is asked for."""
+    """Value, key, own headers, time and partition are kept; it is sent once only."""
     _refuse(pipeline, _connect(source, 4, 7))
     plan, done = _documents(_redrive(pipeline, "--to", "source"))
     assert (plan["to"], plan["send"], done["done"]) == (source, 1, 1)
     (back,) = read_topic(pipeline.servers, source)
     assert (back.value, back.key, back.timestamp, back.partition) == (VALUE, b"k", RECENT, 4)
     assert list(back.headers) == list(OWN)
-    # What was dealt with is left out, so that there is nothing left that names a topic.
+    # What was redriven is left out, so nothing that names a topic is left.
     assert _redrive(pipeline, "--to", "source").code == ExitCode.USAGE
     assert len(read_topic(pipeline.servers, source)) == 1
     (run,) = _documents(pipeline.run("dlq", "history", "--json"))
@@ -87,7 +86,7 @@ def test_back_as_it_was(pipeline: Pipeline, source: str) -> None:
 
 
 def test_repaired(pipeline: Pipeline, source: str) -> None:
-    """A repair works on what is JSON; nothing is added to it. A tombstone stays one."""
+    """A repair works on JSON, nothing is added to it, and a tombstone stays one."""
     _refuse(pipeline, _connect(source, 0, 1))
     _refuse(pipeline, _connect(source, 0, 2), value=None)
     flags = ("--to", "source", "--everywhere", "--replace", "/amount=,=.")
@@ -97,11 +96,11 @@ def test_repaired(pipeline: Pipeline, source: str) -> None:
 
 
 def test_several_topics(pipeline: Pipeline, source: str) -> None:
-    """One at a time; a topic that does not exist, and our own letters, are told."""
+    """Only one topic at a time is accepted, and it must exist."""
     _refuse(pipeline, _connect(source, 0, 1), _connect("gone", 0, 1), OWN)
     ran = _redrive(pipeline, "--to", "source")
     assert ran.code == ExitCode.USAGE
-    assert f"of several topics (gone, {source}): choose one with --source" in ran.err
+    assert f"from several topics (gone, {source}): choose one with --source" in ran.err
     ran = _redrive(pipeline, "--to", "source", "--source", "gone")
     assert ran.code == ExitCode.KAFKA
     assert "topics do not exist: gone" in ran.err
@@ -110,7 +109,7 @@ def test_several_topics(pipeline: Pipeline, source: str) -> None:
 
 
 def test_back_to_a_topic_that_has_another_role(pipeline: Pipeline, source: str) -> None:
-    """Whoever may write into a dead-letter topic must not be able to write into any other one."""
+    """Whoever may write to a dead-letter topic must not gain writing to any other topic."""
     del source
     topics = [pipeline.names.enriched, pipeline.names.identify, "other.ledger", PLANS_TOPIC]
     for number, topic in enumerate(topics):
@@ -118,11 +117,11 @@ def test_back_to_a_topic_that_has_another_role(pipeline: Pipeline, source: str) 
     for topic in topics:
         ran = _redrive(pipeline, "--to", "source", "--source", topic)
         assert ran.code == ExitCode.USAGE, topic
-        assert f"they say that they are of {topic}, " in ran.err
+        assert f"they state that they came from {topic}, " in ran.err
 
 
 def test_back_to_the_raw_topic(pipeline: Pipeline, source: str) -> None:
-    """The worker would take it for a new event: there are other ways for it."""
+    """The worker would take it for a new event, so other ways are named."""
     del source
     _refuse(pipeline, _connect(pipeline.names.raw, 0, 1))
     ran = _redrive(pipeline, "--to", "source")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from pipeline.dlq import parallel_summary as counting
 from pipeline.errors import ExitCode
 from tests.brokers import RECENT, Sent, produce
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
@@ -20,7 +18,7 @@ from tests.unit.cli.program import Ran
 pytestmark = pytest.mark.kafka
 
 BAD, GOOD = 60, 90
-"""Letters and good events."""
+"""Dead letters and good events."""
 
 
 def _event(number: int, library: str, **properties: Any) -> dict[str, Any]:
@@ -35,18 +33,18 @@ def _event(number: int, library: str, **properties: Any) -> dict[str, Any]:
 def _events() -> list[dict[str, Any]]:
     """Good ones of several libraries; all bad amounts come from one of them."""
     libraries = ("analytics-ios", "analytics.js", "analytics-python", "analytics-android")
-    good = [_event(n, libraries[n % 4], revenue=n, currency="EUR") for n in range(GOOD)]
+    baseline = [_event(n, libraries[n % 4], revenue=n, currency="EUR") for n in range(GOOD)]
     bad = [_event(n, "analytics-android", revenue=f"{n},00") for n in range(BAD - 2)]
     broken = [
         {"event": "Seen", "context": {"traits": {"plan": "gold"}, "ip": "10.0.0.1"}},
         {"event": "ann@example.com", "properties": {"revenue": "12.50"}},
     ]
-    return [*good, *bad, *broken]
+    return [*baseline, *bad, *broken]
 
 
 @pytest.fixture(scope="module")
 def refused(module_pipeline: Pipeline) -> Pipeline:
-    """58 letters of one reason and 2 of another one, and good events of the same time."""
+    """58 dead letters of one reason and 2 of another one, and good events of the same time."""
     raw = module_pipeline.names.raw
     values = [json.dumps(each).encode() for each in _events()]
     sent = [Sent(value, b"k", (), RECENT + n, n % 3) for n, value in enumerate(values)]
@@ -74,40 +72,44 @@ def _run_again(pipeline: Pipeline, command: str) -> Ran:
 
 
 def test_summary(refused: Pipeline) -> None:
-    """Reasons with count, times, kinds of details, one letter each, and the money held back."""
+    """Reasons have count, times, detail patterns and an example; blocked revenue is added up."""
     found = _document(_dlq(refused, "summary", "--json"))
     first, second = found["groups"]
-    assert (found["letters"], first["letters"], second["letters"]) == (BAD, BAD - 2, 2)
+    assert (found["dead_letters"], first["dead_letters"], second["dead_letters"]) == (
+        BAD,
+        BAD - 2,
+        2,
+    )
     assert first["key"] == {"reason": "revenue_invalid"}
     assert found["first_failed_at"] <= first["first_failed_at"] <= first["last_failed_at"]
     assert sum(first["over_time"]) == BAD - 2
-    assert [kind["letters"] for kind in first["details"]] == [BAD - 2]
-    assert found["money"] == {
-        "held_back": {"USD": "12.50"},
+    assert [kind["dead_letters"] for kind in first["details"]] == [BAD - 2]
+    assert found["revenue"] == {
+        "blocked": {"USD": "12.50"},
         "unreadable": BAD - 2,
-        "letters": BAD - 1,
+        "dead_letters": BAD - 1,
     }
     sample = json.loads(_dlq(refused, "show", first["sample"], "--json").out)
     assert sample["reason"] == "revenue_invalid"
 
 
 def test_summary_as_text(refused: Pipeline) -> None:
-    """The table has each group, its share, and ends with a command that can be run."""
+    """The table has each group and its share, and ends with a command that can be run."""
     lines = _dlq(refused, "summary").out.decode().splitlines()
-    assert lines[0].startswith(f"{BAD} letters in {refused.names.dead_letter}, refused 20")
+    assert lines[0].startswith(f"{BAD} dead letters in {refused.names.dead_letter}, rejected 20")
     assert lines[2].split()[:3] == ["58", "97", "%"]
-    assert "revenue held back: 12.50 USD and 58 that can't be read" in lines
+    assert "blocked revenue: 12.50 USD and 58 amounts that can't be read" in lines
     word, _, command = lines[-1].partition(": ")
     assert word == "next"
     assert "--reason revenue_invalid" in command
-    assert b"58 letters" in _run_again(refused, command).out
+    assert b"58 dead letters" in _run_again(refused, command).out
 
 
 def test_summary_by_combinations(refused: Pipeline) -> None:
-    """Several dimensions give groups by combination; personal data is masked until asked for."""
+    """Several dimensions group by combination; personal data is masked until revealed."""
     by = ("--by", "library", "--by", "/context/traits/plan", "--by", "event")
     found = _document(_dlq(refused, "summary", "--json", *by))
-    keys = {tuple(group["key"].values()): group["letters"] for group in found["groups"]}
+    keys = {tuple(group["key"].values()): group["dead_letters"] for group in found["groups"]}
     assert keys == {
         ("analytics-android/4.2.0", "(absent)", "Order Completed"): BAD - 2,
         (None, "***", "Seen"): 1,
@@ -119,49 +121,24 @@ def test_summary_by_combinations(refused: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("by", ["event", "library", "stage", "source", "pointer", "hour"])
-def test_next_command_means_the_largest_group(refused: Pipeline, by: str) -> None:
-    """The command at the end of a summary selects the letters of its largest group."""
+def test_next_command_selects_the_largest_group(refused: Pipeline, by: str) -> None:
+    """The command at the end of a summary selects the dead letters of its largest group."""
     found = _document(_dlq(refused, "summary", "--json", "--by", by))
     why = _document(_run_again(refused, f"{found['next']} --json"))
-    assert why["letters"] == max(group["letters"] for group in found["groups"])
-
-
-def test_several_processes(refused: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many letters are counted by several processes, with the same result as by one."""
-    flags = ("summary", "--json", "--by", "event", "--by", "/properties/revenue")
-    alone = _document(_dlq(refused, *flags))
-    monkeypatch.setattr(counting, "WORTH_A_PROCESS", 20)
-    monkeypatch.setattr(counting, "processors", lambda: 3)
-    several = _document(_dlq(refused, *flags))
-    for document in (alone, several):
-        document["next"] = None
-        for group in document["groups"]:
-            assert group.pop("sample")  # the first that was read: partitions take turns
-    assert several == alone
-
-
-def test_process_that_is_killed(refused: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that dies is a failure in one sentence, not a wrong count."""
-    monkeypatch.setattr(counting, "WORTH_A_PROCESS", 20)
-    monkeypatch.setattr(counting, "processors", lambda: 3)
-    monkeypatch.setattr(counting, "count_part", os._exit)
-    ran = _dlq(refused, "summary")
-    assert ran.code == ExitCode.KAFKA
-    assert "was killed: is there memory enough?" in ran.err
-    assert ran.out == b""
+    assert why["dead_letters"] == max(group["dead_letters"] for group in found["groups"])
 
 
 def test_top(refused: Pipeline) -> None:
-    """Groups that are not shown are told."""
+    """The number of groups that are not shown is printed."""
     out = _dlq(refused, "summary", "--by", "/userId", "--top", "3").out.decode()
-    assert "… and 56 more groups of 56 letters (--top)" in out
+    assert "… and 56 more groups of 56 dead letters (--top)" in out
 
 
-def test_summary_without_letters(refused: Pipeline) -> None:
-    """An empty selection is said, and is no failure."""
+def test_summary_without_dead_letters(refused: Pipeline) -> None:
+    """An empty selection is reported, and is no failure."""
     ran = _dlq(refused, "summary", "--event", "none")
     assert (ran.code, ran.out) == (0, b"")
-    assert "no letters" in ran.err
+    assert "No dead letters" in ran.err
     assert _document(_dlq(refused, "summary", "--json", "--event", "none"))["groups"] == []
 
 
@@ -171,14 +148,14 @@ def test_why(refused: Pipeline) -> None:
     assert (found["compared_with"], found["good_events"]) == ("same time", GOOD)
     findings = {(each["about"], each["value"]): each for each in found["findings"]}
     library = findings["library version", "analytics-android 4.2.0"]
-    assert (library["letters"], library["good_events"]) == (BAD - 2, 22)
+    assert (library["dead_letters"], library["good_events"]) == (BAD - 2, 22)
     assert findings["type", "/properties/revenue is text"]["good_share"] == 0
     assert findings["member", "/properties/currency"]["lacks"] is True
     assert ("event", "Order Completed") not in findings
 
 
 def test_why_beside_an_open_transaction(refused: Pipeline) -> None:
-    """What is stable is compared; the transaction of another program is not waited for."""
+    """Stable events are compared, without waiting for the transaction of another program."""
     other = Producer(
         {
             "bootstrap.servers": refused.servers,
@@ -200,7 +177,7 @@ def test_why_beside_an_open_transaction(refused: Pipeline) -> None:
 
 
 def test_why_as_text(refused: Pipeline) -> None:
-    """One sentence on the largest difference, a table, and commands that can be run."""
+    """A sentence names the largest difference, above a table and commands that can be run."""
     out = _dlq(refused, "why", "--reason", "revenue_invalid").out.decode()
     assert "against 0 % of good events; first seen" in out
     assert "analytics-android 4.2.0" in out
@@ -210,14 +187,14 @@ def test_why_as_text(refused: Pipeline) -> None:
 
 
 def test_why_among_events_of_one_library(refused: Pipeline) -> None:
-    """With a filter on the library only good events of the same one are compared with."""
+    """With a filter on the library, the good events are of the same library."""
     found = _document(_dlq(refused, "why", "--library", "analytics-android", "--json"))
     assert (found["compared_with_alike_only"], found["good_events"]) == (True, 22)
     assert all(each["about"] != "library" for each in found["findings"])
 
 
 def test_why_without_good_events(refused: Pipeline) -> None:
-    """Without anything to compare with that is said, and what is common is shown."""
+    """Without good events the report says so, and shows what dead letters have in common."""
     ran = _dlq(refused, "why", "--enriched-topic", "none-of-this-name")
     assert ran.code == 0
     assert "none-of-this-name does not exist" in ran.err
@@ -227,15 +204,15 @@ def test_why_without_good_events(refused: Pipeline) -> None:
     assert (nobody.code, nobody.out) == (0, b"")
 
 
-def test_letters_that_are_done_are_left_out(refused: Pipeline) -> None:
-    """What was discarded is not counted, and its number is said; --all counts it."""
+def test_resolved_dead_letters_are_left_out(refused: Pipeline) -> None:
+    """What was discarded is not counted, and its number is printed; --all includes it."""
     assert refused.run("topics", "create", "--ledger").code == 0
     done = _dlq(refused, "discard", "--event", "Seen", "--because", "test", "--execute")
     assert done.code == 0, done.err
     found = _document(_dlq(refused, "summary", "--json"))
-    assert (found["letters"], found["left_out"]) == (BAD - 1, {"discarded": 1})
+    assert (found["dead_letters"], found["left_out"]) == (BAD - 1, {"discarded": 1})
     assert "1 discarded" in _dlq(refused, "why").err
-    assert _document(_dlq(refused, "summary", "--json", "--all"))["letters"] == BAD
+    assert _document(_dlq(refused, "summary", "--json", "--all"))["dead_letters"] == BAD
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,21 @@ def test_replay_is_planned_executed_and_verified(worked: Pipeline) -> None:
         word for word in ran.stdout.split() if word.startswith(f"{worked.names.enriched}.replay.")
     )
     assert len(read_topic(worked.servers, topic, "read_committed")) == 3
+
+
+def test_dlq_redrives_repaired_events(pipeline: Pipeline) -> None:
+    """The script counts invalid revenue, finds that its repair helps, and sends each event once."""
+    values = [event(properties={"revenue": f"{number},90"}) for number in range(3)]
+    sent = [Sent(value, b"u", (), RECENT + n, 0) for n, value in enumerate([*values, b"{"])]
+    produce(pipeline.servers, pipeline.names.raw, sent)
+    worker = pipeline.start()
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    assert pipeline.run("topics", "create", "--ledger").code == 0
+    for redriven in (3, 0):
+        ran = run_script(pipeline, "dlq.py")
+        assert ran.returncode == 0, ran.stderr
+        assert f"{redriven} of {redriven} would pass\n" in ran.stdout
+        assert ran.stdout.endswith(f"{redriven} sent, not sent: {{}}\n")
+        assert len(read_topic(pipeline.servers, pipeline.names.enriched)) == 3
+    assert pipeline.run("dlq", "list", "--json").out.count(b"\n") == 1

@@ -58,23 +58,7 @@ LOOP: Final = frozenset(
 )
 """The worker's loop, which knows the world only as `ports`: no process, signal, clock or log."""
 
-PENDING: Final = frozenset(
-    {
-        "pipeline.dlq.live_contract -> pipeline.cli.dlq.options",
-        "pipeline.dlq.opening -> click",
-        "pipeline.dlq.parallel_summary -> pipeline.cli.dlq.options",
-        "pipeline.dlq.parallel_summary -> pipeline.cli.progress",
-        "pipeline.dlq.parallel_summary -> rich.console",
-        "pipeline.dlq.redrive_plan -> pipeline.cli.dlq.options",
-        "pipeline.dlq.redrive_plan -> pipeline.cli.progress",
-        "pipeline.dlq.redrive_plan -> pipeline.replay.plan",
-        "pipeline.dlq.redrive_plan -> rich.console",
-        "pipeline.dlq.source_topic -> pipeline.cli.dlq.options",
-        "pipeline.files.transform -> pipeline.cli.streams",
-        "pipeline.topic_roles -> pipeline.replay.plan",
-        "pipeline.wiring -> pipeline.dlq.reprocess",
-    }
-)
+PENDING: Final[frozenset[str]] = frozenset()
 """Imports that break the rule and are to go: `importer -> imported`."""
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import ast
-import os
 from pathlib import Path
 from typing import Final
 
-import pytest
-
-from pipeline.dlq.parallel_summary import processors
 from tests.unit.test_imports import MODULES
 
 LINUX_ALONE: Final = {
-    "sched_getaffinity": "pipeline.dlq.parallel_summary",
     "memfd_create": "pipeline.worker.shared_state",
     "mallopt": "pipeline.worker.memory_tuning",
     "prctl": "pipeline.demo.local_kafka.guard",
 }
 """Each is used in one place, which does without it."""
 ABSENT: Final = frozenset(
-    {"sigtimedwait", "pipe2", "pidfd_open", "posix_fadvise", "copy_file_range", "O_TMPFILE"}
+    {
+        "sched_getaffinity",
+        "sigtimedwait",
+        "pipe2",
+        "pidfd_open",
+        "posix_fadvise",
+        "copy_file_range",
+        "O_TMPFILE",
+    }
 )
 """Used nowhere."""
 
@@ -36,13 +39,3 @@ def test_calls_that_other_systems_lack_are_known() -> None:
         used = _used(path)
         assert used.isdisjoint(ABSENT), module
         assert {LINUX_ALONE[name] for name in used & LINUX_ALONE.keys()} <= {module}
-
-
-def test_processors_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where processes are not bound to processors, all of them count; there is always one."""
-    assert processors() >= 1
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert processors() == 6
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert processors() == 1

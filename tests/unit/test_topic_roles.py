@@ -1,4 +1,4 @@
-"""No command writes into a topic that has another role."""
+"""No command writes to a topic that has another role."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.settings.model import Topics
-from pipeline.topic_roles import RAW, role_of
+from pipeline.topic_roles import RAW, topic_role
 from tests.unit.cli.program import run
 
 KAFKA: Final = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
-"""Nobody listens there: what is refused before is refused without it."""
+"""An address where nobody listens: nothing is asked of Kafka."""
 TAKEN: Final = (
     "track.enriched",
     "track.dead-letter",
@@ -27,8 +27,8 @@ TAKEN: Final = (
 
 
 @pytest.mark.parametrize("name", [*TAKEN, "track.raw", "no topic", ""])
-def test_output_of_a_replay(name: str) -> None:
-    """Each of them is refused before anything is asked of Kafka."""
+def test_replay_output_can_not_be_a_topic_with_a_role(name: str) -> None:
+    """Each such topic is rejected before anything is asked of Kafka."""
     ran = run("replay", "--output", name, env=KAFKA)
     assert ran.code == ExitCode.USAGE
     assert f"--output{'' if name in {'no topic', ''} else ':'} " in ran.err
@@ -44,17 +44,19 @@ def test_output_of_a_replay(name: str) -> None:
         "track.identify.replay.20261126T133709Z-95cc",
     ],
 )
-def test_generated_events_go_into_raw_topics_only(name: str) -> None:
-    """Generated events belong in a raw topic, not in a live output or that of a replay."""
+def test_generated_events_can_not_go_to_outputs(name: str) -> None:
+    """Generated events belong in a raw topic, not in a live output or the output of a replay."""
     ran = run("generate", "--topic", name, env=KAFKA)
     assert ran.code == ExitCode.USAGE
     assert f"--topic: {name} is " in ran.err
 
 
 def test_roles_follow_the_settings() -> None:
-    """The names are those of the settings; anything else is free."""
+    """Roles belong to the names in the settings; any other topic has none."""
     topics = Topics(raw="a", enriched="b", dead_letter="c", identify="d")
-    assert role_of("a", topics) == RAW
-    assert all(role_of(name, topics) for name in ("b", "c", "d", "c.ledger", "c.replay.r.ledger"))
+    assert topic_role("a", topics) == RAW
+    assert all(
+        topic_role(name, topics) for name in ("b", "c", "d", "c.ledger", "c.replay.r.ledger")
+    )
     free = ("track.raw", "e", "b.ledger", "b.replay.r", "c.x.ledger", "_schemas", "general.ledger")
-    assert [name for name in free if role_of(name, topics)] == []
+    assert [name for name in free if topic_role(name, topics)] == []

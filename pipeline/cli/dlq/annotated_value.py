@@ -1,4 +1,4 @@
-"""A letter's value line by line, with the violations beside the places that they are about."""
+"""A dead letter's value line by line, with the violations beside the places that they are about."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unicodedata import east_asian_width
 
 from pipeline.core.encode import encode_json
 from pipeline.core.escape import escaped, one_line
-from pipeline.core.json_pointer import ABSENT, find, is_pointer, step_to
+from pipeline.core.json_pointer import ABSENT, escape_name, find, is_pointer
 from pipeline.core.json_value import JsonValue
 from pipeline.core.masking import masked_event, masked_text
 from pipeline.dlq.dead_letter import DeadLetter
@@ -33,20 +33,20 @@ class Line(NamedTuple):
     """What is wrong with what begins in this line."""
 
 
-def marked_value(letter: DeadLetter, *, reveal: bool, as_json: bool) -> list[Line]:
+def annotated_value(dead_letter: DeadLetter, *, reveal: bool, as_json: bool) -> list[Line]:
     """The value: indented JSON, else text, else bytes in hexadecimal; masked unless `reveal`.
 
     `as_json` allows to decode it here.
     """
-    value = letter.value
+    value = dead_letter.value
     if value is None:
         return [Line("(no value)")]
     if not value:
         return [Line("(no bytes)")]
-    if as_json and type(letter.decoded) in {dict, list}:
-        shown = letter.decoded if reveal else masked_event(letter.decoded)
-        return list(_json_lines(shown, _marks(letter)))
-    position = _position(letter)
+    if as_json and type(dead_letter.decoded) in {dict, list}:
+        shown = dead_letter.decoded if reveal else masked_event(dead_letter.decoded)
+        return list(_json_lines(shown, _marks(dead_letter)))
+    position = _position(dead_letter)
     if reveal and not _is_text(value):
         return list(_hex_lines(value, position))
     if b"\0" in value:
@@ -61,25 +61,25 @@ def _is_text(value: bytes) -> bool:
         return False
 
 
-def _position(letter: DeadLetter) -> int | None:
+def _position(dead_letter: DeadLetter) -> int | None:
     """Where reading failed, in bytes; None when no violation says it."""
-    for problem in letter.problems:
+    for problem in dead_letter.problems:
         match = _POSITION.search(problem.detail)
         if match is not None:
-            return min(int(match[1]), len(letter.value or b""))
+            return min(int(match[1]), len(dead_letter.value or b""))
     return None
 
 
-def _marks(letter: DeadLetter) -> dict[str, tuple[str, ...]]:
+def _marks(dead_letter: DeadLetter) -> dict[str, tuple[str, ...]]:
     """Pointer into the whole value → notes.
 
     What is not there is noted at the object that it is missing from.
     """
-    decoded = letter.decoded
-    located = locate(letter.value or b"", decoded, letter.source)
+    decoded = dead_letter.decoded
+    located = locate(dead_letter.value or b"", decoded, dead_letter.source)
     root = "" if located is None or located.envelope is None else ITEM
     marks: dict[str, tuple[str, ...]] = {}
-    for problem in letter.problems:
+    for problem in dead_letter.problems:
         place, note = _place(decoded, root, problem.pointer), problem.code
         if not place.endswith(problem.pointer):
             note = f"{note} {problem.pointer}"
@@ -116,7 +116,7 @@ def _lines(  # noqa: PLR0913, PLR0917  one for each part of a line
     notes = tuple(marks.get(pointer, ()))
     members: list[tuple[str, str, Any]]
     if isinstance(value, dict) and value:
-        members = [(_string(key) + ": ", step_to(key), each) for key, each in value.items()]
+        members = [(_string(key) + ": ", escape_name(key), each) for key, each in value.items()]
         opening, closing = "{", "}"
     elif isinstance(value, list) and value:
         members = [("", str(number), each) for number, each in enumerate(value)]
@@ -168,11 +168,11 @@ def _hex_lines(value: bytes, position: int | None) -> Iterator[Line]:
     end = min(len(value), start + _LONGEST_HEX)
     for first in range(start, end, _PER_LINE):
         part = value[first : first + _PER_LINE]
-        letters = "".join(
+        dead_letters = "".join(
             chr(byte) if _FIRST_PRINTABLE <= byte < _BEHIND_PRINTABLE else "." for byte in part
         )
         here = position is not None and first <= position < first + _PER_LINE
         notes = (f"byte {position}",) if here else ()
-        yield Line(f"{first:06x}  {part.hex(' '):<47}  {letters}", notes)
+        yield Line(f"{first:06x}  {part.hex(' '):<47}  {dead_letters}", notes)
     if end < len(value):
         yield Line(f"… and {len(value) - end:,} bytes more (--raw writes all)")

@@ -1,36 +1,50 @@
-"""`track-pipeline dlq discard`: marks letters as dealt with."""
+"""`track-pipeline dlq discard`: marks dead letters as resolved."""
 
 from __future__ import annotations
 
 import click
 
-from pipeline.cli.dlq.marking import mark, refuse_without_a_filter, with_marking
-from pipeline.cli.dlq.options import Asked, desk_command
+from pipeline.cli.dlq.marking import EXECUTION_FLAGS, plan_and_mark, with_marking
+from pipeline.cli.dlq.options import Display, dlq_command, groups
+from pipeline.cli.help import Command
 from pipeline.cli.options import Parsed, utf8_text
-from pipeline.dlq.dead_letter import DeadLetter
-from pipeline.dlq.ledger import Action
+from pipeline.cli.output import print_notice
+from pipeline.dlq.marking import MarkOptions, prepare_discard
+from pipeline.dlq.request import DlqRequest
 
 
-@click.command()
-@desk_command
+@click.command(
+    cls=Command,
+    groups=groups({"Execution": EXECUTION_FLAGS}),
+    examples={
+        "Discard the events of a load test": (
+            'track-pipeline dlq discard --event "Load Test" --because "load test" --execute'
+        )
+    },
+)
+@dlq_command
 @click.option(
     "--because",
     required=True,
     type=Parsed("text", utf8_text),
     metavar="TEXT",
-    help="Why; `dlq history` shows it.",
+    help="Reason that `dlq history` shows.",
 )
 @with_marking
-def discard(asked: Asked, because: str, *, everything: bool, most: int, act: bool) -> None:
-    """Mark letters as dealt with, so that no command shows them any more (but with --all).
+def discard(  # noqa: PLR0913  one for each option
+    request: DlqRequest,
+    display: Display,
+    because: str,
+    *,
+    everything: bool,
+    most: int,
+    execute: bool,
+) -> None:
+    """Mark dead letters as resolved, so that they are left out from then on (--all shows them).
 
-    Nothing is deleted: the letters stay in their topic until its retention ends, and `dlq restore`
-    takes the mark away. Shows the plan unless --execute is given.
+    Nothing is deleted: they stay in their topic until its retention ends, and `dlq restore` undoes
+    it. Shows the plan unless --execute is given.
     """
-    refuse_without_a_filter(asked, everything=everything)
-    ledger = asked.desk.ledger
-
-    def is_meant(letter: DeadLetter) -> bool:
-        return ledger.action(letter.partition, letter.offset) is None
-
-    mark(asked, "discard", Action.DISCARDED, is_meant, because=because, most=most, act=act)
+    options = MarkOptions(because, everything, most)
+    job = prepare_discard(request, options, on_notice=print_notice)
+    plan_and_mark(job, "discard", display, execute=execute)

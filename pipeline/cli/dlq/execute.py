@@ -1,78 +1,96 @@
-"""Doing what a plan says, with progress, and what is said in the end."""
+"""Executes a plan with progress, stops on signals, and reports what was written."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
 
 import click
-from rich.console import Console
-from rich.text import Text
 
+from pipeline.cli.output import error_console, print_json, print_line, print_notice
 from pipeline.cli.progress import shown_progress
-from pipeline.core.escape import escaped
-from pipeline.core.record import Role
-from pipeline.dlq.ledger import Ledger
-from pipeline.dlq.ledger_session import DeskOpener
-from pipeline.dlq.redrive import Deed, Done, Redriver
-from pipeline.dlq.targets import Place
+from pipeline.dlq.execution import MOST
+from pipeline.dlq.redrive import WriteResult
 from pipeline.errors import ExitCode
-from pipeline.progress import Progress
+from pipeline.ports import Stop
+from pipeline.progress import OnProgress
 from pipeline.worker.signals import stopping_on_signals
 
+_Plan_contra = TypeVar("_Plan_contra", contravariant=True)
+_Plan = TypeVar("_Plan")
+_Function = Callable[..., object]
 
-def execute(  # noqa: PLR0913  what decides about a run
-    where: Place,
-    deeds: Callable[[Ledger], Iterable[Deed]],
-    id_: str,
-    *,
-    planned: int,
-    written: Collection[Role],
-    rate: float | None,
-    as_json: bool,
-) -> int:
-    """Do all deeds, of which there may be as many as `planned`; how many the broker refused.
+NOT_WRITTEN: Final = "nothing was written: --execute does it"
+execute_option: Final = click.option(
+    "--execute", is_flag=True, help="Do it; without this, only the plan is shown."
+)
 
-    `written` are the outputs that there may be. Ends the program with exit code 130 after a signal.
-    Whatever ends it, what was done until then is said, and stays.
+
+def most_option(verb: str) -> Callable[[_Function], _Function]:
+    """Limit the number of dead letters that a command sends or marks."""
+    return click.option(
+        "--max",
+        "most",
+        type=click.IntRange(1),
+        default=MOST,
+        show_default=True,
+        help=f"Refuse to {verb} more dead letters than this.",
+    )
+
+
+class Job(Protocol[_Plan_contra]):
+    """A redrive, discard or restore."""
+
+    @property
+    def id(self) -> str:
+        """Id of the run."""
+
+    def execute(
+        self,
+        plan: _Plan_contra,
+        *,
+        stop: Stop | None = None,
+        result: WriteResult | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> WriteResult:
+        """Write what was planned."""
+
+
+def execute_job(job: Job[_Plan], plan: _Plan, *, as_json: bool) -> int:
+    """Execute a plan; returns the number of dead letters that the broker refused.
+
+    Whatever ends the run, what was committed until then stays and is reported. After a signal the
+    program ends with exit code 130.
     """
-    where.check(written)
-    console = Console(stderr=True)
-    done = Done()
+    result = WriteResult()
     try:
-        with stopping_on_signals() as stop, shown_progress(console) as on_progress:
-
-            def show(done: Done) -> None:
-                tried = done.sent + done.already + done.refused.total()
-                on_progress(Progress("sending letters", min(tried, planned), planned))
-
-            on_done = show if console.is_terminal else None
-            redriver = Redriver(DeskOpener(where), stop, rate=rate, on_done=on_done)
-            done = redriver.done
-            redriver.run(deeds)
+        with stopping_on_signals() as stop, shown_progress() as on_progress:
+            shown = on_progress if error_console().is_terminal else None
+            job.execute(plan, stop=stop, result=result, on_progress=shown)
     finally:  # when the bar is gone, which would take the last line with it
-        _say(done, id_, as_json=as_json)
-    if done.stopped:
+        _report(result, job.id, as_json=as_json)
+    if result.stopped:
         raise click.exceptions.Exit(ExitCode.INTERRUPTED)
-    return done.refused.total()
+    return result.refused.total()
 
 
-def _say(done: Done, id_: str, *, as_json: bool) -> None:
+def _report(result: WriteResult, id_: str, *, as_json: bool) -> None:
     if as_json:
-        document = {
-            "id": id_,
-            "done": done.sent,
-            "already_done": done.already,
-            "refused": dict(done.refused),
-            "stopped": done.stopped,
-        }
-        click.echo(escaped(json.dumps(document, ensure_ascii=False)))
+        print_json(
+            {
+                "id": id_,
+                "done": result.sent,
+                "already_done": result.already,
+                "refused": dict(result.refused),
+                "stopped": result.stopped,
+            }
+        )
         return
-    text = f"{id_}: {done.sent:,} letters done"
-    if done.already:
-        text += f", {done.already:,} had been done by others"
-    if done.stopped:
-        text += "; stopped, the same command goes on"
-    click.echo(text)
-    for why, number in done.refused.items():
-        Console(stderr=True).print(Text(escaped(f"{number:,} letters were refused: {why}"), "red"))
+    text = f"{id_}: {result.sent:,} dead letters done"
+    if result.already:
+        text += f", {result.already:,} had been done by others"
+    if result.stopped:
+        text += "; stopped, the same command continues"
+    print_line(text)
+    for why, number in result.refused.items():
+        print_notice(f"{number:,} dead letters were refused: {why}", "red")

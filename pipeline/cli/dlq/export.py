@@ -1,4 +1,4 @@
-"""`track-pipeline dlq export`: letters as NDJSON, to keep, to search, or to edit and import."""
+"""`track-pipeline dlq export`: dead letters as NDJSON, to keep, search, or edit and import."""
 
 from __future__ import annotations
 
@@ -9,43 +9,62 @@ from typing import Final
 
 import click
 
-from pipeline.cli.dlq.closing import say_what_was_left_out
-from pipeline.cli.dlq.options import Asked, desk_command
+from pipeline.cli.dlq.notes import note_coverage, reading_progress
+from pipeline.cli.dlq.options import Display, dlq_command, groups
+from pipeline.cli.help import Command
 from pipeline.cli.options import config_file, overwrite_option
+from pipeline.cli.output import print_notice
 from pipeline.core.escape import escaped
-from pipeline.dlq.export import line_of
+from pipeline.dlq.export import export
+from pipeline.dlq.request import DlqRequest
 from pipeline.files.lines import printable
 from pipeline.files.outputs import FileOutput, whole_output
 
 _STANDARD: Final = "-"
-_MASKED: Final = (
-    "personal data is masked, so that this export can't be imported (--reveal: as it is)"
+_MASKED: Final = "personal data is masked, so this export can't be imported (--reveal: as it is)"
+
+
+@click.command(
+    "export",
+    cls=Command,
+    groups=groups({"File": ["--output", "--overwrite"]}),
+    examples={
+        "Export, edit, and send the events again": (
+            "track-pipeline dlq export --reveal --output bad.ndjson\n"
+            "track-pipeline dlq import - < bad.ndjson"
+        )
+    },
 )
-
-
-@click.command("export")
 @click.option("--output", metavar="FILE", help="Write here instead of to standard output.")
 @overwrite_option
-@desk_command
-def export_letters(asked: Asked, output: str | None, *, overwrite: bool) -> None:
-    """Write letters with all that is needed to send them again, one JSON object per line.
+@dlq_command
+def export_dead_letters(
+    request: DlqRequest, display: Display, output: str | None, *, overwrite: bool
+) -> None:
+    """Write dead letters with everything that is needed to send them again, one per line.
 
     A value that is a JSON object stands in `value` as it was sent, and may be edited; any other is
     text or base64, as `encoding` says. Tools that rewrite numbers (jq before 1.7) change them.
 
-    Exit code 0, also when there is none.
+    Exit code 0, also when there are none.
     """
-    topic_id, count = asked.desk.captured.topic_id, 0
     to_file = output not in {None, _STANDARD}
-    with _target(output, overwrite=overwrite) as write:
-        for letter in asked.letters(printed=not to_file):
-            write(line_of(letter, topic_id, reveal=asked.reveal) + b"\n")
-            count += 1
+    with (
+        _target(output, overwrite=overwrite) as write,
+        reading_progress(printing=not to_file) as on_progress,
+    ):
+        result = export(
+            request,
+            write,
+            reveal=display.reveal,
+            on_progress=on_progress,
+            on_notice=print_notice,
+        )
     if output is not None and to_file:
-        click.echo(f"{count:,} letters written to {printable(output)}", err=True)
-    if count and not asked.reveal:
-        click.echo(_MASKED, err=True)
-    say_what_was_left_out(asked, count)
+        print_notice(f"{result.count:,} dead letters written to {printable(output)}")
+    if result.count and not display.reveal:
+        print_notice(_MASKED)
+    note_coverage(request, result.coverage, result.count)
 
 
 @contextmanager

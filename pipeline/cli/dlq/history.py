@@ -1,43 +1,45 @@
-"""`track-pipeline dlq history`: what was redriven, discarded and restored, by whom."""
+"""`track-pipeline dlq history`: what was redriven, discarded and restored, and by whom."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final
 
 import click
-from rich.table import Table
-from rich.text import Text
 
+from pipeline.cli.dlq.options import topic_option
+from pipeline.cli.help import Command
 from pipeline.cli.options import PIPELINE_FLAGS, Moment, with_settings
-from pipeline.cli.output import output_console
-from pipeline.core.escape import escaped, one_line
+from pipeline.cli.output import print_json, print_notice, print_table
+from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.time_window import FORMS, Window
 from pipeline.core.timestamps import format_time
-from pipeline.dlq.ledger import Entry
-from pipeline.dlq.ledger_topic import entries_of
+from pipeline.dlq.history import LedgerRun
+from pipeline.dlq.history import history as runs_of
+from pipeline.dlq.request import DlqRequest
 from pipeline.settings.model import Settings
 
-
-class _Run(NamedTuple):
-    """What the entries of one command have in common."""
-
-    at: int
-    """Epoch milliseconds."""
-    id: str
-    action: str
-    who: str
-    target: str
-    repair: str
-    because: str
-
-
-@click.command()
-@with_settings(*PIPELINE_FLAGS, needs_kafka=True)
-@click.option(
-    "--topic", metavar="NAME", help="Dead-letter topic, such as that of a replay or of Connect."
+_COLUMNS: Final = (
+    Column("when", CellKind.TIME),
+    Column("who", CellKind.SHORT_TEXT, 2),
+    Column("what", CellKind.ID),
+    Column("dead letters", CellKind.NUMBER),
+    Column("to", CellKind.ID, 3),
+    Column("repair or reason", priority=1, least=29),
+    Column("id", CellKind.ID),
 )
+
+
+@click.command(
+    cls=Command,
+    groups={
+        "Which runs": ["--since", "--until", "--topic"],
+        "Output": ["--json"],
+        "Kafka": ["--config", *PIPELINE_FLAGS],
+    },
+)
+@with_settings(*PIPELINE_FLAGS, needs_kafka=True)
+@topic_option
 @click.option(
     "--since",
     type=Moment("earliest"),
@@ -52,61 +54,35 @@ class _Run(NamedTuple):
 def history(
     settings: Settings, topic: str | None, since: int | None, until: int | None, *, as_json: bool
 ) -> None:
-    """List redrives, discards and restores: when, by whom, how many letters, to where, why.
+    """List redrives, discards and restores: when, by whom, how many, where to, and why.
 
-    What is older than the ledger's retention is forgotten.
+    Runs that are older than the retention of the ledger are forgotten.
     """
-    topic, window = topic or settings.topics.dead_letter, Window(since, until)
-    runs = Counter(
-        _run_of(entry) for entry in entries_of(settings, topic) if window.holds(entry.at)
-    )
-    ordered = sorted(runs.items())
+    request, window = DlqRequest(settings, topic), Window(since, until)
+    runs = runs_of(request, window)
     if as_json:
-        for run, count in ordered:
-            click.echo(escaped(json.dumps(_plain(run, count), ensure_ascii=False)))
-    elif ordered:
-        _print(ordered)
+        for run, count in runs:
+            print_json(_to_dict(run, count))
+    elif runs:
+        print_table(_COLUMNS, _rows(runs))
     if not runs:
-        text = f"nothing was done with letters of {topic} {window.text()}"
-        click.echo(escaped(text.rstrip()), err=True)
+        text = f"nothing was done with dead letters of {request.dead_letter_topic} {window.text()}"
+        print_notice(text.rstrip())
 
 
-def _print(runs: list[tuple[_Run, int]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("when", "who", "what", "letters", "to", "repair or reason", "id"):
-        right = name == "letters"
-        table.add_column(
-            name,
-            justify="right" if right else "left",
-            no_wrap=name in {"when", "letters"},
-            overflow="fold",
-        )
+def _rows(runs: list[tuple[LedgerRun, int]]) -> Iterator[list[Cell]]:
     for run, count in runs:
         why = run.repair or run.because
-        cells = (format_time(run.at), run.who, run.action, f"{count:,}", run.target, why, run.id)
-        table.add_row(*(Text(one_line(cell)) for cell in cells))
-    output_console().print(table)
+        yield [run.at, run.who, run.action, count, run.target or None, why or None, run.id]
 
 
-def _run_of(entry: Entry) -> _Run:
-    return _Run(
-        entry.at,
-        entry.id,
-        entry.action,
-        entry.who,
-        entry.target,
-        entry.repair,
-        entry.because,
-    )
-
-
-def _plain(run: _Run, count: int) -> dict[str, object]:
+def _to_dict(run: LedgerRun, count: int) -> dict[str, object]:
     return {
         "id": run.id,
         "action": run.action,
         "who": run.who,
         "at": format_time(run.at),
-        "letters": count,
+        "dead_letters": count,
         "target": run.target or None,
         "repair": run.repair or None,
         "because": run.because or None,

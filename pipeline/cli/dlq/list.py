@@ -1,96 +1,90 @@
-"""`track-pipeline dlq list`: letters, one line each."""
+"""`track-pipeline dlq list`: dead letters, one line each."""
 
 from __future__ import annotations
 
-import json
-import sys
-from itertools import islice
+from collections.abc import Iterator
 from typing import Final
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from pipeline.cli.dlq.closing import say_what_was_left_out
-from pipeline.cli.dlq.options import Asked, desk_command
-from pipeline.core.escape import escaped, one_line
+from pipeline.cli.dlq.notes import note_coverage, reading_progress
+from pipeline.cli.dlq.options import Display, dlq_command, groups
+from pipeline.cli.help import Command
+from pipeline.cli.output import print_json, print_notice, print_table
+from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.masking import mask
-from pipeline.dlq.as_json import moment, plain
+from pipeline.dlq.as_json import to_dict
 from pipeline.dlq.dead_letter import DeadLetter
+from pipeline.dlq.reader import DlqReader, open_reader
+from pipeline.dlq.request import DlqRequest
 
-_WHOLE: Final = frozenset({"letter", "failed at", "reason", "source"})
-"""Columns that are not cut."""
-_WIDE: Final = 120
-_GAP: Final = "  "
-_AT_ONCE: Final = 500
-_COLUMNS: Final = ("letter", "failed at", "reason", "event", "source", "detail")
+_COLUMNS: Final = (
+    Column("position", CellKind.ID),
+    Column("failed at", CellKind.TIME),
+    Column("reason", CellKind.ID),
+    Column("event", CellKind.SHORT_TEXT, 1),
+    Column("source", CellKind.ID, 3),
+    Column("detail", CellKind.SHORT_TEXT, 2, least=24),
+)
+_DONE: Final = Column("done", CellKind.ID)
 
 
-@click.command("list")
-@desk_command
-def list_letters(asked: Asked) -> None:
-    """List letters, one line each, in the order of the topic.
+@click.command("list", cls=Command, groups=groups())
+@dlq_command
+def list_dead_letters(request: DlqRequest, display: Display) -> None:
+    """List dead letters, one line each, in the order of the topic.
 
-    Exit code 0, also when there is none.
+    A terminal gets a table that fits; a pipe gets all columns, separated by tabs, below a header.
+
+    Exit code 0, also when there are none.
     """
-    if sys.stdout.isatty() and not asked.as_json:
-        count = _print_tables(asked)
+    reader = open_reader(request, print_notice)
+    listing = _Listing(request, display, reader)
+    if display.as_json:
+        for document in listing.documents():
+            print_json(document)
     else:
-        count = _print_lines(asked)
-    say_what_was_left_out(asked, count)
+        columns = (*_COLUMNS, _DONE) if request.include_done else _COLUMNS
+        print_table(columns, listing.rows())
+    note_coverage(request, reader.coverage, listing.count)
 
 
-def _print_lines(asked: Asked) -> int:
-    count = 0
-    for letter in asked.letters(printed=True):
-        count += 1
-        if asked.as_json:
-            document = {**plain(letter, reveal=asked.reveal), "done": _done(letter, asked) or None}
-            click.echo(escaped(json.dumps(document, ensure_ascii=False)))
-        else:
-            click.echo(_GAP.join(_row(letter, asked)))
-    return count
+class _Listing:
+    """Rows of a list, counted while they are printed: a million of them is never kept."""
 
+    def __init__(self, request: DlqRequest, display: Display, reader: DlqReader) -> None:
+        self._include_done = request.include_done
+        self._reveal = display.reveal
+        self._reader = reader
+        self.count = 0
 
-def _print_tables(asked: Asked) -> int:
-    """One table, printed in pieces: a million letters begin at once, and are not kept."""
-    console, letters, count = Console(highlight=False), asked.letters(printed=True), 0
-    # In a narrow terminal there is room for where it came from, or for why it is here.
-    shown = [name for name in _COLUMNS if name != "source" or console.width >= _WIDE]
-    while piece := list(islice(letters, _AT_ONCE)):
-        rows = [dict(zip(_COLUMNS, _row(letter, asked), strict=True)) for letter in piece]
-        table = Table(box=None, pad_edge=False, show_header=not count)
-        for name, width in _widths(rows, shown, console.width).items():
-            table.add_column(name, overflow="ellipsis", no_wrap=True, width=width)
-        for row in rows:
-            table.add_row(*(Text(row[name]) for name in shown))
-        console.print(table)
-        count += len(piece)
-    return count
+    def documents(self) -> Iterator[dict[str, object]]:
+        """Dead letters as JSON values."""
+        for dead_letter in self._dead_letters():
+            document = to_dict(dead_letter, reveal=self._reveal)
+            yield {**document, "done": self._done(dead_letter)}
 
+    def rows(self) -> Iterator[list[Cell]]:
+        """Dead letters as rows of the table."""
+        for dead_letter in self._dead_letters():
+            row: list[Cell] = [
+                dead_letter.position,
+                dead_letter.failed_at or None,
+                self._shown(dead_letter.reason),
+                self._shown(dead_letter.event),
+                dead_letter.source.text() if dead_letter.source else None,
+                self._shown(dead_letter.problems[0].detail),
+            ]
+            yield [*row, self._done(dead_letter)] if self._include_done else row
 
-def _widths(rows: list[dict[str, str]], shown: list[str], width: int) -> dict[str, int]:
-    """Events and details have what is left by columns that are not cut."""
-    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in shown}
-    left = width - len(_GAP) * (len(shown) - 1) - sum(widths[name] for name in _WHOLE & {*shown})
-    widths["event"] = min(widths["event"], max(len("event"), left // 3))
-    widths["detail"] = max(len("detail"), left - widths["event"])
-    return widths
+    def _dead_letters(self) -> Iterator[DeadLetter]:
+        with reading_progress(printing=True) as on_progress:
+            for dead_letter in self._reader.dead_letters(on_progress):
+                self.count += 1
+                yield dead_letter
 
+    def _done(self, dead_letter: DeadLetter) -> str | None:
+        return self._reader.ledger.action(dead_letter.partition, dead_letter.offset)
 
-def _done(letter: DeadLetter, asked: Asked) -> str:
-    return asked.desk.ledger.action(letter.partition, letter.offset) or ""
-
-
-def _row(letter: DeadLetter, asked: Asked) -> list[str]:
-    done = _done(letter, asked)
-    text = [
-        letter.place,
-        moment(letter.failed_at),
-        letter.reason,
-        letter.event or "-",
-        letter.source.text() if letter.source else "-",
-        f"({done}) {letter.problems[0].detail}" if done else letter.problems[0].detail or "-",
-    ]
-    return [one_line(each if asked.reveal else mask(each)) for each in text]
+    def _shown(self, text: str) -> str | None:
+        return (text if self._reveal else mask(text)) or None

@@ -1,4 +1,4 @@
-"""The command to run next, with the filters of this one: to be copied from the terminal."""
+"""The next command to run, with the filters of this one, to be copied from the terminal."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ _KEPT: Final = (
     "identify_topic",
     "topic",
 )
-"""Options of the desk that name where the letters are."""
+"""Options that say where the dead letters are."""
 
 
-def further(command: str, selection: Selection, *arguments: str, done_too: bool = False) -> str:
-    """`track-pipeline dlq command …` for a selection, on the topics of the command that runs."""
+def next_command(
+    command: str, selection: Selection, *arguments: str, include_done: bool = False
+) -> str:
+    """Build `track-pipeline dlq command …` for a selection, on the topics of this command."""
     ctx = click.get_current_context()
-    words = [ctx.find_root().info_name or "", "dlq", command, *arguments, *_place(ctx)]
+    words = [ctx.find_root().info_name or "", "dlq", command, *arguments, *_topics(ctx)]
     words += _flags(selection)
-    if done_too:
+    if include_done:
         words.append("--all")
     return shlex.join(words)
 
 
-def show(place: str) -> str:
-    """The command that shows one letter."""
-    return further("show", Selection(), place)
+def show_command(position: str) -> str:
+    """Build the command that shows one dead letter."""
+    return next_command("show", Selection(), position)
 
 
-def _place(ctx: click.Context) -> Iterator[str]:
+def _topics(ctx: click.Context) -> Iterator[str]:
     for name in _KEPT:
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             yield from (f"--{name.replace('_', '-')}", str(ctx.params[name]))

@@ -1,25 +1,19 @@
-"""What the desk's commands have in common: which letters, of which topic, and how to show them."""
+"""Options of all dlq commands: which dead letters, of which topic, and how they are shown."""
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
 
 import click
-from rich.console import Console
 
 from pipeline.cli.options import PIPELINE_FLAGS, Moment, Parsed, with_settings
-from pipeline.cli.progress import shown_progress
 from pipeline.core.time_window import FORMS, Window
-from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.filters import Selection, read_source_filter
-from pipeline.dlq.opening import open_desk
-from pipeline.dlq.reader import Desk
+from pipeline.dlq.request import DlqRequest
 from pipeline.settings.model import Settings
 
 _Function = Callable[..., Any]
@@ -28,48 +22,31 @@ _LARGEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a command of the desk was asked for."""
+class Display:
+    """How results are shown."""
 
-    settings: Settings
-    desk: Desk
-    selection: Selection
-    done_too: bool
-    """Whether letters with which something was done are meant too."""
     reveal: bool
     """Whether personal data may be shown."""
     as_json: bool
 
-    def letters(self, *, printed: bool = False) -> Iterator[DeadLetter]:
-        """The letters that are meant; progress is shown on standard error.
 
-        `printed`: they are printed as they come, so that on one terminal a bar would be in the way.
-        """
-        quiet = printed and sys.stdout.isatty()
-        with nullcontext() if quiet else shown_progress(Console(stderr=True)) as on_progress:
-            yield from self.desk.letters(
-                self.selection, done_too=self.done_too, on_progress=on_progress
-            )
-
-
-def desk_command(function: _Function) -> _Function:
-    """Decorate a command: adds settings, filters and forms, and passes `asked`."""
+def dlq_command(function: _Function) -> _Function:
+    """Decorate a command: adds settings, filters and forms, passes `request` and `display`."""
 
     @wraps(function)
     def call(
         *args: Any,  # noqa: ANN401  click's
         settings: Settings,
         topic: str | None,
-        done_too: bool,
+        include_done: bool,
         reveal: bool,
         as_json: bool,
-        **given: Any,  # noqa: ANN401  click's
+        **options: Any,  # noqa: ANN401  click's
     ) -> Any:  # noqa: ANN401  click's
-        selection = _selection({name: given.pop(name) for name in _FILTERS})
-        desk = open_desk(settings, topic or settings.topics.dead_letter, selection)
-        _refuse_unknown_partitions(desk, selection)
-        asked = Asked(settings, desk, selection, done_too, reveal, as_json)
-        return function(*args, asked=asked, **given)
+        selection = _selection({name: options.pop(name) for name in _FILTERS})
+        request = DlqRequest(settings, topic, selection, include_done)
+        display = Display(reveal, as_json)
+        return function(*args, request=request, display=display, **options)
 
     command: _Function = call
     for option in reversed((*_FILTERS.values(), *_FORMS)):
@@ -77,25 +54,24 @@ def desk_command(function: _Function) -> _Function:
     return with_settings(*PIPELINE_FLAGS, needs_kafka=True)(command)
 
 
-def _selection(given: dict[str, Any]) -> Selection:
-    detail = given["detail_regex"]
+def _selection(values: dict[str, Any]) -> Selection:
     return Selection(
-        failed=_window(given["since"], given["until"], "--since", "--until"),
+        failed=_window(values["since"], values["until"], "--since", "--until"),
         original=_window(
-            given["source_since"], given["source_until"], "--source-since", "--source-until"
+            values["source_since"], values["source_until"], "--source-since", "--source-until"
         ),
-        reasons=frozenset(given["reason"]),
-        events=frozenset(given["event"]),
-        libraries=frozenset(given["library"]),
-        stages=frozenset(given["stage"]),
-        sources=tuple(given["source"]),
-        message_ids=frozenset(given["message_id"]),
-        users=frozenset(given["user"]),
-        pointers=frozenset(given["pointer"]),
-        detail=detail,
-        attempts=frozenset(given["attempt"]),
-        limit=given["limit"],
-        offsets=_one_for_each(given["offsets"]),
+        reasons=frozenset(values["reason"]),
+        events=frozenset(values["event"]),
+        libraries=frozenset(values["library"]),
+        stages=frozenset(values["stage"]),
+        sources=tuple(values["source"]),
+        message_ids=frozenset(values["message_id"]),
+        users=frozenset(values["user"]),
+        pointers=frozenset(values["pointer"]),
+        detail=values["detail_regex"],
+        attempts=frozenset(values["attempt"]),
+        limit=values["limit"],
+        offsets=_one_for_each(values["offsets"]),
     )
 
 
@@ -109,11 +85,11 @@ def _regex(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from error
+        raise ValueError(f"{text!r} is not a regular expression: {error}") from error
 
 
 def _offsets(text: str) -> tuple[int, tuple[int, int]]:
-    """Partition, first offset, and the one after the last."""
+    """Read a partition, its first offset, and the offset after the last."""
     match = _OFFSETS.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not PARTITION:FIRST-LAST, such as 3:1000-1999")
@@ -124,19 +100,11 @@ def _offsets(text: str) -> tuple[int, tuple[int, int]]:
     return int(partition), (first, end)
 
 
-def _one_for_each(given: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, tuple[int, int]]:
-    found = dict(given)
-    if len(found) < len(given):
+def _one_for_each(offsets: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, tuple[int, int]]:
+    found = dict(offsets)
+    if len(found) < len(offsets):
         raise click.UsageError("--offsets: a partition may be named once only")
     return found
-
-
-def _refuse_unknown_partitions(desk: Desk, selection: Selection) -> None:
-    unknown = sorted(selection.offsets.keys() - desk.captured.extents.keys())
-    if unknown:
-        numbers, last = ", ".join(map(str, unknown)), max(desk.captured.extents)
-        text = f"{desk.captured.topic} has the partitions 0 to {last}, but no {numbers}"
-        raise click.UsageError(f"--offsets: {text}")
 
 
 def _many(flag: str, help_text: str, kind: Any = str) -> Any:  # noqa: ANN401  click's
@@ -150,46 +118,58 @@ def _moment(flag: str, help_text: str, unbounded: str) -> Any:  # noqa: ANN401  
 
 
 _FILTERS: Final = {
-    "since": _moment("--since", f"Refused at this time or later: {FORMS}.", "earliest"),
-    "until": _moment("--until", "Refused before this time.", "latest"),
-    "source_since": _moment(
-        "--source-since", "The raw record's Kafka timestamp is this or later.", "earliest"
-    ),
-    "source_until": _moment(
-        "--source-until", "The raw record's Kafka timestamp is earlier.", "latest"
-    ),
-    "reason": _many("--reason", "Code of any of the letter's reasons."),
+    "since": _moment("--since", f"Rejected at this time or later: {FORMS}.", "earliest"),
+    "until": _moment("--until", "Rejected before this time.", "latest"),
+    "reason": _many("--reason", "Code of one of the reasons."),
     "event": _many("--event", "Event name."),
-    "library": _many("--library", "The sender's library: name, or name/version."),
-    "stage": _many("--stage", "Where it was refused, such as validate."),
+    "library": _many("--library", "Library of the sender: name, or name/version."),
+    "stage": _many("--stage", "Stage that rejected the event, such as validate."),
     "source": _many(
         "--source",
         "Raw event: topic[/partition[/offset[/index]]].",
         Parsed("source", read_source_filter),
     ),
-    "message_id": _many("--message-id", "The sender's messageId."),
+    "message_id": _many("--message-id", "messageId of the event."),
     "user": _many("--user", "userId or anonymousId."),
-    "pointer": _many("--pointer", "Place of a violation, such as /properties/revenue."),
+    "pointer": _many("--pointer", "Location of a violation, such as /properties/revenue."),
     "detail_regex": click.option(
-        "--detail-regex", type=Parsed("regex", _regex), help="Is found in the detail of a reason."
+        "--detail-regex", type=Parsed("regex", _regex), help="Found in the detail of a reason."
     ),
-    "attempt": _many("--attempt", "How many times it has failed.", click.IntRange(1)),
-    "limit": click.option("--limit", type=click.IntRange(1), help="Most letters."),
+    "attempt": _many("--attempt", "Number of times that the event failed.", click.IntRange(1)),
+    "source_since": _moment(
+        "--source-since", "Kafka timestamp of the raw record is this or later.", "earliest"
+    ),
+    "source_until": _moment(
+        "--source-until", "Kafka timestamp of the raw record is earlier.", "latest"
+    ),
     "offsets": _many(
         "--offsets",
-        "Of the dead-letter topic: PARTITION:FIRST-LAST; either end may be left out.",
+        "Offsets in the dead-letter topic, PARTITION:FIRST-LAST; either end may be left out.",
         Parsed("offsets", _offsets),
     ),
+    "limit": click.option("--limit", type=click.IntRange(1), help="Maximum number of them."),
 }
+topic_option: Final = click.option(
+    "--topic", metavar="NAME", help="Dead-letter topic, such as that of a replay or of Connect."
+)
 _FORMS: Final = (
+    topic_option,
     click.option(
-        "--topic", metavar="NAME", help="Dead-letter topic, such as that of a replay or of Connect."
-    ),
-    click.option(
-        "--all", "done_too", is_flag=True, help="Also letters that were redriven or discarded."
+        "--all", "include_done", is_flag=True, help="Include redriven and discarded dead letters."
     ),
     click.option(
         "--reveal", is_flag=True, help="Show e-mail addresses, IP addresses and traits as they are."
     ),
     click.option("--json", "as_json", is_flag=True, help="JSON on standard output."),
 )
+
+
+def groups(first: Mapping[str, Sequence[str]] | None = None) -> dict[str, Sequence[str]]:
+    """Titles and flags of the help text: those of the command, then those of all dlq commands."""
+    filters = [f"--{name.replace('_', '-')}" for name in _FILTERS]
+    return {
+        **(first or {}),
+        "Which dead letters": [*filters, "--all", "--topic"],
+        "Output": ["--json", "--reveal"],
+        "Kafka": ["--config", *PIPELINE_FLAGS],
+    }

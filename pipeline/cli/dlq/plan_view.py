@@ -1,139 +1,128 @@
-"""A redrive's plan for people and machines."""
+"""A redrive's plan for people and for programs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from pipeline.cli.output import output_console
-from pipeline.core.escape import escaped, one_line
+from pipeline.cli.dlq.notes import sums
+from pipeline.cli.dlq.options import Display
+from pipeline.cli.formats import Money, about
+from pipeline.cli.output import print_json, print_line, print_table
+from pipeline.cli.tables import CellKind, Column
+from pipeline.core.escape import one_line
 from pipeline.core.headers import TrackHeader
 from pipeline.core.masking import mask
 from pipeline.core.record import Role
-from pipeline.dlq.candidates import Plan
-from pipeline.dlq.redrive_plan import ENRICHED, RAW, Job
+from pipeline.dlq.candidates import RedrivePlan
+from pipeline.dlq.redrive_plan import ENRICHED, RAW, RedriveJob
 from pipeline.reconcile.revenue import DayCurrency, Sums, exact_amount
 
 _SHOWN: Final = 20
-_MINUTES_FROM_S: Final = 120
 _REPLAYS: Final = (
     "a later replay of the raw topic meets these events twice; it pairs them by their "
     f"{TrackHeader.ORIGIN} headers"
 )
 
 
-class View(NamedTuple):
-    """A plan, and what else is shown of it."""
+class PlanView(NamedTuple):
+    """A plan, and how it is shown."""
 
-    job: Job
-    plan: Plan
-    rate: float | None
-    """Most letters a second."""
-    note: str
-    """What is not known of the live worker, or differs; empty for nothing."""
-    reveal: bool
+    job: RedriveJob
+    plan: RedrivePlan
+    display: Display
+
+    def print(self) -> None:
+        """Print all of it on standard output."""
+        if self.display.as_json:
+            print_json(self._to_dict())
+            return
+        rows = [(name, one_line(value)) for name, value in self._facts()]
+        print_table([Column("", CellKind.ID), Column("")], rows, aligned=True)
+        if self.plan.not_sent.total():
+            self._print_not_sent()
+        for text in self._errors():
+            print_line(one_line(text))
 
     @property
-    def seconds(self) -> float:
-        """To try the letters again takes as long as for the plan, or as the rate lets it."""
-        if self.rate is None:
-            return self.plan.took_s
-        return max(self.plan.took_s, self.job.planned(self.plan) / self.rate)
+    def _seconds(self) -> float:
+        """Expected duration: trying again takes as long as for the plan, or as the rate allows."""
+        rate, took_s = self.job.options.rate, self.plan.took_s
+        return took_s if rate is None else max(took_s, self.job.planned(self.plan) / rate)
 
-    @property
-    def said(self) -> list[str]:
-        """What is wrong with some letters that could not even be tried."""
-        return self.plan.said if self.reveal else [mask(text) for text in self.plan.said]
+    def _errors(self) -> list[str]:
+        """What is wrong with some dead letters that could not even be tried."""
+        errors = self.plan.errors
+        return errors if self.display.reveal else [mask(text) for text in errors]
 
-    def targets(self) -> list[str]:
-        """The topics that something is written to; that of the events in any case."""
-        written = self.plan.outputs if self.job.to == ENRICHED else {}
-        outputs = self.job.where.outputs.items()
+    def _targets(self) -> list[str]:
+        """Topics that are written to; that of the events in any case."""
+        written = self.plan.outputs if self.job.options.to == ENRICHED else {}
+        outputs = self.job.targets.outputs.items()
         return [name for role, name in outputs if role is Role.ENRICHED or written.get(role)]
 
-    def money(self) -> Iterator[str]:
-        """By currency; exact."""
-        sums = Sums()
-        for where, amount in self.plan.money.amounts.items():
-            sums.count(DayCurrency("", where.currency), amount)
-        for where, amount in sorted(sums.amounts.items()):
-            yield f"{exact_amount(amount)} {where.currency}"
+    def _revenue(self) -> list[Money]:
+        """Exact sums by currency."""
+        total = Sums()
+        for key, amount in self.plan.revenue.amounts.items():
+            total.count(DayCurrency("", key.currency), amount)
+        return [Money(amount, key.currency) for key, amount in sorted(total.amounts.items())]
 
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        job, plan, to = self.job, self.plan, self.job.options.to
+        yield "to send", f"{plan.send:,} dead letters"
+        yield "to", f"{', '.join(self._targets())}{'' if to == ENRICHED else f' ({to})'}"
+        written = ", ".join(f"{number:,} {role}" for role, number in sorted(plan.outputs.items()))
+        if written and to == ENRICHED:
+            yield "records", written
+        if revenue := self._revenue():
+            yield "revenue", sums(revenue)
+        if job.options.repair.name:
+            yield "repair", job.options.repair.name
+        if job.options.reinsert_failing and plan.failing:
+            yield "to reinsert", f"{plan.failing:,} that fail again, to {job.targets.topic}"
+        if job.planned(plan):
+            yield "takes about", self._time()
+        for sample in plan.samples:
+            dead_letter = sample.dead_letter
+            position, reason = dead_letter.position, dead_letter.reason
+            yield "example", f"{position} {reason} {dead_letter.event} {sample.source}"
+        if to == RAW:
+            yield "note", _REPLAYS
+        if job.note:
+            yield "note", job.note
 
-def show_plan(view: View, *, as_json: bool) -> None:
-    """On standard output."""
-    if as_json:
-        click.echo(escaped(json.dumps(_plain(view), ensure_ascii=False)))
-        return
-    console = output_console()
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in _facts(view):
-        table.add_row(Text(name, "bold"), Text(one_line(value)))
-    console.print(table)
-    if view.plan.not_sent.total():
-        _show_not_sent(console, view.plan)
-    for text in view.said:
-        console.print(Text(one_line(text)))
+    def _time(self) -> str:
+        text, rate = about(max(1.0, self._seconds)), self.job.options.rate
+        if rate is None:
+            return f"{text}, plus the writing"
+        return f"{text} at {rate:g} dead letters per second"
 
+    def _print_not_sent(self) -> None:
+        reasons = self.plan.not_sent.most_common()
+        columns = [Column("not sent", CellKind.NUMBER), Column("reason")]
+        rows = [(number, reason) for reason, number in reasons[:_SHOWN]]
+        print_table(columns, rows, aligned=True)
+        rest = reasons[_SHOWN:]
+        if rest:
+            number = sum(number for _, number in rest)
+            print_line(f"… and {len(rest):,} more reasons of {number:,} dead letters (--json)")
 
-def _facts(view: View) -> Iterator[tuple[str, str]]:
-    job, plan = view.job, view.plan
-    yield "letters to send", f"{plan.send:,}"
-    yield "to", f"{', '.join(view.targets())}{'' if job.to == ENRICHED else f' ({job.to})'}"
-    written = ", ".join(f"{number:,} {role}" for role, number in sorted(plan.outputs.items()))
-    if written and job.to == ENRICHED:
-        yield "records", written
-    for money in view.money():
-        yield "revenue", money
-    if job.repair.name:
-        yield "repair", job.repair.name
-    if job.reinsert and plan.failing:
-        yield "to reinsert", f"{plan.failing:,} that fail again, to {job.where.topic}"
-    if job.planned(plan):
-        yield "takes about", _time(view)
-    for sample in plan.samples:
-        letter = sample.letter
-        yield "for example", f"{letter.place} {letter.reason} {letter.event} {sample.source}"
-    if job.to == RAW:
-        yield "note", _REPLAYS
-    if view.note:
-        yield "note", view.note
-
-
-def _time(view: View) -> str:
-    seconds = view.seconds
-    text = f"{seconds:,.0f} s" if seconds < _MINUTES_FROM_S else f"{seconds / 60:,.0f} min"
-    return f"{text}, and the writing" if view.rate is None else f"{text} at {view.rate:g} letters/s"
-
-
-def _show_not_sent(console: Console, plan: Plan) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("not sent", justify="right")
-    table.add_column("why")
-    for why, number in plan.not_sent.most_common(_SHOWN):
-        table.add_row(f"{number:,}", Text(escaped(why)))
-    console.print(table)
-
-
-def _plain(view: View) -> dict[str, Any]:
-    job, plan = view.job, view.plan
-    return {
-        "id": job.id,
-        "to": job.rules.target,
-        "send": plan.send,
-        "reinsert": plan.failing if job.reinsert else 0,
-        "records": {role.value: number for role, number in plan.outputs.items()},
-        "not_sent": plan.not_sent.plain(),
-        "revenue": list(view.money()),
-        "repair": job.repair.name,
-        "rate": view.rate,
-        "seconds": round(view.seconds, 1),
-        "note": view.note or None,
-        "said": view.said,
-    }
+    def _to_dict(self) -> dict[str, Any]:
+        job, plan = self.job, self.plan
+        return {
+            "id": job.id,
+            "to": job.rules.target,
+            "send": plan.send,
+            "reinsert": plan.failing if job.options.reinsert_failing else 0,
+            "records": {role.value: number for role, number in plan.outputs.items()},
+            "not_sent": plan.not_sent.to_dict(),
+            "revenue": [
+                f"{exact_amount(amount)} {currency}" for amount, currency in self._revenue()
+            ],
+            "repair": job.options.repair.name,
+            "rate": job.options.rate,
+            "seconds": round(self._seconds, 1),
+            "note": job.note or None,
+            "errors": self._errors(),
+        }

@@ -1,64 +1,68 @@
-"""`track-pipeline dlq redrive`: sends letters through the rules again, never twice."""
+"""`track-pipeline dlq redrive`: sends the events of dead letters again, never twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import click
 
-from pipeline.cli.dlq.closing import say_what_was_left_out
-from pipeline.cli.dlq.execute import execute
-from pipeline.cli.dlq.options import Asked, desk_command
-from pipeline.cli.dlq.plan_view import View, show_plan
-from pipeline.cli.dlq.repair_options import with_repair
+from pipeline.cli.dlq.execute import NOT_WRITTEN, execute_job, execute_option, most_option
+from pipeline.cli.dlq.notes import note_coverage, reading_progress
+from pipeline.cli.dlq.options import Display, dlq_command, groups
+from pipeline.cli.dlq.plan_view import PlanView
+from pipeline.cli.dlq.repair_options import REPAIR_FLAGS, with_repair
+from pipeline.cli.help import Command
 from pipeline.cli.options import RATE
-from pipeline.dlq.dead_letter import DeadLetter
-from pipeline.dlq.live_contract import check_live_rules
-from pipeline.dlq.redrive_plan import ENRICHED, RAW, SOURCE, Job, job_of, plan_of
+from pipeline.cli.output import print_notice
+from pipeline.dlq.redrive_plan import (
+    ENRICHED,
+    RAW,
+    SOURCE,
+    RedriveJob,
+    RedriveOptions,
+    prepare_redrive,
+)
 from pipeline.dlq.repair import Repair
-from pipeline.errors import ExitCode, SettingsError
-from pipeline.progress import OnProgress
+from pipeline.dlq.request import DlqRequest
+from pipeline.errors import ExitCode
 
-_Function = Callable[..., Any]
-
-rate_option = click.option("--rate", type=RATE, help="Most letters a second.")
-
-
-def most_option(verb: str) -> Callable[[_Function], _Function]:
-    """The option that bounds how many letters a command sends, or marks."""
-    return click.option(
-        "--max",
-        "most",
-        type=click.IntRange(1),
-        default=10_000,
-        show_default=True,
-        help=f"Refuse to {verb} more letters than this.",
-    )
-
-
-def refuse_more_than(most: int, planned: int, done: str) -> None:
-    """SettingsError when a plan has more letters; `done` says what would be done with them."""
-    if planned > most:
-        text = f"{planned:,} letters would be {done}, more than {most:,}: say --max {planned}"
-        raise SettingsError([f"--max: {text}"])
-
-
+rate_option = click.option("--rate", type=RATE, help="Maximum number of dead letters per second.")
 force_option = click.option(
-    "--force", is_flag=True, help="Also with other rules than the live worker's."
+    "--force", is_flag=True, help="Allow other rules than those of the live worker."
 )
 replay_option = click.option(
     "--replay",
     metavar="ID",
-    help="Letters of this replay, to its output; of a topic named after a replay it is that one.",
-)
-act_option = click.option(
-    "--execute", "act", is_flag=True, help="Do it; else the plan is shown only."
+    help="Redrive dead letters of this replay, to its output. For a topic that is named after a "
+    "replay, it is that one.",
 )
 
 
-@click.command()
-@desk_command
+@click.command(
+    cls=Command,
+    groups=groups(
+        {
+            "Execution": ["--execute", "--max", "--rate"],
+            "Repair": REPAIR_FLAGS,
+            "What to send, and where": [
+                "--to",
+                "--max-attempts",
+                "--reinsert-failing",
+                "--replay",
+                "--force",
+            ],
+        }
+    ),
+    examples={
+        "Show the plan after a fix was deployed": (
+            "track-pipeline dlq redrive --reason revenue_invalid"
+        ),
+        "Execute it": "track-pipeline dlq redrive --reason revenue_invalid --execute",
+        "Repair the events first": (
+            "track-pipeline dlq redrive --reason currency_missing \\\n"
+            "    --set /properties/currency=EUR --execute"
+        ),
+    },
+)
+@dlq_command
 @with_repair
 @click.option(
     "--to",
@@ -71,19 +75,20 @@ act_option = click.option(
 )
 @rate_option
 @most_option("send")
-@click.option("--max-attempts", type=click.IntRange(1), help="Leave out what failed so often.")
+@click.option("--max-attempts", type=click.IntRange(1), help="Leave out what failed this often.")
 @click.option(
     "--reinsert-failing",
     is_flag=True,
-    help="Write letters that fail again as new ones, with one attempt more.",
+    help="Write events that fail again as new dead letters, with one more attempt.",
 )
 @replay_option
 @force_option
-@act_option
+@execute_option
 @click.pass_context
 def redrive(  # noqa: PLR0913  one for each option
     ctx: click.Context,
-    asked: Asked,
+    request: DlqRequest,
+    display: Display,
     repair: Repair,
     *,
     to: str,
@@ -93,53 +98,35 @@ def redrive(  # noqa: PLR0913  one for each option
     reinsert_failing: bool,
     replay: str | None,
     force: bool,
-    act: bool,
+    execute: bool,
 ) -> None:
-    """Send letters that pass now to the enriched topic; shows the plan unless --execute is given.
+    """Send events that pass now to the enriched topic; shows the plan unless --execute is given.
 
-    Each event is sent once, also when it is killed, started again, or started twice: what was done
-    is noted in the ledger, in the same transaction. Letters that fail are counted and stay.
+    Each event is sent once, also when the command is killed, started again, or started twice: the
+    ledger says what was sent, and is written in the same transaction. Events that fail are counted
+    and stay.
 
-    Exit code 0 when everything that is meant was or would be sent, 1 when letters are left.
+    Exit code 0 when all selected dead letters were or would be sent, 1 when some are left.
     """
-    # No rule and no worker of ours is concerned by what goes back to another topic.
-    note = "" if to == SOURCE else check_live_rules(asked, force=force, raw=to == RAW)
-
-    def letters(on_progress: OnProgress | None) -> Iterator[DeadLetter]:
-        return asked.desk.letters(asked.selection, done_too=asked.done_too, on_progress=on_progress)
-
-    job = job_of(
-        asked,
-        letters,
-        repair,
-        to=to,
-        replay=replay,
-        max_attempts=max_attempts,
-        reinsert=reinsert_failing,
-    )
-    left = plan_and_act(asked, job, note, rate=rate, most=most, act=act)
+    options = RedriveOptions(repair, to, replay, max_attempts, reinsert_failing, force, rate, most)
+    with reading_progress() as on_progress:
+        job = prepare_redrive(request, options, on_progress=on_progress, on_notice=print_notice)
+    left = plan_and_execute(request, display, job, execute=execute)
     ctx.exit(ExitCode.DIFFERENCE if left else ExitCode.OK)
 
 
-def plan_and_act(  # noqa: PLR0913  one for each option
-    asked: Asked, job: Job, note: str, *, rate: float | None, most: int, act: bool
+def plan_and_execute(
+    request: DlqRequest, display: Display, job: RedriveJob, *, execute: bool
 ) -> int:
-    """Show the plan, and do it when it is to be done; how many letters are left."""
-    plan = plan_of(job, asked.desk.ledger)
-    show_plan(View(job, plan, rate, note, reveal=asked.reveal), as_json=asked.as_json)
-    left, planned = plan.not_sent.total(), job.planned(plan)
-    refuse_more_than(most, planned, "sent")
-    if act and planned:
-        left += execute(
-            job.where,
-            job.deeds,
-            job.id,
-            planned=planned,
-            written=job.written,
-            rate=rate,
-            as_json=asked.as_json,
-        )
-    elif planned:
-        click.echo("nothing was written: --execute does it", err=True)
-    say_what_was_left_out(asked, plan.send + left)
+    """Show the plan, and execute it if requested; returns how many dead letters are left."""
+    with reading_progress() as on_progress:
+        plan = job.plan(on_progress)
+    PlanView(job, plan, display).print()
+    job.refuse_too_many(plan)
+    left = plan.not_sent.total()
+    if execute and job.planned(plan):
+        left += execute_job(job, plan, as_json=display.as_json)
+    elif job.planned(plan):
+        print_notice(NOT_WRITTEN)
+    note_coverage(request, job.coverage, plan.send + left)
     return left

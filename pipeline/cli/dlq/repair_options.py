@@ -1,4 +1,4 @@
-"""The options of a repair: a Python file, or ready-made fixes."""
+"""Options of a repair: a Python file, or built-in fixes."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ _OPTIONS: Final = (
         "--transform",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Python file with transform(event, letter) or transform_bytes(value, letter): gives "
-        "what to try, or None to leave the letter out.",
+        help="Python file with transform(event, dead_letter) or transform_bytes(value, "
+        "dead_letter), which return what to try, or None to leave the dead letter out.",
     ),
     click.option(
         "--transform-timeout",
@@ -50,23 +50,32 @@ _OPTIONS: Final = (
         default=EVENT_TIMEOUT_S,
         show_default=True,
         metavar="SECONDS",
-        help="Most time that the file's function may take for one event.",
+        help="Maximum time that the function of the file may take for one event.",
     ),
     _fix(
         "--set",
         "POINTER=VALUE",
         set_value,
-        "Set a member, such as /properties/currency=EUR, of letters with a violation there.",
+        "Set a member, such as /properties/currency=EUR, of dead letters with a violation there.",
     ),
     _fix("--delete", "POINTER", delete_member, "Remove a member."),
-    _fix("--default", "POINTER=VALUE", default_value, "Set a member where nothing or null is."),
-    _fix("--replace", "POINTER=REGEX=TEXT", replace_text, "Replace in a text."),
+    _fix("--default", "POINTER=VALUE", default_value, "Set a member that is absent or null."),
+    _fix("--replace", "POINTER=REGEX=TEXT", replace_text, "Replace all matches in a text."),
     click.option(
         "--everywhere",
         is_flag=True,
-        help="Apply --set, --delete, --default and --replace also to letters without a violation "
-        "at that place.",
+        help="Apply --set, --delete, --default and --replace also to events without a violation at "
+        "that location.",
     ),
+)
+REPAIR_FLAGS: Final = (
+    "--transform",
+    "--transform-timeout",
+    "--set",
+    "--delete",
+    "--default",
+    "--replace",
+    "--everywhere",
 )
 _FIXES: Final = ("fixes_set", "fixes_delete", "fixes_default", "fixes_replace")
 
@@ -84,7 +93,7 @@ def with_repair(function: _Function) -> _Function:
     ) -> Any:  # noqa: ANN401  click's
         fixes = [fix for name in _FIXES for fix in given.pop(name)]
         if transform is not None and fixes:
-            raise click.UsageError("--transform and ready-made fixes exclude each other")
+            raise click.UsageError("--transform and the built-in fixes exclude each other")
         with ExitStack() as stack:
             repair: Repair = no_repair()
             if transform is not None:

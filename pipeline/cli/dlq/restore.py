@@ -2,54 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
-from pipeline.cli.dlq.marking import mark, refuse_without_a_filter, with_marking
-from pipeline.cli.dlq.options import Asked, desk_command
+from pipeline.cli.dlq.marking import EXECUTION_FLAGS, plan_and_mark, with_marking
+from pipeline.cli.dlq.options import Display, dlq_command, groups
+from pipeline.cli.help import Command
 from pipeline.cli.options import Parsed, utf8_text
-from pipeline.dlq.dead_letter import DeadLetter
-from pipeline.dlq.ledger import Action, Ledger, discarded_by
-from pipeline.dlq.ledger_topic import entries_of
+from pipeline.cli.output import print_notice
+from pipeline.dlq.marking import MarkOptions, prepare_restore
+from pipeline.dlq.request import DlqRequest
 
 
-@click.command()
-@desk_command
+@click.command(
+    cls=Command,
+    groups=groups({"Execution": ["--id", *EXECUTION_FLAGS]}),
+    examples={
+        "Undo one discard, whose id is in the history": (
+            "track-pipeline dlq restore --id discard-20261123T023109Z-5e3a --execute"
+        )
+    },
+)
+@dlq_command
 @click.option("--id", "discard_id", metavar="ID", help="Only what this discard has discarded.")
 @click.option(
     "--because",
     default="",
     type=Parsed("text", utf8_text),
     metavar="TEXT",
-    help="Why; `dlq history` shows it.",
+    help="Reason that `dlq history` shows.",
 )
 @with_marking
 def restore(  # noqa: PLR0913  one for each option
-    asked: Asked, discard_id: str | None, because: str, *, everything: bool, most: int, act: bool
+    request: DlqRequest,
+    display: Display,
+    discard_id: str | None,
+    because: str,
+    *,
+    everything: bool,
+    most: int,
+    execute: bool,
 ) -> None:
-    """Make discarded dead letters pending again: every command shows them, and redrive sends them.
+    """Make discarded dead letters pending again: they are listed, and redrive sends their events.
 
     What was redriven stays as it is. Shows the plan unless --execute is given.
     """
-    discarded = asked.desk.ledger
-    if discard_id is None:
-        refuse_without_a_filter(asked, everything=everything)
-    else:
-        discarded = _discarded_by(asked, discard_id)
-
-    def is_meant(letter: DeadLetter) -> bool:
-        return discarded.action(letter.partition, letter.offset) is Action.DISCARDED
-
-    asked = replace(asked, done_too=True)
-    mark(asked, "restore", Action.RESTORED, is_meant, because=because, most=most, act=act)
-
-
-def _discarded_by(asked: Asked, discard_id: str) -> Ledger:
-    """UsageError when there is no such discard, or none that was not undone."""
-    captured = asked.desk.captured
-    found = discarded_by(discard_id, captured.topic_id, entries_of(asked.settings, captured.topic))
-    if found.is_empty:
-        text = f"the ledger of {captured.topic} lists no discard {discard_id}: see dlq history"
-        raise click.UsageError(f"--id: {text}")
-    return found
+    options = MarkOptions(because, everything, most)
+    job = prepare_restore(request, options, discard_id, on_notice=print_notice)
+    plan_and_mark(job, "restore", display, execute=execute)

@@ -1,185 +1,225 @@
-"""`track-pipeline dlq show`: everything about single letters."""
+"""`track-pipeline dlq show`: everything about single dead letters."""
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import click
-from rich.console import Console
 from rich.text import Text
 
-from pipeline.cli.dlq.annotated_value import marked_value
-from pipeline.cli.dlq.closing import say_what_was_left_out
-from pipeline.cli.dlq.options import Asked, desk_command
-from pipeline.cli.output import output_console
-from pipeline.cli.progress import shown_progress
-from pipeline.core.escape import escaped, one_line
+from pipeline.cli.dlq.annotated_value import annotated_value
+from pipeline.cli.dlq.notes import note_coverage, reading_progress
+from pipeline.cli.dlq.options import Display, dlq_command, groups
+from pipeline.cli.help import Command
+from pipeline.cli.output import print_json, print_line, print_notice
+from pipeline.core.escape import one_line
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.masking import mask, masked_text
-from pipeline.dlq.as_json import masked_problem, moment, plain
+from pipeline.dlq.as_json import iso_time, masked_problem, to_dict
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
-from pipeline.dlq.filters import read_source_filter
-from pipeline.dlq.newest import newest
-from pipeline.dlq.recheck import Examiner, Kind, Verdict
+from pipeline.dlq.filters import SourceFilter, read_source_filter
+from pipeline.dlq.reader import DlqReader, open_reader
+from pipeline.dlq.recheck import Rechecker, RecheckKind, RecheckResult
 from pipeline.dlq.repair import no_repair
+from pipeline.dlq.reprocess import make_reprocessor
+from pipeline.dlq.request import DlqRequest
 from pipeline.errors import ExitCode
-from pipeline.wiring import WallClock, make_again
+from pipeline.wiring import WallClock
 
-_PLACE: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
+_POSITION: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    groups=groups({"What to show": ["-n", "--raw"]}),
+    examples={
+        "The newest dead letter of a reason": ("track-pipeline dlq show --reason revenue_invalid"),
+        "The one at offset 27 of partition 0": "track-pipeline dlq show 0/27",
+        "The dead letters of a raw event": "track-pipeline dlq show track.raw/0/1",
+    },
+)
 @click.argument("which", required=False, metavar="[SOURCE|PARTITION/OFFSET]")
-@click.option("-n", "last", type=click.IntRange(1), metavar="K", help="The K newest letters.")
-@click.option("--raw", is_flag=True, help="Write exactly the refused bytes of one letter.")
-@desk_command
+@click.option("-n", "last", type=click.IntRange(1), metavar="K", help="The K newest dead letters.")
+@click.option("--raw", is_flag=True, help="Write exactly the rejected bytes of one dead letter.")
+@dlq_command
 @click.pass_context
-def show(
-    ctx: click.Context, asked: Asked, which: str | None, last: int | None, *, raw: bool
+def show(  # noqa: PLR0913  one for each option
+    ctx: click.Context,
+    request: DlqRequest,
+    display: Display,
+    which: str | None,
+    last: int | None,
+    *,
+    raw: bool,
 ) -> None:
-    """Show letters: reasons and their places, headers, value, and what the rules say now.
+    """Show dead letters: reasons with their locations, headers, value, and the current rules' say.
 
-    PARTITION/OFFSET names a place in the dead-letter topic, SOURCE (topic/partition/offset[/index])
-    a raw event. Without either, and without -n, the newest letter that the filters mean is shown.
+    PARTITION/OFFSET is a position in the dead-letter topic, SOURCE (topic/partition/offset[/index])
+    a raw event. Without either, and without -n, the newest selected dead letter is shown.
 
     Exit code 1 when there is none.
     """
-    asked = _narrowed(asked, which)
-    named = which is not None and last is None
-    letters = asked.letters(printed=True) if named else iter(_newest(asked, last or 1))
-    count = _write_raw(letters) if raw else _show_all(letters, asked)
+    request = _narrowed(request, which)
+    reader = open_reader(request, print_notice)
+    if which is not None and last is None:
+        dead_letters: Iterable[DeadLetter] = _named(reader)
+    else:
+        with reading_progress() as on_progress:
+            dead_letters = reader.newest(last or 1, on_progress)
+    print_all = partial(_print_all, request, display, reader)
+    count = (_write_raw if raw else print_all)(dead_letters)
     if not count:
-        say_what_was_left_out(asked, 0)
+        note_coverage(request, reader.coverage, 0)
         ctx.exit(ExitCode.DIFFERENCE)
 
 
-def _narrowed(asked: Asked, which: str | None) -> Asked:
-    """Also what was redriven can be looked at, when it is named."""
+def _narrowed(request: DlqRequest, which: str | None) -> DlqRequest:
+    """Select the named dead letters, also when they were redriven or discarded."""
     if which is None:
-        return asked
-    place = _PLACE.fullmatch(which)
-    if place is not None:
-        partition, offset = map(int, place.groups())
-        selection = replace(asked.selection, offsets={partition: (offset, offset + 1)})
+        return request
+    position = _POSITION.fullmatch(which)
+    if position is not None:
+        partition, offset = map(int, position.groups())
+        selection = replace(request.selection, offsets={partition: (offset, offset + 1)})
     else:
-        try:
-            selection = replace(asked.selection, sources=(read_source_filter(which),))
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
-    return replace(asked, selection=selection, done_too=True)
+        selection = replace(request.selection, sources=(_source(which),))
+    return replace(request, selection=selection, include_done=True)
 
 
-def _newest(asked: Asked, count: int) -> list[DeadLetter]:
-    with shown_progress(Console(stderr=True)) as on_progress:
-        return newest(
-            asked.desk, asked.selection, count, done_too=asked.done_too, on_progress=on_progress
-        )
+def _source(which: str) -> SourceFilter:
+    hint = (
+        "give its PARTITION/OFFSET, such as 0/27, or topic/partition/offset of the raw event "
+        "(dlq list shows both)"
+    )
+    try:
+        found = read_source_filter(which)
+    except ValueError as error:
+        raise click.UsageError(f"{error}: {hint}") from error
+    if found.partition is None:
+        raise click.UsageError(f"{which!r} names no dead letter: {hint}")
+    return found
 
 
-def _write_raw(letters: Iterable[DeadLetter]) -> int:
-    found = list(letters)
+def _named(reader: DlqReader) -> Iterator[DeadLetter]:
+    with reading_progress(printing=True) as on_progress:
+        yield from reader.dead_letters(on_progress)
+
+
+def _write_raw(dead_letters: Iterable[DeadLetter]) -> int:
+    found = list(dead_letters)
     if len(found) > 1:
-        raise click.UsageError(f"--raw writes one letter, but {len(found)} are meant")
-    for letter in found:
-        sys.stdout.buffer.write(letter.value or b"")
+        raise click.UsageError(f"--raw writes one dead letter, but {len(found)} are selected")
+    for dead_letter in found:
+        sys.stdout.buffer.write(dead_letter.value or b"")
         sys.stdout.buffer.flush()
     return len(found)
 
 
-def _show_all(letters: Iterable[DeadLetter], asked: Asked) -> int:
-    examiner, now = Examiner(make_again(asked.settings), no_repair()), WallClock().now()
-    console, count = output_console(), 0
+def _print_all(
+    request: DlqRequest, display: Display, reader: DlqReader, dead_letters: Iterable[DeadLetter]
+) -> int:
+    now, count = WallClock().now(), 0
+    rechecker = Rechecker(make_reprocessor(request.settings), no_repair())
     try:
-        for letter in letters:
-            verdict = examiner.examine(letter, now)
-            if asked.as_json:
-                click.echo(
-                    escaped(json.dumps(_document(letter, verdict, asked), ensure_ascii=False))
-                )
+        for dead_letter in dead_letters:
+            result = rechecker.recheck(dead_letter, now)
+            done = reader.ledger.action(dead_letter.partition, dead_letter.offset)
+            view = _View(dead_letter, result, done, display.reveal)
+            if display.as_json:
+                print_json(view.to_dict())
             else:
-                _print(console, letter, verdict, asked)
+                view.print()
             count += 1
     finally:
-        examiner.end()
+        rechecker.end()
     return count
 
 
-def _document(letter: DeadLetter, verdict: Verdict, asked: Asked) -> dict[str, Any]:
-    reveal = asked.reveal
-    detail = verdict.detail if reveal else mask(verdict.detail)
-    return {
-        **plain(letter, reveal=reveal),
-        "done": asked.desk.ledger.action(letter.partition, letter.offset),
-        "key": _text(letter.record.key, reveal=reveal),
-        "headers": [[name, _text(value, reveal=reveal)] for name, value in letter.record.headers],
-        "now": verdict.kind.value,
-        "now_detail": detail or None,
-        "now_reasons": [masked_problem(problem, reveal=reveal) for problem in verdict.problems],
-    }
+class _View(NamedTuple):
+    """One dead letter, and how it is shown."""
+
+    dead_letter: DeadLetter
+    result: RecheckResult
+    done: str | None
+    """What was done with it."""
+    reveal: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        record, result = self.dead_letter.record, self.result
+        detail = result.detail if self.reveal else mask(result.detail)
+        return {
+            **to_dict(self.dead_letter, reveal=self.reveal),
+            "done": self.done,
+            "key": self._text(record.key),
+            "headers": [[name, self._text(value)] for name, value in record.headers],
+            "now": result.kind.value,
+            "now_detail": detail or None,
+            "now_reasons": [masked_problem(each, reveal=self.reveal) for each in result.problems],
+        }
+
+    def _text(self, value: bytes | None) -> str | None:
+        if value is None:
+            return None
+        return value.decode(errors="backslashreplace") if self.reveal else masked_text(value)
+
+    def print(self) -> None:
+        """Print all of it."""
+        print_line(f"── dead letter {self.dead_letter.position}", "bold")
+        passes = self.result.kind is RecheckKind.PASSES
+        styles = {"reason": "red", "now": "green" if passes else "red"}
+        for name, text in (*self._reasons(), *self._facts()):
+            shown = text if self.reveal else mask(text)
+            _print_fact(name, shown, styles.get(name, ""))
+        for name, value in self.dead_letter.headers:
+            shown = self._text(value) or ("(no value)" if value is None else "")
+            _print_fact("header", f"{name}: {shown}")
+        # What kills a process is not decoded in this one.
+        as_json = self.result.kind is not RecheckKind.CRASHES
+        for line in annotated_value(self.dead_letter, reveal=self.reveal, as_json=as_json):
+            notes = f"   ◄ {', '.join(map(one_line, line.notes))}" if line.notes else ""
+            style = "bold red" if line.notes else ""
+            print_line(Text.assemble((line.text, style), (notes, "red")))
+        print_line()
+
+    def _reasons(self) -> Iterator[tuple[str, str]]:
+        for problem in self.dead_letter.problems:
+            yield "reason", " ".join(filter(None, problem))
+        kind = self.result.kind
+        if kind is RecheckKind.OTHER:
+            for problem in self.result.problems:
+                yield "now", f"{kind}: {' '.join(filter(None, problem))}"
+        else:
+            yield "now", ": ".join(filter(None, (kind, self.result.detail)))
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        """Name and text of everything that is known."""
+        dead_letter, header = self.dead_letter, self.dead_letter.header
+        first = header(DlqHeader.FIRST_FAILED_AT)
+        since = f" (the first time {first})" if dead_letter.attempt > 1 and first else ""
+        group, contract = header(DlqHeader.GROUP), header(TrackHeader.CONTRACT)
+        by = f"{header(DlqHeader.APP)}, group {group}, contract {contract}"
+        ours = dead_letter.header_format == TRACK
+        facts = {
+            "done": self.done,
+            "failed": f"{iso_time(dead_letter.failed_at)}, attempt {dead_letter.attempt}{since}",
+            "stage": dead_letter.stage,
+            "source": dead_letter.source.text() if dead_letter.source else "unknown",
+            "sent": iso_time(dead_letter.source_timestamp),
+            "event": dead_letter.event,
+            "message id": dead_letter.message_id,
+            "library": dead_letter.library,
+            "rejected by": by if ours else dead_letter.header_format,
+            "replay": header(DlqHeader.REPLAY),
+            "key": self._text(dead_letter.record.key),
+        }
+        yield from ((name, text) for name, text in facts.items() if text)
 
 
-def _text(value: bytes | None, *, reveal: bool) -> str | None:
-    if value is None:
-        return None
-    return value.decode(errors="backslashreplace") if reveal else masked_text(value)
-
-
-def _print(console: Console, letter: DeadLetter, verdict: Verdict, asked: Asked) -> None:
-    console.print(Text(f"── letter {letter.place}", "bold"))
-    style = "green" if verdict.kind is Kind.PASSES else "red"
-    styles = {"reason": "red", "now": style}
-    for name, said in (*_reasons(letter, verdict), *_about(letter, asked)):
-        shown = one_line(said if asked.reveal else mask(said))
-        console.print(Text.assemble((f"{name:<12} ", "bold"), (shown, styles.get(name, ""))))
-    for name, value in letter.headers:
-        text = _text(value, reveal=asked.reveal)
-        shown = one_line(f"{name}: {'(no value)' if text is None else text}")
-        console.print(Text.assemble(("header       ", "bold"), shown))
-    lines = Text()
-    # What kills a process is not decoded in this one.
-    for line in marked_value(letter, reveal=asked.reveal, as_json=verdict.kind is not Kind.CRASHES):
-        lines.append(line.text, "bold red" if line.notes else "")
-        lines.append(f"   ◄ {', '.join(map(one_line, line.notes))}" if line.notes else "", "red")
-        lines.append("\n")
-    console.print(lines, soft_wrap=True)
-
-
-def _reasons(letter: DeadLetter, verdict: Verdict) -> Iterator[tuple[str, str]]:
-    for problem in letter.problems:
-        yield "reason", " ".join(filter(None, problem))
-    if verdict.kind is Kind.OTHER:
-        for problem in verdict.problems:
-            yield "now", f"{verdict.kind}: {' '.join(filter(None, problem))}"
-    else:
-        yield "now", ": ".join(filter(None, (verdict.kind, verdict.detail)))
-
-
-def _about(letter: DeadLetter, asked: Asked) -> Iterator[tuple[str, str]]:
-    """Name and text of what is known."""
-    said = letter.said
-    first = said(DlqHeader.FIRST_FAILED_AT)
-    since = f" (the first time {first})" if letter.attempt > 1 and first else ""
-    by = (
-        said(DlqHeader.APP),
-        f"group {said(DlqHeader.GROUP)}",
-        f"contract {said(TrackHeader.CONTRACT)}",
-    )
-    facts = {
-        "done": asked.desk.ledger.action(letter.partition, letter.offset) or "",
-        "failed": f"{moment(letter.failed_at)}, attempt {letter.attempt}{since}",
-        "stage": letter.stage,
-        "source": letter.source.text() if letter.source else "not said",
-        "sent": moment(letter.source_timestamp),
-        "event": letter.event,
-        "message id": letter.message_id,
-        "library": letter.library,
-        "refused by": ", ".join(by) if letter.dialect == TRACK else letter.dialect,
-        "replay": said(DlqHeader.REPLAY),
-        "key": _text(letter.record.key, reveal=asked.reveal) or "",
-    }
-    yield from ((name, text) for name, text in facts.items() if text)
+def _print_fact(name: str, text: str, style: str = "") -> None:
+    print_line(Text.assemble((f"{name:<12} ", "bold"), (one_line(text), style)))

@@ -1,146 +1,168 @@
-"""A summary as people read it: tables, money, and what to look at next."""
+"""A summary as people read it: tables, blocked revenue, and what to look at next."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.dlq.figures import Times, duration, percent
-from pipeline.cli.dlq.next_command import further, show
-from pipeline.cli.dlq.options import Asked
-from pipeline.core.escape import escaped, one_line
+from pipeline.cli.dlq.next_command import next_command, show_command
+from pipeline.cli.dlq.notes import blocked_sentence
+from pipeline.cli.dlq.options import Display
+from pipeline.cli.formats import duration, span
+from pipeline.cli.output import output_console, print_line, print_table
+from pipeline.cli.tables import Cell, CellKind, Column
+from pipeline.core.escape import one_line
 from pipeline.core.masking import mask
 from pipeline.core.time_window import Window, read_moment
-from pipeline.dlq.blocked_revenue import HeldMoney
 from pipeline.dlq.dimensions import HOUR_MS, Dimension
 from pipeline.dlq.filters import Selection, read_source_filter
-from pipeline.dlq.summary import MOST_GROUPS, Group, Summary
-from pipeline.dlq.timeline import sparkline
+from pipeline.dlq.request import DlqRequest
+from pipeline.dlq.summary import MOST_GROUPS, Group, SummaryResult
+from pipeline.dlq.timeline import bar_chart
 
 _WIDE: Final = 100
-_COLUMNS: Final = 24
-_COLUMNS_NARROW: Final = 12
-_KINDS_SHOWN: Final = 10
+_CHART: Final = 24
+_CHART_NARROW: Final = 12
+_PATTERNS_SHOWN: Final = 10
+_DIMENSION: Final = 24
 _NONE: Final = "(none)"
 _OTHER: Final = "(other)"
 
 
-def values_of(asked: Asked, found: Summary, group: Group) -> list[str | None]:
-    """What a group has in each dimension, masked unless it is to be revealed; None for nothing."""
+class SummaryView(NamedTuple):
+    """A summary, and how it is shown."""
+
+    request: DlqRequest
+    display: Display
+    result: SummaryResult
+
+    def print(self, top: int) -> None:
+        """Print all of it; there is at least one dead letter."""
+        found, topic = self.result.summary, self.request.dead_letter_topic
+        times = span(found.first, found.last)
+        rejected = f", rejected {times}" if times else ""
+        print_line(f"{found.dead_letters:,} dead letters in {topic}{rejected}", "bold")
+        _print_groups(self, top)
+        if all(each.name != "detail" for each in found.by):
+            _print_details(self)
+        if blocked := blocked_sentence(self.result.revenue):
+            print_line(blocked)
+        print_line(f"next: {suggest_next(self)}", "bold")
+
+
+def values_of(view: SummaryView, group: Group) -> list[str | None]:
+    """Values of a group by dimension; None for no value, masked unless revealed."""
     return [
-        (_value(each, value, group) if asked.reveal else each.masked(_value(each, value, group)))
-        if value
-        else None
-        for each, value in zip(found.by, group.key, strict=True)
+        _shown(each, _value(each, value, group), reveal=view.display.reveal) if value else None
+        for each, value in zip(view.result.summary.by, group.key, strict=True)
     ]
 
 
+def _shown(each: Dimension, value: str, *, reveal: bool) -> str:
+    return value if reveal else each.masked(value)
+
+
 def _value(each: Dimension, value: str, group: Group) -> str:
-    """A detail is shown as it is when all of the group are the same."""
-    kind = group.kinds.get(value) if each.name == "detail" else None
-    return kind.shown if kind else value
+    """Detail as it is, when all details of the group are equal."""
+    pattern = group.patterns.get(value) if each.name == "detail" else None
+    return pattern.shown if pattern else value
 
 
-def print_summary(
-    console: Console, asked: Asked, found: Summary, money: HeldMoney, top: int
-) -> None:
-    """All of it; there is at least one letter."""
-    times = Times(found.first, found.last)
-    groups = found.groups()
-    span = f", refused {times.span()}" if times.span() else ""
-    heading = f"{found.letters:,} letters in {asked.desk.captured.topic}{span}"
-    console.print(Text(escaped(heading), "bold"))
-    columns = _COLUMNS if console.width >= _WIDE else _COLUMNS_NARROW
-    console.print(_groups(asked, found, groups[:top], times, columns))
-    width = duration(found.timeline.column_width(columns))
-    console.print(Text(f"each column of the chart is {width}, scaled to its row", "dim"))
-    if len(groups) > top:
-        rest = sum(group.letters for group in groups[top:])
-        console.print(f"… and {len(groups) - top:,} more groups of {rest:,} letters (--top)")
-    if found.other.letters:
-        console.print(
-            f"{_OTHER}: {found.other.letters:,} letters of groups that were met after the first "
-            f"{MOST_GROUPS:,}; filters make them fewer"
-        )
-    if all(each.name != "detail" for each in found.by):
-        _print_details(console, asked, found)
-    if money.sentence():
-        console.print(money.sentence())
-    console.print(Text(escaped(f"next: {next_command(asked, found)}"), "bold"), soft_wrap=True)
-
-
-def _groups(asked: Asked, found: Summary, groups: list[Group], times: Times, columns: int) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("letters", "share"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for each in found.by:
-        table.add_column(Text(escaped(each.name)), overflow="fold")
-    for name in ("over time", "first", "last", "such as"):
-        table.add_column(name, no_wrap=True)
+def _print_groups(view: SummaryView, top: int) -> None:
+    found = view.result.summary
+    groups, other = found.groups(), found.other
+    shown = groups[:top]
     if found.by[0].name == "hour":
-        groups = sorted(groups, key=lambda group: group.key)
-    for group in [*groups, *([found.other] if found.other.letters else [])]:
-        table.add_row(
-            f"{group.letters:,}",
-            percent(group.letters / found.letters),
-            *_shown_key(asked, found, group),
-            sparkline(found.timeline.columns(group.over_time, columns)),
-            times.text(group.first),
-            times.text(group.last),
-            group.sample,
+        shown = sorted(shown, key=lambda group: group.key)
+    if other.dead_letters:
+        shown = [*shown, other]
+    chart = _CHART if output_console().width >= _WIDE else _CHART_NARROW
+    columns = [
+        Column("count", CellKind.NUMBER),
+        Column("share", CellKind.SHARE, 2),
+        *(Column(each.name, least=_DIMENSION) for each in found.by),
+        Column("over time", CellKind.ID, 3),
+        Column("first", CellKind.TIME, 1),
+        Column("last", CellKind.TIME, 4),
+        Column("example", CellKind.ID),
+    ]
+    rows = [[*_row(view, group, chart)] for group in shown]
+    print_table(columns, rows, aligned=True)
+    width = duration(found.timeline.column_width(chart))
+    print_line(f"each column of the chart is {width}, scaled to its row", "dim")
+    if len(groups) > top:
+        rest = sum(group.dead_letters for group in groups[top:])
+        print_line(f"… and {len(groups) - top:,} more groups of {rest:,} dead letters (--top)")
+    if other.dead_letters:
+        print_line(
+            f"{_OTHER}: {other.dead_letters:,} dead letters in groups that were met after the "
+            f"first {MOST_GROUPS:,}; filters make them fewer"
         )
-    return table
 
 
-def _shown_key(asked: Asked, found: Summary, group: Group) -> list[Text]:
-    if group is found.other:
-        return [Text(_OTHER, "yellow") for _ in found.by]
-    return [Text(one_line(value or _NONE)) for value in values_of(asked, found, group)]
+def _row(view: SummaryView, group: Group, chart: int) -> list[Cell]:
+    found = view.result.summary
+    return [
+        group.dead_letters,
+        group.dead_letters / found.dead_letters,
+        *_key_cells(view, group),
+        bar_chart(found.timeline.columns(group.over_time, chart)),
+        group.first or None,
+        group.last or None,
+        group.sample,
+    ]
 
 
-def _print_details(console: Console, asked: Asked, found: Summary) -> None:
-    """The most frequent kinds of details, whichever group they are of."""
+def _key_cells(view: SummaryView, group: Group) -> list[Cell]:
+    if group is view.result.summary.other:
+        return [Text(_OTHER, "yellow") for _ in view.result.summary.by]
+    return [one_line(value or _NONE) for value in values_of(view, group)]
+
+
+def _print_details(view: SummaryView) -> None:
+    """Print the most frequent patterns of details, whichever group they are in."""
+    found = view.result.summary
     groups = [*found.groups(), found.other]
-    kinds = [(kind, group) for group in groups for kind in group.main_kinds() if kind.folded]
-    kinds.sort(key=lambda pair: -pair[0].letters)
-    if not kinds:
+    pairs = [(each, group) for group in groups for each in group.main_patterns() if each.pattern]
+    pairs.sort(key=lambda pair: -pair[0].dead_letters)
+    if not pairs:
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("letters", justify="right", no_wrap=True)
-    for each in found.by:
-        table.add_column(Text(escaped(each.name)), overflow="fold")
-    table.add_column("detail", overflow="fold")
-    for kind, group in kinds[:_KINDS_SHOWN]:
-        detail = one_line(kind.shown if asked.reveal else mask(kind.shown))
-        table.add_row(f"{kind.letters:,}", *_shown_key(asked, found, group), Text(detail))
-    console.print()
-    console.print(table)
-    hidden = len(kinds) - _KINDS_SHOWN
-    rest = sum(kind.letters for kind, _ in kinds[_KINDS_SHOWN:])
-    rest += sum(group.of_other_kinds for group in groups)
+    columns = [
+        Column("count", CellKind.NUMBER),
+        *(Column(each.name) for each in found.by),
+        Column("detail", least=30),
+    ]
+    rows: list[list[Cell]] = []
+    for pattern, group in pairs[:_PATTERNS_SHOWN]:
+        detail = one_line(pattern.shown if view.display.reveal else mask(pattern.shown))
+        rows.append([pattern.dead_letters, *_key_cells(view, group), detail])
+    print_line()
+    print_table(columns, rows, aligned=True)
+    hidden = len(pairs) - _PATTERNS_SHOWN
+    rest = sum(pattern.dead_letters for pattern, _ in pairs[_PATTERNS_SHOWN:])
+    rest += sum(group.of_other_patterns for group in groups)
     if rest:
-        more = f"{hidden:,} more kinds of details" if hidden > 0 else "more kinds of details"
-        console.print(f"… and {more} of {rest:,} letters (--by detail)")
-    console.print()
+        more = f"{hidden:,} more details" if hidden > 0 else "more details"
+        print_line(f"… and {more} of {rest:,} dead letters (--by detail)")
+    print_line()
 
 
-def next_command(asked: Asked, found: Summary) -> str:
-    """What to look at next: what the largest group has in common, or one letter of it."""
+def suggest_next(view: SummaryView) -> str:
+    """Command to run next: contrast the largest group, or show one dead letter of it."""
+    request, found = view.request, view.result.summary
     largest = (found.groups() or [found.other])[0]
-    narrowed = asked.selection
+    selection = request.selection
     for each, value in zip(found.by, largest.key, strict=False):
-        shown = value if asked.reveal else each.masked(value)
+        shown = _shown(each, value, reveal=view.display.reveal)
         narrow = _FILTERS.get(each.name)
         # A value that is hidden, or that could drive the terminal, is not written into a command.
         if narrow is None or not value or shown != value or not value.isprintable():
-            return show(largest.sample)
-        narrowed = narrow(narrowed, value)
-    return further("why", narrowed, done_too=asked.done_too)
+            return show_command(largest.sample)
+        selection = narrow(selection, value)
+    return next_command("why", selection, include_done=request.include_done)
 
 
 def _of_hour(selection: Selection, value: str) -> Selection:
@@ -157,4 +179,4 @@ _FILTERS: Final[Mapping[str, Callable[[Selection, str], Selection]]] = {
     "source": lambda selection, value: replace(selection, sources=(read_source_filter(value),)),
     "hour": _of_hour,
 }
-"""Grouping → the selection of one of its values only."""
+"""Narrows a selection to one value of a dimension."""

@@ -19,7 +19,7 @@ from pipeline.cli.options import (
     received_at_option,
 )
 from pipeline.core.time_window import FORMS, read_moment
-from pipeline.files.outputs import FileOutput, refuse_output, refuse_redirection
+from pipeline.files.outputs import FileOutput, check_output, check_redirection
 from pipeline.reconcile.compare.corrections import read_kinds
 from pipeline.reconcile.event_filters import Filters, read_value_filter
 from pipeline.replay.request import DEFAULT_MAX_INVALID_RATIO, ReplayRequest
@@ -225,9 +225,9 @@ def read_invocation(settings: Settings, flags: dict[str, Any]) -> Invocation:
 
 def refuse_files(request: ReplayRequest) -> None:
     """UnusableFileError when a file would be written to that is read, or must not be replaced."""
-    refuse_redirection(request.files)
+    check_redirection(request.files)
     if request.newly_invalid is not None:
-        refuse_output(request.newly_invalid)
+        check_output(request.newly_invalid)
 
 
 def _newly_invalid(name: str | None, flags: dict[str, Any]) -> FileOutput | None:

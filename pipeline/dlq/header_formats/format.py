@@ -1,7 +1,7 @@
 """How the headers of one system are read.
 
-What they hold is not trusted: whatever is no text, or no number, is as if it were absent. Whether
-a number makes sense, `DeadLetter` asks of every letter.
+Their contents are not trusted: what is not text, or not a number, counts as absent. Whether a
+number makes sense is checked by `DeadLetter`, for dead letters of all systems.
 """
 
 from __future__ import annotations
@@ -16,72 +16,77 @@ import msgspec
 
 from pipeline.core.dead_letter import one_line
 from pipeline.core.headers import DlqHeader
-from pipeline.dlq.dead_letter import UNKNOWN, read_number
+from pipeline.dlq.dead_letter import UNKNOWN, Writer, read_number
 
 Named = Mapping[str, bytes | None]
 """Header values by name."""
 _LONGEST_NAME: Final = 200
 _LONGEST_DETAIL: Final = 1000
-"""Characters that are kept of a message; some put a whole stack trace into it."""
+"""Number of characters that are kept of a message; some systems put a stack trace into it."""
 _INT: Final = 4
 _LONG: Final = 8
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 def decimal(value: bytes, _size: int) -> int | None:
-    """A number in decimal digits; None for anything else."""
+    """Read a number in decimal digits; None for anything else."""
     return read_number(value.decode("ascii", errors="replace"))
 
 
 def big_endian(value: bytes, size: int) -> int | None:
-    """A Java int or long of exactly `size` bytes; None for any other length."""
+    """Read a Java int or long of exactly `size` bytes; None for any other length."""
     return int.from_bytes(value, "big", signed=True) if len(value) == size else None
 
 
 @dataclass(frozen=True, eq=False)
-class Dialect:
-    """The headers of one system; where several are named, the first that can be read counts."""
+class HeaderFormat:
+    """Names of the headers of one system; of several, the first that can be read counts."""
 
     name: str
     coordinates: tuple[str, str, str] | None = None
-    """Topic, partition and offset of the original record."""
+    """Headers with topic, partition and offset of the original record."""
     timestamp: tuple[str, ...] = ()
-    """Kafka timestamp of the original record, epoch milliseconds."""
+    """Headers with the Kafka timestamp of the original record, in epoch milliseconds."""
     keeps_timestamp: bool = False
-    """Whether the letter itself has the original record's Kafka timestamp."""
+    """Whether the dead letter itself has the Kafka timestamp of the original record."""
     exception: tuple[str, ...] = ()
-    """An exception's class: its simple name is the reason."""
+    """Headers with the class of an exception, whose simple name is the reason."""
     reason: tuple[str, ...] = ()
-    """Any other text that is the reason."""
+    """Headers with another text that is the reason."""
     detail: tuple[str, ...] = ()
     stage: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     attempt: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
-    """What it adds besides, and nobody here reads."""
+    """Other headers that the system adds, which are not read."""
     prefixes: tuple[str, ...] = ()
-    """What all names that it adds begin with; none when that could be anybody's."""
+    """Prefixes of all headers that the system adds; empty when others may use them, too."""
     needed: frozenset[str] = frozenset()
-    """Without these the headers are somebody else's."""
+    """Headers without which a record is not of this system."""
     number: Callable[[bytes, int], int | None] = decimal
-    """Reads a number; a Java int has 4 bytes, a long 8."""
+    """Reads a number from its header, given its size: 4 bytes for a Java int, 8 for a long."""
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Every header that it is known by."""
+        """All headers by which the system is recognised."""
         read = (self.timestamp, self.exception, self.reason, self.detail)
         more = (self.stage, self.group, self.attempt, self.others, self.coordinates or ())
         return frozenset(name for names in (*read, *more) for name in names)
 
-    def said(self, named: Named, timestamp: int | None) -> dict[str, bytes]:
-        """What the headers say, under our names; `timestamp` is the letter's own, epoch ms."""
+    @cached_property
+    def writer(self) -> Writer:
+        """Name of the system, and the headers that it adds."""
+        return Writer(self.name, self.prefixes, self.names)
+
+    def translate(self, named: Named, timestamp: int | None) -> dict[str, bytes]:
+        """Translate the headers to our names; `timestamp` is that of the dead letter itself."""
         code = self._reason(named) or UNKNOWN
         detail = one_line(_text(named, self.detail)[:_LONGEST_DETAIL])
         if not self.keeps_timestamp:
             time = self._number(named, self.timestamp, _LONG)
         else:
             time = "" if timestamp is None else str(timestamp)
-        said: dict[str, str] = {
+        texts: dict[str, str] = {
             DlqHeader.REASON: code,
             DlqHeader.STAGE: _name(_text(named, self.stage)),
             DlqHeader.GROUP: _name(_text(named, self.group)),
@@ -89,7 +94,7 @@ class Dialect:
             DlqHeader.SOURCE_TIMESTAMP: time,
             DlqHeader.ATTEMPT: self._number(named, self.attempt, _INT),
         }
-        encoded = {name: text.encode() for name, text in said.items() if text}
+        encoded = {name: text.encode() for name, text in texts.items() if text}
         problem = {"code": code, "pointer": "", "detail": detail}
         encoded[DlqHeader.REASONS] = msgspec.json.encode([problem])
         return encoded
@@ -99,7 +104,7 @@ class Dialect:
         return _name(_simple_name(exception) if exception else _text(named, self.reason))
 
     def _source(self, named: Named) -> str:
-        """`topic/partition/offset`; no coordinates when any of them can't be read."""
+        """`topic/partition/offset`; empty unless all three can be read."""
         if self.coordinates is None:
             return ""
         topic_name, partition_name, offset_name = self.coordinates
@@ -109,7 +114,7 @@ class Dialect:
         return f"{topic}/{partition}/{offset}" if _TOPIC.fullmatch(topic) else ""
 
     def _number(self, named: Named, names: tuple[str, ...], size: int) -> str:
-        """The first number in decimal digits, of any sign; empty when there is none."""
+        """First header that is a number, as decimal digits; empty when there is none."""
         for name in names:
             value = named.get(name)
             number = self.number(value, size) if value else None
@@ -119,7 +124,7 @@ class Dialect:
 
 
 def _text(named: Named, names: tuple[str, ...]) -> str:
-    """The first that is text; empty when none is."""
+    """First header that is text; empty when there is none."""
     for name in names:
         value = named.get(name)
         if value:
@@ -131,7 +136,7 @@ def _text(named: Named, names: tuple[str, ...]) -> str:
 
 
 def _simple_name(text: str) -> str:
-    """`a.b.Outer$Inner`, also with `: message` behind it, as `Inner`."""
+    """Shorten `a.b.Outer$Inner`, also when `: message` follows, to `Inner`."""
     written = text.partition(":")[0].strip()
     parts = written.rpartition(".")[2].split("$")
     names = [part for part in parts if part.isidentifier()]

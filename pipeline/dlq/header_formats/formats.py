@@ -1,11 +1,11 @@
-"""The dialects of other systems. All values are UTF-8 text, if not said otherwise."""
+"""Header formats of other systems. All values are UTF-8 text, unless noted otherwise."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from pipeline.core.headers import CONNECT_PREFIX
-from pipeline.dlq.header_formats.format import Dialect, big_endian
+from pipeline.dlq.header_formats.format import HeaderFormat, big_endian
 
 CONNECT_CLASS_NAME: Final = CONNECT_PREFIX + "class.name"
 
@@ -18,7 +18,7 @@ def _at(prefix: str) -> tuple[str, str, str]:
     return f"{prefix}topic", f"{prefix}partition", f"{prefix}offset"
 
 
-CONNECT: Final = Dialect(
+CONNECT: Final = HeaderFormat(
     name="connect",
     coordinates=_at(CONNECT_PREFIX),
     keeps_timestamp=True,
@@ -31,7 +31,7 @@ CONNECT: Final = Dialect(
 )
 
 _DLT: Final = "kafka_dlt-"
-_SPRING: Final = Dialect(
+_SPRING: Final = HeaderFormat(
     name="spring",
     coordinates=_at(f"{_DLT}original-"),
     timestamp=_all(_DLT, "original-timestamp"),
@@ -48,7 +48,7 @@ _SPRING: Final = Dialect(
 )
 
 _STREAMS_PREFIX: Final = "__streams.errors."
-_STREAMS: Final = Dialect(
+_STREAMS: Final = HeaderFormat(
     name="streams",
     coordinates=_at(_STREAMS_PREFIX),
     keeps_timestamp=True,
@@ -61,7 +61,7 @@ _STREAMS: Final = Dialect(
 )
 
 _SHARE: Final = "__dlq.errors."
-_SHARE_GROUP: Final = Dialect(
+_SHARE_GROUP: Final = HeaderFormat(
     name="share-group",
     coordinates=_at(_SHARE),
     reason=_all(_SHARE, "message"),
@@ -72,7 +72,7 @@ _SHARE_GROUP: Final = Dialect(
 )
 
 _RULE: Final = "__rule."
-_SCHEMA_REGISTRY: Final = Dialect(
+_SCHEMA_REGISTRY: Final = HeaderFormat(
     name="schema-registry",
     reason=_all(_RULE, "name"),
     detail=_all(_RULE, "exception"),
@@ -82,7 +82,7 @@ _SCHEMA_REGISTRY: Final = Dialect(
 )
 
 _SMALLRYE_PREFIX: Final = "dead-letter-"
-_SMALLRYE: Final = Dialect(
+_SMALLRYE: Final = HeaderFormat(
     name="smallrye",
     coordinates=_at(_SMALLRYE_PREFIX),
     exception=_all(_SMALLRYE_PREFIX, "exception-class-name", "cause-class-name"),
@@ -90,7 +90,7 @@ _SMALLRYE: Final = Dialect(
     prefixes=(_SMALLRYE_PREFIX,),
 )
 
-_KARAFKA: Final = Dialect(
+_KARAFKA: Final = HeaderFormat(
     name="karafka",
     coordinates=_at("source_"),
     group=("source_consumer_group",),
@@ -98,7 +98,7 @@ _KARAFKA: Final = Dialect(
     needed=frozenset(_at("source_")),
 )
 
-_POSTHOG: Final = Dialect(
+_POSTHOG: Final = HeaderFormat(
     name="posthog",
     coordinates=_at("dlq_"),
     reason=("dlq-reason",),
@@ -109,7 +109,7 @@ _POSTHOG: Final = Dialect(
 )
 
 _ARROYO_NAMES: Final = ("original_partition", "original_offset")
-_ARROYO: Final = Dialect(
+_ARROYO: Final = HeaderFormat(
     name="arroyo",
     others=_ARROYO_NAMES,  # without a topic they name no record
     needed=frozenset(_ARROYO_NAMES),

@@ -14,7 +14,7 @@ from pipeline.reconcile.audit.request import AuditRequest
 from pipeline.reconcile.audit.result import AuditResult
 from pipeline.reconcile.capture import output_partitioner
 from pipeline.settings.model import Settings
-from pipeline.topics import missing, refuse_forbidden
+from pipeline.topics import missing, require_permission
 from pipeline.wiring import (
     WallClock,
     admin,
@@ -46,7 +46,7 @@ def audit(
             f"Otherwise create them: {create_command(settings)}"
         )
     outputs = names.outputs(settings)
-    refuse_forbidden([facts[name] for name in (names.raw, *outputs.values())], "READ")
+    require_permission([facts[name] for name in (names.raw, *outputs.values())], "READ")
     ranges = capture(settings, cluster, names, facts, request.window)
     result = recount(
         range_reader(settings),

@@ -12,7 +12,7 @@ from pipeline.reconcile.compare.comparison import ComparisonTarget
 from pipeline.reconcile.compare.request import CompareRequest
 from pipeline.reconcile.ranges import AuditRanges, RawPartition
 from pipeline.settings.model import Settings
-from pipeline.topics import refuse_forbidden
+from pipeline.topics import require_permission
 from pipeline.wiring import admin, range_reader, topic_names
 
 
@@ -54,7 +54,7 @@ def _existing(cluster: Admin, names: list[str]) -> dict[str, TopicFacts]:
             f"topics do not exist: {', '.join(absent)}; are the names right (--compare, "
             "--compare-dead-letters, --raw-topic)?"
         )
-    refuse_forbidden(facts.values(), "READ")
+    require_permission(facts.values(), "READ")
     return facts
 
 

@@ -83,7 +83,7 @@ def test_time_from_received_at_is_named() -> None:
     given = effects(event, "--received-at", "2015-12-12T20:00:00Z")["default /receivedAt"]
     assert given["after"] == "2015-12-12T20:00:00.000Z"
     assert "--received-at" in given["meaning"]
-    assert "stands for it" in effects(event)["default /receivedAt"]["meaning"]
+    assert "sender's time is used" in effects(event)["default /receivedAt"]["meaning"]
 
 
 def test_unparsable_time_is_reported_once() -> None:
@@ -111,7 +111,7 @@ def test_write_key_is_not_shown() -> None:
 def test_settings_decide_what_is_explained() -> None:
     """The same event under other rules is explained by what those rules did."""
     event = '{"event":"A","userId":"u","properties":{"revenue":"1,00"}}'
-    assert effects(event)["revenue_invalid /properties/revenue"]["kind"] == "refused"
+    assert effects(event)["revenue_invalid /properties/revenue"]["kind"] == "rejected"
     warned = effects(event, TRACK_RULES__REVENUE_INVALID="warn")
     kept = warned["revenue_invalid /properties/revenue"]
     assert (kept["kind"], kept["before"], kept["after"]) == ("warned", "1,00", "1,00")
@@ -218,11 +218,11 @@ def test_hostile_events_are_explained(row: Hostile) -> None:
     record = Record(row.value, None, (), None, "f", NO_PARTITION, 1)
     explained = explain(offline_processor(Settings()), record, 1)
     outcomes = [
-        next(e.code for e in one.effects if e.kind == "refused")
+        next(e.code for e in one.effects if e.kind == "rejected")
         if one.outcome == "dead_letter"
         else one.outcome
         for one in explained
     ]
     assert tuple(outcomes) == row.outcomes
     for one in explained:
-        assert read(encode_json(one.plain()))["source"] == one.source
+        assert read(encode_json(one.to_dict()))["source"] == one.source

@@ -57,7 +57,7 @@ def test_command_and_transform_agree() -> None:
     [
         (("--rate", "5"), "--rate is for --topic only"),
         (("--topic", "t", "--output", "f"), "exclude each other"),
-        (("--topic", "no topic"), "can't be a topic"),
+        (("--topic", "no topic"), "is not a valid topic name"),
         (("--topic", "t"), "kafka.bootstrap.servers: is not set"),
         (("--start", "1969-12-31"), "years 1971 to 2099"),
         (("--invalid-share", "2"), "--invalid-share"),

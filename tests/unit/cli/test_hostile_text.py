@@ -27,7 +27,7 @@ from pipeline.ports import CircuitBreakerTrip
 from pipeline.settings.model import Settings
 from pipeline.worker.observe import LogFormat, LogMeter, configure_logging
 from tests.unit.cli.program import run
-from tests.unit.core.test_readable import CATEGORIES
+from tests.unit.core.test_escape import CATEGORIES
 
 HOSTILE: Final = (
     "A\x1b[2J\x1b]0;title\x07 \u202egnp.exe\u2066 \u061c\u200e\u200f\u2028forged\u2029\x9b31m\r"

@@ -1,1 +1,1 @@
-"""The desk for dead letters, without a broker."""
+"""Dead letters without a broker."""

@@ -1,4 +1,4 @@
-"""Dead letters as other systems write them, and what the desk must read from each."""
+"""Dead letters as other systems write them, and what must be read from each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.core.record import Headers, Record, Role
 from pipeline.dlq.dead_letter import DeadLetter
-from pipeline.dlq.header_formats import read_letter
+from pipeline.dlq.header_formats import read_dead_letter
 from tests.support import only, process, raw
 
 TOPIC: Final = "shop.raw"
@@ -20,7 +20,7 @@ VALUE: Final = b'{"event":"e","userId":"u"}'
 
 
 class Foreign(NamedTuple):
-    """A letter of another system: what that system adds, and what it says."""
+    """A dead letter of another system: what that system adds, and what it says."""
 
     added: Headers
     reason: str = "unknown"
@@ -167,13 +167,13 @@ FOREIGN: Final = {
 }
 
 
-def letter_of(
+def dead_letter_of(
     headers: Headers, value: bytes | None = VALUE, timestamp: int | None = SENT
 ) -> DeadLetter:
-    """A record of a dead-letter topic, as the desk reads it."""
-    return read_letter(Record(value, b"key", headers, timestamp, "letters", 1, 9))
+    """Read a record of a dead-letter topic."""
+    return read_dead_letter(Record(value, b"key", headers, timestamp, "dead", 1, 9))
 
 
 def our_headers(headers: Headers = (), **settings: Any) -> Headers:
-    """The headers of a letter that a worker has written; some are the sender's."""
+    """The headers of a dead letter that a worker has written; some are the sender's."""
     return only(process(raw(b"{", headers), **settings), Role.DEAD_LETTER).headers

@@ -1,4 +1,4 @@
-"""Letters as lines, and the way back."""
+"""Dead letters as lines, and the way back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ from pipeline.core.contract import ContractSettings
 from pipeline.core.process import Processor
 from pipeline.core.record import INVALID_HEADERS, Record
 from pipeline.dlq.dead_letter import DeadLetter
-from pipeline.dlq.export import line_of, read_letters, read_line
-from pipeline.dlq.header_formats import read_letter
+from pipeline.dlq.export import line_of, read_dead_letters, read_line
+from pipeline.dlq.header_formats import read_dead_letter
 from pipeline.errors import ExportError
 from pipeline.files.lines import Input
 from tests.hostile import HOSTILE
-from tests.unit.dlq.letters import IDENTITY, NOW, again, event, letter_of, letters_of, raw
+from tests.unit.dlq.dead_letters import (
+    IDENTITY,
+    NOW,
+    dead_letter_of,
+    dead_letters_of,
+    event,
+    raw,
+    reprocessor,
+)
 
 ID = "aaaaaaaaaaaaaaaaaaaaaa"
 
@@ -29,22 +37,24 @@ def _document(line: bytes) -> dict[str, Any]:
     return found
 
 
-def _back(letter: DeadLetter) -> Record:
-    line = line_of(letter, ID, reveal=True)
+def _back(dead_letter: DeadLetter) -> Record:
+    line = line_of(dead_letter, ID, reveal=True)
     assert b"\n" not in line
     exported = read_line(line)
     assert not exported.edited
     assert not exported.masked
     assert exported.topic_id == ID
-    return exported.letter.record
+    return exported.dead_letter.record
 
 
 @pytest.mark.parametrize("row", HOSTILE, ids=lambda row: row.name)
 def test_there_and_back(row: Any) -> None:
-    """Whatever was refused, its letter comes back byte for byte, headers and all."""
-    for letter in letters_of(raw(b"", headers=tuple(row.headers))._replace(value=row.value)):
-        record = letter.record
-        assert _back(letter) == record._replace(headers=list(record.headers))
+    """Whatever was rejected, its dead letter comes back byte for byte, with all headers."""
+    for dead_letter in dead_letters_of(
+        raw(b"", headers=tuple(row.headers))._replace(value=row.value)
+    ):
+        record = dead_letter.record
+        assert _back(dead_letter) == record._replace(headers=list(record.headers))
 
 
 @pytest.mark.parametrize(
@@ -63,18 +73,18 @@ def test_there_and_back(row: Any) -> None:
     ids=range(9),
 )
 def test_odd_records(record: Record) -> None:
-    """Nothing, no text, headers that can't be read: all of it comes back as it was."""
-    back = _back(read_letter(record))
+    """Absent values, binary values and unreadable headers come back as they were."""
+    back = _back(read_dead_letter(record))
     assert back._replace(headers=()) == record._replace(headers=())
     assert list(back.headers) == list(record.headers)
     assert (back.headers is INVALID_HEADERS) == (record.headers is INVALID_HEADERS)
 
 
 def test_line() -> None:
-    """A line says where the letter is and why it is one; an object stands in it as it was sent."""
+    """A line has the position and reasons of the dead letter; an object stands as it was sent."""
     value = b'{"event":"Order", "userId":"u","n":1.10,"properties":{"revenue":"x"}}'
-    letter = letter_of(value, headers=(("trace", b"1"),))
-    line = line_of(letter, ID, reveal=True)
+    dead_letter = dead_letter_of(value, headers=(("trace", b"1"),))
+    line = line_of(dead_letter, ID, reveal=True)
     assert b'"encoding":"json","value":' + value in line
     found = _document(line)
     assert found["dead_letter"] == "dead/0/0"
@@ -89,9 +99,9 @@ def test_line() -> None:
 def test_masked() -> None:
     """Without --reveal no personal data leaves, and the line says that it is masked."""
     sent = event(userId=None, email="ann@example.com", traits={"name": "Ann"})
-    letter = letter_of(sent, headers=(("x-client", b"10.0.0.1"),))
-    letter = read_letter(letter.record._replace(key=b"ann@example.com"))
-    line = line_of(letter, ID, reveal=False)
+    dead_letter = dead_letter_of(sent, headers=(("x-client", b"10.0.0.1"),))
+    dead_letter = read_dead_letter(dead_letter.record._replace(key=b"ann@example.com"))
+    line = line_of(dead_letter, ID, reveal=False)
     for hidden in (b"example.com", b"Ann", b"10.0.0.1"):
         assert hidden not in line
     exported = read_line(line)
@@ -101,8 +111,8 @@ def test_masked() -> None:
 
 
 def _edited(changes: dict[str, Any]) -> bytes:
-    letter = letter_of({"event": "A", "n": 1, "messageId": "m"})
-    document = _document(line_of(letter, ID, reveal=True))
+    dead_letter = dead_letter_of({"event": "A", "n": 1, "messageId": "m"})
+    document = _document(line_of(dead_letter, ID, reveal=True))
     return msgspec.json.encode({**document, **changes})
 
 
@@ -117,69 +127,69 @@ def _edited(changes: dict[str, Any]) -> bytes:
     ],
 )
 def test_edited(changes: dict[str, Any], value: bytes | None) -> None:
-    """An edited value is taken as it stands, and known as edited."""
+    """An edited value is taken as it stands, and is known to be edited."""
     exported = read_line(_edited(changes))
-    assert exported.letter.value == value
+    assert exported.dead_letter.value == value
     assert exported.edited
-    assert exported.letter.reason == "no_user_anon_id"
+    assert exported.dead_letter.reason == "no_user_anon_id"
 
 
 @pytest.mark.parametrize("in_batch", [False, True])
 def test_edited_event_keeps_its_generated_message_id(*, in_batch: bool) -> None:
-    """It gets the id that a replay of the raw record gives it; an id of its own is not touched."""
+    """It gets the id that a replay of the raw record gives it; its own id is not changed."""
     sent = event(properties={"revenue": "x"})
     value = {"batch": [event(), sent]} if in_batch else sent
-    (letter,) = letters_of(raw(value))
-    line = line_of(letter, ID, reveal=True)
-    edited = read_line(line.replace(b'"revenue":"x"', b'"revenue":7')).letter
+    (dead_letter,) = dead_letters_of(raw(value))
+    line = line_of(dead_letter, ID, reveal=True)
+    edited = read_line(line.replace(b'"revenue":"x"', b'"revenue":7')).dead_letter
     lenient = ContractSettings.model_validate({"rules": {"revenue_invalid": "warn"}})
     replayed = Processor(lenient, IDENTITY).process(raw(value), NOW)[-1]
-    (output,) = again().outputs(edited, NOW, edited.value)
+    (output,) = reprocessor().outputs(edited, NOW, edited.value)
     ids = [json.loads(each.value or b"")["messageId"] for each in (output, replayed)]
     assert ids[0] == ids[1]
     own = line.replace(b'"revenue":"x"}', b'"revenue":7},"messageId":"m"')
-    assert b'"messageId":"m"' in (read_line(own).letter.value or b"")
+    assert b'"messageId":"m"' in (read_line(own).dead_letter.value or b"")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"{", "is no letter that `dlq export` wrote: Input data was truncated"),
+        (b"{", "is not a dead letter that `dlq export` wrote: Input data was truncated"),
         (b"[]", "Expected `object`, got `array`"),
         (b"{}", "missing required field `dead_letter`"),
         (_edited({"masked": None}), "masked"),
         (_edited({"dead_letter": "dead/0"}), "'dead/0' is not topic/partition/offset"),
         (_edited({"dead_letter": "dead/0/1/2"}), "is not topic/partition/offset"),
-        (_edited({"encoding": "hex", "value": "ff"}), "encoding 'hex' is none of"),
+        (_edited({"encoding": "hex", "value": "ff"}), "encoding 'hex' is not one of"),
         (_edited({"encoding": "base64", "value": "/w"}), "Incorrect padding"),
         (_edited({"encoding": "base64", "value": "/*w=="}), "Only base64 data"),
         (_edited({"key": "k"}), "key"),
-        (b"\xff", "is no letter"),
-        (b"[" * 100_000, "is no letter"),
-        (_edited({}).replace(b'"n":1', b'"n":"\\ud800"'), "is no letter"),
+        (b"\xff", "is not a dead letter"),
+        (b"[" * 100_000, "is not a dead letter"),
+        (_edited({}).replace(b'"n":1', b'"n":"\\ud800"'), "is not a dead letter"),
     ],
 )
-def test_lines_that_are_none(text: bytes, said: str) -> None:
-    """What is no exported letter is told in a sentence."""
+def test_lines_that_are_no_dead_letters(text: bytes, said: str) -> None:
+    """A line that is not an exported dead letter is rejected in a sentence."""
     with pytest.raises(ExportError, match=said.replace("[", r"\[")):
         read_line(text)
 
 
 def test_file() -> None:
-    """Letters are read in order, blank lines are skipped, and a bad line is named."""
-    first, second = (line_of(letter_of({"event": name}), ID, reveal=True) for name in "AB")
+    """Dead letters are read in order, blank lines are skipped, and a bad line is named."""
+    first, second = (line_of(dead_letter_of({"event": name}), ID, reveal=True) for name in "AB")
     # With the byte-order mark that editors of Windows put in front.
     text = b"\xef\xbb\xbf" + b"\n".join([first, b" ", second, b"x"])
-    source = Input("letters.ndjson", BytesIO(text))
-    found = read_letters(source)
-    assert [next(found).letter.event, next(found).letter.event] == ["A", "B"]
-    with pytest.raises(ExportError, match=r"^letters\.ndjson:4: is no letter"):
+    source = Input("export.ndjson", BytesIO(text))
+    found = read_dead_letters(source)
+    assert [next(found).dead_letter.event, next(found).dead_letter.event] == ["A", "B"]
+    with pytest.raises(ExportError, match=r"^export\.ndjson:4: is not a dead letter"):
         next(found)
 
 
 def test_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is named, and is not taken for a letter that is cut off."""
+    """It is rejected by name, and not taken for a dead letter that is cut off."""
     monkeypatch.setattr("pipeline.files.lines.LONGEST_LINE", 1000)
-    line = line_of(letter_of({"event": "A" * 1000}), ID, reveal=True)
-    with pytest.raises(ExportError, match=rf"^letters\.ndjson:1: has {len(line):,} bytes, and a"):
-        next(read_letters(Input("letters.ndjson", BytesIO(line))))
+    line = line_of(dead_letter_of({"event": "A" * 1000}), ID, reveal=True)
+    with pytest.raises(ExportError, match=rf"^export\.ndjson:1: has {len(line):,} bytes, and a"):
+        next(read_dead_letters(Input("export.ndjson", BytesIO(line))))

@@ -8,12 +8,20 @@ import pytest
 
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
-from pipeline.dlq.features import READABLE, Feature, of_good, of_letter
-from pipeline.dlq.header_formats import read_letter
+from pipeline.dlq.features import READABLE, Feature, of_dead_letter, of_enriched
+from pipeline.dlq.header_formats import read_dead_letter
 from tests.hostile import HOSTILE
+from tests.unit.dlq.dead_letters import (
+    IDENTITY,
+    NOW,
+    SETTINGS,
+    crashed,
+    dead_letter_of,
+    enriched,
+    raw,
+)
 from tests.unit.dlq.foreign import FOREIGN
-from tests.unit.dlq.foreign import letter_of as foreign_letter
-from tests.unit.dlq.letters import IDENTITY, NOW, SETTINGS, crashed, enriched, letter_of, raw
+from tests.unit.dlq.foreign import dead_letter_of as foreign_dead_letter
 
 
 def _event(library: str = "ios 1.0", **properties: Any) -> dict[str, Any]:
@@ -27,17 +35,17 @@ def _event(library: str = "ios 1.0", **properties: Any) -> dict[str, Any]:
 
 
 def test_good_event_without_a_usable_time() -> None:
-    """Microseconds are no hour of any day."""
+    """A timestamp in microseconds gives no hour."""
     record = enriched({"event": "E", "userId": "u"})
-    found = of_good(record._replace(timestamp=2**62))
+    found = of_enriched(record._replace(timestamp=2**62))
     assert found is not None
     assert "hour" not in {feature.about for feature in found}
 
 
-def test_features_of_a_letter() -> None:
-    """Everything that is compared is read from a letter, as it was sent."""
-    letter = letter_of(_event(revenue="x", plan=None, tags=["a"]))
-    found = of_letter(letter)
+def test_features_of_a_dead_letter() -> None:
+    """Everything that is compared is read from a dead letter, as it was sent."""
+    dead_letter = dead_letter_of(_event(revenue="x", plan=None, tags=["a"]))
+    found = of_dead_letter(dead_letter)
     assert {(feature.about, feature.text) for feature in found} == {
         ("raw partition", "raw/2"),
         ("hour", "2027-01-15T07:00Z"),
@@ -59,9 +67,11 @@ def test_features_of_a_letter() -> None:
 
 
 def test_names_that_look_like_the_text_around_them() -> None:
-    """What a sender writes is a value, whatever it says: it is never read out of a sentence."""
+    """What a sender writes is a value, and is never parsed out of a sentence."""
     name = "a is an object /b ~"
-    found = of_letter(letter_of(_event("sdk 1 is 2", **{name: 5, "b": [], "revenue": "x"})))
+    found = of_dead_letter(
+        dead_letter_of(_event("sdk 1 is 2", **{name: 5, "b": [], "revenue": "x"}))
+    )
     pointer = "/properties/a is an object ~1b ~0"
     assert {
         Feature("type", pointer, "a number"),
@@ -85,42 +95,45 @@ def test_names_that_look_like_the_text_around_them() -> None:
         {"event": "A", "userId": "u", "properties": {"total": 1.5, "ok": True, "of": {}}},
     ],
 )
-def test_good_events_are_told_as_they_were_sent(event: dict[str, Any]) -> None:
-    """A good event and a letter of the same event have the same features."""
-    good = of_good(enriched(event))
+def test_good_events_are_described_as_they_were_sent(event: dict[str, Any]) -> None:
+    """A good event and a dead letter of the same event have the same features."""
+    baseline = of_enriched(enriched(event))
     lacking = {} if event.get("properties") is not None else {Feature("holder", "/properties")}
-    spoiled = letter_of({**event, "type": "page"})
-    assert good is not None
-    assert good - {*lacking} == of_letter(spoiled)
+    spoiled = dead_letter_of({**event, "type": "page"})
+    assert baseline is not None
+    assert baseline - {*lacking} == of_dead_letter(spoiled)
 
 
 def test_what_is_no_enriched_event() -> None:
-    """Records that are no objects are no good events; an enrichment that is none does no harm."""
+    """Records that are not objects are no good events; a broken enrichment does no harm."""
     record = enriched(_event())
-    assert of_good(record._replace(value=b"[]")) is None
-    assert of_good(record._replace(value=None)) is None
+    assert of_enriched(record._replace(value=b"[]")) is None
+    assert of_enriched(record._replace(value=None)) is None
     forged = b'{"event":"A","enrichment":{"warnings":[1,"number_from_string"]}}'
-    assert READABLE in (of_good(record._replace(value=forged, headers=())) or ())
-    assert READABLE in (of_good(record._replace(value=b'{"enrichment":7}')) or ())
+    assert READABLE in (of_enriched(record._replace(value=forged, headers=())) or ())
+    assert READABLE in (of_enriched(record._replace(value=b'{"enrichment":7}')) or ())
 
 
-def test_letters_that_cannot_be_read() -> None:
-    """Their place and time are known; what has killed a process is not decoded."""
-    for letter in (letter_of(b"{"), crashed(_event())):
-        assert {feature.about for feature in of_letter(letter)} == {"raw partition", "hour"}
+def test_unreadable_dead_letters() -> None:
+    """Their source and time are known; what killed a process is not decoded."""
+    for dead_letter in (dead_letter_of(b"{"), crashed(_event())):
+        assert {feature.about for feature in of_dead_letter(dead_letter)} == {
+            "raw partition",
+            "hour",
+        }
 
 
 @pytest.mark.parametrize("row", HOSTILE, ids=lambda row: row.name)
-def test_hostile_letters(row: Any) -> None:
-    """Whatever a record holds, its features can be told."""
+def test_hostile_dead_letters(row: Any) -> None:
+    """Features can be read from any record."""
     outputs = Processor(SETTINGS, IDENTITY).process(raw(b"")._replace(value=row.value), NOW)
     for output in outputs:
         record = Record(output.value, output.key, output.headers, NOW, "dead", 0, 0)
-        assert of_letter(read_letter(record))
-        assert output.role is Role.DEAD_LETTER or of_good(record)
+        assert of_dead_letter(read_dead_letter(record))
+        assert output.role is Role.DEAD_LETTER or of_enriched(record)
 
 
 @pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
-def test_foreign_letters(foreign: Any) -> None:
-    """Letters of other systems have features too."""
-    assert Feature("event", "e") in of_letter(foreign_letter(foreign.added))
+def test_foreign_dead_letters(foreign: Any) -> None:
+    """Dead letters of other systems have features, too."""
+    assert Feature("event", "e") in of_dead_letter(foreign_dead_letter(foreign.added))

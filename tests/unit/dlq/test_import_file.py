@@ -1,4 +1,4 @@
-"""The file of an import is read as often as it takes, whatever kind of file it is."""
+"""An import reads its file twice, whatever kind of file it is."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def _digest(text: bytes) -> str:
 
 
 def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is nothing to import."""
+    """With standard input closed, there is nothing to import."""
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UnusableFileError, match="standard input is closed"), open_import("-"):
         pass
 
 
 def test_file(tmp_path: Path) -> None:
-    """A file is read in its place, twice."""
-    path = tmp_path / "letters.ndjson"
+    """A file is read where it is, twice."""
+    path = tmp_path / "export.ndjson"
     path.write_bytes(TEXT)
     with open_import(str(path)) as file:
         assert (file.name, file.digest) == (str(path), _digest(TEXT))
@@ -46,7 +46,7 @@ def test_file(tmp_path: Path) -> None:
 
 
 def test_pipe() -> None:
-    """What comes from a pipe can be read twice too: it is copied."""
+    """The contents of a pipe are copied, so that they can be read twice, too."""
     read, write = os.pipe()
 
     def fill() -> None:
@@ -61,7 +61,7 @@ def test_pipe() -> None:
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same of standard input."""
+    """Standard input is copied like any other pipe."""
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a\nb")))
     with open_import("-") as file:
         assert (file.name, file.digest) == ("standard input", _digest(b"a\nb"))
@@ -69,8 +69,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_file_that_is_written_to_meanwhile(tmp_path: Path) -> None:
-    """What is sent is what the plan has shown, or nothing."""
-    path = tmp_path / "letters.ndjson"
+    """Only what the plan showed is sent, or nothing."""
+    path = tmp_path / "export.ndjson"
     path.write_bytes(b"a\n")
     with open_import(str(path)) as file:
         assert _lines(file) == [b"a"]
@@ -80,8 +80,8 @@ def test_file_that_is_written_to_meanwhile(tmp_path: Path) -> None:
 
 
 def test_large_file(tmp_path: Path) -> None:
-    """Its memory does not grow with the file."""
-    path = tmp_path / "letters.ndjson"
+    """Memory does not grow with the file."""
+    path = tmp_path / "export.ndjson"
     size = 16_000_000
     path.write_bytes((b"x" * 999 + b"\n") * (size // 1000))
     tracemalloc.start()
@@ -96,7 +96,7 @@ def test_large_file(tmp_path: Path) -> None:
 
 
 def test_no_room_for_a_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A full disk is told with the folder and the variable that names another one."""
+    """A full disk is reported with the folder and the variable that names another one."""
     if not os.access("/dev/full", os.W_OK):
         pytest.skip("there is no /dev/full")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(TEXT)))
@@ -108,7 +108,7 @@ def test_no_room_for_a_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def test_missing_file() -> None:
-    """A missing file is named."""
+    """A missing file is named in the error."""
     with (
         pytest.raises(UnusableFileError, match="none: can't be read: No such"),
         open_import("none"),

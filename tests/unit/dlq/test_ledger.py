@@ -1,4 +1,4 @@
-"""The ledger says what was done with which letter."""
+"""The ledger says what was done with each dead letter."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _record(value: bytes | None, key: bytes | None = b"k") -> Record:
     )
 )
 def test_actions(done: list[tuple[int, int, Action]]) -> None:
-    """The last action of each letter is known, and of others none; a discard can be undone."""
+    """The last action on each dead letter is known, and a discard can be undone."""
     ledger = Ledger("t1")
     expected: dict[tuple[int, int], Action] = {}
     for partition, offset, action in done:
@@ -56,8 +56,8 @@ def _done(action: Action, id_: str) -> Entry:
     return Entry("t1", 0, 5, action, "", None, "", 0, id_)
 
 
-def test_restored_behind_compaction() -> None:
-    """Compaction leaves the last record of each key: the history keeps what was undone."""
+def test_history_survives_compaction() -> None:
+    """Compaction keeps the last record of each key, so the history keeps what was undone."""
     log = [
         _done(Action.DISCARDED, "d1"),
         _done(Action.RESTORED, "r1"),
@@ -75,8 +75,8 @@ def test_restored_behind_compaction() -> None:
     assert [log[number].id for number in last.values()] == ["d2", "r2"]
 
 
-def test_letters_of_one_discard() -> None:
-    """Those that it was the last to discard, unless they were restored since."""
+def test_dead_letters_of_one_discard() -> None:
+    """A discard can be undone where it was the last, unless it was undone since."""
     log = [_done(Action.DISCARDED, "d1")]
     assert discarded_by("d1", "t1", log).action(0, 5) is Action.DISCARDED
     assert discarded_by("d2", "t1", log).is_empty
@@ -86,8 +86,8 @@ def test_letters_of_one_discard() -> None:
     assert discarded_by("d2", "t1", log).action(0, 5) is None
 
 
-def test_read_back() -> None:
-    """An entry survives the way through its record."""
+def test_entry_is_read_back_from_its_record() -> None:
+    """An entry is the same after it was written to a record and read."""
     assert read_entry(_record(ENTRY.value())) == ENTRY
     assert ENTRY.key() == b"t1/3/7"
     holder = Holder("track.dlq.dead", "ann@host", 5, "ab12")
@@ -101,15 +101,15 @@ def test_read_back() -> None:
 @pytest.mark.parametrize(
     "value", [b"", b"{", b"[]", b'{"topic_id":5}', b"\xff", ENTRY.value().replace(b":9", b":-9")]
 )
-def test_other_records(value: bytes) -> None:
-    """Records of others are no entries; nor is one at no possible time."""
+def test_other_records_are_no_entries(value: bytes) -> None:
+    """Records of other programs, or with an impossible time, are not entries."""
     assert read_entry(_record(value)) is None
     assert read_entry(_record(None)) is None
     assert read_holder(_record(value, holder_key("t"))) is None
 
 
 def test_topic_created_anew() -> None:
-    """Coordinates of an older topic of the name mean nothing; what was sent stays sent."""
+    """Coordinates of an older topic of the name do not count; what was sent stays sent."""
     ledger = Ledger("t2")
     ledger.add(ENTRY)
     assert ledger.action(3, 7) is None
@@ -119,8 +119,8 @@ def test_topic_created_anew() -> None:
     assert not ledger.was_sent("", 5, "enriched")
 
 
-def test_unknown_action() -> None:
-    """An action of a later version is not taken for one of ours."""
+def test_unknown_action_is_ignored() -> None:
+    """An action of a later version is not taken for one of this version."""
     ledger = Ledger("t1")
     ledger.add(Entry("t1", 0, 0, "shredded", "", None, "", 0, ""))
     assert ledger.action(0, 0) is None
@@ -131,7 +131,7 @@ def _sent(number: int) -> Entry:
 
 
 def test_more_than_can_be_told_apart() -> None:
-    """Behind the limit it is still known what was sent, and nobody guesses about anything else."""
+    """Beyond the limit, what was sent is still known, and nothing is guessed about other events."""
     ledger = Ledger("t1", most_sent=2)
     for number in (0, 1, 1):
         ledger.add(_sent(number))

@@ -1,4 +1,4 @@
-"""The newest letters are found from the ends of the partitions."""
+"""The newest dead letters are found from the ends of the partitions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record
 from pipeline.dlq.filters import EVERYTHING, Selection
 from pipeline.dlq.ledger import Action, Entry, Ledger
-from pipeline.dlq.newest import newest
-from pipeline.dlq.reader import Captured, Desk
+from pipeline.dlq.reader import DlqReader, TopicSnapshot
 from pipeline.ports import Ranges
-from tests.unit.dlq.letters import TOPIC
+from tests.unit.dlq.dead_letters import TOPIC
 
 _ID = "id"
 
 
 class Topic:
-    """Partition 0 with 30,000 letters, one each ms; partition 1 with 3, the last one newer."""
+    """Partition 0 with 30,000 dead letters, one each ms; partition 1 with 3, the last one newer."""
 
     def __init__(self) -> None:
         self.read_offsets = 0
@@ -40,8 +39,20 @@ class Topic:
         return Record(b"{}", None, [(DlqHeader.REASON, reason)], time, topic, number, offset)
 
 
-def _desk(topic: Topic, ledger: Ledger | None = None) -> Desk:
-    return Desk(topic, Captured(TOPIC, _ID, topic.extents, {}), ledger or Ledger(_ID))
+def _reader(
+    topic: Topic,
+    selection: Selection = EVERYTHING,
+    ledger: Ledger | None = None,
+    *,
+    include_done: bool = False,
+) -> DlqReader:
+    return DlqReader(
+        topic,
+        TopicSnapshot(TOPIC, _ID, topic.extents, {}),
+        ledger or Ledger(_ID),
+        selection,
+        include_done=include_done,
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,29 +69,30 @@ def _desk(topic: Topic, ledger: Ledger | None = None) -> Desk:
     ],
 )
 def test_newest(selection: Selection, count: int, places: list[str], most_read: int) -> None:
-    """By the time of failure, the newest last; no more is read than is needed, nothing twice."""
+    """They come in the order of their failures; no more is read than needed, nothing twice."""
     topic = Topic()
-    found = newest(_desk(topic), selection, count)
-    assert [letter.place for letter in found] == places
+    found = _reader(topic, selection).newest(count)
+    assert [dead_letter.position for dead_letter in found] == places
     assert topic.read_offsets <= most_read
 
 
 def test_more_than_is_read_at_first() -> None:
-    """As many as there are wanted, however many that is."""
+    """As many are found as are requested, however many that is."""
     topic = Topic()
-    found = newest(_desk(topic), EVERYTHING, 5000)
-    assert [letter.offset for letter in found[:-1]] == list(range(35_001, 40_000))
+    found = _reader(topic).newest(5000)
+    assert [dead_letter.offset for dead_letter in found[:-1]] == list(range(35_001, 40_000))
 
 
-def test_left_out_letters_are_counted_once() -> None:
-    """What was done is left out, and counted over all pieces that are read."""
+def test_left_out_dead_letters_are_counted_once() -> None:
+    """Resolved ones are left out, and counted over all pieces that are read."""
     ledger = Ledger(_ID)
     for offset in (10_005, 39_999):
         ledger.add(Entry(_ID, 0, offset, Action.DISCARDED, "", None, "me", 1, "x"))
-    desk = _desk(Topic(), ledger)
-    assert newest(desk, Selection(reasons=frozenset({"rare"})), 1) == []
-    assert desk.done == {Action.DISCARDED: 1}
-    (letter,) = newest(desk, Selection(offsets={0: (0, 40_000)}), 1)
-    assert letter.offset == 39_998
-    (letter,) = newest(desk, Selection(offsets={0: (0, 40_000)}), 1, done_too=True)
-    assert letter.offset == 39_999
+    reader = _reader(Topic(), Selection(reasons=frozenset({"rare"})), ledger)
+    assert reader.newest(1) == []
+    assert reader.coverage.left_out == {Action.DISCARDED: 1}
+    part = Selection(offsets={0: (0, 40_000)})
+    (dead_letter,) = _reader(Topic(), part, ledger).newest(1)
+    assert dead_letter.offset == 39_998
+    (dead_letter,) = _reader(Topic(), part, ledger, include_done=True).newest(1)
+    assert dead_letter.offset == 39_999

@@ -1,4 +1,4 @@
-"""The redrive's loop on a store in memory that fails in every way: never twice, never lost."""
+"""The redrive loop on a store in memory that fails in every way: each event is sent once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Role
 from pipeline.dlq.ledger import Action, Entry, Ledger
-from pipeline.dlq.redrive import Deed, Done, Redriver
+from pipeline.dlq.redrive import LedgerWrite, Redriver, WriteResult
 from pipeline.errors import (
     AbortableError,
     FencedError,
@@ -34,15 +34,15 @@ FAULTS = (
 
 
 def entry(number: int, *, action: Action = Action.REDRIVEN, source: str = "") -> Entry:
-    """An entry for letter 0/number."""
+    """An entry for dead letter 0/number."""
     source = source or f"raw/0/{number}"
     return Entry(TOPIC_ID, 0, number, action, source, 5, "me", 1, "r1", "enriched")
 
 
-def deed(number: int, source: str = "", value: bytes = b"") -> Deed:
+def write(number: int, source: str = "", value: bytes = b"") -> LedgerWrite:
     """One output and its entry."""
     output = Output(Role.ENRICHED, value or b"%d" % number, None, (), 1, 0)
-    return Deed([output], entry(number, source=source))
+    return LedgerWrite([output], entry(number, source=source))
 
 
 class Store:
@@ -152,9 +152,9 @@ class _StopAtWait(_Stop):
         return self.is_set()
 
 
-def run(store: Store, deeds: list[Deed], **more: float) -> Done:
+def run(store: Store, writes: list[LedgerWrite], **more: float) -> WriteResult:
     """Do them."""
-    return Redriver(store, _Stop(), **more).run(lambda _: deeds)  # type: ignore[arg-type]
+    return Redriver(store, _Stop(), **more).run(lambda _: writes)  # type: ignore[arg-type]
 
 
 @given(
@@ -163,9 +163,9 @@ def run(store: Store, deeds: list[Deed], **more: float) -> Done:
     rate=st.sampled_from([None, 7.0, 1e6]),
 )
 def test_every_output_once(faults: list[str], count: int, rate: float | None) -> None:
-    """Whatever fails, each letter's output is there once, and its entry too."""
+    """Whatever fails, each dead letter's output is there once, and so is its entry."""
     store = Store(list(faults))
-    done = run(store, [deed(number) for number in range(count)], rate=rate)  # type: ignore[arg-type]
+    done = run(store, [write(number) for number in range(count)], rate=rate)  # type: ignore[arg-type]
     assert store.outputs == [b"%d" % number for number in range(count)]
     assert [each.offset for each in store.entries] == list(range(count))
     assert (done.sent, done.already, done.refused.total()) == (count, 0, 0)
@@ -175,10 +175,12 @@ def test_every_output_once(faults: list[str], count: int, rate: float | None) ->
 def test_every_discard_undone_once(faults: list[str], count: int) -> None:
     """Whatever fails, what was discarded is restored once, and what was sent stays sent."""
     store = Store()
-    run(store, [Deed([], entry(number, action=Action.DISCARDED)) for number in range(count)])
-    run(store, [deed(count)])
+    run(store, [LedgerWrite([], entry(number, action=Action.DISCARDED)) for number in range(count)])
+    run(store, [write(count)])
     store.faults = list(faults)
-    everyone = [Deed([], entry(number, action=Action.RESTORED)) for number in range(count + 1)]
+    everyone = [
+        LedgerWrite([], entry(number, action=Action.RESTORED)) for number in range(count + 1)
+    ]
     done = run(store, everyone)
     assert done.sent + done.already == count + 1
     store.faults.clear()
@@ -190,95 +192,95 @@ def test_every_discard_undone_once(faults: list[str], count: int) -> None:
 
 @given(stops=st.lists(st.integers(1, 5), max_size=5), count=st.integers(1, 60))
 def test_ended_and_started_again(stops: list[int], count: int) -> None:
-    """Ended after any transaction and started again, it goes on where it was."""
+    """When it is stopped after any transaction and started again, it continues from there."""
     store = Store()
     for turns in [*stops, 1000]:
         redriver = Redriver(store, _StopAfter(turns), rate=10)
-        redriver.run(lambda _: [deed(number) for number in range(count)])
+        redriver.run(lambda _: [write(number) for number in range(count)])
     assert store.outputs == [b"%d" % number for number in range(count)]
 
 
-def test_two_letters_of_one_event() -> None:
-    """A second success for one event and target is no second event."""
+def test_two_dead_letters_of_one_event() -> None:
+    """A second success for one event and target sends nothing."""
     store = Store()
-    run(store, [deed(1, source="raw/0/9")])
-    done = run(store, [deed(2, source="raw/0/9")])
+    run(store, [write(1, source="raw/0/9")])
+    done = run(store, [write(2, source="raw/0/9")])
     assert store.outputs == [b"1"]
     assert (done.sent, done.already) == (0, 1)
 
 
 @pytest.mark.parametrize("source", ["", "raw/0/9"])
 def test_two_in_one_transaction(source: str) -> None:
-    """The same letter twice, or two letters of one event, count once in one transaction too."""
+    """The same dead letter twice, or two of one event, count once in one transaction, too."""
     store = Store()
-    second = deed(2, source=source) if source else deed(1)
-    done = run(store, [deed(1, source=source), second])
+    second = write(2, source=source) if source else write(1)
+    done = run(store, [write(1, source=source), second])
     assert (store.outputs, store.transactions) == ([b"1"], 1)
     assert (done.sent, done.already) == (1, 1)
 
 
 def test_spent_sender() -> None:
-    """A sender that must be replaced is, and what others have done since is seen."""
+    """A spent sender is replaced, and what others have done since then is taken into account."""
     store = Store(["slow"])
 
-    def others(done: Done) -> None:
+    def others(done: WriteResult) -> None:
         if done.sent == 1:
             store.entries.append(entry(1))
 
-    redriver = Redriver(store, _Stop(), rate=1, on_done=others)
-    done = redriver.run(lambda _: [deed(number) for number in range(3)])
+    redriver = Redriver(store, _Stop(), rate=1, on_commit=others)
+    done = redriver.run(lambda _: [write(number) for number in range(3)])
     assert store.outputs == [b"0", b"2"]
     assert (done.sent, done.already, store.opened) == (2, 1, 2)
 
 
 def test_large_outputs() -> None:
-    """A transaction has a bounded number of bytes, unless one letter alone has more."""
+    """The bytes of a transaction are bounded, unless one dead letter alone has more."""
     store = Store()
     sizes = [9, 9, 17, 1, 1]
-    run(store, [deed(n, value=bytes(size << 20)) for n, size in enumerate(sizes)])
+    run(store, [write(n, value=bytes(size << 20)) for n, size in enumerate(sizes)])
     assert [len(value) >> 20 for value in store.outputs] == sizes
     assert store.transactions == 4
 
 
 def test_stopped_while_it_fails() -> None:
-    """A stop that comes while Kafka fails is heard, and what was done until then is known."""
+    """A stop while Kafka fails is obeyed, and the result says what was done until then."""
     store = Store(["", *["lost and unknown"] * 50])
     redriver = Redriver(store, _StopAtWait(3), rate=2)
-    done = redriver.run(lambda _: [deed(number) for number in range(6)])
+    done = redriver.run(lambda _: [write(number) for number in range(6)])
     assert (done.sent, done.stopped) == (2, True)
     assert len(store.outputs) == 2
 
 
-def test_failing_for_good_is_told() -> None:
-    """What was committed before is known, also when it ends by an error."""
+def test_result_is_known_after_an_error() -> None:
+    """What was committed before is known, also when the run ends with an error."""
     store = Store(["", *["abortable"] * 50])
     redriver = Redriver(store, _Stop(), rate=2)
     with pytest.raises(TransportError):
-        redriver.run(lambda _: [deed(number) for number in range(6)])
-    assert (redriver.done.sent, redriver.done.stopped) == (2, True)
+        redriver.run(lambda _: [write(number) for number in range(6)])
+    assert (redriver.result.sent, redriver.result.stopped) == (2, True)
     assert len(store.outputs) == 2
 
 
-def test_other_desk_takes_over() -> None:
-    """The older of two desks stops; what it has committed stays, and nothing is there twice."""
+def test_other_process_takes_over() -> None:
+    """The older of two processes stops; what it committed stays, and nothing is sent twice."""
     store = Store()
 
-    def take_over(_done: Done) -> None:
+    def take_over(_done: WriteResult) -> None:
         store.open()
 
-    older = Redriver(store, _Stop(), rate=5, on_done=take_over)
+    older = Redriver(store, _Stop(), rate=5, on_commit=take_over)
     with pytest.raises(FencedError):
-        older.run(lambda _: [deed(number) for number in range(20)])
+        older.run(lambda _: [write(number) for number in range(20)])
     assert store.outputs == [b"%d" % number for number in range(5)]
-    run(store, [deed(number) for number in range(20)])
+    run(store, [write(number) for number in range(20)])
     assert store.outputs == [b"%d" % number for number in range(20)]
 
 
 def test_refused_by_the_broker() -> None:
-    """A letter that the broker refuses is left alone; all others are sent."""
+    """A dead letter that the broker refuses is skipped; all others are sent."""
     refused = frozenset({b"3", b"150", b"401"})
     store = Store(refused=refused)
-    done = run(store, [deed(number) for number in range(450)])
+    done = run(store, [write(number) for number in range(450)])
     assert Counter(store.outputs) == Counter(
         b"%d" % number for number in range(450) if b"%d" % number not in refused
     )
@@ -286,22 +288,22 @@ def test_refused_by_the_broker() -> None:
 
 
 def test_gives_up() -> None:
-    """What fails again and again is told, and nothing was written."""
+    """After many failures in a row an error is raised, and nothing was written."""
     store = Store(["lost and unknown"] * 50)
     with pytest.raises(TransportError, match="gave up after 9 attempts: lost and unknown"):
-        run(store, [deed(1)])
+        run(store, [write(1)])
     assert store.outputs == []
 
 
 def test_ledger_is_asked_after_opening() -> None:
-    """Deeds are made with the ledger as it is once nobody else can write."""
+    """Writes are made from the ledger as it is once no other process can write."""
     store = Store()
-    run(store, [deed(1)])
+    run(store, [write(1)])
     seen: list[Action | None] = []
 
-    def deeds(ledger: Ledger) -> list[Deed]:
+    def writes(ledger: Ledger) -> list[LedgerWrite]:
         seen.append(ledger.action(0, 1))
         return []
 
-    Redriver(store, _Stop()).run(deeds)
+    Redriver(store, _Stop()).run(writes)
     assert seen == [Action.REDRIVEN]

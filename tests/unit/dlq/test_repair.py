@@ -1,4 +1,4 @@
-"""Repairs change what they are told to, and nothing else."""
+"""Repairs change what they are asked to change, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.dlq.builtin_repairs import (
 )
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.repair import EventRepair, no_repair
-from tests.unit.dlq.letters import event, letter_of, letters_of, raw
+from tests.unit.dlq.dead_letters import dead_letter_of, dead_letters_of, event, raw
 
 BAD_CURRENCY = (
     b'{"event":"Order","userId":"u","n":1.10,"properties":{"revenue":5,"currency":"euro"}}'
@@ -42,40 +42,40 @@ BAD_CURRENCY = (
     ids=["set", "delete", "replace"],
 )
 def test_fixes(fix: Fix, expected: bytes) -> None:
-    """A fix changes its place; numbers keep their digits."""
-    assert repair_of([fix], everywhere=False).apply(letter_of(BAD_CURRENCY)) == expected
+    """A fix changes its location; numbers keep their digits."""
+    assert repair_of([fix], everywhere=False).apply(dead_letter_of(BAD_CURRENCY)) == expected
 
 
 def test_default() -> None:
-    """A default is for what is absent or null, and for nothing else."""
+    """A default is set where a member is absent or null, and nowhere else."""
     repair = repair_of([default_value("/properties/currency=EUR")], everywhere=True)
-    absent = letter_of({"event": "Order", "properties": {"revenue": 5}})
+    absent = dead_letter_of({"event": "Order", "properties": {"revenue": 5}})
     assert repair.apply(absent) == (
         b'{"event":"Order","properties":{"revenue":5,"currency":"EUR"}}'
     )
-    assert repair.apply(letter_of(BAD_CURRENCY)) == BAD_CURRENCY
+    assert repair.apply(dead_letter_of(BAD_CURRENCY)) == BAD_CURRENCY
 
 
 def test_fix_needs_a_violation_there() -> None:
-    """Good dollars are not relabelled, unless it is meant everywhere."""
+    """Valid dollars are not relabelled, unless the fix is to be applied everywhere."""
     value = b'{"event":"Order","properties":{"revenue":5,"currency":"USD"}}'
-    letter = letter_of(value)
+    dead_letter = dead_letter_of(value)
     fix = set_value("/properties/currency=EUR")
-    assert repair_of([fix], everywhere=False).apply(letter) == value
-    assert repair_of([fix], everywhere=True).apply(letter) == value.replace(b"USD", b"EUR")
+    assert repair_of([fix], everywhere=False).apply(dead_letter) == value
+    assert repair_of([fix], everywhere=True).apply(dead_letter) == value.replace(b"USD", b"EUR")
 
 
 def test_fix_of_an_id_that_is_missing_altogether() -> None:
-    """An event of nobody is a violation at both ids, though it stands for the whole event."""
+    """An event without ids is a violation at both ids, though it concerns the whole event."""
     repair = repair_of([default_value("/userId=u")], everywhere=False)
-    assert repair.apply(letter_of({"event": "A"})) == b'{"event":"A","userId":"u"}'
+    assert repair.apply(dead_letter_of({"event": "A"})) == b'{"event":"A","userId":"u"}'
     other = b'{"anonymousId":"a","properties":{"revenue":"x"},"event":"A"}'
-    assert repair.apply(letter_of(other)) == other
+    assert repair.apply(dead_letter_of(other)) == other
 
 
 @pytest.mark.parametrize("value", [5, True, None, "a=b", {"a": [1]}])
 def test_values_are_json(value: Any) -> None:
-    """What parses as JSON is JSON; the rest is text, `=` too."""
+    """What parses as JSON is JSON; the rest is text, also with `=` in it."""
     texts = {True: "true", None: "null", "a=b": "a=b", 5: "5"}
     text = '{"a": [1]}' if isinstance(value, dict) else texts[value]
     event_: dict[str, Any] = {}
@@ -85,7 +85,7 @@ def test_values_are_json(value: Any) -> None:
 
 @pytest.mark.parametrize("text", ["currency=EUR", "/x", "=", ""])
 def test_wrong_fixes(text: str) -> None:
-    """What is no POINTER=VALUE is told."""
+    """What is not POINTER=VALUE is an error."""
     with pytest.raises(ValueError, match=r"is not|is no"):
         set_value(text)
 
@@ -104,7 +104,7 @@ def test_wrong_fixes(text: str) -> None:
     ],
 )
 def test_values_that_are_no_json(value: str) -> None:
-    """What may be meant as JSON does not become text, and what is no text is told."""
+    """What looks like JSON does not become text, and what is not text is an error."""
     for make in (set_value, default_value):
         with pytest.raises(ValueError, match=r"JSON|UTF-8|digits|surrogate|large"):
             make(f"/x={value}")
@@ -112,31 +112,31 @@ def test_values_that_are_no_json(value: str) -> None:
 
 @pytest.mark.parametrize("value", ['"NaN"', "nan", "EUR", "1,9", "2026-01-01", "", "0x10", "007"])
 def test_values_that_are_text(value: str) -> None:
-    """The rest is text; in quotes anything is."""
+    """All other values are text; in quotes, any value is."""
     event_: dict[str, Any] = {}
     set_value(f"/x={value}").act(event_)
     assert event_ == {"x": value.strip('"')}
 
 
 def test_wrong_patterns() -> None:
-    """A regular expression that can't be used is told before anything is read."""
+    """An invalid regular expression is reported before anything is read."""
     for text in ("/x=(=y", r"/x=a=\1"):
         with pytest.raises(ValueError, match=r"group|\)"):
             replace_text(text)
 
 
 def test_item_of_a_batch() -> None:
-    """A repair sees the item; the envelope keeps its bytes."""
+    """A repair gets the item, and the envelope keeps its bytes."""
     seen: list[dict[str, Any]] = []
 
-    def change(item: dict[str, Any], _letter: DeadLetter) -> dict[str, Any]:
+    def change(item: dict[str, Any], _: DeadLetter) -> dict[str, Any]:
         seen.append(dict(item))
         return {**item, "userId": "u9"}
 
     envelope = (
         b'{"sentAt":"2026-01-01T00:00:00Z", "x" : 1.0 ,"batch":[{"event":"A"},{"event":"B"}]}'
     )
-    first, second = letters_of(raw(envelope))
+    first, second = dead_letters_of(raw(envelope))
     repair = EventRepair("r", change)
     assert repair.apply(second) == (
         b'{"sentAt":"2026-01-01T00:00:00Z","x":1.0,"batch":[{"event":"B","userId":"u9"}]}'
@@ -148,17 +148,17 @@ def test_item_of_a_batch() -> None:
 def test_what_is_not_changed_keeps_its_bytes() -> None:
     """Spaces, order and escapes stay when a repair changes nothing."""
     value = b'{ "event" : "Order", "a": "\\u0041", "n": 1e3 }'
-    assert EventRepair("r", lambda event, _: event).apply(letter_of(value)) == value
+    assert EventRepair("r", lambda event, _: event).apply(dead_letter_of(value)) == value
 
 
 def test_changing_in_place_and_giving_none() -> None:
-    """A transform may change the event that it gets, or leave the letter out."""
-    letter = letter_of(event(userId=None))
-    assert EventRepair("r", lambda _event, _letter: None).apply(letter) is None
-    assert letter.event_object == event(userId=None)
+    """A transform may change the event in place, or leave the dead letter out."""
+    dead_letter = dead_letter_of(event(userId=None))
+    assert EventRepair("r", lambda *_: None).apply(dead_letter) is None
+    assert dead_letter.event_object == event(userId=None)
 
 
 def test_no_repair() -> None:
-    """Without a repair a letter is tried as it is."""
-    assert no_repair().apply(letter_of(b"{ }")) == b"{ }"
+    """Without a repair a dead letter is tried as it is."""
+    assert no_repair().apply(dead_letter_of(b"{ }")) == b"{ }"
     assert no_repair().name == ""

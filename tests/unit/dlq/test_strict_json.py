@@ -1,4 +1,4 @@
-"""What code of a user's has made is judged as strictly as what a sender sends."""
+"""What a user's code returns is checked as strictly as what a sender sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
-from pipeline.dlq.strict_json import NoJsonError, json_of
+from pipeline.dlq.strict_json import NotJsonError, json_of
 
 
 class _Scalar:
@@ -93,15 +93,15 @@ KEYS = {
 
 @pytest.mark.parametrize("value", NO_JSON.values(), ids=NO_JSON)
 def test_value_that_is_no_json(value: Any) -> None:
-    """It is refused with its place, wherever it is; nothing of it becomes null or text."""
-    with pytest.raises(NoJsonError, match=r"^/properties/a~1b/0"):
+    """It is rejected with its location; nothing of it becomes null or text."""
+    with pytest.raises(NotJsonError, match=r"^/properties/a~1b/0"):
         json_of({"properties": {"a/b": [value]}}, 512)
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 def test_key_that_is_no_text(key: Any) -> None:
-    """It is refused: as text it might be there a second time."""
-    with pytest.raises(NoJsonError, match=r"^/properties "):
+    """It is rejected, since as text it could be there a second time."""
+    with pytest.raises(NotJsonError, match=r"^/properties "):
         json_of({"properties": {key: 1, "1": 2}}, 512)
 
 
@@ -120,14 +120,14 @@ def test_key_that_is_no_text(key: Any) -> None:
     ],
 )
 def test_what_python_has_for_json(value: Any, written: bytes) -> None:
-    """Python's own ways to say what JSON can say are written with every digit."""
+    """Python's own types for JSON values are written with every digit."""
     assert json_of({"a": value}, 512) == b'{"a":' + written + b"}"
 
 
 def test_deepest() -> None:
-    """As deep as is read, and no level deeper."""
+    """What can be read can be written, and not one level deeper."""
     assert decode(json_of(_nested(512), 512), 512) == _nested(512)
-    with pytest.raises(NoJsonError, match="nested too deep"):
+    with pytest.raises(NotJsonError, match="nested too deep"):
         json_of(_nested(513), 512)
 
 
@@ -139,10 +139,10 @@ JSON_VALUES = st.recursive(
 
 @given(JSON_VALUES)
 def test_what_is_written_is_read_again(value: Any) -> None:
-    """Whatever is let through is the same for a reader; and bytes that a sender may send are."""
+    """Whatever is accepted is read back unchanged, in bytes that a sender may send."""
     try:
         written = json_of(value, 512)
-    except NoJsonError:
+    except NotJsonError:
         return
     read = decode(written, 512)
     assert read == value

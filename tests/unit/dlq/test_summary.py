@@ -1,9 +1,8 @@
-"""Letters in groups: kinds of details, counts over time, bounded memory."""
+"""Dead letters in groups: patterns of details, counts over time, bounded memory."""
 
 from __future__ import annotations
 
 import json
-import pickle
 from typing import Any
 
 import pytest
@@ -12,29 +11,29 @@ from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.dimensions import NAMES, dimension
-from pipeline.dlq.header_formats import read_letter
-from pipeline.dlq.message_pattern import fold
-from pipeline.dlq.summary import MOST_KINDS, Summary
-from pipeline.dlq.timeline import Timeline, sparkline
+from pipeline.dlq.header_formats import read_dead_letter
+from pipeline.dlq.message_pattern import to_pattern
+from pipeline.dlq.summary import MOST_PATTERNS, Summary
+from pipeline.dlq.timeline import Timeline, bar_chart
+from tests.unit.dlq.dead_letters import NOW, crashed, dead_letter_of, event
 from tests.unit.dlq.foreign import FOREIGN
-from tests.unit.dlq.foreign import letter_of as foreign_letter
-from tests.unit.dlq.letters import NOW, crashed, event, letter_of
+from tests.unit.dlq.foreign import dead_letter_of as foreign_dead_letter
 
 
-def _at(letter: DeadLetter, time: int | None, offset: int = 0) -> DeadLetter:
-    """The same letter, refused at another time."""
-    return read_letter(letter.record._replace(timestamp=time, offset=offset))
+def _at(dead_letter: DeadLetter, time: int | None, offset: int = 0) -> DeadLetter:
+    """The same dead letter, refused at another time."""
+    return read_dead_letter(dead_letter.record._replace(timestamp=time, offset=offset))
 
 
 def _saying(detail: str, pointer: str = "/a") -> DeadLetter:
-    """A letter of ours with this detail."""
+    """A dead letter of ours with this detail."""
     reasons = json.dumps([{"code": "r", "pointer": pointer, "detail": detail}]).encode()
     headers = [(DlqHeader.REASON.value, b"r"), (DlqHeader.REASONS.value, reasons)]
-    return read_letter(Record(b"{}", None, headers, NOW, "dead", 0, 0))
+    return read_dead_letter(Record(b"{}", None, headers, NOW, "dead", 0, 0))
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"),
+    ("text", "pattern"),
     [
         ("the event name is missing", "the event name is missing"),
         ("not JSON: invalid character (byte 12)", "not JSON: invalid character (byte #)"),
@@ -49,15 +48,15 @@ def _saying(detail: str, pointer: str = "/a") -> DeadLetter:
         ('an open " quote 5', 'an open " quote #'),
     ],
 )
-def test_folding(text: str, kind: str | None) -> None:
-    """Ids, numbers, times and quoted text are folded out; plain words are not."""
-    assert fold(text) == (text if kind is None else kind)
+def test_patterns(text: str, pattern: str | None) -> None:
+    """Ids, numbers, times and quoted text become placeholders; plain words stay."""
+    assert to_pattern(text) == (text if pattern is None else pattern)
 
 
-def test_sparkline() -> None:
-    """The largest is a full bar, the least that is there still a small one."""
-    assert sparkline([0, 1, 1_000_000, 500_000]) == "·▁█▄"
-    assert sparkline([]) == ""
+def test_bar_chart() -> None:
+    """The largest count is a full bar, and the smallest above zero is still visible."""
+    assert bar_chart([0, 1, 1_000_000, 500_000]) == "·▁█▄"
+    assert bar_chart([]) == ""
 
 
 def test_timeline_gets_wider() -> None:
@@ -83,135 +82,82 @@ def test_timeline_of_nothing() -> None:
 
 
 def test_groups() -> None:
-    """Count, first and last failure, and the place of the first that was read."""
+    """A group has its count, first and last failure, and the position of its first member."""
     summary = Summary(["reason"])
-    no_user, bad = letter_of({"event": "A"}), letter_of(event(properties={"revenue": "x"}))
-    for number, letter in enumerate((bad, no_user, bad, bad)):
-        summary.add(_at(letter, NOW + 1000 * number, number))
+    no_user, bad = (
+        dead_letter_of({"event": "A"}),
+        dead_letter_of(event(properties={"revenue": "x"})),
+    )
+    for number, dead_letter in enumerate((bad, no_user, bad, bad)):
+        summary.add(_at(dead_letter, NOW + 1000 * number, number))
     first, second = summary.groups()
-    assert (first.key, first.letters, first.sample) == (("revenue_invalid",), 3, "0/0")
+    assert (first.key, first.dead_letters, first.sample) == (("revenue_invalid",), 3, "0/0")
     assert (first.first, first.last) == (NOW, NOW + 3000)
-    assert (second.key, second.letters, second.sample) == (("no_user_anon_id",), 1, "0/1")
-    assert (summary.letters, summary.first, summary.last) == (4, NOW, NOW + 3000)
+    assert (second.key, second.dead_letters, second.sample) == (("no_user_anon_id",), 1, "0/1")
+    assert (summary.dead_letters, summary.first, summary.last) == (4, NOW, NOW + 3000)
 
 
 def test_headers_of_the_sender_change_nothing() -> None:
-    """Letters whose own headers stand behind the sender's are in the same group as others."""
+    """Dead letters whose own headers follow the sender's are in the same group as others."""
     summary, value = Summary(["reason", "stage"]), {"event": "A"}
-    plain, after = letter_of(value), letter_of(value, headers=(("traceparent", b"x"),))
-    assert plain.why == plain.raws((DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE))
-    assert after.why is None
-    for letter in (plain, after, plain, after):
-        summary.add(letter)
+    plain, after = dead_letter_of(value), dead_letter_of(value, headers=(("traceparent", b"x"),))
+    assert plain.reason_headers == plain.raws(
+        (DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE)
+    )
+    assert after.reason_headers is None
+    for dead_letter in (plain, after, plain, after):
+        summary.add(dead_letter)
     (group,) = summary.groups()
-    assert (group.key, group.letters) == (("no_user_anon_id", "validate"), 4)
-    assert [kind.letters for kind in group.main_kinds()] == [4]
+    assert (group.key, group.dead_letters) == (("no_user_anon_id", "validate"), 4)
+    assert [pattern.dead_letters for pattern in group.main_patterns()] == [4]
 
 
-def test_letters_without_a_time() -> None:
-    """They count, and have no first and last."""
+def test_dead_letters_without_a_time() -> None:
+    """They are counted, without a first and a last time."""
     summary = Summary(["reason"])
-    summary.add(_at(letter_of({"event": "A"}), None))
-    assert (summary.letters, summary.first, summary.last) == (1, 0, 0)
+    summary.add(_at(dead_letter_of({"event": "A"}), None))
+    assert (summary.dead_letters, summary.first, summary.last) == (1, 0, 0)
 
 
-def test_ten_thousand_texts_of_two_kinds() -> None:
-    """Details that differ in numbers and quotes are one kind; equal ones are shown as they are."""
+def test_ten_thousand_texts_of_two_patterns() -> None:
+    """Details that differ in numbers and quotes have one pattern; equal ones are shown as is."""
     summary = Summary(["reason"])
     for number in range(10_000):
         summary.add(_saying(f'value "{number}" at byte {number}'))
         summary.add(_saying("is no code of ISO 4217"))
     (group,) = summary.groups()
-    kinds = {kind.shown: kind.letters for kind in group.main_kinds()}
-    assert kinds == {'value "…" at byte #': 10_000, "is no code of ISO 4217": 10_000}
+    patterns = {pattern.shown: pattern.dead_letters for pattern in group.main_patterns()}
+    assert patterns == {'value "…" at byte #': 10_000, "is no code of ISO 4217": 10_000}
 
 
-def test_kinds_are_bounded() -> None:
-    """What has no kind in common is counted apart."""
+def test_patterns_are_bounded() -> None:
+    """Details without a common pattern are counted together."""
     summary = Summary(["reason"])
-    for number in range(MOST_KINDS + 5):
+    for number in range(MOST_PATTERNS + 5):
         summary.add(_saying("x" * (number + 1)))
     (group,) = summary.groups()
-    assert (len(group.kinds), group.of_other_kinds) == (MOST_KINDS, 5)
+    assert (len(group.patterns), group.of_other_patterns) == (MOST_PATTERNS, 5)
 
 
 def test_groups_are_bounded() -> None:
-    """More combinations than there is room for are counted as others; none is lost."""
+    """Combinations beyond the maximum are counted as others; none is lost."""
     summary = Summary(["event"], most_groups=10)
     for number in [*range(15), *range(15)]:
-        summary.add(_at(letter_of({"event": f"E{number}"}), NOW + number))
-    assert [group.letters for group in summary.groups()] == [2] * 10
-    assert summary.other.letters == 10
-    assert (summary.other.first, summary.letters) == (NOW + 10, 30)
+        summary.add(_at(dead_letter_of({"event": f"E{number}"}), NOW + number))
+    assert [group.dead_letters for group in summary.groups()] == [2] * 10
+    assert summary.other.dead_letters == 10
+    assert (summary.other.first, summary.dead_letters) == (NOW + 10, 30)
 
 
 def test_combinations() -> None:
     """Several dimensions group by the combination of their values."""
     summary = Summary(["reason", "event", "/properties/plan"])
     for plan in ("a", "b", "a"):
-        summary.add(letter_of({"event": "E", "properties": {"plan": plan}}))
-    assert {group.key: group.letters for group in summary.groups()} == {
+        summary.add(dead_letter_of({"event": "E", "properties": {"plan": plan}}))
+    assert {group.key: group.dead_letters for group in summary.groups()} == {
         ("no_user_anon_id", "E", '"a"'): 2,
         ("no_user_anon_id", "E", '"b"'): 1,
     }
-
-
-def _plain(summary: Summary) -> list[tuple[Any, ...]]:
-    groups = [*summary.groups(), summary.other]
-    return [
-        (
-            *(group.key, group.letters, group.sample, group.first, group.last),
-            [(kind.shown, kind.letters) for kind in group.main_kinds()],
-            group.of_other_kinds,
-            summary.timeline.columns(group.over_time, 24),
-        )
-        for group in groups
-    ]
-
-
-def test_summaries_of_parts_are_that_of_the_whole() -> None:
-    """Parts that other processes have counted give together what one would have counted."""
-    letters = [
-        _at(_saying(f"byte {number}" if number % 3 else "x" * (number % 40)), NOW + number * 7000)
-        for number in range(2000)
-    ]
-    whole, taken = Summary(["detail", "source"]), Summary(["detail", "source"])
-    for letter in letters:
-        whole.add(letter)
-    for part in (letters[:100], letters[100:1200], letters[1200:]):
-        found = Summary(["detail", "source"])
-        for letter in part:
-            found.add(letter)
-        taken.take(pickle.loads(pickle.dumps(found)))  # noqa: S301  made right here
-    assert _plain(taken) == _plain(whole)
-    assert (taken.letters, taken.timeline.width) == (2000, whole.timeline.width)
-
-
-def test_kinds_of_parts() -> None:
-    """Details that are the same within each part, but not in all, are told by their kind."""
-    taken = Summary(["reason"])
-    for number in (1, 2):
-        part = Summary(["reason"])
-        part.add(_saying(f"byte {number}"))
-        part.add(_saying("is missing"))
-        taken.take(part)
-    (group,) = taken.groups()
-    assert {kind.shown: kind.letters for kind in group.main_kinds()} == {
-        "byte #": 2,
-        "is missing": 2,
-    }
-
-
-def test_parts_have_together_no_more_groups() -> None:
-    """What is too much for one summary is counted as others, whichever part it comes from."""
-    taken = Summary(["event"], most_groups=10)
-    for start in (0, 8):
-        part = Summary(["event"], most_groups=10)
-        for number in range(start, start + 12):
-            part.add(letter_of({"event": f"E{number}"}))
-        taken.take(part)
-    assert len(taken.groups()) == 10
-    assert (taken.letters, taken.other.letters) == (24, 2 + 2 + 8)
 
 
 @pytest.mark.parametrize(
@@ -236,33 +182,33 @@ def test_dimensions(name: str, expected: str) -> None:
     """Each dimension reads what its name says."""
     properties = {"revenue": 5, "currency": "euro", "list": []}
     context = {"library": {"name": "lib", "version": "1.2"}}
-    letter = letter_of(event(properties=properties, context=context))
-    assert dimension(name).read(letter) == expected
+    dead_letter = dead_letter_of(event(properties=properties, context=context))
+    assert dimension(name).read(dead_letter) == expected
     summary = Summary([name])
-    summary.add(letter)
+    summary.add(dead_letter)
     assert summary.groups()[0].key == (expected,)
 
 
-def test_no_dimension() -> None:
-    """What is no dimension is refused with those that there are."""
+def test_unknown_dimension() -> None:
+    """An unknown dimension is rejected with the names of those that exist."""
     with pytest.raises(ValueError, match="none of reason, event"):
         dimension("reasons")
 
 
 def test_payload_that_is_no_event() -> None:
-    """It is its own group; what has killed a process is not even decoded."""
+    """It is a group by itself; what killed a process is not even decoded."""
     summary = Summary(["/event"])
-    summary.add(letter_of(b"{"))
+    summary.add(dead_letter_of(b"{"))
     summary.add(crashed({"event": "A"}))
     assert summary.groups()[0].key == ("(unreadable)",)
-    assert summary.letters == 2
+    assert summary.dead_letters == 2
 
 
 @pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
-def test_foreign_letters(foreign: Any) -> None:
-    """Letters of other systems are grouped by the same dimensions."""
+def test_foreign_dead_letters(foreign: Any) -> None:
+    """Dead letters of other systems are grouped by the same dimensions."""
     summary = Summary([*NAMES, "/userId"])
-    summary.add(foreign_letter(foreign.added))
+    summary.add(foreign_dead_letter(foreign.added))
     (group,) = summary.groups()
     named = dict(zip((*NAMES, "/userId"), group.key, strict=True))
     assert (named["reason"], named["stage"]) == (foreign.reason, foreign.stage)
@@ -270,7 +216,7 @@ def test_foreign_letters(foreign: Any) -> None:
 
 
 def test_masking() -> None:
-    """Values of personal places are hidden, those of others masked; our own words are not."""
+    """Values at personal locations are hidden, others are masked; the program's words stay."""
     assert dimension("/context/traits/plan").masked('"gold"') == "***"
     assert dimension("/context/ip").masked('"10.0.0.1"') == "***"
     assert dimension("/context/ip").masked("(absent)") == "(absent)"

@@ -1,4 +1,4 @@
-"""A user's Python file: nothing that it does ends the command, or gets into its output."""
+"""A user's Python file: nothing that it does ends the command or gets into its output."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dlq.recheck import Examiner, Kind
+from pipeline.dlq.recheck import Rechecker, RecheckKind
 from pipeline.dlq.repair import RepairError
 from pipeline.dlq.transform_file import FileRepair, load_transform
 from pipeline.errors import UnusableFileError
-from tests.unit.dlq.letters import NOW, again, event, letter_of
+from tests.unit.dlq.dead_letters import NOW, dead_letter_of, event, reprocessor
 
-LETTER = letter_of({"event": "A"})
+DEAD_LETTER = dead_letter_of({"event": "A"})
 Load = Callable[..., FileRepair]
 
 
@@ -37,44 +37,46 @@ def load(tmp_path: Path) -> Iterator[Load]:
 
 
 def test_file(load: Load) -> None:
-    """Both functions of a file; its name and hash are noted."""
+    """Both functions of a file are used; its name and hash identify the repair."""
     repair = load(
-        "def transform(event, letter):\n"
-        "    return {**event, 'userId': letter.source.text()}\n"
-        "def transform_bytes(value, letter):\n"
+        "def transform(event, dead_letter):\n"
+        "    return {**event, 'userId': dead_letter.source.text()}\n"
+        "def transform_bytes(value, dead_letter):\n"
         "    return value.replace(b'\\'', b'\"')\n",
     )
-    assert repair.apply(LETTER) == b'{"event":"A","userId":"raw/2/7"}'
-    assert repair.apply(letter_of(b"{'event': 'A'}")) == b'{"event": "A"}'
+    assert repair.apply(DEAD_LETTER) == b'{"event":"A","userId":"raw/2/7"}'
+    assert repair.apply(dead_letter_of(b"{'event': 'A'}")) == b'{"event": "A"}'
     assert repair.name.startswith("fix.py sha256:")
-    assert load("def transform(event, letter): pass").apply(LETTER) is None
+    assert load("def transform(event, dead_letter): pass").apply(DEAD_LETTER) is None
 
 
 def test_bytes_of_a_class_of_the_file(load: Load) -> None:
-    """They leave its process as plain bytes."""
+    """They leave the child process as plain bytes."""
     repair = load(
-        "class Mine(bytes): pass\ndef transform_bytes(value, letter):\n    return Mine(b'{}')\n"
+        "class Mine(bytes): pass\ndef transform_bytes(value, _):\n    return Mine(b'{}')\n"
     )
-    made = repair.apply(letter_of(b"{"))
+    made = repair.apply(dead_letter_of(b"{"))
     assert (type(made), made) == (bytes, b"{}")
 
 
 def test_annotations_of_the_file_are_its_own(load: Load) -> None:
-    """It is compiled as it is, not with what the program's modules switch on."""
+    """The file is compiled as it is, without the __future__ imports of the program's modules."""
     repair = load(
-        "def transform(event, letter: dict):\n"
-        "    event['kind'] = str(transform.__annotations__['letter'])\n"
+        "def transform(event, dead_letter: dict):\n"
+        "    event['kind'] = str(transform.__annotations__['dead_letter'])\n"
         "    return event\n"
     )
-    assert b"<class 'dict'>" in (repair.apply(LETTER) or b"")
+    assert b"<class 'dict'>" in (repair.apply(DEAD_LETTER) or b"")
 
 
 def test_answer_of_a_copy_of_the_process(load: Load) -> None:
-    """A copy that it has forked answers the same calls: what it says is taken for no other call."""
-    repair = load("import os\ndef transform(event, letter):\n    os.fork()\n    return event\n")
+    """A forked copy answers the same calls, and is not taken for the answer to another call."""
+    repair = load(
+        "import os\ndef transform(event, dead_letter):\n    os.fork()\n    return event\n"
+    )
     for name in "ABCDEF":
         try:
-            changed = repair.apply(letter_of({"event": name}))
+            changed = repair.apply(dead_letter_of({"event": name}))
         except (RepairError, UnusableFileError) as error:
             assert "gave the answer of another call" in str(error)  # noqa: PT017
         else:
@@ -84,7 +86,7 @@ def test_answer_of_a_copy_of_the_process(load: Load) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = 1\ndef transform(event, letter)\n  pass", r"SyntaxError: .*, line 2 of fix.py"),
+        ("x = 1\ndef transform(event, dead_letter)\n  pass", r"SyntaxError: .*, line 2 of fix.py"),
         ("\n1/0", r"ZeroDivisionError: division by zero, line 2$"),
         ("import sys\nsys.exit(0)", r"SystemExit: 0, line 2$"),
         ("raise KeyboardInterrupt", r"KeyboardInterrupt, line 1$"),
@@ -93,14 +95,14 @@ def test_answer_of_a_copy_of_the_process(load: Load) -> None:
         ("transform = 5", "neither a function transform"),
     ],
 )
-def test_files_that_will_not_do(load: Load, text: str, said: str) -> None:
-    """A file that does not run is told in a sentence that names it, and the line."""
+def test_files_that_can_not_be_used(load: Load, text: str, said: str) -> None:
+    """A file that does not run is reported with its name and the line."""
     with pytest.raises(UnusableFileError, match=rf"fix.py.*{said}"):
         load(text)
 
 
 def test_file_that_is_missing(tmp_path: Path) -> None:
-    """A missing file is named."""
+    """A missing file is named in the error."""
     with pytest.raises(UnusableFileError, match=r"none.py: No such file"):
         load_transform(tmp_path / "none.py")
 
@@ -120,115 +122,120 @@ def test_file_that_is_missing(tmp_path: Path) -> None:
         ("return input()", "failed: EOFError"),
         ("import os; os._exit(0)", r"ended its process \(exit code 0\)"),
         ("import os; os.abort()", r"killed its process \(SIGABRT\)"),
-        ("return 5", "gave int, not dict or None"),
-        ("return [event]", "gave list, not dict or None"),
-        ("yield event", "gave generator, not dict or None"),
-        ("return {'x': object()}", "gave what is no JSON: /x is of type object"),
-        ("event['revenue'] = float('nan'); return event", "gave what is no JSON: /revenue is nan"),
-        ("event['self'] = event; return event", "gave what is no JSON: /self.* contains itself"),
+        ("return 5", "returned int, not dict or None"),
+        ("return [event]", "returned list, not dict or None"),
+        ("yield event", "returned generator, not dict or None"),
+        ("return {'x': object()}", "returned what is not JSON: /x is of type object"),
+        ("event['revenue'] = float('nan'); return event", ".* is not JSON: /revenue is nan"),
+        ("event['self'] = event; return event", ".* is not JSON: /self.* contains itself"),
     ],
 )
 def test_transform_that_fails(load: Load, body: str, said: str) -> None:
-    """What it does wrong is told with the letter's place and the line, and concerns one letter."""
+    """A failure is reported with the position and the line, and concerns one dead letter."""
     repair = load(
-        "def transform(event, letter):\n"
-        "    if letter.offset: return event\n"
+        "def transform(event, dead_letter):\n"
+        "    if dead_letter.offset: return event\n"
         f"    {body}\n"
-        "def transform_bytes(value, letter): return b'{}'\n"
+        "def transform_bytes(value, dead_letter): return b'{}'\n"
     )
     with pytest.raises(RepairError, match=rf"^0/0: fix.py sha256:\w+ {said}"):
-        repair.apply(LETTER)
-    assert repair.apply(letter_of(b"{")) == b"{}"
+        repair.apply(DEAD_LETTER)
+    assert repair.apply(dead_letter_of(b"{")) == b"{}"
 
 
 def test_interrupted(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind Ctrl-C the next letter gets its own answer, not the one that nobody has read."""
-    repair = load("def transform(event, letter): return event | {'seen': True}")
+    """After Ctrl-C the next dead letter gets its own answer, not the one that nobody has read."""
+    repair = load("def transform(event, dead_letter): return event | {'seen': True}")
     with monkeypatch.context() as patched:
         patched.setattr(Connection, "poll", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            repair.apply(LETTER)
-    assert repair.apply(letter_of({"event": "B"})) == b'{"event":"B","seen":true}'
+            repair.apply(DEAD_LETTER)
+    assert repair.apply(dead_letter_of({"event": "B"})) == b'{"event":"B","seen":true}'
 
 
 def _interrupt(*_: object) -> bool:
     raise KeyboardInterrupt
 
 
-def test_function_that_never_comes_back(load: Load) -> None:
-    """Its time ends; the letter and the limit are named, and the next letter is tried."""
+def test_function_that_never_returns(load: Load) -> None:
+    """It is ended after the time limit, both are named, and the next dead letter is tried."""
     repair = load(
-        "def transform(event, letter):\n    while event['event'] == 'A': pass\n    return event",
+        "def transform(event, _):\n    while event['event'] == 'A': pass\n    return event",
         timeout_s=1,
     )
     with pytest.raises(RepairError, match=r"^0/0: fix.py .* was not done after 1 s"):
-        repair.apply(LETTER)
-    assert repair.apply(letter_of({"event": "B"})) == b'{"event":"B"}'
+        repair.apply(DEAD_LETTER)
+    assert repair.apply(dead_letter_of({"event": "B"})) == b'{"event":"B"}'
 
 
 def test_file_that_ends_its_process_each_time(load: Load) -> None:
-    """Letters that each take the whole time limit are not waited for, one after the other."""
+    """When each one takes the whole time limit, the run ends after a few of them."""
     repair = load(
         "import os\n"
-        "def transform(event, letter):\n"
+        "def transform(event, dead_letter):\n"
         "    if event['event'] == 'A': os._exit(3)\n"
         "    return event if event['event'] == 'B' else None\n"
     )
-    examiner = Examiner(again(), repair)
+    rechecker = Rechecker(reprocessor(), repair)
 
-    def kinds(names: str) -> list[Kind]:
-        return [examiner.examine(letter_of({"event": name}), NOW).kind for name in names]
+    def kinds(names: str) -> list[RecheckKind]:
+        return [rechecker.recheck(dead_letter_of({"event": name}), NOW).kind for name in names]
 
-    assert kinds("AAC") == [Kind.REPAIR_FAILED, Kind.REPAIR_FAILED, Kind.LEFT_OUT]
+    assert kinds("AAC") == [
+        RecheckKind.REPAIR_FAILED,
+        RecheckKind.REPAIR_FAILED,
+        RecheckKind.LEFT_OUT,
+    ]
     # What its function has left as it is, or was not called for, tells nothing.
-    assert kinds("ABA") == [Kind.REPAIR_FAILED, Kind.SAME, Kind.REPAIR_FAILED]
+    assert kinds("ABA") == [RecheckKind.REPAIR_FAILED, RecheckKind.SAME, RecheckKind.REPAIR_FAILED]
     with pytest.raises(UnusableFileError, match=r"exit code 3.* 3rd dead letter that ends so"):
         kinds("BA")
 
 
-def test_what_it_prints(load: Load, capfd: pytest.CaptureFixture[str]) -> None:
-    """It goes to standard error: standard output may be read by a program."""
+def test_output_of_the_file(load: Load, capfd: pytest.CaptureFixture[str]) -> None:
+    """It goes to standard error, since a program may read standard output."""
     repair = load(
         "import os\n"
         "print('loaded')\n"
-        "def transform(event, letter):\n"
+        "def transform(event, dead_letter):\n"
         "    print('python')\n"
         "    os.system('echo shell')\n"
         "    return event\n"
     )
-    repair.apply(LETTER)
+    repair.apply(DEAD_LETTER)
     written = capfd.readouterr()
     assert written.out == ""
     assert written.err.splitlines() == ["loaded", "python", "shell"]
 
 
 def test_dataclass_with_postponed_annotations(load: Load) -> None:
-    """Such a class looks for the module that it is in."""
+    """Such a class looks up the module that it is in."""
     repair = load(
         "from __future__ import annotations\n"
         "from dataclasses import asdict, dataclass\n"
         "@dataclass\n"
         "class Order:\n"
         "    event: str\n"
-        "def transform(event, letter):\n"
+        "def transform(event, dead_letter):\n"
         "    return asdict(Order(event['event'] + '!'))\n"
     )
-    assert repair.apply(LETTER) == b'{"event":"A!"}'
+    assert repair.apply(DEAD_LETTER) == b'{"event":"A!"}'
 
 
-def test_what_letter_and_event_are(load: Load) -> None:
-    """Numbers keep their digits, and the letter says what the desk knows of it."""
+def test_what_dead_letter_and_event_are(load: Load) -> None:
+    """Numbers keep their digits, and the dead letter has its documented attributes."""
     repair = load(
         "from decimal import Decimal\n"
-        "def transform(event, letter):\n"
+        "def transform(event, dead_letter):\n"
         "    assert type(event['properties']['revenue']) is Decimal\n"
         "    assert type(event['count']) is int\n"
         "    event['properties']['revenue'] /= 4\n"
-        "    event['seen'] = [letter.reason, letter.problems[0].pointer, letter.source.topic]\n"
+        "    pointer = dead_letter.problems[0].pointer\n"
+        "    event['seen'] = [dead_letter.reason, pointer, dead_letter.source.topic]\n"
         "    return event\n"
     )
-    letter = letter_of(b'{"event":"A","count":7,"properties":{"revenue":5.10}}')
-    assert repair.apply(letter) == (
+    dead_letter = dead_letter_of(b'{"event":"A","count":7,"properties":{"revenue":5.10}}')
+    assert repair.apply(dead_letter) == (
         b'{"event":"A","count":7,"properties":{"revenue":1.275},'
         b'"seen":["no_user_anon_id","","raw"]}'
     )
@@ -237,26 +244,26 @@ def test_what_letter_and_event_are(load: Load) -> None:
 def test_deep_event(load: Load) -> None:
     """An event that is nearly too deep to be read is repaired like any other."""
     deep = b"[" * 500 + b"]" * 500
-    repair = load("def transform(event, letter):\n    event['b'] = 1\n    return event")
+    repair = load("def transform(event, dead_letter):\n    event['b'] = 1\n    return event")
     value = b'{"event":"A","a":' + deep + b"}"
-    assert repair.apply(letter_of(value)) == value[:-1] + b',"b":1}'
+    assert repair.apply(dead_letter_of(value)) == value[:-1] + b',"b":1}'
 
 
 def test_source_that_is_a_pipe() -> None:
     """The file is read once: a process that is started again runs the same text."""
     read, write = os.pipe()
-    os.write(write, b"def transform(event, letter):\n    return event | {'x': 1}\n")
+    os.write(write, b"def transform(event, dead_letter):\n    return event | {'x': 1}\n")
     os.close(write)
     repair = load_transform(Path(f"/dev/fd/{read}"))
     os.close(read)
-    assert repair.apply(LETTER) == b'{"event":"A","x":1}'
+    assert repair.apply(DEAD_LETTER) == b'{"event":"A","x":1}'
     repair.end()
-    assert repair.apply(LETTER) == b'{"event":"A","x":1}'
+    assert repair.apply(DEAD_LETTER) == b'{"event":"A","x":1}'
     repair.end()
 
 
 def test_process_that_is_killed_from_outside(load: Load) -> None:
-    """As by the kernel, for want of memory: told like any other end."""
-    repair = load("import os\ndef transform(event, letter):\n    os.kill(os.getpid(), 9)\n")
+    """A process that the kernel kills for want of memory is reported like any other end."""
+    repair = load("import os\ndef transform(event, dead_letter):\n    os.kill(os.getpid(), 9)\n")
     with pytest.raises(RepairError, match=signal.SIGKILL.name):
-        repair.apply(letter_of(event(userId=None)))
+        repair.apply(dead_letter_of(event(userId=None)))

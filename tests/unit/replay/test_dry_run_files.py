@@ -73,7 +73,7 @@ def test_hostile_line_is_named_by_file_and_line(tmp_path: Path) -> None:
     file.write_bytes(b"\n".join([event(1), _archived(1, partition="x\x1b[31m")]))
     ran = _dry_run("--from-file", file)
     assert ran.code == ExitCode.USAGE
-    assert f"{file}:2: is no archived record: " in ran.err
+    assert f"{file}:2: is not a valid archived record: " in ran.err
     assert "\x1b" not in ran.err
 
 

@@ -11,7 +11,7 @@ from pipeline.settings.model import load_settings
 from pipeline.worker.observe.sentences import IdleFilter, SentenceRenderer
 
 TIME: Final = "2026-11-26T17:20:01.123456Z"
-SETTINGS: Final = load_settings(None, {"kafka.bootstrap.servers": "kafka:9092"}, {}).shown()
+SETTINGS: Final = load_settings(None, {"kafka.bootstrap.servers": "kafka:9092"}, {}).to_dict()
 STATISTICS: Final = {
     "event": "statistics",
     "seconds": 5.0,

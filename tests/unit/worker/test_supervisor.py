@@ -455,7 +455,7 @@ def test_not_a_record_ends_all() -> None:
 def test_names_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each slot has its own transactional id; static membership is there when it was asked for."""
     monkeypatch.setattr("socket.gethostname", lambda: "host")
-    named, nameless = Settings(instance_id="w").of_worker(1), Settings().of_worker(1)
+    named, nameless = Settings(instance_id="w").for_worker(1), Settings().for_worker(1)
     assert (named.instance_id, named.transactional_id) == ("w-1", "track.track-pipeline.w-1")
     assert nameless.instance_id is None
     assert nameless.transactional_id == "track.track-pipeline.host-1"

@@ -1,4 +1,4 @@
-"""Settings: what wins, what is refused and in which words, and that secrets stay secret."""
+"""Settings: precedence of sources, messages about invalid values, and secrets."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SECRETS = (
     "sasl.oauthbearer.assertion.private.key.pem",
     "sasl.oauthbearer.config",
 )
-"""Every one that librdkafka has."""
+"""All secret properties of librdkafka."""
 MISSPELLED = ("sasl.pasword", "sals.password", "ssl.key.pwd", "sasl.oauthbearer.clientsecret")
-"""The client refuses them, but only after the settings have been shown."""
+"""Misspelled properties, which the client would reject only after the settings were shown."""
 
 
 def problems(
@@ -39,7 +39,7 @@ def problems(
     env: Mapping[str, str] | None = None,
     flags: Mapping[str, object] | None = None,
 ) -> list[str]:
-    """The lines of the SettingsError; the file is called FILE in them."""
+    """The lines of the SettingsError, with FILE for the name of the file."""
     file = tmp_path / "track.toml"
     file.write_text(toml)
     with pytest.raises(SettingsError) as caught:
@@ -48,13 +48,13 @@ def problems(
 
 
 def from_toml(tmp_path: Path, toml: str) -> Settings:
-    """Settings of a file alone."""
+    """Settings from a file only."""
     file = tmp_path / "track.toml"
     file.write_text(toml)
     return load_settings(file, {}, {})
 
 
-def test_later_source_wins(tmp_path: Path) -> None:
+def test_later_source_takes_precedence(tmp_path: Path) -> None:
     """Flags override the environment, which overrides the file, which overrides the defaults."""
     file = tmp_path / "track.toml"
     file.write_text('group = "file"\n[topics]\nraw = "file"\nenriched = "file.e"\n')
@@ -82,13 +82,13 @@ def test_later_source_wins(tmp_path: Path) -> None:
     ],
 )
 def test_client_properties_may_be_nested(tmp_path: Path, toml: str) -> None:
-    """Quoted dotted keys and nested tables are the same property; every value becomes text."""
+    """Quoted dotted keys and nested tables are the same property, and every value becomes text."""
     expected = {"socket.timeout.ms": "1000", "bootstrap.servers": "a:1", "log_level": "3"}
     assert from_toml(tmp_path, toml).kafka == expected
 
 
-def test_client_properties_in_the_environment() -> None:
-    """TRACK_KAFKA_BOOTSTRAP_SERVERS is bootstrap.servers; likewise for one client alone."""
+def test_client_properties_have_variables() -> None:
+    """TRACK_KAFKA_BOOTSTRAP_SERVERS is bootstrap.servers; there are also variables per client."""
     settings = load_settings(
         None,
         {"kafka.bootstrap.servers": "flag:1"},
@@ -105,7 +105,7 @@ def test_client_properties_in_the_environment() -> None:
 
 
 def test_environment_takes_json_for_lists_and_groups() -> None:
-    """Lists, and whole groups, are JSON; an empty variable counts as not set."""
+    """Lists and whole groups are JSON, and an empty variable counts as unset."""
     settings = load_settings(
         None,
         {},
@@ -124,8 +124,8 @@ def test_environment_takes_json_for_lists_and_groups() -> None:
     assert settings.group == "track-pipeline"
 
 
-def test_secret_can_be_in_a_file(tmp_path: Path) -> None:
-    """TRACK_…_FILE names a file with the value; its last line feed does not count."""
+def test_secrets_are_read_from_files(tmp_path: Path) -> None:
+    """TRACK_…_FILE names a file with the value; its trailing line feed is not part of it."""
     file = tmp_path / "password"
     file.write_text("hunter2\n")
     settings = load_settings(None, {}, {"TRACK_KAFKA_SASL_PASSWORD_FILE": str(file)})
@@ -133,8 +133,8 @@ def test_secret_can_be_in_a_file(tmp_path: Path) -> None:
     assert settings.sources == {"kafka.sasl.password": f"TRACK_KAFKA_SASL_PASSWORD_FILE ({file})"}
 
 
-def test_byte_order_mark_is_not_part_of_the_secret(tmp_path: Path) -> None:
-    """Editors on Windows write one; a broker would reject a password that begins with it."""
+def test_byte_order_mark_is_not_part_of_a_secret(tmp_path: Path) -> None:
+    """Editors on Windows write one, and the broker would not accept a password with it."""
     file = tmp_path / "password"
     file.write_bytes(b"\xef\xbb\xbfhunter2\r\n")
     settings = load_settings(None, {}, {"TRACK_KAFKA_SASL_PASSWORD_FILE": str(file)})
@@ -142,7 +142,7 @@ def test_byte_order_mark_is_not_part_of_the_secret(tmp_path: Path) -> None:
 
 
 def test_any_setting_can_be_in_a_file(tmp_path: Path) -> None:
-    """The properties of each client, a group, a list and a plain setting may be in files."""
+    """Client properties, a group, a list and a plain setting can all be in files."""
     contents = {
         "TRACK_KAFKA_SSL_KEY_PEM": "-----BEGIN-----\nabc\n-----END-----\n",
         "TRACK_CONSUMER_SASL_PASSWORD": "reader\r\n",
@@ -163,8 +163,8 @@ def test_any_setting_can_be_in_a_file(tmp_path: Path) -> None:
     assert settings.identify[0].event == "Signed Up"
 
 
-def test_file_without_a_value_is_a_problem(tmp_path: Path) -> None:
-    """A file that is missing, empty, a folder or not text is reported by itself."""
+def test_files_without_a_value_are_reported(tmp_path: Path) -> None:
+    """A file that is missing, empty, a directory or not text is a problem of its own."""
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     files = {
@@ -186,8 +186,8 @@ def test_file_without_a_value_is_a_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ENDS_IN_FILE))
-def test_property_whose_own_name_ends_in_file_is_no_secret_file(name: str) -> None:
-    """The path of an assertion is the property itself, not a file with its value."""
+def test_properties_whose_own_names_end_in_file_hold_a_path(name: str) -> None:
+    """The path of an assertion is the value of the property, not a file with the value."""
     variable = f"TRACK_KAFKA_{name.replace('.', '_').upper()}"
     assert load_settings(None, {}, {variable: "/key.pem"}).kafka == {name: "/key.pem"}
 
@@ -203,14 +203,14 @@ OIDC = {
 }
 
 
-def test_oidc_properties_are_passed_on() -> None:
-    """All that authentication by OIDC needs is passed on; only what is not secret is shown."""
+def test_oidc_properties_are_accepted() -> None:
+    """All properties for OIDC authentication are accepted, and only harmless ones are shown."""
     variables = {
         f"TRACK_KAFKA_{name.replace('.', '_').upper()}": text for name, text in OIDC.items()
     }
     settings = load_settings(None, {}, variables)
     assert settings.kafka == OIDC
-    assert settings.shown()["kafka"] == OIDC | {
+    assert settings.to_dict()["kafka"] == OIDC | {
         "sasl.oauthbearer.client.secret": MASK,
         "sasl.oauthbearer.token.endpoint.url": f"https://{MASK}@identity.example.com/token",
     }
@@ -227,21 +227,21 @@ def test_oidc_properties_are_passed_on() -> None:
         ("ssl.endpoint.identification.algorithm", "None"),
     ],
 )
-def test_verification_is_not_turned_off_by_accident(
+def test_verification_is_not_disabled_by_accident(
     tmp_path: Path, side: str, name: str, value: str
 ) -> None:
-    """It is refused for every client, unless a setting of its own allows it."""
+    """No client may disable verification until another setting confirms it."""
     toml = f'[{side}]\n"{name}" = "{value}"\n'
     (line,) = problems(tmp_path, toml)
-    assert line.startswith(f"FILE: {side}.{name}: turns the verification of the broker's")
+    assert line.startswith(f"FILE: {side}.{name}: disables verification of the broker's")
     assert line.endswith("allow_unverified_tls = true")
     settings = from_toml(tmp_path, f"allow_unverified_tls = true\n{toml}")
     (warning,) = weaknesses(settings.kafka, settings.consumer, settings.producer)
     assert warning.startswith(f"{name} is {value}: ")
 
 
-def test_verification_can_be_stated_explicitly(tmp_path: Path) -> None:
-    """Stating the default is fine, and so is the permission without its use."""
+def test_verification_that_is_enabled_is_accepted(tmp_path: Path) -> None:
+    """Setting the default explicitly is fine, and so is an unused confirmation."""
     lines = (
         "allow_unverified_tls = true",
         "[kafka]",
@@ -260,13 +260,13 @@ def test_verification_can_be_stated_explicitly(tmp_path: Path) -> None:
         ("[2001:db8::1]:9092,localhost.example.com", ["[2001:db8::1]:9092", "localhost.example"]),
     ],
 )
-def test_authentication_in_clear_text_is_warned_of(servers: str, warned: list[str]) -> None:
-    """A password sent unencrypted over a network gets a warning; on this machine it is fine."""
+def test_unencrypted_credentials_are_warned_of(servers: str, warned: list[str]) -> None:
+    """Credentials sent unencrypted over a network give a warning; on this machine they do not."""
     kafka = {"bootstrap.servers": servers, "security.protocol": "sasl_plaintext"}
     found = weaknesses(kafka, {}, {})
     assert len(found) == len(warned)
     for sentence, server in zip(found, warned, strict=True):
-        assert sentence.startswith(f"the login to {server}")
+        assert sentence.startswith(f"the connection to {server}")
     assert weaknesses(kafka, {"security.protocol": "SASL_SSL"}) == found
     assert weaknesses({**kafka, "security.protocol": "SASL_SSL"}, {}, {}) == []
 
@@ -305,38 +305,38 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
         "group = 5",
         {},
         {},
-        "FILE: group: 5 is refused; allowed: text: printable ASCII without outer spaces",
+        "FILE: group: 5 is invalid; allowed: text: printable ASCII without outer spaces",
     ),
     (
         "group = ''",
         {},
         {},
-        "FILE: group: '' is refused; allowed: text: printable ASCII without outer spaces",
+        "FILE: group: '' is invalid; allowed: text: printable ASCII without outer spaces",
     ),
     (
         "[batch]\nmax_records = true",
         {},
         {},
-        "FILE: batch.max_records: true is refused; allowed: a whole number of at least 1",
+        "FILE: batch.max_records: true is invalid; allowed: a whole number of at least 1",
     ),
     (
         "[batch]\nmax_records = 1.5",
         {},
         {},
-        "FILE: batch.max_records: 1.5 is refused; allowed: a whole number of at least 1",
+        "FILE: batch.max_records: 1.5 is invalid; allowed: a whole number of at least 1",
     ),
     (
         "shutdown_grace_s = inf",
         {},
         {},
-        "FILE: shutdown_grace_s: inf is refused; allowed: a number from 1 to 3600",
+        "FILE: shutdown_grace_s: inf is invalid; allowed: a number from 1 to 3600",
     ),
     (
         "default_currency = 'usd'",
         {},
         {},
         (
-            "FILE: default_currency: 'usd' is refused; "
+            "FILE: default_currency: 'usd' is invalid; "
             "allowed: text: three capital letters such as EUR"
         ),
     ),
@@ -380,13 +380,13 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
         "",
         {"TRACK_LOG__LEVEL": "loud"},
         {},
-        "TRACK_LOG__LEVEL: log.level: 'loud' is refused; allowed: debug, info, warning or error",
+        "TRACK_LOG__LEVEL: log.level: 'loud' is invalid; allowed: debug, info, warning or error",
     ),
     (
         "",
         {"TRACK_LIMITS": '{"max_depth": 1000}'},
         {},
-        "TRACK_LIMITS: limits.max_depth: 1000 is refused; allowed: a whole number from 8 to 512",
+        "TRACK_LIMITS: limits.max_depth: 1000 is invalid; allowed: a whole number from 8 to 512",
     ),
     (
         "",
@@ -418,7 +418,7 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
         {},
         "TRACK_GROUP_FILE: TRACK_GROUP is set too; set only one of them",
     ),
-    ("", {}, {"topics.raw": "a b"}, f"--raw-topic: topics.raw: 'a b' is refused; {TOPIC}"),
+    ("", {}, {"topics.raw": "a b"}, f"--raw-topic: topics.raw: 'a b' is invalid; {TOPIC}"),
     (
         "",
         {},
@@ -429,15 +429,15 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("toml", "env", "flags", "expected"), WRONG)
-def test_wrong_setting_is_one_sentence(
+def test_invalid_settings_are_reported(
     tmp_path: Path, toml: str, env: dict[str, str], flags: dict[str, object], expected: str
 ) -> None:
-    """The sentence names source, setting, problem and what is allowed."""
+    """One sentence names the source, the setting, the problem and the allowed values."""
     assert problems(tmp_path, toml, env, flags) == [expected]
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
-    """Problems of every source are reported together, one line each."""
+    """Problems of all sources are reported together, one line each."""
     toml = "bacth = 1\ngroup = 5\n[kafka]\n'group.id' = 'x'\n"
     found = problems(
         tmp_path,
@@ -460,8 +460,8 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("side", ["kafka", "consumer", "producer"])
-def test_properties_of_the_guarantee_are_refused(tmp_path: Path, side: str) -> None:
-    """What exactly-once delivery depends on can't be passed through, to any client."""
+def test_properties_of_the_guarantee_are_fixed(tmp_path: Path, side: str) -> None:
+    """Properties that exactly-once delivery depends on can't be set for any client."""
     lines = [f"{json.dumps(name)} = 'x'" for name in OWNED]
     found = problems(tmp_path, "\n".join([f"[{side}]", *lines]))
     assert found == [
@@ -478,8 +478,8 @@ def test_properties_of_the_guarantee_are_refused(tmp_path: Path, side: str) -> N
         (b"group = '\xff'", "FILE: not TOML: not UTF-8 text at byte 9"),
     ],
 )
-def test_broken_file_is_one_sentence(tmp_path: Path, content: bytes, expected: str) -> None:
-    """A file that is not TOML is one sentence with the position."""
+def test_invalid_toml_is_reported(tmp_path: Path, content: bytes, expected: str) -> None:
+    """A file that is not TOML gives one sentence with the position."""
     file = tmp_path / "track.toml"
     file.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
@@ -488,8 +488,8 @@ def test_broken_file_is_one_sentence(tmp_path: Path, content: bytes, expected: s
     assert line.startswith(expected)
 
 
-def test_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
-    """A missing file and a directory are one sentence each; other problems are reported too."""
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
+    """A missing file and a directory give one sentence each, next to all other problems."""
     for file, why in ((tmp_path / "no.toml", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(SettingsError) as caught:
             load_settings(file, {}, {"TRACK_NONSENSE_": "x"})
@@ -500,18 +500,18 @@ def test_unreadable_file_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_secrets_are_never_shown(name: str) -> None:
-    """Neither shown(), str() nor repr() holds a secret's value."""
+    """Neither to_dict(), str() nor repr() contains the value of a secret."""
     variable = f"TRACK_PRODUCER_{name.replace('.', '_').upper()}"
     settings = load_settings(None, {}, {variable: "hunter2", "TRACK_KAFKA_CLIENT_ID": "me"})
     assert settings.producer == {name: "hunter2"}
-    assert settings.shown()["producer"] == {name: MASK}
-    assert settings.shown()["kafka"] == {"client.id": "me"}
-    assert "hunter2" not in f"{settings} {settings!r} {json.dumps(settings.shown())}"
+    assert settings.to_dict()["producer"] == {name: MASK}
+    assert settings.to_dict()["kafka"] == {"client.id": "me"}
+    assert "hunter2" not in f"{settings} {settings!r} {json.dumps(settings.to_dict())}"
 
 
 @pytest.mark.parametrize("name", MISSPELLED)
 def test_misspelled_secrets_are_never_shown(name: str) -> None:
-    """The problem names the property, not its value."""
+    """The message names the property, not its value."""
     with pytest.raises(SettingsError) as caught:
         load_settings(None, {f"producer.{name}": "hunter2"}, {})
     assert f"producer.{name}: librdkafka has no such property" in str(caught.value)
@@ -519,7 +519,7 @@ def test_misspelled_secrets_are_never_shown(name: str) -> None:
 
 
 def test_secrets_are_not_in_problems(tmp_path: Path) -> None:
-    """A wrong value of a client property is never quoted."""
+    """An invalid value of a client property is never quoted."""
     toml = "[kafka]\nsasl.password = ['hunter2']\n[producer]\n'group.id' = 'hunter2'\n"
     found = problems(tmp_path, toml, {"TRACK_CONSUMER": "hunter2"})
     assert len(found) == 3
@@ -527,7 +527,7 @@ def test_secrets_are_not_in_problems(tmp_path: Path) -> None:
 
 
 def test_every_setting_has_a_variable() -> None:
-    """Each row of the table names a variable that is understood: set to the default, it is it."""
+    """Setting each variable to the default gives the default."""
     defaults = Settings()
     for leaf in leaves(Settings):
         if leaf.default is None or leaf.is_map:
@@ -540,7 +540,7 @@ def test_every_setting_has_a_variable() -> None:
 
 
 def test_every_flag_sets_a_setting() -> None:
-    """Each flag's setting exists, and its value reaches the settings."""
+    """The setting of each flag exists and receives the value."""
     values = dict.fromkeys(FLAGS.values(), "json") | {"log.level": "debug", "workers": "2"}
     values |= {name: f"topic-{name}" for name in values if name.startswith("topics.")}
     values["kafka.bootstrap.servers"] = "a:1"
@@ -549,7 +549,7 @@ def test_every_flag_sets_a_setting() -> None:
 
 
 def test_contract_depends_on_the_contract_alone() -> None:
-    """The same rules under other topics and brokers are the same contract."""
+    """The same rules with other topics and brokers are the same contract."""
     moved = load_settings(None, {"group": "g", "kafka.bootstrap.servers": "a:1"}, {})
     assert moved.contract() == Settings().contract() == ContractSettings().contract()
     changed = load_settings(None, {"default_currency": "EUR"}, {})
@@ -558,7 +558,7 @@ def test_contract_depends_on_the_contract_alone() -> None:
 
 
 def test_transactional_id_has_prefix_group_and_instance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The form is `<prefix>.<group>.<instance>`; the default instance is the host name."""
+    """An unset instance is replaced by the host name."""
     monkeypatch.setattr("socket.gethostname", lambda: "host-7")
     named = load_settings(None, {"instance_id": "worker-1", "group": "g"}, {})
     assert named.transactional_id == "track.g.worker-1"

@@ -1,4 +1,4 @@
-"""Files as sources: plain events, and archived records that keep their coordinates."""
+"""Files with plain events, and with archived records that keep their coordinates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import zstandard
 
 from pipeline.core.record import INVALID_HEADERS, NO_PARTITION, OversizedValue, Record, Role
 from pipeline.dlq.export import line_of
-from pipeline.dlq.header_formats import read_letter
+from pipeline.dlq.header_formats import read_dead_letter
 from pipeline.errors import BrokenInputError, UnusableFileError
 from pipeline.files.archived_records import read_lines, read_records
 from pipeline.files.lines import open_input
@@ -38,13 +38,13 @@ def _line(value: str = "{}", **members: object) -> bytes:
 
 
 def _kcat(**members: object) -> bytes:
-    """As `kcat -J` writes it."""
+    """A line as `kcat -J` writes it."""
     named = {"topic": "track.raw", "partition": 2, "offset": 7, "payload": '{"a": 1.10}'}
     return json.dumps(named | members).encode()
 
 
-def test_byte_order_mark(tmp_path: Path) -> None:
-    """Windows tools put one in front, and files that are joined have it further down, too."""
+def test_byte_order_marks_are_skipped(tmp_path: Path) -> None:
+    """Windows tools write one at the start; after files were joined there are more further down."""
     mark = b"\xef\xbb\xbf"
     lines = (_line(offset=1), _kcat(offset=2), event(3), b" ", b"")
     marked = _read(_written(tmp_path, *(mark + line for line in lines)))
@@ -54,13 +54,14 @@ def test_byte_order_mark(tmp_path: Path) -> None:
     ]
     # An event's own bytes stay as they are: the rules skip the mark.
     assert [each.value for each in marked[2:]] == [mark + event(3)]
-    exported = line_of(read_letter(Record(b"{", None, (), 1, "letters", 0, 1)), "id", reveal=True)
+    dead_letter = read_dead_letter(Record(b"{", None, (), 1, "dead", 0, 1))
+    exported = line_of(dead_letter, "id", reveal=True)
     with pytest.raises(UnusableFileError, match="dlq import"):
         _read(_written(tmp_path, mark + exported))
 
 
-def test_plain_events(tmp_path: Path) -> None:
-    """Each line is an event with the coordinates `file:line`; blank lines count as lines."""
+def test_plain_events_have_file_and_line_as_coordinates(tmp_path: Path) -> None:
+    """Each line is an event with the coordinates `file:line`; blank lines are counted."""
     file = _written(tmp_path, event(1), b"", b'{"broken"', b'{"event":"E","offset":1}')
     records = _read(file, 5)
     assert [(each.topic, each.partition, each.offset) for each in records] == [
@@ -69,8 +70,10 @@ def test_plain_events(tmp_path: Path) -> None:
     assert {each.timestamp for each in records} == {5}
 
 
-def test_lines_that_are_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event is left to the rules, which refuse it; of a record the coordinates are needed."""
+def test_too_long_lines_are_events_unless_archived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules reject such an event, but the coordinates of an archived record are required."""
     monkeypatch.setattr("pipeline.files.lines.LONGEST_LINE", 200)
     plain = event(1, properties={"x": "x" * 200})
     _, record = _read(_written(tmp_path, event(1), plain))
@@ -119,12 +122,14 @@ def test_lines_that_are_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (_kcat(ts=-1, key=None, payload=None), Record(None, None, [], None, "track.raw", 2, 7)),
     ],
 )
-def test_archived_records(tmp_path: Path, line: bytes, record: Record) -> None:
-    """All that Kafka knew of them, byte for byte."""
+def test_archived_records_are_read_byte_for_byte(
+    tmp_path: Path, line: bytes, record: Record
+) -> None:
+    """An archived record has everything that Kafka knew of it."""
     assert _read(_written(tmp_path, line)) == [record]
 
 
-def test_an_event_with_such_members(tmp_path: Path) -> None:
+def test_events_with_coordinates_are_still_events(tmp_path: Path) -> None:
     """An event that has a topic, a partition and an offset is still an event."""
     line = event(1, topic="t", partition=1, offset=2)
     (record,) = _read(_written(tmp_path, line))
@@ -155,12 +160,12 @@ def test_an_event_with_such_members(tmp_path: Path) -> None:
         b'{"topic": "t", "partition": 0, "offset": 0}',
     ],
 )
-def test_hostile_lines(tmp_path: Path, line: bytes) -> None:
-    """What names coordinates and is no archived record is one sentence with file and line."""
+def test_invalid_archived_records_are_reported(tmp_path: Path, line: bytes) -> None:
+    """A line with coordinates that is not a valid record gives one sentence with file and line."""
     file = _written(tmp_path, event(1), line)
     with pytest.raises(UnusableFileError) as failure:
         _read(file)
-    assert str(failure.value).startswith(f"{file}:2: is no archived record: ")
+    assert str(failure.value).startswith(f"{file}:2: is not a valid archived record: ")
     assert "\n" not in str(failure.value)
 
 
@@ -174,23 +179,23 @@ def test_hostile_lines(tmp_path: Path, line: bytes) -> None:
         _kcat(payload="X", key=1).replace(b"X", b"\xff"),
     ],
 )
-def test_hostile_lines_of_kcat(tmp_path: Path, line: bytes) -> None:
-    """What only looks like a record of kcat's is one sentence, too."""
-    with pytest.raises(UnusableFileError, match=":1: is no record of kcat -J: "):
+def test_invalid_records_of_kcat_are_reported(tmp_path: Path, line: bytes) -> None:
+    """A line that only looks like the output of kcat gives one sentence, too."""
+    with pytest.raises(UnusableFileError, match=":1: is not a valid record of kcat -J: "):
         _read(_written(tmp_path, line))
 
 
-def test_exported_letters(tmp_path: Path) -> None:
-    """A letter is no raw record, and would be refused for what stands around it."""
+def test_exported_dead_letters_are_reported(tmp_path: Path) -> None:
+    """An exported dead letter is not a raw record; the message names the right command."""
     (record,) = FakeTopics().clean(event(1))
-    letter = read_letter(record._replace(topic="track.dead-letter"))
-    file = _written(tmp_path, line_of(letter, "id", reveal=True))
-    with pytest.raises(UnusableFileError, match=":1: is a dead letter that `dlq export` wrote"):
+    dead_letter = read_dead_letter(record._replace(topic="track.dead-letter"))
+    file = _written(tmp_path, line_of(dead_letter, "id", reveal=True))
+    with pytest.raises(UnusableFileError, match=":1: is a dead letter written by `dlq export`"):
         _read(file)
 
 
-def test_after_some_lines(tmp_path: Path) -> None:
-    """What is before is passed over, whatever it holds; lines keep their numbers."""
+def test_lines_can_be_skipped(tmp_path: Path) -> None:
+    """Skipped lines may contain anything, and the others keep their numbers."""
     file = _written(tmp_path, _line(partition=-1), event(1), b"", event(2))
     with open_input(str(file)) as opened:
         found = list(read_lines(opened.input, after=1))
@@ -201,8 +206,8 @@ def test_after_some_lines(tmp_path: Path) -> None:
         assert list(read_lines(opened.input, after=4))[-1] == (4, None)
 
 
-def test_packed(tmp_path: Path) -> None:
-    """Gzip and zstd go by the file's name; one that is cut off says so."""
+def test_compressed_files_are_read(tmp_path: Path) -> None:
+    """gzip and zstd are recognised by the file name, and truncation is reported."""
     text = b"\n".join([_line(), _line(offset=8)])
     packed = {".gz": gzip.compress(text), ".zst": zstandard.compress(text)}
     for suffix, data in packed.items():
@@ -210,5 +215,5 @@ def test_packed(tmp_path: Path) -> None:
         file.write_bytes(data)
         assert [each.offset for each in _read(file)] == [7, 8]
         file.write_bytes(data[:-4])
-        with pytest.raises(BrokenInputError, match="cut off"):
+        with pytest.raises(BrokenInputError, match="is truncated"):
             _read(file)

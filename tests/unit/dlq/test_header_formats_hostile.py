@@ -1,4 +1,4 @@
-"""Headers that hold what they should not: the letter is read, and what they say is unknown."""
+"""Headers that hold what they should not: the dead letter is read, and what they say is unknown."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import INVALID_HEADERS
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.header_formats.formats import FOREIGN as TABLE
-from pipeline.dlq.reprocess import Again, as_raw
+from pipeline.dlq.reprocess import Reprocessor, as_raw
 from tests.support import IDENTITY, NOW
-from tests.unit.dlq.foreign import SENDERS, SPRING, VALUE, connect, letter_of, our_headers
+from tests.unit.dlq.foreign import SENDERS, SPRING, VALUE, connect, dead_letter_of, our_headers
 
 BAD_NUMBERS: Final = [None, b"", b"-1", b"+1", b" 1", b"1.0", b"x", b"\xff", b"9" * 30, b"9" * 5000]
 
 
 @pytest.mark.parametrize("value", [*BAD_NUMBERS, "٣".encode()])
 @pytest.mark.parametrize("place", ["partition", "offset"])
-def test_numbers_that_are_none(place: str, value: bytes | None) -> None:
-    """Coordinates that can't be are unknown; the rest of the letter is read all the same."""
-    letter = letter_of([*connect(), (f"__connect.errors.{place}", value)])
-    assert letter.source is None
-    assert letter.reason == "DataException"
+def test_unreadable_numbers(place: str, value: bytes | None) -> None:
+    """Impossible coordinates are unknown; the rest of the dead letter is read all the same."""
+    dead_letter = dead_letter_of([*connect(), (f"__connect.errors.{place}", value)])
+    assert dead_letter.source is None
+    assert dead_letter.reason == "DataException"
 
 
 @pytest.mark.parametrize("value", [None, b"", b"a/b", b"a b", b"\xff", "ü".encode(), b"a" * 250])
-def test_topics_that_are_none(value: bytes | None) -> None:
+def test_impossible_topics(value: bytes | None) -> None:
     """A name that no topic can have gives no coordinates."""
-    assert letter_of([*connect(), ("__connect.errors.topic", value)]).source is None
+    assert dead_letter_of([*connect(), ("__connect.errors.topic", value)]).source is None
 
 
 @pytest.mark.parametrize(
@@ -47,26 +47,28 @@ def test_topics_that_are_none(value: bytes | None) -> None:
 )
 def test_spring_numbers_of_another_length(name: str, value: bytes | None) -> None:
     """Only exactly 4 or 8 bytes are a number of Java's, and a negative one is no place."""
-    assert letter_of([*SPRING, (f"kafka_dlt-original-{name}", value)]).source is None
+    assert dead_letter_of([*SPRING, (f"kafka_dlt-original-{name}", value)]).source is None
 
 
 @pytest.mark.parametrize("value", [b"", b"\x00" * 7, struct.pack(">q", -1), b"\x7f" + b"\xff" * 7])
-def test_spring_time_that_is_none(value: bytes) -> None:
-    """The time of Java's "no timestamp", or one in a far future, is unknown."""
-    assert letter_of([*SPRING, ("kafka_dlt-original-timestamp", value)]).source_timestamp is None
+def test_spring_time_that_is_impossible(value: bytes) -> None:
+    """Java's "no timestamp", or a time in the far future, is unknown."""
+    assert (
+        dead_letter_of([*SPRING, ("kafka_dlt-original-timestamp", value)]).source_timestamp is None
+    )
 
 
 @pytest.mark.parametrize("value", [b"", b"\x04", struct.pack(">i", 0), struct.pack(">i", -2)])
-def test_spring_attempts_that_are_none(value: bytes) -> None:
-    """A count that can't be read or can't be is one failure, as for letters that tell no count."""
+def test_spring_attempts_that_are_impossible(value: bytes) -> None:
+    """An unreadable or impossible count is one failure, as for dead letters without a count."""
     headers = [*SPRING, ("retry_topic-attempts", value), ("kafka_deliveryAttempt", None)]
-    assert letter_of(headers).attempt == 1
+    assert dead_letter_of(headers).attempt == 1
 
 
 def test_spring_delivery_attempts() -> None:
-    """Without retry topics it is the consumer that counts."""
+    """Without retry topics the consumer counts the attempts."""
     headers = [header for header in SPRING if header[0] != "retry_topic-attempts"]
-    assert letter_of(headers).attempt == 7
+    assert dead_letter_of(headers).attempt == 7
 
 
 def test_spring_key_that_can_not_be_read() -> None:
@@ -75,16 +77,16 @@ def test_spring_key_that_can_not_be_read() -> None:
         ("kafka_dlt-key-exception-fqcn", b"org.example.KeyException"),
         ("kafka_dlt-key-exception-message", b"no key"),
     ]
-    letter = letter_of(headers)
-    assert (letter.reason, letter.problems[0].detail) == ("KeyException", "no key")
+    dead_letter = dead_letter_of(headers)
+    assert (dead_letter.reason, dead_letter.problems[0].detail) == ("KeyException", "no key")
 
 
 @pytest.mark.parametrize("timestamp", [None, -1, 0, 2**62])
-def test_kept_time_that_is_none(timestamp: int | None) -> None:
-    """A letter without a Kafka timestamp tells nothing of the original one."""
-    letter = letter_of(connect(), timestamp=timestamp)
-    assert letter.source_timestamp is None
-    assert letter.failed_at == 0
+def test_kept_time_that_is_absent(timestamp: int | None) -> None:
+    """A dead letter without a Kafka timestamp does not state the original one."""
+    dead_letter = dead_letter_of(connect(), timestamp=timestamp)
+    assert dead_letter.source_timestamp is None
+    assert dead_letter.failed_at == 0
 
 
 @pytest.mark.parametrize(
@@ -102,32 +104,45 @@ def test_kept_time_that_is_none(timestamp: int | None) -> None:
         [("", b"t")],
     ],
 )
-def test_unknown_letter(headers: Any) -> None:
-    """A record with no headers, or with nobody's, is a letter of which only the value is known."""
-    letter = letter_of(headers)
-    assert (letter.dialect, letter.reason, letter.stage) == ("unknown", "unknown", "")
-    assert (letter.source, letter.source_timestamp, letter.attempt) == (None, None, 1)
-    assert letter.problems == [("unknown", "", "")]
-    assert letter.event == "e"
+def test_unknown_dead_letter(headers: Any) -> None:
+    """A record with no headers, or with nobody's, is a dead letter with a value and no more."""
+    dead_letter = dead_letter_of(headers)
+    assert (dead_letter.header_format, dead_letter.reason, dead_letter.stage) == (
+        "unknown",
+        "unknown",
+        "",
+    )
+    assert (dead_letter.source, dead_letter.source_timestamp, dead_letter.attempt) == (
+        None,
+        None,
+        1,
+    )
+    assert dead_letter.problems == [("unknown", "", "")]
+    assert dead_letter.event == "e"
     senders = [each for each in headers or () if not each[0].startswith(("dlq.", "track."))]
-    assert letter.headers == senders
-    record = as_raw(letter)
-    assert (record.topic, record.partition, record.offset) == ("letters", 1, 9)
+    assert dead_letter.headers == senders
+    record = as_raw(dead_letter)
+    assert (record.topic, record.partition, record.offset) == ("dead", 1, 9)
     assert record.value == VALUE
 
 
 @pytest.mark.parametrize("value", [b"9" * 5000, b"-1", b"0", b"\xd9\xa3", b"", None, b"[" * 9000])
 def test_our_headers_spoiled(value: bytes | None) -> None:
-    """What can't be read in a letter of ours is unknown too."""
+    """What can't be read in a dead letter of ours is unknown, too."""
     names = (DlqHeader.SOURCE, DlqHeader.SOURCE_TIMESTAMP, DlqHeader.ATTEMPT, DlqHeader.REASONS)
-    letter = letter_of([*our_headers(), *((str(name), value) for name in names)])
-    assert letter.dialect == "track"
-    assert (letter.source, letter.source_timestamp, letter.attempt) == (None, None, 1)
-    assert letter.problems == [("invalid_json", "", "")]
+    dead_letter = dead_letter_of([*our_headers(), *((str(name), value) for name in names)])
+    assert dead_letter.header_format == "track"
+    assert (dead_letter.source, dead_letter.source_timestamp, dead_letter.attempt) == (
+        None,
+        None,
+        1,
+    )
+    assert dead_letter.problems == [("invalid_json", "", "")]
 
 
 _KNOWN: Final = sorted(
-    {name for dialect in TABLE for name in dialect.names} | {header.value for header in DlqHeader}
+    {name for header_format in TABLE for name in header_format.names}
+    | {header.value for header in DlqHeader}
 )
 _JSON: Final = st.recursive(
     st.none() | st.integers() | st.text(max_size=5),
@@ -148,20 +163,21 @@ _HEADERS: Final = st.lists(
     st.tuples(st.sampled_from(_KNOWN) | st.text(max_size=9), _BYTES), max_size=12
 )
 _READ: Final = [name for name, member in vars(DeadLetter).items() if isinstance(member, property)]
-_AGAIN: Final = Again(ContractSettings(), IDENTITY)
+_AGAIN: Final = Reprocessor(ContractSettings(), IDENTITY)
 
 
 @given(_HEADERS, _BYTES, st.none() | st.integers(-(2**63), 2**63 - 1))
-def test_any_record_is_a_letter(
+def test_any_record_is_a_dead_letter(
     headers: list[tuple[str, bytes | None]], value: bytes | None, timestamp: int | None
 ) -> None:
-    """Whatever headers, value and time are, all of the letter can be read, and processed again."""
-    letter = letter_of(headers, value, timestamp)
-    facts = {name: getattr(letter, name) for name in _READ}
+    """Whatever headers, value and time are, the dead letter can be read and processed again."""
+    dead_letter = dead_letter_of(headers, value, timestamp)
+    facts = {name: getattr(dead_letter, name) for name in _READ}
     assert facts["reason"]
     assert len(facts["problems"]) >= 1
     assert set(facts["headers"]) <= set(headers)
     assert (
-        all(letter.said(header).isprintable() for header in DlqHeader) or letter.dialect == "track"
+        all(dead_letter.header(header).isprintable() for header in DlqHeader)
+        or dead_letter.header_format == "track"
     )
-    assert _AGAIN.outputs(letter, NOW, value)
+    assert _AGAIN.outputs(dead_letter, NOW, value)

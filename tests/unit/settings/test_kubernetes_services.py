@@ -1,4 +1,4 @@
-"""Variables that Kubernetes adds for Services are no settings, and no mistakes."""
+"""Variables that Kubernetes adds for Services are neither settings nor problems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.settings.model import load_settings
 
 
 def _added(prefix: str, host: str = "10.0.0.1", shown: str = "10.0.0.1") -> dict[str, str]:
-    """What a pod gets for a Service with two ports, one of which has a name."""
+    """Variables of a Service with two ports, one of which has a name."""
     return {
         f"{prefix}_SERVICE_HOST": host,
         f"{prefix}_SERVICE_PORT": "80",
@@ -31,14 +31,14 @@ def _added(prefix: str, host: str = "10.0.0.1", shown: str = "10.0.0.1") -> dict
     "prefix",
     ["TRACK", "TRACK_PIPELINE", "TRACK_KAFKA", "TRACK_KAFKA_0", "TRACK_CONSUMER", "TRACK_LOG"],
 )
-def test_variables_of_services_are_ignored(prefix: str) -> None:
-    """They are ignored whatever the Service is called; real settings beside them count."""
+def test_service_variables_are_ignored(prefix: str) -> None:
+    """Variables of a Service are ignored whatever its name; real settings still count."""
     settings = load_settings(None, {}, {**_added(prefix), "TRACK_GROUP": "g"})
     assert dict(settings.sources) == {"group": "TRACK_GROUP"}
 
 
-def test_addresses_of_ip_version_6_are_recognised() -> None:
-    """Such addresses are in brackets where a port follows."""
+def test_ipv6_service_variables_are_ignored() -> None:
+    """An IPv6 address is in brackets when a port follows."""
     added = _added("TRACK_KAFKA", "fd00::1", "[fd00::1]")
     assert load_settings(None, {}, added).sources == {}
 
@@ -55,10 +55,8 @@ def test_addresses_of_ip_version_6_are_recognised() -> None:
         ("TRACK_KAFKA_PORT_80_TCP_ADDR", "kafka"),
     ],
 )
-def test_names_of_service_variables_with_other_values_are_mistakes(
-    variable: str, value: str
-) -> None:
-    """The value was intended as a setting; the message also says where it may come from."""
+def test_service_names_with_other_values_are_reported(variable: str, value: str) -> None:
+    """Such a variable may be a misspelled setting; the message also explains Service variables."""
     with pytest.raises(SettingsError) as caught:
         load_settings(None, {}, {variable: value})
     (problem,) = caught.value.problems
@@ -67,7 +65,7 @@ def test_names_of_service_variables_with_other_values_are_mistakes(
 
 
 @pytest.mark.parametrize("variable", ["TRACK_KAFKA_SERVICE", "TRACK_PIPELINE_HOST", "TRACK_PORTS"])
-def test_other_names_are_mistakes_whatever_their_value(variable: str) -> None:
+def test_other_names_are_reported_whatever_their_value(variable: str) -> None:
     """Only the forms that Kubernetes uses are ignored."""
     with pytest.raises(SettingsError, match=variable):
         load_settings(None, {}, {variable: "10.0.0.1"})

@@ -1,4 +1,4 @@
-"""`track-pipeline transform` on packed, damaged, binary and missing files, in constant memory."""
+"""Compressed, damaged, binary and missing files are transformed in constant memory."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from pipeline.core.process import Processor
 from pipeline.errors import ExitCode
 from pipeline.files import lines as lines_module
 from pipeline.files.lines import LONGEST_LINE, Input, Line
-from pipeline.files.transform import Options, Target, Transformer
+from pipeline.files.transform import NamedFile, Transformer, TransformOptions
 from tests.unit.cli.program import run
 from tests.unit.cli.test_transform import counts
 
 EVENTS = b"".join(
     b'{"event":"E","userId":"u","messageId":"%d"}\n' % number for number in range(3000)
 )
-"""More than what one read unpacks of its packed forms."""
+"""More bytes than one read decompresses."""
 
 
 def zstd(data: bytes) -> bytes:
-    """One frame of zstd."""
+    """One zstd frame."""
     return zstandard.ZstdCompressor().compress(data)
 
 
@@ -42,8 +42,10 @@ packed = pytest.mark.parametrize(("suffix", "pack"), PACKERS.items(), ids=PACKER
 
 
 @packed
-def test_packed_files_are_read(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
-    """A packed file gives what the file itself gives, even when it consists of several parts."""
+def test_compressed_files_give_the_same_lines(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """A compressed file gives the lines of the file itself, also when it has several parts."""
     middle = len(EVENTS) // 2
     plain, whole = tmp_path / "e", tmp_path / f"whole{suffix}"
     parts, nothing = tmp_path / f"parts{suffix}", tmp_path / f"nothing{suffix}"
@@ -58,7 +60,7 @@ def test_packed_files_are_read(tmp_path: Path, suffix: str, pack: Callable[[byte
 
 
 @packed
-def test_truncated_file_is_processed_up_to_its_end(
+def test_truncated_files_are_processed_up_to_the_end(
     tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
 ) -> None:
     """All complete lines of a truncated file are processed; then one sentence says so."""
@@ -73,17 +75,17 @@ def test_truncated_file_is_processed_up_to_its_end(
     assert not counts(ran)["complete"]
     assert ran.err.splitlines()[1:] == [
         (
-            f"track-pipeline: {source}: ends in the middle: it was cut off; "
-            f"its first {lines} lines were processed, nothing after them"
+            f"track-pipeline: {source}: is truncated; "
+            f"its first {lines} lines were processed, nothing after that"
         )
     ]
 
 
 @packed
-def test_damaged_file_is_processed_up_to_the_damage(
+def test_damaged_files_are_processed_up_to_the_damage(
     tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
 ) -> None:
-    """A file that is damaged further on ends with the count of lines before the damage."""
+    """A file that is damaged further on ends with the number of lines before the damage."""
     source = tmp_path / f"events{suffix}"
     source.write_bytes(pack(EVENTS) + b"no packed data")
     ran = run("transform", source, "--json")
@@ -91,13 +93,13 @@ def test_damaged_file_is_processed_up_to_the_damage(
     assert ran.out.count(b"\n") == counts(ran)["lines"] == 3000
     (sentence,) = ran.err.splitlines()[1:]
     assert sentence.startswith(f"track-pipeline: {source}: is damaged (")
-    assert sentence.endswith("); its first 3000 lines were processed, nothing after them")
+    assert sentence.endswith("); its first 3000 lines were processed, nothing after that")
 
 
 BINARY = {
     "program": (b"\x7fELF\x02\x01\x01\0\0", "is a program"),
-    "gzip": (gzip.compress(EVENTS), "is gzip data; unpack it first"),
-    "zstd": (zstd(EVENTS), "is zstd data; unpack it first"),
+    "gzip": (gzip.compress(EVENTS), "is gzip data; decompress it first"),
+    "zstd": (zstd(EVENTS), "is zstd data; decompress it first"),
     "utf-16": ('{"event":"A"}\n'.encode("utf-16"), "is UTF-16 text; convert it to UTF-8 first"),
     "zeros": (bytes(100), "is binary, not text"),
 }
@@ -105,8 +107,8 @@ binary = pytest.mark.parametrize(("content", "what"), BINARY.values(), ids=BINAR
 
 
 @binary
-def test_binary_input_is_one_sentence(content: bytes, what: str) -> None:
-    """Input that is not text is reported in one sentence, and not turned into dead letters."""
+def test_binary_standard_input_is_reported(content: bytes, what: str) -> None:
+    """Input that is not text gives one sentence instead of dead letters."""
     ran = run("transform", "--json", stdin=content)
     assert (ran.code, ran.out, counts(ran)["lines"]) == (ExitCode.USAGE, b"", 0)
     (sentence,) = ran.err.splitlines()[1:]
@@ -115,30 +117,28 @@ def test_binary_input_is_one_sentence(content: bytes, what: str) -> None:
 
 
 @binary
-def test_unusable_file_stops_the_run_before_it_begins(
-    tmp_path: Path, content: bytes, what: str
-) -> None:
-    """All files are looked at first, so a binary one among them costs no output."""
+def test_all_files_are_checked_first(tmp_path: Path, content: bytes, what: str) -> None:
+    """One binary file among others stops the run before it begins."""
     good, bad, dead = tmp_path / "good", tmp_path / "bad", tmp_path / "dead"
     good.write_bytes(EVENTS)
     bad.write_bytes(content)
-    dead.write_text("output of another run")
+    dead.write_text("dead letters of another run")
     ran = run("transform", good, bad, "--dead-letters", dead)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
     assert ran.err.startswith(f"track-pipeline: {bad}: {what}")
     assert len(ran.err.splitlines()) == 1
-    assert dead.read_text() == "output of another run"
+    assert dead.read_text() == "dead letters of another run"
 
 
 MARK = b"\xef\xbb\xbf"
-"""Windows editors put it at the start of a file."""
+"""Byte-order mark, which Windows editors write at the start of a file."""
 
 
 @pytest.mark.parametrize("piece", [1, 2, 100])
 def test_byte_order_mark_is_not_part_of_the_first_line(piece: int) -> None:
-    """The mark is skipped at the start of a file only, however few bytes a pipe delivers.
+    """The mark is skipped only at the start of a file, however slowly a pipe delivers it.
 
-    Further on it is part of a line, whose event the contract reads without it.
+    Further down it is part of a line, whose event the contract reads without it.
     """
     content = MARK + b'{"event":"E","userId":"u"}\r\n' + MARK + b"second\n"
     source = Input("events", io.BufferedReader(Trickling(content, piece)))
@@ -146,8 +146,8 @@ def test_byte_order_mark_is_not_part_of_the_first_line(piece: int) -> None:
     assert lines == [b'{"event":"E","userId":"u"}', MARK + b"second"]
 
 
-def test_file_of_only_a_byte_order_mark_is_empty(tmp_path: Path) -> None:
-    """A file of only the mark is empty, and a mark before a line end makes a blank line."""
+def test_a_file_with_only_a_byte_order_mark_is_empty(tmp_path: Path) -> None:
+    """Such a file is empty, and a mark before a line end makes a blank line."""
     assert counts(run("transform", "--json", stdin=MARK))["lines"] == 0
     blank = counts(run("transform", "--json", stdin=MARK + b"\n"))
     assert (blank["lines"], blank["blank"], blank["dead_letters"]) == (1, 1, 0)
@@ -157,13 +157,13 @@ def test_file_of_only_a_byte_order_mark_is_empty(tmp_path: Path) -> None:
 
 
 def test_nul_in_a_later_line_is_a_dead_letter() -> None:
-    """Only the beginning decides between text and binary; later damage costs one line."""
+    """Only the beginning decides whether a file is text; later damage affects its own line only."""
     ran = run("transform", "--json", stdin=b'{"event":"A","userId":"u"}\n\0\0\n')
     assert (ran.code, counts(ran)["reasons"]) == (ExitCode.OK, {"invalid_json": 1})
 
 
-def test_named_pipe_is_opened_once(tmp_path: Path) -> None:
-    """Opening it twice would end its writer, and lose the events."""
+def test_named_pipes_are_opened_once(tmp_path: Path) -> None:
+    """Opening a pipe twice would end its writer and lose its events."""
     pipe, event = tmp_path / "events", b'{"event":"A","userId":"u"}\n'
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(event,))
@@ -173,8 +173,8 @@ def test_named_pipe_is_opened_once(tmp_path: Path) -> None:
     assert (ran.code, ran.out.count(b"\n")) == (ExitCode.OK, 1)
 
 
-def test_unreadable_files_are_one_sentence_each(tmp_path: Path) -> None:
-    """A missing file and a directory are reported before anything is processed."""
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
+    """A missing file and a directory give one sentence each, before anything is processed."""
     good = tmp_path / "good"
     good.write_bytes(EVENTS)
     for bad, why in ((tmp_path / "no", "No such file or directory"), (tmp_path, "Is a directory")):
@@ -184,37 +184,37 @@ def test_unreadable_files_are_one_sentence_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", PACKERS)
-def test_wrong_suffix_is_reported(tmp_path: Path, suffix: str) -> None:
-    """Plain text under a packed file's name is reported before anything is processed."""
+def test_wrong_suffixes_are_reported(tmp_path: Path, suffix: str) -> None:
+    """Plain text in a file named like a compressed one is reported before anything is processed."""
     source = tmp_path / f"events{suffix}"
     source.write_bytes(EVENTS)
     ran = run("transform", source)
     kind = "gzip" if suffix == ".gz" else "zstd"
     assert ran.code == ExitCode.USAGE
-    assert ran.err.startswith(f"track-pipeline: {source}: is no {kind} data, though its name")
+    assert ran.err.startswith(f"track-pipeline: {source}: is not {kind} data, although its name")
 
 
 @packed
-def test_file_that_is_packed_twice_is_reported(
+def test_files_compressed_twice_are_reported(
     tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
 ) -> None:
-    """The message does not claim that the suffix is wrong."""
+    """The advice does not name the suffix that the file already has."""
     source = tmp_path / f"events{suffix}"
     source.write_bytes(pack(pack(EVENTS)))
     ran = run("transform", source)
     assert ran.code == ExitCode.USAGE
-    assert " data packed once more; unpack it first; expected JSON text" in ran.err
+    assert " data compressed twice; decompress it first; expected JSON text" in ran.err
 
 
-def test_window_that_needs_too_much_memory_is_reported(tmp_path: Path) -> None:
-    """A zstd file that needs more memory than allowed is reported as such, in any frame."""
+def test_frames_that_need_too_much_memory_are_reported(tmp_path: Path) -> None:
+    """A zstd frame that needs too much memory is reported wherever it is in the file."""
     long = zstandard.ZstdCompressionParameters(window_log=28)
     frame = zstandard.ZstdCompressor(compression_params=long).compressobj()
     big = frame.compress(EVENTS) + frame.flush()
     source = tmp_path / "events.zst"
     sentence = (
-        f"track-pipeline: {source}: was packed with a window of 256 MiB, and 128 MiB of memory are "
-        "taken at most; unpack it first (zstd -d --long=28)"
+        f"track-pipeline: {source}: was compressed with a window of 256 MiB, but at most "
+        "128 MiB are allowed; run zstd -d --long=28 first"
     )
     source.write_bytes(big)
     assert run("transform", source) == (ExitCode.USAGE, b"", f"{sentence}\n")
@@ -224,8 +224,8 @@ def test_window_that_needs_too_much_memory_is_reported(tmp_path: Path) -> None:
     assert ran.err.splitlines()[-1].startswith(f"{sentence}; its first 3000 lines were processed")
 
 
-def test_unwritable_dead_letters_stop_the_run_before_it_begins(tmp_path: Path) -> None:
-    """The file is opened before anything is read, so that no dead letter is lost if that fails."""
+def test_unwritable_dead_letter_file_is_reported_first(tmp_path: Path) -> None:
+    """The file is opened before anything is read, so that no dead letter can be lost."""
     missing = tmp_path / "no" / "dead"
     for dead, why in ((tmp_path, "Is a directory"), (missing, "No such file or directory")):
         ran = run("transform", "--dead-letters", dead, stdin=EVENTS)
@@ -236,7 +236,7 @@ def test_unwritable_dead_letters_stop_the_run_before_it_begins(tmp_path: Path) -
 def test_dead_letters_can_not_go_to_standard_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A dash names no file, and standard output is in use."""
+    """A dash is not a file name, and standard output is in use."""
     monkeypatch.chdir(tmp_path)
     ran = run("transform", "--dead-letters", "-", stdin=EVENTS)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")
@@ -244,8 +244,8 @@ def test_dead_letters_can_not_go_to_standard_output(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dead_letters_never_replace_an_input(tmp_path: Path) -> None:
-    """An input is never overwritten by its own dead letters, whatever name is used for it."""
+def test_dead_letters_never_overwrite_an_input(tmp_path: Path) -> None:
+    """An input is never overwritten by its own dead letters, under whatever name."""
     source, link = tmp_path / "events", tmp_path / "link"
     source.write_bytes(EVENTS)
     link.symlink_to(source)
@@ -254,15 +254,15 @@ def test_dead_letters_never_replace_an_input(tmp_path: Path) -> None:
     assert ran.err.endswith(": is also an input, which would be overwritten\n")
 
 
-def test_full_disk_ends_the_run_with_a_sentence() -> None:
-    """The sentence names the file that could not be written."""
+def test_full_disk_is_reported() -> None:
+    """A disk that fills up ends the run with a sentence that names the file."""
     ran = run("transform", "--dead-letters", "/dev/full", stdin=b"nope\n")
     assert ran.code == ExitCode.INPUT_OUTPUT
     assert ran.err.splitlines()[-1] == "track-pipeline: /dev/full: No space left on device"
 
 
 class Repeated(io.RawIOBase):
-    """A file of the same line over and over, which is nowhere in memory."""
+    """A file that repeats a line without keeping it in memory."""
 
     def __init__(self, line: bytes, times: int) -> None:
         self._line = line
@@ -300,8 +300,8 @@ class Trickling(io.RawIOBase):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_lines_of_any_length_are_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line is what is between line ends, however it is read; long ones have a hash."""
+def test_lines_of_any_length_are_split_right(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are the text between line ends, however they are read; too long ones have a hash."""
     dice = random.Random(seed)  # noqa: S311
     monkeypatch.setattr(lines_module, "LONGEST_LINE", 64)
     monkeypatch.setattr(lines_module, "CHUNK", dice.choice([1, 7, 64]))
@@ -316,18 +316,18 @@ def test_lines_of_any_length_are_found(seed: int, monkeypatch: pytest.MonkeyPatc
             assert line.text == text
             assert len(text) <= 64
         else:
-            unread = line.unread
+            value = line.value
             assert len(text) > 64
-            assert (unread.size, unread.sha256) == (len(text), hashlib.sha256(text).hexdigest())
-            assert text.startswith(unread.start[:60])
+            assert (value.size, value.sha256) == (len(text), hashlib.sha256(text).hexdigest())
+            assert text.startswith(value.start[:60])
 
 
 TOO_LONG = b'{"event":"A","userId":"u","x":"' + b"x" * LONGEST_LINE + b'"}'
-"""An event that no other rule has anything against."""
+"""An event that is only too long."""
 
 
-def test_line_that_is_too_long_is_a_dead_letter(tmp_path: Path) -> None:
-    """The dead letter says how to find the line; the lines around it are processed as ever."""
+def test_too_long_lines_become_dead_letters(tmp_path: Path) -> None:
+    """Such a dead letter identifies the line; the lines around it are processed as usual."""
     source, dead = tmp_path / "events.zst", tmp_path / "dead"
     good = b'{"event":"A","userId":"u","x":"' + b"x" * 1000 + b'"}'
     source.write_bytes(zstd(good + b"\n" + TOO_LONG + b"\r\n" + good))
@@ -346,24 +346,24 @@ def test_line_that_is_too_long_is_a_dead_letter(tmp_path: Path) -> None:
     }
 
 
-def test_document_that_is_too_long_is_explained() -> None:
-    """`explain` treats it as `transform` treats such a line."""
+def test_too_long_documents_are_explained() -> None:
+    """A document that is too long is explained like such a line."""
     ran = run("explain", stdin=TOO_LONG)
     assert ran.code == ExitCode.DIFFERENCE
-    assert "- refused: record_too_large" in ran.out.decode()
+    assert "- rejected: record_too_large" in ran.out.decode()
     assert hashlib.sha256(TOO_LONG).hexdigest() in ran.out.decode()
     assert len(ran.out) < 2000
 
 
 def _peak(line: bytes, times: int) -> int:
-    """The most memory, in bytes, that it takes to transform so many times these bytes."""
+    """Peak memory, in bytes, of transforming these bytes repeatedly."""
     file = io.BufferedReader(Repeated(line, times), 65536)
     with open("/dev/null", "wb") as nowhere:  # noqa: PTH123  as the command does
         transformer = Transformer(
             Processor(ContractSettings(), Identity(app="test")),
-            Target("nowhere", nowhere),
+            NamedFile("nowhere", nowhere),
             None,
-            Options(None, 1, for_terminal=False, on_bug=lambda _source, _error: None),
+            TransformOptions(None, 1, for_terminal=False, on_bug=lambda _source, _error: None),
         )
         tracemalloc.start()
         try:
@@ -377,7 +377,7 @@ def _peak(line: bytes, times: int) -> int:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file() -> None:
-    """A file of twenty times the size takes no more memory."""
+    """A file twenty times as long takes no more memory."""
     good = b'{"event":"A","userId":"u","properties":{"text":"' + b"x" * 2000 + b'"}}\n'
     _peak(good, 100)  # what is made once and kept
     small, large = _peak(good, 500), _peak(good, 10_000)
@@ -385,5 +385,5 @@ def test_memory_does_not_grow_with_the_file() -> None:
 
 
 def test_memory_does_not_grow_with_a_line() -> None:
-    """A line of twelve times the longest allowed length takes no more memory than that one."""
+    """A line twelve times too long takes no more memory than the longest that is allowed."""
     assert _peak(b"x" * 4096, 12 * LONGEST_LINE // 4096) < 3 * LONGEST_LINE

@@ -1,4 +1,4 @@
-"""Client properties, addresses and names that can't work are wrong settings: exit code 2."""
+"""Client properties, addresses and names that can't work are invalid settings, exit code 2."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def _problems(flags: dict[str, object]) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_every_wrong_property_is_reported_with_all_other_problems() -> None:
-    """Misspelled properties, and those out of range or not configurable, have a line each."""
+def test_every_invalid_property_is_reported_with_all_other_problems() -> None:
+    """A misspelled, out-of-range, misplaced or fixed property takes one line each."""
     variables = {
         "TRACK_GROUP": "grüp",
         "TRACK_KAFKA_SASL_MECANISM": "PLAIN",
@@ -29,10 +29,10 @@ def test_every_wrong_property_is_reported_with_all_other_problems() -> None:
     assert ran.code == ExitCode.USAGE
     said = [line.removeprefix("track-pipeline: ") for line in ran.err.splitlines()]
     starts = [
-        "TRACK_GROUP: group: 'gr\\xfcp' is refused; allowed: text: printable ASCII",
+        "TRACK_GROUP: group: 'gr\\xfcp' is invalid; allowed: text: printable ASCII",
         "TRACK_KAFKA_SASL_MECANISM: kafka.sasl.mecanism: librdkafka has no such property; did you",
         "TRACK_KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrap.servers: 'http://kafka.example.com:9092'",
-        "TRACK_KAFKA_SOCKET_TIMEOUT_MS: kafka.socket.timeout.ms: the value is refused; allowed: a",
+        "TRACK_KAFKA_SOCKET_TIMEOUT_MS: kafka.socket.timeout.ms: the value is invalid; allowed: a",
         "TRACK_CONSUMER_LINGER_MS: consumer.linger.ms: is a property of the producer: set it as ",
         "TRACK_PRODUCER_ACKS: producer.acks: can't be set as a client property",
     ]
@@ -42,30 +42,30 @@ def test_every_wrong_property_is_reported_with_all_other_problems() -> None:
 
 @pytest.mark.parametrize("name", ["group", "instance_id", "transactional_id_prefix"])
 @pytest.mark.parametrize("value", ["wörker", "orders\n", " orders", "orders ", "a\tb", ""])
-def test_names_that_no_commit_can_carry_are_rejected(name: str, value: str) -> None:
-    """A worker with such a name would start, and never commit."""
+def test_names_that_no_commit_can_carry_are_invalid(name: str, value: str) -> None:
+    """With such a name the worker would start, but never commit."""
     (problem,) = _problems({name: value})
-    assert f"{name}: {value!a} is refused; allowed: text: printable ASCII" in problem
+    assert f"{name}: {value!a} is invalid; allowed: text: printable ASCII" in problem
 
 
 @pytest.mark.parametrize("table", ["kafka", "consumer", "producer"])
 @pytest.mark.parametrize("value", ["wörker", "orders\n"])
-def test_client_ids_that_no_commit_can_carry_are_rejected(table: str, value: str) -> None:
-    """The client id is part of the member id, which goes with each commit."""
+def test_client_ids_that_no_commit_can_carry_are_invalid(table: str, value: str) -> None:
+    """The client id is part of the member id, which is sent with each commit."""
     (problem,) = _problems({f"{table}.client.id": value})
-    assert "client.id: the value is refused; allowed: printable ASCII" in problem
+    assert "client.id: the value is invalid; allowed: printable ASCII" in problem
 
 
 @pytest.mark.parametrize("name", [".", "..", "a" * 250, "ä", "a\n", "a b", "a/b", ""])
-def test_names_that_no_topic_can_have_are_rejected(name: str) -> None:
-    """The rule for names of topics is Kafka's own."""
+def test_invalid_topic_names_are_reported(name: str) -> None:
+    """Topic names follow Kafka's own rule."""
     (problem,) = _problems({"topics.raw": name})
     assert "allowed: text: 1 to 249 of the characters" in problem
 
 
 @pytest.mark.parametrize("name", ["...", "..a", "a", "a" * 249, "_a.b-c"])
-def test_names_that_a_topic_can_have_are_accepted(name: str) -> None:
-    """Every name that Kafka allows is accepted."""
+def test_valid_topic_names_are_accepted(name: str) -> None:
+    """Every name that Kafka accepts is accepted."""
     assert load_settings(None, {"topics.raw": name}, {}).topics.raw == name
 
 
@@ -89,13 +89,13 @@ def test_names_that_a_topic_can_have_are_accepted(name: str) -> None:
         ("kafka:9092\n", "'kafka:9092\\n' has no port from 1 to 65535"),
         ("kafka;9092", "'kafka;9092' has no port"),
         ("a:1;b:2", "'a:1;b:2' is not a host and a port"),
-        (" , ", "names no broker: write host:port"),
-        ("SSL://kafka:9092", "names another protocol than security.protocol, which is PLAINTEXT"),
+        (" , ", "contains no broker: write host:port"),
+        ("SSL://kafka:9092", "has another protocol than security.protocol, which is PLAINTEXT"),
     ],
 )
 @pytest.mark.parametrize("name", ["bootstrap.servers", "metadata.broker.list"])
-def test_malformed_addresses_are_rejected(name: str, servers: object, sentence: str) -> None:
-    """One sentence names the address and the right form; a password in it is not shown."""
+def test_invalid_addresses_are_reported(name: str, servers: object, sentence: str) -> None:
+    """One sentence shows the address and the right form, without a password in it."""
     (problem,) = _problems({f"kafka.{name}": servers})
     assert problem.startswith((f"kafka.{name}: ", "--bootstrap-servers: "))
     assert sentence in problem
@@ -112,13 +112,13 @@ def test_malformed_addresses_are_rejected(name: str, servers: object, sentence: 
         ("SASL_SSL://a.example.com:9092", "sasl_ssl"),
     ],
 )
-def test_addresses_may_have_the_scheme_of_a_protocol(servers: str, protocol: str | None) -> None:
-    """A scheme is accepted when it is the protocol's own name, as librdkafka accepts it."""
+def test_valid_addresses_are_accepted(servers: str, protocol: str | None) -> None:
+    """A scheme is accepted when it is the configured protocol, as in librdkafka."""
     flags = {"kafka.bootstrap.servers": servers, "kafka.security.protocol": protocol}
     settings: Settings = load_settings(None, flags, {})
     assert settings.kafka["bootstrap.servers"] == servers
 
 
-def test_a_property_with_an_underscore_has_a_variable_too() -> None:
-    """Of most properties the underscores of the variable are dots."""
+def test_properties_with_an_underscore_have_a_variable() -> None:
+    """For most properties the underscores of the variable stand for dots."""
     assert load_settings(None, {}, {"TRACK_KAFKA_LOG_LEVEL": "3"}).kafka == {"log_level": "3"}

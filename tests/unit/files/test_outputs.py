@@ -1,4 +1,4 @@
-"""What a command writes to never costs a file that is there: an input, or last week's result."""
+"""Output files never replace a file by accident: neither an input nor an earlier result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.cli.program import TIMEOUT_S, command, environment, run
 
 EVENTS: Final = b'{"event":"A","userId":"u"}\nnope\n'
 KAFKA: Final = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
-"""Nobody listens there: what is refused before is refused without it."""
+"""An address where nobody listens: nothing is asked of Kafka."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def _named_again(path: Path) -> list[Path]:
-    """The same file by other names."""
+    """Other names of the same file."""
     symbolic, hard = path.with_name("symbolic"), path.with_name("hard")
     symbolic.symlink_to(path)
     hard.hardlink_to(path)
@@ -37,8 +37,8 @@ def _named_again(path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
-def test_output_that_is_an_input_is_refused(source: Path, overwrite: tuple[str, ...]) -> None:
-    """An input is left as it is under any name, even where files may be replaced."""
+def test_outputs_never_overwrite_an_input(source: Path, overwrite: tuple[str, ...]) -> None:
+    """An input is left as it is, under whatever name, even where files may be replaced."""
     dry_run = ("replay", "--dry-run", "--compare", "t", "--from-file", source, "--newly-invalid")
     for name in _named_again(source):
         for arguments in (("transform", source, "--dead-letters"), dry_run):
@@ -48,8 +48,8 @@ def test_output_that_is_an_input_is_refused(source: Path, overwrite: tuple[str, 
     assert source.read_bytes() == EVENTS
 
 
-def test_settings_file_is_an_input_too(tmp_path: Path) -> None:
-    """A command never replaces the file that its settings come from."""
+def test_outputs_never_overwrite_the_settings(tmp_path: Path) -> None:
+    """A command never replaces the file that its settings are from."""
     config = tmp_path / "pipeline.toml"
     config.write_text('default_currency = "EUR"\n')
     for arguments in (("generate", "--output"), ("transform", "--dead-letters")):
@@ -72,8 +72,8 @@ def test_settings_file_is_an_input_too(tmp_path: Path) -> None:
         '"$@" replay --dry-run --from-file - < events.ndjson >> events.ndjson',
     ],
 )
-def test_redirected_input_is_never_written_to(source: Path, line: str) -> None:
-    """Standard input and output count as well: what is read is not written to."""
+def test_redirections_count_as_inputs_and_outputs(source: Path, line: str) -> None:
+    """A file that is read through standard input is not written to."""
     done = subprocess.run(
         ["sh", "-c", line, "sh", *command()],  # noqa: S607  the user's shell
         cwd=source.parent,
@@ -90,8 +90,8 @@ def test_redirected_input_is_never_written_to(source: Path, line: str) -> None:
     assert source.read_bytes().removesuffix(said if "2>>" in line else b"") == EVENTS
 
 
-def test_two_outputs_to_one_file_are_refused(tmp_path: Path) -> None:
-    """Two outputs never overwrite each other."""
+def test_outputs_never_overwrite_each_other(tmp_path: Path) -> None:
+    """A file that standard output goes to can't be another output, too."""
     both = tmp_path / "both"
     for name in (both, "/dev/stdout"):
         with both.open("wb") as stdout:
@@ -111,8 +111,8 @@ def test_two_outputs_to_one_file_are_refused(tmp_path: Path) -> None:
     assert "--dead-letters -: the enriched events go to standard output" in ran.err
 
 
-def test_existing_file_is_replaced_only_on_request(tmp_path: Path) -> None:
-    """A file with content is replaced only on request; an empty one has nothing to lose."""
+def test_existing_files_are_replaced_only_on_request(tmp_path: Path) -> None:
+    """A file that is not empty is replaced only on request; an empty one has nothing to lose."""
     file = tmp_path / "result.ndjson"
     commands = (
         ("generate", "-n", "3", "--invalid-share", "0", "--output", file),
@@ -133,8 +133,8 @@ def test_existing_file_is_replaced_only_on_request(tmp_path: Path) -> None:
         assert len(file.read_bytes().splitlines()) == len(replaced.splitlines())
 
 
-def test_plan_opens_no_file(tmp_path: Path) -> None:
-    """A run that fails, or only plans, leaves the file of newly invalid events alone."""
+def test_plan_opens_nothing(tmp_path: Path) -> None:
+    """A command that fails or only plans leaves the file of newly invalid events alone."""
     file = tmp_path / "invalid.ndjson"
     options = ("--only", "changed", "--newly-invalid", file)
     assert run("replay", *options, "--from", "never", env=KAFKA).code == ExitCode.USAGE
@@ -151,11 +151,11 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-class TestWhole:
-    """Files that appear once they are complete."""
+class TestWholeOutput:
+    """Files that appear when they are complete."""
 
-    def test_file_appears_when_it_is_complete(self, tmp_path: Path) -> None:
-        """Nobody can read half of it under its name; its permissions are the usual ones."""
+    def test_file_appears_at_the_end(self, tmp_path: Path) -> None:
+        """Nobody can read half of the file under its name; its permissions are the usual ones."""
         path = tmp_path / "out"
         with whole_output(FileOutput("--output", str(path))) as file:
             file.write(b"all")
@@ -166,7 +166,7 @@ class TestWhole:
         assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_failure_leaves_the_old_file(self, tmp_path: Path) -> None:
+    def test_failure_leaves_the_existing_file(self, tmp_path: Path) -> None:
         """An aborted command leaves neither half a file nor a temporary one."""
         path, link = tmp_path / "out", tmp_path / "link"
         path.write_bytes(b"whole")
@@ -182,8 +182,8 @@ class TestWhole:
         assert link.is_symlink()
         assert sorted(tmp_path.iterdir()) == [link, path]
 
-    def test_file_that_appears_meanwhile_is_not_replaced(self, tmp_path: Path) -> None:
-        """Another process may create a file of this name first; its file stays."""
+    def test_file_created_meanwhile_is_not_replaced(self, tmp_path: Path) -> None:
+        """A file that another program has created under the name is not replaced."""
         path = tmp_path / "out"
         output = FileOutput("--output", str(path))
         with pytest.raises(UnusableFileError, match="exists already"):
@@ -191,15 +191,15 @@ class TestWhole:
         assert path.read_bytes() == b"theirs"
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_devices_and_pipes_are_written_to_directly(self) -> None:
+    def test_devices_are_written_to_directly(self) -> None:
         """A device or a pipe is written to as it is."""
         for open_one in (whole_output, opened_output):
             with open_one(FileOutput("--output", "/dev/null")) as file:
                 file.write(b"gone")
         assert stat.S_ISCHR(os.stat("/dev/null").st_mode)  # noqa: PTH116  as it is named
 
-    def test_link_to_nothing_names_the_new_file(self, tmp_path: Path) -> None:
-        """A symbolic link names the file that is to be created."""
+    def test_dangling_links_are_followed(self, tmp_path: Path) -> None:
+        """A symbolic link names the file to be created."""
         target, link = tmp_path / "target", tmp_path / "link"
         link.symlink_to(target)
         for open_one in (whole_output, opened_output):

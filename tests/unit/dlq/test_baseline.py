@@ -1,4 +1,4 @@
-"""Which good events letters are compared with."""
+"""The good events that dead letters are compared with."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 
 from pipeline.core.record import Record
 from pipeline.core.time_window import Window
-from pipeline.dlq.baseline import MARGIN, Compared, GoodEvents, around, like, newest, spread
-from pipeline.dlq.contrast import Sample, Vocabulary
+from pipeline.dlq.baseline import MARGIN, Baseline, BaselineKind, around, like, newest, spread
+from pipeline.dlq.contrast import GroupSample, Vocabulary
 from pipeline.dlq.features import Feature
 from pipeline.dlq.filters import Selection
 from pipeline.ports import Ranges
 from pipeline.progress import Progress
-from tests.unit.dlq.letters import NOW, enriched, event
+from tests.unit.dlq.dead_letters import NOW, enriched, event
 
 
 def _library(text: str) -> set[Feature]:
@@ -23,7 +23,7 @@ def _library(text: str) -> set[Feature]:
 
 
 def test_like() -> None:
-    """Events of the names and libraries that letters were selected by."""
+    """Alike are events of the names and libraries that dead letters were selected by."""
     android = {Feature("event", "A"), *_library("android 4.2")}
     is_like = like(Selection(events=frozenset({"A"}), libraries=frozenset({"android/4.2"})))
     assert is_like(android)
@@ -50,13 +50,13 @@ class _Topic:
         self.read_records = 0
 
     def extents(self, topic: str, *, stable: bool) -> dict[int, tuple[int, int]]:
-        """See `good_sample.Offsets`."""
+        """See `baseline.Offsets`."""
         del topic
         assert stable, "no transaction that is open must be waited for"
         return {number: (0, len(records)) for number, records in self.partitions.items()}
 
     def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:
-        """See `good_sample.Offsets`."""
+        """See `baseline.Offsets`."""
         del topic
         found = {}
         for number, records in self.partitions.items():
@@ -73,21 +73,21 @@ class _Topic:
                 yield record
 
 
-def _filled(topic: _Topic, window: Window) -> tuple[Sample, Compared]:
-    sample = Sample(10_000, Vocabulary())
-    return sample, GoodEvents(topic, topic, "enriched").fill(sample, window)
+def _filled(topic: _Topic, window: Window) -> tuple[GroupSample, BaselineKind]:
+    sample = GroupSample(10_000, Vocabulary())
+    return sample, Baseline(topic, topic, "enriched").fill(sample, window)
 
 
 def test_good_events_of_the_same_time() -> None:
-    """Those within the window of all partitions, and no others."""
+    """All events within the window are taken from all partitions, and no others."""
     sample, compared = _filled(_Topic(2, 100), Window(NOW + 10_000, NOW + 20_000))
-    assert compared is Compared.SAME_TIME
+    assert compared is BaselineKind.SAME_TIME
     assert sorted({row.time for row in sample.rows}) == [NOW + 1000 * i for i in range(10, 20)]
     assert len(sample.rows) == 20
 
 
 def test_times_that_are_not_in_order() -> None:
-    """Offsets between those of a time may hold events of another one, which do not count."""
+    """Between the offsets of a window there may be events of other times, which do not count."""
     topic = _Topic(1, 100)
     topic.partitions[0][15] = topic.partitions[0][15]._replace(timestamp=NOW - 1)
     sample, _ = _filled(topic, Window(NOW + 10_000, NOW + 20_000))
@@ -95,29 +95,29 @@ def test_times_that_are_not_in_order() -> None:
 
 
 def test_good_events_from_before() -> None:
-    """Where all events of a time have failed, those before it are what is left."""
+    """Where all events of a time have failed, the ones before it are taken."""
     sample, compared = _filled(_Topic(2, 100), Window(NOW + 200_000, NOW + 300_000))
-    assert compared is Compared.EARLIER
+    assert compared is BaselineKind.EARLIER
     assert len(sample.rows) == 200
-    assert _filled(_Topic(2, 100), Window(0, NOW - 1))[1] is Compared.NONE
-    assert _filled(_Topic(0, 0), Window(0, NOW))[1] is Compared.NONE
+    assert _filled(_Topic(2, 100), Window(0, NOW - 1))[1] is BaselineKind.NONE
+    assert _filled(_Topic(0, 0), Window(0, NOW))[1] is BaselineKind.NONE
 
 
 @pytest.mark.slow
 def test_reading_is_bounded() -> None:
-    """However much there is, about so many records are read, and progress is told to its end."""
+    """However much there is, a bounded number is read, and progress is reported to the end."""
     topic, told = _Topic(3, 8000), list[Progress]()
-    sample = Sample(10_000, Vocabulary())
+    sample = GroupSample(10_000, Vocabulary())
     window = Window(NOW, NOW + 9_000_000)
-    GoodEvents(topic, topic, "enriched").fill(sample, window, on_progress=told.append)
+    Baseline(topic, topic, "enriched").fill(sample, window, on_progress=told.append)
     assert 9_000 < topic.read_records <= 10_000 + 3 * 8
     assert (told[-1].done, told[-1].total) == (topic.read_records, topic.read_records)
-    places = {int(row.place.partition("/")[2]) // 1000 for row in sample.rows}
+    places = {int(row.position.partition("/")[2]) // 1000 for row in sample.rows}
     assert places == set(range(8))
 
 
 def test_spread() -> None:
-    """Everything when that is little; else slices in proportion to the partitions' lengths."""
+    """A small topic is read completely, a large one in slices in proportion to partitions."""
     extents = {0: (100, 900), 1: (5, 5), 2: (0, 200)}
     assert spread("t", extents, 1000) == [
         {("t", 0): (100, 900), ("t", 1): (5, 5), ("t", 2): (0, 200)}
@@ -132,5 +132,5 @@ def test_spread() -> None:
 
 
 def test_around() -> None:
-    """The time of letters has a margin on both sides."""
+    """The time of the dead letters has a margin on both sides."""
     assert around(NOW, NOW) == Window(NOW - MARGIN, NOW + MARGIN + 1)

@@ -1,4 +1,4 @@
-"""What is hidden before the desk shows or writes it, and what is not."""
+"""Personal data is masked before it is shown or written; all else stays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pipeline.core.masking import HIDDEN, mask, masked_event, masked_value
     ],
 )
 def test_hidden(text: str, expected: str) -> None:
-    """E-mail and IP addresses, as they stand in texts and in addresses of pages."""
+    """E-mail and IP addresses are masked in texts and in URLs of pages."""
     assert mask(text) == expected
 
 
@@ -70,14 +70,14 @@ def test_kept(text: str) -> None:
     ],
 )
 def test_traits_in_text(text: str, expected: str | None) -> None:
-    """Traits of JSON that is broken, or stands as text in JSON, are hidden as a whole."""
+    """Traits in broken JSON, or in JSON inside a string, are masked as a whole."""
     found = mask(text)
     assert "Ann" not in found
     assert expected is None or found == expected
 
 
 def test_event() -> None:
-    """Values of traits are hidden wherever they are; names, numbers and other values stay."""
+    """Values of traits are masked wherever they are; names, numbers and other values stay."""
     event = {
         "userId": "u1",
         "traits": {"name": "Ann", "address": {"city": "Berlin"}, "tags": ["vip"], "x": None},
@@ -112,7 +112,7 @@ def test_values(value: bytes | None, expected: bytes | None) -> None:
 
 
 def test_double_encoded() -> None:
-    """An event that is JSON text in a JSON string shows no traits either."""
+    """An event that is JSON text in a JSON string shows no traits, either."""
     value = json.dumps(json.dumps({"traits": {"name": 'An"}n'}, "event": "A"})).encode()
     masked = masked_value(value) or b""
     assert json.loads(masked) == '{"traits": ***, "event": "A"}'
