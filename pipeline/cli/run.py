@@ -73,7 +73,7 @@ def _record(text: str) -> Span:
         ),
         "Workers": ("--workers", "--instance-id"),
         "Log": ("--log-format", "--log-level"),
-        "Once, after trouble": ("--initial-offset", "--quarantine"),
+        "Recovery": ("--initial-offset", "--quarantine"),
     },
     examples={
         "One worker": "track-pipeline run --bootstrap-servers localhost:9092",

@@ -22,6 +22,8 @@ _STANDARD: Final = "-"
 _RIGHTS: Final = 0o666
 """Permissions of a new file before the umask, as with `open`."""
 _NAME_BYTES: Final = 4
+_LONGEST_NAME: Final = 255
+"""Bytes that common file systems take for the name of a file."""
 
 
 class FileOutput(NamedTuple):
@@ -106,7 +108,7 @@ def whole_output(output: FileOutput) -> Iterator[IO[bytes]]:
             yield file
         return
     path = os.path.realpath(output.name)
-    partial = f"{path}.{secrets.token_hex(_NAME_BYTES)}.partial"
+    partial = _partial_name(path)
     try:
         with _created(output, partial) as file:
             if existing is not None:
@@ -118,6 +120,14 @@ def whole_output(output: FileOutput) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             os.unlink(partial)  # noqa: PTH108  as above
         raise
+
+
+def _partial_name(path: str) -> str:
+    """Name the file in the same folder that becomes `path` in the end."""
+    folder, name = os.path.split(path)
+    ending = f".{secrets.token_hex(_NAME_BYTES)}.partial"
+    shortened = os.fsdecode(os.fsencode(name)[: _LONGEST_NAME - len(ending)])
+    return os.path.join(folder, shortened + ending)  # noqa: PTH118  a name may be no Path
 
 
 def _created(output: FileOutput, path: str) -> IO[bytes]:

@@ -48,6 +48,7 @@ _INSTANCE_FENCED: Final = "Static consumer fenced"
 _OPERATIONS: Final = {
     "writing": "WRITE",
     "creating": "CREATE",
+    "deleting": "DELETE",
     "asking": "DESCRIBE",
     "adding": "ALTER",
     "configuring": "ALTER_CONFIGS",

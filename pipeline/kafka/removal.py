@@ -80,7 +80,7 @@ class Removal:
             error = kafka_error(exception)
             if absent_is_fine and error.code() in _GONE:
                 return _ABSENT
-            raise refusal(error, what) or TransportError(
+            raise refusal(error, what, group=what.rpartition(" ")[2]) or TransportError(
                 f"{what}: {reason(error)}{self._causes.sentence()}"
             ) from exception
         except concurrent.futures.TimeoutError as error:

@@ -77,13 +77,13 @@ def _adjusted(plan: ReplayPlan, request: ReplayRequest) -> ReplayPlan:
 
 
 def _refuse_other_rules(
-    given: Settings, settings: Settings, plan: ReplayPlan, hooks: ReplayHooks
+    now: Settings, settings: Settings, plan: ReplayPlan, hooks: ReplayHooks
 ) -> None:
     """Raise RefusedError when differing settings were given, or the program has other rules.
 
-    `settings` are the given ones with those of the plan.
+    `now` are the settings that were given, `settings` those of the plan beside them.
     """
-    differing = list(differing_settings(given, plan)) if plan.kept is not None else []
+    differing = list(differing_settings(now, plan)) if plan.kept is not None else []
     set_now = [str(each) for each in differing if each.source]
     if set_now:
         raise RefusedError(

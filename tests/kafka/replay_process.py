@@ -11,6 +11,9 @@ from typing import Any, Final
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Role
 from pipeline.errors import ExitCode
+from pipeline.replay.plan_store import PlanStore
+from pipeline.replay.status import StatusReader
+from pipeline.settings.model import load_settings
 from tests.brokers import read_topic
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
@@ -38,8 +41,13 @@ def status(pipeline: Pipeline, id_: str) -> dict[str, Any]:
 
 
 def wait_for_records(pipeline: Pipeline, id_: str, least: int) -> None:
-    """Wait until so many are committed."""
-    pipeline.wait_for(lambda: status(pipeline, id_)["records"] >= least, f"{least} records")
+    """Wait until so many are committed.
+
+    It asks for the offsets alone: `replay status` again and again would cost more than the replay.
+    """
+    settings = load_settings(None, {}, pipeline.variables)
+    reader = StatusReader(settings, PlanStore(settings).one(id_).plan)
+    pipeline.wait_for(lambda: reader.read().totals.records >= least, f"{least} records")
 
 
 def written(pipeline: Pipeline, id_: str) -> dict[Role, Counter[str]]:

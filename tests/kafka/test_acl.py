@@ -332,11 +332,19 @@ def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: 
     said = json.loads(ran.out)
     assert said["verification"]["ok"]
     assert (said["enriched"], said["dead_letters"]) == (30, 1)
+    deleting = ("replay", "delete", said["id"], "--execute")
+    ran = _run(secure_kafka, secure_pipeline, *deleting)
+    assert (ran.code, "grant this user DELETE" in ran.err) == (ExitCode.KAFKA, True), ran.err
+    erasable = ((ResourceType.GROUP, "track-replay."), *((topic, name) for name in outputs))
+    deletes = [Grant(kind, name, operation.DELETE, prefixed=True) for kind, name in erasable]
+    secure_kafka.allow_only([*rights, *deletes])
+    ran = _run(secure_kafka, secure_pipeline, *deleting)
+    assert ran.code == ExitCode.OK, ran.err
     secure_kafka.allow_only(rights[1:])
     file = tmp_path / "a.ndjson"
     file.write_bytes(event(1))
     ran = _run(secure_kafka, secure_pipeline, *flags, "--from-file", str(file))
     assert ran.code == ExitCode.OK, ran.err
-    assert "--received-at TIME does" in ran.err
+    assert "give --received-at TIME" in ran.err
     topics = [*said["outputs"].values(), *json.loads(ran.out)["outputs"].values()]
     delete_topics(secure_pipeline.servers, [PLANS_TOPIC, *topics])

@@ -67,7 +67,7 @@ def _plan(pipeline: Pipeline, *options: str) -> Ran:
     return pipeline.run("replay", *options)
 
 
-def test_window(pipeline: Pipeline) -> None:
+def test_own_time_of_each_record_decides(pipeline: Pipeline) -> None:
     """Each record's own time decides; aborted records and markers are no reason to wait."""
     start, end = RECENT, RECENT + 10 * MINUTE
     _send(pipeline, {"old": start - MINUTE, "first": start + 1, "early": start - 2 * MINUTE})
@@ -82,8 +82,8 @@ def test_window(pipeline: Pipeline) -> None:
     assert said["left_out"] == 2
 
 
-def test_range_whose_last_offsets_have_no_record(pipeline: Pipeline) -> None:
-    """A range whose last offsets have no record ends all the same, and is not read for ever."""
+def test_range_whose_last_offsets_have_no_record_ends(pipeline: Pipeline) -> None:
+    """A range whose last offsets have no record ends all the same."""
     _send(pipeline, {"one": RECENT, "two": RECENT + 1})
     _send(pipeline, {"gone": RECENT + 2}, committed=False)
     said = _executed(pipeline, "--execute", "--from", "0:1", "--to", "0:4")
@@ -91,8 +91,8 @@ def test_range_whose_last_offsets_have_no_record(pipeline: Pipeline) -> None:
     assert [part["position"] for part in said["partitions"]] == [4]
 
 
-def test_times_that_are_none(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A producer that gives Kafka microseconds: the plan does not know that time, no more."""
+def test_invalid_times_are_unknown(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Of a producer that gives Kafka microseconds the plan does not know the times, and no more."""
     raw, microseconds = pipeline.names.raw, RECENT * 1000
     limit = "message.timestamp.after.max.ms"
     set_topic_config(pipeline.servers, raw, limit, NO_TIME_LIMIT)
@@ -140,7 +140,7 @@ def test_live_group_and_topics_are_not_touched(pipeline: Pipeline) -> None:
     assert {dict(each.headers)[TrackHeader.REPLAY] for each in copies} == {said["id"].encode()}
 
 
-def test_id_is_enough(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_id_is_enough_to_resume(pipeline: Pipeline, tmp_path: Path) -> None:
     """A replay goes on under the settings of its plan, also where none of them are given."""
     sales = [event(n, properties={"revenue": n}) for n in range(200)]
     produce(pipeline.servers, pipeline.names.raw, [Sent(sale) for sale in sales])
@@ -160,8 +160,8 @@ def test_id_is_enough(pipeline: Pipeline, tmp_path: Path) -> None:
     assert all(b'"currency":"EUR"' in (each.value or b"") for each in written)
 
 
-def test_other_rules(pipeline: Pipeline) -> None:
-    """A resume under other settings is refused, unless it is forced; another id is unknown."""
+def test_resume_under_other_rules_must_be_forced(pipeline: Pipeline) -> None:
+    """A resume under other settings does not start unless it is forced; another id is unknown."""
     _send(pipeline, {"one": RECENT})
     said = _executed(pipeline, "--execute")
     other = {"TRACK_DEFAULT_CURRENCY": "EUR", "TRACK_CURRENCY__EXTRA_CODES": '["XBT"]'}
@@ -178,8 +178,8 @@ def test_other_rules(pipeline: Pipeline) -> None:
     assert forced.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
 
 
-def test_offsets_that_are_gone(pipeline: Pipeline) -> None:
-    """They are rebuilt from the outputs: nothing is written a second time."""
+def test_lost_offsets_are_rebuilt_from_outputs(pipeline: Pipeline) -> None:
+    """After the offsets are lost nothing is written a second time."""
     _send(pipeline, {str(n): RECENT + n for n in range(50)})
     first = _executed(pipeline, "--execute", "--max", "20")
     forget_offsets(pipeline, first["id"])
@@ -189,8 +189,8 @@ def test_offsets_that_are_gone(pipeline: Pipeline) -> None:
     assert lifted["verification"]["ok"]
 
 
-def test_most_records_of_several_workers(pipeline: Pipeline) -> None:
-    """Each has its share, so that there are never more; one whose partitions hold less is done."""
+def test_limit_is_divided_among_workers(pipeline: Pipeline) -> None:
+    """Each worker has its share of --max, so that there are never more records."""
     counts = {0: 30, 1: 2, 2: 0}
     sent = [Sent(event(n), partition=at) for at, count in counts.items() for n in range(count)]
     produce(pipeline.servers, pipeline.names.raw, sent)
@@ -198,8 +198,8 @@ def test_most_records_of_several_workers(pipeline: Pipeline) -> None:
     assert (said["records"], said["finished"], said["verification"]["ok"]) == (6 + 2, True, True)
 
 
-def test_doubled_output_is_found(pipeline: Pipeline) -> None:
-    """A copy of one output, by whomever, makes the proof fail: exit code 1."""
+def test_duplicated_output_is_found(pipeline: Pipeline) -> None:
+    """A copy of one output, by whomever, makes the verification fail: exit code 1."""
     _send(pipeline, {"one": RECENT, "two": RECENT + 1})
     said = _executed(pipeline, "--execute")
     topic = said["outputs"]["enriched"]
@@ -211,7 +211,7 @@ def test_doubled_output_is_found(pipeline: Pipeline) -> None:
     assert "1 outputs are duplicates" in pipeline.text("command-2")
 
 
-def test_too_many_refused(pipeline: Pipeline) -> None:
+def test_too_many_invalid_events_stop_it(pipeline: Pipeline) -> None:
     """Above the ratio it stops with 6, and writes nothing of the batch."""
     produce(pipeline.servers, pipeline.names.raw, [Sent(b"{}", partition=0)] * 600)
     process = pipeline.start_command("replay", "--execute", "--max-invalid-ratio", "0.2")
@@ -219,7 +219,7 @@ def test_too_many_refused(pipeline: Pipeline) -> None:
     assert "600 of 600 events would be rejected" in pipeline.text("command-1")
 
 
-def test_too_many_of_a_few(pipeline: Pipeline) -> None:
+def test_ratio_counts_at_the_end_of_few_events(pipeline: Pipeline) -> None:
     """At the end the share counts of any number; a resume with another ratio goes on."""
     good, bad = [Sent(event(n), partition=0) for n in range(4)], [Sent(b"{}", partition=0)] * 6
     produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
@@ -231,8 +231,8 @@ def test_too_many_of_a_few(pipeline: Pipeline) -> None:
     assert (ended["enriched"], ended["dead_letters"]) == (4, 6)
 
 
-def test_too_many_of_several_workers(pipeline: Pipeline) -> None:
-    """One that has refused all of its few events stops nothing: all of them together count."""
+def test_ratio_counts_all_workers_together(pipeline: Pipeline) -> None:
+    """A worker that has rejected all of its few events stops nothing: the share of all counts."""
     good, bad = [Sent(event(n), partition=0) for n in range(9)], [Sent(b"{}", partition=1)] * 6
     produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
     said = _executed(pipeline, "--execute", "--workers", "2")
@@ -243,8 +243,8 @@ def test_too_many_of_several_workers(pipeline: Pipeline) -> None:
     assert "6 of 15 events were refused (40.0%)" in pipeline.text("command-2")
 
 
-def test_breaker(pipeline: Pipeline) -> None:
-    """It stops with 6 when far more is refused than before, and still knows that when resumed."""
+def test_breaker_stops_it_and_remembers(pipeline: Pipeline) -> None:
+    """A replay stops with 6 when many more events are invalid than before, also when resumed."""
     good, bad = [Sent(event(n), partition=0) for n in range(1000)], [Sent(b"{}", partition=0)] * 900
     produce(pipeline.servers, pipeline.names.raw, [*good, *bad])
     small = {"TRACK_BATCH__MAX_RECORDS": "250"}
@@ -265,8 +265,8 @@ def test_breaker(pipeline: Pipeline) -> None:
     )
 
 
-def test_copies(pipeline: Pipeline) -> None:
-    """Letters that were sent to the raw topic again are there twice; a replay writes them once."""
+def test_redriven_copies_are_written_once(pipeline: Pipeline) -> None:
+    """A dead letter that was sent to the raw topic again is in it twice, and written once."""
     sent = [Sent(event(n), b"k", (), RECENT + n, n % 3) for n in range(60)]
     produce(pipeline.servers, pipeline.names.raw, sent)
     origins = [f"{pipeline.names.raw}/0/{offset}".encode() for offset in range(10)]
@@ -292,7 +292,7 @@ def test_copies(pipeline: Pipeline) -> None:
     assert "1 outputs are duplicates" in pipeline.text("command-3")
 
 
-def test_copies_when_the_beginning_is_deleted(pipeline: Pipeline) -> None:
+def test_resume_looks_for_copies_in_what_is_left(pipeline: Pipeline) -> None:
     """A resume looks for copies in what retention has left: what is done needs no record."""
     sent = [Sent(event(n), b"k", (), RECENT + n, 0) for n in range(20)]
     produce(pipeline.servers, pipeline.names.raw, sent)
@@ -305,7 +305,7 @@ def test_copies_when_the_beginning_is_deleted(pipeline: Pipeline) -> None:
     assert again.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
 
 
-def test_filters_and_live_output(pipeline: Pipeline) -> None:
+def test_selected_events_go_to_the_live_topic_on_request(pipeline: Pipeline) -> None:
     """Only selected events are written, with a mark, and into the live topic on request."""
     _send(pipeline, {"one": RECENT, "two": RECENT + 1, "three": RECENT + 2})
     said = _executed(pipeline, "--execute", "--into-live", "--event", "two", "--event", "three")
@@ -324,14 +324,16 @@ def test_filters_and_live_output(pipeline: Pipeline) -> None:
         (("--from", "yesterday"), "is not a valid start or end"),
     ],
 )
-def test_wrong_bounds(module_pipeline: Pipeline, options: tuple[str, ...], sentence: str) -> None:
-    """What can't be meant is said in a sentence."""
+def test_wrong_bounds_are_named(
+    module_pipeline: Pipeline, options: tuple[str, ...], sentence: str
+) -> None:
+    """A start or an end that is not valid is named in a sentence."""
     ran = module_pipeline.run("replay", *options)
     assert ran.code in {ExitCode.USAGE, ExitCode.DATA_LOSS}
     assert sentence in " ".join(ran.err.split())
 
 
-def test_topic_created_anew(pipeline: Pipeline) -> None:
+def test_topic_that_was_created_anew_is_not_resumed(pipeline: Pipeline) -> None:
     """Offsets of a topic that is gone mean nothing in the new one."""
     _send(pipeline, {"one": RECENT})
     said = _executed(pipeline, "--execute")
@@ -342,8 +344,8 @@ def test_topic_created_anew(pipeline: Pipeline) -> None:
     assert "was deleted and created anew" in ran.err
 
 
-def test_record_that_the_broker_refuses(pipeline: Pipeline) -> None:
-    """It is found and dead-lettered alone, though the producer is spent each time it is tried."""
+def test_record_that_the_broker_refuses_is_dead_lettered(pipeline: Pipeline) -> None:
+    """One record is dead-lettered alone, though the producer is spent each time it is tried."""
     small = pipeline.names.enriched + ".small"
     random_text = secrets.token_hex(5000)  # it can't be compressed
     config = {"max.message.bytes": "3000"}

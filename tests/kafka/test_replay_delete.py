@@ -32,7 +32,7 @@ def _finished(pipeline: Pipeline, *options: str) -> str:
 
 
 def test_replay_without_a_process_is_interrupted(pipeline: Pipeline) -> None:
-    """It is running while a process works on it, and interrupted soon after that was killed."""
+    """A replay is running while a process works on it, and interrupted soon after a kill."""
     filled(pipeline)
     process, id_ = begun(pipeline, *LASTING)
     wait_for_records(pipeline, id_, 20)

@@ -49,8 +49,8 @@ _IMPATIENT: Final = {
 }
 
 
-def test_broker_killed_and_restarted(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
-    """It goes on by itself, and proves at the end that each source is there once."""
+def test_replay_survives_a_broker_restart(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
+    """A replay goes on by itself after a broker restart, and every source is written once."""
     filled(own_pipeline)
     process, id_ = begun(own_pipeline, *SLOW)
     wait_for_records(own_pipeline, id_, 300)
@@ -62,8 +62,10 @@ def test_broker_killed_and_restarted(own_pipeline: Pipeline, own_kafka: LocalKaf
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_broker_stays_away(own_pipeline: Pipeline, own_kafka: LocalKafka, workers: str) -> None:
-    """It gives up in the end, and says why and how to go on."""
+def test_replay_gives_up_when_the_broker_stays_away(
+    own_pipeline: Pipeline, own_kafka: LocalKafka, workers: str
+) -> None:
+    """A replay gives up in the end, and says why and how to go on."""
     filled(own_pipeline)
     process, id_ = begun(own_pipeline, *SLOW, "--workers", workers, env=_IMPATIENT)
     wait_for_records(own_pipeline, id_, 300)
@@ -78,7 +80,7 @@ def test_broker_stays_away(own_pipeline: Pipeline, own_kafka: LocalKafka, worker
     assert written(own_pipeline, id_) == expected(own_pipeline)
 
 
-def test_transaction_that_kafka_has_not_ended(pipeline: Pipeline) -> None:
+def test_hanging_transaction_is_not_committed(pipeline: Pipeline) -> None:
     """What is open in an output although all writers are gone is not committed by mistake."""
     filled(pipeline, 200)
     process, id_ = begun(pipeline, "--max", "50")
@@ -101,8 +103,8 @@ def test_transaction_that_kafka_has_not_ended(pipeline: Pipeline) -> None:
     assert resumed(pipeline, id_, 2)["verification"]["ok"]
 
 
-def test_proof_waits_for_ends_of_transactions(pipeline: Pipeline) -> None:
-    """What is committed behind a transaction that is still open is there, too."""
+def test_verification_waits_for_ends_of_transactions(pipeline: Pipeline) -> None:
+    """What is committed behind a transaction that is still open is verified, too."""
     live = pipeline.names.enriched
     other = Producer({"bootstrap.servers": pipeline.servers, "transactional.id": live})
     other.init_transactions(30)
@@ -116,8 +118,8 @@ def test_proof_waits_for_ends_of_transactions(pipeline: Pipeline) -> None:
     assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
 
 
-def test_raw_topic_grows(pipeline: Pipeline) -> None:
-    """More records and more partitions, also before a resume: what was planned is replayed."""
+def test_planned_records_are_replayed_though_the_raw_topic_grows(pipeline: Pipeline) -> None:
+    """More records and partitions, also before a resume, change nothing of what was planned."""
     filled(pipeline)
     planned = expected(pipeline)
     process, id_ = begun(pipeline, *SLOW, "--workers", "2")
@@ -138,8 +140,8 @@ def test_raw_topic_grows(pipeline: Pipeline) -> None:
     assert [int(number) for number in sources] == [each.partition for each in copies]
 
 
-def test_compacted_raw_topic(bare_pipeline: Pipeline) -> None:
-    """Offsets without a record, at both bounds and where it goes on: what is left is replayed."""
+def test_compacted_raw_topic_is_replayed(bare_pipeline: Pipeline) -> None:
+    """Offsets without a record, at both bounds and where it goes on, do not hinder a replay."""
     pipeline, raw = bare_pipeline, bare_pipeline.names.raw
     pipeline.admin.create([TopicSpec(raw, 1, 1, _COMPACTED)])
     pipeline.create_topics(partitions=1)
@@ -191,8 +193,8 @@ def _partition_of_the_last_note(pipeline: Pipeline, id_: str) -> int:
 
 
 @pytest.mark.parametrize("forgotten", ["all", "the last note's"])
-def test_lost_offsets_of_several_slots(pipeline: Pipeline, forgotten: str) -> None:
-    """Where each slot was is read from the outputs; nothing is doubled, lost or miscounted."""
+def test_lost_offsets_of_several_slots_are_rebuilt(pipeline: Pipeline, forgotten: str) -> None:
+    """Where each slot was is read from the outputs; nothing is duplicated, lost or miscounted."""
     filled(pipeline)
     process, id_ = begun(pipeline, *SLOW, "--workers", "2")
     wait_for_records(pipeline, id_, 700)

@@ -49,8 +49,8 @@ def _document(pipeline: Pipeline, *flags: str, **settings: str) -> dict[str, Any
     return document
 
 
-def test_counts(worked: Pipeline) -> None:
-    """All that would come of the raw topic, and nothing is written or committed anywhere."""
+def test_dry_run_counts_and_writes_nothing(worked: Pipeline) -> None:
+    """A dry run counts all that would come of the raw topic, and writes and commits nothing."""
     before = [worked.admin.extents(name) for name in worked.names], worked.committed()
     document = _document(worked)
     assert (document["records"], document["enriched"]) == (150, 120)
@@ -62,15 +62,15 @@ def test_counts(worked: Pipeline) -> None:
     assert before == ([worked.admin.extents(name) for name in worked.names], worked.committed())
 
 
-def test_same_rules(worked: Pipeline) -> None:
+def test_same_rules_differ_in_nothing(worked: Pipeline) -> None:
     """What the worker wrote is what the rules make: exit 0."""
     ran = _dry_run(worked, "--compare", worked.names.enriched)
     assert ran.code == ExitCode.OK, ran.out
     assert "Nothing differs: 210 events are as they are in the topics." in ran.out.decode()
 
 
-def test_changed_rules(worked: Pipeline) -> None:
-    """What changes, is newly valid, and the money in it: exit 1, as a table and as a document."""
+def test_changed_rules_and_their_revenue_are_shown(worked: Pipeline) -> None:
+    """Changed and newly valid events and their revenue are in tables and documents: exit 1."""
     rules = {"default_currency": "EUR", "rules__revenue_invalid": "warn"}
     ran = _dry_run(worked, "--compare", worked.names.enriched, **rules)
     assert ran.code == ExitCode.DIFFERENCE
@@ -85,8 +85,8 @@ def test_changed_rules(worked: Pipeline) -> None:
     assert comparison["samples"][0]["output"].startswith(f"{worked.names.enriched}/")
 
 
-def test_newly_invalid_events_in_a_file(worked: Pipeline, tmp_path: Path) -> None:
-    """One line for each, with the place of what is there."""
+def test_newly_invalid_events_are_listed_in_a_file(worked: Pipeline, tmp_path: Path) -> None:
+    """The file has one line for each, with the place of its output."""
     file = tmp_path / "invalid.ndjson"
     flags = ("--compare", worked.names.enriched, "--newly-invalid", str(file), "--event", "E")
     ran = _dry_run(worked, *flags, limits__max_event_bytes="20")
@@ -97,7 +97,7 @@ def test_newly_invalid_events_in_a_file(worked: Pipeline, tmp_path: Path) -> Non
     assert all(line["output"].startswith(f"{worked.names.enriched}/") for line in lines)
 
 
-def test_archived_records_against_the_live_topics(worked: Pipeline, tmp_path: Path) -> None:
+def test_archived_records_are_compared_with_live_topics(worked: Pipeline, tmp_path: Path) -> None:
     """The raw topic in a file, newest first, is paired by the coordinates in its lines."""
     file = tmp_path / "raw.ndjson"
     lines = [
@@ -118,8 +118,8 @@ def test_archived_records_against_the_live_topics(worked: Pipeline, tmp_path: Pa
     assert (events["identical"], events["changed"]) == (180, 30)
 
 
-def test_part_of_a_window(worked: Pipeline) -> None:
-    """Offsets of one partition, and events of one name: only those are compared."""
+def test_only_selected_events_are_compared(worked: Pipeline) -> None:
+    """Offsets of one partition, and events of one name, limit a comparison."""
     flags = ("--compare", worked.names.enriched, "--from", "0:0", "--to", "0:40", "--event", "E")
     document = _document(worked, *flags)
     assert document["left_out"] > document["records"] > 0
@@ -128,8 +128,8 @@ def test_part_of_a_window(worked: Pipeline) -> None:
     assert sum(events.values()) == events["identical"]
 
 
-def test_other_topics(worked: Pipeline) -> None:
-    """A topic that is not there is named; without its letters a comparison says so."""
+def test_other_topics_can_be_compared(worked: Pipeline) -> None:
+    """A topic that does not exist is named; without its dead letters a comparison says so."""
     ran = _dry_run(worked, "--compare", "no-such-topic")
     assert ran.code == ExitCode.KAFKA
     assert "topics do not exist: no-such-topic" in ran.err
@@ -138,7 +138,7 @@ def test_other_topics(worked: Pipeline) -> None:
     assert "dead letters were not compared" in document["comparison"]["notes"][0]
 
 
-def test_deleted_outputs(pipeline: Pipeline) -> None:
+def test_deleted_outputs_are_not_missing(pipeline: Pipeline) -> None:
     """What retention has deleted from the compared topic is not called missing."""
     sent = [Sent(event(n), b"k", (), RECENT + n, 0) for n in range(20)]
     produce(pipeline.servers, pipeline.names.raw, sent)

@@ -99,10 +99,10 @@ def _assert_each_once(pipeline: Pipeline, id_: str, said: dict[str, Any]) -> Non
     assert (said["records"], said["left_out"], said["verification"]["ok"]) == (2200, 100, True)
 
 
-def test_killed_and_resumed_elsewhere(
+def test_replay_of_files_is_resumed_elsewhere(
     pipeline: Pipeline, files: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGKILL in each file; each source is there once, with its partition and time."""
+    """After a SIGKILL in each file every source is there once, with its partition and time."""
     monkeypatch.chdir(tmp_path)
     process, id_ = _begun(pipeline, *files, *SLOW, "--received-at", RECEIVED)
     monkeypatch.chdir("/")
@@ -123,8 +123,8 @@ def test_killed_and_resumed_elsewhere(
         assert each.timestamp in {1_793_491_200_000, 1_760_000_000_000}
 
 
-def test_zombie(pipeline: Pipeline, files: tuple[str, ...]) -> None:
-    """A process that was paused while another took over ends with 3, and doubles nothing."""
+def test_paused_process_is_fenced(pipeline: Pipeline, files: tuple[str, ...]) -> None:
+    """A process that was paused while another took over ends with 3, and duplicates nothing."""
     older, id_ = _begun(pipeline, *files, *SLOW)
     _wait_for_lines(pipeline, id_, 200)
     older.send_signal(signal.SIGSTOP)
@@ -147,8 +147,8 @@ def _replace(file: Path) -> None:
     file.write_bytes(text.replace(b"Order", b"Ordre", 1))
 
 
-def test_changed_files(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A file that is another one now is not gone on with; with that one back it is."""
+def test_changed_files_are_not_resumed(pipeline: Pipeline, tmp_path: Path) -> None:
+    """A file that has changed is not gone on with; with the planned one back it is."""
     file = tmp_path / "a.ndjson"
     before = b"\n".join(event(n, event="Order") for n in range(40))
     file.write_bytes(before)
@@ -167,8 +167,8 @@ def test_changed_files(pipeline: Pipeline, tmp_path: Path) -> None:
     assert again.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-2")
 
 
-def test_plan_writes_nothing(pipeline: Pipeline, files: tuple[str, ...]) -> None:
-    """It says what is in the files, and what is to be known of it."""
+def test_plan_of_files_writes_nothing(pipeline: Pipeline, files: tuple[str, ...]) -> None:
+    """A plan says what is in the files, and what an operator should know of it."""
     ran = pipeline.run("replay", *files, "--json")
     assert ran.code == ExitCode.OK, ran.err
     plan = json.loads(ran.out)
@@ -181,8 +181,10 @@ def test_plan_writes_nothing(pipeline: Pipeline, files: tuple[str, ...]) -> None
     assert plan["id"] not in pipeline.run("replay", "list").out.decode()
 
 
-def test_filters_and_no_topics(bare_pipeline: Pipeline, files: tuple[str, ...]) -> None:
-    """It needs no live topics; what is not meant is left out and done all the same."""
+def test_files_are_replayed_without_live_topics(
+    bare_pipeline: Pipeline, files: tuple[str, ...]
+) -> None:
+    """A replay of files needs no live topics; lines that are not selected are done all the same."""
     process, id_ = _begun(bare_pipeline, *files, "--to", "2025-12-01")
     assert process.wait(PATIENCE_S) == ExitCode.OK, bare_pipeline.text("command-1")
     said = _said(bare_pipeline, "command-1")
@@ -191,8 +193,8 @@ def test_filters_and_no_topics(bare_pipeline: Pipeline, files: tuple[str, ...]) 
     assert bare_pipeline.admin.topics([output])[output].partitions == 3
 
 
-def test_fewer_partitions(pipeline: Pipeline, files: tuple[str, ...]) -> None:
-    """Archived records that can't keep their partitions go where their keys belong; it is said."""
+def test_fewer_partitions_are_a_warning(pipeline: Pipeline, files: tuple[str, ...]) -> None:
+    """Records that can't keep their partitions go where their keys belong, after a warning."""
     small = pipeline.names.enriched + ".small"
     pipeline.admin.create([TopicSpec(small, 2, 1, {})])
     process, _ = _begun(pipeline, *files, "--output", small)
@@ -209,8 +211,8 @@ def test_fewer_partitions(pipeline: Pipeline, files: tuple[str, ...]) -> None:
     delete_topics(pipeline.servers, [small])
 
 
-def test_offsets_that_are_gone(pipeline: Pipeline, files: tuple[str, ...]) -> None:
-    """They are rebuilt from the sources of the outputs: nothing is written a second time."""
+def test_lost_offsets_of_files_are_rebuilt(pipeline: Pipeline, files: tuple[str, ...]) -> None:
+    """Offsets are rebuilt from the sources of the outputs: nothing is written a second time."""
     process, id_ = _begun(pipeline, *files, *SLOW)
     _wait_for_lines(pipeline, id_, 1700)
     process.send_signal(signal.SIGKILL)
@@ -232,8 +234,8 @@ def _is_forgotten(pipeline: Pipeline, id_: str) -> bool:
     return deleted.exception() is None
 
 
-def test_doubled_output_is_found(pipeline: Pipeline, files: tuple[str, ...]) -> None:
-    """A copy of one output makes the proof fail, also where coordinates are in no order."""
+def test_duplicated_output_of_files_is_found(pipeline: Pipeline, files: tuple[str, ...]) -> None:
+    """A copy of one output makes the verification fail, also where coordinates are in no order."""
     process, id_ = _begun(pipeline, *files)
     assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     topic = f"{pipeline.names.enriched}.replay.{id_}"

@@ -46,7 +46,7 @@ def _replaced(records: list[Stored]) -> list[str]:
     return [(dict(each.headers).get(TrackHeader.REPLACES) or b"").decode() for each in records]
 
 
-def test_corrections_into_the_live_topic(worked: Pipeline, tmp_path: Path) -> None:
+def test_corrections_go_into_the_live_topic(worked: Pipeline, tmp_path: Path) -> None:
     """Changed and newly valid events come behind the others, with what each replaces."""
     live = worked.names.enriched
     before = read_topic(worked.servers, live)
@@ -62,9 +62,9 @@ def test_corrections_into_the_live_topic(worked: Pipeline, tmp_path: Path) -> No
     replaced = [places[place] for place in _replaced(written) if place in places]
     assert len(replaced) == 20
     assert all(b'"currency":"USD"' in (each.value or b"") for each in replaced)
-    letters = [place for place in _replaced(written) if place not in places]
-    assert len(letters) == 20
-    assert all(place.startswith(f"{worked.names.dead_letter}/") for place in letters)
+    replaced_dead_letters = [place for place in _replaced(written) if place not in places]
+    assert len(replaced_dead_letters) == 20
+    assert all(place.startswith(f"{worked.names.dead_letter}/") for place in replaced_dead_letters)
     assert len(file.read_text().splitlines()) == 20
     # What is left is what nothing was written of.
     ran = _replay(worked, "--dry-run", "--json", "--compare", live, **_CONTEXT)
@@ -75,7 +75,7 @@ def test_corrections_into_the_live_topic(worked: Pipeline, tmp_path: Path) -> No
     }
 
 
-def test_several_workers(worked: Pipeline) -> None:
+def test_several_workers_share_one_comparison(worked: Pipeline) -> None:
     """Each process of a replay asks the same file; the output is a topic of its own."""
     flags = ("--only", "changed", "--execute", "--workers", "2", "--json")
     document = json.loads(_finished(worked, *flags))
@@ -85,7 +85,7 @@ def test_several_workers(worked: Pipeline) -> None:
     assert all(place.startswith(f"{worked.names.enriched}/") for place in _replaced(written))
 
 
-def test_killed_and_resumed(worked: Pipeline) -> None:
+def test_resume_corrects_nothing_twice(worked: Pipeline) -> None:
     """The comparison is made anew; what was corrected before the kill is not corrected again."""
     live = worked.names.enriched
     before = len(read_topic(worked.servers, live))
@@ -102,8 +102,8 @@ def test_killed_and_resumed(worked: Pipeline) -> None:
     assert len(written) == len(set(written)) == 40
 
 
-def test_archived_records(worked: Pipeline, tmp_path: Path) -> None:
-    """The same corrections from files, in any order; what is archived twice is corrected once."""
+def test_archived_records_are_corrected(worked: Pipeline, tmp_path: Path) -> None:
+    """Corrections come from files, in any order; what is archived twice is corrected once."""
     raw = read_topic(worked.servers, worked.names.raw)
     lines = [_archived(worked.names.raw, each) for each in (*raw[50:], *raw[:60])]
     file = tmp_path / "archive.ndjson"
@@ -168,8 +168,8 @@ def _finished(pipeline: Pipeline, *flags: str) -> str:
     return next(line for line in lines if line.startswith('{"id"'))
 
 
-def test_plan(worked: Pipeline) -> None:
-    """The plan says what would be written, and nothing is."""
+def test_plan_counts_corrections(worked: Pipeline) -> None:
+    """The plan says how many corrections would be written, and nothing is."""
     document = json.loads(_replay(worked, "--only", "changed", "--json").out)
     assert document["only"] == ["changed"]
     assert document["comparison"]["events"]["changed"] == 20

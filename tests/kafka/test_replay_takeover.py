@@ -41,8 +41,8 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_killed_at_random_moments(pipeline: Pipeline, workers: str) -> None:
-    """SIGKILL again and again, then to the end: each source has its outputs once."""
+def test_replay_survives_kills_at_random_moments(pipeline: Pipeline, workers: str) -> None:
+    """After SIGKILL again and again each source has its outputs once."""
     filled(pipeline)
     dice = random.Random(workers)  # noqa: S311  moments, no secrets
     process, id_ = begun(pipeline, *SLOW, "--workers", workers)
@@ -59,8 +59,8 @@ def test_killed_at_random_moments(pipeline: Pipeline, workers: str) -> None:
     assert written(pipeline, id_) == expected(pipeline)
 
 
-def test_zombie(pipeline: Pipeline) -> None:
-    """A process that was paused while another took over ends with 3, and doubles nothing."""
+def test_paused_process_is_fenced(pipeline: Pipeline) -> None:
+    """A process that was paused while another took over ends with 3, and duplicates nothing."""
     filled(pipeline)
     older, id_ = begun(pipeline, *SLOW)
     wait_for_records(pipeline, id_, 300)
@@ -75,7 +75,7 @@ def test_zombie(pipeline: Pipeline) -> None:
     assert written(pipeline, id_) == expected(pipeline)
 
 
-def test_newer_one_takes_over_from_a_live_one(pipeline: Pipeline) -> None:
+def test_newer_process_takes_over_from_a_live_one(pipeline: Pipeline) -> None:
     """Of two live processes the one that came later goes on."""
     filled(pipeline)
     older, id_ = begun(pipeline, *LASTING)
@@ -85,7 +85,7 @@ def test_newer_one_takes_over_from_a_live_one(pipeline: Pipeline) -> None:
     assert written(pipeline, id_) == expected(pipeline)
 
 
-def test_older_one_that_opens_once_more(
+def test_older_process_does_not_stop_a_takeover(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session that a live process opens in the middle of a takeover does not stop that."""
@@ -109,7 +109,7 @@ def test_older_one_that_opens_once_more(
     assert written(pipeline, id_) == expected(pipeline)
 
 
-def test_cancelled(pipeline: Pipeline) -> None:
+def test_cancelled_replay_is_not_resumed(pipeline: Pipeline) -> None:
     """The process that works on it ends, and nobody resumes it."""
     filled(pipeline)
     process, id_ = begun(pipeline, *LASTING)
@@ -124,7 +124,7 @@ def test_cancelled(pipeline: Pipeline) -> None:
     assert "was cancelled" in refused.err
 
 
-def test_cancelled_while_it_is_being_resumed(
+def test_replay_can_be_cancelled_while_it_is_resumed(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A resume that has read the plan before finds out, and does not bring the replay back."""
@@ -151,8 +151,8 @@ def test_cancelled_while_it_is_being_resumed(
     assert (after["state"], after["records"]) == ("cancelled", done)
 
 
-def test_cancelled_for_good(pipeline: Pipeline) -> None:
-    """What a process notes that has not heard of it yet changes nothing."""
+def test_cancelled_replay_stays_cancelled(pipeline: Pipeline) -> None:
+    """A state that is noted by a process without knowledge of the cancellation changes nothing."""
     filled(pipeline, 10)
     settings = load_settings(None, {}, pipeline.variables)
     process, id_ = begun(pipeline)
@@ -165,7 +165,7 @@ def test_cancelled_for_good(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_interrupted_in_the_proof(pipeline: Pipeline, workers: str) -> None:
+def test_ctrl_c_ends_the_verification(pipeline: Pipeline, workers: str) -> None:
     """Ctrl-C ends it at once, however many processes there were."""
     filled(pipeline, 50)
     program = (
@@ -188,7 +188,7 @@ def test_interrupted_in_the_proof(pipeline: Pipeline, workers: str) -> None:
     assert done.returncode == ExitCode.INTERRUPTED, done.stderr.decode()
 
 
-def test_large_plan(pipeline: Pipeline) -> None:
+def test_large_plan_reaches_all_processes(pipeline: Pipeline) -> None:
     """A plan that fits into no environment variable reaches the processes all the same."""
     filled(pipeline, 50)
     values = [f"/properties/{'x' * 4000}{number}=1" for number in range(40)]
@@ -198,7 +198,7 @@ def test_large_plan(pipeline: Pipeline) -> None:
     assert status(pipeline, id_)["left_out"] == 50
 
 
-def test_stopped_by_ctrl_c_on_a_terminal(pipeline: Pipeline) -> None:
+def test_ctrl_c_stops_a_replay_on_a_terminal(pipeline: Pipeline) -> None:
     """The threads that draw bars on a terminal leave the signal to the replay."""
     filled(pipeline, 2000)
     ours, terminal = pty.openpty()
@@ -227,7 +227,7 @@ def test_stopped_by_ctrl_c_on_a_terminal(pipeline: Pipeline) -> None:
     assert b"stopped. Resume it with" in out
 
 
-def test_stopped_by_a_signal(pipeline: Pipeline) -> None:
+def test_signal_stops_a_replay_in_good_order(pipeline: Pipeline) -> None:
     """SIGTERM finishes the transaction at hand and says how to go on."""
     filled(pipeline, 2000)
     process, id_ = begun(pipeline, *LASTING)

@@ -85,7 +85,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "pipeline/kafka": frozenset({"fragment"}),
     "pipeline/worker": frozenset({"accuse", "condemn"}),
     "pipeline/worker/observe": frozenset({"narrowing"}),
-    "tests/kafka": frozenset({"condemn", "hears", "letter", "lifted"}),
+    "tests/kafka": frozenset({"condemn", "letter", "lifted"}),
     "tests/system/chaos": frozenset({"narrowing"}),
     "tests/system/deploy": frozenset({"dialect"}),
     "tests/unit/core": frozenset({"fragment", "is meant", "letter", "lifted"}),

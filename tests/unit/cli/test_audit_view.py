@@ -160,8 +160,8 @@ def test_progress_on_a_terminal() -> None:
     assert "100%" in file.getvalue()
 
 
-def test_progress_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line for each tenth, once, on standard error."""
+def test_progress_in_a_file_has_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard error that is no terminal gets one line for each tenth of the work."""
     with shown_progress(Console(file=io.StringIO())) as on_progress:
         for done in (0, 1, 5, 6, 50):
             on_progress(Progress("reading", done, 50))

@@ -109,7 +109,7 @@ def test_write_key_is_not_shown() -> None:
 
 
 def test_settings_decide_what_is_explained() -> None:
-    """The same event under other rules is explained by what those rules did."""
+    """An event under other rules is explained by what those rules did."""
     event = '{"event":"A","userId":"u","properties":{"revenue":"1,00"}}'
     assert effects(event)["revenue_invalid /properties/revenue"]["kind"] == "rejected"
     warned = effects(event, TRACK_RULES__REVENUE_INVALID="warn")

@@ -27,7 +27,7 @@ def made(count: int, **plan: Any) -> list[Generated]:
 
 
 def test_command_writes_lines(tmp_path: Path) -> None:
-    """It writes as many lines as requested, the generator's own; counts go to standard error."""
+    """The generator's lines are written, as many as requested; counts go to standard error."""
     options = ("--count", "400", "--seed", "3", "--invalid-share", "0.3", "--batch-share", "0.1")
     ran = run("generate", *options, "--users", "50")
     wanted = made(400, seed=3, invalid_share=0.3, batch_share=0.1, users=50, lines=True)
@@ -64,7 +64,7 @@ def test_command_and_transform_agree() -> None:
         (("--output", "/dev/null/x"), "/dev/null/x: can't be written: Not a directory"),
     ],
 )
-def test_command_refuses(arguments: tuple[str, ...], sentence: str) -> None:
+def test_command_rejects_wrong_options(arguments: tuple[str, ...], sentence: str) -> None:
     """A wrong option is one sentence that names it, and nothing is written."""
     ran = run("generate", *arguments)
     assert (ran.code, ran.out) == (ExitCode.USAGE, b"")

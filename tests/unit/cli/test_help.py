@@ -77,7 +77,7 @@ def test_help_without_groups_is_as_click_writes_it() -> None:
 
 
 def test_misspelled_option_in_a_group_is_an_error() -> None:
-    """It is found when the command is imported, not when somebody reads its help."""
+    """Such an option is found when the command is imported, not when somebody reads its help."""
     with pytest.raises(ValueError, match="again has no option --form"):
         Command("again", groups={"Which": ("--form",)})
 

@@ -114,7 +114,7 @@ WORK: Final = {
 def test_output_of_every_kind_ends_alike(
     line: str, code: ExitCode, sentence: str, arguments: str
 ) -> None:
-    """It ends alike whether it is printed through click, through rich, or as bytes."""
+    """Output ends alike whether it is printed through click, through rich, or as bytes."""
     ended = shell(f"echo '{EVENT}' | ( {line.replace('ARGUMENTS', arguments)} )")
     assert ended.code == code
     last = ended.err.splitlines()[-1:]

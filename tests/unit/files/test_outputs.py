@@ -207,3 +207,14 @@ class TestWholeOutput:
                 file.write(b"new")
             assert target.read_bytes() == b"new"
             target.unlink()
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "ü" * 127, "n" * 239])
+def test_longest_file_names_can_be_written(name: str, tmp_path: Path) -> None:
+    """A name that the file system takes leaves room for the one that the file has meanwhile."""
+    path = tmp_path / name
+    with whole_output(FileOutput("--newly-invalid", str(path))) as file:
+        file.write(b"x")
+        assert not path.exists()
+    assert path.read_bytes() == b"x"
+    assert [each.name for each in tmp_path.iterdir()] == [name]

@@ -25,8 +25,8 @@ def _archived(offset: int, **members: object) -> bytes:
     return json.dumps(line).encode()
 
 
-def test_counts(tmp_path: Path) -> None:
-    """Plain events and archived records of several files, packed or not."""
+def test_events_of_several_files_are_counted(tmp_path: Path) -> None:
+    """Plain events and archived records count alike, in compressed files and in others."""
     plain, packed = tmp_path / "a.ndjson", tmp_path / "b.ndjson.gz"
     plain.write_bytes(b"\n".join([event(1), b"", b"{", event(2)]))
     packed.write_bytes(gzip.compress(b"\n".join([_archived(1), _archived(2, value=None)])))
@@ -37,13 +37,13 @@ def test_counts(tmp_path: Path) -> None:
     assert document["reasons"] == {"invalid_json": 1, "null_value": 1}
 
 
-def test_standard_input() -> None:
-    """A pipe, shown as a table."""
+def test_standard_input_can_be_read() -> None:
+    """A dry run reads events from a pipe."""
     ran = _dry_run("--from-file", "-", stdin=event(1))
     assert "Nothing was written: 1 raw records were read." in ran.out.decode()
 
 
-def test_window_and_filters(tmp_path: Path) -> None:
+def test_window_and_filters_apply_to_files(tmp_path: Path) -> None:
     """Times are those of archived records; a line without a time is outside a window."""
     file = tmp_path / "a.ndjson"
     lines = [_archived(1, timestamp=1_700_000_000_000), _archived(2, timestamp=1), event(3)]
@@ -55,8 +55,8 @@ def test_window_and_filters(tmp_path: Path) -> None:
     assert json.loads(_dry_run("--from-file", file, "--max", "2", "--json").out)["records"] == 2
 
 
-def test_received_at(tmp_path: Path) -> None:
-    """It is the time of lines that have none, and decides whether they are in the window."""
+def test_received_at_is_the_time_of_lines_without_one(tmp_path: Path) -> None:
+    """The flag --received-at decides whether lines without a time are in the window."""
     file = tmp_path / "a.ndjson"
     file.write_bytes(b"\n".join([_archived(1, timestamp=1_700_000_000_000), event(2)]))
     window = ("--from", "2024-01-01", "--json")
@@ -67,8 +67,8 @@ def test_received_at(tmp_path: Path) -> None:
         assert "received_at_unknown" not in document["warnings"]
 
 
-def test_a_hostile_line(tmp_path: Path) -> None:
-    """One sentence with file and line."""
+def test_hostile_line_is_named_by_file_and_line(tmp_path: Path) -> None:
+    """A line that is no archived record ends the run with one sentence."""
     file = tmp_path / "a.ndjson"
     file.write_bytes(b"\n".join([event(1), _archived(1, partition="x\x1b[31m")]))
     ran = _dry_run("--from-file", file)
@@ -94,8 +94,10 @@ def test_a_hostile_line(tmp_path: Path) -> None:
         (("--dry-run", "--newly-invalid", "/no/such", "--compare", "t"), "/no/such"),
     ],
 )
-def test_what_does_not_fit(flags: tuple[str, ...], sentence: str) -> None:
-    """Wrong usage, before anything is read."""
+def test_flags_that_contradict_each_other_are_wrong_usage(
+    flags: tuple[str, ...], sentence: str
+) -> None:
+    """Wrong usage is found before anything is read."""
     ran = run("replay", *flags)
     assert ran.code == ExitCode.USAGE
     assert sentence in ran.err

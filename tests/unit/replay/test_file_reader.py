@@ -29,8 +29,8 @@ def _offsets(records: list[Record]) -> list[int]:
     return [record.offset for record in records]
 
 
-def test_batches(tmp_path: Path) -> None:
-    """Over the ends of files, each batch up to what fits; blank lines are done too."""
+def test_batches_run_over_the_ends_of_files(tmp_path: Path) -> None:
+    """A batch is filled from several files; blank lines count as done, too."""
     names = [
         written(tmp_path, "a", [event(1), b"", event(2)]),
         written(tmp_path, "b.gz", [event(3), event(4), b""]),
@@ -45,15 +45,15 @@ def test_batches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("max_bytes", "linger_s"), [(1, _LONG_S), (_LARGE, -1.0)])
-def test_full_by_bytes_or_time(tmp_path: Path, max_bytes: int, linger_s: float) -> None:
-    """A batch has one line at least, so that there is an end."""
+def test_full_batch_has_at_least_one_line(tmp_path: Path, max_bytes: int, linger_s: float) -> None:
+    """Limits of bytes and time leave one line to each batch, so that there is an end."""
     collector = _collector([written(tmp_path, "a", [event(1), event(2)])], max_bytes, linger_s)
     assert _offsets(collector.collect(5)) == [1]
     assert _offsets(collector.collect(5)) == [2]
 
 
-def test_going_on(tmp_path: Path) -> None:
-    """From any number of lines: the rest, with the same coordinates."""
+def test_reading_goes_on_behind_any_line(tmp_path: Path) -> None:
+    """From any number of lines the rest is read, with the same coordinates."""
     names = [written(tmp_path, name, [event(1), event(2), b""]) for name in ("a", "b")]
     places = [("a", 1), ("a", 2), ("a", None), ("b", 1), ("b", 2), ("b", None)]
     collector = _collector(names)
@@ -66,8 +66,8 @@ def test_going_on(tmp_path: Path) -> None:
         assert found == [place for place in places[done:] if place[1] is not None]
 
 
-def test_what_is_not_meant(tmp_path: Path) -> None:
-    """Filters, and lines whose record was on an earlier one, leave it out; it is done all the same.
+def test_lines_that_are_not_selected_are_done(tmp_path: Path) -> None:
+    """Lines that filters leave out, and those that are archived twice, count as done.
 
     A start forgets what was left out before.
     """
@@ -81,7 +81,7 @@ def test_what_is_not_meant(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lines", [[event(1), event(2), event(3)], [event(1)], None])
-def test_a_file_that_changes(tmp_path: Path, lines: list[bytes] | None) -> None:
+def test_file_that_changes_is_not_collected(tmp_path: Path, lines: list[bytes] | None) -> None:
     """Nothing is collected of a file that is written to, or is gone."""
     name = written(tmp_path, "a", [event(1), event(2)])
     collector = _collector([name])

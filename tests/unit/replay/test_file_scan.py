@@ -32,8 +32,8 @@ def written(folder: Path, name: str, lines: Sequence[bytes]) -> str:
     return str(folder / name)
 
 
-def test_what_is_in_them(tmp_path: Path) -> None:
-    """Lines, records, times and topics of all files together; progress up to all bytes."""
+def test_scan_counts_what_is_in_all_files(tmp_path: Path) -> None:
+    """A scan tells lines, records, times and topics; its progress reaches all bytes."""
     plain = written(tmp_path, "a", [event(1), b"", b"{"])
     packed = written(tmp_path, "b.gz", [archived(2, 5, 10), archived(0, 1, 20), archived(2, 6)])
     told: list[Progress] = []
@@ -54,7 +54,7 @@ def test_what_is_in_them(tmp_path: Path) -> None:
         ([archived(0, 1), event(1), archived(0, 1), archived(0, 2), archived(0, 1)], False, [4, 6]),
     ],
 )
-def test_records_that_are_archived_twice(
+def test_records_that_are_archived_twice_count_once(
     tmp_path: Path,
     lines: list[bytes],
     in_order: bool,  # noqa: FBT001  a parameter of the test
@@ -70,7 +70,7 @@ def test_records_that_are_archived_twice(
     assert found.repeated.count == len(repeated)
 
 
-def test_the_same_files_again(tmp_path: Path) -> None:
+def test_only_the_planned_files_can_be_scanned_again(tmp_path: Path) -> None:
     """A replay goes on with the files that were planned, and with no others."""
     file = written(tmp_path, "a", [event(1), event(2)])
     planned = scan_files([file], received_at=5).archive
@@ -87,8 +87,10 @@ def test_the_same_files_again(tmp_path: Path) -> None:
         rescan_files(planned)
 
 
-def test_files_that_can_not_be_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What can't be read a second time, or whose lines would have the names of others."""
+def test_files_that_can_not_be_replayed_are_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file must be readable twice, and its lines must not be named like those of another."""
     monkeypatch.chdir(tmp_path)
     written(tmp_path, "a", [event(1)])
     written(tmp_path, "a:1", [event(1)])
@@ -105,8 +107,8 @@ def test_files_that_can_not_be_replayed(tmp_path: Path, monkeypatch: pytest.Monk
             scan_files(names)
 
 
-def test_a_file_that_is_written_to(tmp_path: Path) -> None:
-    """What is still written to can't be planned."""
+def test_file_that_is_written_to_is_not_planned(tmp_path: Path) -> None:
+    """A file that grows while it is scanned can't be planned."""
     file = written(tmp_path, "a", [event(1)])
 
     def write(_: Progress) -> None:
@@ -116,8 +118,10 @@ def test_a_file_that_is_written_to(tmp_path: Path) -> None:
         scan_files([file], on_progress=write)
 
 
-def test_sources_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are told from archived coordinates, whatever the files are called."""
+def test_sources_of_lines_are_told_from_coordinates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines are told from archived coordinates, whatever the files are called."""
     monkeypatch.chdir(tmp_path)
     for name in ("a", "a/b:1".replace("/", "-"), "c:d"):
         written(tmp_path, name, [event(1), event(2)])

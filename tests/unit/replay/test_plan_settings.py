@@ -28,8 +28,8 @@ def _planned(tmp_path: Path, toml: str) -> tuple[Settings, ReplayPlan]:
     return settings, read.plan
 
 
-def test_rules_topics_and_group(tmp_path: Path) -> None:
-    """They are the plan's again, whatever the settings are; the connection is that of now."""
+def test_plan_brings_back_its_rules_topics_and_group(tmp_path: Path) -> None:
+    """Rules, topics and group are the plan's again; the connection is that of now."""
     toml = (
         'default_currency = "EUR"\ngroup = "shop"\nidentify = [{event = "Signed Up"}]\n'
         '[topics]\nraw = "shop.raw"\n[currency]\nextra_codes = ["XBT", "ABC"]\n'
@@ -50,7 +50,7 @@ def test_rules_topics_and_group(tmp_path: Path) -> None:
     assert not list(differing_settings(settings, plan))
 
 
-def test_differences_say_where_they_are_from(tmp_path: Path) -> None:
+def test_differing_settings_say_where_they_were_set(tmp_path: Path) -> None:
     """A default that differs has no source; what was given names it, with both values."""
     _, plan = _planned(tmp_path, 'default_currency = "EUR"\n')
     (default,) = differing_settings(Settings(), plan)
@@ -62,8 +62,8 @@ def test_differences_say_where_they_are_from(tmp_path: Path) -> None:
     )
 
 
-def test_plans_of_other_versions(tmp_path: Path) -> None:
-    """An older one keeps no settings; those of a later one may be unknown, and that is said."""
+def test_plans_of_other_versions_are_understood_or_named(tmp_path: Path) -> None:
+    """An older plan keeps no settings; those of a later version may be unknown."""
     _, plan = _planned(tmp_path, "")
     older = replace(plan, kept=None)
     assert with_plan_settings(Settings(group="g"), older).group == "g"

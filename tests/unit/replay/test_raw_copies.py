@@ -104,6 +104,8 @@ BAD: Final = b"{}"
         ),
     ],
 )
-def test_last_copy(records: list[Record], written: list[tuple[int, str, str]]) -> None:
+def test_last_copy_of_an_event_is_written(
+    records: list[Record], written: list[tuple[int, str, str]]
+) -> None:
     """Of all records of one event the last is written, the others are counted as copied."""
     assert _written(*records) == written

@@ -22,18 +22,18 @@ def _told(*looks: tuple[float, int, int]) -> str:
     return [speed.text(_at(offset, events)) for _, offset, events in looks][-1]
 
 
-def test_first_look() -> None:
-    """A single look tells no speed, nor one where nothing moved."""
+def test_one_status_tells_no_speed() -> None:
+    """A single status tells no speed, nor do two between which nothing moved."""
     assert _told((0, 500, 500)) == "0 dead letters"
     assert _told((0, 500, 500), (10, 500, 500)) == "0 dead letters"
 
 
-def test_batches_of_many_events() -> None:
-    """What is left is reckoned in offsets, whatever number of events each has."""
+def test_time_left_is_reckoned_in_offsets() -> None:
+    """The time that is left follows from offsets, whatever number of events each has."""
     assert _told((0, 0, 0), (10, 10_000, 50_000)) == "5,000 events/s, 1:30 left, 0 dead letters"
 
 
-def test_it_became_slower() -> None:
-    """Only the last half minute counts."""
+def test_only_the_last_half_minute_counts() -> None:
+    """A replay that became slower is shown at its speed of the last half minute."""
     looks = ((0, 0, 0), (10, 50_000, 50_000), (40, 53_000, 53_000))
     assert _told(*looks) == "100 events/s, 7:50 left, 0 dead letters"

@@ -63,8 +63,8 @@ def _proof(*records: Record, **totals: int) -> Verification:
     return compare_counts(read_back(_Topics(records), PLAN, EXTENTS), wanted)
 
 
-def test_all_there() -> None:
-    """What was counted is what is there; other replays' outputs do not count."""
+def test_outputs_that_were_counted_add_up() -> None:
+    """The topics hold what was counted; outputs of other replays do not count."""
     proof = _proof(
         _good("raw/0/10"),
         _good("raw/0/11/0"),
@@ -98,14 +98,14 @@ def test_all_there() -> None:
         ),
     ],
 )
-def test_what_does_not_add_up(records: list[Record], problem: str) -> None:
-    """Each kind of fault is told with an example."""
+def test_every_fault_is_named_with_an_example(records: list[Record], problem: str) -> None:
+    """Missing, duplicated and foreign outputs are problems, each with an example."""
     proof = _proof(*records, enriched=2)
     assert not proof.ok
     assert any(problem in each for each in proof.problems)
 
 
-def test_same_source_in_other_output_partitions() -> None:
+def test_sources_are_in_order_within_each_output_partition() -> None:
     """A batch's items have one key; records of one partition with other keys go elsewhere."""
     proof = _proof(_good("raw/0/12"), _good("raw/0/11", partition=1), enriched=2)
     assert proof.ok
@@ -129,8 +129,8 @@ def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Verification:
         (["raw/0/8", "raw/0/7", "a:1", "raw/0/7/0", "raw/0/7/1", "other/0/7"], False),
     ],
 )
-def test_files(sources: list[str], in_order: bool) -> None:  # noqa: FBT001  a parameter
-    """Lines are in the order of the files; archived coordinates too, or it is known that not."""
+def test_lines_of_files_add_up(sources: list[str], in_order: bool) -> None:  # noqa: FBT001  a parameter
+    """Lines are in the order of the files; archived coordinates are, too, or are noted."""
     assert _proof_of_files(sources, in_order=in_order).problems == []
 
 
@@ -146,18 +146,18 @@ def test_files(sources: list[str], in_order: bool) -> None:  # noqa: FBT001  a p
         (["b:1"], False, "not of the plan, for example a source that can't be read"),
     ],
 )
-def test_files_that_do_not_add_up(
+def test_faults_in_outputs_of_files_are_named(
     sources: list[str],
     in_order: bool,  # noqa: FBT001  a parameter
     problem: str,
 ) -> None:
-    """Outputs that are there twice or of other lines are found, with an example."""
+    """Duplicates and outputs of other lines are found, with an example."""
     (found,) = _proof_of_files(sources, in_order=in_order).problems
     assert found == f"1 outputs are {problem}"
 
 
-def test_only_what_came_behind() -> None:
-    """What was in a topic before is not read; what was deleted since can't be proven."""
+def test_earlier_contents_of_a_topic_are_not_read() -> None:
+    """What was in a topic before is not read; what was deleted since can't be verified."""
     topics = _Topics([])
     read_back(topics, PLAN, EXTENTS)
     assert topics.asked == {("good", 0): (3, 100), ("bad", 0): (0, 100)}
@@ -165,16 +165,16 @@ def test_only_what_came_behind() -> None:
         read_back(topics, PLAN, EXTENTS | {"good": {0: (50, 100)}})
 
 
-def test_positions_of_a_slot() -> None:
-    """They are rebuilt of the outputs of that slot, and so is how many records those had."""
+def test_positions_of_a_slot_are_rebuilt_from_its_outputs() -> None:
+    """The outputs of a slot tell its positions, and how many records have an output."""
     records = [_good("raw/0/10"), _good("raw/1/2/0"), _good("raw/1/2/1"), _good("raw/1/3")]
     proof = read_back(_Topics(records), PLAN, EXTENTS, slot=1)
     assert proof.positions == {1: 4}
     assert (proof.found.enriched, proof.found.records) == (3, 2)
 
 
-def test_records_of_files_that_have_an_output() -> None:
-    """They are noted, each once, so that lost offsets can be told from them."""
+def test_records_of_files_with_an_output_are_noted_once() -> None:
+    """Each record of a file that has an output is noted, to rebuild lost offsets."""
     plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order=True))
     sources = ["a:1:0", "a:1:1", "raw/1/7", "raw/0/9/0", "raw/0/9/1"]
     with DiskSet() as noted:
@@ -185,8 +185,8 @@ def test_records_of_files_that_have_an_output() -> None:
     assert (proof.found.records, proof.found.enriched, proof.duplicated) == (3, 5, 0)
 
 
-def test_plans_and_notes_are_read_as_they_were_read_back() -> None:
-    """Both are stored outside of the program; what is none of them is nothing."""
+def test_plans_and_checkpoints_are_read_as_they_were_written() -> None:
+    """Both are stored outside of the program; anything else is read as nothing."""
     for plan in (PLAN, replace(PLAN, archive=Archive(FILES, 5, 3, in_order=True))):
         record = PlanRecord(plan, State.STARTED, 5, "me@here")
         assert read_plan(record.encode()) == record
@@ -205,8 +205,8 @@ def test_plans_and_notes_are_read_as_they_were_read_back() -> None:
     ("sources", "duplicated"),
     [(["raw/0/9", "other/7/1", "raw/0/2"], 0), (["raw/0/9", "raw/0/9"], 1)],
 )
-def test_origins(sources: Sequence[str], duplicated: int) -> None:
-    """Sources that records name, and not where they are: in any order, of any topic, each once."""
+def test_origins_may_be_in_any_order(sources: Sequence[str], duplicated: int) -> None:
+    """Sources that are origins may be of any topic and in any order, but each only once."""
     with noting(PLAN, None, ordered=False) as noted:
         topics = _Topics([_good(source) for source in sources])
         proof = read_back(topics, PLAN, EXTENTS, ordered=False, noted=noted)

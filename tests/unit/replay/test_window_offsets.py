@@ -19,8 +19,8 @@ def _parts(start: Bound, end: Bound, **extent: int) -> tuple[Part, ...]:
     return ranges("raw", {0: Extent(**known)}, start, end, lambda _: NOW).parts
 
 
-def test_forms() -> None:
-    """Times, times ago, offsets, and the word for none."""
+def test_bounds_are_read_in_every_form() -> None:
+    """A bound is a time, an age, offsets, or the word for no limit."""
     assert read_bound("earliest", "earliest", NOW) == EARLIEST
     assert read_bound("1d", "latest", NOW).time == NOW - DAY
     assert read_bound("-1d", "latest", NOW).time == NOW - DAY
@@ -28,14 +28,14 @@ def test_forms() -> None:
 
 
 @pytest.mark.parametrize("text", ["latest", "0:1,0:2", "0:x", "soon", "2999-01-01"])
-def test_wrong_forms(text: str) -> None:
-    """What is none, is twice, or is not yet, is refused."""
+def test_wrong_bounds_are_rejected(text: str) -> None:
+    """A bound that is malformed, names a partition twice, or is in the future is rejected."""
     with pytest.raises(ValueError, match=r"not a valid start or end|twice|future"):
         read_bound(text, "earliest", NOW)
 
 
-def test_ranges() -> None:
-    """Times and offsets are fixed ranges; an end before the start is an empty one."""
+def test_bounds_become_fixed_ranges() -> None:
+    """Times and offsets become fixed ranges; an end before the start gives an empty one."""
     assert _parts(EARLIEST, LATEST) == (Part(0, 0, 100),)
     assert _parts(FROM, LATEST) == (Part(0, 40, 100),)
     assert _parts(FROM, Bound("t", time=NOW)) == (Part(0, 40, 60),)
@@ -43,15 +43,15 @@ def test_ranges() -> None:
     assert _parts(FROM, Bound("t", time=NOW), to_end=30) == (Part(0, 40, 40),)
 
 
-def test_partitions_that_are_not_named_are_not_meant() -> None:
-    """Offsets of some partitions say nothing about others."""
+def test_partitions_that_are_not_named_are_left_out() -> None:
+    """Offsets of some partitions select these partitions only."""
     extents = {n: Extent(0, 9, 0, 9) for n in range(3)}
     found = ranges("raw", extents, Bound("1:3", offsets={1: 3}), LATEST, lambda _: None)
     assert found.parts == (Part(1, 3, 9),)
 
 
-def test_what_retention_has_deleted() -> None:
-    """A start that is clamped is a warning with the lost range."""
+def test_deleted_start_is_a_warning() -> None:
+    """A start that retention has deleted is a warning with the lost range."""
     extents = {0: Extent(50, 100, 50, 100)}
     by_offset = ranges("raw", extents, Bound("0:10", offsets={0: 10}), LATEST, lambda _: NOW)
     assert by_offset.parts == (Part(0, 50, 100),)
@@ -64,8 +64,8 @@ def test_what_retention_has_deleted() -> None:
     assert "deleted all before 50" in ranges("raw", extents, EARLIEST, LATEST, lambda _: 1).notes[0]
 
 
-def test_offsets_that_are_not_there() -> None:
-    """Partitions, offsets and orders that can't be meant."""
+def test_offsets_that_do_not_exist_are_rejected() -> None:
+    """Partitions and offsets that do not exist, and ends before starts, are rejected."""
     extents = {0: Extent(0, 9, 0, 9)}
     with pytest.raises(ValueError, match="no partition 4"):
         ranges("raw", extents, Bound("4:1", offsets={4: 1}), LATEST, lambda _: None)
@@ -86,6 +86,6 @@ def test_offsets_that_are_not_there() -> None:
         (Extent(0, 9, 4, 4), "between"),
     ],
 )
-def test_why_empty(extent: Extent, reason: str) -> None:
-    """An empty window says why."""
+def test_empty_window_says_why(extent: Extent, reason: str) -> None:
+    """An empty partition of a window has a reason."""
     assert reason in why_empty("raw", extent, FROM, Bound("t", time=NOW))
