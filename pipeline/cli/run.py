@@ -18,9 +18,10 @@ from pipeline.cli.main import Failure, failure_of
 from pipeline.cli.options import Parsed, with_settings
 from pipeline.errors import ExitCode, SettingsError
 from pipeline.ports import CrashGuard, Span
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
-from pipeline.wiring import checked_topics, make_broker, make_processor, make_worker
+from pipeline.wiring import make_broker, make_processor, make_worker
 from pipeline.worker.memory_tuning import tune_memory
 from pipeline.worker.observe import (
     AggregateStatistics,
