@@ -207,7 +207,7 @@ def test_lines_can_be_skipped(tmp_path: Path) -> None:
 
 
 def test_compressed_files_are_read(tmp_path: Path) -> None:
-    """gzip and zstd are recognised by the file name, and truncation is reported."""
+    """Both gzip and zstd are recognised by the file name, and truncation is reported."""
     text = b"\n".join([_line(), _line(offset=8)])
     packed = {".gz": gzip.compress(text), ".zst": zstandard.compress(text)}
     for suffix, data in packed.items():
