@@ -14,11 +14,9 @@ from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
-from pipeline.errors import RefusedError
 from pipeline.kafka import (
     Admin,
     CollectLimits,
-    Coordinators,
     KafkaBroker,
     LedgerProducer,
     RangeReader,
@@ -30,17 +28,13 @@ from pipeline.kafka.clients import (
     producer_config,
     transactional_config,
 )
-from pipeline.ports import Broker, CrashGuard, Meter, Stop, TopicFacts
-from pipeline.settings.client_properties import weaknesses
-from pipeline.settings.model import Settings, Topics
+from pipeline.ports import Broker, CrashGuard, Meter, TopicFacts
+from pipeline.settings.model import Settings
 from pipeline.topics import (
     HEADER_ROOM,
     KAFKA_DEFAULT_MAX_BYTES,
     LEDGER_SUFFIX,
     TopicNames,
-    missing,
-    problems,
-    warnings,
 )
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
@@ -63,8 +57,8 @@ class WallClock:
         return time.time_ns() // 1_000_000
 
 
-def told_on_standard_error(sentence: str) -> None:
-    """Where every command says what it waits for."""
+def notice_on_standard_error(sentence: str) -> None:
+    """Print a sentence about a longer wait: the default of clients that commands make."""
     sys.stderr.write(escaped(f"track-pipeline: {sentence}") + "\n")
     sys.stderr.flush()
 
@@ -75,7 +69,7 @@ def topic_names(settings: Settings) -> TopicNames:
     return TopicNames(topics.raw, topics.enriched, topics.dead_letter, topics.identify)
 
 
-def admin(settings: Settings, on_wait: Callable[[str], None] = told_on_standard_error) -> Admin:
+def admin(settings: Settings, on_wait: Callable[[str], None] = notice_on_standard_error) -> Admin:
     """Make an admin of the cluster; `on_wait` is called with a sentence about each longer wait."""
     return Admin(settings.kafka, settings.startup_timeout_s, on_wait)
 
@@ -85,57 +79,13 @@ def range_reader(settings: Settings) -> RangeReader:
     return RangeReader(
         settings.kafka,
         settings.startup_timeout_s + settings.transaction_timeout_ms / 1000,
-        told_on_standard_error,
+        notice_on_standard_error,
     )
 
 
 def make_processor(settings: Settings, *, group: str = "") -> Processor:
     """Make a processor that applies the contract under these settings."""
     return Processor(settings, Identity(app=APP, group=group))
-
-
-def checked_topics(
-    settings: Settings, warn: Callable[[str], None], stop: Stop | None = None
-) -> dict[str, TopicFacts]:
-    """The pipeline's topics, when all that the start and the first commit need is there.
-
-    Raises RefusedError with every reason why they will not do, and TransportError. None of them
-    when a stop was asked for while waiting for the cluster.
-    """
-    for sentence in weaknesses(settings.kafka, settings.consumer, settings.producer):
-        warn(sentence)
-    cluster = admin(settings, warn)
-    brokers = cluster.wait_until_reachable(stop)
-    if not brokers:
-        return {}
-    names = topic_names(settings)
-    facts = cluster.topics(names)
-    absent = missing(names, settings, facts)
-    if absent:
-        raise RefusedError(
-            f"topics do not exist: {', '.join(absent)}; create them: {create_command(settings)}"
-        )
-    found = problems(names, settings, facts)
-    if found:
-        raise RefusedError("; ".join(found))
-    for sentence in warnings(names, settings, facts):
-        warn(sentence)
-    config = session_config(settings, names.outputs(settings), facts, None)
-    Coordinators(config, cluster, brokers, warn).check(stop)
-    return {name: topic for name, topic in facts.items() if topic.partitions}
-
-
-def create_command(settings: Settings) -> str:
-    """The command that creates the topics which these settings name."""
-    servers = settings.kafka.get("bootstrap.servers", "")
-    flags = [f"--bootstrap-servers {servers}"]
-    usual = Topics()
-    for name in Topics.model_fields:
-        topic = getattr(settings.topics, name)
-        if topic != getattr(usual, name):
-            flags.append(f"--{name.replace('_', '-')}-topic {topic}")
-    command = f"track-pipeline topics create {' '.join(flags)}"
-    return command if len(settings.kafka) == 1 else f"{command} (and the same --config)"
 
 
 def make_broker(

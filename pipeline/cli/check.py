@@ -7,9 +7,9 @@ import click
 from pipeline.cli.help import Command
 from pipeline.cli.options import PIPELINE_FLAGS, require_kafka, with_settings
 from pipeline.cli.output import print_json, print_line, print_notice
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
-from pipeline.wiring import checked_topics
 
 
 @click.command(

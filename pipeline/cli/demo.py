@@ -12,7 +12,7 @@ from pipeline.cli.output import print_heading, print_line, print_table
 from pipeline.cli.progress import shown_progress
 from pipeline.cli.tables import CellKind, Column
 from pipeline.core.reasons import Reason
-from pipeline.demo.check import Findings
+from pipeline.demo.check import OutcomeCheck
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.demo.run import TIMEOUT_S, DemoResult, run_demo
 from pipeline.errors import ExitCode
@@ -92,7 +92,7 @@ def _print_result(result: DemoResult) -> None:
     )
 
 
-def _example(findings: Findings, reason: str) -> str:
+def _example(findings: OutcomeCheck, reason: str) -> str:
     source, details = findings.examples[reason]
     first = json.loads(details)[0]
     where = f"{source} {first['pointer']}".rstrip()

@@ -24,7 +24,7 @@ def shown_progress(console: Console | None = None) -> Iterator[OnProgress]:
     """
     console = console or error_console()
     if not console.is_terminal:
-        yield _Lines()
+        yield _ProgressLines()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     # Standard output that goes to a file must not be moved to the terminal of the bar.
@@ -39,7 +39,7 @@ def shown_progress(console: Console | None = None) -> Iterator[OnProgress]:
         yield show
 
 
-class _Lines:
+class _ProgressLines:
     """Prints a line for each tenth of each part of the work, on standard error."""
 
     def __init__(self) -> None:

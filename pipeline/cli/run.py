@@ -18,9 +18,10 @@ from pipeline.cli.main import Failure, failure_of
 from pipeline.cli.options import Parsed, with_settings
 from pipeline.errors import ExitCode, SettingsError
 from pipeline.ports import CrashGuard, Span
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
-from pipeline.wiring import checked_topics, make_broker, make_processor, make_worker
+from pipeline.wiring import make_broker, make_processor, make_worker
 from pipeline.worker.memory_tuning import tune_memory
 from pipeline.worker.observe import (
     AggregateStatistics,
@@ -73,7 +74,7 @@ def _record(text: str) -> Span:
         ),
         "Workers": ("--workers", "--instance-id"),
         "Log": ("--log-format", "--log-level"),
-        "Once, after trouble": ("--initial-offset", "--quarantine"),
+        "Recovery": ("--initial-offset", "--quarantine"),
     },
     examples={
         "One worker": "track-pipeline run --bootstrap-servers localhost:9092",

@@ -15,6 +15,7 @@ from pipeline.cli.topics_view import print_plan
 from pipeline.errors import RefusedError
 from pipeline.kafka.topic_alterations import TopicAlterations
 from pipeline.ports import TopicFacts, TopicSpec
+from pipeline.preflight import create_command
 from pipeline.settings.model import Settings
 from pipeline.topic_changes import PARTITIONS, Difference, alterable, altered, differences
 from pipeline.topics import (
@@ -27,7 +28,7 @@ from pipeline.topics import (
     specs,
     warnings,
 )
-from pipeline.wiring import admin, create_command, topic_names
+from pipeline.wiring import admin, topic_names
 
 _LONGEST_DAYS: Final = 100_000_000_000
 """Largest number of days whose milliseconds Kafka can hold."""

@@ -14,7 +14,7 @@ from pipeline.files.explain import Explanation
 SHOWN: Final = 3
 
 
-class Findings(NamedTuple):
+class OutcomeCheck(NamedTuple):
     """Contents of the output topics, compared with the input."""
 
     events: int
@@ -34,7 +34,9 @@ class Findings(NamedTuple):
         return self.events == outputs and not self.missing and not self.duplicated
 
 
-def examine(events: int, enriched: Iterable[Record], dead_letters: Iterable[Record]) -> Findings:
+def examine(
+    events: int, enriched: Iterable[Record], dead_letters: Iterable[Record]
+) -> OutcomeCheck:
     """Compare the outputs with the number of events that were generated.
 
     Each output names its source (`topic/partition/offset[/index]`), so that a duplicate can't hide
@@ -54,7 +56,7 @@ def examine(events: int, enriched: Iterable[Record], dead_letters: Iterable[Reco
         reasons[reason] += 1
         examples.setdefault(reason, (headers[DlqHeader.SOURCE], headers[DlqHeader.REASONS]))
     duplicated = seen.total() - len(seen)
-    return Findings(events, count, reasons, examples, max(0, events - len(seen)), duplicated)
+    return OutcomeCheck(events, count, reasons, examples, max(0, events - len(seen)), duplicated)
 
 
 def selected_examples(explanations: Iterable[Explanation]) -> list[Explanation]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pipeline.core.record import Role
-from pipeline.demo.check import Findings, examine, selected_examples
+from pipeline.demo.check import OutcomeCheck, examine, selected_examples
 from pipeline.demo.generate import DEFAULT_INTERVAL_MS, Generator
 from pipeline.errors import TransportError
 from pipeline.files.explain import Explanation, explain
@@ -37,7 +37,7 @@ _EXPLAINED: Final = 1000
 class DemoResult(NamedTuple):
     """Result of the demo."""
 
-    findings: Findings
+    findings: OutcomeCheck
     examples: list[Explanation]
     """Enriched events, and what the rules changed in them."""
 

@@ -141,7 +141,7 @@ class RedrivePlan:
     samples: list[Candidate] = field(default_factory=list)
     """The first ones that would be sent."""
     errors: list[str] = field(default_factory=list)
-    """What is wrong with some of those that could not even be tried."""
+    """Sentences about some of those that could not even be tried."""
     took_s: float = 0.0
     """Seconds that it took to make the plan."""
 

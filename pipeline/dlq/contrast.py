@@ -36,7 +36,7 @@ class Observation(NamedTuple):
     """`partition/offset` of the record."""
 
 
-class _Row(NamedTuple):
+class _SampledEvent(NamedTuple):
     features: tuple[int, ...]
     """Numbers in the vocabulary, so that a sample of thousands stays small."""
     time: int
@@ -75,7 +75,7 @@ class GroupSample:
 
     def __init__(self, most: int, vocabulary: Vocabulary) -> None:
         self.offered = 0
-        self.rows: list[_Row] = []
+        self.rows: list[_SampledEvent] = []
         self.vocabulary = vocabulary
         self._most = most
         self._dice = random.Random(0)  # noqa: S311  nothing is secret here
@@ -90,8 +90,8 @@ class GroupSample:
         if index < self._most:
             self.rows[index] = self._row(look())
 
-    def _row(self, observation: Observation) -> _Row:
-        return _Row(
+    def _row(self, observation: Observation) -> _SampledEvent:
+        return _SampledEvent(
             self.vocabulary.numbers(observation.features), observation.time, observation.position
         )
 

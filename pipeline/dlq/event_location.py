@@ -1,4 +1,4 @@
-"""Where the event is in the value of a dead letter: all of it, or the item of a batch envelope."""
+"""Location of the event in the value of a dead letter: all of it, or an item of an envelope."""
 
 from __future__ import annotations
 

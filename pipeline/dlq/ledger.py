@@ -219,7 +219,7 @@ def discarded_by(id_: str, topic_id: str, entries: Iterable[Entry]) -> Ledger:
 
 
 def _where(partition: int, offset: int) -> tuple[tuple[int, int], int, int]:
-    """Where the two bits of a dead letter are: chunk, byte in the chunk, shift in the byte."""
+    """Location of the two bits of a dead letter: chunk, byte in the chunk, shift in the byte."""
     within = offset & (1 << _CHUNK_BITS) - 1
     return (
         (partition, offset >> _CHUNK_BITS),

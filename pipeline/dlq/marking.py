@@ -26,7 +26,7 @@ from pipeline.wiring import WallClock
 
 @dataclass(frozen=True)
 class MarkOptions:
-    """How the selected dead letters are discarded or restored."""
+    """Options of a discard or restore."""
 
     because: str = ""
     """Reason that the history shows; a discard needs one."""

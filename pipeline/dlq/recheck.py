@@ -142,7 +142,7 @@ class Rechecker:
 
 
 class SourceRechecker(Rechecker):
-    """For dead letters that go back to their source topic, to which our rules do not apply."""
+    """Tries dead letters that go back to their source topic, where our rules do not apply."""
 
     def _repaired(self, dead_letter: DeadLetter, now: int) -> bytes | None:
         del now

@@ -42,7 +42,7 @@ ENRICHED, RAW, SOURCE = "enriched", "raw", "source"
 
 @dataclass(frozen=True)
 class RedriveOptions:
-    """How the selected dead letters are redriven."""
+    """Options of a redrive."""
 
     repair: Repair = field(default_factory=no_repair)
     to: str = ENRICHED
@@ -80,7 +80,7 @@ class RedriveJob:
     now: int
     """Time of the redrive in epoch milliseconds."""
     note: str
-    """What is not known about the rules of the live worker, or differs; empty for nothing."""
+    """Sentence about rules of the live worker that differ or are not known; empty for none."""
 
     @property
     def coverage(self) -> Coverage:

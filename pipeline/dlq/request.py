@@ -1,4 +1,4 @@
-"""What every operation on dead letters is asked for: which dead letters, of which topic."""
+"""The request of every operation: which dead letters, of which topic."""
 
 from __future__ import annotations
 

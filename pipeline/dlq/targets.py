@@ -9,9 +9,10 @@ from pipeline.core.record import Role
 from pipeline.dlq.reader import TopicSnapshot
 from pipeline.errors import RefusedError
 from pipeline.ports import TopicFacts
+from pipeline.preflight import create_command
 from pipeline.settings.model import Settings
 from pipeline.topics import LEDGER_SUFFIX, ledger_problem, require_permission
-from pipeline.wiring import admin, create_command, ledger_transactional_id
+from pipeline.wiring import admin, ledger_transactional_id
 
 
 @dataclass(frozen=True)

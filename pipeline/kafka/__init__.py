@@ -7,8 +7,9 @@ so that other packages know only the errors of `pipeline.errors`:
 - sessions: session (the worker's), replay_session (a replay's)
 - reading: group_consumer, range_consumer, reader, range_reader, start_offsets, consumed_positions
 - writing: producer with exactly_once and at_least_once, publisher, ledger_producer, partitioner
-- fencing: membership, member_removal, replay_fencing
-- facts: admin, topic_metadata, committed_offsets, end_offsets, offsets_by_time, partitions
+- fencing: membership, member_removal, replay_fencing, replay_presence
+- topics: admin, topic_metadata, topic_alterations, topic_ids, partitions
+- offsets: committed_offsets, end_offsets, offsets_by_time
 - faults: errors, error_codes, diagnosis, tls_diagnosis, dependency_monitor, coordinators
 """
 

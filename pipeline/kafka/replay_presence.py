@@ -1,10 +1,10 @@
-"""Which replays have a process that works on them, by the members of consumer groups.
+"""Shows which replays have a running process, through the members of consumer groups.
 
-Kafka says of a transactional id neither who uses it nor whether anybody does, and a replay's
-offsets say nothing while it compares or verifies. So a process that works on a replay is also the
-only member of a consumer group that reads nothing. Kafka counts it out when its session ends, so
-that a process that was killed is known to be gone after at most SESSION_S. It protects nothing:
-only transactional ids do.
+Kafka does not say who uses a transactional id, or whether anybody does, and a replay's offsets say
+nothing while it compares or verifies. So a process that works on a replay is also the only member
+of a consumer group that reads nothing. Kafka removes the member when its session ends, so a process
+that was killed is known to be gone after SESSION_S at most. This protects nothing: only
+transactional ids do.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import GIVEN_UP_S
 
 SESSION_S: Final = 10
-"""How long a process that is gone may still count as a member."""
+"""How long a process that was killed still counts as a member, in seconds."""
 _POLL_S: Final = 0.5
 _DAY_MS: Final = 86_400_000
 
 
 class ReplayPresence:
-    """Membership in a group, from when it is made until it is closed; it never raises."""
+    """Membership in a group, from its creation until it is closed. Never raises."""
 
     def __init__(self, kafka: LibrdkafkaConfig, group: str, topic: str) -> None:
-        """`topic` exists and may be read; nothing of it is read."""
+        """`topic` must exist and be readable; nothing of it is read."""
         config = {
             **plain_config(kafka),
             "group.id": group,
@@ -72,11 +72,11 @@ def _read_nothing(consumer: Consumer, _: list[TopicPartition]) -> None:
 def members_of(
     kafka: LibrdkafkaConfig, groups: Collection[str], timeout_s: float
 ) -> Mapping[str, tuple[str, ...]]:
-    """Ask which of the groups have members, and at which addresses; TransportError."""
+    """Return the addresses of the members of those groups that have some. TransportError."""
     if not groups:
         return {}
-    causes = LastClientError()
-    client = make_admin(plain_config(kafka), causes)
+    last_error = LastClientError()
+    client = make_admin(plain_config(kafka), last_error)
     answers = client.describe_consumer_groups(list(groups), request_timeout=GIVEN_UP_S)
     found: dict[str, tuple[str, ...]] = {}
     for group, future in answers.items():
@@ -86,10 +86,10 @@ def members_of(
         except KafkaException as exception:
             error = kafka_error(exception)
             raise refusal(error, what, group=group) or TransportError(
-                f"{what}: {reason(error)}{causes.sentence()}"
+                f"{what}: {reason(error)}{last_error.sentence()}"
             ) from exception
         except concurrent.futures.TimeoutError as error:
-            raise TransportError(f"{what}: no answer{causes.sentence()}") from error
+            raise TransportError(f"{what}: no answer{last_error.sentence()}") from error
         if described.members:
             found[group] = tuple(each.host.removeprefix("/") for each in described.members)
     return found

@@ -150,7 +150,7 @@ class RowCursor:
             self._head = next(self._rows, None)
         return taken
 
-    def of(self, offset: int) -> list[OutputRow]:
+    def take(self, offset: int) -> list[OutputRow]:
         """Take the outputs of this offset."""
         taken = []
         while self._head is not None and self._head.offset == offset:

@@ -101,7 +101,7 @@ class RevenueBalance:
     excluded: int = 0
     """Number of events that are in no sum, because other rules read their revenue differently."""
 
-    def of(self, role: str) -> Sums:
+    def sums(self, role: str) -> Sums:
         """Return the sums of an output topic."""
         return self.delivered if role == Role.ENRICHED else self.blocked
 

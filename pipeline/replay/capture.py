@@ -25,7 +25,7 @@ from pipeline.replay.outputs import OutputTopics, compared_topics, output_names,
 from pipeline.replay.plan import Part, ReplayPlan, Target
 from pipeline.replay.plan_settings import plan_settings, settings_hash
 from pipeline.replay.request import ReplayRequest
-from pipeline.replay.window_offsets import Extent, Ranges, ranges, why_empty
+from pipeline.replay.window_offsets import Extent, WindowRanges, ranges, why_empty
 from pipeline.settings.model import Settings
 from pipeline.topics import require_permission
 from pipeline.wiring import WallClock, admin, range_reader, topic_names
@@ -132,7 +132,9 @@ def _capture_topic(request: ReplayRequest, cluster: Admin) -> PlanPreview:
     )
 
 
-def captured_ranges(request: ReplayRequest, cluster: Admin) -> tuple[Ranges, Mapping[int, Extent]]:
+def captured_ranges(
+    request: ReplayRequest, cluster: Admin
+) -> tuple[WindowRanges, Mapping[int, Extent]]:
     """Fix which raw offsets are replayed; SettingsError when the bounds do not fit."""
     topic = request.settings.topics.raw
     facts = cluster.topics([topic])

@@ -27,7 +27,7 @@ from pipeline.replay.file_scan import FileScan, replayed_records
 from pipeline.replay.outputs import compared_topics
 from pipeline.replay.plan import Part
 from pipeline.replay.request import ReplayRequest
-from pipeline.replay.window_offsets import Ranges
+from pipeline.replay.window_offsets import WindowRanges
 from pipeline.settings.model import Settings
 from pipeline.wiring import admin, range_reader
 
@@ -99,10 +99,10 @@ def dry_run(request: ReplayRequest, on_progress: OnProgress | None = None) -> Dr
     return DryRunResult(counted.counts, None, counted.contract, notes)
 
 
-def _captured(request: ReplayRequest) -> Ranges:
+def _captured(request: ReplayRequest) -> WindowRanges:
     if request.files:
         check_inputs(list(request.files))
-        return Ranges((), Window(request.start.time, request.end.time))
+        return WindowRanges((), Window(request.start.time, request.end.time))
     cluster = admin(request.settings)
     cluster.wait_until_reachable()
     found, _ = captured_ranges(request, cluster)

@@ -43,7 +43,7 @@ class _Until:
         return self._stop.wait(timeout)
 
 
-class _Meter(LogMeter):
+class _ReplayMeter(LogMeter):
     """Logs what goes wrong; progress is reported elsewhere."""
 
     def tripped(self, trip: CircuitBreakerTrip) -> None:
@@ -64,7 +64,7 @@ def work(run: ReplayRun, slot: int) -> None:
     """Replay the slot; FencedError names who has taken over, others are those of `Worker.run`."""
     done = Event()
     broker = slot_broker(run, slot, done.set)
-    meter = _Meter(run.settings.stats_interval_s)
+    meter = _ReplayMeter(run.settings.stats_interval_s)
     before = _before(broker) if run.plan.breaker else None
     worker = make_replay_worker(run, broker, meter, before)
     until = _Until(run.stop, done)

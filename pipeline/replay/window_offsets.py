@@ -77,7 +77,7 @@ class Extent:
 
 
 @dataclass(frozen=True)
-class Ranges:
+class WindowRanges:
     """A window in offsets, with what an operator should know about it."""
 
     parts: tuple[Part, ...]
@@ -94,7 +94,7 @@ def ranges(
     start: Bound,
     end: Bound,
     oldest: Callable[[int], int | None],
-) -> Ranges:
+) -> WindowRanges:
     """The ranges of a topic's partitions.
 
     `oldest` tells the time (epoch milliseconds) of the oldest record that is left in a partition.
@@ -119,7 +119,7 @@ def ranges(
             notes.append(f"{topic}/{number}: retention has deleted all before {extent.begin}")
         first = max(first, extent.begin)
         parts.append(Part(number, first, max(first, last)))
-    return Ranges(tuple(parts), Window(start.time, end.time), tuple(warnings), tuple(notes))
+    return WindowRanges(tuple(parts), Window(start.time, end.time), tuple(warnings), tuple(notes))
 
 
 def _check(topic: str, extents: Mapping[int, Extent], start: Bound, end: Bound) -> None:

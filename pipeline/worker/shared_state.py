@@ -31,7 +31,7 @@ _PER_WORKER: Final = _WIDE + 2 * _NARROW
 """Bytes that each worker has."""
 
 
-class Cell:
+class SharedCell:
     """A payload in shared memory that one process writes and others read, without locks.
 
     A new payload is written beside the readable one, and the header is switched last. So readers
@@ -85,7 +85,7 @@ class SharedMemory:
         """Map memory that `created` has made. May raise OSError or ValueError."""
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, 0)
-        self.marks = Cell(self._memory, 0, _WIDE)
+        self.marks = SharedCell(self._memory, 0, _WIDE)
 
     @classmethod
     def created(cls, workers: int) -> SharedMemory:
@@ -94,17 +94,17 @@ class SharedMemory:
         os.truncate(descriptor, _WIDE + workers * _PER_WORKER)
         return cls(descriptor)
 
-    def at_work(self, slot: int) -> Cell:
+    def at_work(self, slot: int) -> SharedCell:
         """Return the cell in which a worker says what it is processing."""
-        return Cell(self._memory, self._start(slot), _WIDE)
+        return SharedCell(self._memory, self._start(slot), _WIDE)
 
-    def figures(self, slot: int) -> Cell:
+    def figures(self, slot: int) -> SharedCell:
         """Return the cell in which a worker publishes its counts."""
-        return Cell(self._memory, self._start(slot) + _WIDE, _NARROW)
+        return SharedCell(self._memory, self._start(slot) + _WIDE, _NARROW)
 
-    def reason(self, slot: int) -> Cell:
+    def reason(self, slot: int) -> SharedCell:
         """Return the cell in which a worker says why it exits."""
-        return Cell(self._memory, self._start(slot) + _WIDE + _NARROW, _NARROW)
+        return SharedCell(self._memory, self._start(slot) + _WIDE + _NARROW, _NARROW)
 
     def close(self) -> None:
         """Unmap the memory and close the descriptor."""
@@ -248,6 +248,6 @@ def _same_partition(one: Span, other: Span) -> bool:
     return one.partition == other.partition and one.topic == other.topic
 
 
-def _read(cell: Cell, decode: Callable[[bytes], _Message]) -> _Message | None:
+def _read(cell: SharedCell, decode: Callable[[bytes], _Message]) -> _Message | None:
     payload = cell.read()
     return decode(payload) if payload else None

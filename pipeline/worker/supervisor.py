@@ -90,7 +90,7 @@ class Statistics(Protocol):
         """Log the line now."""
 
 
-class _Slot:
+class _WorkerSlot:
     def __init__(self, delays: RestartDelays) -> None:
         self.restarts = RestartPolicy(delays)
         self.started = 0.0
@@ -113,7 +113,7 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = structlog.stdlib.get_logger("pipeline.supervisor")
-        self._slots = [_Slot(delays) for _ in range(workers)]
+        self._slots = [_WorkerSlot(delays) for _ in range(workers)]
         self._processes = processes
         self._states = states
         self._statistics = statistics

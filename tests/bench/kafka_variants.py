@@ -16,6 +16,7 @@ from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
 from pipeline.ports import CircuitBreakerTrip, Session
+from pipeline.preflight import checked_topics
 from pipeline.reconcile.compare.dry_run import DryRunProcessor
 from pipeline.replay.plan import Part, ReplayPlan, Target
 from pipeline.replay.run import ReplayRun, new_owner
@@ -25,7 +26,6 @@ from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import (
     WallClock,
     admin,
-    checked_topics,
     make_broker,
     make_processor,
     make_worker,

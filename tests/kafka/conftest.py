@@ -43,9 +43,26 @@ def module_pipeline(
     delete_topics(bootstrap_servers, made.names)
 
 
+@pytest.fixture(scope="module")
+def _broker_of_the_module() -> Iterator[LocalKafka]:
+    kafka = LocalKafka()
+    yield kafka
+    kafka.stop()
+
+
+@pytest.fixture
+def own_kafka(_broker_of_the_module: LocalKafka) -> LocalKafka:
+    """A running broker that a test may kill and restart; the module's tests share it in turn."""
+    try:
+        _broker_of_the_module.start()  # again, when the test before has left it killed
+    except LocalKafkaError as error:
+        no_broker(str(error))
+    return _broker_of_the_module
+
+
 @pytest.fixture
 def own_pipeline(own_kafka: LocalKafka, tmp_path: Path) -> Iterator[Pipeline]:
-    """A pipeline on a broker of the test's own, which may be killed."""
+    """A pipeline on a broker that the test may kill."""
     made = Pipeline(own_kafka.bootstrap_servers, unique, tmp_path)
     made.create_topics()
     yield made

@@ -95,14 +95,14 @@ class NotedBroker(KafkaBroker):
         self.__dict__.update(broker.__dict__)
         self.diary: list[str] = []
         self.before: dict[str, Callable[[], None]] = {}
-        self.watch = RestingGroup(self._config)
+        self.monitor = RestingGroup(self._config)
 
     def open(self) -> KafkaSession:
         """See `ports.Broker`."""
         self.diary.append("open")
         self._membership.check()
         session = NotedSession(
-            self._config, self._topic_ids, self._ends, self._membership, self.watch
+            self._config, self._topic_ids, self._ends, self._membership, self.monitor
         )
         session.diary, session.before = self.diary, self.before
         return session

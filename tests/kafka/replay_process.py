@@ -25,12 +25,13 @@ LASTING: Final = ("--rate", "100")
 
 
 def begun(
-    pipeline: Pipeline, *options: str, env: Mapping[str, str] | None = None
+    pipeline: Pipeline, *options: str, env: Mapping[str, str] | None = None, number: int = 1
 ) -> tuple[subprocess.Popen[bytes], str]:
-    """A replay as a process, the first command of its pipeline, and its id, once it has begun."""
+    """A replay as a process, the command of this number, and its id, once it has begun."""
     process = pipeline.start_command("replay", "--execute", "--json", *options, env=env)
-    pipeline.wait_for(lambda: " begins" in pipeline.text("command-1"), "beginning")
-    return process, pipeline.text("command-1").split("replay ")[1].split()[0]
+    name = f"command-{number}"
+    pipeline.wait_for(lambda: " begins" in pipeline.text(name), "beginning")
+    return process, pipeline.text(name).split("replay ")[1].split()[0]
 
 
 def status(pipeline: Pipeline, id_: str) -> dict[str, Any]:

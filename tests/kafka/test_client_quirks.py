@@ -23,8 +23,9 @@ from pipeline.kafka.clients import CLIENT_LOG
 from pipeline.kafka.delivery_errors import DeliveryErrors
 from pipeline.kafka.errors import LastClientError
 from pipeline.kafka.start_offsets import StartOffsetPolicy
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
-from pipeline.wiring import checked_topics, make_broker
+from pipeline.wiring import make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import Api, MockCluster

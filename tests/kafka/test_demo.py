@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import pytest
 
 from tests.unit.cli.program import run_process
 
+_PATIENCE_S: Final = 120
+"""Longer than a busy machine needs to start Kafka."""
+
 
 @pytest.mark.kafka
 def test_demo() -> None:
     """A real Kafka, the real worker, counts that add up, and no terminal codes in a pipe."""
-    ran = run_process("demo", "--records", "300")
+    ran = run_process("demo", "--records", "300", timeout_s=_PATIENCE_S)
     assert ran.code == 0, ran.err
     out = ran.out.decode()
     assert "\x1b" not in out

@@ -17,8 +17,9 @@ from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.kafka.end_offsets import EndOffsets
 from pipeline.kafka.session import KafkaSession
 from pipeline.ports import Batch, Lag
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
-from pipeline.wiring import checked_topics, make_broker
+from pipeline.wiring import make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster

@@ -24,7 +24,7 @@ from tests.brokers import (
     read_topic,
 )
 from tests.hostile import EVENT
-from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
+from tests.kafka.worker_process import PATIENCE_S, QUICK_COMMITS, Pipeline, terminate
 from tests.unit.cli.program import run as run_program
 
 pytestmark = pytest.mark.kafka
@@ -43,8 +43,8 @@ def _ends(pipeline: Pipeline, code: ExitCode, instance: str = "w1", **settings: 
     return text.splitlines()[-1]
 
 
-def test_a_life(pipeline: Pipeline) -> None:
-    """Starts, says once what it is, works, counts, and ends with 0 after SIGTERM."""
+def test_a_worker_starts_works_and_stops(pipeline: Pipeline) -> None:
+    """It logs once what it is, works, counts, and exits with 0 after SIGTERM."""
     produce(pipeline.servers, pipeline.names.raw, [*_events(30), Sent(b"{", None, (), RECENT, 0)])
     worker = pipeline.start(stats_interval_s="1")
     pipeline.wait_until_done()
@@ -65,7 +65,9 @@ def test_a_life(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_while_working(pipeline: Pipeline, number: signal.Signals) -> None:
+def test_a_signal_in_mid_work_ends_the_worker_cleanly(
+    pipeline: Pipeline, number: signal.Signals
+) -> None:
     """A signal in the middle of work ends it in good order; the next start finishes the rest."""
     produce(pipeline.servers, pipeline.names.raw, _events(20_000))
     worker = pipeline.start(batch__max_records="200", batch__linger_ms="10")
@@ -101,15 +103,15 @@ def test_second_signal_ends_at_once(own_pipeline: Pipeline, own_kafka: LocalKafk
 def test_broker_killed_and_restarted(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
     """The worker outlives its broker: it goes on by itself, and every event is there once."""
     servers, raw = own_pipeline.servers, own_pipeline.names.raw
-    produce(servers, raw, _events(30_000))
-    worker = own_pipeline.start(batch__max_records="300", transaction_timeout_ms="10000")
+    produce(servers, raw, _events(20_000))
+    worker = own_pipeline.start(batch__max_records="200", **QUICK_COMMITS)
     own_pipeline.wait_for(lambda: own_pipeline.committed() > 0, "the first commit")
     own_kafka.kill()
     own_kafka.restart()
     own_pipeline.wait_until_done()
     assert worker.poll() is None
     assert terminate(worker) == 0
-    assert own_pipeline.found() == own_pipeline.expected()
+    assert own_pipeline.found() == own_pipeline.expected(), own_pipeline.explained(own_kafka)
 
 
 def test_two_workers_share_the_work(pipeline: Pipeline) -> None:
@@ -253,7 +255,7 @@ def test_output_topic_deleted_while_running(
     assert pipeline.found() == pipeline.expected()
 
 
-def test_bad_client_setting(pipeline: Pipeline) -> None:
+def test_contradicting_client_properties_are_a_wrong_setting(pipeline: Pipeline) -> None:
     """Properties that do not fit together are a wrong setting: a restart would not help."""
     said = _ends(pipeline, ExitCode.USAGE, consumer_fetch_max_bytes="100")
     assert "`fetch.max.bytes` must be >= `message.max.bytes`" in said
@@ -282,7 +284,7 @@ def test_check_and_topics_create(bare_pipeline: Pipeline, tmp_path: Path) -> Non
     assert (checked.code, "the worker would start" in checked.out.decode()) == (0, True)
 
 
-def test_tombstone_in_dead_letters(pipeline: Pipeline) -> None:
+def test_a_null_value_is_a_dead_letter(pipeline: Pipeline) -> None:
     """A null value is a dead letter with a null value."""
     produce(pipeline.servers, pipeline.names.raw, [Sent(None, b"k", (), RECENT, 0)])
     worker = pipeline.start()

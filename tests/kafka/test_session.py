@@ -14,8 +14,9 @@ from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, OutcomeUnknownError
 from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
-from pipeline.wiring import checked_topics, make_broker
+from pipeline.wiring import make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.worker_process import Pipeline

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from unittest.mock import patch
 
 import pytest
@@ -19,14 +19,14 @@ from pipeline.core.headers import TrackHeader
 from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output, Role
 from pipeline.errors import FencedError, InstanceFencedError, OutcomeUnknownError
-from pipeline.kafka import exactly_once as transactions
-from pipeline.kafka import producer as writer
+from pipeline.kafka import exactly_once, producer
 from pipeline.kafka.call_timeout import TimedCalls
 from pipeline.kafka.membership import Membership
 from pipeline.kafka.session import KafkaBroker, KafkaSession
 from pipeline.ports import Batch
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
-from pipeline.wiring import checked_topics, make_broker
+from pipeline.wiring import make_broker
 from tests.brokers import RECENT, Sent, produce
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
@@ -112,13 +112,34 @@ def start(pipeline: Pipeline) -> Iterator[Callable[[], Process]]:
         process.close()
 
 
+class Replace(Protocol):
+    """Starts a process that works, and a newer one that replaces it and works, too."""
+
+    def __call__(self, *, slow_commit: bool = False) -> tuple[Process, Process]:
+        """Return the older and the newer process; the older one's commit may count as slow."""
+
+
+@pytest.fixture
+def replaced(start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch) -> Replace:
+    """Make an older process and a newer one that has its name."""
+
+    def make(*, slow_commit: bool = False) -> tuple[Process, Process]:
+        with monkeypatch.context() as patched:
+            if slow_commit:
+                patched.setattr(exactly_once, "_SLOW_S", 0.0)
+            older = start()
+            older.work()
+        newer = start()
+        newer.work()
+        return older, newer
+
+    return make
+
+
 @pytest.mark.kafka
-def test_a_new_session_of_an_older_process(start: Callable[[], Process]) -> None:
+def test_a_new_session_of_an_older_process(replaced: Replace) -> None:
     """It asks the group before it takes the transactional id; the newer process goes on."""
-    older = start()
-    older.work()
-    newer = start()
-    newer.work()
+    older, newer = replaced()
     older.close()
     with pytest.raises(FencedError, match=r"same group\.instance\.id w1, so this older one stops"):
         older.open()
@@ -136,35 +157,21 @@ def test_a_new_session_of_a_process_that_was_not_replaced(start: Callable[[], Pr
 
 
 @pytest.mark.kafka
-def test_a_new_producer_of_an_older_process(
-    start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_producer_of_an_older_process(replaced: Replace) -> None:
     """A commit that was slow, since the process was stopped meanwhile, is no reason to take it."""
-    monkeypatch.setattr(transactions, "_SLOW_S", 0.0)
-    older = start()
-    older.work()
-    monkeypatch.undo()
-    newer = start()
-    newer.work()
+    older, newer = replaced(slow_commit=True)
     with pytest.raises(FencedError, match=r"same group\.instance\.id"):
         older.session.begin()
     newer.work()
 
 
 @pytest.mark.kafka
-def test_an_older_process_whose_client_has_joined_again(
-    start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_process_whose_client_has_joined_again(replaced: Replace) -> None:
     """Then the group takes the older one for the owner of the name; the transactional id does not.
 
     A client whose session is over joins without its member id, as a new process does.
     """
-    monkeypatch.setattr(transactions, "_SLOW_S", 0.0)
-    older = start()
-    older.work()
-    monkeypatch.undo()
-    newer = start()
-    newer.work()
+    older, newer = replaced(slow_commit=True)
     other = older.joins_again()
     with pytest.raises(OutcomeUnknownError, match="lost track of this member"):
         newer.read_on()
@@ -177,16 +184,9 @@ def test_an_older_process_whose_client_has_joined_again(
 
 
 @pytest.mark.kafka
-def test_a_fenced_member_whose_producer_is_to_be_renewed(
-    start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fenced_member_whose_producer_is_to_be_renewed(replaced: Replace) -> None:
     """It asks for the transactional id with the old producer: a new one would take it."""
-    monkeypatch.setattr(transactions, "_SLOW_S", 0.0)
-    older = start()
-    older.work()
-    monkeypatch.undo()
-    newer = start()
-    newer.work()
+    older, newer = replaced(slow_commit=True)
     with pytest.raises(FencedError):
         older.read_on()
     newer.work()
@@ -251,11 +251,8 @@ def test_a_fatal_error_beside_lost_partitions(regained: bool) -> None:  # noqa: 
         session.close()
 
 
-def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not count towards a commit's deadline: the same call again tells that it is fenced.
-
-    While the broker still aborts the older one's transaction, it only says that it is busy.
-    """
+def test_a_pause_does_not_count_towards_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a pause of the process, the same call again says that it was fenced."""
     busy = KafkaError(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True)
     fenced = KafkaError(KafkaError.PRODUCER_FENCED)
     answers, clock = iter([(600.0, busy), (0.0, fenced)]), [0.0]
@@ -268,7 +265,7 @@ def test_time_in_which_the_process_was_stopped(monkeypatch: pytest.MonkeyPatch) 
     with MockCluster() as cluster:
         session = MockHarness(cluster).broker.open()
         half = session._producer  # noqa: SLF001
-        monkeypatch.setattr(writer, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+        monkeypatch.setattr(producer, "time", SimpleNamespace(monotonic=lambda: clock[0]))
         with pytest.raises(FencedError):
             half.retrying(call, 8.0, "committing")
         monkeypatch.undo()
@@ -293,15 +290,21 @@ def test_a_stopped_process_that_waits_for_a_call(monkeypatch: pytest.MonkeyPatch
     assert done
 
 
-def test_what_the_transactional_id_has_told_holds_for_a_moment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Another process may join at any time after it, as while this one waits for its next try."""
+def _membership() -> Membership:
+    """A process whose member id is `ours`, and whose instance id is w1."""
     config: Any = SimpleNamespace(
         shared={}, group="g", consumer={"group.instance.id": "w1"}, startup_timeout_s=1.0
     )
-    found = Membership(config)
-    found.note(SimpleNamespace(memberid=lambda: "ours"))  # type: ignore[arg-type]
+    made = Membership(config)
+    made.note(SimpleNamespace(memberid=lambda: "ours"))  # type: ignore[arg-type]
+    return made
+
+
+def test_a_confirmation_is_valid_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another process may join at any time after it, also before the next attempt."""
+    found = _membership()
     other = SimpleNamespace(group_instance_id="w1", member_id="theirs")
     monkeypatch.setattr(found, "_members", lambda: [other])
     now = time.time()
@@ -314,10 +317,10 @@ def test_what_the_transactional_id_has_told_holds_for_a_moment(
         found.check()
 
 
-def test_a_client_that_was_not_answered_is_kept_for_a_while(
+def test_an_unanswered_client_is_kept_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its answer may still come."""
+    """Its answer may still arrive."""
 
     class Silent:
         def list_topics(self, **_: Any) -> None:
@@ -337,11 +340,7 @@ def test_a_client_that_was_not_answered_is_kept_for_a_while(
         return client
 
     monkeypatch.setattr("pipeline.kafka.membership.make_admin", make)
-    config: Any = SimpleNamespace(
-        shared={}, group="g", consumer={"group.instance.id": "w1"}, startup_timeout_s=1.0
-    )
-    found = Membership(config)
-    found.note(SimpleNamespace(memberid=lambda: "ours"))  # type: ignore[arg-type]
+    found = _membership()
     for _ in range(5):
         with pytest.raises(OutcomeUnknownError, match="its coordinator does not answer"):
             found.check()
@@ -349,7 +348,7 @@ def test_a_client_that_was_not_answered_is_kept_for_a_while(
     assert [each() is not None for each in made] == [False, False, True, True, True]
 
 
-def test_what_asks_for_the_transactional_id_commits_nothing_new() -> None:
+def test_asking_for_the_transactional_id_commits_nothing_new() -> None:
     """The end of the last transaction may still be on its way, and would commit it."""
     with MockCluster() as cluster:
         session = MockHarness(cluster).broker.open()

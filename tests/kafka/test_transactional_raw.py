@@ -13,8 +13,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from pipeline.core.record import Role
 from pipeline.errors import ExitCode
 from pipeline.ports import Lag
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
-from pipeline.wiring import checked_topics, make_broker
+from pipeline.wiring import make_broker
 from tests.brokers import (
     RECENT,
     Sent,

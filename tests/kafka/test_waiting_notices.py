@@ -71,8 +71,8 @@ def test_a_listener_that_names_another_address(listener: str, command: str) -> N
     assert "correct its advertised.listeners" in last
 
 
-def test_the_first_word_does_not_wait_for_its_cause() -> None:
-    """A cause that takes long to find is told when it is found."""
+def test_the_first_notice_does_not_wait_for_its_cause() -> None:
+    """A cause that takes long to find is given when it is found."""
     words: list[str] = []
     noticed, found = threading.Semaphore(0), threading.Event()
 
@@ -92,16 +92,16 @@ def test_the_first_word_does_not_wait_for_its_cause() -> None:
     assert words == ["waiting", "waiting: a cable"]
 
 
-def test_what_is_quick_is_not_told() -> None:
-    """Nothing is said of a call that returns at once, however long its cause would take."""
+def test_a_quick_call_is_not_announced() -> None:
+    """Nothing is said about a call that returns at once, however long its cause would take."""
     words: list[str] = []
     with announced(words.append, "waiting", lambda: ""):
         pass
     assert words == []
 
 
-def test_nothing_is_told_of_a_wait_that_is_over() -> None:
-    """A cause that is found too late is kept to itself."""
+def test_nothing_is_said_about_a_wait_that_is_over() -> None:
+    """A cause that is found too late is not given."""
     words: list[str] = []
     asked, found, answered = threading.Event(), threading.Event(), threading.Event()
 
@@ -119,8 +119,8 @@ def test_nothing_is_told_of_a_wait_that_is_over() -> None:
     assert words[len(seen) :] == []
 
 
-def test_every_question_is_told() -> None:
-    """Whichever request is not answered, and not only the first."""
+def test_every_request_is_announced() -> None:
+    """Each request that is not answered is announced, and not only the first."""
     with MockCluster() as cluster:
         cluster.create_topic("t")
         words: list[str] = []

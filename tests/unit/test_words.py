@@ -82,7 +82,6 @@ EXEMPT: Final = (
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "docs/reference": frozenset({"accuse", "condemn", "for ever", "narrowing", "refuse"}),
     "pipeline": frozenset({"fragment"}),
-    "pipeline/kafka": frozenset({"fragment"}),
     "pipeline/worker": frozenset({"accuse", "condemn"}),
     "pipeline/worker/observe": frozenset({"narrowing"}),
     "tests/kafka": frozenset({"condemn", "letter", "lifted"}),

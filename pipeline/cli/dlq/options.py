@@ -19,11 +19,12 @@ from pipeline.settings.model import Settings
 _Function = Callable[..., Any]
 _OFFSETS: Final = re.compile(r"([0-9]{1,9}):([0-9]{0,18})-([0-9]{0,18})")
 _LARGEST: Final = 2**63 - 1
+_WHICH: Final = "Which dead letters (repeat a filter to match any of several values)"
 
 
 @dataclass(frozen=True)
 class Display:
-    """How results are shown."""
+    """Form of the results."""
 
     reveal: bool
     """Whether personal data may be shown."""
@@ -108,7 +109,7 @@ def _one_for_each(offsets: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, t
 
 
 def _many(flag: str, help_text: str, kind: Any = str) -> Any:  # noqa: ANN401  click's
-    return click.option(flag, type=kind, multiple=True, help=f"{help_text} May be repeated.")
+    return click.option(flag, type=kind, multiple=True, help=help_text)
 
 
 def _moment(flag: str, help_text: str, unbounded: str) -> Any:  # noqa: ANN401  click's
@@ -147,7 +148,9 @@ _FILTERS: Final = {
         "Offsets in the dead-letter topic, PARTITION:FIRST-LAST; either end may be left out.",
         Parsed("offsets", _offsets),
     ),
-    "limit": click.option("--limit", type=click.IntRange(1), help="Maximum number of them."),
+    "limit": click.option(
+        "--limit", type=click.IntRange(1), help="Maximum number of dead letters."
+    ),
 }
 topic_option: Final = click.option(
     "--topic", metavar="NAME", help="Dead-letter topic, such as that of a replay or of Connect."
@@ -169,7 +172,7 @@ def groups(first: Mapping[str, Sequence[str]] | None = None) -> dict[str, Sequen
     filters = [f"--{name.replace('_', '-')}" for name in _FILTERS]
     return {
         **(first or {}),
-        "Which dead letters": [*filters, "--all", "--topic"],
+        _WHICH: [*filters, "--all", "--topic"],
         "Output": ["--json", "--reveal"],
         "Kafka": ["--config", *PIPELINE_FLAGS],
     }

@@ -51,7 +51,7 @@ class PlanView(NamedTuple):
         return took_s if rate is None else max(took_s, self.job.planned(self.plan) / rate)
 
     def _errors(self) -> list[str]:
-        """What is wrong with some dead letters that could not even be tried."""
+        """Sentences about some dead letters that could not even be tried."""
         errors = self.plan.errors
         return errors if self.display.reveal else [mask(text) for text in errors]
 

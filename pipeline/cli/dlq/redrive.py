@@ -57,7 +57,7 @@ replay_option = click.option(
         ),
         "Execute it": "track-pipeline dlq redrive --reason revenue_invalid --execute",
         "Repair the events first": (
-            "track-pipeline dlq redrive --reason currency_missing \\\n"
+            "track-pipeline dlq redrive --reason currency_invalid \\\n"
             "    --set /properties/currency=EUR --execute"
         ),
     },

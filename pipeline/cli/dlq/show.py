@@ -146,7 +146,7 @@ class _View(NamedTuple):
     dead_letter: DeadLetter
     result: RecheckResult
     done: str | None
-    """What was done with it."""
+    """Action in the ledger; None when the dead letter is pending."""
     reveal: bool
 
     def to_dict(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def shown_replay() -> Iterator[ReplayHooks]:
     """Show on standard error what a replay reports within the block, and let signals stop it."""
     console = error_console()
     if not console.is_terminal:
-        lines = _Lines()
+        lines = _StatusLines()
         with shown_progress(console) as on_progress:
             yield ReplayHooks(
                 on_progress=on_progress,
@@ -100,7 +100,7 @@ class Speed:
         return f"{(events - events_then) / lasted:,.0f} events/s, {left} left, {rejected}"
 
 
-class _Lines:
+class _StatusLines:
     """A line now and then."""
 
     def __init__(self) -> None:

@@ -137,7 +137,7 @@ class OutputCollector:
     def _report_orphan(self, record: Record, source: str, detail: str) -> None:
         balance, role = self._result.revenue, self._roles[record.topic]
         if balance is not None:
-            balance.of(role).add(self._revenue(record, role))
+            balance.sums(role).add(self._revenue(record, role))
         output = f"{record.topic}/{record.partition}/{record.offset}"
         orphan = Discrepancy(DiscrepancyKind.ORPHANED, source, output, detail)
         self._result.report(orphan, self._show)

@@ -74,7 +74,7 @@ class ResultRecorder:
             if unmatched_kind == UnmatchedKind.OUTSIDE:
                 continue
             if balance is not None:
-                balance.of(row.role).add(row.revenue)
+                balance.sums(row.role).add(row.revenue)
             kind, detail = _unmatched_detail(row, unmatched_kind)
             if unmatched_kind == UnmatchedKind.UNKNOWN and self._ranges.raw_is_compacted:
                 self._result.excluded["compacted"] += 1

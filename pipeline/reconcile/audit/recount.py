@@ -138,7 +138,7 @@ class _RecordMatcher:
         stray = rows.before(record.offset)
         if stray:
             self._store.add_unmatched(stray, UnmatchedKind.UNKNOWN)
-        own = rows.of(record.offset)
+        own = rows.take(record.offset)
         inside = record.offset < ranges.raw[record.partition].end
         inside = inside and ranges.window.holds(record.timestamp)
         origin = self._expectations.origin(record)

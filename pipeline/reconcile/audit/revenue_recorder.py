@@ -81,7 +81,7 @@ class RevenueRecorder:
         for match in outcomes:
             role, item, revenue = match.row.role, match.row.item, found[id(match)]
             if role != Role.DEAD_LETTER or not self._was_redriven(item, revenue, redriven):
-                balance.of(role).add(revenue)
+                balance.sums(role).add(revenue)
         self._record_missing(result.missing, excused, redriven)
 
     def _record_missing(

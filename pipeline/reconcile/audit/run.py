@@ -7,6 +7,7 @@ meanwhile; whatever they write during the audit is beyond the captured offsets a
 from __future__ import annotations
 
 from pipeline.errors import RefusedError
+from pipeline.preflight import create_command
 from pipeline.progress import OnProgress
 from pipeline.reconcile.audit.capture import capture, notes
 from pipeline.reconcile.audit.recount import recount
@@ -15,14 +16,7 @@ from pipeline.reconcile.audit.result import AuditResult
 from pipeline.reconcile.capture import output_partitioner
 from pipeline.settings.model import Settings
 from pipeline.topics import missing, require_permission
-from pipeline.wiring import (
-    WallClock,
-    admin,
-    create_command,
-    make_processor,
-    range_reader,
-    topic_names,
-)
+from pipeline.wiring import WallClock, admin, make_processor, range_reader, topic_names
 
 
 def audit(

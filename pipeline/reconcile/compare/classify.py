@@ -73,12 +73,12 @@ def comparison_digest(
     return output_digest(role, value, key, sender_headers(headers))
 
 
-class _Reason(msgspec.Struct):
+class _ViolationName(msgspec.Struct):
     code: str = ""
     pointer: str = ""
 
 
-_read_reasons: Final = msgspec.json.Decoder(list[_Reason]).decode
+_read_reasons: Final = msgspec.json.Decoder(list[_ViolationName]).decode
 
 
 def _reasons(headers: Headers) -> Iterator[str]:

@@ -120,7 +120,7 @@ class Comparison:
         window = self._dry_run.results(self._inside(reader.read(offsets), gauge, store))
         for record, outputs in window:
             self._compare_strays(rows[record.partition].before(record.offset))
-            own = rows[record.partition].of(record.offset)
+            own = rows[record.partition].take(record.offset)
             if outputs is None:
                 continue
             origin = read_origin(record, accept_headers=accept_origin)

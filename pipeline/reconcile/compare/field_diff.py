@@ -188,7 +188,7 @@ def _contents(difference: EventDifference) -> Contents:
     return Contents(None, None, ()) if difference.after is None else unpack(difference.after)
 
 
-class _Reason(msgspec.Struct):
+class _ViolationDetail(msgspec.Struct):
     detail: str = ""
 
 
@@ -196,7 +196,7 @@ def _detail(difference: EventDifference) -> str:
     """Return the detail of the first violation."""
     text = read_headers(_contents(difference).headers).get(DlqHeader.REASONS, "")
     with suppress(msgspec.MsgspecError):
-        (first, *_) = msgspec.json.decode(text, type=list[_Reason])
+        (first, *_) = msgspec.json.decode(text, type=list[_ViolationDetail])
         return first.detail
     return ""
 

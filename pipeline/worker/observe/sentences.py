@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-Line = Mapping[str, Any]
+LogLine = Mapping[str, Any]
 _META: Final = frozenset({"event", "level", "timestamp", "worker", "exception", "frames"})
 _DAY_LENGTH: Final = len("2026-11-26")
 _TIME_LENGTH: Final = len("17:20:01")
@@ -31,7 +31,7 @@ class SentenceRenderer:
         self._coloured = coloured
         self._day = ""
 
-    def __call__(self, _logger: object, _method: str, line: Line) -> str:
+    def __call__(self, _logger: object, _method: str, line: LogLine) -> str:
         """`17:20:01 …`; with its date where the day is another one than that of the line before."""
         level = str(line.get("level", ""))
         known = _SENTENCES.get(str(line["event"]), _unknown)
@@ -74,19 +74,19 @@ class IdleFilter(logging.Filter):
         return True
 
 
-def _text(known: Callable[[Line], str], line: Line) -> str:
+def _text(known: Callable[[LogLine], str], line: LogLine) -> str:
     try:
         return known(line)
     except (KeyError, TypeError, ValueError, AttributeError):
         return _unknown(line)  # a library has an event of this name, with other keys
 
 
-def _unknown(line: Line) -> str:
+def _unknown(line: LogLine) -> str:
     keys = " ".join(f"{key}={value}" for key, value in line.items() if key not in _META)
     return f"{line['event']} {keys}".rstrip()
 
 
-def _starting(line: Line) -> str:
+def _starting(line: LogLine) -> str:
     settings = line.get("settings")
     if settings is None:
         return f"starting as {line['instance']}" if line["instance"] else "starting"
@@ -102,20 +102,20 @@ def _starting(line: Line) -> str:
     )
 
 
-def _topics(line: Line) -> str:
+def _topics(line: LogLine) -> str:
     found = [f"{name} ({number})" for name, number in line["partitions"].items()]
     return f"Kafka answers; topics and their partitions: {', '.join(found)}"
 
 
-def _assigned(line: Line) -> str:
+def _assigned(line: LogLine) -> str:
     return f"reading partitions {line['partitions']} ({line['held']} in all)"
 
 
-def _revoked(line: Line) -> str:
+def _revoked(line: LogLine) -> str:
     return f"no longer reading partitions {line['partitions']} ({line['held']} left)"
 
 
-def _statistics(line: Line) -> str:
+def _statistics(line: LogLine) -> str:
     lag = line["lag"]
     left = "" if lag is None else f"; {lag:,} records behind" if lag else "; up to date"
     if not line["consumed"]:
@@ -133,56 +133,56 @@ def _statistics(line: Line) -> str:
     return f"{line['consumed']:,} records ({speed:,.0f}/s): {', '.join(parts)}{left}"
 
 
-def _waiting(line: Line) -> str:
+def _waiting(line: LogLine) -> str:
     since = f" (for {line['seconds']:.0f} s)" if line.get("seconds") else ""
     return f"waiting: {line['cause']}{since}"
 
 
-def _recovering(line: Line) -> str:
+def _recovering(line: LogLine) -> str:
     return f"recovering by a {line['how']} (attempt {line['attempt']}): {line['cause']}"
 
 
-def _recovered(line: Line) -> str:
+def _recovered(line: LogLine) -> str:
     return f"working again after {line['after_s']:g} s"
 
 
-def _processing_error(line: Line) -> str:
+def _processing_error(line: LogLine) -> str:
     return (
         f"a bug in this program ({line['error']}) stopped the record {line['source']}, which "
         "becomes a dead letter: please report it"
     )
 
 
-def _isolated(line: Line) -> str:
+def _isolated(line: LogLine) -> str:
     return f"record {line['source']} is set aside as a dead letter: {line['cause']}"
 
 
-def _bisecting(line: Line) -> str:
+def _bisecting(line: LogLine) -> str:
     return f"looking for the record that fails among {line['records']}: {line['cause']}"
 
 
-def _breaker_open(line: Line) -> str:
+def _breaker_open(line: LogLine) -> str:
     return str(line["message"])
 
 
-def _stopped(_line: Line) -> str:
+def _stopped(_line: LogLine) -> str:
     return "stopped"
 
 
-def _ended(line: Line) -> str:
+def _ended(line: LogLine) -> str:
     return f"ended with exit code {line['code']}: {line['cause']}"
 
 
-def _worker_started(line: Line) -> str:
+def _worker_started(line: LogLine) -> str:
     return f"worker {line['worker']} started (process {line['pid']})"
 
 
-def _worker_ended(line: Line) -> str:
+def _worker_ended(line: LogLine) -> str:
     cause = f": {line['cause']}" if line.get("cause") else ""
     return f"worker {line['worker']} ended, {line['how']}{cause}; {line['next']}"
 
 
-def _stopping(line: Line) -> str:
+def _stopping(line: LogLine) -> str:
     return f"stopping {line['workers']} workers"
 
 
@@ -191,7 +191,7 @@ def _listed(names: list[str]) -> str:
 
 
 _OF_SUPERVISOR: Final = frozenset({_worker_started, _worker_ended})
-_SENTENCES: Final[Mapping[str, Callable[[Line], str]]] = {
+_SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "starting": _starting,
     "topics": _topics,
     "assigned": _assigned,

@@ -81,7 +81,10 @@ TESTS: Final = {
     ),
     "the circuit breaker is open": (
         ("tests/unit/worker/test_meter.py", "test_open_breaker_is_told_in_each_interval"),
-        ("tests/unit/worker/test_circuit_breaker.py", "test_held_until_it_is_stopped"),
+        (
+            "tests/unit/worker/test_circuit_breaker.py",
+            "test_an_open_breaker_pauses_the_worker_until_it_is_stopped",
+        ),
     ),
 }
 

@@ -66,6 +66,7 @@ def run_process(
     stdin: bytes = b"",
     stdout: int | None = None,
     env: Mapping[str, str] | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> Ran:
     """Run the program as a process; `stdout` is a file descriptor to write to."""
     done = subprocess.run(
@@ -74,7 +75,7 @@ def run_process(
         stdout=subprocess.PIPE if stdout is None else stdout,
         stderr=subprocess.PIPE,
         env={**environment(), **(env or {})},
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     return Ran(done.returncode, done.stdout or b"", done.stderr.decode())

@@ -20,7 +20,7 @@ import structlog
 from pipeline.cli import demo as demo_command
 from pipeline.cli import explain as explain_command
 from pipeline.core.record import Record
-from pipeline.demo.check import Findings
+from pipeline.demo.check import OutcomeCheck
 from pipeline.demo.run import DemoResult
 from pipeline.errors import ExitCode, RefusedError
 from pipeline.ports import CircuitBreakerTrip
@@ -218,7 +218,7 @@ def test_messages_of_brokers_are_safe(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_demo_is_safe(capsys: pytest.CaptureFixture[str]) -> None:
     """The demo's table of dead letters takes neither control characters nor markup."""
     details = json.dumps([{"pointer": f"/{HOSTILE}", "detail": HOSTILE}])
-    findings = Findings(
+    findings = OutcomeCheck(
         1, 0, Counter({"event_blank": 1}), {"event_blank": (HOSTILE, details)}, 0, 0
     )
     demo_command._print_result(DemoResult(findings, []))  # noqa: SLF001  it needs a broker else

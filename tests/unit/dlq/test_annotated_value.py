@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.dlq.annotated_value import Line, annotated_value
+from pipeline.cli.dlq.annotated_value import AnnotatedLine, annotated_value
 from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record
 from pipeline.dlq.dead_letter import DeadLetter
@@ -14,15 +14,15 @@ from pipeline.dlq.header_formats import read_dead_letter
 from tests.unit.dlq.dead_letters import NOW, dead_letter_of, dead_letters_of, event, raw
 
 
-def _lines(dead_letter: DeadLetter, *, reveal: bool = True) -> list[Line]:
+def _lines(dead_letter: DeadLetter, *, reveal: bool = True) -> list[AnnotatedLine]:
     return annotated_value(dead_letter, reveal=reveal, as_json=True)
 
 
-def _text(lines: list[Line]) -> str:
+def _text(lines: list[AnnotatedLine]) -> str:
     return "\n".join(line.text for line in lines)
 
 
-def _noted(lines: list[Line]) -> dict[str, tuple[str, ...]]:
+def _noted(lines: list[AnnotatedLine]) -> dict[str, tuple[str, ...]]:
     return {line.text.strip(): line.notes for line in lines if line.notes}
 
 
@@ -30,20 +30,20 @@ def test_json_is_indented() -> None:
     """Numbers keep their digits, empty objects stay in one line, and nothing else is marked."""
     value = b'{"event":"A","n":1.10,"a":[{},[],"x",{"b":null}],"userId":true,"anonymousId":"a"}'
     assert _lines(dead_letter_of(value)) == [
-        Line("{"),
-        Line('  "event": "A",'),
-        Line('  "n": 1.10,'),
-        Line('  "a": ['),
-        Line("    {},"),
-        Line("    [],"),
-        Line('    "x",'),
-        Line("    {"),
-        Line('      "b": null'),
-        Line("    }"),
-        Line("  ],"),
-        Line('  "userId": true,', ("id_not_string",)),
-        Line('  "anonymousId": "a"'),
-        Line("}"),
+        AnnotatedLine("{"),
+        AnnotatedLine('  "event": "A",'),
+        AnnotatedLine('  "n": 1.10,'),
+        AnnotatedLine('  "a": ['),
+        AnnotatedLine("    {},"),
+        AnnotatedLine("    [],"),
+        AnnotatedLine('    "x",'),
+        AnnotatedLine("    {"),
+        AnnotatedLine('      "b": null'),
+        AnnotatedLine("    }"),
+        AnnotatedLine("  ],"),
+        AnnotatedLine('  "userId": true,', ("id_not_string",)),
+        AnnotatedLine('  "anonymousId": "a"'),
+        AnnotatedLine("}"),
     ]
 
 
@@ -124,7 +124,7 @@ def test_position_in_broken_text() -> None:
     value = '{"event":"抹茶","x":'.encode() + b"NaN}"
     lines = _lines(dead_letter_of(value))
     assert lines[0].text == '{"event":"抹茶","x":NaN}'
-    assert lines[1] == Line(" " * 20 + "▲", ("byte 22",))
+    assert lines[1] == AnnotatedLine(" " * 20 + "▲", ("byte 22",))
     assert lines[2].text == lines[0].text
     assert len(lines) == 3
 
@@ -137,7 +137,7 @@ def test_position_in_long_text() -> None:
     assert place.text.endswith("…")
     assert place.text[caret.text.index("▲")] == "N"
     assert len(text.text) == 4000
-    assert rest.text == "… and 5,113 characters more (--raw writes all)"
+    assert rest.text == "… and 5,113 more characters (--raw writes all)"
 
 
 def test_bytes() -> None:
@@ -149,25 +149,25 @@ def test_bytes() -> None:
     assert middle[0].text == (
         "000180  30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66  0123456789abcdef"
     )
-    assert last.text == "… and 145 bytes more (--raw writes all)"
+    assert last.text == "… and 145 more bytes (--raw writes all)"
     wide = dead_letter_of('{"event":"Ann"}'.encode("utf-16"))
     assert _lines(wide, reveal=False) == [
-        Line("(32 bytes that are no UTF-8 text; --reveal shows them)")
+        AnnotatedLine("(32 bytes that are not UTF-8 text; --reveal shows them)")
     ]
 
 
 def test_nothing() -> None:
     """An absent value and an empty one are told apart."""
-    assert _lines(dead_letter_of(b"")) == [Line("(no bytes)")]
+    assert _lines(dead_letter_of(b"")) == [AnnotatedLine("(no bytes)")]
     (dead_letter,) = dead_letters_of(raw(b"")._replace(value=None))
-    assert _lines(dead_letter) == [Line("(no value)")]
+    assert _lines(dead_letter) == [AnnotatedLine("(no value)")]
 
 
 def test_not_decoded_when_that_may_kill() -> None:
     """As text, a value is shown and masked without being decoded."""
     dead_letter = dead_letter_of(b'{"event":"A","traits":{"name":"Ann"}}')
     (line,) = annotated_value(dead_letter, reveal=False, as_json=False)
-    assert line == Line('{"event":"A","traits":***}')
+    assert line == AnnotatedLine('{"event":"A","traits":***}')
 
 
 def test_control_characters_are_escaped() -> None:

@@ -9,8 +9,9 @@ from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
 from pipeline.kafka import Admin
 from pipeline.ports import Broker
+from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
-from pipeline.wiring import checked_topics, make_broker
+from pipeline.wiring import make_broker
 from pipeline.worker.memory_broker import MemoryBroker
 from tests.brokers import Sent, create_topics, produce, produce_in_transaction, read_topic
 from tests.unit.worker.harness import Remembering, processor, work

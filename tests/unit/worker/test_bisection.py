@@ -65,8 +65,8 @@ def _sources(outputs: list[Output], role: Role) -> list[int]:
 
 
 @pytest.mark.parametrize("poison", [{0}, {49}, {20}, {3, 4, 30}, set(range(50))])
-def test_only_the_refused_records_are_dead_lettered(poison: set[int]) -> None:
-    """Wherever they are in the batch, and however many; order and everything else stay."""
+def test_only_the_rejected_records_are_dead_lettered(poison: set[int]) -> None:
+    """Wherever they are in the batch, and however many, their neighbours are enriched in order."""
     broker = _RefusingBroker(Role.ENRICHED)
     for number in range(50):
         broker.append(_event(number, number in poison))
@@ -82,8 +82,8 @@ def test_only_the_refused_records_are_dead_lettered(poison: set[int]) -> None:
     assert meter.recoveries == []
 
 
-def test_a_refused_dead_letter_keeps_its_reasons_in_a_pointer() -> None:
-    """A dead letter that its topic refuses is replaced by a pointer; why it was refused stays."""
+def test_a_rejected_dead_letter_keeps_its_reasons_in_a_pointer() -> None:
+    """A dead letter that its topic rejects is replaced by a pointer that keeps the reasons."""
     broker = _RefusingBroker(Role.DEAD_LETTER)
     for number in range(8):
         broker.append(b'{"event":"poison"}' if number == 5 else _event(number, poison=False))
@@ -94,8 +94,8 @@ def test_a_refused_dead_letter_keeps_its_reasons_in_a_pointer() -> None:
     assert json.loads(dead_letter.value or b"")[DlqHeader.POINTER] == f"{TOPIC}/0/5"
 
 
-def test_refused_everywhere_leaves_a_pointer() -> None:
-    """Neither the event nor its dead letter is taken: the pointer says where the record is."""
+def test_an_event_rejected_everywhere_leaves_a_pointer() -> None:
+    """When its dead letter is rejected too, a pointer says where the record is."""
     broker = _RefusingBroker(Role.ENRICHED, Role.DEAD_LETTER)
     broker.append(_event(0, poison=True))
     work(broker, 1, max_resets=0)
@@ -116,8 +116,8 @@ class _RefusingAllDeadLetters(_RefusingSession):
         MemorySession.commit(self, *args, **kwargs)  # type: ignore[arg-type]
 
 
-def test_a_topic_that_refuses_even_pointers_is_the_operators() -> None:
-    """Nothing is skipped: the worker stops with the sentence, what came before is committed."""
+def test_a_topic_that_rejects_even_pointers_stops_the_worker() -> None:
+    """Nothing is skipped: the worker stops and says why; what came before is committed."""
     broker = MemoryBroker()
     for number in range(4):
         broker.append(b"[]" if number == 2 else _event(number, poison=False))
@@ -146,8 +146,8 @@ def test_quarantined_records_are_not_processed() -> None:
     assert dead_letter.value == _event(3, poison=False)
 
 
-def test_the_guard_knows_what_is_worked_on() -> None:
-    """Before each transaction its spans are told; a suspect is worked on by bisection."""
+def test_the_guard_knows_which_records_are_processed() -> None:
+    """The guard is told the spans of each transaction; a suspect span is bisected."""
     broker = MemoryBroker()
     for number in range(10):
         broker.append(_event(number, poison=False))
@@ -194,10 +194,10 @@ def _batch(places: list[int]) -> Batch:
 
 
 @given(_PLACES, _SPANS, _SPANS)
-def test_pieces_are_the_batch(
+def test_sub_batches_together_are_the_batch(
     places: list[int], suspects: list[Span], quarantined: list[Span]
 ) -> None:
-    """In order, nothing left out; the positions of all pieces, one after the other, are its own."""
+    """Sub-batches keep the order, leave nothing out, and end at the batch's own positions."""
     batch = _batch(places)
     made = split(batch, suspects, quarantined)
     assert remainder(made) == batch
@@ -214,8 +214,8 @@ def _within(span: Span, record: Record) -> bool:
 
 
 @given(_PLACES)
-def test_halves_are_the_piece(places: list[int]) -> None:
-    """Two pieces, neither empty; each commits only what it holds."""
+def test_two_halves_together_are_the_sub_batch(places: list[int]) -> None:
+    """A sub-batch is split in two that are not empty; each commits only what it holds."""
     sub_batch = SubBatch(_batch(places), pointers=True)
     made = bisect(sub_batch)
     assert len(made) == 2
@@ -226,7 +226,7 @@ def test_halves_are_the_piece(places: list[int]) -> None:
             assert each.batch.positions[TOPIC, record.partition] > record.offset
 
 
-def test_a_suspect_of_one_record_is_worked_on_alone() -> None:
-    """It is halved no further."""
+def test_a_suspect_of_one_record_is_processed_alone() -> None:
+    """A single suspect record is bisected no further."""
     made = split(_batch([0, 0, 0]), [Span(TOPIC, 0, 2, 2)], [])
     assert [[record.offset for record in each.batch.records] for each in made] == [[0], [2], [4]]

@@ -50,8 +50,8 @@ def _breaker(
         pytest.param([_note(NEW, at=1), _note(OLD, at=2)], True, id="rolled back"),
     ],
 )
-def test_armed_by_a_change_only(notes: list[OffsetMetadata], armed: bool) -> None:  # noqa: FBT001  a parameter
-    """The newest note tells which rules ran before."""
+def test_only_a_change_arms_the_breaker(notes: list[OffsetMetadata], armed: bool) -> None:  # noqa: FBT001  a parameter
+    """The newest offset metadata says which contract ran before."""
     assert _breaker(*notes).armed is armed
 
 
@@ -65,12 +65,12 @@ def test_armed_by_a_change_only(notes: list[OffsetMetadata], armed: bool) -> Non
         ("always", None, True),
     ],
 )
-def test_settings(
+def test_settings_let_a_changed_contract_run(
     mode: Literal["after-change", "always", "off"],
     accept: str | None,
     armed: bool,  # noqa: FBT001  a parameter
 ) -> None:
-    """An accepted hash, and mode off, let a changed contract run."""
+    """An accepted hash, or mode off, lets a changed contract run."""
     assert _breaker(_note(OLD), rules=RULES._replace(mode=mode, accept=accept)).armed is armed
 
 
@@ -90,7 +90,7 @@ def test_trips_when_the_share_rises(counts: OutcomeCounts, trips: bool) -> None:
 
 
 def test_small_batches_add_up() -> None:
-    """What was written while watching counts too."""
+    """Events that were written while watching count too."""
     breaker = _breaker(_note(OLD))
     for _ in range(4):
         assert breaker.watch(_counts(60, 40)) is None
@@ -100,8 +100,8 @@ def test_small_batches_add_up() -> None:
     )
 
 
-def test_disarmed_after_the_window() -> None:
-    """After so many events the change has proved itself; its share is the usual one now."""
+def test_the_breaker_is_disarmed_after_the_window() -> None:
+    """After the window the change is accepted, and its share is the usual one."""
     breaker = _breaker(_note(OLD))
     breaker = breaker.after(_counts(950, 49))
     assert breaker.note(5).left == 1
@@ -111,7 +111,7 @@ def test_disarmed_after_the_window() -> None:
 
 
 def test_the_usual_share_is_learned() -> None:
-    """At first the average of all, later with the weight of the window."""
+    """The usual share is the average of all events at first, later a moving one over the window."""
     breaker = _breaker(contract=OLD)
     breaker = breaker.after(_counts(90, 10))
     breaker = breaker.after(_counts(100, 0))
@@ -154,8 +154,8 @@ def test_notes_are_read_back(note: OffsetMetadata) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "1;a;base=2;left=0;at=0;origin=0", "é" * 100])
-def test_metadata_of_others(text: str | None) -> None:
-    """Other programs' metadata is no note."""
+def test_metadata_of_other_programs_is_ignored(text: str | None) -> None:
+    """Metadata written by other programs is not taken for ours."""
     assert read_offset_metadata(text) is None
 
 
@@ -203,8 +203,8 @@ def test_a_bad_change_writes_nothing_and_stays_in_the_group() -> None:
     assert broker.committed["track.raw", 0] == 1000
 
 
-def test_restarted_while_open_it_is_still_open() -> None:
-    """What was watched before a restart counts: not one more batch is let through."""
+def test_an_open_breaker_is_still_open_after_a_restart() -> None:
+    """Events watched before a restart count: not one more batch is let through."""
     broker = _after_a_bad_change()
     for _ in range(3):
         with pytest.raises(BreakerOpenError, match=r"before a restart|revenue_invalid"):
@@ -212,8 +212,8 @@ def test_restarted_while_open_it_is_still_open() -> None:
     assert broker.committed["track.raw", 0] == 1000
 
 
-def test_held_until_it_is_stopped() -> None:
-    """While it is open the worker stays in the group and reads nothing."""
+def test_an_open_breaker_pauses_the_worker_until_it_is_stopped() -> None:
+    """While the breaker is open, the worker stays in the group and reads nothing."""
     broker = _after_a_bad_change()
     stop = NoWait()
     meter = Remembering(stop, 10_000)
@@ -235,16 +235,16 @@ def test_held_until_it_is_stopped() -> None:
     assert len(meter.trips) == 1
 
 
-def test_accepting_the_hash_lets_it_run() -> None:
-    """The operator's word releases it, for this contract."""
+def test_accepting_the_hash_lets_the_contract_run() -> None:
+    """The operator's setting closes the breaker for this contract."""
     accepted = RULES._replace(accept=processor().contract.partition(";")[2])
     meter = _run(_after_a_bad_change(), accepted)
     assert meter.total.dead_letters == {"revenue_invalid": 2000}
     assert meter.trips == []
 
 
-def test_positions_without_records_ask_nobody() -> None:
-    """They are committed while the breaker watches, and it goes on watching after a restart."""
+def test_positions_without_records_do_not_ask_the_breaker() -> None:
+    """Such positions are committed while the breaker watches, also after a restart."""
     broker = _after_a_bad_change()
     waiting, broker.raw[0] = broker.raw[0][600:], broker.raw[0][:600]
     broker.append_marker()
@@ -261,8 +261,8 @@ def test_positions_without_records_ask_nobody() -> None:
     assert broker.committed["track.raw", 0] == 1001
 
 
-def test_what_was_watched_before_holds_up_no_positions() -> None:
-    """A stricter limit after a restart is for the next records: there is nothing to write now."""
+def test_a_stricter_limit_does_not_delay_positions() -> None:
+    """A stricter limit after a restart applies to the next records: now nothing is written."""
     broker = MemoryBroker()
     broker.append_marker()
     note = _note(processor().contract)._replace(left=1, bad=RULES.window - 1)

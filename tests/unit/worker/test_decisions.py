@@ -87,16 +87,16 @@ def test_one_transaction_per_batch() -> None:
     ]
 
 
-def test_nothing_to_read_opens_no_transaction() -> None:
-    """An empty topic gives no empty transactions."""
+def test_an_empty_topic_opens_no_transaction() -> None:
+    """A worker that reads nothing begins no transaction."""
     broker = _filled(0)
     work(broker, 0)
     assert Begun() not in broker.diary
 
 
 @pytest.mark.parametrize("call", ["begin", "send", "commit"])
-def test_soft_reset(call: str) -> None:
-    """A lost transaction is aborted, the batch rewound and written again; nothing is doubled."""
+def test_a_lost_transaction_is_a_soft_reset(call: str) -> None:
+    """A lost transaction is aborted, and the batch rewound and written again, once."""
     broker = _filled(2)
     broker.fail(call, AbortableError("lost"))
     meter = work(broker, 2)
@@ -110,8 +110,8 @@ def test_soft_reset(call: str) -> None:
     assert meter.recoveries == [("soft reset", "lost")]
 
 
-def test_recovered_by_a_commit() -> None:
-    """However many resets there were, it is told once, when the batch is committed."""
+def test_a_commit_ends_a_recovery() -> None:
+    """However many resets there were, the recovery is reported once, with the commit."""
     broker = _filled(2)
     broker.fail("commit", AbortableError("lost"))
     broker.fail("commit", OutcomeUnknownError("worse"))
@@ -120,8 +120,8 @@ def test_recovered_by_a_commit() -> None:
     assert meter.recovered_after == [2]
 
 
-def test_recovered_with_nothing_to_commit() -> None:
-    """To read an assigned partition again is enough."""
+def test_reading_ends_a_recovery_with_nothing_to_commit() -> None:
+    """Reading an assigned partition again is enough when nothing has to be committed."""
     broker = _filled(0)
     broker.fail("collect", OutcomeUnknownError("gone"))
     stop = NoWait()
@@ -155,8 +155,8 @@ def test_resets_of_an_idle_worker_do_not_add_up(calm_ms: int, *, is_over: bool) 
     assert len(meter.recoveries) == (2 if is_over else 1)
 
 
-def test_a_pause_between_two_tries_is_no_time_of_reading() -> None:
-    """However long it takes to open a session: a worker that can't commit gives up in the end."""
+def test_time_between_two_attempts_does_not_count_as_reading() -> None:
+    """However long opening a session takes, a worker that can't commit gives up in the end."""
     broker, stop, clock = _filled(2), NoWait(), FixedClock()
     for _ in range(10):
         broker.fail("commit", OutcomeUnknownError("no answer"))
@@ -210,8 +210,8 @@ def test_a_loss_is_counted_with_the_commit_behind_it() -> None:
     assert meter.losses == [7]
 
 
-def test_partitions_are_held_as_long_as_the_session() -> None:
-    """A session that is dropped holds none; the next one tells its own."""
+def test_partitions_are_assigned_as_long_as_the_session_lasts() -> None:
+    """A dropped session has no partitions; the next one reports its own."""
     broker = _filled(2, batch=1)
     broker.spare("commit")
     broker.fail("commit", OutcomeUnknownError("no answer"))
@@ -265,8 +265,10 @@ def test_a_commit_forgives_earlier_resets() -> None:
 
 @pytest.mark.parametrize("error", [RefusedError, FencedError, DataLossError])
 @pytest.mark.parametrize("call", ["open", "collect", "send", "commit"])
-def test_the_operators_faults_stop_at_once(call: str, error: type[TransportError]) -> None:
-    """What only the operator can mend is raised as it is; nothing is written, nothing retried."""
+def test_faults_for_the_operator_stop_the_worker_at_once(
+    call: str, error: type[TransportError]
+) -> None:
+    """Errors that only the operator can resolve are raised as they are; nothing is retried."""
     broker = _filled(1)
     broker.fail(call, error("do this"))
     with pytest.raises(error, match="do this"):
@@ -297,8 +299,8 @@ class _Broken(Processor):
         return super().process(record, now)
 
 
-def test_a_bug_of_ours_is_a_dead_letter() -> None:
-    """A record on which the contract raises is kept, byte for byte, and does not stop the rest."""
+def test_a_record_that_raises_is_dead_lettered() -> None:
+    """A record for which the contract raises is kept byte for byte, and does not stop the rest."""
     broker = _filled(3)
     whole = processor()
     broken = _Broken.__new__(_Broken)
@@ -372,8 +374,8 @@ class _StopsInMidBatch(Processor):
         return super().process(record, now)
 
 
-def test_stop_finishes_the_transaction_at_hand() -> None:
-    """A stop that is asked for while a batch is written: the batch is committed, no other begun."""
+def test_a_stop_finishes_the_current_transaction() -> None:
+    """A batch that is being written when a stop is requested is committed, and no other begun."""
     broker, stop = _filled(10, batch=4), NoWait()
     meter = Remembering(stop, enough=10)
     make_worker(broker, _StopsInMidBatch(stop), meter).run(stop)
@@ -381,8 +383,8 @@ def test_stop_finishes_the_transaction_at_hand() -> None:
     assert _shape(broker.diary) == ["opened", "begun", *sent, "committed 4", "closed"]
 
 
-def test_positions_behind_markers() -> None:
-    """Offsets that have no record are committed, too: with the records, or later by themselves."""
+def test_positions_behind_markers_are_committed() -> None:
+    """Offsets without a record are committed too: with records, or later by themselves."""
     broker = _filled(1)
     broker.append_marker()
     work(broker, 1, to_end=True)
@@ -415,8 +417,8 @@ def test_nothing_is_committed_where_nothing_moved() -> None:
     assert _shape(broker.diary) == ["opened", "begun", "sent 0", "committed 2", "closed"]
 
 
-def test_refused_record_in_front_of_a_marker() -> None:
-    """A batch in pieces ends where the whole batch would have ended, behind the marker."""
+def test_a_bisected_batch_ends_behind_the_marker() -> None:
+    """A bisected batch ends where the whole batch would have ended, behind the marker."""
     broker = _filled(3)
     broker.append_marker()
     refused = RecordRefusedError("too large", Reason.ENRICHED_TOO_LARGE, Role.ENRICHED)
@@ -426,8 +428,8 @@ def test_refused_record_in_front_of_a_marker() -> None:
     assert commits == ["committed 1", "committed 4"]
 
 
-def test_positions_without_records_that_could_not_be_committed() -> None:
-    """They are committed with the next transaction."""
+def test_positions_whose_commit_failed_are_committed_later() -> None:
+    """Positions without records are committed with the next transaction."""
     broker = _filled(1)
     work(broker, 1)
     broker.append_marker()
@@ -436,7 +438,7 @@ def test_positions_without_records_that_could_not_be_committed() -> None:
     assert broker.committed[FIRST] == 2
 
 
-def test_lag_is_told_on_every_turn() -> None:
-    """The meter is told the offsets that are not yet committed."""
+def test_every_iteration_reports_the_lag() -> None:
+    """The meter is told the number of offsets that are not committed yet."""
     broker = _filled(5, batch=2)
     assert work(broker, 5).lags == [Lag(1, 3), Lag(1, 1), Lag(1, 0)]

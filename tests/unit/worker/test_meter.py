@@ -51,8 +51,8 @@ def log() -> Iterator[Log]:
         yield Log(lines)
 
 
-def test_statistics_come_while_the_loop_stands_still(log: Log) -> None:
-    """One in each interval; of the lag nothing is known then."""
+def test_statistics_are_logged_while_the_loop_is_blocked(log: Log) -> None:
+    """A line is logged in each interval; the lag is not known then."""
     log.meter.committed(OutcomeCounts(records=7, enriched=7))
     log.meter.tick(MemoryBroker().open())
     log.interval()
@@ -63,8 +63,8 @@ def test_statistics_come_while_the_loop_stands_still(log: Log) -> None:
     ]
 
 
-def test_statistics_tell_the_lag_of_a_loop_that_turns(log: Log) -> None:
-    """As it was reported last."""
+def test_statistics_have_the_last_lag_of_a_running_loop(log: Log) -> None:
+    """The lag is the one that was reported last."""
     broker = MemoryBroker()
     broker.append(b"{}")
     log.now += INTERVAL_S
@@ -73,8 +73,8 @@ def test_statistics_tell_the_lag_of_a_loop_that_turns(log: Log) -> None:
     assert log.said("lag") == [("statistics", "info", 1)]
 
 
-def test_partitions_that_come_and_go(log: Log) -> None:
-    """A line for each change says which, and how many are held now."""
+def test_changes_of_the_assignment_are_logged(log: Log) -> None:
+    """A line for each change says which partitions changed, and how many are assigned now."""
     for assigned in ({2, 0, 1, 7}, {0, 1, 2, 7}, {0, 1}, {1, 5}, ()):
         log.meter.assigned(assigned)
     assert log.said("partitions", "held") == [
@@ -86,8 +86,8 @@ def test_partitions_that_come_and_go(log: Log) -> None:
     ]
 
 
-def test_what_is_in_the_way_is_told_until_it_is_gone(log: Log) -> None:
-    """At once, in each interval, and how long it lasted."""
+def test_a_stall_is_logged_until_it_is_over(log: Log) -> None:
+    """A stall is logged at once and in each interval, and at its end how long it lasted."""
     log.meter.waits(DOWN)
     log.meter.waits(DOWN)
     assert log.said("cause", "seconds") == [("waiting", "warning", DOWN.cause, 0.0)]
@@ -101,16 +101,16 @@ def test_what_is_in_the_way_is_told_until_it_is_gone(log: Log) -> None:
     assert log.said() == [("statistics", "info")]
 
 
-def test_what_was_just_told_is_not_repeated(log: Log) -> None:
-    """Though its interval ends at that moment."""
+def test_a_stall_is_not_logged_twice_in_a_moment(log: Log) -> None:
+    """A stall that was just logged is not repeated, though its interval ends at that moment."""
     log.now += INTERVAL_S
     log.meter.waits(DOWN)
     log.meter.report()
     assert [line[0] for line in log.said()] == ["waiting", "statistics"]
 
 
-def test_another_cause_is_told_at_once(log: Log) -> None:
-    """It is one time of trouble; `recovered` names the last cause."""
+def test_another_cause_is_logged_at_once(log: Log) -> None:
+    """A new cause belongs to the same stall; `recovered` names the last one."""
     log.meter.waits(DOWN)
     log.now += 3
     log.meter.waits(Stall("rebalancing"))
@@ -122,8 +122,8 @@ def test_another_cause_is_told_at_once(log: Log) -> None:
     ]
 
 
-def test_what_is_harmless_is_told_once(log: Log) -> None:
-    """A worker with nothing to do is no reason for alarm."""
+def test_a_harmless_stall_is_logged_once(log: Log) -> None:
+    """A worker that is idle for lack of partitions is no reason for alarm."""
     log.meter.waits(IDLE)
     log.interval()
     log.meter.waits(None)
@@ -137,8 +137,8 @@ def test_what_is_harmless_is_told_once(log: Log) -> None:
     ]
 
 
-def test_recovered_after_resets(log: Log) -> None:
-    """The time counts from the first reset, and nothing else may be in the way."""
+def test_recovery_counts_from_the_first_reset(log: Log) -> None:
+    """The duration counts from the first reset, and no other stall may be left."""
     log.meter.recovering("soft reset", OutcomeUnknownError("lost"), 1)
     log.now += 2
     log.meter.recovering("hard reset", OutcomeUnknownError("worse"), 2)
@@ -192,8 +192,8 @@ class _Hearing(LogMeter):
         self.reported.set()
 
 
-def test_reports_come_from_threads_of_their_own() -> None:
-    """While the caller's block does nothing; behind the block none comes any more."""
+def test_reports_come_from_separate_threads() -> None:
+    """Reports come while the caller's block does nothing, and none comes after the block."""
     meter, watch = _Hearing(), _Watch()
     with reporting(meter, watch):
         assert meter.told.wait(10)

@@ -22,8 +22,8 @@ from pipeline.worker import processes
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
 from pipeline.worker.observe import AggregateStatistics, SlotMeter
 from pipeline.worker.shared_state import (
-    Cell,
     LocalCrashGuard,
+    SharedCell,
     SharedCrashGuard,
     SharedMemory,
     SharedWorkerStates,
@@ -46,7 +46,7 @@ def _span(first: int, last: int, partition: int = 0) -> Span:
 
 
 def test_a_cell_holds_what_was_written_last(memory: SharedMemory) -> None:
-    """Nothing at first; what is too large for it leaves it empty."""
+    """A cell is empty at first; a payload that is too large leaves it empty."""
     cell, neighbour = memory.figures(0), memory.at_work(1)
     assert cell.read() == neighbour.read() == b""
     for payload in (b"one", b"", b"another", b"x" * 32_000):
@@ -58,8 +58,8 @@ def test_a_cell_holds_what_was_written_last(memory: SharedMemory) -> None:
     assert cell.read() == neighbour.read() == b""
 
 
-def test_a_writer_killed_while_it_writes(memory: SharedMemory) -> None:
-    """Until the header is switched the old is there; a header half written is seen as such."""
+def test_a_writer_killed_while_writing_leaves_the_old_payload(memory: SharedMemory) -> None:
+    """Until the header is switched, readers find the old payload; a torn header is noticed."""
     cell = memory.marks
     cell.write(b"what was there")
     mapped = memory._memory  # noqa: SLF001  to stop a write in the middle
@@ -94,8 +94,8 @@ def test_memory_has_no_name_and_outlives_its_writer() -> None:
     memory.close()
 
 
-def test_memory_without_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system lacks it, a file without a name does as well."""
+def test_memory_without_memfd_is_an_unnamed_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system lacks memfd, an unnamed file does as well."""
     monkeypatch.delattr(os, "memfd_create")
     memory = SharedMemory.created(2)
     memory.figures(1).write(b"there")
@@ -130,8 +130,8 @@ def test_the_supervisor_reads_what_every_worker_reports(memory: SharedMemory) ->
     assert board.at_work(0) == board.at_work(2) == ([], [])
 
 
-def test_a_finding_is_survived_at_its_end(memory: SharedMemory) -> None:
-    """Not after its first half, nor while it is worked on again."""
+def test_a_finding_is_survived_only_at_its_end(memory: SharedMemory) -> None:
+    """It is not survived after its first half, nor while it is processed again."""
     board, guard = SharedWorkerStates(memory), SharedCrashGuard(memory, 0)
     board.mark({4: _span(10, 19), 5: _span(10, 19, partition=1)}, {6: _span(30, 30)})
     guard.suspects()
@@ -152,8 +152,8 @@ def test_a_finding_is_survived_at_its_end(memory: SharedMemory) -> None:
     assert survives(15, 40) == [7]
 
 
-def test_without_supervisor() -> None:
-    """Nobody is suspected; what the operator named is quarantined."""
+def test_without_a_supervisor_nobody_is_suspected() -> None:
+    """There are no suspects; what the operator named is quarantined."""
     guard: CrashGuard = LocalCrashGuard((NAMED,))
     guard.started([_span(0, 9)])
     guard.finished()
@@ -180,8 +180,8 @@ class _Stores:
         return SlotMeter(self.cells[slot], 10.0, self.clock)
 
 
-def test_one_line_for_all(memory: SharedMemory) -> None:
-    """The interval's sums over all workers, those that have died included."""
+def test_one_line_has_the_counts_of_all_workers(memory: SharedMemory) -> None:
+    """The line sums up all workers, including those that have crashed."""
     stores = _Stores(memory)
     aggregate = stores.aggregate
     assert not aggregate.began()
@@ -237,10 +237,10 @@ class _Behind(MemorySession):
         ((Lag(2, 30), "silent"), 1, None),
     ],
 )
-def test_lag_of_all_workers(
+def test_the_lag_is_that_of_all_workers(
     memory: SharedMemory, lags: tuple[Lag, Lag | str | None], reading: int, told: int | None
 ) -> None:
-    """The sum over those that hold partitions; none at all while one of them is not known."""
+    """The lag is summed up over workers with partitions, and unknown while one of them is."""
     stores = _Stores(memory)
     meters = [stores.meter(slot) for slot in range(2)]
     for meter, lag in zip(meters, lags, strict=True):
@@ -258,10 +258,10 @@ def test_lag_of_all_workers(
     assert (lines[-1]["workers_reading"], lines[-1]["lag"]) == (reading, told)
 
 
-def test_figures_that_cannot_be_read(memory: SharedMemory) -> None:
-    """What is being replaced at this moment counts as it was before."""
+def test_counts_that_can_not_be_read_stay_as_they_were(memory: SharedMemory) -> None:
+    """Counts that are being replaced at this moment keep their last value."""
 
-    class _Torn(Cell):
+    class _Torn(SharedCell):
         torn = False
 
         def read(self) -> bytes | None:
@@ -298,10 +298,10 @@ def test_crashes_are_logged_ten_times_an_interval(memory: SharedMemory) -> None:
     ("text", "kills"),
     [("nr_free 7\noom_kill 3\nunevictable 1\n", 3), ("nr_free 7\n", 0), (None, 0)],
 )
-def test_memory_kills_are_counted(
+def test_kills_for_lack_of_memory_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, kills: int
 ) -> None:
-    """As the system tells them; where it tells nothing, a SIGKILL is always a person's."""
+    """They are counted as the system reports them; where it does not, SIGKILL is never a crash."""
     vmstat = tmp_path / "vmstat"
     if text is not None:
         vmstat.write_text(text)

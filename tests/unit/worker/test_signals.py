@@ -25,8 +25,8 @@ assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_within_a_block(name: str) -> None:
-    """A signal sets the event; behind the block it does what it did before."""
+def test_a_signal_sets_the_event_within_the_block(name: str) -> None:
+    """Within the block a signal sets the event; after it, it does what it did before."""
     ran = subprocess.run(
         [sys.executable, "-c", _SCRIPT.format(name=name)],
         env=environment(),
@@ -48,8 +48,8 @@ with stopping_on_signals() as stop:
 """
 
 
-def test_hang_up_under_nohup() -> None:
-    """A SIGHUP that was ignored at the start is no request to stop, and no second one either."""
+def test_a_hang_up_under_nohup_is_ignored() -> None:
+    """A SIGHUP that was ignored at the start is neither a first nor a second request to stop."""
     ran = subprocess.run(
         ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-c", _WITHOUT_TERMINAL],
         env=environment(),
@@ -88,8 +88,8 @@ print(signal.Signals(received).name)
 """
 
 
-def test_signal_after_pauses() -> None:
-    """A process that is paused longer than it waits receives only what somebody has sent."""
+def test_a_paused_process_receives_only_real_signals() -> None:
+    """A process that is paused for longer than it waits receives only what was sent."""
     with subprocess.Popen(
         [sys.executable, "-c", _LISTENER], env=environment(), stdout=subprocess.PIPE, text=True
     ) as listener:

@@ -53,8 +53,14 @@ def _span(first: int, last: int, partition: int = 0) -> Span:
         (-60, False, False, "signal 60", ExitCode.INTERNAL),
     ],
 )
-def test_ends(status: int, out_of_memory: bool, crashed: bool, how: str, code: int) -> None:  # noqa: FBT001  a table's columns
-    """A process's own faults count against its records; what people and their tools do does not."""
+def test_exits_are_crashes_or_not(
+    status: int,
+    out_of_memory: bool,  # noqa: FBT001  a table's column
+    crashed: bool,  # noqa: FBT001  as above
+    how: str,
+    code: int,
+) -> None:
+    """A process's own faults count against its records; signals that people send do not."""
     ended = WorkerExit(1, status, out_of_memory)
     assert (ended.crashed, ended.how) == (crashed, how)
     outcome = ended.outcome("because")
@@ -70,8 +76,8 @@ def _pauses(
     ]
 
 
-def test_pauses_grow_and_shrink() -> None:
-    """1, 2, 4 … 60 s; a minute of health begins anew, a commit alone does not."""
+def test_delays_grow_and_shrink() -> None:
+    """Delays are 1, 2, 4 … 60 s; a healthy minute resets them, a commit alone does not."""
     restarts = RestartPolicy(RestartDelays(give_up=100))
     soon, later = (KILLED, 2.0, False, False), (KILLED, 60.0, False, False)
     assert _pauses(restarts, *[soon] * 8) == [1, 2, 4, 8, 16, 32, 60, 60]
@@ -79,14 +85,14 @@ def test_pauses_grow_and_shrink() -> None:
     assert _pauses(restarts, (KILLED, 2.0, True, False)) == [4]
 
 
-def test_no_pause_while_a_record_is_searched() -> None:
-    """Each death that brings the search on is followed by a start, and is no reason to give up."""
+def test_there_is_no_delay_while_a_poison_pill_is_searched() -> None:
+    """A crash that advances the search is followed by a restart, and is no reason to give up."""
     restarts = RestartPolicy(RestartDelays(give_up=2))
     assert _pauses(restarts, *[(KILLED, 1.0, False, True)] * 20) == [0.0] * 20
 
 
-def test_giving_up() -> None:
-    """After so many ends without a commit; a long life without Kafka is no success either."""
+def test_the_policy_gives_up_after_exits_without_a_commit() -> None:
+    """A long life without Kafka is no success either."""
     vain, fruitful = (KAFKA_FAILED, 200.0, False, False), (KAFKA_FAILED, 200.0, True, False)
     restarts = RestartPolicy(RestartDelays(give_up=3))
     assert _pauses(restarts, vain, vain, fruitful, vain, vain, vain) == [1, 2, 4, 8, 16, None]
@@ -98,8 +104,8 @@ def _kinds(book: PoisonPillTracker, *deaths: Span, committed: int = 0) -> list[l
     return [[finding.kind for finding in book.crashed([death], committed)] for death in deaths]
 
 
-def test_two_deaths_make_a_suspect() -> None:
-    """What they have in common is suspected; deaths elsewhere, or at rest, suspect nobody."""
+def test_two_crashes_make_a_suspect() -> None:
+    """What two crashes have in common is suspected; crashes elsewhere suspect nothing."""
     book = PoisonPillTracker()
     assert _kinds(book, _span(0, 99), _span(200, 299), _span(0, 99, partition=1)) == [[], [], []]
     assert book.crashed([], 0) == []
@@ -118,8 +124,8 @@ def test_every_partition_in_common_is_a_suspect() -> None:
     assert set(book.suspects.values()) == {_span(0, 9, partition=0), _span(5, 9, partition=1)}
 
 
-def test_narrowed_to_one_and_quarantined() -> None:
-    """A death within a suspect narrows it; a single record is quarantined after two more deaths."""
+def test_a_suspect_is_narrowed_to_one_record_and_quarantined() -> None:
+    """A crash within a suspect narrows it; one record is quarantined after two more."""
     book = PoisonPillTracker()
     assert _kinds(book, _span(0, 3), _span(0, 3)) == [[], ["suspected"]]
     # This worker did not know of the suspect: its crash proves nothing.
@@ -134,15 +140,15 @@ def test_narrowed_to_one_and_quarantined() -> None:
     assert (book.suspects, list(book.quarantined.values())) == ({}, [_span(1, 1)])
 
 
-def test_a_batch_of_one_needs_four_deaths() -> None:
-    """Where traffic is low every batch is one record: being there twice quarantines nobody."""
+def test_a_batch_of_one_record_needs_four_crashes() -> None:
+    """With little traffic every batch is one record: two crashes do not quarantine it."""
     book = PoisonPillTracker()
     single = _span(7, 7)
     assert _kinds(book, *[single] * 4) == [[], ["suspected"], ["accused"], ["condemned"]]
 
 
 def test_survivors_are_cleared() -> None:
-    """What was survived a minute ago is no suspect; a number tells of its own finding alone."""
+    """What was survived a minute ago is no longer suspected; a number belongs to one finding."""
     book = PoisonPillTracker()
     _kinds(book, _span(0, 3), _span(0, 3))
     (number,) = book.suspects
@@ -156,8 +162,8 @@ def test_survivors_are_cleared() -> None:
     assert _kinds(book, _span(0, 3)) == [[]]
 
 
-def test_it_is_not_the_record() -> None:
-    """A death over a quarantined record, which is not even read, has another reason."""
+def test_a_crash_over_a_quarantined_record_has_another_cause() -> None:
+    """A quarantined record is not even processed, so it can't be the cause."""
     book = PoisonPillTracker()
     _kinds(book, *[_span(7, 7)] * 4)
     assert _kinds(book, _span(7, 7)) == [["not_a_record"]]
@@ -312,16 +318,16 @@ BOTH_END = (None, [_end(0, 0), _end(1, 0)])
 STOP = (signal.SIGTERM, ())
 
 
-def test_stopped() -> None:
-    """All are asked once, and waited for; the outcome is that of a lone worker."""
+def test_all_workers_are_stopped_and_waited_for() -> None:
+    """All workers are asked once; the result is that of a lone worker."""
     service = _Service([STOP, BOTH_END])
     assert service.run() == (0, "")
     assert service.orders == ["stop"]
     assert service.started == [(0, 0.0), (1, 0.0)]
 
 
-def test_says_why_a_worker_ended() -> None:
-    """In the worker's own words, in the log and in the sentence that the supervisor ends with."""
+def test_the_reason_of_a_worker_is_passed_on() -> None:
+    """The worker's last sentence is in the log, and in the supervisor's own last one."""
     service = _Service([(None, [_end(1, ExitCode.FENCED)]), (None, [_end(0, 0)])])
     service.reasons = {1: "another live process uses the same group.instance.id"}
     with structlog.testing.capture_logs() as lines:
@@ -335,8 +341,8 @@ def test_says_why_a_worker_ended() -> None:
 
 
 @pytest.mark.parametrize("status", [0, 1, 5, 6, 70, 99, -signal.SIGKILL, -signal.SIGSEGV])
-def test_started_again(status: int) -> None:
-    """An end that may not come again is followed by a start, after a pause."""
+def test_a_worker_is_restarted_after_a_delay(status: int) -> None:
+    """An exit that may not happen again is followed by a restart, after a delay."""
     service = _Service([(None, [_end(1, status)]), (None, ()), STOP, BOTH_END])
     service.work = {slot: ([_span(0, 9)], ()) for slot in range(2)}
     assert service.run() == (0, "")
@@ -345,8 +351,8 @@ def test_started_again(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [ExitCode.USAGE, ExitCode.FENCED, ExitCode.DATA_LOSS])
-def test_final_ends(status: ExitCode) -> None:
-    """An end that needs a person ends all workers, in good order, with the same code."""
+def test_an_exit_that_needs_an_operator_stops_all_workers(status: ExitCode) -> None:
+    """All workers stop in good order, and the supervisor exits with the same code."""
     service = _Service([(None, [_end(1, status)]), (None, [_end(0, 0)])])
     code, sentence = service.run()
     assert (code, service.orders) == (status, ["stop"])
@@ -354,16 +360,16 @@ def test_final_ends(status: ExitCode) -> None:
     assert len(service.started) == 2
 
 
-def test_kafka_is_not_there_at_the_start() -> None:
-    """What ends the first start ends all; later the same is only a reason to try again."""
+def test_a_missing_kafka_at_the_start_stops_all_workers() -> None:
+    """Later the same exit is only a reason to try again."""
     service = _Service([(None, [_end(1, ExitCode.KAFKA)]), (None, [_end(0, ExitCode.KAFKA)])])
     service.has_begun = False
     assert service.run().code == ExitCode.KAFKA
     assert len(service.started) == 2
 
 
-def test_again_and_again() -> None:
-    """A worker that always ends without a commit ends the service, so that somebody looks."""
+def test_a_worker_that_never_commits_ends_the_service() -> None:
+    """A worker that keeps exiting without a commit ends the service, so that somebody looks."""
     lives = [each for wait in (1, 2, 4) for each in [(None, [_end(0, 99)]), *[(None, ())] * wait]]
     service = _Service([*lives, (None, [_end(0, 99)]), (None, [_end(1, 0)])])
     code, sentence = service.run()
@@ -382,28 +388,30 @@ def test_again_and_again() -> None:
         (_end(0, -signal.SIGSEGV), ExitCode.INTERNAL),
     ],
 )
-def test_code_of_a_stop(stopped: WorkerExit, code: int) -> None:
-    """A worker that does not stop in good order is told of; one that had not begun to listen is."""
+def test_the_exit_code_of_a_stop_is_that_of_an_unclean_worker(
+    stopped: WorkerExit, code: int
+) -> None:
+    """A worker that does not stop cleanly is reported; one that did not listen yet is not."""
     assert _Service([STOP, (None, [stopped, _end(1, 0)])]).run().code == code
 
 
-def test_grace_is_over() -> None:
-    """Who does not end in time is killed."""
+def test_workers_are_killed_after_the_grace_period() -> None:
+    """Workers that do not exit in time are killed."""
     service = _Service([STOP])
     assert service.run() == (128 + signal.SIGKILL, "")
     assert service.orders == ["stop", "kill"]
     assert 1000 + 6 < service.now <= 1000 + 9
 
 
-def test_second_signal() -> None:
-    """It ends all at once."""
+def test_a_second_signal_kills_all_workers() -> None:
+    """A second signal kills all workers at once."""
     service = _Service([STOP, (signal.SIGINT, ())])
     assert service.run(grace_s=600) == (128 + signal.SIGINT, "")
     assert service.orders == ["stop", "kill"]
     assert service.now < 1010
 
 
-def test_nobody_is_left_behind() -> None:
+def test_no_worker_is_left_behind() -> None:
     """Whatever goes wrong in the supervisor itself, its workers end with it."""
 
     class _Broken(_Service):
@@ -437,8 +445,8 @@ def test_all_workers_are_told_of_suspects() -> None:
     assert later == {}
 
 
-def test_not_a_record_ends_all() -> None:
-    """Workers that die over anything end the service, before every record is a dead letter."""
+def test_workers_that_crash_over_anything_end_the_service() -> None:
+    """The service ends before every record is dead-lettered."""
 
     class _Dying(_Service):
         def start(self, slot: int) -> int:
@@ -452,8 +460,8 @@ def test_not_a_record_ends_all() -> None:
     assert "workers crash whatever record they process" in sentence
 
 
-def test_names_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each slot has its own transactional id; static membership is there when it was asked for."""
+def test_each_worker_has_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each slot has its own transactional id, and its own instance id if one was set."""
     monkeypatch.setattr("socket.gethostname", lambda: "host")
     named, nameless = Settings(instance_id="w").for_worker(1), Settings().for_worker(1)
     assert (named.instance_id, named.transactional_id) == ("w-1", "track.track-pipeline.w-1")
