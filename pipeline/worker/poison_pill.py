@@ -41,9 +41,9 @@ processed again sooner than that."""
 class CrashFinding(NamedTuple):
     """What a crash has shown about the records that were being processed."""
 
-    kind: Literal["suspected", "narrowed", "accused", "condemned", "not_a_record"]
-    """Ends the name of the log event, `crash_…`. `accused`: a single record crashed its worker
-    while it was alone. `condemned`: it did so again, and is quarantined."""
+    kind: Literal["suspected", "bisected", "reproduced", "confirmed", "not_a_record"]
+    """Ends the name of the log event, `crash_…`. `reproduced`: a single record crashed its worker
+    while it was alone. `confirmed`: it did so again, and is quarantined."""
     span: Span
 
 
@@ -142,12 +142,12 @@ class PoisonPillTracker:
             # The half gets a number of its own: what was said of the whole is not true of it.
             del self._suspects[number]
             self._suspects[next(self._numbers)] = _Suspect(crashed_over)
-            return CrashFinding("narrowed", crashed_over)
+            return CrashFinding("bisected", crashed_over)
         if crashed_over.first != crashed_over.last:
             return None
         suspect.crashes += 1
         if suspect.crashes < CRASHES:
-            return CrashFinding("accused", crashed_over)
+            return CrashFinding("reproduced", crashed_over)
         if committed > self._committed + self._in_a_row:
             self._committed, self._in_a_row = committed, 0
         if self._in_a_row == _IN_A_ROW:
@@ -155,7 +155,7 @@ class PoisonPillTracker:
         self._in_a_row += 1
         del self._suspects[number]
         self._quarantined[next(self._numbers)] = crashed_over
-        return CrashFinding("condemned", crashed_over)
+        return CrashFinding("confirmed", crashed_over)
 
 
 def _overlap(span: Span, crashes: Iterable[Sequence[Span]]) -> tuple[Span, list[Sequence[Span]]]:

@@ -291,7 +291,7 @@ def test_record_refused(delivery: str) -> None:
             harness = MockHarness(cluster, delivery=delivery)
             cluster.push(Api.PRODUCE, [code, code])
             meter = harness.work()
-            assert meter.narrowings[0] == RECORDS
+            assert meter.bisections[0] == RECORDS
             assert meter.recoveries == []
             assert set(meter.total.dead_letters) <= {OF_THE_RECORD[code]}
             assert set(harness.sources()) == set(ALL)
@@ -304,7 +304,7 @@ def test_search_ends_with_its_batch(cluster: MockCluster) -> None:
     harness = MockHarness(cluster, batch=RECORDS // 2)
     cluster.push(Api.PRODUCE, [K.MSG_SIZE_TOO_LARGE])
     meter = harness.work()
-    assert meter.narrowings == [RECORDS // 2]
+    assert meter.bisections == [RECORDS // 2]
     # One producer for the start, one that searches, and one for all that comes behind.
     assert cluster.requests()[Api.INIT_PRODUCER_ID] == 3
     assert harness.sources() == ALL

@@ -227,7 +227,7 @@ def test_poison(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     assert dead_letter.value == poison
     assert headers[DlqHeader.STAGE] == Stage.CRASH.encode()
     assert headers[DlqHeader.SOURCE] == f"{pipeline.names.raw}/0/67".encode()
-    (quarantined,) = pipeline.lines("crash_condemned")
+    (quarantined,) = pipeline.lines("crash_confirmed")
     assert (quarantined["partition"], quarantined["first"], quarantined["last"]) == (0, 67, 67)
     expected = pipeline.expected()[Role.ENRICHED]
     assert [each for each in expected if each[0] != f"{pipeline.names.raw}/0/67"] == (

@@ -73,23 +73,17 @@ FRAGMENT: Final = re.compile(
 EXEMPT: Final = (
     r"dead[\s_.#>-]*letters?",
     r"record_refused|timestamp_refused|refused\s?error|connection refused",
-    r"(?:capital|three|first|one|upper-case|lower-case)[\s#]letters?",
-    r"letters a–z",
+    r"(?:capital|one|two|three|four|first|upper-case|lower-case)[\s_#]letters?",
+    r"letters a–z|letter by letter|letters of any script",
+    r"schema dialect",
     r"desk lamp",
 )
 """Phrases with a retired word that are the field's own, or names that stay."""
 
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {
-    "docs/reference": frozenset({"accuse", "condemn", "for ever", "narrowing", "refuse"}),
+    "docs/reference": frozenset({"for ever", "refuse"}),
     "pipeline": frozenset({"fragment"}),
-    "pipeline/worker": frozenset({"accuse", "condemn"}),
-    "pipeline/worker/observe": frozenset({"narrowing"}),
-    "tests/kafka": frozenset({"condemn", "letter", "lifted"}),
-    "tests/system/chaos": frozenset({"narrowing"}),
-    "tests/system/deploy": frozenset({"dialect"}),
-    "tests/unit/core": frozenset({"fragment", "is meant", "letter", "lifted"}),
-    "tests/unit/schemas": frozenset({"letter", "lifted"}),
-    "tests/unit/worker": frozenset({"accuse", "condemn"}),
+    "tests/kafka": frozenset({"letter", "lifted"}),
 }
 """Folder → what is still to be cleaned there. Entries are only ever removed."""
 

@@ -128,7 +128,7 @@ class LogMeter:
 
     def bisecting(self, records: int, cause: str) -> None:
         """See `ports.Meter`."""
-        self._log.warning("narrowing", records=records, cause=cause)
+        self._log.warning("bisecting", records=records, cause=cause)
 
     def lost(self, records: int) -> None:
         """See `ports.Meter`."""

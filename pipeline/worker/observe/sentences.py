@@ -202,7 +202,7 @@ _SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "recovered": _recovered,
     "processing_error": _processing_error,
     "record_isolated": _isolated,
-    "narrowing": _bisecting,
+    "bisecting": _bisecting,
     "breaker_open": _breaker_open,
     "stopped": _stopped,
     "ended": _ended,

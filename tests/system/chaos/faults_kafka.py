@@ -236,7 +236,7 @@ def _await_bisection(env: Environment, topic: str) -> None:
 
 
 def _bisections(env: Environment) -> int:
-    return sum(line["event"] == "narrowing" for slot in env.slots for line in slot.log_lines())
+    return sum(line["event"] == "bisecting" for slot in env.slots for line in slot.log_lines())
 
 
 KAFKA_FAULTS: Final[dict[str, Fault]] = {

@@ -6,7 +6,7 @@ import ast
 import configparser
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args, get_type_hints
 
 import pytest
 
@@ -23,6 +23,7 @@ from pipeline.core.record import Record, Role
 from pipeline.errors import ExitCode
 from pipeline.settings.model import Settings, load_settings
 from pipeline.settings.names import leaves
+from pipeline.worker.poison_pill import CrashFinding
 from tests.system.docs import command_help, tables
 from tests.system.docs.snippets import (
     NAMES,
@@ -87,7 +88,8 @@ class TestTables:
         names = [re.findall(r"`([^`]+)`", row[0]) for row in table(page, "`event`")]
         told = {name.rstrip("…: ") for row in names for name in row}
         logged = {name.strip(": ") for name in _LOG_CALL.findall(code)}
-        assert logged
+        logged |= {f"crash_{kind}" for kind in get_args(get_type_hints(CrashFinding)["kind"])}
+        assert "crash_suspected" in logged
         assert logged <= told
         fields = {name for row in table(page, "field") for name in re.findall(r"`(\w+)`", row[0])}
         assert fields == _statistics_fields()

@@ -45,7 +45,7 @@ class Remembering:
         self.crashes: list[Record] = []
         self.lags: list[Lag | None] = []
         self.isolations: list[tuple[Record, str]] = []
-        self.narrowings: list[int] = []
+        self.bisections: list[int] = []
         self.losses: list[int] = []
         self.trips: list[CircuitBreakerTrip] = []
         self.stop = stop
@@ -95,7 +95,7 @@ class Remembering:
     def bisecting(self, records: int, cause: str) -> None:
         """See `ports.Meter`."""
         del cause
-        self.narrowings.append(records)
+        self.bisections.append(records)
 
     def lost(self, records: int) -> None:
         """See `ports.Meter`."""

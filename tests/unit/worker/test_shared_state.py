@@ -147,7 +147,7 @@ def test_a_finding_is_survived_only_at_its_end(memory: SharedMemory) -> None:
     guard.started([_span(10, 14)])
     assert board.at_work(0).passed == []
     guard.finished()
-    board.mark({7: _span(10, 14)}, {})  # narrowed: what was survived of 4 says nothing of 7
+    board.mark({7: _span(10, 14)}, {})  # bisected: what was survived of 4 says nothing of 7
     guard.suspects()
     assert survives(15, 40) == [7]
 

@@ -131,12 +131,12 @@ def test_a_suspect_is_narrowed_to_one_record_and_quarantined() -> None:
     # This worker did not know of the suspect: its crash proves nothing.
     assert _kinds(book, _span(0, 99)) == [[]]
     (whole,) = book.suspects
-    assert _kinds(book, _span(0, 1)) == [["narrowed"]]
+    assert _kinds(book, _span(0, 1)) == [["bisected"]]
     # What a worker says of the whole, which it survived before, is not said of the half.
     assert whole not in book.suspects
-    assert _kinds(book, _span(1, 1)) == [["narrowed"]]
+    assert _kinds(book, _span(1, 1)) == [["bisected"]]
     assert book.quarantined == {}
-    assert _kinds(book, _span(1, 1), _span(1, 1)) == [["accused"], ["condemned"]]
+    assert _kinds(book, _span(1, 1), _span(1, 1)) == [["reproduced"], ["confirmed"]]
     assert (book.suspects, list(book.quarantined.values())) == ({}, [_span(1, 1)])
 
 
@@ -144,7 +144,7 @@ def test_a_batch_of_one_record_needs_four_crashes() -> None:
     """With little traffic every batch is one record: two crashes do not quarantine it."""
     book = PoisonPillTracker()
     single = _span(7, 7)
-    assert _kinds(book, *[single] * 4) == [[], ["suspected"], ["accused"], ["condemned"]]
+    assert _kinds(book, *[single] * 4) == [[], ["suspected"], ["reproduced"], ["confirmed"]]
 
 
 def test_survivors_are_cleared() -> None:
@@ -170,13 +170,13 @@ def test_a_crash_over_a_quarantined_record_has_another_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("committed", "last"), [([0, 1, 2, 3], "not_a_record"), ([0, 1, 5, 6], "condemned")]
+    ("committed", "last"), [([0, 1, 2, 3], "not_a_record"), ([0, 1, 5, 6], "confirmed")]
 )
 def test_not_every_record_is_quarantined(committed: list[int], last: str) -> None:
     """Three in a row with nothing else committed between: the program is at fault."""
     book = PoisonPillTracker()
     found = [_kinds(book, *[_span(n, n)] * 4, committed=done) for n, done in enumerate(committed)]
-    assert [kinds[-1] for kinds in found] == [["condemned"]] * 3 + [[last]]
+    assert [kinds[-1] for kinds in found] == [["confirmed"]] * 3 + [[last]]
 
 
 class _KilledError(Exception):
