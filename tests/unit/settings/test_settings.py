@@ -549,7 +549,7 @@ def test_every_flag_sets_a_setting() -> None:
 
 
 def test_contract_depends_on_the_contract_alone() -> None:
-    """The same rules with other topics and brokers are the same contract."""
+    """Equal rules with other topics and brokers are the same contract."""
     moved = load_settings(None, {"group": "g", "kafka.bootstrap.servers": "a:1"}, {})
     assert moved.contract() == Settings().contract() == ContractSettings().contract()
     changed = load_settings(None, {"default_currency": "EUR"}, {})
