@@ -15,7 +15,7 @@ STAGES = {stage.value for stage in Stage}
 WARNINGS = {warning.value for warning in Noticed}
 WHILE_ENRICHED = {TrackHeader.SOURCE, TrackHeader.CONTRACT}
 """Headers of ours on an enriched event; a replay adds `track.replay`."""
-LETTER_HEADERS = {
+DEAD_LETTER_HEADERS = {
     DlqHeader.VERSION,
     DlqHeader.REASON,
     DlqHeader.REASONS,
@@ -47,7 +47,7 @@ def check_outputs(record: Record, outputs: tuple[Output, ...]) -> None:
         theirs = [header for header in record.headers if not is_ours(header[0])]
         assert [header for header in output.headers if not is_ours(header[0])] == theirs
         if output.role is Role.DEAD_LETTER:
-            check_letter(output)
+            check_dead_letter(output)
         else:
             check_enriched(output)
 
@@ -72,19 +72,19 @@ def check_enriched(output: Output) -> None:
         assert pointer == "" or pointer.startswith("/")
 
 
-def check_letter(output: Output) -> None:
+def check_dead_letter(output: Output) -> None:
     """Every header once and of the right form; all of them small."""
-    letter = dead_letter_of(output)
-    headers = letter.headers
-    assert set(headers) <= LETTER_HEADERS
+    dead_letter = dead_letter_of(output)
+    headers = dead_letter.headers
+    assert set(headers) <= DEAD_LETTER_HEADERS
     assert output.timestamp == NOW
     ours = [(n, v or b"") for n, v in output.headers if n.startswith("dlq.")]
     assert sum(len(name.encode()) + len(value) for name, value in ours) < 8_192
     assert len(headers[DlqHeader.REASONS].encode()) < 4_096
-    assert 1 <= len(letter.reasons) <= 16
-    assert headers[DlqHeader.REASON] == letter.reasons[0]["code"] == output.reason
+    assert 1 <= len(dead_letter.reasons) <= 16
+    assert headers[DlqHeader.REASON] == dead_letter.reasons[0]["code"] == output.reason
     assert headers[DlqHeader.STAGE] in STAGES
-    for reason in letter.reasons:
+    for reason in dead_letter.reasons:
         assert list(reason) == ["code", "pointer", "detail"]
         assert reason["code"] in REASONS
         assert reason["pointer"] == "" or reason["pointer"].startswith("/")

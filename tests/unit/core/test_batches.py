@@ -35,8 +35,8 @@ def items(envelope: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["context", "integrations"])
-def test_shared_object_lies_below_the_items(name: str) -> None:
-    """The item wins, one level deep: an inner object is replaced, not merged."""
+def test_items_take_precedence_over_shared_objects(name: str) -> None:
+    """The item takes precedence, one level deep: an inner object is replaced, not merged."""
     shared = {"a": {"x": True}, "b": {"y": True}}
     own: dict[str, Any] = {"b": {"z": True}, "c": {}}
     with_own, without, null = items(
@@ -47,7 +47,7 @@ def test_shared_object_lies_below_the_items(name: str) -> None:
 
 
 def test_shared_times_fill_what_is_absent() -> None:
-    """`sentAt` and `receivedAt` of the envelope stand in where the item has none."""
+    """The envelope's `sentAt` and `receivedAt` are used for items that have none."""
     shared, own = "2015-12-12T19:11:05.000Z", "2015-12-12T19:11:06.000Z"
     times = {"sentAt": shared, "receivedAt": shared}
     filled, kept, null = items(
@@ -96,12 +96,12 @@ def test_every_output_has_its_index() -> None:
 
 
 def test_an_envelope_that_can_not_be_split_has_no_index() -> None:
-    """It is one dead letter, with the coordinates of the record."""
+    """One dead letter with the coordinates of the record stands for the whole envelope."""
     for value in (b'{"batch":[]}', b'{"batch":1}', b'{"batch":[1],"batch":[2]}'):
-        letter = reject(value)
-        assert letter.headers[DlqHeader.SOURCE] == SOURCE
-        assert letter.headers[DlqHeader.STAGE] == "split"
-        assert letter.output.value == value
+        dead_letter = reject(value)
+        assert dead_letter.headers[DlqHeader.SOURCE] == SOURCE
+        assert dead_letter.headers[DlqHeader.STAGE] == "split"
+        assert dead_letter.output.value == value
 
 
 def _parts(value: bytes | None) -> dict[str, bytes]:
@@ -112,7 +112,7 @@ def _parts(value: bytes | None) -> dict[str, bytes]:
 
 
 def test_a_bad_item_keeps_its_own_bytes() -> None:
-    """The letter is an envelope of that item alone; every value in it has its raw bytes."""
+    """The dead letter is an envelope of that item alone, in which every value has its raw bytes."""
     value = (
         b'{ "sentAt" : "2015-12-12T19:11:05Z" , "context": { "a" : 1.10 },\n"batch" : [ '
         + GOOD
@@ -131,7 +131,7 @@ def test_a_bad_item_keeps_its_own_bytes() -> None:
 
 @pytest.mark.parametrize("bad", [BAD, b"1", b'"x"', b"null", b"[]", b"{}", b'{"batch":[]}'])
 def test_a_bad_item_can_be_fed_again(bad: bytes) -> None:
-    """The letter's value gives the same violations, one outcome, and the same value again."""
+    """The value of the dead letter gives the same violations and the same value again."""
     for value in (
         b'{"batch":[' + GOOD + b"," + bad + b'],"context":{"a":1}}',
         b'{"integrations":{},"batch":[' + bad + b", " + GOOD + b"]}",
@@ -143,7 +143,7 @@ def test_a_bad_item_can_be_fed_again(bad: bytes) -> None:
 
 
 def test_duplicate_envelope_fields_are_kept() -> None:
-    """A key that occurs twice in the envelope is not lost from the letter: the last one counts."""
+    """Of a key that occurs twice in the envelope the last one is in the dead letter."""
     value = (
         b'{"context":1,"batch":[' + BAD + b"," + GOOD + b'],"context":{"a":1},"context":{"b":2}}'
     )
@@ -179,7 +179,7 @@ def test_batch_output_limit() -> None:
     size = _sizes(process(value))
     within = process(value, limits={"max_batch_output_bytes": size})
     assert outcomes(within) == ("enriched",) * 10
-    letter = reject(value, limits={"max_batch_output_bytes": size - 1})
-    assert (letter.broken, letter.output.value) == (["batch_too_large"], value)
-    assert letter.headers[DlqHeader.SOURCE] == SOURCE
-    assert letter.headers[DlqHeader.STAGE] == "split"
+    dead_letter = reject(value, limits={"max_batch_output_bytes": size - 1})
+    assert (dead_letter.broken, dead_letter.output.value) == (["batch_too_large"], value)
+    assert dead_letter.headers[DlqHeader.SOURCE] == SOURCE
+    assert dead_letter.headers[DlqHeader.STAGE] == "split"

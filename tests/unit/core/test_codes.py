@@ -13,15 +13,15 @@ from tests.unit.core.values import ROWS
 
 TESTS = Path(__file__).parent
 WRITTEN = "".join(path.read_text(encoding="utf-8") for path in TESTS.glob("*.py"))
-REFUSED = {outcome for row in (*HOSTILE, *UNDER_LIMITS) for outcome in row.outcomes}
-REFUSED |= {violation.split()[0] for row in ROWS for violation in row.refused}
+REJECTED = {outcome for row in (*HOSTILE, *UNDER_LIMITS) for outcome in row.outcomes}
+REJECTED |= {violation.split()[0] for row in ROWS for violation in row.rejected}
 WARNED = {warning.split()[0] for row in ROWS for warning in row.warnings}
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_expected_somewhere(reason: Reason) -> None:
     """A reason without a test could break unseen."""
-    assert reason.value in REFUSED or f'"{reason.value}' in WRITTEN
+    assert reason.value in REJECTED or f'"{reason.value}' in WRITTEN
     assert reason.meaning
 
 
@@ -38,5 +38,5 @@ def test_every_warning_is_expected_somewhere(warning: Noticed) -> None:
 
 def test_no_unknown_code_is_expected() -> None:
     """The tables name only codes that exist."""
-    assert (REFUSED - {"enriched"}).issubset(reason.value for reason in Reason)
+    assert (REJECTED - {"enriched"}).issubset(reason.value for reason in Reason)
     assert WARNED.issubset(warning.value for warning in Noticed)

@@ -77,8 +77,8 @@ def test_product_currency_beside_a_stated_one() -> None:
     assert warnings(enrich(good(properties=properties))) == []
 
 
-def test_extra_codes() -> None:
-    """`currency.extra_codes` are accepted as if they were of ISO 4217."""
+def test_extra_codes_are_accepted() -> None:
+    """The codes of `currency.extra_codes` are accepted like those of ISO 4217."""
     properties = {"revenue": 5, "currency": "btc"}
     assert reject(good(properties=properties)).broken == ["currency_invalid /properties/currency"]
     event = enrich(good(properties=properties), currency={"extra_codes": ["BTC"]})

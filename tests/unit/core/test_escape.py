@@ -28,28 +28,28 @@ CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
         pytest.param([0xD800, 0xDCFF], id="lone_surrogate"),
     ],
 )
-def test_what_drives_a_terminal(numbers: range | list[int]) -> None:
-    """Each such character is shown as its JSON escape."""
+def test_unprintable_characters_are_escaped(numbers: range | list[int]) -> None:
+    """Each character that could steer a terminal is shown as its JSON escape."""
     for number in numbers:
         assert escaped(f"a{chr(number)}b") == f"a\\u{number:04x}b"
 
 
-def test_beyond_the_first_plane() -> None:
-    """What takes two code units is shown as two escapes, as JSON has it."""
+def test_characters_of_two_code_units_have_two_escapes() -> None:
+    """Such a character is shown as two escapes, as in JSON."""
     assert escaped("\U000e0041") == "\\udb40\\udc41"
     assert json.loads(f'"{escaped(chr(0xE0041))}"') == "\U000e0041"
 
 
 @pytest.mark.parametrize("text", ["", "Größe 10 €", "注文 完了", "שלום", "\U0001f600", "a\nb"])
-def test_what_stays(text: str) -> None:
-    """Letters of any script stay, and so do line feeds, unless there must be one line."""
+def test_printable_text_is_kept(text: str) -> None:
+    """Text of any script is kept, and so are line feeds, unless the text must be on one line."""
     assert escaped(text) == text
     assert one_line(text) == text.replace("\n", "\\n")
 
 
 @given(st.text(st.characters()))
-def test_any_text(text: str) -> None:
-    """Whatever goes in, nothing comes out that could drive a terminal or end a line."""
+def test_no_text_can_steer_a_terminal(text: str) -> None:
+    """No text gives characters that could steer a terminal or end a line."""
     line = one_line(text)
     assert not {unicodedata.category(character) for character in line} & CATEGORIES
     assert len(line.splitlines()) <= 1
@@ -58,7 +58,7 @@ def test_any_text(text: str) -> None:
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_json_stays_the_same_json(value: object) -> None:
-    """The escapes are JSON's own: what is shown reads as what was there."""
+    """The escapes are those of JSON, so that the escaped text is the same JSON."""
     assert json.loads(short_json(value, 1_000_000)) == value
     assert json.loads(long_json(json.dumps(value).encode())) == value
     assert len(short_json(value, 3)) <= 4

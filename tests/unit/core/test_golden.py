@@ -20,8 +20,8 @@ def _bytes(name: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["course_clicked", "button_clicked", "clock_corrected"])
-def test_enriched(name: str) -> None:
-    """The example becomes exactly the expected bytes, key and Kafka timestamp as read."""
+def test_examples_are_enriched_byte_for_byte(name: str) -> None:
+    """The example becomes exactly the expected bytes, with its key and Kafka timestamp."""
     output = only(process(raw(_bytes(f"{name}.raw"))), Role.ENRICHED)
     assert output.value == _bytes(f"{name}.enriched")
     assert (output.key, output.timestamp, output.partition) == (b"key", TIMESTAMP, 3)
@@ -37,18 +37,22 @@ def test_button_clicked_gives_an_identify_message_by_rule() -> None:
 
 
 def test_payload_of_a_typical_call() -> None:
-    """The specification's shortened payload, without its common fields, names nobody: refused."""
-    letter = reject(raw(_bytes("user_registered.raw")))
-    assert letter.output.value == _bytes("user_registered.raw")
-    assert (letter.output.key, letter.output.timestamp, letter.output.partition) == (b"key", NOW, 3)
-    assert letter.broken == ["no_user_anon_id"]
-    assert letter.output.reason == "no_user_anon_id"
-    expected: dict[str, str] = json.loads(_bytes("user_registered.letter"))
+    """The specification's shortened payload lacks the common fields, and is rejected."""
+    dead_letter = reject(raw(_bytes("user_registered.raw")))
+    assert dead_letter.output.value == _bytes("user_registered.raw")
+    assert (dead_letter.output.key, dead_letter.output.timestamp, dead_letter.output.partition) == (
+        b"key",
+        NOW,
+        3,
+    )
+    assert dead_letter.broken == ["no_user_anon_id"]
+    assert dead_letter.output.reason == "no_user_anon_id"
+    expected: dict[str, str] = json.loads(_bytes("user_registered.dead_letter"))
     described = {DlqHeader.REASONS, TrackHeader.CONTRACT}
     assert {
-        name: text for name, text in letter.headers.items() if name not in described
+        name: text for name, text in dead_letter.headers.items() if name not in described
     } == expected
-    assert letter.headers[TrackHeader.CONTRACT] == ContractSettings().contract()
+    assert dead_letter.headers[TrackHeader.CONTRACT] == ContractSettings().contract()
 
 
 def test_clock_formula_works_on_kafkas_time_too() -> None:
@@ -61,7 +65,7 @@ def test_clock_formula_works_on_kafkas_time_too() -> None:
 
 
 def test_every_golden_file_is_used() -> None:
-    """No golden file lies there unread."""
+    """No golden file is left unread."""
     used = Path(__file__).read_text(encoding="utf-8")
     stems = {path.name.split(".")[0] for path in GOLDEN.iterdir()}
     assert [stem for stem in stems if f'"{stem}' not in used] == []

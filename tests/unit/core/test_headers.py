@@ -28,7 +28,7 @@ from tests.support import (
     raw,
     reject,
 )
-from tests.unit.core.invariants import check_letter
+from tests.unit.core.invariants import check_dead_letter
 from tests.unit.core.test_objects import CONTEXT_TYPES
 
 THEIRS = [("trace", b"1"), ("x", None), ("trace", b"2")]
@@ -39,8 +39,8 @@ WITH_TRAITS = good(context={"traits": {"a": 1}})
 # Enriched and identify
 
 
-def test_enriched_headers() -> None:
-    """The sender's headers as read, then where it comes from and under which contract."""
+def test_enriched_events_have_our_headers() -> None:
+    """The sender's headers are kept, followed by source and contract."""
     for output in process(raw(WITH_TRAITS, THEIRS), **RULE):
         contract = ContractSettings.model_validate(RULE).contract()
         assert list(output.headers) == [
@@ -50,8 +50,8 @@ def test_enriched_headers() -> None:
         ]
 
 
-def test_replay_is_marked() -> None:
-    """A replay's outputs name it."""
+def test_outputs_of_a_replay_are_marked() -> None:
+    """The outputs of a replay have its id."""
     replay = Identity(app="a/1", group="g", replay="replay-7")
     for output in process(WITH_TRAITS, identity=replay, **RULE):
         assert header(output, "track.replay") == "replay-7"
@@ -113,15 +113,15 @@ def test_now_changes_nothing_else() -> None:
 # Dead letters
 
 
-def test_every_letter_header() -> None:
+def test_every_dead_letter_header_has_its_value() -> None:
     """Each header of the contract's table has its value."""
     library = {"name": "analytics.js", "version": "2.11.1"}
     event = good(userId=..., properties=5, context={"library": library})
-    letter = reject(raw(event, THEIRS))
-    reasons = json.loads(letter.headers.pop("dlq.reasons"))
-    assert letter.headers == {
+    dead_letter = reject(raw(event, THEIRS))
+    reasons = json.loads(dead_letter.headers.pop("dlq.reasons"))
+    assert dead_letter.headers == {
         "dlq.version": "1",
-        "dlq.reason": letter.reasons[0]["code"],
+        "dlq.reason": dead_letter.reasons[0]["code"],
         "dlq.stage": "validate",
         "dlq.source": SOURCE,
         "dlq.source.timestamp": str(TIMESTAMP),
@@ -139,8 +139,8 @@ def test_every_letter_header() -> None:
         ("no_user_anon_id", ""),
         ("properties_not_object", "/properties"),
     ]
-    assert letter.output.timestamp == NOW
-    assert list(letter.output.headers)[: len(THEIRS)] == THEIRS
+    assert dead_letter.output.timestamp == NOW
+    assert list(dead_letter.output.headers)[: len(THEIRS)] == THEIRS
 
 
 @pytest.mark.parametrize(
@@ -158,36 +158,38 @@ def test_every_letter_header() -> None:
         (b"{}", "event_not_defined", "validate"),
     ],
 )
-def test_stage(value: bytes | None, reason: str, stage: str) -> None:
-    """The stage says where it was refused."""
+def test_stage_says_where_an_event_was_rejected(
+    value: bytes | None, reason: str, stage: str
+) -> None:
+    """The stage is the step that rejected the event."""
     headers = reject(value).headers
     assert (headers["dlq.reason"], headers["dlq.stage"]) == (reason, stage)
 
 
-def test_stage_encode() -> None:
-    """A result that is too large is refused at encode."""
+def test_too_large_results_are_rejected_at_encode() -> None:
+    """A result that is too large is rejected at the stage encode."""
     large = good(properties={"x": "y" * 2_000})
     headers = reject(large, limits={"max_output_bytes": 1_024}).headers
     assert (headers["dlq.reason"], headers["dlq.stage"]) == ("enriched_too_large", "encode")
     assert headers["dlq.event"] == "Order Completed"
 
 
-def test_our_own_bug() -> None:
-    """A record that the program itself failed on keeps its bytes; stage crash."""
+def test_a_bug_of_ours_is_a_dead_letter() -> None:
+    """A record on which the program itself failed keeps its bytes, and its stage is crash."""
     record = raw(b'{"anything":1}', [("x", b"y"), ("dlq.reason", b"forged")])
-    letter = dead_letter_of(Processor(ContractSettings(), IDENTITY).crashed(record, NOW))
-    assert letter.output.value == record.value
-    assert letter.output.reason == letter.headers["dlq.reason"] == "processing_error"
-    assert letter.headers["dlq.stage"] == "crash"
-    check_letter(letter.output)
+    dead_letter = dead_letter_of(Processor(ContractSettings(), IDENTITY).crashed(record, NOW))
+    assert dead_letter.output.value == record.value
+    assert dead_letter.output.reason == dead_letter.headers["dlq.reason"] == "processing_error"
+    assert dead_letter.headers["dlq.stage"] == "crash"
+    check_dead_letter(dead_letter.output)
 
 
 @pytest.mark.parametrize("timestamp", [None, 0, -1])
-def test_letter_of_a_record_without_timestamp(timestamp: int | None) -> None:
-    """No source timestamp is claimed; the letter's own is now."""
-    letter = reject(raw(b"{}", timestamp=timestamp))
-    assert "dlq.source.timestamp" not in letter.headers
-    assert letter.output.timestamp == NOW
+def test_dead_letter_of_a_record_without_timestamp(timestamp: int | None) -> None:
+    """No source timestamp is claimed; the dead letter's own is now."""
+    dead_letter = reject(raw(b"{}", timestamp=timestamp))
+    assert "dlq.source.timestamp" not in dead_letter.headers
+    assert dead_letter.output.timestamp == NOW
 
 
 @pytest.mark.parametrize(
@@ -199,53 +201,53 @@ def test_letter_of_a_record_without_timestamp(timestamp: int | None) -> None:
         (None, None),
     ],
 )
-def test_library(library: object, expected: str | None) -> None:
-    """`name/version` of the sender's library when readable, cut at 200 characters."""
-    letter = reject(good(event=5, context={"library": library}))
-    assert letter.headers.get("dlq.library") == expected
+def test_library_is_named_when_readable(library: object, expected: str | None) -> None:
+    """The sender's library is shown as `name/version`, truncated to 200 characters."""
+    dead_letter = reject(good(event=5, context={"library": library}))
+    assert dead_letter.headers.get("dlq.library") == expected
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "é" * 300, "a€" * 300, "\U0001f6d2" * 300])
-def test_facts_are_cut(name: str) -> None:
-    """Event and message id have at most 200 characters, cut between characters."""
-    letter = reject(good(userId=..., event=name, messageId=name))
+def test_long_texts_are_truncated(name: str) -> None:
+    """Event and message id have at most 200 characters, truncated between characters."""
+    dead_letter = reject(good(userId=..., event=name, messageId=name))
     for fact in ("dlq.event", "dlq.message.id"):
-        found = letter.headers[fact]
+        found = dead_letter.headers[fact]
         assert found
         assert name.startswith(found)
         assert len(found) <= 200
 
 
 @pytest.mark.parametrize("value", [5, None, [], {"a": 1}])
-def test_unreadable_facts_are_left_out(value: object) -> None:
-    """What is no text is not made into one."""
-    letter = reject(good(event=value, userId=..., messageId=[]))
-    assert letter.headers.keys().isdisjoint({"dlq.event", "dlq.message.id", "dlq.library"})
+def test_values_that_are_not_text_have_no_header(value: object) -> None:
+    """A value that is not text is not converted to text."""
+    dead_letter = reject(good(event=value, userId=..., messageId=[]))
+    assert dead_letter.headers.keys().isdisjoint({"dlq.event", "dlq.message.id", "dlq.library"})
 
 
-def test_reasons_are_16_at_most() -> None:
-    """Of more violations the first 16 are told, in under 4 KiB."""
-    letter = reject(
+def test_at_most_16_reasons_are_listed() -> None:
+    """Of more violations the first 16 are listed, in less than 4 KiB."""
+    dead_letter = reject(
         {"context": dict.fromkeys(CONTEXT_TYPES, 5)}, rules={"context_field_type": "reject"}
     )
-    assert len(letter.reasons) == 16
-    check_letter(letter.output)
+    assert len(dead_letter.reasons) == 16
+    check_dead_letter(dead_letter.output)
 
 
-def test_headers_stay_small_at_worst() -> None:
-    """The longest names and the most reasons together: the whole letter stays within its limits."""
+def test_headers_stay_within_their_limits() -> None:
+    """With the longest names and the most reasons the dead letter stays within its limits."""
     wide = "\U0001f6d2" * 300
     context = dict.fromkeys(CONTEXT_TYPES, 5) | {"library": {"name": wide, "version": wide}}
     event = {"event": wide, "messageId": wide, "type": 5, "properties": 5, "context": context}
     record = raw(event, topic="t" * 249, partition=2**31 - 1, offset=2**63 - 1)
     identity = Identity(app=wide, group=wide, replay=wide)
-    letter = reject(record, identity=identity, rules={"context_field_type": "reject"})
-    assert len(letter.reasons) == 16
-    check_letter(letter.output)
+    dead_letter = reject(record, identity=identity, rules={"context_field_type": "reject"})
+    assert len(dead_letter.reasons) == 16
+    check_dead_letter(dead_letter.output)
 
 
 def test_headers_do_not_grow() -> None:
-    """A letter that is fed again and fails again has as many headers as before, each once."""
+    """A dead letter that is fed again and fails again has as many headers as before, each once."""
     for connect in (False, True):
         settings: dict[str, Any] = {
             "dead_letter": {"connect_headers": connect},
@@ -258,16 +260,16 @@ def test_headers_do_not_grow() -> None:
         assert len(set(names)) == len(names) - 1  # "trace" occurs twice, as it was sent
 
 
-def test_pointer_to_a_letter_that_does_not_fit() -> None:
-    """The stand-in says where the raw record is and what it held; headers of ours stay."""
-    letter = reject(raw(b"{ }", THEIRS))
-    pointer = dead_letter_of(pointer_to(letter.output))
+def test_pointer_to_a_dead_letter_that_does_not_fit() -> None:
+    """The pointer has the coordinates of the raw record, the hash of its value, and our headers."""
+    dead_letter = reject(raw(b"{ }", THEIRS))
+    pointer = dead_letter_of(pointer_to(dead_letter.output))
     assert json.loads(pointer.output.value or b"") == {
         "dlq.pointer": SOURCE,
         "sha256": hashlib.sha256(b"{ }").hexdigest(),
         "size": 3,
     }
-    assert pointer.headers == letter.headers | {"dlq.pointer": "1"}
+    assert pointer.headers == dead_letter.headers | {"dlq.pointer": "1"}
     assert pointer.output.timestamp == NOW
 
 
@@ -285,29 +287,31 @@ CONNECT = (
 )
 
 
-def test_connect_headers() -> None:
-    """By setting the ten text headers of Kafka Connect are there too, numbers as decimal text."""
-    letter = reject(b"{}", dead_letter={"connect_headers": True})
-    found = {n: (v or b"").decode() for n, v in letter.output.headers if n.startswith("__connect")}
+def test_connect_headers_are_written_by_setting() -> None:
+    """A setting adds the ten headers of Kafka Connect, with numbers as decimal text."""
+    dead_letter = reject(b"{}", dead_letter={"connect_headers": True})
+    found = {
+        n: (v or b"").decode() for n, v in dead_letter.output.headers if n.startswith("__connect")
+    }
     assert set(found) == {f"__connect.errors.{name}" for name in CONNECT}
     assert found["__connect.errors.topic"] == "track.raw"
     assert found["__connect.errors.partition"] == "3"
     assert found["__connect.errors.offset"] == "42"
-    assert found["__connect.errors.exception.message"] == letter.reasons[0]["detail"]
+    assert found["__connect.errors.exception.message"] == dead_letter.reasons[0]["detail"]
 
 
 def test_no_connect_headers_by_default() -> None:
-    """Without the setting there is none of them."""
+    """Without the setting there are no headers of Kafka Connect."""
     assert not [n for n, _ in reject(b"{}").output.headers if n.startswith("__connect")]
 
 
 def test_headers_that_cannot_be_read() -> None:
     """A record with an unreadable header name is a dead letter that keeps its value and key."""
     record = raw(good(), INVALID_HEADERS)
-    letter = reject(record)
-    assert letter.broken == ["invalid_headers"]
-    assert (letter.output.value, letter.output.key) == (record.value, b"key")
-    assert all(is_ours(name) for name, _ in letter.output.headers)
+    dead_letter = reject(record)
+    assert dead_letter.broken == ["invalid_headers"]
+    assert (dead_letter.output.value, dead_letter.output.key) == (record.value, b"key")
+    assert all(is_ours(name) for name, _ in dead_letter.output.headers)
 
 
 @pytest.mark.parametrize(
@@ -318,12 +322,12 @@ def test_headers_that_cannot_be_read() -> None:
     ],
 )
 def test_set_aside_for_a_reason_outside_the_rules(reason: Reason, code: str) -> None:
-    """What the broker refuses is one letter for the whole record, byte for byte and undecoded."""
+    """A record that the broker refuses is one dead letter, byte for byte and not decoded."""
     value = b'{"batch":[{"event":"A","userId":"u"},{"event":"B","userId":"u"}]}'
     record = Record(value, b"k", [("own", b"1")], 5, "raw", 2, 7)
     contract = Processor(ContractSettings(), Identity(app="a/1"))
-    letter = contract.set_aside(record, 9, reason, Stage.PRODUCE, "too late")
-    headers = read_headers(letter.headers)
-    assert (letter.role, letter.value, letter.key) == (Role.DEAD_LETTER, value, b"k")
+    dead_letter = contract.set_aside(record, 9, reason, Stage.PRODUCE, "too late")
+    headers = read_headers(dead_letter.headers)
+    assert (dead_letter.role, dead_letter.value, dead_letter.key) == (Role.DEAD_LETTER, value, b"k")
     assert (headers["dlq.reason"], headers["dlq.stage"]) == (code, "produce")
     assert headers["dlq.source"] == "raw/2/7"

@@ -17,8 +17,8 @@ def _name(row: Hostile) -> str:
 
 
 @pytest.mark.parametrize("row", [*HOSTILE, *UNDER_LIMITS], ids=_name)
-def test_outcomes(row: Hostile) -> None:
-    """One outcome for each event, in order; every output well-formed; the same when repeated."""
+def test_hostile_payloads_have_their_outcomes(row: Hostile) -> None:
+    """Each event has one well-formed outcome, in order, and the same when it is repeated."""
     record = raw(row.value, row.headers)
     outputs = process(record, **row.settings)
     assert outcomes(outputs) == row.outcomes
@@ -29,7 +29,7 @@ def test_outcomes(row: Hostile) -> None:
 @pytest.mark.parametrize(
     "row", [r for r in (*HOSTILE, *UNDER_LIMITS) if len(r.outcomes) == 1], ids=_name
 )
-def test_letter_keeps_the_bytes(row: Hostile) -> None:
+def test_dead_letters_keep_the_bytes(row: Hostile) -> None:
     """The dead letter of a whole record holds its value byte for byte, null included."""
     record = raw(row.value, row.headers)
     for output in process(record, **row.settings):

@@ -18,7 +18,7 @@ NAMES: Final = ("userid", "anonymousid")
 
 
 class Counted:
-    """Counts how often two names are compared letter by letter."""
+    """Counts how often two names are compared in full."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -44,13 +44,13 @@ def test_near_names_are_all_found() -> None:
     """Names that are left out before they are compared would not have been near."""
     dice = random.Random(5)  # noqa: S311
     for _ in range(20_000):
-        letters = list(dice.choice(NAMES))
+        characters = list(dice.choice(NAMES))
         for _ in range(dice.randrange(1, 5)):
-            at = dice.randrange(len(letters) + 1)
-            letters[at : at + dice.randrange(2)] = dice.choices(
+            at = dice.randrange(len(characters) + 1)
+            characters[at : at + dice.randrange(2)] = dice.choices(
                 "userid_anomyx", k=dice.randrange(2)
             )
-        name = "".join(letters)
+        name = "".join(characters)
         plain = name.replace("_", "")
         near = difflib.get_close_matches(plain, NAMES, n=1, cutoff=0.85)
         assert bool(near_id_name([name])) is bool(near), name
@@ -74,7 +74,7 @@ def test_depth_is_counted_exactly(seed: int) -> None:
     value = bytes(dice.choices(b'[[[{]}",\\ a', k=400))
     depth = _depth(value)
     for limit in (depth - 1, depth):
-        refused = decode(value, limit)
-        assert isinstance(refused, Invalid)
-        too_deep = refused.violations[0].code == "too_deep"
+        rejected = decode(value, limit)
+        assert isinstance(rejected, Invalid)
+        too_deep = rejected.violations[0].code == "too_deep"
         assert too_deep is (limit < depth)

@@ -25,7 +25,7 @@ def test_identify_needs_a_rule_of_that_name() -> None:
 
 
 def test_identify_for_every_event() -> None:
-    """The rule `*` holds for every name, but only where traits were lifted."""
+    """The rule `*` holds for every name, but only where traits were promoted."""
     every: dict[str, Any] = {"identify": [{"event": "*"}]}
     assert roles(*process(WITH_TRAITS, **every)) == [Role.ENRICHED, Role.IDENTIFY]
     assert roles(*process(WITH_TRAITS | {"event": "x"}, **every)) == [Role.ENRICHED, Role.IDENTIFY]
@@ -53,7 +53,7 @@ def test_identify_message_fields() -> None:
 
 
 def test_no_identify_beside_a_dead_letter() -> None:
-    """A refused event gives no message; in a batch each item has its own."""
+    """A rejected event gives no message; in a batch each item has its own."""
     assert roles(*process(WITH_TRAITS | {"properties": 5}, **RULE)) == [Role.DEAD_LETTER]
     outputs = process({"batch": [WITH_TRAITS, good(), WITH_TRAITS]}, **RULE)
     assert roles(*outputs) == [

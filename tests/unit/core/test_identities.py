@@ -25,8 +25,8 @@ def test_namespace_is_a_constant() -> None:
 
 
 @pytest.mark.parametrize("sent", [..., None, "", "  ", True, 1.5, {}, ["m"], {"id": "m"}])
-def test_generated(sent: object) -> None:
-    """Without a usable messageId it is made from coordinates and bytes."""
+def test_message_ids_are_generated(sent: object) -> None:
+    """A missing or unusable messageId is generated from coordinates and bytes."""
     record = raw(good(messageId=sent))
     event = enrich(record)
     assert event["messageId"] == expected(record.value or b"", "track.raw:3:42:")

@@ -24,8 +24,8 @@ from pipeline.core.json_pointer import ABSENT, differences, find
         ("[]", "{}", [""]),
     ],
 )
-def test_pointers(before: str, after: str, found: list[str]) -> None:
-    """Digit for digit, whatever the order of members is."""
+def test_differences_have_pointers(before: str, after: str, found: list[str]) -> None:
+    """Differences are found digit for digit, whatever the order of members."""
     pairs = list(differences(_read(before), _read(after)))
     assert [each.pointer for each in pairs] == found
 
@@ -34,8 +34,8 @@ def _read(text: str) -> Any:
     return decode(text.encode(), 512)
 
 
-def test_absent() -> None:
-    """What only one of them has."""
+def test_values_of_one_document_are_differences() -> None:
+    """A value that only one document has is a difference."""
     (only,) = differences({}, {"a": 1})
     assert only == ("/a", ABSENT, 1)
 

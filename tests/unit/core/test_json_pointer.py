@@ -10,14 +10,14 @@ from tests.unit.cli.program import run
 
 
 @pytest.mark.parametrize("text", ["a", "", "/a~", "/a~2", "/~/b", "/~~0", "/a~b"])
-def test_texts_that_are_none(text: str) -> None:
-    """RFC 6901 knows two escapes; anything else is a slip, and would never be found."""
+def test_invalid_pointers_are_reported(text: str) -> None:
+    """RFC 6901 has two escapes; anything else is a mistake and would never match."""
     with pytest.raises(ValueError, match="is not a JSON Pointer"):
         tokens(text)
 
 
-def test_escapes() -> None:
-    """`~01` is a `~` and a 1, no slash."""
+def test_escapes_are_resolved_in_order() -> None:
+    """The text `~01` is a `~` and a 1, not a slash."""
     document = {"a/b": {"~": {"~1": 5}}}
     assert find(document, "/a~1b/~0/~01") == 5
 
@@ -32,8 +32,8 @@ def test_escapes() -> None:
         ("dlq", "summary", "--by", "/a/~2"),
     ],
 )
-def test_wrong_usage(arguments: tuple[str, ...]) -> None:
-    """It is told before anything is read."""
+def test_invalid_pointers_are_wrong_usage(arguments: tuple[str, ...]) -> None:
+    """An invalid pointer in an option is reported before anything is read."""
     ran = run(*arguments, env={"TRACK_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
     assert ran.code == ExitCode.USAGE
     assert "write ~ as ~0" in ran.err

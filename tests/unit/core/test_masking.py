@@ -28,7 +28,7 @@ from pipeline.core.masking import HIDDEN, mask, masked_event, masked_value
         ("::ffff:10.1.2.3", "******"),
     ],
 )
-def test_hidden(text: str, expected: str) -> None:
+def test_addresses_are_masked_in_text(text: str, expected: str) -> None:
     """E-mail and IP addresses are masked in texts and in URLs of pages."""
     assert mask(text) == expected
 
@@ -48,8 +48,8 @@ def test_hidden(text: str, expected: str) -> None:
         "",
     ],
 )
-def test_kept(text: str) -> None:
-    """Times, versions and plain sentences stay."""
+def test_other_text_is_kept(text: str) -> None:
+    """Times, versions and plain sentences are kept."""
     assert mask(text) == text
 
 
@@ -76,8 +76,8 @@ def test_traits_in_text(text: str, expected: str | None) -> None:
     assert expected is None or found == expected
 
 
-def test_event() -> None:
-    """Values of traits are masked wherever they are; names, numbers and other values stay."""
+def test_traits_of_events_are_masked() -> None:
+    """Values of traits are masked wherever they are; names, numbers and other values are kept."""
     event = {
         "userId": "u1",
         "traits": {"name": "Ann", "address": {"city": "Berlin"}, "tags": ["vip"], "x": None},
@@ -106,12 +106,12 @@ def test_event() -> None:
         ('{"event":"Ann"}'.encode("utf-16"), HIDDEN.encode()),
     ],
 )
-def test_values(value: bytes | None, expected: bytes | None) -> None:
+def test_masked_values_keep_their_form(value: bytes | None, expected: bytes | None) -> None:
     """JSON stays JSON with all digits, text stays text, and text in other encodings is hidden."""
     assert masked_value(value) == expected
 
 
-def test_double_encoded() -> None:
+def test_events_inside_strings_are_masked() -> None:
     """An event that is JSON text in a JSON string shows no traits, either."""
     value = json.dumps(json.dumps({"traits": {"name": 'An"}n'}, "event": "A"})).encode()
     masked = masked_value(value) or b""

@@ -71,11 +71,11 @@ def test_context_fields_of_another_type(name: str) -> None:
         event = enrich(good(context={name: value}))
         assert event["context"] == {name: value}
         assert warnings(event) == [f"context_field_type /context/{name}"]
-        letter = reject(good(context={name: value}), rules={"context_field_type": "reject"})
-        assert letter.broken == [f"context_field_type /context/{name}"]
+        dead_letter = reject(good(context={name: value}), rules={"context_field_type": "reject"})
+        assert dead_letter.broken == [f"context_field_type /context/{name}"]
 
 
-def test_traits_are_lifted() -> None:
+def test_traits_are_promoted() -> None:
     """`context.traits` stand at the top as well, and stay where they were."""
     event = enrich(good(context={"traits": {"plan": "pro"}, "ip": "::1"}))
     assert event["traits"] == {"plan": "pro"}
@@ -84,20 +84,20 @@ def test_traits_are_lifted() -> None:
 
 
 @pytest.mark.parametrize("context", [{}, {"traits": {}}, {"traits": None}])
-def test_nothing_to_lift(context: dict[str, Any]) -> None:
-    """Empty or absent traits are not lifted."""
+def test_empty_traits_are_not_promoted(context: dict[str, Any]) -> None:
+    """Empty or absent traits are not promoted."""
     assert "traits" not in enrich(good(context=context))
 
 
 @pytest.mark.parametrize("traits", ["x", 5, True, [1]])
-def test_traits_that_are_no_object(traits: object) -> None:
-    """Not lifted, with a warning; refused by rule."""
+def test_traits_that_are_not_an_object(traits: object) -> None:
+    """Such traits are not promoted, with a warning, or rejected by rule."""
     event = enrich(good(context={"traits": traits}))
     assert "traits" not in event
     assert event["context"]["traits"] == traits
     assert warnings(event) == ["traits_not_object /context/traits"]
-    letter = reject(good(context={"traits": traits}), rules={"traits_not_object": "reject"})
-    assert letter.broken == ["traits_not_object /context/traits"]
+    dead_letter = reject(good(context={"traits": traits}), rules={"traits_not_object": "reject"})
+    assert dead_letter.broken == ["traits_not_object /context/traits"]
 
 
 def test_top_level_traits_lie_below() -> None:
@@ -133,7 +133,7 @@ def test_top_level_traits_alone_stay(traits: object) -> None:
     assert warnings(event) == []
 
 
-def test_lifted_traits_replace_a_scalar() -> None:
+def test_promoted_traits_replace_a_scalar() -> None:
     """A top-level traits that is no object gives way, with a warning."""
     event = enrich(good(traits="x", context={"traits": {"a": 1}}))
     assert event["traits"] == {"a": 1}

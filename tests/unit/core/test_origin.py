@@ -1,4 +1,4 @@
-"""Which headers of a raw record are believed, and when (contract §5, last sentences)."""
+"""Headers of a raw record that are trusted, and when (contract §5, last sentences)."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def test_accepted_origin_of_an_enriched_event() -> None:
 
 
 def test_accepted_origin_of_a_dead_letter() -> None:
-    """The letter names the first source and failure, and counts one attempt more."""
-    letter = reject(raw(b"{}", ORIGIN), **ACCEPT)
-    assert letter.headers[DlqHeader.SOURCE] == "older.topic/0/5"
-    assert letter.headers[DlqHeader.SOURCE_TIMESTAMP] == "1400000000000"
-    assert letter.headers[DlqHeader.ATTEMPT] == "3"
-    assert letter.headers[DlqHeader.FIRST_FAILED_AT] == "2014-05-13T16:53:20.000Z"
-    assert letter.headers[DlqHeader.FAILED_AT] == NOW_TEXT
-    assert letter.output.timestamp == NOW
+    """The dead letter names the first source and failure, and counts one attempt more."""
+    dead_letter = reject(raw(b"{}", ORIGIN), **ACCEPT)
+    assert dead_letter.headers[DlqHeader.SOURCE] == "older.topic/0/5"
+    assert dead_letter.headers[DlqHeader.SOURCE_TIMESTAMP] == "1400000000000"
+    assert dead_letter.headers[DlqHeader.ATTEMPT] == "3"
+    assert dead_letter.headers[DlqHeader.FIRST_FAILED_AT] == "2014-05-13T16:53:20.000Z"
+    assert dead_letter.headers[DlqHeader.FAILED_AT] == NOW_TEXT
+    assert dead_letter.output.timestamp == NOW
 
 
 def test_accepted_origin_headers_are_removed_too() -> None:

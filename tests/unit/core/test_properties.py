@@ -21,7 +21,7 @@ TIMES = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 @example(b"\xef\xbb\xbf" * 3, [])
 @example(b'{"batch":[{}],"\\u0062atch":0}', [])
 def test_any_bytes_give_outputs(value: bytes, headers: list[tuple[str, bytes | None]]) -> None:
-    """Bytes of any kind: never an exception, well-formed outputs, a letter of exactly the bytes."""
+    """Bytes of any kind give well-formed outputs, and no exception; dead letters keep the bytes."""
     record = raw(value, headers)
     outputs = process(record)
     check_outputs(record, outputs)
@@ -30,13 +30,13 @@ def test_any_bytes_give_outputs(value: bytes, headers: list[tuple[str, bytes | N
 
 
 @given(some.event_texts, some.header_lists, some.settings, st.none() | st.integers(-1, 2**62))
-def test_near_events(
+def test_almost_valid_events_have_one_outcome(
     value: bytes,
     headers: list[tuple[str, bytes | None]],
     settings: dict[str, Any],
     timestamp: int | None,
 ) -> None:
-    """An event that is nearly right, under any settings: one outcome, the same when repeated."""
+    """An almost valid event has one outcome under any settings, and the same when repeated."""
     record = raw(value, headers, timestamp=timestamp)
     outputs = process(record, **settings)
     assert len(outcomes(outputs)) == 1
@@ -59,8 +59,10 @@ def _without_negative_zero(value: Any) -> Any:
 
 
 @given(some.json_texts(some.mostly_good_events), some.settings, st.none() | st.just(1))
-def test_fixed_point(value: bytes, settings: dict[str, Any], timestamp: int | None) -> None:
-    """An enriched event that is processed again stays as it is, but for `enrichment`."""
+def test_enriched_events_are_a_fixed_point(
+    value: bytes, settings: dict[str, Any], timestamp: int | None
+) -> None:
+    """An enriched event that is processed again is unchanged except for `enrichment`."""
     record = raw(value, timestamp=timestamp)
     first = process(record, **settings)[0]
     if first.role is not Role.ENRICHED:
@@ -96,13 +98,13 @@ def _raw_fields(value: bytes | None) -> dict[str, bytes]:
     return {name: bytes(field) for name, field in fields.items()}
 
 
-def _feed_again(record: Record, letter_value: bytes | None, settings: dict[str, Any]) -> list[Any]:
-    (again,) = process(record._replace(value=letter_value), **settings)
+def _feed_again(record: Record, value: bytes | None, settings: dict[str, Any]) -> list[Any]:
+    (again,) = process(record._replace(value=value), **settings)
     return dead_letter_of(again).reasons
 
 
 @given(some.envelopes(), some.header_lists, some.settings)
-def test_batches(
+def test_batch_items_have_one_outcome_each(
     envelope: tuple[bytes, list[bytes], dict[str, bytes]],
     headers: list[tuple[str, bytes | None]],
     settings: dict[str, Any],

@@ -15,8 +15,10 @@ def test_a_good_event_gives_no_warning() -> None:
 
 def test_all_violations_are_reported() -> None:
     """Every broken rule is named, not only the first."""
-    letter = reject('{"type":"page","event":7,"properties":[1],"context":"x","integrations":false}')
-    assert sorted(letter.broken) == [
+    dead_letter = reject(
+        '{"type":"page","event":7,"properties":[1],"context":"x","integrations":false}'
+    )
+    assert sorted(dead_letter.broken) == [
         "context_not_object /context",
         "event_not_string /event",
         "integrations_not_object /integrations",
@@ -28,8 +30,8 @@ def test_all_violations_are_reported() -> None:
 
 def test_all_money_violations_are_reported() -> None:
     """Revenue, value and currency are each judged, also when another one is wrong."""
-    letter = reject(good(properties={"revenue": "x", "value": True, "currency": "euro"}))
-    assert sorted(letter.broken) == [
+    dead_letter = reject(good(properties={"revenue": "x", "value": True, "currency": "euro"}))
+    assert sorted(dead_letter.broken) == [
         "currency_invalid /properties/currency",
         "revenue_invalid /properties/revenue",
         "value_invalid /properties/value",
@@ -47,7 +49,7 @@ def test_all_money_violations_are_reported() -> None:
     ],
 )
 def test_near_id_names_are_pointed_out(name: str, meant: str) -> None:
-    """A missing identity beside a near name asks whether the right one was meant."""
+    """A missing id next to a similar name gives a suggestion."""
     (reason,) = reject(good(userId=..., **{name: "zq9"})).reasons
     assert reason["code"] == "no_user_anon_id"
     assert f"did you mean {meant}?" in reason["detail"]
@@ -62,9 +64,9 @@ def test_no_near_name_no_question() -> None:
 @pytest.mark.parametrize("action", ["page", "identify", ""])
 def test_older_action_field_counts_as_type(action: str) -> None:
     """Without a type, a string `action` says which call it is."""
-    letter = reject(good(type=..., action=action))
-    assert [reason["code"] for reason in letter.reasons] == ["unsupported_type"]
-    assert "on_other_type" in letter.reasons[0]["detail"]
+    dead_letter = reject(good(type=..., action=action))
+    assert [reason["code"] for reason in dead_letter.reasons] == ["unsupported_type"]
+    assert "on_other_type" in dead_letter.reasons[0]["detail"]
 
 
 def test_type_counts_before_action() -> None:
@@ -120,5 +122,7 @@ def test_id_rule_warn(sent: object) -> None:
 
 def test_rule_warn_keeps_other_rules() -> None:
     """One rule set to warn excuses nothing else."""
-    letter = reject(good(event=5, properties={"revenue": "x"}), rules={"revenue_invalid": "warn"})
-    assert letter.broken == ["event_not_string /event"]
+    dead_letter = reject(
+        good(event=5, properties={"revenue": "x"}), rules={"revenue_invalid": "warn"}
+    )
+    assert dead_letter.broken == ["event_not_string /event"]

@@ -20,8 +20,8 @@ NOW = 1_760_000_000_000
         ("1760000000", "2025-10-09T08:53:20.000Z"),
     ],
 )
-def test_moments(text: str, moment: str) -> None:
-    """Dates, times with and without a zone (UTC), epoch seconds."""
+def test_times_are_read(text: str, moment: str) -> None:
+    """Dates, times with and without a zone (UTC) and epoch seconds are accepted."""
     assert read_moment(text, NOW) == (read_time(moment) or (None,))[0]
 
 
@@ -30,19 +30,19 @@ def test_moments(text: str, moment: str) -> None:
     [("3d", 3 * 86_400_000), ("-3d", 3 * 86_400_000), ("90m", 5_400_000), ("1w", 604_800_000),
      ("10s", 10_000), ("2h", 7_200_000)],
 )  # fmt: skip
-def test_ago(text: str, before_now: int) -> None:
-    """So long ago, with or without the minus sign."""
+def test_ages_are_read(text: str, before_now: int) -> None:
+    """An age may have a minus sign."""
     assert read_moment(text, NOW) == NOW - before_now
 
 
-def test_long_ago() -> None:
+def test_ages_end_at_1970() -> None:
     """Before 1970 there are no records."""
     assert read_moment("999999999w", NOW) == 1
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "3 d", "3y", "1969-12-31", "2026-13-01", "d"])
-def test_no_moment(text: str) -> None:
-    """The sentence shows forms that are known."""
+def test_invalid_times_are_reported(text: str) -> None:
+    """The message shows the valid forms."""
     with pytest.raises(ValueError, match="2026-11-01"):
         read_moment(text, NOW)
 

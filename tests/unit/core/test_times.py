@@ -41,8 +41,8 @@ def test_given_timestamp_is_kept() -> None:
 
 
 @pytest.mark.parametrize("name", ["timestamp", "originalTimestamp"])
-def test_corrected_timestamp(name: str) -> None:
-    """One client time and sentAt: receivedAt less the time that the event lay at the client."""
+def test_timestamp_is_corrected_with_sent_at(name: str) -> None:
+    """With a client time and sentAt, the timestamp is receivedAt less the delay at the client."""
     event = good(timestamp=..., sentAt=C, receivedAt=D) | {name: A}
     assert times(event) == (A, SECOND % 7, "corrected")
 
@@ -59,13 +59,13 @@ def test_sent_before_original() -> None:
 
 
 @pytest.mark.parametrize("name", ["timestamp", "originalTimestamp"])
-def test_original_timestamp(name: str) -> None:
-    """One client time and no sentAt: that one."""
+def test_timestamp_without_sent_at_is_the_client_time(name: str) -> None:
+    """With a client time but no sentAt, the timestamp is the client time."""
     assert times(good(timestamp=..., receivedAt=D) | {name: A}) == (A, A, "original")
 
 
-def test_received_timestamp() -> None:
-    """No client time: receivedAt, whether or not it was sent at a known time."""
+def test_timestamp_without_client_time_is_received_at() -> None:
+    """Without a client time the timestamp is receivedAt, whether or not sentAt is known."""
     assert times(good(timestamp=..., receivedAt=D)) == (None, D, "received")
     assert times(good(timestamp=..., sentAt=A, receivedAt=D)) == (None, D, "received")
 

@@ -1,4 +1,4 @@
-"""Every row of the table of accepted and refused values."""
+"""Every row of the table of accepted and rejected values."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pipeline.core.record import Role
 from tests.support import Digits, only, process, read, reject, text_of
 from tests.unit.core.values import FIELDS, ROWS, Row, event_text
 
-ACCEPTED = [row for row in ROWS if not row.refused]
-REFUSED = [row for row in ROWS if row.refused]
+ACCEPTED = [row for row in ROWS if not row.rejected]
+REJECTED = [row for row in ROWS if row.rejected]
 
 
 def _name(row: Row) -> str:
@@ -28,8 +28,8 @@ def _same(found: object, expected: str) -> bool:
 
 
 @pytest.mark.parametrize("row", ACCEPTED, ids=_name)
-def test_accepted(row: Row) -> None:
-    """An accepted value stands in the enriched event as the row says, with exactly its warnings."""
+def test_accepted_values_are_normalised(row: Row) -> None:
+    """An accepted value is in the enriched event as the row says, with exactly its warnings."""
     event = read(only(process(event_text(row)), Role.ENRICHED).value)
     found = reduce(lambda parent, name: parent.get(name), FIELDS[row.field].path, event)
     assert event["enrichment"].get("warnings", []) == list(row.warnings)
@@ -40,13 +40,13 @@ def test_accepted(row: Row) -> None:
         assert _same(found, row.out), f"{text_of(found)}, expected {row.out}"
 
 
-@pytest.mark.parametrize("row", REFUSED, ids=_name)
-def test_refused(row: Row) -> None:
-    """A refused value gives exactly the violations of its row, and a sentence for each."""
-    letter = reject(event_text(row))
-    assert letter.broken == list(row.refused)
-    assert letter.headers[DlqHeader.STAGE] == "validate"
-    assert all(reason["detail"] for reason in letter.reasons)
+@pytest.mark.parametrize("row", REJECTED, ids=_name)
+def test_rejected_values_have_their_violations(row: Row) -> None:
+    """A rejected value gives exactly the violations of its row, and a sentence for each."""
+    dead_letter = reject(event_text(row))
+    assert dead_letter.broken == list(row.rejected)
+    assert dead_letter.headers[DlqHeader.STAGE] == "validate"
+    assert all(reason["detail"] for reason in dead_letter.reasons)
 
 
 def test_table_is_large_and_each_row_named_once() -> None:

@@ -1,4 +1,4 @@
-"""The table of accepted and refused values: amounts, currencies, ids, event names, types, times.
+"""The table of accepted and rejected values: amounts, currencies, ids, event names, types, times.
 
 Each row spells out what is sent (JSON text) and the expected result: the JSON text that stands in
 the enriched event (None: the field is not there) with every warning, or every violation.
@@ -19,7 +19,7 @@ class Row(NamedTuple):
     sent: str
     out: str | None = None
     warnings: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
     """`code /pointer` of every violation."""
 
 
@@ -118,7 +118,7 @@ def _amounts() -> list[Row]:
         "trailing_zero": ("1.10", "1.10"),
         "29_nines": ("9" * 29, "9" * 29),
     }
-    refused_texts = {
+    rejected_texts = {
         "thousands_comma": "1,234.56",
         "thousands_only": "1,234",
         "decimal_comma": "19,99",
@@ -172,7 +172,7 @@ def _amounts() -> list[Row]:
         "1e-101": "1e-101",
         "exponent_of_20_digits": "1e99999999999999999999",
     }
-    refused = {
+    rejected = {
         "true": "true",
         "false": "false",
         "empty_array": "[]",
@@ -205,10 +205,10 @@ def _amounts() -> list[Row]:
         rows.append(
             Row(field, "text_ten_decimals", '"0.1234567891"', "0.1234567891", (text, round_))
         )
-        rows += [Row(field, name, sent, refused=(bad,)) for name, sent in refused.items()]
+        rows += [Row(field, name, sent, rejected=(bad,)) for name, sent in rejected.items()]
         rows += [
-            Row(field, f"text_{name}", json.dumps(sent), refused=(bad,))
-            for name, sent in refused_texts.items()
+            Row(field, f"text_{name}", json.dumps(sent), rejected=(bad,))
+            for name, sent in rejected_texts.items()
         ]
         for name, sent in {"null": "null", "blank": '""', "spaces": '" \\t "'}.items():
             rows.append(Row(field, name, sent, None, (f"empty_reserved_property{at}",)))
@@ -231,8 +231,8 @@ def _currencies() -> list[Row]:
     }
     bad = {
         "word": '"euro"',
-        "two_letters": '"EU"',
-        "four_letters": '"USDT"',
+        "too_short": '"EU"',
+        "too_long": '"USDT"',
         "unknown_code": '"BTC"',
         "offshore_yuan": '"CNH"',
         "sign": '"€"',
@@ -259,7 +259,7 @@ def _currencies() -> list[Row]:
     for field in ("currency", "lone_currency"):
         rows += [Row(field, name, sent, out) for name, (sent, out) in good.items()]
     rows += [
-        Row("currency", n, sent, refused=(f"currency_invalid {at}",)) for n, sent in bad.items()
+        Row("currency", n, sent, rejected=(f"currency_invalid {at}",)) for n, sent in bad.items()
     ]
     rows += [
         Row("lone_currency", name, sent, sent, (f"currency_invalid {at}",))
@@ -320,17 +320,17 @@ def _ids() -> list[Row]:
     for name, sent in bad.items():
         no_id = "no_user_anon_id"
         rows += [
-            Row("userId", name, sent, refused=("id_not_string /userId",)),
+            Row("userId", name, sent, rejected=("id_not_string /userId",)),
             Row("anonymousId", name, sent, None, ("id_not_string /anonymousId",)),
-            Row("only_userId", name, sent, refused=("id_not_string /userId", no_id)),
-            Row("only_anonymousId", name, sent, refused=("id_not_string /anonymousId", no_id)),
+            Row("only_userId", name, sent, rejected=("id_not_string /userId", no_id)),
+            Row("only_anonymousId", name, sent, rejected=("id_not_string /anonymousId", no_id)),
         ]
     for name, sent in blank.items():
         rows += [
             Row("userId", name, sent),
             Row("anonymousId", name, sent),
-            Row("only_userId", name, sent, refused=("no_user_anon_id",)),
-            Row("only_anonymousId", name, sent, refused=("no_user_anon_id",)),
+            Row("only_userId", name, sent, rejected=("no_user_anon_id",)),
+            Row("only_anonymousId", name, sent, rejected=("no_user_anon_id",)),
         ]
     return rows
 
@@ -339,15 +339,15 @@ def _names() -> list[Row]:
     event, padded, blank = "/event", ("event_name_padded /event",), ("event_blank /event",)
     rows = [
         Row("event", "text", '"Order Completed"', '"Order Completed"'),
-        Row("event", "one_letter", '"e"', '"e"'),
+        Row("event", "one_character", '"e"', '"e"'),
         Row("event", "inner_spaces", '"a  b"', '"a  b"'),
         Row("event", "emoji", '"🛒"', '"🛒"'),
         Row("event", "space_before", '" Order"', '" Order"', padded),
         Row("event", "newline_behind", '"Order\\n"', '"Order\\n"', padded),
-        Row("event", "null", "null", refused=(f"event_not_defined {event}",)),
-        Row("event", "blank", '""', refused=blank),
-        Row("event", "spaces", '"   "', refused=blank),
-        Row("event", "tabs", '"\\t\\n"', refused=blank),
+        Row("event", "null", "null", rejected=(f"event_not_defined {event}",)),
+        Row("event", "blank", '""', rejected=blank),
+        Row("event", "spaces", '"   "', rejected=blank),
+        Row("event", "tabs", '"\\t\\n"', rejected=blank),
         Row("type", "track", '"track"', '"track"'),
         Row("type", "null", "null", '"track"'),
         Row("action", "track", '"track"', '"track"'),
@@ -362,7 +362,7 @@ def _names() -> list[Row]:
         "list": '["e"]',
         "object": "{}",
     }.items():
-        rows.append(Row("event", name, sent, refused=(f"event_not_string {event}",)))
+        rows.append(Row("event", name, sent, rejected=(f"event_not_string {event}",)))
     for name, sent in {
         "identify": '"identify"',
         "page": '"page"',
@@ -374,7 +374,7 @@ def _names() -> list[Row]:
         "object": "{}",
         "list": '["track"]',
     }.items():
-        rows.append(Row("type", name, sent, refused=("unsupported_type /type",)))
+        rows.append(Row("type", name, sent, rejected=("unsupported_type /type",)))
     return rows
 
 

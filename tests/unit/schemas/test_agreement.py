@@ -27,7 +27,7 @@ UNSAID: Final[dict[str, JsonObject]] = {
     "the exponent of an amount that is text": {"properties": {"value": "1e-101"}},
     "the exponent with which a number was written": {"properties": {"value": Digits("1e-101")}},
 }
-"""What JSON Schema can't say of a decoded event: the program refuses more than the schema."""
+"""What JSON Schema can't say of a decoded event: the program rejects more than the schema."""
 
 
 def _amount_is_unsaid(value: Any) -> bool:
@@ -47,18 +47,18 @@ def _is_unsaid(event: Any, violation: str) -> bool:
 
 
 def _check(schema: str, value: bytes, events: list[Any], outcomes: list[Output]) -> None:
-    """The schema accepts exactly when nothing is refused, but for what it can't say."""
+    """The schema accepts exactly when nothing is rejected, except for what it can't say."""
     accepted = accepts(schema, load(value))
-    letters = [
+    dead_letters = [
         (event, dead_letter_of(output).broken)
         for event, output in zip(events, outcomes, strict=True)
         if output.role is Role.DEAD_LETTER
     ]
     if accepted:
-        unsaid = [_is_unsaid(event, broken) for event, codes in letters for broken in codes]
-        assert all(unsaid), letters
+        unsaid = [_is_unsaid(event, broken) for event, codes in dead_letters for broken in codes]
+        assert all(unsaid), dead_letters
     else:
-        assert letters, "the schema refuses what the program enriches"
+        assert dead_letters, "the schema rejects what the program enriches"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.field}-{row.name}")
@@ -72,10 +72,10 @@ def test_each_row_has_the_same_verdict(row: Row) -> None:
 
 
 def test_few_rows_are_beyond_a_schema() -> None:
-    """The exceptions stay exceptions: nine of ten refused rows are refused by the schema."""
-    refused = [load(event_text(row)) for row in ROWS if row.refused]
-    missed = [event for event in refused if accepts("raw", event)]
-    assert len(missed) * 10 < len(refused)
+    """The exceptions stay exceptions: nine of ten rejected rows are rejected by the schema."""
+    rejected = [load(event_text(row)) for row in ROWS if row.rejected]
+    missed = [event for event in rejected if accepts("raw", event)]
+    assert len(missed) * 10 < len(rejected)
 
 
 @given(some.event_texts, st.none() | st.just(1))
@@ -112,7 +112,7 @@ def test_outputs_are_as_described(
 
 @pytest.mark.parametrize("name", UNSAID)
 def test_what_a_schema_can_not_say(name: str) -> None:
-    """Each exception is one: accepted by the schema, refused by the program."""
+    """Each exception is one: accepted by the schema, rejected by the program."""
     value = text_of(good(**UNSAID[name])).encode()
     assert accepts("raw", load(value))
     (output,) = process(value)

@@ -57,11 +57,13 @@ def test_valid_events_are_enriched_as_shown(path: Path) -> None:
 
 @_examples("invalid")
 def test_invalid_events_are_rejected_as_expected(path: Path) -> None:
-    """An invalid event is accepted by no schema, and refused for the expected reasons."""
+    """An invalid event is accepted by no schema, and rejected for the expected reasons."""
     assert _accepted(path.read_bytes()) == []
     outputs = process(path.read_bytes())
-    letters = [dead_letter_of(output) for output in outputs if output.role is Role.DEAD_LETTER]
-    assert [broken for letter in letters for broken in letter.broken] == EXPECTED[path.stem]
+    dead_letters = [dead_letter_of(output) for output in outputs if output.role is Role.DEAD_LETTER]
+    assert [broken for dead_letter in dead_letters for broken in dead_letter.broken] == EXPECTED[
+        path.stem
+    ]
 
 
 @_examples("batch")

@@ -40,7 +40,7 @@ WRONG_EVENTS: Final[dict[str, JsonObject]] = {
     "value_as_text": {"properties": {"value": "1"}},
     "no_context": {"context": ...},
     "context_array": {"context": [], "traits": {"plan": "pro"}},
-    "traits_not_lifted": {"context": {"traits": {"plan": "pro"}}},
+    "traits_not_promoted": {"context": {"traits": {"plan": "pro"}}},
     "traits_replaced": {"context": {"traits": {"plan": "pro"}}, "traits": "pro"},
     "traits_lost": {"context": {"traits": {"plan": "pro"}}, "traits": {}},
     "integrations_array": {"integrations": []},
@@ -92,7 +92,7 @@ def _changed(example: str, fields: JsonObject) -> JsonObject:
 
 @pytest.mark.parametrize("name", WRONG_EVENTS)
 def test_wrong_enriched_events(name: str) -> None:
-    """An enriched event that breaks a promise is refused."""
+    """An enriched event that breaks a promise is rejected."""
     assert accepts("enriched", _changed("enriched/order_completed.json", {}))
     wrong = _changed("enriched/order_completed.json", WRONG_EVENTS[name])
     assert not accepts("enriched", wrong)
@@ -100,7 +100,7 @@ def test_wrong_enriched_events(name: str) -> None:
 
 @pytest.mark.parametrize("name", WRONG_MESSAGES)
 def test_wrong_identify_messages(name: str) -> None:
-    """An identify message that breaks a promise is refused."""
+    """An identify message that breaks a promise is rejected."""
     assert accepts("identify", _changed("identify/button_clicked.json", {}))
     wrong = _changed("identify/button_clicked.json", WRONG_MESSAGES[name])
     assert not accepts("identify", wrong)
