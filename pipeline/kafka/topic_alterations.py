@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
@@ -13,6 +15,10 @@ from confluent_kafka.cimpl import NewPartitions
 from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
 from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
+from pipeline.kafka.topic_metadata import facts_of
+from pipeline.ports import TopicFacts
+
+_ASK_AGAIN_S: Final = 0.1
 
 
 class TopicAlterations:
@@ -36,6 +42,7 @@ class TopicAlterations:
             ),
             f"configuring topic {topic}",
         )
+        self._wait_until(topic, lambda facts: config.items() <= facts.config.items())
 
     def add_partitions(self, topic: str, total: int) -> None:
         """Add partitions to a topic until it has `total`."""
@@ -47,6 +54,18 @@ class TopicAlterations:
             ),
             f"adding partitions to topic {topic}",
         )
+        self._wait_until(topic, lambda facts: facts.partitions >= total)
+
+    def _wait_until(self, topic: str, known: Callable[[TopicFacts], bool]) -> None:
+        """Wait until the brokers know what the controller has done already."""
+        deadline = time.monotonic() + self._timeout_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(KafkaException):
+                facts = facts_of(self._client, [topic], self._timeout_s)
+                if topic in facts and known(facts[topic]):
+                    return
+            time.sleep(_ASK_AGAIN_S)
+        raise TransportError(f"altered, but not known to the brokers yet: topic {topic}")
 
     def _do(self, call: Callable[[], dict[Any, Any]], what: str) -> None:
         try:
