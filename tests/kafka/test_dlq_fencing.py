@@ -94,7 +94,7 @@ def test_taken_over_while_a_record_is_searched_for(with_ledger: Pipeline) -> Non
     assert _values(with_ledger) == {b"1": 1, b"2": 1}
 
 
-def test_spent_producer(with_ledger: Pipeline) -> None:
+def test_spent_producer_begins_nothing_more(with_ledger: Pipeline) -> None:
     """After a refused record a sender begins nothing more; a new session of the same run does."""
     where = _place(with_ledger)
     opener = LedgerSessionOpener(where)
@@ -119,7 +119,7 @@ def test_spent_producer(with_ledger: Pipeline) -> None:
     assert ledger.action(0, 2) is Action.REDRIVEN
 
 
-def test_other_prefix(with_ledger: Pipeline) -> None:
+def test_process_with_another_prefix_is_fenced(with_ledger: Pipeline) -> None:
     """A process with another prefix of transactional ids is found in the ledger and fenced."""
     older, newer = _place(with_ledger), _place(with_ledger, "other")
 

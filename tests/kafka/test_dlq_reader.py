@@ -49,7 +49,7 @@ def _documents(ran: Ran) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ran.out.splitlines()]
 
 
-def test_list(refused: Pipeline) -> None:
+def test_list_has_a_header_in_a_pipe(refused: Pipeline) -> None:
     """Dead letters are listed in order; a pipe gets a header and tabs."""
     found = _documents(_dlq(refused, "list", "--json"))
     assert [each["reason"] for each in found] == [
@@ -87,7 +87,9 @@ def test_list(refused: Pipeline) -> None:
     ],
     ids=lambda value: " ".join(map(str, value)),
 )
-def test_filters(refused: Pipeline, filters: tuple[str, ...], offsets: list[int]) -> None:
+def test_filters_select_dead_letters(
+    refused: Pipeline, filters: tuple[str, ...], offsets: list[int]
+) -> None:
     """Each filter selects the dead letters that it should."""
     given = [each.format(raw=refused.names.raw) for each in filters]
     ran = _dlq(refused, "list", "--json", *given)
@@ -95,7 +97,7 @@ def test_filters(refused: Pipeline, filters: tuple[str, ...], offsets: list[int]
     assert ("No dead letters" in ran.err) == (not offsets)
 
 
-def test_check(refused: Pipeline) -> None:
+def test_check_tries_the_current_rules(refused: Pipeline) -> None:
     """Nothing passes under the same rules; with other rules, or repaired, some do."""
     ran = _dlq(refused, "check", "--json")
     assert ran.code == ExitCode.DIFFERENCE
@@ -123,7 +125,7 @@ def test_check_with_a_file(refused: Pipeline, tmp_path: Path) -> None:
     assert "KeyError: 'properties'" in failed.out.decode()
 
 
-def test_show(refused: Pipeline) -> None:
+def test_show_marks_violations(refused: Pipeline) -> None:
     """The location of a violation is marked, and personal data is hidden until revealed."""
     shown = _dlq(refused, "show", "0/2").out.decode()
     assert "◄ revenue_invalid" in shown
@@ -135,13 +137,13 @@ def test_show(refused: Pipeline) -> None:
     assert "10.0.0.1" not in traits
 
 
-def test_show_raw(refused: Pipeline) -> None:
+def test_show_writes_raw_bytes(refused: Pipeline) -> None:
     """The rejected bytes are written, and nothing else."""
     expected = json.dumps(EVENTS[1], separators=(",", ":")).encode()
     assert _dlq(refused, "show", "0/1", "--raw").out == expected
 
 
-def test_show_newest(refused: Pipeline) -> None:
+def test_show_the_newest(refused: Pipeline) -> None:
     """Without a name the newest dead letter is shown, and with -n so many."""
     (newest,) = _documents(_dlq(refused, "show", "--json"))
     assert newest["position"] == "0/3"
@@ -150,7 +152,7 @@ def test_show_newest(refused: Pipeline) -> None:
     assert _dlq(refused, "show", "0/99").code == ExitCode.DIFFERENCE
 
 
-def test_export(refused: Pipeline, tmp_path: Path) -> None:
+def test_export_can_be_read_back(refused: Pipeline, tmp_path: Path) -> None:
     """Exported dead letters come back as they are in the topic; no file is overwritten."""
     path = tmp_path / "export.ndjson"
     ran = _dlq(refused, "export", "--reveal", "--output", path)
@@ -206,7 +208,9 @@ def test_export_is_masked(refused: Pipeline) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_wrong_use(refused: Pipeline, arguments: tuple[str, ...], code: int, said: str) -> None:
+def test_wrong_use_is_one_sentence(
+    refused: Pipeline, arguments: tuple[str, ...], code: int, said: str
+) -> None:
     """Wrong use is one sentence and its exit code."""
     ran = _dlq(refused, *(each.format(**refused.names._asdict()) for each in arguments))
     assert ran.code == code

@@ -94,7 +94,7 @@ def test_as_the_worker_would_have(refused: Pipeline) -> None:
         assert each.timestamp == RECENT + each.partition
 
 
-def test_never_twice(refused: Pipeline) -> None:
+def test_nothing_is_sent_twice(refused: Pipeline) -> None:
     """A second redrive sends nothing; resolved dead letters are left out, and shown by --all."""
     assert _redrive(refused, "--force").code == 0
     (plan, *rest) = _documents(_redrive(refused, "--force"))
@@ -132,7 +132,7 @@ def test_settings_that_are_forgotten(pipeline: Pipeline) -> None:
 
 
 def test_dead_letters_that_fail_again(refused: Pipeline) -> None:
-    """They are counted and stay; reinserted, they are new dead letters with one more attempt."""
+    """Events that fail again are counted and stay, or are reinserted with one more attempt."""
     ran = refused.run("dlq", "redrive", "--json", "--execute", "--reinsert-failing")
     assert ran.code == ExitCode.DIFFERENCE
     plan, done = _documents(ran)
@@ -154,7 +154,7 @@ def test_reinserted_as_it_was(refused: Pipeline) -> None:
     assert [each["attempt"] for each in after] == [2, 2, 2]
 
 
-def test_discard(refused: Pipeline) -> None:
+def test_discarded_dead_letters_are_left_out(refused: Pipeline) -> None:
     """Discarded dead letters are left out, and never sent."""
     discard = ("dlq", "discard", "--everything", "--because", "test data")
     assert refused.run(*discard).code == 0
@@ -188,7 +188,7 @@ def test_marking_without_a_filter(refused: Pipeline, command: str) -> None:
     assert refused.run("dlq", "list", "--json").out == before
 
 
-def test_restore(refused: Pipeline) -> None:
+def test_restore_undoes_a_discard(refused: Pipeline) -> None:
     """A restore undoes a discard only; the history has both, and the events can be sent."""
     assert _redrive(refused, "--force", "--offsets", "0:0-0").code == 0
     discard = ("dlq", "discard", "--everything", "--because", "by mistake", "--execute")
@@ -251,7 +251,7 @@ def test_refused_by_the_broker(refused: Pipeline) -> None:
 
 
 def test_through_the_raw_topic(refused: Pipeline) -> None:
-    """It is refused while the worker does not trust origin headers; then the worker enriches."""
+    """Raw records are sent only to a worker that trusts origin headers, which enriches them."""
     ran = _redrive(refused, "--force", "--to", "raw")
     assert ran.code == ExitCode.USAGE
     assert "accept_origin_headers" in ran.err
@@ -338,7 +338,7 @@ def test_killed_again_and_again(pipeline: Pipeline) -> None:
     assert sum(run["dead_letters"] for run in runs) == MANY
 
 
-def test_interrupted(pipeline: Pipeline) -> None:
+def test_interrupted_redrive_can_be_continued(pipeline: Pipeline) -> None:
     """Ctrl-C ends it after a transaction and reports the result; the same command continues."""
     _refused(pipeline, range(MANY))
     reader = _start(pipeline, "--rate", "300")

@@ -68,7 +68,7 @@ def test_without_a_ledger(pipeline: Pipeline) -> None:
     assert pipeline.run("dlq", "redrive").code == 0
 
 
-def test_to_itself(with_ledger: Pipeline) -> None:
+def test_output_topics_have_no_dead_letters(with_ledger: Pipeline) -> None:
     """Dead letters are not sent to where they are read from."""
     ran = with_ledger.run("dlq", "redrive", "--topic", with_ledger.names.enriched)
     assert ran.code == ExitCode.USAGE
@@ -98,7 +98,7 @@ def test_raw_without_a_worker(with_ledger: Pipeline) -> None:
 
 
 def test_dead_letters_of_a_replay(with_ledger: Pipeline) -> None:
-    """They go to the replay's own output, when they are requested and when it exists."""
+    """A replay's dead letters go to its own output, when they are requested and when it exists."""
     _write_dead_letter(with_ledger, replay="r1")
     plan = _plan(_redrive(with_ledger))
     assert plan["not_sent"] == {"of replay r1, which --replay names": 1}
@@ -165,7 +165,7 @@ def test_import_of_a_dead_letter_without_an_event(with_ledger: Pipeline, tmp_pat
     assert _plan(ran)["not_sent"] == {}
 
 
-def test_audit(with_ledger: Pipeline) -> None:
+def test_audit_after_a_redrive(with_ledger: Pipeline) -> None:
     """The audit finds every event once behind a redrive, and its revenue in the right place."""
     produce(with_ledger.servers, with_ledger.names.raw, [Sent(BAD, b"k"), Sent(GOOD, b"k")])
     worker = with_ledger.start()
@@ -209,7 +209,7 @@ def test_history_of_nothing(pipeline: Pipeline) -> None:
     assert f"nothing was done with dead letters of {pipeline.names.dead_letter} from" in ran.err
 
 
-def test_history_since(with_ledger: Pipeline) -> None:
+def test_history_of_a_window(with_ledger: Pipeline) -> None:
     """Only runs that began in the window are listed."""
     _write_dead_letter(with_ledger)
     discard = ("dlq", "discard", "--everything", "--because", "x", "--execute")

@@ -85,7 +85,7 @@ def test_back_as_it_was(pipeline: Pipeline, source: str) -> None:
     assert (run["action"], run["target"]) == ("redriven", source)
 
 
-def test_repaired(pipeline: Pipeline, source: str) -> None:
+def test_repaired_records_go_back(pipeline: Pipeline, source: str) -> None:
     """A repair works on JSON, nothing is added to it, and a tombstone stays one."""
     _refuse(pipeline, _connect(source, 0, 1))
     _refuse(pipeline, _connect(source, 0, 2), value=None)
@@ -95,7 +95,7 @@ def test_repaired(pipeline: Pipeline, source: str) -> None:
     assert values == [b'{"event":"Order","userId":"u","amount":"1.5"}', None]
 
 
-def test_several_topics(pipeline: Pipeline, source: str) -> None:
+def test_several_topics_are_refused(pipeline: Pipeline, source: str) -> None:
     """Only one topic at a time is accepted, and it must exist."""
     _refuse(pipeline, _connect(source, 0, 1), _connect("gone", 0, 1), OWN)
     ran = _redrive(pipeline, "--to", "source")

@@ -71,7 +71,7 @@ def _run_again(pipeline: Pipeline, command: str) -> Ran:
     return pipeline.run(*words)
 
 
-def test_summary(refused: Pipeline) -> None:
+def test_summary_as_json_document(refused: Pipeline) -> None:
     """Reasons have count, times, detail patterns and an example; blocked revenue is added up."""
     found = _document(_dlq(refused, "summary", "--json"))
     first, second = found["groups"]
@@ -128,7 +128,7 @@ def test_next_command_selects_the_largest_group(refused: Pipeline, by: str) -> N
     assert why["dead_letters"] == max(group["dead_letters"] for group in found["groups"])
 
 
-def test_top(refused: Pipeline) -> None:
+def test_top_hides_small_groups(refused: Pipeline) -> None:
     """The number of groups that are not shown is printed."""
     out = _dlq(refused, "summary", "--by", "/userId", "--top", "3").out.decode()
     assert "… and 56 more groups of 56 dead letters (--top)" in out
@@ -142,7 +142,7 @@ def test_summary_without_dead_letters(refused: Pipeline) -> None:
     assert _document(_dlq(refused, "summary", "--json", "--event", "none"))["groups"] == []
 
 
-def test_why(refused: Pipeline) -> None:
+def test_why_finds_the_library(refused: Pipeline) -> None:
     """The library that all bad amounts come from is found, and that the amounts are text."""
     found = _document(_dlq(refused, "why", "--reason", "revenue_invalid", "--json"))
     assert (found["compared_with"], found["good_events"]) == ("same time", GOOD)
@@ -223,7 +223,9 @@ def test_resolved_dead_letters_are_left_out(refused: Pipeline) -> None:
         (("why", "--top", "x"), "--top"),
     ],
 )
-def test_wrong_use(refused: Pipeline, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_use_is_one_sentence(
+    refused: Pipeline, arguments: tuple[str, ...], said: str
+) -> None:
     """Wrong use is one sentence and its exit code."""
     ran = _dlq(refused, *arguments)
     assert ran.code == ExitCode.USAGE

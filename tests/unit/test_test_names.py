@@ -21,7 +21,7 @@ REFERS_BACK: Final = re.compile(
     r"(It|Its|They|Their|Them|This|That|These|Those|So|And|But|Or|Also|Not|Even|The same)\b"
 )
 
-PENDING: Final = frozenset({"kafka", "unit/dlq", "unit/worker"})
+PENDING: Final = frozenset({"kafka", "unit/worker"})
 """Places where a name may still be a heading, and a docstring refer back to it; to be emptied."""
 
 

@@ -69,7 +69,7 @@ def test_json_is_indented() -> None:
         ([1], {"[": ("not_an_object",)}),
     ],
 )
-def test_marks(value: Any, noted: dict[str, tuple[str, ...]]) -> None:
+def test_violations_are_marked(value: Any, noted: dict[str, tuple[str, ...]]) -> None:
     """A violation is marked at its own location, and a missing member at its object."""
     assert _noted(_lines(dead_letter_of(value))) == noted
 
@@ -104,7 +104,7 @@ def test_pointers_that_lead_nowhere(pointer: str) -> None:
     assert [line.notes for line in lines if line.notes] == [(f"x {pointer}",)]
 
 
-def test_masked() -> None:
+def test_personal_data_is_masked() -> None:
     """Personal data is hidden in JSON and in text, unless it is to be revealed."""
     dead_letters = [
         dead_letter_of({"event": "A", "traits": {"name": "Ann"}, "context": {"ip": "10.0.0.1"}}),
@@ -140,7 +140,7 @@ def test_position_in_long_text() -> None:
     assert rest.text == "… and 5,113 more characters (--raw writes all)"
 
 
-def test_bytes() -> None:
+def test_bytes_are_hexadecimal() -> None:
     """Bytes are hexadecimal, with the line of the bad one marked; UTF-16 text is not shown."""
     value = b"0123456789abcdef" * 40 + b"\xff" + b"x" * 400
     first, *middle, last = _lines(dead_letter_of(value))
@@ -156,7 +156,7 @@ def test_bytes() -> None:
     ]
 
 
-def test_nothing() -> None:
+def test_absent_and_empty_values() -> None:
     """An absent value and an empty one are told apart."""
     assert _lines(dead_letter_of(b"")) == [AnnotatedLine("(no bytes)")]
     (dead_letter,) = dead_letters_of(raw(b"")._replace(value=None))

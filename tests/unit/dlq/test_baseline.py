@@ -22,7 +22,7 @@ def _library(text: str) -> set[Feature]:
     return {Feature("library", name), Feature("library version", name, version)}
 
 
-def test_like() -> None:
+def test_events_that_are_alike() -> None:
     """Alike are events of the names and libraries that dead letters were selected by."""
     android = {Feature("event", "A"), *_library("android 4.2")}
     is_like = like(Selection(events=frozenset({"A"}), libraries=frozenset({"android/4.2"})))
@@ -116,7 +116,7 @@ def test_reading_is_bounded() -> None:
     assert places == set(range(8))
 
 
-def test_spread() -> None:
+def test_slices_are_spread() -> None:
     """A small topic is read completely, a large one in slices in proportion to partitions."""
     extents = {0: (100, 900), 1: (5, 5), 2: (0, 200)}
     assert spread("t", extents, 1000) == [
@@ -131,6 +131,6 @@ def test_spread() -> None:
     ]
 
 
-def test_around() -> None:
+def test_window_has_a_margin() -> None:
     """The time of the dead letters has a margin on both sides."""
     assert around(NOW, NOW) == Window(NOW - MARGIN, NOW + MARGIN + 1)

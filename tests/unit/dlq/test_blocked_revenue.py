@@ -48,7 +48,7 @@ def test_revenue_is_exact() -> None:
     }
 
 
-def test_unreadable_revenue() -> None:
+def test_unreadable_revenue_is_counted() -> None:
     """Bad amounts, bad currencies and unreadable values are counted."""
     (pointed,) = Processor(SETTINGS, IDENTITY).process(raw({"event": "A"}), NOW)
     pointer = pointer_to(pointed)

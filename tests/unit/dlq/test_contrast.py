@@ -73,7 +73,7 @@ def test_implied_features_are_left_out() -> None:
     assert found == [("android 4.2", False), ("A", False)]
 
 
-def test_missing_property() -> None:
+def test_missing_property_is_a_finding() -> None:
     """A property that good events have and dead letters lack is a finding."""
     holder, member = Feature("holder", "/properties"), Feature("member", "/properties/currency")
     dead_letters = [{holder}] * 50 + [set[Feature]()] * 50
@@ -93,7 +93,7 @@ def test_most_and_without() -> None:
     assert {finding.feature.about for finding in found} == {"event", "host"}
 
 
-def test_common() -> None:
+def test_features_in_common() -> None:
     """Without good events there are only features that most dead letters have."""
     member = Feature("member", "/properties/revenue")
     dead_letters = [_library("android 4.2") | {member}] * 60 + [_library("ios 1")] * 40
@@ -125,8 +125,8 @@ def test_sample_looks_only_at_what_it_keeps() -> None:
     assert 100 < len(looked) < 1000
 
 
-def test_same_again() -> None:
-    """The same input gives the same findings in the same order."""
+def test_same_input_same_findings() -> None:
+    """Equal input gives equal findings in the same order."""
     dead_letters = [_library(f"a {n % 7}") | {Feature("event", str(n % 3))} for n in range(300)]
     baseline = [_library(f"b {n % 5}") for n in range(300)]
     first, second = (contrast(*_samples(dead_letters, baseline)) for _ in range(2))

@@ -72,7 +72,7 @@ def test_there_and_back(row: Any) -> None:
     ],
     ids=range(9),
 )
-def test_odd_records(record: Record) -> None:
+def test_odd_records_come_back(record: Record) -> None:
     """Absent values, binary values and unreadable headers come back as they were."""
     back = _back(read_dead_letter(record))
     assert back._replace(headers=()) == record._replace(headers=())
@@ -80,7 +80,7 @@ def test_odd_records(record: Record) -> None:
     assert (back.headers is INVALID_HEADERS) == (record.headers is INVALID_HEADERS)
 
 
-def test_line() -> None:
+def test_line_of_an_export() -> None:
     """A line has the position and reasons of the dead letter; an object stands as it was sent."""
     value = b'{"event":"Order", "userId":"u","n":1.10,"properties":{"revenue":"x"}}'
     dead_letter = dead_letter_of(value, headers=(("trace", b"1"),))
@@ -96,7 +96,7 @@ def test_line() -> None:
     assert found["masked"] is False
 
 
-def test_masked() -> None:
+def test_export_is_masked() -> None:
     """Without --reveal no personal data leaves, and the line says that it is masked."""
     sent = event(userId=None, email="ann@example.com", traits={"name": "Ann"})
     dead_letter = dead_letter_of(sent, headers=(("x-client", b"10.0.0.1"),))
@@ -126,7 +126,7 @@ def _edited(changes: dict[str, Any]) -> bytes:
         ({"value": None}, None),
     ],
 )
-def test_edited(changes: dict[str, Any], value: bytes | None) -> None:
+def test_edited_value_is_recognised(changes: dict[str, Any], value: bytes | None) -> None:
     """An edited value is taken as it stands, and is known to be edited."""
     exported = read_line(_edited(changes))
     assert exported.dead_letter.value == value
@@ -136,7 +136,7 @@ def test_edited(changes: dict[str, Any], value: bytes | None) -> None:
 
 @pytest.mark.parametrize("in_batch", [False, True])
 def test_edited_event_keeps_its_generated_message_id(*, in_batch: bool) -> None:
-    """It gets the id that a replay of the raw record gives it; its own id is not changed."""
+    """An edited event has the id that a replay of the raw record gives it, or its own."""
     sent = event(properties={"revenue": "x"})
     value = {"batch": [event(), sent]} if in_batch else sent
     (dead_letter,) = dead_letters_of(raw(value))
@@ -175,7 +175,7 @@ def test_lines_that_are_no_dead_letters(text: bytes, said: str) -> None:
         read_line(text)
 
 
-def test_file() -> None:
+def test_file_is_read_in_order() -> None:
     """Dead letters are read in order, blank lines are skipped, and a bad line is named."""
     first, second = (line_of(dead_letter_of({"event": name}), ID, reveal=True) for name in "AB")
     # With the byte-order mark that editors of Windows put in front.
@@ -188,7 +188,7 @@ def test_file() -> None:
 
 
 def test_line_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is rejected by name, and not taken for a dead letter that is cut off."""
+    """A line that is too long is rejected, and not taken for a dead letter that is cut off."""
     monkeypatch.setattr("pipeline.files.lines.LONGEST_LINE", 1000)
     line = line_of(dead_letter_of({"event": "A" * 1000}), ID, reveal=True)
     with pytest.raises(ExportError, match=rf"^export\.ndjson:1: has {len(line):,} bytes, and a"):

@@ -114,8 +114,8 @@ def test_what_is_no_enriched_event() -> None:
     assert READABLE in (of_enriched(record._replace(value=b'{"enrichment":7}')) or ())
 
 
-def test_unreadable_dead_letters() -> None:
-    """Their source and time are known; what killed a process is not decoded."""
+def test_unreadable_dead_letters_have_features() -> None:
+    """Source and time are known without a value; what killed a process is not decoded."""
     for dead_letter in (dead_letter_of(b"{"), crashed(_event())):
         assert {feature.about for feature in of_dead_letter(dead_letter)} == {
             "raw partition",

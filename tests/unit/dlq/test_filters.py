@@ -9,7 +9,7 @@ from tests.unit.dlq.dead_letters import dead_letter_of, event
 
 
 @pytest.mark.parametrize("name", ["analytics-ios", "@segment/analytics-node"])
-def test_library(name: str) -> None:
+def test_library_with_or_without_version(name: str) -> None:
     """A library matches by name, or by name and version; the name may have a slash itself."""
     context = {"library": {"name": name, "version": "4.2"}}
     dead_letter = dead_letter_of(event(userId=None, context=context))

@@ -69,7 +69,7 @@ def test_every_header_format_has_a_sample() -> None:
 
 @FORMATS
 def test_raw_record_of_a_foreign_dead_letter(name: str) -> None:
-    """It has value, key and the sender's headers, at the original coordinates if stated."""
+    """The raw record has value, key and the sender's headers, at the original coordinates."""
     dead_letter = dead_letter_of([*SENDERS, *FOREIGN[name].added])
     record = as_raw(dead_letter)
     assert (record.value, record.key) == (VALUE, b"key")
@@ -84,7 +84,7 @@ def test_raw_record_of_a_foreign_dead_letter(name: str) -> None:
 
 
 def test_foreign_dead_letter_that_passes_now() -> None:
-    """It is enriched as if it came from its own topic, with the sender's headers only."""
+    """A foreign event is enriched as if from its own topic, with the sender's headers only."""
     reprocessor = Reprocessor(ContractSettings(), IDENTITY)
     dead_letter = dead_letter_of([*SENDERS, *connect()])
     output = only(reprocessor.outputs(dead_letter, NOW, dead_letter.value), Role.ENRICHED)
@@ -152,7 +152,7 @@ def test_ours_can_not_be_forged(name: str, *, connect_headers: bool) -> None:
         (b"x" * 5000, "x" * 200),
     ],
 )
-def test_simple_name(written: bytes | None, reason: str) -> None:
+def test_reason_is_a_simple_name(written: bytes | None, reason: str) -> None:
     """The reason is the simple name of the exception, always in one line."""
     headers = [*connect(), ("__connect.errors.exception.class.name", written)]
     dead_letter = dead_letter_of(headers)

@@ -24,7 +24,7 @@ BAD_NUMBERS: Final = [None, b"", b"-1", b"+1", b" 1", b"1.0", b"x", b"\xff", b"9
 
 @pytest.mark.parametrize("value", [*BAD_NUMBERS, "٣".encode()])
 @pytest.mark.parametrize("place", ["partition", "offset"])
-def test_unreadable_numbers(place: str, value: bytes | None) -> None:
+def test_unreadable_numbers_are_unknown(place: str, value: bytes | None) -> None:
     """Impossible coordinates are unknown; the rest of the dead letter is read all the same."""
     dead_letter = dead_letter_of([*connect(), (f"__connect.errors.{place}", value)])
     assert dead_letter.source is None
@@ -32,7 +32,7 @@ def test_unreadable_numbers(place: str, value: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("value", [None, b"", b"a/b", b"a b", b"\xff", "ü".encode(), b"a" * 250])
-def test_impossible_topics(value: bytes | None) -> None:
+def test_impossible_topics_are_unknown(value: bytes | None) -> None:
     """A name that no topic can have gives no coordinates."""
     assert dead_letter_of([*connect(), ("__connect.errors.topic", value)]).source is None
 

@@ -36,7 +36,7 @@ def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_file(tmp_path: Path) -> None:
+def test_file_is_read_twice(tmp_path: Path) -> None:
     """A file is read where it is, twice."""
     path = tmp_path / "export.ndjson"
     path.write_bytes(TEXT)
@@ -45,7 +45,7 @@ def test_file(tmp_path: Path) -> None:
         assert _lines(file) == _lines(file) == TEXT.splitlines()
 
 
-def test_pipe() -> None:
+def test_pipe_is_copied() -> None:
     """The contents of a pipe are copied, so that they can be read twice, too."""
     read, write = os.pipe()
 
@@ -60,7 +60,7 @@ def test_pipe() -> None:
     os.close(read)
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     """Standard input is copied like any other pipe."""
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"a\nb")))
     with open_import("-") as file:
@@ -79,7 +79,7 @@ def test_file_that_is_written_to_meanwhile(tmp_path: Path) -> None:
             _lines(file)
 
 
-def test_large_file(tmp_path: Path) -> None:
+def test_large_file_needs_little_memory(tmp_path: Path) -> None:
     """Memory does not grow with the file."""
     path = tmp_path / "export.ndjson"
     size = 16_000_000
@@ -107,7 +107,7 @@ def test_no_room_for_a_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         pass
 
 
-def test_missing_file() -> None:
+def test_missing_file_is_named() -> None:
     """A missing file is named in the error."""
     with (
         pytest.raises(UnusableFileError, match="none: can't be read: No such"),

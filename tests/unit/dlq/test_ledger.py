@@ -32,7 +32,7 @@ def _record(value: bytes | None, key: bytes | None = b"k") -> Record:
         max_size=60,
     )
 )
-def test_actions(done: list[tuple[int, int, Action]]) -> None:
+def test_last_action_is_known(done: list[tuple[int, int, Action]]) -> None:
     """The last action on each dead letter is known, and a discard can be undone."""
     ledger = Ledger("t1")
     expected: dict[tuple[int, int], Action] = {}

@@ -68,8 +68,10 @@ def _reader(
         (Selection(limit=1), 2, ["0/39999", "1/2"], 1003),
     ],
 )
-def test_newest(selection: Selection, count: int, places: list[str], most_read: int) -> None:
-    """They come in the order of their failures; no more is read than needed, nothing twice."""
+def test_newest_are_found_from_the_ends(
+    selection: Selection, count: int, places: list[str], most_read: int
+) -> None:
+    """The newest come in the order of their failures; no more is read than needed."""
     topic = Topic()
     found = _reader(topic, selection).newest(count)
     assert [dead_letter.position for dead_letter in found] == places

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.dlq.reason_counts import OTHER, ReasonCounts
 
 
-def test_many_reasons() -> None:
+def test_many_reasons_are_bounded() -> None:
     """The first reasons have a count each, and all others have one together."""
     counts = ReasonCounts(most=2)
     names = [counts.add(reason) for reason in ("a", "b", "c", "a", "d")]

@@ -56,7 +56,7 @@ def test_same_rules_same_reason(rechecker: Rechecker) -> None:
             assert (result.kind, result.detail) == (RecheckKind.SAME, dead_letter.reason), row.name
 
 
-def test_changed_rules() -> None:
+def test_changed_rules_change_results() -> None:
     """A relaxed rule lets its dead letters pass, and another violation is reported."""
     fixed = Rechecker(reprocessor(LENIENT), no_repair())
     bad = {"revenue": "1.234,56"}
@@ -67,7 +67,7 @@ def test_changed_rules() -> None:
     assert [problem.pointer for problem in both.problems] == ["/properties/currency"]
 
 
-def test_repaired() -> None:
+def test_repaired_events_pass() -> None:
     """A repaired dead letter passes with the outputs that the worker would have written."""
     repair = repair_of([set_value("/userId=u7")], everywhere=True)
     result = Rechecker(reprocessor(), repair).recheck(
@@ -132,7 +132,7 @@ def test_left_out_and_failed() -> None:
     assert "ZeroDivisionError" in failed.detail
 
 
-def test_dropped() -> None:
+def test_calls_that_are_dropped() -> None:
     """Calls of other types may be dropped by now."""
     rules = ContractSettings.model_validate({"on_other_type": "drop"})
     dead_letter = dead_letter_of(event(type="page"))
@@ -142,7 +142,7 @@ def test_dropped() -> None:
     )
 
 
-def test_pointer(rechecker: Rechecker) -> None:
+def test_pointer_names_the_raw_record(rechecker: Rechecker) -> None:
     """A dead letter that only refers to its raw record says where that is."""
     (refused,) = Processor(SETTINGS, IDENTITY).process(raw({"event": "A"}), NOW)
     pointer = pointer_to(refused)
@@ -170,7 +170,7 @@ def test_crash_dead_letters_are_tried_in_a_child_process(rechecker: Rechecker) -
     assert result.outputs == Processor(SETTINGS, IDENTITY).process(raw(event()), NOW)
 
 
-def test_report() -> None:
+def test_report_adds_up() -> None:
     """A report counts by old reason and kind, and adds up what would still fail."""
     report, fixed = RecheckReport(), Rechecker(reprocessor(LENIENT), no_repair())
     for value in (event(properties={"revenue": "x"}), event(userId=None), event(userId=None)):

@@ -210,8 +210,8 @@ def test_two_dead_letters_of_one_event() -> None:
 
 
 @pytest.mark.parametrize("source", ["", "raw/0/9"])
-def test_two_in_one_transaction(source: str) -> None:
-    """The same dead letter twice, or two of one event, count once in one transaction, too."""
+def test_two_in_one_transaction_count_once(source: str) -> None:
+    """A dead letter that comes twice, or two of one event, count once in one transaction, too."""
     store = Store()
     second = write(2, source=source) if source else write(1)
     done = run(store, [write(1, source=source), second])
@@ -219,7 +219,7 @@ def test_two_in_one_transaction(source: str) -> None:
     assert (done.sent, done.already) == (1, 1)
 
 
-def test_spent_sender() -> None:
+def test_spent_sender_is_replaced() -> None:
     """A spent sender is replaced, and what others have done since then is taken into account."""
     store = Store(["slow"])
 
@@ -233,7 +233,7 @@ def test_spent_sender() -> None:
     assert (done.sent, done.already, store.opened) == (2, 1, 2)
 
 
-def test_large_outputs() -> None:
+def test_large_outputs_are_divided() -> None:
     """The bytes of a transaction are bounded, unless one dead letter alone has more."""
     store = Store()
     sizes = [9, 9, 17, 1, 1]
@@ -287,7 +287,7 @@ def test_refused_by_the_broker() -> None:
     assert done.refused == {"too large": 3}
 
 
-def test_gives_up() -> None:
+def test_gives_up_after_many_failures() -> None:
     """After many failures in a row an error is raised, and nothing was written."""
     store = Store(["lost and unknown"] * 50)
     with pytest.raises(TransportError, match="gave up after 9 attempts: lost and unknown"):

@@ -41,12 +41,12 @@ BAD_CURRENCY = (
     ],
     ids=["set", "delete", "replace"],
 )
-def test_fixes(fix: Fix, expected: bytes) -> None:
+def test_fixes_change_their_location(fix: Fix, expected: bytes) -> None:
     """A fix changes its location; numbers keep their digits."""
     assert repair_of([fix], everywhere=False).apply(dead_letter_of(BAD_CURRENCY)) == expected
 
 
-def test_default() -> None:
+def test_default_fills_a_gap() -> None:
     """A default is set where a member is absent or null, and nowhere else."""
     repair = repair_of([default_value("/properties/currency=EUR")], everywhere=True)
     absent = dead_letter_of({"event": "Order", "properties": {"revenue": 5}})
@@ -84,7 +84,7 @@ def test_values_are_json(value: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["currency=EUR", "/x", "=", ""])
-def test_wrong_fixes(text: str) -> None:
+def test_wrong_fixes_are_errors(text: str) -> None:
     """What is not POINTER=VALUE is an error."""
     with pytest.raises(ValueError, match=r"is not|is no"):
         set_value(text)
@@ -118,7 +118,7 @@ def test_values_that_are_text(value: str) -> None:
     assert event_ == {"x": value.strip('"')}
 
 
-def test_wrong_patterns() -> None:
+def test_wrong_patterns_are_errors() -> None:
     """An invalid regular expression is reported before anything is read."""
     for text in ("/x=(=y", r"/x=a=\1"):
         with pytest.raises(ValueError, match=r"group|\)"):
@@ -158,7 +158,7 @@ def test_changing_in_place_and_giving_none() -> None:
     assert dead_letter.event_object == event(userId=None)
 
 
-def test_no_repair() -> None:
+def test_no_repair_changes_nothing() -> None:
     """Without a repair a dead letter is tried as it is."""
     assert no_repair().apply(dead_letter_of(b"{ }")) == b"{ }"
     assert no_repair().name == ""

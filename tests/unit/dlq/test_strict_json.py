@@ -93,14 +93,14 @@ KEYS = {
 
 @pytest.mark.parametrize("value", NO_JSON.values(), ids=NO_JSON)
 def test_value_that_is_no_json(value: Any) -> None:
-    """It is rejected with its location; nothing of it becomes null or text."""
+    """Such a value is rejected with its location; nothing of it becomes null or text."""
     with pytest.raises(NotJsonError, match=r"^/properties/a~1b/0"):
         json_of({"properties": {"a/b": [value]}}, 512)
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 def test_key_that_is_no_text(key: Any) -> None:
-    """It is rejected, since as text it could be there a second time."""
+    """Such a key is rejected, since as text it could be there a second time."""
     with pytest.raises(NotJsonError, match=r"^/properties "):
         json_of({"properties": {key: 1, "1": 2}}, 512)
 
@@ -124,7 +124,7 @@ def test_what_python_has_for_json(value: Any, written: bytes) -> None:
     assert json_of({"a": value}, 512) == b'{"a":' + written + b"}"
 
 
-def test_deepest() -> None:
+def test_deepest_value_is_written() -> None:
     """What can be read can be written, and not one level deeper."""
     assert decode(json_of(_nested(512), 512), 512) == _nested(512)
     with pytest.raises(NotJsonError, match="nested too deep"):

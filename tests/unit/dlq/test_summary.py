@@ -48,12 +48,12 @@ def _saying(detail: str, pointer: str = "/a") -> DeadLetter:
         ('an open " quote 5', 'an open " quote #'),
     ],
 )
-def test_patterns(text: str, pattern: str | None) -> None:
+def test_patterns_have_placeholders(text: str, pattern: str | None) -> None:
     """Ids, numbers, times and quoted text become placeholders; plain words stay."""
     assert to_pattern(text) == (text if pattern is None else pattern)
 
 
-def test_bar_chart() -> None:
+def test_bar_chart_shows_every_count() -> None:
     """The largest count is a full bar, and the smallest above zero is still visible."""
     assert bar_chart([0, 1, 1_000_000, 500_000]) == "·▁█▄"
     assert bar_chart([]) == ""
@@ -81,7 +81,7 @@ def test_timeline_of_nothing() -> None:
     assert timeline.columns(timeline.series(), 24) == []
 
 
-def test_groups() -> None:
+def test_groups_of_one_dimension() -> None:
     """A group has its count, first and last failure, and the position of its first member."""
     summary = Summary(["reason"])
     no_user, bad = (
@@ -113,7 +113,7 @@ def test_headers_of_the_sender_change_nothing() -> None:
 
 
 def test_dead_letters_without_a_time() -> None:
-    """They are counted, without a first and a last time."""
+    """Dead letters without a time are counted, without a first and a last time."""
     summary = Summary(["reason"])
     summary.add(_at(dead_letter_of({"event": "A"}), None))
     assert (summary.dead_letters, summary.first, summary.last) == (1, 0, 0)
@@ -149,7 +149,7 @@ def test_groups_are_bounded() -> None:
     assert (summary.other.first, summary.dead_letters) == (NOW + 10, 30)
 
 
-def test_combinations() -> None:
+def test_combinations_of_dimensions() -> None:
     """Several dimensions group by the combination of their values."""
     summary = Summary(["reason", "event", "/properties/plan"])
     for plan in ("a", "b", "a"):
@@ -178,7 +178,7 @@ def test_combinations() -> None:
         ("/properties/none", "(absent)"),
     ],
 )
-def test_dimensions(name: str, expected: str) -> None:
+def test_dimensions_read_their_values(name: str, expected: str) -> None:
     """Each dimension reads what its name says."""
     properties = {"revenue": 5, "currency": "euro", "list": []}
     context = {"library": {"name": "lib", "version": "1.2"}}
@@ -189,14 +189,14 @@ def test_dimensions(name: str, expected: str) -> None:
     assert summary.groups()[0].key == (expected,)
 
 
-def test_unknown_dimension() -> None:
+def test_unknown_dimension_is_rejected() -> None:
     """An unknown dimension is rejected with the names of those that exist."""
     with pytest.raises(ValueError, match="none of reason, event"):
         dimension("reasons")
 
 
 def test_payload_that_is_no_event() -> None:
-    """It is a group by itself; what killed a process is not even decoded."""
+    """A payload without an event is a group by itself; what killed a process is not decoded."""
     summary = Summary(["/event"])
     summary.add(dead_letter_of(b"{"))
     summary.add(crashed({"event": "A"}))
@@ -215,7 +215,7 @@ def test_foreign_dead_letters(foreign: Any) -> None:
     assert (named["event"], named["/userId"]) == ("e", '"u"')
 
 
-def test_masking() -> None:
+def test_values_are_masked() -> None:
     """Values at personal locations are hidden, others are masked; the program's words stay."""
     assert dimension("/context/traits/plan").masked('"gold"') == "***"
     assert dimension("/context/ip").masked('"10.0.0.1"') == "***"

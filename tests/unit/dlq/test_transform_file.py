@@ -36,7 +36,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
         repair.end()
 
 
-def test_file(load: Load) -> None:
+def test_functions_of_a_file(load: Load) -> None:
     """Both functions of a file are used; its name and hash identify the repair."""
     repair = load(
         "def transform(event, dead_letter):\n"
@@ -51,7 +51,7 @@ def test_file(load: Load) -> None:
 
 
 def test_bytes_of_a_class_of_the_file(load: Load) -> None:
-    """They leave the child process as plain bytes."""
+    """Instances of a class of the file leave the child process as plain bytes."""
     repair = load(
         "class Mine(bytes): pass\ndef transform_bytes(value, _):\n    return Mine(b'{}')\n"
     )
@@ -143,7 +143,7 @@ def test_transform_that_fails(load: Load, body: str, said: str) -> None:
     assert repair.apply(dead_letter_of(b"{")) == b"{}"
 
 
-def test_interrupted(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_call_has_no_answer(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """After Ctrl-C the next dead letter gets its own answer, not the one that nobody has read."""
     repair = load("def transform(event, dead_letter): return event | {'seen': True}")
     with monkeypatch.context() as patched:
@@ -158,7 +158,7 @@ def _interrupt(*_: object) -> bool:
 
 
 def test_function_that_never_returns(load: Load) -> None:
-    """It is ended after the time limit, both are named, and the next dead letter is tried."""
+    """A function that never returns is ended after the time limit, and the next one is tried."""
     repair = load(
         "def transform(event, _):\n    while event['event'] == 'A': pass\n    return event",
         timeout_s=1,
@@ -193,7 +193,7 @@ def test_file_that_ends_its_process_each_time(load: Load) -> None:
 
 
 def test_output_of_the_file(load: Load, capfd: pytest.CaptureFixture[str]) -> None:
-    """It goes to standard error, since a program may read standard output."""
+    """What the file prints goes to standard error, since a program may read standard output."""
     repair = load(
         "import os\n"
         "print('loaded')\n"
@@ -241,7 +241,7 @@ def test_what_dead_letter_and_event_are(load: Load) -> None:
     )
 
 
-def test_deep_event(load: Load) -> None:
+def test_deep_event_is_repaired(load: Load) -> None:
     """An event that is nearly too deep to be read is repaired like any other."""
     deep = b"[" * 500 + b"]" * 500
     repair = load("def transform(event, dead_letter):\n    event['b'] = 1\n    return event")
