@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,6 +39,8 @@ from pipeline.topics import (
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
 
+WAITS: Final = logging.getLogger("pipeline.waits")
+"""Logger of what tools wait for; its warnings are whole sentences."""
 APP: Final = f"track-pipeline/{__version__}"
 _MAX_POLL_INTERVAL_MS: Final = 300_000
 """librdkafka's default of max.poll.interval.ms."""
@@ -57,10 +59,13 @@ class WallClock:
         return time.time_ns() // 1_000_000
 
 
-def notice_on_standard_error(sentence: str) -> None:
-    """Print a sentence about a longer wait: the default of clients that commands make."""
-    sys.stderr.write(escaped(f"track-pipeline: {sentence}") + "\n")
-    sys.stderr.flush()
+def log_wait(sentence: str) -> None:
+    """Log a sentence about a longer wait: the default of clients that tools make.
+
+    Python prints warnings on standard error unless logging is configured. The command line adds the
+    name of the program.
+    """
+    WAITS.warning("%s", escaped(sentence))
 
 
 def topic_names(settings: Settings) -> TopicNames:
@@ -69,7 +74,7 @@ def topic_names(settings: Settings) -> TopicNames:
     return TopicNames(topics.raw, topics.enriched, topics.dead_letter, topics.identify)
 
 
-def admin(settings: Settings, on_wait: Callable[[str], None] = notice_on_standard_error) -> Admin:
+def admin(settings: Settings, on_wait: Callable[[str], None] = log_wait) -> Admin:
     """Make an admin of the cluster; `on_wait` is called with a sentence about each longer wait."""
     return Admin(settings.kafka, settings.startup_timeout_s, on_wait)
 
@@ -79,7 +84,7 @@ def range_reader(settings: Settings) -> RangeReader:
     return RangeReader(
         settings.kafka,
         settings.startup_timeout_s + settings.transaction_timeout_ms / 1000,
-        notice_on_standard_error,
+        log_wait,
     )
 
 

@@ -206,14 +206,14 @@ def _write_to_topic(
 ) -> WriteCounts:
     # Imported here, so that files need no Kafka client.
     from pipeline.kafka import Publisher  # noqa: PLC0415
-    from pipeline.wiring import notice_on_standard_error  # noqa: PLC0415
+    from pipeline.wiring import log_wait  # noqa: PLC0415
 
     require_kafka(settings)
     _refuse_missing(topic, settings)
     pace = Pace(rate) if rate is not None else None
     kafka = {**settings.kafka, **settings.producer}
     with (
-        Publisher(kafka, notice_on_standard_error) as publisher,
+        Publisher(kafka, log_wait) as publisher,
         _progress(count, quiet=False) as on_progress,
     ):
 

@@ -7,6 +7,7 @@ failure that a user can do something about is one sentence on standard error and
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,22 @@ from pipeline.core.escape import escaped
 from pipeline.errors import ExitCode, TrackError
 
 PROGRAM: Final = "track-pipeline"
+
+
+class WaitHandler(logging.Handler):
+    """Prints what a tool waits for on standard error, a sentence behind the program's name."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the sentence; a closed standard error must not end the work."""
+        with suppress(OSError):
+            click.echo(f"{PROGRAM}: {record.getMessage()}", err=True)
+
+
+def _print_waits() -> None:
+    waits = logging.getLogger("pipeline.waits")
+    if not any(isinstance(each, WaitHandler) for each in waits.handlers):
+        waits.addHandler(WaitHandler())
+        waits.propagate = False
 
 
 class Listed(NamedTuple):
@@ -116,6 +133,7 @@ class Program(CommandTree):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's
         """Run a command; whatever it raises becomes a Failure."""
+        _print_waits()
         with _as_failures(ctx):
             try:
                 result = super().invoke(ctx)

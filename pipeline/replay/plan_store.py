@@ -11,7 +11,7 @@ from pipeline.ports import TopicSpec
 from pipeline.replay.plan import PlanRecord, ReplayPlan, State, read_plan
 from pipeline.settings.model import Settings
 from pipeline.topics import PLANS_TOPIC, require_permission
-from pipeline.wiring import WallClock, admin, notice_on_standard_error, range_reader
+from pipeline.wiring import WallClock, admin, log_wait, range_reader
 
 _CONFIG: Final = {"cleanup.policy": "compact"}
 _CANCELLED: Final = ".cancelled"
@@ -60,7 +60,7 @@ class PlanStore:
     def note(self, plan: ReplayPlan, state: State) -> PlanRecord:
         """Write down that a replay is in this state now."""
         record = PlanRecord(plan, state, WallClock().now(), whoami())
-        with Publisher(self._settings.kafka, notice_on_standard_error) as publisher:
+        with Publisher(self._settings.kafka, log_wait) as publisher:
             # The topic is compacted: under a key of its own a cancellation is never replaced.
             suffix = _CANCELLED if state is State.CANCELLED else ""
             publisher.send(PLANS_TOPIC, record.encode(), f"{plan.id}{suffix}".encode())
@@ -68,7 +68,7 @@ class PlanStore:
 
     def forget(self, plan: ReplayPlan) -> None:
         """Delete what is written down about a replay."""
-        with Publisher(self._settings.kafka, notice_on_standard_error) as publisher:
+        with Publisher(self._settings.kafka, log_wait) as publisher:
             for key in (plan.id, plan.id + _CANCELLED):
                 publisher.send(PLANS_TOPIC, None, key.encode())
 
