@@ -23,7 +23,7 @@ class TrackHeader(StrEnum):
     """Coordinates of the enriched record that a correction replaces, `topic/partition/offset`."""
     REDRIVE = "track.redrive"
     """Id of the redrive that wrote the record."""
-    REDRIVE_DEAD_LETTER = "track.redrive.dead.letter"
+    REDRIVE_DEAD_LETTER = "track.redrive.letter"
     """Coordinates of the dead letter that was redriven."""
     ORIGIN = "track.origin"
     """Coordinates of the first raw event, which a redriven record keeps."""

@@ -16,8 +16,11 @@ import msgspec
 from pipeline.core.counts import OutcomeCounts
 
 
-class ReplayCheckpoint(msgspec.Struct, frozen=True):
-    """Checkpoint of a replay, stored with the committed offset of one partition."""
+class ReplayCheckpoint(msgspec.Struct, frozen=True, rename={"action": "deed"}):
+    """Checkpoint of a replay, stored with the committed offset of one partition.
+
+    The names in the stored JSON never change: another version of the program may go on from it.
+    """
 
     owner: str
     """Random token of the process that runs the replay, different from all others."""
