@@ -72,7 +72,7 @@ class Currency(_Group):
     )
 
 
-class DeadLetters(_Group):
+class DeadLetterSettings(_Group):
     """Headers of dead letters."""
 
     connect_headers: bool = Field(
@@ -123,7 +123,7 @@ class ContractSettings(BaseModel):
     limits: Limits = Limits()
     rules: Rules = Rules()
     currency: Currency = Currency()
-    dead_letter: DeadLetters = DeadLetters()
+    dead_letter: DeadLetterSettings = DeadLetterSettings()
     identify: tuple[IdentifyRule, ...] = Field(
         (), description="events that also produce an identify message"
     )

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Reason, Violation, WarningCode
-
-JsonObject = dict[str, Any]
 
 
 class Findings:

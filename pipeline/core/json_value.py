@@ -9,3 +9,6 @@ JsonValue: TypeAlias = Any
 
 An alias of `Any`: a union would have to be narrowed again at each level of each event.
 """
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A decoded JSON object."""

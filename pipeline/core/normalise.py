@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.core.encode import encode_sorted
-from pipeline.core.findings import Findings, JsonObject
+from pipeline.core.findings import Findings
 from pipeline.core.identities import generated_message_id, identify_message_id, read_id
-from pipeline.core.json_value import JsonValue
+from pipeline.core.json_value import JsonObject, JsonValue
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import WarningCode

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.core.findings import Findings, JsonObject
+from pipeline.core.findings import Findings
+from pipeline.core.json_value import JsonObject
 from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Reason, WarningCode

@@ -10,9 +10,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from pipeline.core.findings import Findings, JsonObject
+from pipeline.core.findings import Findings
 from pipeline.core.identities import Unusable, near_id_name, read_id
-from pipeline.core.json_value import JsonValue
+from pipeline.core.json_value import JsonObject, JsonValue
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import new_tuple

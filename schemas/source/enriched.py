@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from pipeline.core.findings import JsonObject
+from pipeline.core.json_value import JsonObject
 from pipeline.core.normalise import MAX_WARNINGS
 from pipeline.core.reasons import WarningCode
 from schemas.source.values import (

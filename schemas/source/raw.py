@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from pipeline.core.findings import JsonObject
+from pipeline.core.json_value import JsonObject
 from pipeline.core.validate import TRACK
 from schemas.source.values import (
     ANONYMOUS_ID,

@@ -21,8 +21,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from pipeline.core.currencies import ISO_4217
-from pipeline.core.findings import JsonObject
 from pipeline.core.identities import MAX_ID_DIGITS
+from pipeline.core.json_value import JsonObject
 from pipeline.core.money import AMOUNT_PATTERN, COLUMN_DECIMALS, LIMIT
 from pipeline.core.validate import CONTEXT_TYPES
 

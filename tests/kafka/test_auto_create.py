@@ -58,7 +58,7 @@ def test_a_deleted_output_topic_stays_deleted(creating: Pipeline, role: str, del
         assert ran.code == ExitCode.KAFKA
         assert f"topics do not exist: {topic}" in ran.err
     assert not _exists(creating.servers, topic)
-    assert f"create  {topic}" in creating.run("topics", "create", "--dry-run").out.decode()
+    assert f"create   {topic}" in creating.run("topics", "create", "--dry-run").out.decode()
 
 
 def _publish(kafka: dict[str, str], topic: str) -> None:

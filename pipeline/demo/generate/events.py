@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from pipeline.core.json_value import JsonObject
 from pipeline.demo.generate import properties
 from pipeline.demo.generate.dice import Dice, weighted
 from pipeline.demo.generate.people import User
-from pipeline.demo.generate.properties import JsonObject
 
 MakeProperties = Callable[[Dice, User], JsonObject]
 

@@ -15,10 +15,9 @@ from typing import Any, Final, NamedTuple
 from msgspec import Raw
 
 from pipeline.core.contract import ContractSettings, Limits, Rules
-from pipeline.core.json_value import JsonValue
+from pipeline.core.json_value import JsonObject, JsonValue
 from pipeline.core.reasons import Reason
 from pipeline.demo.generate.dice import Dice
-from pipeline.demo.generate.properties import JsonObject
 
 _MEBIBYTE: Final = 1_048_576
 

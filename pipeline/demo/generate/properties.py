@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from pipeline.core.json_value import JsonObject
 from pipeline.demo.generate.dice import Dice
 from pipeline.demo.generate.people import User
 from pipeline.demo.generate.products import CATEGORIES, PRODUCTS, amount, cart
-
-JsonObject = dict[str, Any]
 
 _PAYMENTS: Final = ("card", "card", "paypal", "invoice", "apple_pay")
 _SHIPPING: Final = ("standard", "standard", "express", "pick-up")

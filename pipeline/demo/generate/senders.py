@@ -12,12 +12,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from pipeline.core.json_value import JsonObject
 from pipeline.core.timestamps import DAY, format_time
 from pipeline.demo.generate import devices
 from pipeline.demo.generate.dice import Dice, weighted
 from pipeline.demo.generate.events import APP_EVENTS, BROWSER_EVENTS, SERVER_EVENTS
 from pipeline.demo.generate.people import User
-from pipeline.demo.generate.properties import JsonObject
 
 _WRITE_KEY: Final = "not-a-real-write-key"
 _SHARE_TRAITS: Final = {"browser": 0.06, "ios": 0.25, "android": 0.25}

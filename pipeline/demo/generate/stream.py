@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from pipeline.core.json_value import JsonObject
 from pipeline.core.reasons import Reason
 from pipeline.core.timestamps import DAY, format_time
 from pipeline.demo.generate.dice import Deck, Dice
@@ -26,7 +27,6 @@ from pipeline.demo.generate.faults import (
     RecordFault,
 )
 from pipeline.demo.generate.people import Population, User
-from pipeline.demo.generate.properties import JsonObject
 from pipeline.demo.generate.senders import (
     BATCHING_SERVERS,
     DEVICE_SENDERS,
