@@ -50,14 +50,14 @@ class ExitCode(IntEnum):
         return member
 
     OK = 0, "done, or stopped as asked"
-    DIFFERENCE = 1, "a check failed or found a difference (such as --strict with refused events)"
+    DIFFERENCE = 1, "a check failed or found a difference (such as --strict with rejected events)"
     USAGE = 2, "wrong usage or settings; nothing was done"
     FENCED = (
         3,
         "another live process has this transactional id, instance id or replay; do not restart",
     )
     DATA_LOSS = 4, "the offsets to continue from do not exist any more"
-    KAFKA = 5, "Kafka can't be reached, or refuses"
+    KAFKA = 5, "Kafka can't be reached, or rejects a request"
     BREAKER = 6, "stopped by the breaker, or by --max-invalid-ratio: undo the change or accept it"
     INTERNAL = 70, "a bug of this program"
     INPUT_OUTPUT = 74, "a file or stream failed after the work began"

@@ -41,7 +41,7 @@ def differences(spec: TopicSpec, topic: TopicFacts) -> list[Difference]:
 
 
 def alterable(found: Iterable[Difference]) -> list[Difference]:
-    """Those that can be altered."""
+    """Differences that can be altered."""
     return [each for each in found if not each.obstacle]
 
 

@@ -70,14 +70,14 @@ _REPLICATION: Final = click.option(
 _RETENTION: Final = click.option(
     "--retention-days",
     type=Number(-1, _LONGEST_DAYS),
-    help="Of raw, enriched and identify topic; -1 is for ever. By default the broker decides.",
+    help="Of raw, enriched and identify topic; -1 is forever. By default the broker decides.",
 )
 _DEAD_LETTER_RETENTION: Final = click.option(
     "--dead-letter-retention-days",
     type=Number(-1, _LONGEST_DAYS),
     default=30.0,
     show_default=True,
-    help="Of dead letters: longer, so that there is time to repair them. -1 is for ever.",
+    help="Of dead letters: longer, so that there is time to repair them. -1 is forever.",
 )
 _LEDGER: Final = click.option(
     "--ledger",
@@ -127,7 +127,7 @@ def create(
     Topics that exist are left as they are. What they really are like is shown, and where that
     differs from the plan; `topics fix` alters them.
 
-    The exit code is 0 even when there is nothing to create, and 5 when Kafka refuses.
+    The exit code is 0 even when there is nothing to create, and 5 when Kafka rejects the request.
     """
     facts = _facts(settings, ledger=planned["ledger"])
     raw = facts.get(settings.topics.raw)

@@ -104,10 +104,10 @@ def test_rights_that_depend_on_settings(
 
 
 @pytest.mark.parametrize("missing", WORKER, ids=str)
-def test_missing_right(
+def test_each_missing_permission_is_named(
     secure_kafka: SecureKafka, secure_pipeline: Pipeline, missing: Right
 ) -> None:
-    """Each single right that is missing is named with its resource, and nothing is done."""
+    """Each single permission that is missing is named with its resource, and nothing is done."""
     _allow(secure_kafka, secure_pipeline, [right for right in WORKER if right != missing])
     _fill(secure_pipeline)
     said = _ends(secure_kafka, secure_pipeline)
@@ -174,7 +174,9 @@ def test_look_into_enriched(secure_kafka: SecureKafka, secure_pipeline: Pipeline
     assert terminate(worker) == 0
 
 
-def test_topics_create(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+def test_topics_create_names_the_missing_permission(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline
+) -> None:
     """`topics create` needs CREATE and DESCRIBE; the one that is missing is named."""
     names = secure_pipeline.names
     delete_topics(secure_pipeline.servers, names)
@@ -191,7 +193,9 @@ def test_topics_create(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> 
     assert set(secure_pipeline.admin.topics(names)) == set(names)
 
 
-def test_topics_fix(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+def test_topics_fix_names_the_missing_permission(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline
+) -> None:
     """`topics fix` needs ALTER_CONFIGS for settings, ALTER for partitions; the missing is named."""
     names = secure_pipeline.names
     fix = ("topics", "fix", "--partitions", "5", "--retention-days", "8", "--execute")
@@ -211,7 +215,9 @@ def test_topics_fix(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> Non
     assert {topic.partitions for topic in facts.values()} == {5}
 
 
-def test_audit(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
+def test_audit_names_the_missing_permission(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline
+) -> None:
     """`audit` needs READ on all topics and DESCRIBE on the group; what is missing is named."""
     _allow(secure_kafka, secure_pipeline, WORKER)
     _fill(secure_pipeline)
@@ -304,8 +310,10 @@ def test_dlq_tools_need_the_listed_permissions(
     assert "1 dead letters done" in ran.out.decode(), ran.err
 
 
-def test_replay(secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: Path) -> None:
-    """A replay needs what its page lists, and names what is missing; of files nothing of raw."""
+def test_replay_needs_the_permissions_on_its_page(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    """A replay needs what its page lists and names what is missing; from a file, nothing of raw."""
     names = secure_pipeline.names
     _fill(secure_pipeline)
     topic, operation = ResourceType.TOPIC, AclOperation

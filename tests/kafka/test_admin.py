@@ -32,7 +32,9 @@ def test_created_means_usable(bootstrap_servers: str, topic_name: Callable[[str]
     assert admin.unknown < 0
 
 
-def test_never_known(bootstrap_servers: str, topic_name: Callable[[str], str]) -> None:
+def test_topic_that_stays_unknown_is_an_error(
+    bootstrap_servers: str, topic_name: Callable[[str], str]
+) -> None:
     """An error says that the brokers do not know the topic in time."""
     admin, name = _Slow({"bootstrap.servers": bootstrap_servers}, 1.0), topic_name("new")
     admin.unknown = 1_000_000

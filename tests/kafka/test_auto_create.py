@@ -79,7 +79,7 @@ def _publish(kafka: dict[str, str], topic: str) -> None:
 def test_asking_for_a_topic_does_not_create_it(
     servers: str, ask: Callable[[dict[str, str], str], object]
 ) -> None:
-    """Not even a client that was told to."""
+    """No client creates a topic by asking for it, even with `allow.auto.create.topics`."""
     topic = unique("absent")
     kafka = {"bootstrap.servers": servers, "allow.auto.create.topics": "true"}
     with pytest.raises(TransportError, match=f"topic {topic}: the topic does not exist"):

@@ -10,8 +10,8 @@ from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka.call_timeout import TimedCalls
 
 
-def test_a_call_that_returns() -> None:
-    """It is made once, and the next one after it."""
+def test_a_call_that_returns_is_made_once() -> None:
+    """A call is made once, and the next one after it."""
     made: list[int] = []
     calls = TimedCalls()
     calls.call(lambda: made.append(1), 60, "first")
@@ -29,8 +29,8 @@ def test_what_it_raises() -> None:
     calls.end()
 
 
-def test_a_call_that_never_returns() -> None:
-    """It is left behind with a sentence that says which it was."""
+def test_a_call_that_never_returns_is_left_behind() -> None:
+    """A call that never returns is left behind with a sentence that says which it was."""
     release = threading.Event()
     calls = TimedCalls()
     with pytest.raises(OutcomeUnknownError, match="committing: the Kafka client did not return"):

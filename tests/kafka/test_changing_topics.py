@@ -46,7 +46,7 @@ def _users(pipeline: Pipeline) -> list[int]:
 
 
 @pytest.mark.parametrize("outputs_too", [False, True])
-def test_partitions_added(pipeline: Pipeline, outputs_too: bool) -> None:  # noqa: FBT001  a parameter
+def test_added_partitions_are_read_from_their_start(pipeline: Pipeline, outputs_too: bool) -> None:  # noqa: FBT001  a parameter
     """New partitions are read from their first record, without a word from the operator."""
     servers, names = pipeline.servers, pipeline.names
     worker = pipeline.start(**SEES_CHANGES)

@@ -60,8 +60,8 @@ def test_the_table_is_the_clients(tmp_path: Path) -> None:
         ("message.send.max.retires", "1"),
     ],
 )
-def test_what_the_client_refuses_is_refused(name: str, value: str) -> None:
-    """The same judgement, before there is a client."""
+def test_value_that_the_client_rejects_is_rejected_early(name: str, value: str) -> None:
+    """A value that the client would reject is rejected before there is a client."""
     assert problem("kafka", name, value) is not None
     with pytest.raises(KafkaException):
         Producer({name: value, "log_level": 0})

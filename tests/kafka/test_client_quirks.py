@@ -274,7 +274,9 @@ class _Forgetful(Consumer):
             super().seek(partition)
 
 
-def test_lost_seek(cluster: MockCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_seek_opens_a_new_session(
+    cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A seek that had no effect is seen at the next record: a new session, nothing is skipped."""
     _consumers(monkeypatch, _Forgetful)
     cluster.push(Api.ADD_OFFSETS_TO_TXN, [K.UNKNOWN])

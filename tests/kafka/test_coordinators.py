@@ -68,8 +68,8 @@ def test_one_broker_with_kafkas_own_defaults(brokers: Brokers) -> None:
                 )
 
 
-def test_no_transaction_coordinator(brokers: Brokers) -> None:
-    """It is asked for only where there are transactions."""
+def test_transaction_coordinator_is_needed_only_for_transactions(brokers: Brokers) -> None:
+    """The transaction coordinator is asked for only where there are transactions."""
     with brokers(NO_TRANSACTIONS) as pipeline:
         without = pipeline.run("check", env={"TRACK_DELIVERY": "at-least-once"})
         assert without.code == ExitCode.OK
@@ -116,10 +116,10 @@ def test_a_check_beside_a_live_worker(pipeline: Pipeline) -> None:
         ("CONSUMER_SESSION_TIMEOUT_MS", "1800001", "the brokers accept 1000 to 1800000"),
     ],
 )
-def test_time_outs_beyond_the_brokers_limits(
+def test_time_outs_are_checked_against_the_brokers_limits(
     pipeline: Pipeline, variable: str, value: str, says: str
 ) -> None:
-    """They would be refused at the start, by a group in silence."""
+    """Time-outs that the brokers would reject, the group in silence, are reported at the start."""
     env = {f"TRACK_{variable}": value, "TRACK_CONSUMER_MAX_POLL_INTERVAL_MS": "2000000"}
     for command in ("check", "run") if says else ("check",):
         ran = pipeline.run(command, env=env)

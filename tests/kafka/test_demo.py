@@ -14,8 +14,8 @@ _PATIENCE_S: Final = 120
 
 
 @pytest.mark.kafka
-def test_demo() -> None:
-    """A real Kafka, the real worker, counts that add up, and no terminal codes in a pipe."""
+def test_demo_runs_a_real_worker() -> None:
+    """The demo has a real Kafka and worker; counts add up, and a pipe gets no terminal codes."""
     ran = run_process("demo", "--records", "300", timeout_s=_PATIENCE_S)
     assert ran.code == 0, ran.err
     out = ran.out.decode()

@@ -97,8 +97,8 @@ def _contract(cluster: MockCluster, api: Api) -> Interrupted | None:
     [(EXACTLY_ONCE, RETRIED), (AT_LEAST_ONCE, ACKNOWLEDGED_RETRIED)],
     ids=[EXACTLY_ONCE, AT_LEAST_ONCE],
 )
-def test_retried(delivery: str, codes: Codes) -> None:
-    """The call is made again; one session, one batch, no reset, each event once."""
+def test_retried_call_causes_no_reset(delivery: str, codes: Codes) -> None:
+    """A failed call is made again: one session, one batch, no reset, each event once."""
 
     def check(row: Row) -> None:
         api, code = row
@@ -115,8 +115,8 @@ def test_retried(delivery: str, codes: Codes) -> None:
     _each(check, _rows(codes))
 
 
-def test_soft_reset() -> None:
-    """The transaction is aborted and the batch read again, by the same session."""
+def test_soft_reset_keeps_the_session() -> None:
+    """A soft reset aborts the transaction, and the same session reads the batch again."""
 
     def check(row: Row) -> None:
         api, code = row
@@ -137,8 +137,8 @@ def test_soft_reset() -> None:
     [(EXACTLY_ONCE, HARD), (AT_LEAST_ONCE, ACKNOWLEDGED_HARD)],
     ids=[EXACTLY_ONCE, AT_LEAST_ONCE],
 )
-def test_hard_reset(delivery: str, codes: Codes) -> None:
-    """The session is dropped, never aborted; a new one goes on from the committed offsets."""
+def test_hard_reset_opens_a_new_session(delivery: str, codes: Codes) -> None:
+    """A hard reset drops the session, without abort; a new one goes on from committed offsets."""
 
     def check(row: Row) -> None:
         api, code = row
@@ -156,7 +156,7 @@ def test_hard_reset(delivery: str, codes: Codes) -> None:
 
 
 def test_a_session_that_a_fatal_error_has_ended_is_let_go() -> None:
-    """Its clients have threads and memory, and a worker runs for months."""
+    """Clients of an ended session are freed: they have threads, and a worker runs for months."""
     with MockCluster() as cluster:
         harness = MockHarness(cluster)
         sessions: list[weakref.ref[KafkaSession]] = []
@@ -189,7 +189,7 @@ def test_failed_in_the_background() -> None:
     _each(check, _rows(BACKGROUND))
 
 
-def test_stops() -> None:
+def test_error_that_no_retry_resolves_stops_the_worker() -> None:
     """One sentence says what to do, nothing is tried again; in the end nothing is missing."""
 
     def check(stops: Stops) -> None:
@@ -215,7 +215,7 @@ def test_stops() -> None:
     _each(check, STOPS)
 
 
-def test_fenced_instance() -> None:
+def test_instance_fenced_by_the_group_alone_goes_on() -> None:
     """Fenced by the group alone, the worker asks who has its transactional id; it is still ours."""
 
     def check(api: Api) -> None:
@@ -248,8 +248,8 @@ def test_offset_out_of_range_that_is_there(cluster: MockCluster) -> None:
 
 
 @pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
-def test_idempotent_write(cluster: MockCluster, delivery: str) -> None:
-    """Older brokers want a right of their own for idempotent producers; it is named."""
+def test_missing_idempotent_write_permission_is_named(cluster: MockCluster, delivery: str) -> None:
+    """Older brokers want a permission of their own for idempotent producers; it is named."""
     harness = MockHarness(cluster, delivery=delivery)
     cluster.push(Api.INIT_PRODUCER_ID, [K.CLUSTER_AUTHORIZATION_FAILED])
     with pytest.raises(RefusedError, match="IDEMPOTENT_WRITE on the cluster"):
@@ -283,7 +283,7 @@ def test_topic_missing_or_hidden(topic: str) -> None:
 
 
 @pytest.mark.parametrize("delivery", [EXACTLY_ONCE, AT_LEAST_ONCE])
-def test_record_refused(delivery: str) -> None:
+def test_rejected_record_is_dead_lettered_alone(delivery: str) -> None:
     """A rejected record is searched for by bisection; rejected alone, it is dead-lettered."""
 
     def check(code: int) -> None:
@@ -310,8 +310,8 @@ def test_search_ends_with_its_batch(cluster: MockCluster) -> None:
     assert harness.sources() == ALL
 
 
-def test_gives_up(cluster: MockCluster) -> None:
-    """What does not get better ends the worker after so many resets, with the last cause."""
+def test_too_many_resets_end_the_worker(cluster: MockCluster) -> None:
+    """A fault that stays ends the worker after so many resets, with the last cause."""
     harness = MockHarness(cluster)
     cluster.push(Api.END_TXN, [K.UNKNOWN] * 3)
     with pytest.raises(TransportError, match=r"gave up after 2 attempts.*UNKNOWN"):
@@ -319,7 +319,7 @@ def test_gives_up(cluster: MockCluster) -> None:
     assert harness.broker.diary.count("open") == 3
 
 
-def test_slow_commit(cluster: MockCluster) -> None:
+def test_slow_commit_renews_the_producer(cluster: MockCluster) -> None:
     """After a commit that took over two seconds the next transaction has a new producer."""
     harness = MockHarness(cluster, batch=RECORDS // 2)
     cluster.push(Api.END_TXN, [K.NO_ERROR], delay_ms=2500)
@@ -330,7 +330,7 @@ def test_slow_commit(cluster: MockCluster) -> None:
     assert harness.sources() == ALL
 
 
-def test_quick_commits(cluster: MockCluster) -> None:
+def test_quick_commits_keep_the_producer(cluster: MockCluster) -> None:
     """One producer is enough for commits that are quick."""
     harness = MockHarness(cluster, batch=RECORDS // 2)
     harness.work()
@@ -364,7 +364,7 @@ def test_broker_away_for_a_moment(delivery: str) -> None:
     _each(check, ["open", "collect", "begin", "process", "commit"])
 
 
-def test_coordinators_move() -> None:
+def test_moved_coordinators_cause_no_reset() -> None:
     """Group and transaction get another coordinator; the worker does not even notice."""
 
     def check(step: str) -> None:

@@ -270,8 +270,8 @@ def test_end_of_a_lost_partition(strategy: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_end_of_another_partition_than_those_that_are_read_again(strategy: str) -> None:
-    """It is not told a second time, and is committed with the next batch."""
+def test_end_of_a_partition_that_is_not_read_again_is_kept(strategy: str) -> None:
+    """An end is not reported twice when another partition is rewound; the next batch commits it."""
     consumer = _Consumer(cooperative=strategy != "range")
     collector = _collector(consumer, strategy)
     first = [_move("rebalance", 0, 1), _move("fetch", 0, 1)]
@@ -282,8 +282,8 @@ def test_end_of_another_partition_than_those_that_are_read_again(strategy: str) 
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_end_that_was_told_before_a_seek(strategy: str) -> None:
-    """It says nothing about the records that are read again: they come before any position."""
+def test_end_that_was_reported_before_a_seek_is_ignored(strategy: str) -> None:
+    """An end reported before a seek does not count: the records that are read again come first."""
     consumer = _Consumer(cooperative=strategy != "range")
     collector = _collector(consumer, strategy)
     calls = [[_move("rebalance", 0)], [_move("fetch", 0)], [_move("fetch", 0), _move("end", 0)]]
@@ -311,8 +311,8 @@ def test_a_loss_in_a_partition_that_another_member_has(strategy: str, *, continu
 
 
 @pytest.mark.parametrize("code", [KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION])  # noqa: SLF001
-def test_damaged_records(code: int) -> None:
-    """They are told, with their place; what the client says after them is not believed."""
+def test_damaged_records_are_reported_with_their_place(code: int) -> None:
+    """Damaged records are reported with their place; what the client says next is not believed."""
     consumer = _Consumer(cooperative=True)
     collector = _collector(consumer, "cooperative-sticky")
     _collect(collector, consumer, [[_move("rebalance", 0)]])
@@ -342,7 +342,9 @@ _MOVES: Final = st.tuples(st.sampled_from(["fetch", "fetch", "end", "rebalance"]
     batches=st.lists(st.lists(st.lists(_MOVES, max_size=6), min_size=1, max_size=4), max_size=4),
     again=st.integers(0, 15),
 )
-def test_any_moves(strategy: str, batches: list[list[list[Move]]], again: int) -> None:
+def test_each_record_is_collected_once_and_in_order(
+    strategy: str, batches: list[list[list[Move]]], again: int
+) -> None:
     """Whatever happens inside the calls, every record is collected once, and in order.
 
     What is committed is never behind a record that was not collected; in the end it is behind

@@ -19,7 +19,7 @@ def _why(state: str, *members: Member, count: int = 4) -> Stall:
 @pytest.mark.parametrize(
     "state", ["PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "UNKNOWN"]
 )
-def test_rebalancing(state: str) -> None:
+def test_rebalance_names_the_members_it_waits_for(state: str) -> None:
     """The sentence names the members that the group waits for, and what each of them holds."""
     found = _why(state, _member("new"), _member("w2", 3), _member("w1", 0, 1, 2))
     assert not found.harmless
@@ -54,8 +54,8 @@ def test_others_hold_everything() -> None:
     assert found.cause.endswith("holds partition 4 and 2 more")
 
 
-def test_partitions_that_nobody_holds() -> None:
-    """They are named."""
+def test_partitions_that_nobody_holds_are_named() -> None:
+    """The cause names the partitions that no member holds."""
     assert "partitions 1, 3 of topic" in _why("STABLE", _member("w1", 0, 2)).cause
 
 

@@ -142,6 +142,6 @@ def _wait_for_an_answer(ends: EndOffsets) -> None:
         assert time.monotonic() < deadline
 
 
-def test_no_partitions() -> None:
-    """Nothing needs to be asked."""
+def test_no_partitions_need_no_request() -> None:
+    """Without partitions no broker is asked."""
     assert EndOffsets(AdminClient({"bootstrap.servers": "127.0.0.1:1"}), "raw").read([]) == {}

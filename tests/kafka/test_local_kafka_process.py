@@ -71,7 +71,7 @@ def test_signals_that_the_owner_blocks_still_end_it(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
 def test_nothing_outlives_a_killed_guard(tmp_path: Path) -> None:
-    """Even when the guard itself is killed, the program goes with it."""
+    """The program ends with its guard, even when the guard itself is killed."""
     process = _run(_STUBBORN, tmp_path)
     _until_up(process)
     program = psutil.Process(process.pid)

@@ -41,8 +41,8 @@ def test_another_number_of_partitions() -> None:
     assert partitions.target(7, None) == 2
 
 
-def test_no_partition() -> None:
-    """What comes from a file goes where the client puts it."""
+def test_client_places_records_without_partition() -> None:
+    """A record from a file goes where the client puts it."""
     assert {PartitionMap(*counts).target(NO_PARTITION, None) for counts in ((3, 3), (8, 5))} == {-1}
 
 

@@ -105,7 +105,7 @@ def test_a_topic_that_is_gone_or_hidden_is_named(
 
 
 def test_a_partition_without_a_leader_is_not_passed_over(cluster: MockCluster) -> None:
-    """It is one of the topic's partitions, and what is asked of it fails."""
+    """A partition without a leader belongs to the topic, and what is asked of it fails."""
     cluster.lead(TOPIC, 1, None)
     with pytest.raises(TransportError, match=f"topic {TOPIC}"):
         Admin(_kafka(cluster), 1.0).extents(TOPIC)

@@ -183,10 +183,10 @@ def test_lost_offsets_are_rebuilt_from_outputs(pipeline: Pipeline) -> None:
     _send(pipeline, {str(n): RECENT + n for n in range(50)})
     first = _executed(pipeline, "--execute", "--max", "20")
     forget_offsets(pipeline, first["id"])
-    lifted = _executed(pipeline, "--resume", first["id"], number=2)
+    resumed = _executed(pipeline, "--resume", first["id"], number=2)
     counts = Counter(_names(pipeline, first["outputs"]["enriched"]))
     assert counts == Counter(str(n) for n in range(first["enriched"]))
-    assert lifted["verification"]["ok"]
+    assert resumed["verification"]["ok"]
 
 
 def test_limit_is_divided_among_workers(pipeline: Pipeline) -> None:

@@ -44,7 +44,7 @@ def _ends(pipeline: Pipeline, code: ExitCode, instance: str = "w1", **settings: 
 
 
 def test_a_worker_starts_works_and_stops(pipeline: Pipeline) -> None:
-    """It logs once what it is, works, counts, and exits with 0 after SIGTERM."""
+    """A worker logs once what it is, works, counts, and exits with 0 after SIGTERM."""
     produce(pipeline.servers, pipeline.names.raw, [*_events(30), Sent(b"{", None, (), RECENT, 0)])
     worker = pipeline.start(stats_interval_s="1")
     pipeline.wait_until_done()
@@ -156,7 +156,7 @@ def test_paused_longer_than_a_transaction(pipeline: Pipeline) -> None:
     assert pipeline.found() == pipeline.expected()
 
 
-def test_missing_topics(bare_pipeline: Pipeline) -> None:
+def test_missing_topics_are_named_at_the_start(bare_pipeline: Pipeline) -> None:
     """The sentence names what is missing and the command that makes it; nothing is created."""
     said = _ends(bare_pipeline, ExitCode.KAFKA)
     for name in (bare_pipeline.names.raw, bare_pipeline.names.enriched):
@@ -165,7 +165,7 @@ def test_missing_topics(bare_pipeline: Pipeline) -> None:
     assert bare_pipeline.admin.topics(bare_pipeline.names) == {}
 
 
-def test_nobody_listens(pipeline: Pipeline) -> None:
+def test_address_without_a_broker_is_named(pipeline: Pipeline) -> None:
     """A wrong port is named, with the cause that the client has seen."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -175,7 +175,7 @@ def test_nobody_listens(pipeline: Pipeline) -> None:
     assert "refused" in said.lower()
 
 
-def test_late_broker(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
+def test_late_broker_is_waited_for(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
     """A broker that answers only later is waited for."""
     own_kafka.kill()
     worker = own_pipeline.start()
@@ -187,8 +187,8 @@ def test_late_broker(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
     assert terminate(worker) == 0
 
 
-def test_unfit_topic(bare_pipeline: Pipeline) -> None:
-    """A dead-letter topic that is too small for what raw may hold is refused with the number."""
+def test_unsuitable_topic_is_rejected_at_the_start(bare_pipeline: Pipeline) -> None:
+    """A dead-letter topic that is too small for what raw may hold is rejected with the number."""
     names = bare_pipeline.names
     create_topics(bare_pipeline.servers, names.raw, names.enriched, names.dead_letter, partitions=3)
     said = _ends(bare_pipeline, ExitCode.KAFKA)
@@ -196,7 +196,7 @@ def test_unfit_topic(bare_pipeline: Pipeline) -> None:
     assert "set it to at least 1114124" in said
 
 
-def test_expired_offsets(pipeline: Pipeline) -> None:
+def test_expired_offsets_stop_the_worker(pipeline: Pipeline) -> None:
     """A group without offsets beside a filled enriched topic stops, until told where to start."""
     produce(pipeline.servers, pipeline.names.raw, _events(9))
     worker = pipeline.start()
@@ -215,7 +215,7 @@ def test_expired_offsets(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["range", "cooperative-sticky"])
-def test_deleted_records(pipeline: Pipeline, strategy: str) -> None:
+def test_deleted_records_are_data_loss(pipeline: Pipeline, strategy: str) -> None:
     """Records that were deleted before they were read are data loss: stop, and name the range."""
     names, servers = pipeline.names, pipeline.servers
     one = {"consumer_partition_assignment_strategy": strategy}  # strategies do not mix

@@ -135,7 +135,7 @@ PHRASES: Final = [
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_connection_fault(secure_kafka: SecureKafka, fault: str) -> None:
+def test_connection_fault_is_explained(secure_kafka: SecureKafka, fault: str) -> None:
     """One sentence says what is wrong, with which broker, and what to do."""
     change, pattern = FAULTS[fault]
     settings = change(secure_kafka)
@@ -159,8 +159,8 @@ def test_fault_of_a_worker(secure_kafka: SecureKafka, secure_pipeline: Pipeline)
     assert _SECRET not in secure_pipeline.text()
 
 
-def test_nobody_listens() -> None:
-    """A port without a server, and one that takes connections and says nothing."""
+def test_closed_and_silent_ports_are_distinguished() -> None:
+    """A port without a server is told from one that takes connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         kafka = {"bootstrap.servers": f"127.0.0.1:{port}", "security.protocol": "ssl"}
@@ -224,8 +224,8 @@ def test_password_from_a_file(
     assert PASSWORD not in secure_pipeline.text()
 
 
-def test_client_certificate(secure_kafka: SecureKafka) -> None:
-    """A broker that wants a client certificate is satisfied with one; what follows are rights."""
+def test_client_certificate_satisfies_the_broker(secure_kafka: SecureKafka) -> None:
+    """A broker that wants a client certificate accepts one; what follows are permissions."""
     own: dict[str, str | None] = {
         "ssl_certificate_location": str(secure_kafka.client),
         "ssl_key_location": str(secure_kafka.client),

@@ -137,8 +137,8 @@ def replaced(start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch) -> R
 
 
 @pytest.mark.kafka
-def test_a_new_session_of_an_older_process(replaced: Replace) -> None:
-    """It asks the group before it takes the transactional id; the newer process goes on."""
+def test_a_new_session_of_an_older_process_is_fenced(replaced: Replace) -> None:
+    """An older process asks the group before it takes the transactional id; the newer goes on."""
     older, newer = replaced()
     older.close()
     with pytest.raises(FencedError, match=r"same group\.instance\.id w1, so this older one stops"):
@@ -184,8 +184,8 @@ def test_an_older_process_whose_client_has_joined_again(replaced: Replace) -> No
 
 
 @pytest.mark.kafka
-def test_a_fenced_member_whose_producer_is_to_be_renewed(replaced: Replace) -> None:
-    """It asks for the transactional id with the old producer: a new one would take it."""
+def test_a_fenced_member_does_not_renew_its_producer(replaced: Replace) -> None:
+    """A fenced member asks with its old producer; a new one would take the transactional id."""
     older, newer = replaced(slow_commit=True)
     with pytest.raises(FencedError):
         older.read_on()
@@ -216,8 +216,8 @@ def test_a_transaction_that_ended_before_the_process_went_on(
 
 
 @pytest.mark.kafka
-def test_an_abort_that_is_fenced(start: Callable[[], Process]) -> None:
-    """It tells of the newer process, as a commit does; no session is opened anew."""
+def test_a_fenced_abort_reports_the_newer_process(start: Callable[[], Process]) -> None:
+    """A fenced abort reports the newer process, as a commit does; no session is opened anew."""
     older = start()
     older.batch()
     older.session.begin()
@@ -320,7 +320,7 @@ def test_a_confirmation_is_valid_for_a_moment(
 def test_an_unanswered_client_is_kept_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its answer may still arrive."""
+    """The answer to a client that timed out may still arrive."""
 
     class Silent:
         def list_topics(self, **_: Any) -> None:

@@ -85,10 +85,10 @@ def test_fix_alters_what_can_be_altered(unfit: Pipeline) -> None:
     assert "altered " in done.err
     facts = unfit.admin.topics(names)
     assert facts[names.raw].config["cleanup.policy"] == "delete"
-    letters = facts[names.dead_letter]
-    assert letters.partitions == 3
-    assert letters.config["retention.ms"] == str(30 * _DAY)
-    assert letters.config["min.insync.replicas"] == "1"
+    dead_letter = facts[names.dead_letter]
+    assert dead_letter.partitions == 3
+    assert dead_letter.config["retention.ms"] == str(30 * _DAY)
+    assert dead_letter.config["min.insync.replicas"] == "1"
     again = _topics(unfit, "fix", "--execute")
     assert "nothing to alter" in again.err
     assert _run(unfit, "check").code == 0

@@ -103,8 +103,8 @@ def _open_transaction(pipeline: Pipeline, records: Sequence[Sent]) -> Producer:
     return open_transaction(pipeline.servers, raw, records, f"open-{raw}")
 
 
-def test_open_transaction(pipeline: Pipeline) -> None:
-    """Nothing is committed behind its first record, however often workers stop and start."""
+def test_nothing_is_committed_behind_an_open_transaction(pipeline: Pipeline) -> None:
+    """No commit passes the first record of an open transaction, however often workers restart."""
     servers, raw = pipeline.servers, pipeline.names.raw
     produce_in_transaction(servers, raw, [_event(0, 0)])
     producer = _open_transaction(pipeline, [_event(10, 0), _event(11, 0)])
@@ -151,8 +151,8 @@ def test_worker_that_was_killed_in_front_of_a_marker(pipeline: Pipeline) -> None
     assert terminate(worker) == 0
 
 
-def test_compaction(pipeline: Pipeline) -> None:
-    """Of a compacted topic, too, everything is committed in the end, and nothing is missed."""
+def test_compacted_topic_is_committed_to_its_end(pipeline: Pipeline) -> None:
+    """Everything in a compacted topic is committed in the end, and nothing is missed."""
     servers, raw = pipeline.servers, pipeline.names.raw
     for name, value in {
         "cleanup.policy": "compact",

@@ -129,8 +129,10 @@ def test_foreign_consumer_in_the_group(pipeline: Pipeline, same_topic: bool) -> 
         (K.UNSUPPORTED_ASSIGNOR, "assignor"),
     ],
 )
-def test_group_refuses(cluster: MockCluster, code: int, says: str) -> None:
-    """What the group answers is not asked again for ever."""
+def test_rejection_by_the_group_stops_the_worker(
+    cluster: MockCluster, code: int, says: str
+) -> None:
+    """A group that rejects the worker is not asked again forever."""
     harness = MockHarness(cluster)
     cluster.refuse(Api.JOIN_GROUP, code)
     with pytest.raises(RefusedError, match=says):
@@ -171,7 +173,7 @@ class _Answers:
 
 
 def test_a_client_that_does_not_join_is_replaced(cluster: MockCluster) -> None:
-    """It may never find the coordinator again; the brokers say that the group is at rest."""
+    """A client may never find the coordinator again, though brokers say the group is at rest."""
     harness = MockHarness(cluster)
     monitor, membership = harness.broker.monitor, harness.broker._membership  # noqa: SLF001  they see it
     left_out, noted, outside = iter([True]), membership.note, iter([True])
@@ -279,8 +281,10 @@ def test_broker_away_while_idle(own_pipeline: Pipeline, own_kafka: LocalKafka) -
     assert terminate(worker) == 0
 
 
-def test_broker_away_while_it_works(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
-    """The same, whatever call of the worker's meets it."""
+def test_broker_away_under_load_is_waited_for(
+    own_pipeline: Pipeline, own_kafka: LocalKafka
+) -> None:
+    """A worker waits, says so and recovers, whichever of its calls meets the broker's absence."""
     produce(own_pipeline.servers, own_pipeline.names.raw, _events(15_000))
     worker = own_pipeline.start(
         batch__max_records="100", batch__linger_ms="20", **QUICK_COMMITS, **SOON
@@ -332,8 +336,8 @@ def test_nothing_is_in_the_way(cluster: MockCluster) -> None:
     assert looking.finds() is None
 
 
-def test_partition_without_a_leader(cluster: MockCluster) -> None:
-    """It is named, and so is the reason."""
+def test_partition_without_a_leader_is_named(cluster: MockCluster) -> None:
+    """The cause names the partition and says that it has no leader."""
     looking = _Looking(MockHarness(cluster).broker)
     with looking.session():
         cluster.lead(NAMES.raw, 0, None)

@@ -147,7 +147,7 @@ def test_fenced_worker_ends_all(pipeline: Pipeline) -> None:
     assert pipeline.found() == pipeline.expected()
 
 
-def test_supervisor_killed(pipeline: Pipeline) -> None:
+def test_workers_of_a_killed_supervisor_finish_and_end(pipeline: Pipeline) -> None:
     """Workers whose supervisor is killed finish what they have begun, and end."""
     supervisor = _start(pipeline, batch__max_records="100", batch__linger_ms="10")
     produce(pipeline.servers, pipeline.names.raw, _events(20_000))
@@ -198,7 +198,7 @@ def test_second_signal_ends_at_once(pipeline: Pipeline) -> None:
         assert _ends(supervisor, pipeline) == 128 + signal.SIGTERM
 
 
-def test_missing_topics(bare_pipeline: Pipeline) -> None:
+def test_missing_topics_end_all_workers(bare_pipeline: Pipeline) -> None:
     """What a lone worker would not start with ends all of them, with the sentence and the code."""
     supervisor = bare_pipeline.start("w1", "--workers", "2")
     assert _ends(supervisor, bare_pipeline) == ExitCode.KAFKA
@@ -207,7 +207,9 @@ def test_missing_topics(bare_pipeline: Pipeline) -> None:
 
 
 @pytest.mark.slow
-def test_poison(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_poison_pill_is_found_and_dead_lettered(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A record that kills every process that touches it is found; it alone is a dead letter."""
     monkeypatch.setattr(
         worker_process,
@@ -235,7 +237,7 @@ def test_poison(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_quarantine(pipeline: Pipeline) -> None:
+def test_quarantined_record_is_dead_lettered_unread(pipeline: Pipeline) -> None:
     """Without a supervisor the operator names the record: it is a dead letter, unread."""
     produce(pipeline.servers, pipeline.names.raw, _events(9))
     named = f"{pipeline.names.raw}/1/2"

@@ -21,9 +21,6 @@ REFERS_BACK: Final = re.compile(
     r"(It|Its|They|Their|Them|This|That|These|Those|So|And|But|Or|Also|Not|Even|The same)\b"
 )
 
-PENDING: Final = frozenset({"kafka", "unit/worker"})
-"""Places where a name may still be a heading, and a docstring refer back to it; to be emptied."""
-
 
 def _tests(source: str) -> Iterator[tuple[str, str]]:
     """Yield name and first line (up to the first blank one) of each test function."""
@@ -49,17 +46,16 @@ def _is_heading(name: str) -> bool:
     return len(name.split("_")[1:]) < FEWEST_WORDS
 
 
-def _where(pending: frozenset[str] = PENDING) -> Iterator[tuple[str, str, str]]:
-    """Yield file, name and first line of every test that is not in a pending place."""
+def _where() -> Iterator[tuple[str, str, str]]:
+    """Yield file, name and first line of every test."""
     for path in sorted(TESTS.rglob("test_*.py")):
-        if path.parent.relative_to(TESTS).as_posix() not in pending:
-            for name, text in _tests(path.read_text(encoding="utf-8")):
-                yield path.relative_to(TESTS).as_posix(), name, text
+        for name, text in _tests(path.read_text(encoding="utf-8")):
+            yield path.relative_to(TESTS).as_posix(), name, text
 
 
 def test_each_docstring_begins_with_a_sentence() -> None:
     """The first line has a capital, at least three words and a full stop."""
-    assert [found for found in _where(frozenset()) if not _is_sentence(found[2])] == []
+    assert [found for found in _where() if not _is_sentence(found[2])] == []
 
 
 def test_each_docstring_can_be_read_without_the_name() -> None:

@@ -80,13 +80,6 @@ EXEMPT: Final = (
 )
 """Phrases with a retired word that are the field's own, or names that stay."""
 
-ALLOWED: Final[Mapping[str, frozenset[str]]] = {
-    "docs/reference": frozenset({"for ever", "refuse"}),
-    "pipeline": frozenset({"fragment"}),
-    "tests/kafka": frozenset({"letter", "lifted"}),
-}
-"""Folder → what is still to be cleaned there. Entries are only ever removed."""
-
 
 def _files() -> Iterator[Path]:
     yield from ROOT.glob("*.md")
@@ -119,32 +112,14 @@ def _found_in(path: Path) -> Iterator[str]:
 FILES: Final = {path.relative_to(ROOT).as_posix(): path for path in sorted(_files())}
 
 
-def _folder(name: str) -> str:
-    return name.rpartition("/")[0] or name
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_no_retired_word_comes_back(name: str) -> None:
     """Each word that was given up has a term of the field, which the message names."""
-    allowed = ALLOWED.get(_folder(name), frozenset())
     terms = {
         found: ALL[found].instead if found in ALL else "a sentence"
         for found in _found_in(FILES[name])
-        if found not in allowed
     }
     assert terms == {}
-
-
-def test_what_is_allowed_is_still_needed() -> None:
-    """A folder that was cleaned loses its entry."""
-    needed: dict[str, set[str]] = {}
-    for name, path in FILES.items():
-        needed.setdefault(_folder(name), set()).update(_found_in(path))
-    assert {
-        folder: allowed - needed.get(folder, set())
-        for folder, allowed in ALLOWED.items()
-        if allowed - needed.get(folder, set())
-    } == {}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def most_option(verb: str) -> Callable[[_Function], _Function]:
         type=click.IntRange(1),
         default=MOST,
         show_default=True,
-        help=f"Refuse to {verb} more dead letters than this.",
+        help=f"Fail, before any is written, if there are more dead letters to {verb} than this.",
     )
 
 

@@ -25,7 +25,7 @@ def delete(settings: Settings, *, id_: str, execute: bool, as_json: bool) -> Non
     """Delete a replay that is finished, cancelled or interrupted.
 
     Its own output topics, the offsets of its group and its plan are deleted, for good. Events that
-    it wrote into other topics (--into-live, --output) stay. It is refused while a process works on
+    it wrote into other topics (--into-live, --output) stay. It is rejected while a process works on
     the replay, and while one of the topics is a live topic or is read by a consumer group.
     """
     deletion = plan_deletion(settings, id_)

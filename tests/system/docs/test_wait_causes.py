@@ -18,27 +18,29 @@ _SECURITY: Final = "tests/kafka/test_security.py"
 
 TESTS: Final = {
     "no broker answers at the start": (
-        (_RUN, "test_nobody_listens"),
-        (_RUN, "test_late_broker"),
+        (_RUN, "test_address_without_a_broker_is_named"),
+        (_RUN, "test_late_broker_is_waited_for"),
     ),
     "no broker answers, while idle": ((_WAITING, "test_broker_away_while_idle"),),
-    "no broker answers, under load": ((_WAITING, "test_broker_away_while_it_works"),),
+    "no broker answers, under load": ((_WAITING, "test_broker_away_under_load_is_waited_for"),),
     "wrong password, user, certificate or protocol": (
-        (_SECURITY, "test_connection_fault"),
+        (_SECURITY, "test_connection_fault_is_explained"),
         (_SECURITY, "test_fault_of_a_worker"),
     ),
     "a topic is missing, or unsuitable, at the start": (
-        (_RUN, "test_missing_topics"),
-        (_RUN, "test_unfit_topic"),
+        (_RUN, "test_missing_topics_are_named_at_the_start"),
+        (_RUN, "test_unsuitable_topic_is_rejected_at_the_start"),
     ),
     "the raw topic is deleted": ((_WAITING, "test_raw_topic_that_is_gone"),),
     "the raw topic is created again": ((_CHANGING, "test_raw_topic_created_anew"),),
     "an output topic is deleted": ((_RUN, "test_output_topic_deleted_while_running"),),
     "a permission is missing or revoked": (
-        (_ACL, "test_missing_right"),
+        (_ACL, "test_each_missing_permission_is_named"),
         (_ACL, "test_right_taken_and_given_back"),
     ),
-    "a partition of the raw topic has no leader": ((_WAITING, "test_partition_without_a_leader"),),
+    "a partition of the raw topic has no leader": (
+        (_WAITING, "test_partition_without_a_leader_is_named"),
+    ),
     "a coordinator is unavailable (of the group, or of transactions)": (
         (_WAITING, "test_coordinator_that_does_not_come"),
     ),
@@ -56,7 +58,7 @@ TESTS: Final = {
         (_WAITING, "test_foreign_consumer_in_the_group"),
     ),
     "the group is full, or its name or assignor is not accepted": (
-        (_WAITING, "test_group_refuses"),
+        (_WAITING, "test_rejection_by_the_group_stops_the_worker"),
     ),
     "the Kafka client does not find its group, though the group is stable": (
         (_WAITING, "test_a_client_that_does_not_join_is_replaced"),
@@ -66,10 +68,12 @@ TESTS: Final = {
     "a member is gone without having left": (
         (_WAITING, "test_member_that_is_gone_without_leaving"),
     ),
-    "a rebalance takes long": (("tests/kafka/test_group_state.py", "test_rebalancing"),),
+    "a rebalance takes long": (
+        ("tests/kafka/test_group_state.py", "test_rebalance_names_the_members_it_waits_for"),
+    ),
     "two live workers with one instance id": ((_RUN, "test_same_instance_twice"),),
-    "records were deleted before they were read": ((_RUN, "test_deleted_records"),),
-    "the group's offsets have expired": ((_RUN, "test_expired_offsets"),),
+    "records were deleted before they were read": ((_RUN, "test_deleted_records_are_data_loss"),),
+    "the group's offsets have expired": ((_RUN, "test_expired_offsets_stop_the_worker"),),
     "a producer keeps a transaction open": (
         (_WAITING, "test_transaction_of_the_sender_that_stays_open"),
     ),

@@ -34,7 +34,7 @@ def _seen(harness: Harness) -> list[Output]:
     ]
 
 
-def test_hostile_payloads(harness: Harness) -> None:
+def test_hostile_records_get_the_outcome_of_their_row(harness: Harness) -> None:
     """Every hostile record gets the outcome of its row; bytes, headers, key and place are right."""
     rows = list(HOSTILE)
     harness.write(
@@ -49,7 +49,7 @@ def test_hostile_payloads(harness: Harness) -> None:
     assert _seen(harness) == _expected(harness)
 
 
-def test_generated_events(harness: Harness) -> None:
+def test_generated_events_have_one_outcome_each(harness: Harness) -> None:
     """Each event of realistic traffic has exactly one outcome, in the order of its partition."""
     generated = list(islice(Generator(11, invalid_share=0.2, batch_share=0.2), 500))
     harness.write(
@@ -73,7 +73,7 @@ def test_going_on_where_it_stopped(harness: Harness) -> None:
     assert _seen(harness) == _expected(harness)
 
 
-def test_forged_headers(harness: Harness) -> None:
+def test_forged_headers_reach_no_output(harness: Harness) -> None:
     """Headers that pretend to be ours reach neither topic; the sender's own do."""
     own = ("trace", b"1")
     for value in (EVENT, b"{"):
@@ -114,7 +114,7 @@ def test_lag_comes_down_to_nothing(harness: Harness) -> None:
     assert harness.work(20, to_end=True).lags[-1] == Lag(PARTITIONS, 0)
 
 
-def test_transactional_senders(harness: Harness) -> None:
+def test_markers_and_aborted_records_leave_no_lag(harness: Harness) -> None:
     """Nothing is left to commit, or counts as lag, where only markers and aborted records are."""
     harness.write_in_transaction(
         [Sent(EVENT, None, (), RECENT, n) for n in (0, 0, 1)], committed=True

@@ -131,7 +131,7 @@ def test_the_supervisor_reads_what_every_worker_reports(memory: SharedMemory) ->
 
 
 def test_a_finding_is_survived_only_at_its_end(memory: SharedMemory) -> None:
-    """It is not survived after its first half, nor while it is processed again."""
+    """A finding is not survived after its first half, nor while it is processed again."""
     board, guard = SharedWorkerStates(memory), SharedCrashGuard(memory, 0)
     board.mark({4: _span(10, 19), 5: _span(10, 19, partition=1)}, {6: _span(30, 30)})
     guard.suspects()
@@ -301,7 +301,7 @@ def test_crashes_are_logged_ten_times_an_interval(memory: SharedMemory) -> None:
 def test_kills_for_lack_of_memory_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, kills: int
 ) -> None:
-    """They are counted as the system reports them; where it does not, SIGKILL is never a crash."""
+    """Kills are counted as the system reports them; where it does not, SIGKILL is never a crash."""
     vmstat = tmp_path / "vmstat"
     if text is not None:
         vmstat.write_text(text)
