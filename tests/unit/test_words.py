@@ -77,6 +77,7 @@ EXEMPT: Final = (
     r"letters a–z|letter by letter|letters of any script",
     r"schema dialect",
     r"desk lamp",
+    r"track\.redrive\.letter|\\?\"deed\\?\"",  # names on the wire
 )
 """Phrases with a retired word that are the field's own, or names that stay."""
 

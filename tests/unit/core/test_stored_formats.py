@@ -1,4 +1,4 @@
-"""What an earlier version of the program stored is read as it was meant: names on the wire stay."""
+"""What an earlier version of the program stored is still read: names on the wire stay."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ def test_stored_offset_metadata_is_read_and_written_as_before() -> None:
 
 def test_header_of_a_redriven_event_keeps_its_name() -> None:
     """Consumers look for the header by this name."""
-    assert TrackHeader.REDRIVE_DEAD_LETTER == "track.redrive.letter"
+    assert str(TrackHeader.REDRIVE_DEAD_LETTER) == "track.redrive.letter"
