@@ -127,9 +127,10 @@ def print_table(
     for row in table.lines(rows):
         console.print(row, soft_wrap=True)
     if table.left_out:
-        remedy = "a wider terminal shows them" + (", and --json" if _has_json() else "")
+        word, them = ("column", "it") if len(table.left_out) == 1 else ("columns", "them")
+        remedy = f"a wider terminal shows {them}" + (", and --json" if _has_json() else "")
         names = one_line(", ".join(table.left_out))
-        console.print(Text(f"columns left out: {names} ({remedy})", "dim"))
+        console.print(Text(f"{word} left out: {names} ({remedy})", "dim"))
     return table.left_out
 
 

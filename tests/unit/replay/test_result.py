@@ -75,7 +75,7 @@ def test_document_of_a_replay_that_ended_early_has_no_verification(
 
 
 def test_stopped_replay_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    """It was asked to stop: that is no failure."""
+    """A stop that was asked for is no failure."""
     with pytest.raises(click.exceptions.Exit) as caught:
         end_with(Interrupted(STATUS), PLAN, as_json=False)
     assert caught.value.exit_code == ExitCode.INTERRUPTED
