@@ -53,17 +53,17 @@ class RangeConsumer:
             [TopicPartition(self._topic, number, positions[number]) for number in self._open]
         )
 
-    def collect(self, most: int) -> list[Record]:
-        """Read until `most` records are selected, or the batch is full by bytes or time."""
+    def collect(self, max_records: int) -> list[Record]:
+        """Read until `max_records` records are selected, or the batch is full by bytes or time."""
         self._records, self._size = [], 0
         limits = self._config.session.batch
         deadline = time.monotonic() + limits.linger_s
-        while self._open and len(self._records) < most and self._size < limits.max_bytes:
+        while self._open and len(self._records) < max_records and self._size < limits.max_bytes:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
             # Never more than is wanted: what was consumed can't be given back to the client.
-            room = min(_CHUNK, most - len(self._records))
+            room = min(_CHUNK, max_records - len(self._records))
             self._take(self._consumer.consume(room, left))
             if self._last_error.fatal is not None:
                 raise self._failure(self._last_error.fatal)

@@ -38,7 +38,7 @@ class ReplaySource(Protocol):
         """Read from these positions, and forget what was read before."""
 
     def collect(self, max_records: int) -> list[Record]:
-        """Read until `most` records are selected, or the batch is full by bytes or time."""
+        """Read until `max_records` records are selected, or the batch is full by bytes or time."""
 
 
 @dataclass(frozen=True, slots=True)

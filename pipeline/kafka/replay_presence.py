@@ -16,7 +16,7 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
 
 from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, make_consumer, plain_config
@@ -72,7 +72,10 @@ def _read_nothing(consumer: Consumer, _: list[TopicPartition]) -> None:
 def members_of(
     kafka: LibrdkafkaConfig, groups: Collection[str], timeout_s: float
 ) -> Mapping[str, tuple[str, ...]]:
-    """Return the addresses of the members of those groups that have some. TransportError."""
+    """Return the addresses of the members of each group that Kafka knows. TransportError.
+
+    A group that has lost all of its members has none; one that never had any is left out.
+    """
     if not groups:
         return {}
     last_error = LastClientError()
@@ -90,6 +93,6 @@ def members_of(
             ) from exception
         except concurrent.futures.TimeoutError as error:
             raise TransportError(f"{what}: no answer{last_error.sentence()}") from error
-        if described.members:
+        if described.state is not ConsumerGroupState.DEAD:
             found[group] = tuple(each.host.removeprefix("/") for each in described.members)
     return found

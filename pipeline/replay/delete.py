@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.core.record import Role
 from pipeline.errors import RefusedError
 from pipeline.kafka import Removal
 from pipeline.replay.cancel import cancel
@@ -11,6 +12,7 @@ from pipeline.replay.plan import ReplayPlan, State
 from pipeline.replay.plan_store import PlanStore
 from pipeline.replay.presence import ReplayState, presence_group, process_of, states_of
 from pipeline.settings.model import Settings
+from pipeline.topics import LEDGER_SUFFIX
 from pipeline.wiring import admin, topic_names
 
 
@@ -21,7 +23,7 @@ class Deletion:
     plan: ReplayPlan
     state: ReplayState
     topics: tuple[str, ...]
-    """Output topics of its own that exist."""
+    """Output topics of its own that exist, and the ledger of its dead letters."""
     kept_topics: tuple[str, ...]
     """Output topics that it shares with others, such as the live one."""
     groups: tuple[str, ...]
@@ -45,7 +47,7 @@ def plan_deletion(settings: Settings, id_: str) -> Deletion:
     state = states_of(settings, [record])[id_]
     if state is ReplayState.RUNNING:
         raise RefusedError(f"replay {id_} was begun a moment ago: wait ten seconds, and try again")
-    own = plan.own_topics
+    own = _own_topics(plan)
     existing = admin(settings).topics(own)
     _refuse_used(settings, plan, tuple(existing))
     others = (target.topic for target in plan.outputs.values())
@@ -56,6 +58,14 @@ def plan_deletion(settings: Settings, id_: str) -> Deletion:
         tuple(topic for topic in others if topic not in own),
         (plan.group, presence_group(plan)),
     )
+
+
+def _own_topics(plan: ReplayPlan) -> tuple[str, ...]:
+    """The outputs that are its own, and the ledger that a redrive from them may have created."""
+    dead_letters = plan.outputs.get(Role.DEAD_LETTER)
+    if dead_letters is None or dead_letters.topic not in plan.own_topics:
+        return plan.own_topics
+    return (*plan.own_topics, dead_letters.topic + LEDGER_SUFFIX)
 
 
 def _refuse_used(settings: Settings, plan: ReplayPlan, topics: tuple[str, ...]) -> None:
@@ -81,11 +91,11 @@ def delete(settings: Settings, deletion: Deletion) -> tuple[str, ...]:
     """Delete a replay; the topics that were there.
 
     Guarantees: a process that might still be alive can't write any more, since the replay is
-    cancelled before anything is deleted. The plan goes last, so that a deletion that was
-    interrupted can be done again.
+    cancelled before anything is deleted, also when a cancellation was interrupted before. The plan
+    goes last, so that a deletion that was interrupted can be done again.
     """
     plan, plans = deletion.plan, PlanStore(settings)
-    if plans.one(plan.id).state not in {State.CANCELLED, State.FINISHED}:
+    if plans.one(plan.id).state is not State.FINISHED:
         cancel(settings, plan.id)
     removal = Removal(settings.kafka, settings.startup_timeout_s)
     deleted = removal.delete_topics(deletion.topics)

@@ -18,7 +18,7 @@ PARTITION: Final = 0
 
 
 class FileConsumer:
-    """Reads batches, and knows how far it is; see `kafka.replay_config.Collector`."""
+    """Reads batches, and knows how far it is; see `kafka.replay_config.ReplaySource`."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class FileConsumer:
         self.left_out = 0
         self._lines = self._read(positions[PARTITION])
 
-    def collect(self, most: int) -> list[Record]:
+    def collect(self, max_records: int) -> list[Record]:
         """Read until there are so many selected records, or the batch is full by bytes or time.
 
         DataLossError when a file is not as it was when it was looked at.
@@ -58,7 +58,7 @@ class FileConsumer:
         records: list[Record] = []
         size, selects, repeated = 0, self._selects, self._scan.repeated
         deadline = time.monotonic() + self._linger_s
-        while len(records) < most and size < self._max_bytes:
+        while len(records) < max_records and size < self._max_bytes:
             line, record = next(self._lines, (0, None))
             if not line:
                 break

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.errors import TransportError
 from pipeline.replay.plan import ReplayPlan, State
 from pipeline.replay.plan_store import PlanStore
 from pipeline.replay.run import ReplayRun
@@ -33,25 +32,22 @@ class ReplayResult:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A replay that was stopped, or whose workers failed; what it has committed stays."""
+    """A replay that has not come to its end; what it has committed stays."""
 
     status: ReplayStatus | None
     """How far it is; None when workers failed, since Kafka may not answer."""
     failure: SupervisorResult | None = None
-    """How the first worker failed; None when the replay was asked to stop."""
+    """How the first worker failed; None when none did."""
+    ended_early: bool = False
+    """Whether its work ended before its end though nobody has stopped it and no worker failed."""
 
 
 def finish(run: ReplayRun, *, stopped: bool) -> ReplayResult | Interrupted:
-    """Verify a replay whose work is done, and write down that it is finished.
-
-    Raises TransportError when it has ended early though nobody has stopped it.
-    """
+    """Verify a replay whose work is done, and write down that it is finished."""
     plan = run.plan
     status = StatusReader(run.settings, plan, stable=True).read()
     if not status.is_finished:
-        if stopped:
-            return Interrupted(status)
-        raise TransportError(f"replay {plan.id} ended before its end")
+        return Interrupted(status, ended_early=not stopped)
     verification = verify(run, status)
     PlanStore(run.settings).note(plan, State.FINISHED)
     return ReplayResult(status, verification)

@@ -89,8 +89,8 @@ class ReplayPlan:
     breaker: bool = False
     """Whether it also stops when that share rises far above what was usual in this replay."""
     only: tuple[str, ...] = ()
-    """Differences that a correction run writes, as `reconcile.compare.classify.Kind` names them;
-    empty writes every result."""
+    """Differences that a correction run writes, as `DifferenceKind` names them; empty
+    writes every result."""
     compared: dict[Role, str] = field(default_factory=dict)
     """The topics that a correction run compares its results with."""
     archive: Archive | None = None

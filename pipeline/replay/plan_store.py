@@ -51,6 +51,8 @@ class PlanStore:
 
     def one(self, id_: str) -> PlanRecord:
         """Read the plan of this id; SettingsError when there is none."""
+        if not id_.strip():
+            raise SettingsError(["the id of the replay is empty (track-pipeline replay list)"])
         plans = self.all()
         if id_ not in plans:
             known = f"; there are {', '.join(list(plans)[-3:])}" if plans else "; there are none"

@@ -15,8 +15,9 @@ from pipeline.topics import PLANS_TOPIC
 from pipeline.wiring import WallClock
 
 _JOINING_MS: Final = 10_000
-"""A replay that was written down so recently counts as running: its process may still be joining
-the group, which takes Kafka up to three seconds (group.initial.rebalance.delay.ms)."""
+"""A replay that was written down so recently counts as running while its group never had a member:
+its process may be about to join, which takes Kafka up to three seconds
+(group.initial.rebalance.delay.ms)."""
 
 
 class ReplayState(StrEnum):
@@ -70,9 +71,9 @@ def _state(
         return ReplayState.FINISHED
     if members is None:
         return ReplayState.UNKNOWN
-    is_recent = now - record.at < _JOINING_MS
-    is_present = presence_group(record.plan) in members
-    return ReplayState.RUNNING if is_present or is_recent else ReplayState.INTERRUPTED
+    found = members.get(presence_group(record.plan))
+    is_joining = found is None and now - record.at < _JOINING_MS
+    return ReplayState.RUNNING if found or is_joining else ReplayState.INTERRUPTED
 
 
 def process_of(settings: Settings, plan: ReplayPlan) -> str | None:

@@ -51,7 +51,7 @@ class _ReplayMeter(LogMeter):
         reasons = ", ".join(f"{code} {number}" for code, number in trip.top())
         raise BreakerOpenError(
             f"the breaker is open: {trip.invalid:,} of the last {trip.watched:,} events would be "
-            f"refused ({trip.invalid / trip.watched:.1%}, usual in this replay are "
+            f"rejected ({trip.invalid / trip.watched:.1%}, usual in this replay are "
             f"{trip.base:.1%}): {reasons}. The last batch was not written; correct the settings, "
             "or resume with --no-breaker"
         )

@@ -34,7 +34,13 @@ from typing import Final
 from pipeline.core.coordinates import Source
 from pipeline.core.replay_checkpoint import ReplayCheckpoint
 from pipeline.errors import DataLossError, FencedError, RefusedError
-from pipeline.kafka import Admin, PartitionProgress, ReplayFence, last_checkpoints
+from pipeline.kafka import (
+    Admin,
+    PartitionProgress,
+    ReplayFence,
+    SessionConfig,
+    last_checkpoints,
+)
 from pipeline.reconcile.disk_set import DiskSet
 from pipeline.replay.file_reader import PARTITION
 from pipeline.replay.file_scan import FileScan, replayed_records
@@ -66,11 +72,7 @@ def take_over(run: ReplayRun, *, to_write: bool = True) -> None:
     FencedError when others do the same again and again, DataLossError when nobody knows where to
     go on, and RefusedError when an output holds a transaction without its end.
     """
-    plan = run.plan
-    slots = [
-        (run.session(slot), [part.partition for part in plan.of_slot(slot)])
-        for slot in range(plan.slots)
-    ]
+    slots = _slots(run)
     for attempt in range(1, _TRIES + 1):
         try:
             with closing(ReplayFence(slots)) as fence:
@@ -84,6 +86,23 @@ def take_over(run: ReplayRun, *, to_write: bool = True) -> None:
                 raise
         else:
             return
+
+
+def end_writers(run: ReplayRun) -> None:
+    """End all open transactions of a replay whose raw topic is gone.
+
+    No owner can be written down there, and none has to be: Kafka commits no offset of a topic that
+    does not exist, so no transaction of an older process can be committed any more.
+    """
+    ReplayFence(_slots(run)).close()
+
+
+def _slots(run: ReplayRun) -> list[tuple[SessionConfig, list[int]]]:
+    """The configuration and the partitions of each slot."""
+    return [
+        (run.session(slot), [part.partition for part in run.plan.of_slot(slot)])
+        for slot in range(run.plan.slots)
+    ]
 
 
 def _start(run: ReplayRun, found: Mapping[int, PartitionProgress], *, to_write: bool) -> _Start:

@@ -240,7 +240,7 @@ def test_ratio_counts_all_workers_together(pipeline: Pipeline) -> None:
     strict = ("--execute", "--workers", "2", "--max-invalid-ratio", "0.3")
     process = pipeline.start_command("replay", *strict)
     assert process.wait(PATIENCE_S) == ExitCode.BREAKER
-    assert "6 of 15 events were refused (40.0%)" in pipeline.text("command-2")
+    assert "6 of 15 events were rejected (40.0%)" in pipeline.text("command-2")
 
 
 def test_breaker_stops_it_and_remembers(pipeline: Pipeline) -> None:
@@ -252,7 +252,7 @@ def test_breaker_stops_it_and_remembers(pipeline: Pipeline) -> None:
     process = pipeline.start_command("replay", "--execute", "--breaker", *lenient, env=small)
     assert process.wait(PATIENCE_S) == ExitCode.BREAKER
     said = pipeline.text("command-1")
-    assert "250 of the last 750 events would be refused (33.3%, usual in this replay" in said
+    assert "250 of the last 750 events would be rejected (33.3%, usual in this replay" in said
     id_ = said.split("--resume ")[1].split("`")[0]
     again = pipeline.start_command("replay", "--resume", id_, env=small)
     assert again.wait(PATIENCE_S) == ExitCode.BREAKER

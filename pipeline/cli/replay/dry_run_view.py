@@ -28,7 +28,7 @@ def print_document(result: DryRunResult) -> None:
         {
             "contract": result.contract,
             **result.counts.to_dict(),
-            "said": list(result.notes),
+            "notes": list(result.notes),
             "comparison": None if report is None else report.to_dict(),
         }
     )

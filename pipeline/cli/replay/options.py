@@ -241,6 +241,8 @@ def _newly_invalid(name: str | None, flags: dict[str, Any]) -> FileOutput | None
 def _refuse_contradictions(flags: dict[str, Any], modes: dict[str, Any]) -> None:
     """Raise UsageError for flags that exclude each other."""
     dry_run, resume = modes["dry_run"], modes["resume"]
+    if resume is not None and not resume.strip():
+        raise click.UsageError("the id behind --resume is empty")
     if dry_run and (modes["execute"] or resume):
         raise click.UsageError("--dry-run writes nothing: leave out --execute and --resume")
     if flags["files"]:

@@ -15,12 +15,13 @@ from pipeline.core.timestamps import time_text
 from pipeline.replay.capture import CaptureSample, PlanPreview
 from pipeline.replay.plan import Part, ReplayPlan
 
+_BYTES: Final = "bytes (about)"
 _COLUMNS: Final = (
     Column("partition", CellKind.ID),
     Column("start", CellKind.NUMBER),
     Column("end", CellKind.NUMBER),
     Column("offsets", CellKind.NUMBER),
-    Column("bytes (about)", CellKind.NUMBER, priority=2),
+    Column(_BYTES, CellKind.NUMBER, priority=2),
     Column("first", CellKind.TIME),
     Column("last", CellKind.TIME, priority=1),
 )
@@ -43,10 +44,12 @@ def _print(preview: PlanPreview, *, executed: bool) -> None:
     plan, scan = preview.plan, preview.scan
     print_line(f"replay of {plan.source} {plan.window.text()}".rstrip())
     if scan is None:
-        print_table(_COLUMNS, [_row(preview, part) for part in plan.parts])
+        left_out = print_table(_COLUMNS, [_row(preview, part) for part in plan.parts])
+        facts = _about_topic(plan, has_bytes=_BYTES not in left_out)
     else:
         print_files(scan.archive)
-    for line in _lines(preview):
+        facts = about_files(scan)
+    for line in (*facts, *_lines(preview)):
         print_line(line)
     if not executed:
         print_line("nothing was written; --execute does it")
@@ -65,8 +68,7 @@ def _bytes(part: Part, sample: CaptureSample) -> int | None:
 
 def _lines(preview: PlanPreview) -> list[str]:
     plan, new = preview.plan, {spec.name for spec in preview.outputs.new}
-    scan = preview.scan
-    said = _about_topic(plan) if scan is None else about_files(scan)
+    said = []
     if not plan.filters.is_empty:
         said.append(f"only events with {json.dumps(plan.filters.to_dict(), ensure_ascii=False)}")
     for role, target in plan.outputs.items():
@@ -90,7 +92,7 @@ def _corrections(corrections: Mapping[str, int]) -> str:
     )
 
 
-def _about_topic(plan: ReplayPlan) -> list[str]:
+def _about_topic(plan: ReplayPlan, *, has_bytes: bool) -> list[str]:
     workers = "one worker" if plan.slots == 1 else f"{plan.slots} workers"
     said = [f"{plan.offsets:,} offsets in {len(plan.parts)} partitions, {workers}"]
     if plan.slack_ms:
@@ -98,7 +100,8 @@ def _about_topic(plan: ReplayPlan) -> list[str]:
             f"records up to {plan.slack_ms / 1000:,.0f} s late are looked for behind the end; each "
             "record's own time decides"
         )
-    said.append("bytes are estimated from a sample of each partition's first and last records")
+    if has_bytes:
+        said.append("bytes are estimated from a sample of each partition's first and last records")
     return said
 
 

@@ -100,6 +100,10 @@ class Speed:
         return f"{(events - events_then) / lasted:,.0f} events/s, {left} left, {rejected}"
 
 
+def _done(status: ReplayStatus) -> str:
+    return f"{status.done:,} of {status.plan.offsets:,} {status.plan.unit}"
+
+
 class _StatusLines:
     """A line now and then."""
 
@@ -108,11 +112,7 @@ class _StatusLines:
 
     def show(self, status: ReplayStatus) -> None:
         """Print how far it is."""
-        plan = status.plan
-        print_notice(
-            f"replay {plan.id}: {status.done:,} of {plan.offsets:,} {plan.unit}, "
-            f"{self._speed.text(status)}"
-        )
+        print_notice(f"replay {status.plan.id}: {_done(status)}, {self._speed.text(status)}")
 
 
 class _Bars:
@@ -134,12 +134,17 @@ class _Bars:
     def show(self, status: ReplayStatus) -> None:
         """Show how far the replay is."""
         plan = status.plan
-        self._update("replay", self._speed.text(status), status.done, plan.offsets)
+        # Two lines, so that there is room for a bar in 80 columns.
+        text = f"replay: {_done(status)}\n{self._speed.text(status)}"
+        self._update("replay", text, status.done, plan.offsets)
         for part in plan.parts:
             if part.offsets and plan.archive is None:
-                at = status.positions.get(part.partition, part.start)
-                text = f"partition {part.partition}, at {at:,}"
-                self._update(part.partition, text, at - part.start, part.offsets)
+                at = status.positions.get(part.partition)
+                where = "not started" if at is None else f"at {at:,}"
+                done = 0 if at is None else at - part.start
+                self._update(
+                    part.partition, f"partition {part.partition}, {where}", done, part.offsets
+                )
 
     def _update(self, name: str | int, text: str, done: int, total: int) -> None:
         if name not in self._tasks:

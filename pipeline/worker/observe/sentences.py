@@ -108,7 +108,10 @@ def _topics(line: LogLine) -> str:
 
 
 def _assigned(line: LogLine) -> str:
-    return f"reading partitions {line['partitions']} ({line['held']} in all)"
+    numbers, held = line["partitions"], line["held"]
+    if not numbers.isdecimal():
+        return f"reading partitions {numbers} ({held} in all)"
+    return f"reading partition {numbers}" + (f" ({held} in all)" if held > 1 else "")
 
 
 def _revoked(line: LogLine) -> str:

@@ -35,6 +35,8 @@ def test_events_of_several_files_are_counted(tmp_path: Path) -> None:
     document = json.loads(ran.out)
     assert (document["records"], document["enriched"]) == (5, 3)
     assert document["reasons"] == {"invalid_json": 1, "null_value": 1}
+    assert isinstance(document["notes"], list)
+    assert "said" not in document
 
 
 def test_standard_input_can_be_read() -> None:

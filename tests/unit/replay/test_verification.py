@@ -55,7 +55,7 @@ def _bad(source: str, reason: str) -> Record:
     return Record(b"{}", b"k", headers, 1, "bad", 0, 0)
 
 
-def _proof(*records: Record, **totals: int) -> Verification:
+def _verified(*records: Record, **totals: int) -> Verification:
     wanted = OutcomeCounts(
         enriched=totals.pop("enriched", 0),
         dead_letters=Counter(totals),
@@ -65,7 +65,7 @@ def _proof(*records: Record, **totals: int) -> Verification:
 
 def test_outputs_that_were_counted_add_up() -> None:
     """The topics hold what was counted; outputs of other replays do not count."""
-    proof = _proof(
+    result = _verified(
         _good("raw/0/10"),
         _good("raw/0/11/0"),
         _good("raw/0/11/1"),
@@ -74,7 +74,7 @@ def test_outputs_that_were_counted_add_up() -> None:
         enriched=3,
         invalid_json=1,
     )
-    assert (proof.ok, proof.problems) == (True, [])
+    assert (result.ok, result.problems) == (True, [])
 
 
 @pytest.mark.parametrize(
@@ -100,26 +100,26 @@ def test_outputs_that_were_counted_add_up() -> None:
 )
 def test_every_fault_is_named_with_an_example(records: list[Record], problem: str) -> None:
     """Missing, duplicated and foreign outputs are problems, each with an example."""
-    proof = _proof(*records, enriched=2)
-    assert not proof.ok
-    assert any(problem in each for each in proof.problems)
+    result = _verified(*records, enriched=2)
+    assert not result.ok
+    assert any(problem in each for each in result.problems)
 
 
 def test_sources_are_in_order_within_each_output_partition() -> None:
     """A batch's items have one key; records of one partition with other keys go elsewhere."""
-    proof = _proof(_good("raw/0/12"), _good("raw/0/11", partition=1), enriched=2)
-    assert proof.ok
+    result = _verified(_good("raw/0/12"), _good("raw/0/11", partition=1), enriched=2)
+    assert result.ok
 
 
 FILES = (PlannedFile("a", "/a", 1, "", 4), PlannedFile("b:c", "/b:c", 1, "", 4))
 
 
-def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Verification:
+def _verified_files(sources: Sequence[str], *, in_order: bool) -> Verification:
     plan = replace(PLAN, raw_topic="", slots=1, archive=Archive(FILES, None, 3, in_order))
     topics = _Topics([_good(source) for source in sources])
     with noting(plan, None, ordered=True) as noted:
-        proof = read_back(topics, plan, EXTENTS, noted=noted)
-    return compare_counts(proof, OutcomeCounts(enriched=len(sources)))
+        result = read_back(topics, plan, EXTENTS, noted=noted)
+    return compare_counts(result, OutcomeCounts(enriched=len(sources)))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def _proof_of_files(sources: Sequence[str], *, in_order: bool) -> Verification:
 )
 def test_lines_of_files_add_up(sources: list[str], in_order: bool) -> None:  # noqa: FBT001  a parameter
     """Lines are in the order of the files; archived coordinates are, too, or are noted."""
-    assert _proof_of_files(sources, in_order=in_order).problems == []
+    assert _verified_files(sources, in_order=in_order).problems == []
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_faults_in_outputs_of_files_are_named(
     problem: str,
 ) -> None:
     """Duplicates and outputs of other lines are found, with an example."""
-    (found,) = _proof_of_files(sources, in_order=in_order).problems
+    (found,) = _verified_files(sources, in_order=in_order).problems
     assert found == f"1 outputs are {problem}"
 
 
@@ -168,9 +168,9 @@ def test_earlier_contents_of_a_topic_are_not_read() -> None:
 def test_positions_of_a_slot_are_rebuilt_from_its_outputs() -> None:
     """The outputs of a slot tell its positions, and how many records have an output."""
     records = [_good("raw/0/10"), _good("raw/1/2/0"), _good("raw/1/2/1"), _good("raw/1/3")]
-    proof = read_back(_Topics(records), PLAN, EXTENTS, slot=1)
-    assert proof.positions == {1: 4}
-    assert (proof.found.enriched, proof.found.records) == (3, 2)
+    result = read_back(_Topics(records), PLAN, EXTENTS, slot=1)
+    assert result.positions == {1: 4}
+    assert (result.found.enriched, result.found.records) == (3, 2)
 
 
 def test_records_of_files_with_an_output_are_noted_once() -> None:
@@ -179,10 +179,10 @@ def test_records_of_files_with_an_output_are_noted_once() -> None:
     sources = ["a:1:0", "a:1:1", "raw/1/7", "raw/0/9/0", "raw/0/9/1"]
     with DiskSet() as noted:
         topics = _Topics([_good(source) for source in sources])
-        proof = read_back(topics, plan, EXTENTS, slot=0, noted=noted)
+        result = read_back(topics, plan, EXTENTS, slot=0, noted=noted)
         records = (Source("a", -1, 1), Source("raw", 1, 7), Source("raw", 0, 9), Source("a", -1, 2))
         assert [name_of(source) in noted for source in records] == [True, True, True, False]
-    assert (proof.found.records, proof.found.enriched, proof.duplicated) == (3, 5, 0)
+    assert (result.found.records, result.found.enriched, result.duplicated) == (3, 5, 0)
 
 
 def test_plans_and_checkpoints_are_read_as_they_were_written() -> None:
@@ -209,6 +209,6 @@ def test_origins_may_be_in_any_order(sources: Sequence[str], duplicated: int) ->
     """Sources that are origins may be of any topic and in any order, but each only once."""
     with noting(PLAN, None, ordered=False) as noted:
         topics = _Topics([_good(source) for source in sources])
-        proof = read_back(topics, PLAN, EXTENTS, ordered=False, noted=noted)
-    assert compare_counts(proof, OutcomeCounts(enriched=len(sources))).duplicated == duplicated
-    assert proof.ok == (not duplicated)
+        result = read_back(topics, PLAN, EXTENTS, ordered=False, noted=noted)
+    assert compare_counts(result, OutcomeCounts(enriched=len(sources))).duplicated == duplicated
+    assert result.ok == (not duplicated)

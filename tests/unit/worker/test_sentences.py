@@ -60,6 +60,8 @@ def _sentence(level: str = "info", **line: Any) -> str:
             {"event": "assigned", "partitions": "0-3", "held": 4},
             "reading partitions 0-3 (4 in all)",
         ),
+        ({"event": "assigned", "partitions": "0", "held": 1}, "reading partition 0"),
+        ({"event": "assigned", "partitions": "3", "held": 4}, "reading partition 3 (4 in all)"),
         (
             {"event": "revoked", "partitions": "2-3", "held": 2},
             "no longer reading partitions 2-3 (2 left)",
