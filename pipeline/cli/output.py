@@ -109,8 +109,10 @@ def print_table(
     *,
     err: bool = False,
     aligned: bool = False,
-) -> None:
+) -> list[str]:
     """Print a table on standard output; rows may be a stream that is too long to be kept.
+
+    Returns the names of the columns that a terminal was too narrow for.
 
     Without rows a terminal gets nothing, and a pipe gets the line of names. A table that is part of
     a text for people, or goes to standard error, is `aligned` in a pipe too, where it has no limit
@@ -119,15 +121,17 @@ def print_table(
     if not (err or aligned or is_terminal()):
         for line in piped_lines(columns, rows):
             click.echo(line)
-        return
+        return []
     console = error_console() if err else output_console()
     table = TerminalTable(columns, console.width)
     for row in table.lines(rows):
         console.print(row, soft_wrap=True)
     if table.left_out:
-        remedy = "a wider terminal shows them" + (", and --json" if _has_json() else "")
+        word, them = ("column", "it") if len(table.left_out) == 1 else ("columns", "them")
+        remedy = f"a wider terminal shows {them}" + (", and --json" if _has_json() else "")
         names = one_line(", ".join(table.left_out))
-        console.print(Text(f"columns left out: {names} ({remedy})", "dim"))
+        console.print(Text(f"{word} left out: {names} ({remedy})", "dim"))
+    return table.left_out
 
 
 def _has_json() -> bool:

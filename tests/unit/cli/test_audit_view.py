@@ -85,7 +85,7 @@ def test_narrow_terminal_leaves_columns_out_by_name(monkeypatch: pytest.MonkeyPa
     lines = _on_terminal(_spoilt(), monkeypatch, 40)
     assert "duplicated   raw/0/3    enriched/0/3" in lines
     text = " ".join(lines)
-    assert "columns left out: detail (a wider terminal shows them)" in text
+    assert "column left out: detail (a wider terminal shows it)" in text
     assert "2015-12-12  EUR        17,213.00" in lines
 
 

@@ -51,7 +51,9 @@ def test_ids_and_amounts_stay_whole_at_every_width(
     print_table(COLUMNS, _rows())
     lines = terminal.lines()
     assert width == 40 or all(cell_len(line) <= width for line in lines)
-    rows, _, left_out = " ".join(lines).partition("columns left out: ")
+    rows, _, left_out = (
+        " ".join(lines).replace("column left", "columns left").partition("columns left out: ")
+    )
     hidden = " ".join(left_out.split()).partition(" (")[0].split(", ")
     assert bool(left_out) == (width < 120)
     for name, whole in {
@@ -77,6 +79,13 @@ def test_columns_of_lowest_priority_are_left_out_first(monkeypatch: pytest.Monke
         "x                                    7             1    0 %           -",
         "columns left out: first, detail (a wider terminal shows them)",
     ]
+
+
+def test_one_column_is_singular(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names that are left out are returned, for what a view says about a column."""
+    terminal = as_terminal(monkeypatch, 100)
+    assert print_table(COLUMNS, ROWS) == ["detail"]
+    assert terminal.lines()[-1] == "column left out: detail (a wider terminal shows it)"
 
 
 def test_json_is_named_where_a_command_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
