@@ -86,7 +86,7 @@ class BalanceRow(NamedTuple):
 
 @dataclass(slots=True)
 class RevenueBalance:
-    """Where the revenue of a window is: sent = delivered + blocked + replaced."""
+    """Balance of the revenue of a window: sent = delivered + blocked + replaced."""
 
     sent: Sums = field(default_factory=Sums)
     """Revenue in the raw topic, as the contract reads it."""

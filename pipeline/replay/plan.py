@@ -71,7 +71,7 @@ class ReplayPlan:
     created_at: int
     """When it was planned, in epoch milliseconds."""
     created_by: str
-    """Who planned it, `user@host`."""
+    """User and host that planned it, `user@host`."""
     transactional_id_prefix: str
     slots: int = 1
     """Number of processes; partition p belongs to slot p modulo slots."""

@@ -29,7 +29,7 @@ class DifferingSetting(NamedTuple):
     """The value in the plan, as JSON."""
     now: Any
     source: str
-    """Where the value of now was set; empty for a default."""
+    """Source of the current value; empty for a default."""
 
     def __str__(self) -> str:
         return f"{self.name} is {_text(self.planned)} in its plan, not {_text(self.now)}" + (

@@ -52,7 +52,7 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True)
 class _Start:
-    """Where to go on."""
+    """Position from which the slot goes on."""
 
     offsets: Mapping[int, int]
     notes: Mapping[int, ReplayCheckpoint | None]

@@ -55,7 +55,7 @@ FIX: Final = tuple(
     for role in TopicNames._fields
     for operation in ("DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS", "ALTER")
 )
-"""Of `topics fix`."""
+"""Permissions that `topics fix` needs."""
 AUDIT: Final = (
     *(Right(TOPIC, role, "READ") for role in TopicNames._fields),
     Right(GROUP, GROUP, "DESCRIBE"),

@@ -211,7 +211,7 @@ def test_restore_undoes_a_discard(refused: Pipeline) -> None:
 
 
 def test_restore_of_one_discard(refused: Pipeline) -> None:
-    """Of several discards, the named one is undone."""
+    """The named one of several discards is undone."""
     ids = []
     for partition in (0, 1):
         flags = ("--offsets", f"{partition}:0-0", "--because", "x", "--execute", "--json")

@@ -118,7 +118,7 @@ def test_output_topic_wants_keys(pipeline: Pipeline, delivery: str) -> None:
     (dead_letter,), enriched = _of_culprit(pipeline)
     headers = dict(dead_letter.headers)
     assert (headers[DlqHeader.REASON], headers[DlqHeader.STAGE]) == (b"record_refused", b"produce")
-    assert b"does the topic want keys" in (headers[DlqHeader.REASONS] or b"")
+    assert b"the topic may require keys" in (headers[DlqHeader.REASONS] or b"")
     _all_but(enriched, CULPRIT, delivery)
 
 

@@ -1,4 +1,4 @@
-"""Where log lines go, and what they look like."""
+"""Log output: its destination, its form and its levels."""
 
 from __future__ import annotations
 
