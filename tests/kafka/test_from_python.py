@@ -18,7 +18,7 @@ pytestmark = pytest.mark.kafka
 
 SCRIPTS: Final = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "python"
 SALE: Final = event(properties={"revenue": "19.99"})
-_LONGEST: Final = 40
+_LONGEST: Final = 45
 
 
 def run_script(pipeline: Pipeline, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

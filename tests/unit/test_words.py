@@ -78,6 +78,7 @@ EXEMPT: Final = (
     r"schema dialect",
     r"desk lamp",
     r"track\.redrive\.letter|\\?\"deed\\?\"",  # names on the wire
+    r"(?s:### renamed before the first release\n.*?(?=\n### ))",  # lists the names given up
 )
 """Phrases with a retired word that are the field's own, or names that stay."""
 

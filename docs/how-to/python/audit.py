@@ -33,8 +33,10 @@ for found in result.discrepancies:
     print(found.kind, found.source, found.output, found.detail)
 if result.revenue is not None:
     for row in result.revenue.totals():
-        # Amounts are exact decimals.
-        print(row.place.currency, "sent", row.sent, "delivered", row.delivered)
+        # Amounts are exact: sent + repaired = delivered + blocked + redriven + difference.
+        print(row.place.currency, "sent", row.sent, "delivered", row.delivered, end=" ")
+        print("blocked", row.blocked, "redriven", row.redriven, end=" ")
+        print("repaired", row.repaired, "difference", row.difference)
 
 # `result.to_dict()` is the document that `track-pipeline audit --json` prints.
 sys.exit(0 if result.ok else 1)

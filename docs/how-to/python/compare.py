@@ -1,8 +1,8 @@
 """Test changed rules from Python: what would be different from the events that exist?
 
-    python compare.py CONFIG
+    python compare.py [CONFIG]
 
-CONFIG holds the changed rules; the connection may come from TRACK_… variables.
+The changed rules, and the connection, come from the file CONFIG and from TRACK_… variables.
 """
 
 import os
@@ -13,7 +13,8 @@ from pipeline.reconcile.compare import CompareRequest, compare
 from pipeline.reconcile.event_filters import Filters
 from pipeline.settings.model import load_settings
 
-settings = load_settings(Path(sys.argv[1]), {}, os.environ)
+config = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+settings = load_settings(config, {}, os.environ)
 
 # Only orders, and at most a million raw records. Without `topics` the live topics are compared;
 # nothing is written to any topic.

@@ -25,7 +25,9 @@ for group in dlq.summarize(request, by=["library"]).summary.groups():
 
 def repair_event(event: dict[str, Any], _: dlq.DeadLetter) -> dict[str, Any] | None:
     """Change a copy of the event; None would leave the dead letter out."""
-    event["properties"]["revenue"] = event["properties"]["revenue"].replace(",", ".")
+    revenue = event["properties"]["revenue"]
+    if isinstance(revenue, str):
+        event["properties"]["revenue"] = revenue.replace(",", ".")
     return event
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 
+from pipeline.errors import TrackError
 from pipeline.replay.capture import capture
 from pipeline.replay.finish import Interrupted, resume_hint
 from pipeline.replay.hooks import ReplayHooks
@@ -17,19 +18,23 @@ from pipeline.replay.runner import begin, execute
 from pipeline.replay.window_offsets import EARLIEST, read_bound
 from pipeline.settings.model import load_settings
 
-settings = load_settings(None, {}, os.environ)
-start = read_bound(sys.argv[1] if len(sys.argv) > 1 else "3d", EARLIEST, int(time.time() * 1000))
-request = ReplayRequest(settings, start=start)
-
-# A plan is fixed: records that arrive later are not part of it. So far nothing is written.
-preview = capture(request)
-print(f"{preview.plan.offsets} offsets to", *(each.topic for each in preview.plan.outputs.values()))
-print(*preview.warnings, sep="\n", file=sys.stderr)
-
-# Creates the topics, writes the plan down, and replays. Status reports come from another thread.
-hooks = ReplayHooks(on_status=lambda status: print(status.done, "offsets done", file=sys.stderr))
-run = begin(request, preview, hooks)
-result = execute(run)
+try:
+    start = read_bound([*sys.argv[1:], "3d"][0], EARLIEST, int(time.time() * 1000))
+except ValueError as error:
+    sys.exit(f"START: {error}")
+try:
+    # A plan is fixed: records that arrive later are not part of it. So far nothing is written.
+    request = ReplayRequest(load_settings(None, {}, os.environ), start)
+    preview = capture(request)
+    print(preview.plan.offsets, "offsets to", *(e.topic for e in preview.plan.outputs.values()))
+    sys.stderr.writelines(f"{warning}\n" for warning in preview.warnings)
+    # Creates the topics, stores the plan, and replays. Another thread reports the status.
+    hooks = ReplayHooks(on_status=lambda status: print(status.done, "done", file=sys.stderr))
+    run = begin(request, preview, hooks)
+    result = execute(run)
+except TrackError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
 
 if isinstance(result, Interrupted):
     sys.exit(resume_hint(run.plan))

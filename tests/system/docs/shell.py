@@ -24,6 +24,8 @@ from tests.system.docs.snippets import ROOT, text
 from tests.unit.cli.program import TIMEOUT_S, environment, read_terminal
 
 _HERE_DOCUMENT: Final = re.compile(r"(?ms) *<<'(\w+)'$(.*?)^\1$")
+_FILLED_IN: Final = re.compile(r"(?m)^\w+=…  # .*\n")
+"""A variable that the reader sets; tests pass it in the environment."""
 _ASSIGNMENT: Final = re.compile(r"(\w+)=(.*)", re.DOTALL)
 _ENDS: Final = frozenset({"|", "||", "&&", ";"})
 _OFFLINE: Final = frozenset({"transform", "explain", "generate", "check"})
@@ -54,7 +56,7 @@ class Command(NamedTuple):
 
 def commands(script: str) -> Iterator[Command]:
     """The commands of a script."""
-    script = _HERE_DOCUMENT.sub("", script).replace("\\\n", " ")
+    script = _FILLED_IN.sub("", _HERE_DOCUMENT.sub("", script)).replace("\\\n", " ")
     for line in script.splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
         lexer.whitespace_split = True
@@ -154,7 +156,7 @@ def bash(script: str, folder: Path, variables: dict[str, str]) -> subprocess.Com
     assert bash is not None
     terminal, ours = pty.openpty()
     with subprocess.Popen(
-        [bash, "-euo", "pipefail", "-c", script],
+        [bash, "-euo", "pipefail", "-c", _FILLED_IN.sub("", script)],
         cwd=folder,
         env={
             **environment(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import hashlib
 import re
 from pathlib import Path
 from typing import Final, get_args, get_type_hints
@@ -165,6 +166,15 @@ class TestExamples:
             else:
                 revenue = row[1].strip("`")
                 assert f'"revenue":{revenue},'.encode() in (output.value or b"")
+
+    def test_the_hash_of_a_repair_is_that_of_the_file(self) -> None:
+        """Each printed hash is that of the repair exactly as it is on the page."""
+        page = text("docs/how-to/handle-dead-letters.md")
+        (file,) = re.findall(r"(?ms)^cat > comma.py <<'END'\n(.*?)^END$", page)
+        shown = re.findall(r"comma.py sha256:(\w+)", page)
+        digest = hashlib.sha256(file.encode()).hexdigest()
+        assert shown == [digest[: len(each)] for each in shown]
+        assert len(shown) > 1
 
     def test_the_configuration_file_is_accepted(self, tmp_path: Path) -> None:
         """The TOML that is shown is accepted, all of it."""
