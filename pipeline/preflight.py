@@ -47,8 +47,8 @@ def checked_topics(
     return {name: topic for name, topic in facts.items() if topic.partitions}
 
 
-def create_command(settings: Settings) -> str:
-    """Return the command that creates the topics named by these settings."""
+def create_command(settings: Settings, *options: str) -> str:
+    """Return the command that creates the topics named by these settings, with more options."""
     servers = settings.kafka.get("bootstrap.servers", "")
     flags = [f"--bootstrap-servers {servers}"]
     defaults = Topics()
@@ -56,5 +56,5 @@ def create_command(settings: Settings) -> str:
         topic = getattr(settings.topics, name)
         if topic != getattr(defaults, name):
             flags.append(f"--{name.replace('_', '-')}-topic {topic}")
-    command = f"track-pipeline topics create {' '.join(flags)}"
+    command = f"track-pipeline topics create {' '.join((*flags, *options))}"
     return command if len(settings.kafka) == 1 else f"{command} (and the same --config)"

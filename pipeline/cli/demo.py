@@ -54,9 +54,7 @@ def demo(ctx: click.Context, records: int, port: int | None, *, keep: bool) -> N
     """
     with LocalKafka(port=port, on_progress=_print_step) as kafka:
         servers = kafka.bootstrap_servers
-        settings = load_settings(
-            None, {"kafka.bootstrap.servers": servers, "instance_id": "demo"}, {}
-        )
+        settings = load_settings(None, {"kafka.bootstrap.servers": servers}, {})
         with shown_progress() as on_progress:
             result = run_demo(settings, records, _print_step, on_progress)
         _print_result(result)
@@ -64,6 +62,8 @@ def demo(ctx: click.Context, records: int, port: int | None, *, keep: bool) -> N
             _keep(servers)
         else:
             _print_next_steps()
+    if keep:
+        print_line("the broker was stopped and removed")
     if not result.findings.adds_up:
         ctx.exit(ExitCode.DIFFERENCE)
 

@@ -63,6 +63,11 @@ def _minor_units(currency: str) -> int | None:
     return places
 
 
+def counted(number: int, noun: str) -> str:
+    """Format a number with what it counts, such as `1 group` and `1,234 groups`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def percent(share: float) -> str:
     """Format a share, such as `12 %`; 0 and 100 are shown only when they are exact."""
     if 0 < share < 0.01:  # noqa: PLR2004  a percent

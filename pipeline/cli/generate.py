@@ -153,7 +153,9 @@ def _refuse_topic(topic: str | None, settings: Settings) -> None:
 
 def _print_left_out(generator: Generator) -> None:
     if generator.invalid_share:
-        print_notice(f"left out, since no line can hold them: {', '.join(NOT_IN_LINES)}")
+        print_notice(
+            f"not generated, since no line of a file can hold them: {', '.join(NOT_IN_LINES)}"
+        )
 
 
 def _interval_ms(topic: str | None, rate: float | None, count: int) -> float:

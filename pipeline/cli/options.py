@@ -100,10 +100,7 @@ class Moment(Parsed[int | None]):
     def _moment(self, text: str) -> int | None:
         if text == self._unbounded:
             return None
-        try:
-            return read_moment(text, asked_at())
-        except ValueError as error:
-            raise ValueError(f"{error}, or {self._unbounded} for no limit") from error
+        return read_moment(text, asked_at(), f"{self._unbounded} for no limit")
 
 
 def with_settings(*flags: str, needs_kafka: bool = False) -> Callable[[_Function], _Function]:

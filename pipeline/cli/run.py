@@ -28,6 +28,7 @@ from pipeline.worker.observe import (
     LogMeter,
     SlotMeter,
     configure_logging,
+    get_logger,
     is_for_people,
     reporting,
 )
@@ -88,7 +89,8 @@ def _record(text: str) -> Span:
     "--initial-offset",
     "start_over",
     type=click.Choice(["earliest", "latest"]),
-    help="Where to start when the group's offsets are gone. Not for unit files: give it once.",
+    help="Where to start when the group's committed offsets are gone (use it once, not in a "
+    "service definition).",
 )
 @click.option(
     "--quarantine",
@@ -130,7 +132,7 @@ def _end_is_reported(settings: Settings, place: InheritedHandles | None) -> Iter
         failure = failure_of(error, click.get_current_context())
         code, cause = failure.exit_code, failure.message
         if not is_for_people(settings.log.format):  # who reads sentences sees the plain one
-            log = structlog.stdlib.get_logger("pipeline.worker")
+            log = get_logger("pipeline.worker")
             # The traceback of a bug is shown when it is asked for (--traceback).
             log.error("ended", code=int(code), cause=cause)  # noqa: TRY400
         if place is None:
@@ -197,7 +199,7 @@ def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of severa
     guard: CrashGuard,
     about: Mapping[str, object],
 ) -> None:
-    log = structlog.stdlib.get_logger("pipeline.worker")
+    log = get_logger("pipeline.worker")
     processor = make_processor(settings, group=settings.group)
     log.info("starting", version=__version__, contract=processor.contract, **about)
     facts = checked_topics(settings, log.warning, stop)
@@ -217,7 +219,7 @@ def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of severa
 
 
 def _supervise(settings: Settings) -> None:
-    log = structlog.stdlib.get_logger("pipeline.supervisor")
+    log = get_logger("pipeline.supervisor")
     log.info("starting", version=__version__, workers=settings.workers, settings=settings.to_dict())
     memory = SharedMemory.created(settings.workers)
     figures = [memory.figures(slot) for slot in range(settings.workers)]

@@ -15,8 +15,17 @@ _UNITS: Final = {
     "w": 7 * DAY,
 }
 _AGE: Final = re.compile(r"-?([0-9]{1,9})([smhdw])")
-FORMS: Final = "2026-11-01, 2026-11-01T12:00Z, or an age such as 3d"
-"""The forms of a time that people may write, for help texts and messages."""
+_FORMS: Final = ("2026-11-01", "2026-11-01T12:00Z", "an age such as 3d")
+
+
+def time_forms(*others: str) -> str:
+    """List the forms of a time that people may write, and other accepted ones, for a sentence."""
+    *forms, last = (*_FORMS, *others)
+    return f"{', '.join(forms)}, or {last}"
+
+
+FORMS: Final = time_forms()
+"""The forms of a time that people may write, for help texts."""
 
 
 class Window(NamedTuple):
@@ -51,10 +60,11 @@ class Window(NamedTuple):
 ALL_TIME: Final = Window()
 
 
-def read_moment(text: str, now: int) -> int:
+def read_moment(text: str, now: int, *others: str) -> int:
     """Epoch milliseconds of a time or an age as people write it.
 
-    Times without a zone are UTC. Raises ValueError, which names the valid forms, for anything else.
+    Times without a zone are UTC. Raises ValueError for anything else: it names the valid forms, and
+    `others`, which the caller accepts too.
     """
     age = _AGE.fullmatch(text)
     if age is not None:
@@ -62,5 +72,5 @@ def read_moment(text: str, now: int) -> int:
         return max(moment, 1)
     time = read_time(text)
     if time is None or time[0] <= 0:
-        raise ValueError(f"{text!r} is not a valid time. Use {FORMS}.")
+        raise ValueError(f"{text!r} is not a valid time. Use {time_forms(*others)}.")
     return time[0]

@@ -83,7 +83,6 @@ def _worker(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], Path]
     """Run the worker as a separate process, as in production; stop it by SIGTERM at the end."""
     # None of the user's own settings: the demo's pipeline is separate.
     environment = {name: text for name, text in os.environ.items() if name[:6] != "TRACK_"}
-    environment["TRACK_INSTANCE_ID"] = "demo"
     environment["TRACK_KAFKA_BOOTSTRAP_SERVERS"] = str(settings.kafka["bootstrap.servers"])
     with tempfile.TemporaryDirectory(prefix="track-pipeline-demo-") as folder:
         log = Path(folder) / "worker.log"

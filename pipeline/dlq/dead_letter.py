@@ -51,7 +51,7 @@ class Problem(NamedTuple):
 class DeadLetter:
     """A record of a dead-letter topic.
 
-    Headers are read under the names of `core.dead_letter.Header`; those of other systems are
+    Headers are read under the names of `core.headers.DlqHeader`; those of other systems are
     translated to these (`header_formats`). Nothing is decoded before it is needed: a filter on the
     reason must not cost the decoding of the value.
     """

@@ -1,4 +1,4 @@
-"""Whether the live worker has the same rules as a redrive; its commits tell."""
+"""Whether the live worker has the same rules as a redrive, by the contract noted in its commits."""
 
 from __future__ import annotations
 

@@ -209,8 +209,7 @@ def _snapshot(cluster: Admin, topic: str, topic_id: str, selection: Selection) -
     unknown = sorted(selection.offsets.keys() - extents.keys())
     if unknown:
         numbers = ", ".join(map(str, unknown))
-        text = f"{topic} has the partitions 0 to {max(extents)}, but no {numbers}"
-        raise SettingsError([f"--offsets: {text}"])
+        raise SettingsError([f"{topic} has the partitions 0 to {max(extents)}, but no {numbers}"])
     starts: dict[int, int] = {}
     since = selection.failed.start
     if since is not None:

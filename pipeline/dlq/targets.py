@@ -63,9 +63,6 @@ def find_targets(
         )
     if ledger not in facts:
         topics = settings.topics.model_copy(update={"dead_letter": topic})
-        command = create_command(settings.model_copy(update={"topics": topics}))
-        raise RefusedError(
-            f"topic {ledger} does not exist, the ledger of what was done with each dead letter: "
-            f"create it: {command} --ledger"
-        )
+        command = create_command(settings.model_copy(update={"topics": topics}), "--ledger")
+        raise RefusedError(f"the ledger topic {ledger} does not exist; create it with: {command}")
     return WriteTargets(settings, topic, snapshot.topic_id, outputs, facts)

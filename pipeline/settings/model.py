@@ -225,7 +225,9 @@ class Settings(ContractSettings):
     def to_dict(self) -> dict[str, Any]:
         """The effective settings as JSON values with secrets masked."""
         plain = self.model_dump(mode="json")
+        # Sets have another order in each process.
         plain["currency"]["extra_codes"].sort()
+        plain["dead_letter"]["redrive_drop_headers"].sort()
         for leaf in leaves(type(self)):
             if leaf.is_map:
                 plain[leaf.name] = masked(plain[leaf.name])

@@ -14,10 +14,9 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
-import structlog
-
 from pipeline.errors import ExitCode
 from pipeline.ports import Span
+from pipeline.worker.observe import get_logger
 from pipeline.worker.poison_pill import CrashFinding, PoisonPillTracker
 from pipeline.worker.restart_policy import (
     FINAL,
@@ -112,7 +111,7 @@ class Supervisor:
         grace_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log = structlog.stdlib.get_logger("pipeline.supervisor")
+        self._log = get_logger("pipeline.supervisor")
         self._slots = [_WorkerSlot(delays) for _ in range(workers)]
         self._processes = processes
         self._states = states

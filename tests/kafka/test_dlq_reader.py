@@ -198,6 +198,12 @@ def test_export_is_masked(refused: Pipeline) -> None:
         ),
         (("list", "--offsets", "0:1-2", "--offsets", "0:5-6"), ExitCode.USAGE, "named once only"),
         (("list", "--offsets", "9:0-"), ExitCode.USAGE, "but no 9"),
+        (("show", "9/9"), ExitCode.USAGE, "track-pipeline: {dead_letter} has the"),
+        (
+            ("show", "0/99999"),
+            ExitCode.DIFFERENCE,
+            "there is no dead letter 0/99999; partition 0 ends at ",
+        ),
         (("check", "--transform", "none.py"), ExitCode.USAGE, "none.py: No such file"),
         (("check", "--set", "currency=EUR"), ExitCode.USAGE, "not a JSON Pointer"),
         (("show", "a/b/c"), ExitCode.USAGE, "are numbers"),
@@ -212,9 +218,10 @@ def test_wrong_use_is_one_sentence(
     refused: Pipeline, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     """Wrong use is one sentence and its exit code."""
-    ran = _dlq(refused, *(each.format(**refused.names._asdict()) for each in arguments))
+    names = refused.names._asdict()
+    ran = _dlq(refused, *(each.format(**names) for each in arguments))
     assert ran.code == code
-    assert said in ran.err
+    assert said.format(**names) in ran.err
     assert "Traceback" not in ran.err
 
 

@@ -98,7 +98,7 @@ def test_summary_as_text(refused: Pipeline) -> None:
     lines = _dlq(refused, "summary").out.decode().splitlines()
     assert lines[0].startswith(f"{BAD} dead letters in {refused.names.dead_letter}, rejected 20")
     assert lines[2].split()[:3] == ["58", "97", "%"]
-    assert "blocked revenue: 12.50 USD and 58 amounts that can't be read" in lines
+    assert "blocked revenue: 12.50 USD and 58 amounts without a usable value or currency" in lines
     word, _, command = lines[-1].partition(": ")
     assert word == "next"
     assert "--reason revenue_invalid" in command

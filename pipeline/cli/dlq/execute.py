@@ -7,6 +7,7 @@ from typing import Final, Protocol, TypeVar
 
 import click
 
+from pipeline.cli.formats import counted
 from pipeline.cli.output import error_console, print_json, print_line, print_notice
 from pipeline.cli.progress import shown_progress
 from pipeline.dlq.execution import MOST
@@ -86,11 +87,12 @@ def _report(result: WriteResult, id_: str, *, as_json: bool) -> None:
             }
         )
         return
-    text = f"{id_}: {result.sent:,} dead letters done"
+    text = f"{id_}: {counted(result.sent, 'dead letter')} done"
     if result.already:
         text += f", {result.already:,} had been done by others"
     if result.stopped:
         text += "; stopped, the same command continues"
     print_line(text)
     for why, number in result.refused.items():
-        print_notice(f"{number:,} dead letters were refused: {why}", "red")
+        verb = "was" if number == 1 else "were"
+        print_notice(f"{counted(number, 'dead letter')} {verb} refused: {why}", "red")

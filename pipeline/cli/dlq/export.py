@@ -11,6 +11,7 @@ import click
 
 from pipeline.cli.dlq.notes import note_coverage, reading_progress
 from pipeline.cli.dlq.options import Display, dlq_command, groups
+from pipeline.cli.formats import counted
 from pipeline.cli.help import Command
 from pipeline.cli.options import config_file, overwrite_option
 from pipeline.cli.output import print_notice
@@ -61,7 +62,7 @@ def export_dead_letters(
             on_notice=print_notice,
         )
     if output is not None and to_file:
-        print_notice(f"{result.count:,} dead letters written to {printable(output)}")
+        print_notice(f"{counted(result.count, 'dead letter')} written to {printable(output)}")
     if result.count and not display.reveal:
         print_notice(_MASKED)
     note_coverage(request, result.coverage, result.count)

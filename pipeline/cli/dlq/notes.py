@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from pipeline.cli.formats import Money, money_text
+from pipeline.cli.formats import Money, counted, money_text
 from pipeline.cli.output import print_notice
 from pipeline.cli.progress import shown_progress
 from pipeline.core.reasons import Reason, Stage
@@ -77,8 +77,7 @@ def blocked_sentence(revenue: BlockedRevenue) -> str:
     """Say which revenue is blocked; empty when there is none."""
     by_currency = sorted((key.currency, amount) for key, amount in revenue.sums.amounts.items())
     known = sums(Money(amount, currency) for currency, amount in by_currency)
-    number = revenue.unreadable
-    amounts = "amount" if number == 1 else "amounts"
-    unreadable = f"{number:,} {amounts} that can't be read" if number else ""
+    amounts = counted(revenue.unreadable, "amount")
+    unreadable = f"{amounts} without a usable value or currency" if revenue.unreadable else ""
     parts = " and ".join(filter(None, (known, unreadable)))
     return f"blocked revenue: {parts}" if parts else ""

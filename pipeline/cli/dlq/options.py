@@ -121,7 +121,10 @@ def _moment(flag: str, help_text: str, unbounded: str) -> Any:  # noqa: ANN401  
 _FILTERS: Final = {
     "since": _moment("--since", f"Rejected at this time or later: {FORMS}.", "earliest"),
     "until": _moment("--until", "Rejected before this time.", "latest"),
-    "reason": _many("--reason", "Code of one of the reasons."),
+    "reason": _many(
+        "--reason",
+        "Code of a reason; matches any reason of a dead letter, not only the first.",
+    ),
     "event": _many("--event", "Event name."),
     "library": _many("--library", "Library of the sender: name, or name/version."),
     "stage": _many("--stage", "Stage that rejected the event, such as validate."),

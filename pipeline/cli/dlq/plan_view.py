@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.cli.dlq.notes import sums
 from pipeline.cli.dlq.options import Display
-from pipeline.cli.formats import Money, about
+from pipeline.cli.formats import Money, about, counted
 from pipeline.cli.output import print_json, print_line, print_table
 from pipeline.cli.tables import CellKind, Column
 from pipeline.core.escape import one_line
@@ -70,7 +70,7 @@ class PlanView(NamedTuple):
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         job, plan, to = self.job, self.plan, self.job.options.to
-        yield "to send", f"{plan.send:,} dead letters"
+        yield "to send", counted(plan.send, "dead letter")
         yield "to", f"{', '.join(self._targets())}{'' if to == ENRICHED else f' ({to})'}"
         written = ", ".join(f"{number:,} {role}" for role, number in sorted(plan.outputs.items()))
         if written and to == ENRICHED:
@@ -96,7 +96,7 @@ class PlanView(NamedTuple):
         text, rate = about(max(1.0, self._seconds)), self.job.options.rate
         if rate is None:
             return f"{text}, plus the writing"
-        return f"{text} at {rate:g} dead letters per second"
+        return f"{text} at {rate:,g} dead letters per second"
 
     def _print_not_sent(self) -> None:
         reasons = self.plan.not_sent.most_common()
@@ -106,7 +106,8 @@ class PlanView(NamedTuple):
         rest = reasons[_SHOWN:]
         if rest:
             number = sum(number for _, number in rest)
-            print_line(f"… and {len(rest):,} more reasons of {number:,} dead letters (--json)")
+            more = counted(len(rest), "more reason")
+            print_line(f"… and {more} of {counted(number, 'dead letter')} (--json)")
 
     def _to_dict(self) -> dict[str, Any]:
         job, plan = self.job, self.plan

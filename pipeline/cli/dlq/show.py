@@ -23,7 +23,7 @@ from pipeline.core.masking import mask, masked_text
 from pipeline.dlq.as_json import iso_time, masked_problem, to_dict
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.dlq.filters import SourceFilter, read_source_filter
-from pipeline.dlq.reader import DlqReader, open_reader
+from pipeline.dlq.reader import DlqReader, TopicSnapshot, open_reader
 from pipeline.dlq.recheck import Rechecker, RecheckKind, RecheckResult
 from pipeline.dlq.repair import no_repair
 from pipeline.dlq.reprocess import make_reprocessor
@@ -74,7 +74,10 @@ def show(  # noqa: PLR0913  one for each option
     print_all = partial(_print_all, request, display, reader)
     count = (_write_raw if raw else print_all)(dead_letters)
     if not count:
-        note_coverage(request, reader.coverage, 0)
+        if missing := _outside(reader.snapshot, which):
+            print_notice(missing)
+        else:
+            note_coverage(request, reader.coverage, 0)
         ctx.exit(ExitCode.DIFFERENCE)
 
 
@@ -89,6 +92,19 @@ def _narrowed(request: DlqRequest, which: str | None) -> DlqRequest:
     else:
         selection = replace(request.selection, sources=(_source(which),))
     return replace(request, selection=selection, include_done=True)
+
+
+def _outside(snapshot: TopicSnapshot, which: str | None) -> str | None:
+    """Say that a position is not within its partition; None for any other."""
+    position = _POSITION.fullmatch(which or "")
+    if position is None:
+        return None
+    number, offset = map(int, position.groups())
+    begin, end = snapshot.extents[number]
+    if begin <= offset < end:
+        return None
+    bound = f"ends at {end}" if offset >= end else f"begins at {begin}"
+    return f"there is no dead letter {number}/{offset}; partition {number} {bound}"
 
 
 def _source(which: str) -> SourceFilter:

@@ -11,7 +11,7 @@ from rich.text import Text
 from pipeline.cli.dlq.next_command import next_command, show_command
 from pipeline.cli.dlq.notes import blocked_sentence
 from pipeline.cli.dlq.options import Display
-from pipeline.cli.formats import duration, span
+from pipeline.cli.formats import counted, duration, span
 from pipeline.cli.output import output_console, print_line, print_table
 from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.escape import one_line
@@ -28,6 +28,10 @@ _CHART: Final = 24
 _CHART_NARROW: Final = 12
 _PATTERNS_SHOWN: Final = 10
 _DIMENSION: Final = 24
+_DETAIL: Final = 24
+_OVER_TIME: Final = "over time"
+_TEXTS: Final = frozenset({"event", "detail"})
+"""Dimensions whose values are text; those of the event's members are text, too."""
 _NONE: Final = "(none)"
 _OTHER: Final = "(other)"
 
@@ -44,7 +48,7 @@ class SummaryView(NamedTuple):
         found, topic = self.result.summary, self.request.dead_letter_topic
         times = span(found.first, found.last)
         rejected = f", rejected {times}" if times else ""
-        print_line(f"{found.dead_letters:,} dead letters in {topic}{rejected}", "bold")
+        print_line(f"{counted(found.dead_letters, 'dead letter')} in {topic}{rejected}", "bold")
         _print_groups(self, top)
         if all(each.name != "detail" for each in found.by):
             _print_details(self)
@@ -83,24 +87,30 @@ def _print_groups(view: SummaryView, top: int) -> None:
     columns = [
         Column("count", CellKind.NUMBER),
         Column("share", CellKind.SHARE, 2),
-        *(Column(each.name, least=_DIMENSION) for each in found.by),
-        Column("over time", CellKind.ID, 3),
+        *(Column(each.name, _kind(each), least=_DIMENSION) for each in found.by),
+        Column(_OVER_TIME, CellKind.ID, 3),
         Column("first", CellKind.TIME, 1),
         Column("last", CellKind.TIME, 4),
         Column("example", CellKind.ID),
     ]
     rows = [[*_row(view, group, chart)] for group in shown]
-    print_table(columns, rows, aligned=True)
-    width = duration(found.timeline.column_width(chart))
-    print_line(f"each column of the chart is {width}, scaled to its row", "dim")
+    if _OVER_TIME not in print_table(columns, rows, aligned=True):
+        width = duration(found.timeline.column_width(chart))
+        print_line(f"each column of the chart is {width}, scaled to its row", "dim")
     if len(groups) > top:
         rest = sum(group.dead_letters for group in groups[top:])
-        print_line(f"… and {len(groups) - top:,} more groups of {rest:,} dead letters (--top)")
+        more = counted(len(groups) - top, "more group")
+        print_line(f"… and {more} of {counted(rest, 'dead letter')} (--top)")
     if other.dead_letters:
         print_line(
-            f"{_OTHER}: {other.dead_letters:,} dead letters in groups that were met after the "
-            f"first {MOST_GROUPS:,}; filters make them fewer"
+            f"{_OTHER}: {counted(other.dead_letters, 'dead letter')} in groups that were met after "
+            f"the first {MOST_GROUPS:,}; filters make them fewer"
         )
+
+
+def _kind(each: Dimension) -> CellKind:
+    """Values to be copied into a filter stay whole."""
+    return CellKind.TEXT if each.name in _TEXTS or each.name.startswith("/") else CellKind.ID
 
 
 def _row(view: SummaryView, group: Group, chart: int) -> list[Cell]:
@@ -132,8 +142,9 @@ def _print_details(view: SummaryView) -> None:
         return
     columns = [
         Column("count", CellKind.NUMBER),
-        *(Column(each.name) for each in found.by),
-        Column("detail", least=30),
+        # All but the first can be left out, so that details have room.
+        *(Column(each.name, _kind(each), number) for number, each in enumerate(found.by)),
+        Column("detail", least=_DETAIL),
     ]
     rows: list[list[Cell]] = []
     for pattern, group in pairs[:_PATTERNS_SHOWN]:
@@ -145,8 +156,8 @@ def _print_details(view: SummaryView) -> None:
     rest = sum(pattern.dead_letters for pattern, _ in pairs[_PATTERNS_SHOWN:])
     rest += sum(group.of_other_patterns for group in groups)
     if rest:
-        more = f"{hidden:,} more details" if hidden > 0 else "more details"
-        print_line(f"… and {more} of {rest:,} dead letters (--by detail)")
+        more = counted(hidden, "more detail") if hidden > 0 else "more details"
+        print_line(f"… and {more} of {counted(rest, 'dead letter')} (--by detail)")
     print_line()
 
 

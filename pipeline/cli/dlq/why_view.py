@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pipeline.cli.dlq.next_command import next_command, show_command
 from pipeline.cli.dlq.notes import blocked_sentence
 from pipeline.cli.dlq.options import Display
-from pipeline.cli.formats import moment, percent, span
+from pipeline.cli.formats import counted, moment, percent, span
 from pipeline.cli.output import print_line, print_table
 from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.escape import one_line, short_json
@@ -18,6 +18,9 @@ from pipeline.dlq.contrast import Finding
 from pipeline.dlq.contrast_report import ContrastReport
 from pipeline.dlq.features import MEMBER, READABLE, TYPE
 from pipeline.dlq.request import DlqRequest
+
+_VALUE: Final = 24
+"""Least width of values, so that ids among them are whole in most terminals."""
 
 
 class WhyView(NamedTuple):
@@ -33,7 +36,8 @@ class WhyView(NamedTuple):
         times = span(report.first, report.last)
         rejected = f", rejected {times}" if times else ""
         topic = self.request.dead_letter_topic
-        print_line(f"{report.dead_letters.offered:,} dead letters in {topic}{rejected}", "bold")
+        number = counted(report.dead_letters.offered, "dead letter")
+        print_line(f"{number} in {topic}{rejected}", "bold")
         for line in self._basis():
             print_line(line)
         if report.findings:
@@ -53,11 +57,9 @@ class WhyView(NamedTuple):
         """Sentences about what is compared."""
         report, topic = self.report, self.request.settings.topics.enriched
         like = " like them" if report.alike else ""
-        number = f"{len(report.baseline.rows):,}"
+        number = counted(len(report.baseline.rows), "good event")
         sentences = {
-            BaselineKind.SAME_TIME: (
-                f"compared with {number} good events{like} of the same time in {topic}"
-            ),
+            BaselineKind.SAME_TIME: (f"compared with {number}{like} of the same time in {topic}"),
             BaselineKind.EARLIER: (
                 f"no good event{like} of the same time in {topic}: "
                 f"compared with {number} from before it"
@@ -69,7 +71,7 @@ class WhyView(NamedTuple):
         lines = [sentences[report.baseline_kind]]
         sample = len(report.dead_letters.rows)
         if not report.dead_letters.is_whole:
-            lines.append(f"based on a sample of {sample:,} dead letters")
+            lines.append(f"based on a sample of {counted(sample, 'dead letter')}")
         unreadable = report.dead_letters.lacking(READABLE)
         if unreadable:
             share = percent(unreadable / sample)
@@ -105,7 +107,7 @@ class WhyView(NamedTuple):
             Column("dead letters", CellKind.SHARE),
             *([Column("good events", CellKind.SHARE)] if is_compared else []),
             Column("feature"),
-            Column("value"),
+            Column("value", least=_VALUE),
             Column("first seen", CellKind.TIME, 1),
             Column("example", CellKind.ID),
         ]

@@ -108,10 +108,8 @@ def notes(ranges: AuditRanges) -> list[str]:
         )
     ahead = sum(part.last - part.end for part in ranges.raw.values())
     if ahead and ranges.window.end is None:
-        found.append(
-            f"the group has not committed the last {ahead} raw offsets: their outputs are not "
-            "audited"
-        )
+        offsets = "offset: its" if ahead == 1 else f"{ahead:,} offsets: their"
+        found.append(f"the group has not committed the last {offsets} outputs are not audited")
     if ranges.stamped_by_broker:
         topics = ", ".join(sorted(ranges.topics[role] for role in ranges.stamped_by_broker))
         found.append(f"timestamps were not compared in {topics}: the broker sets them")

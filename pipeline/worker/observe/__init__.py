@@ -5,7 +5,12 @@ rejected is in the headers of its dead letter.
 """
 
 from pipeline.worker.observe.aggregate import AggregateStatistics, SlotMeter
-from pipeline.worker.observe.logs import LogFormat, configure_logging, is_for_people
+from pipeline.worker.observe.logs import (
+    LogFormat,
+    configure_logging,
+    get_logger,
+    is_for_people,
+)
 from pipeline.worker.observe.meter import LogMeter
 from pipeline.worker.observe.reporter import reporting
 
@@ -15,6 +20,7 @@ __all__ = [
     "LogMeter",
     "SlotMeter",
     "configure_logging",
+    "get_logger",
     "is_for_people",
     "reporting",
 ]

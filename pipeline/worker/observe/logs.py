@@ -60,6 +60,18 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     )
 
 
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return a structured logger that writes to the standard logger of this name.
+
+    Its lines look as `configure_logging` says. In a program that has configured nothing they follow
+    Python's own rules: warnings and errors go to standard error, and nothing to standard output.
+    """
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name), wrapper_class=structlog.stdlib.BoundLogger
+    )
+    return logger
+
+
 def is_for_people(log_format: LogFormat) -> bool:
     """Return whether somebody watches the log: its lines are sentences then."""
     return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())

@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Final
 
-import structlog
-
 from pipeline.core.coordinates import format_ranges
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.ports import CircuitBreakerTrip, Lag, Session, Stall
+from pipeline.worker.observe.logs import get_logger
 from pipeline.worker.observe.stalls import StallLog
 from pipeline.worker.observe.statistics import Figures, StatisticsLog
 
@@ -39,7 +38,7 @@ class LogMeter:
         first_s: float | None = None,
     ) -> None:
         """`first_s` is the length of the first interval, if it is another one."""
-        self._log = structlog.stdlib.get_logger("pipeline.worker")
+        self._log = get_logger("pipeline.worker")
         self._statistics = StatisticsLog(interval_s, clock, first_s)
         self._stalls = StallLog(clock)
         self._lock = threading.RLock()

@@ -34,7 +34,7 @@ class SentenceRenderer:
     def __call__(self, _logger: object, _method: str, line: LogLine) -> str:
         """`17:20:01 …`; with its date where the day is another one than that of the line before."""
         level = str(line.get("level", ""))
-        known = _SENTENCES.get(str(line["event"]), _unknown)
+        known = SENTENCES.get(str(line["event"]), _unknown)
         text = f"{_MARKS.get(level, '')}{_text(known, line)}"
         # Lines of a supervisor name the worker themselves.
         if "worker" in line and known not in _OF_SUPERVISOR:
@@ -185,6 +185,34 @@ def _worker_ended(line: LogLine) -> str:
     return f"worker {line['worker']} ended, {line['how']}{cause}; {line['next']}"
 
 
+def _crash_suspected(line: LogLine) -> str:
+    return f"worker {line['worker']} crashed; suspected: {_span(line)}"
+
+
+def _crash_bisected(line: LogLine) -> str:
+    return f"worker {line['worker']} crashed again; still suspected: {_span(line)}"
+
+
+def _crash_reproduced(line: LogLine) -> str:
+    return f"{_span(line)} alone crashed worker {line['worker']}; it is tried once more"
+
+
+def _crash_confirmed(line: LogLine) -> str:
+    return f"{_span(line)} crashed worker {line['worker']} again; it becomes a dead letter"
+
+
+def _crash_not_a_record(line: LogLine) -> str:
+    return f"worker {line['worker']} crashed, and no single record is the cause"
+
+
+def _span(line: LogLine) -> str:
+    first, last = line["first"], line["last"]
+    place = f"{line['topic']}/{line['partition']}"
+    if first == last:
+        return f"record {place}/{first}"
+    return f"one of {last - first + 1:,} records ({place}, offsets {first} to {last})"
+
+
 def _stopping(line: LogLine) -> str:
     return f"stopping {line['workers']} workers"
 
@@ -193,8 +221,18 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-_OF_SUPERVISOR: Final = frozenset({_worker_started, _worker_ended})
-_SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
+_OF_SUPERVISOR: Final = frozenset(
+    {
+        _worker_started,
+        _worker_ended,
+        _crash_suspected,
+        _crash_bisected,
+        _crash_reproduced,
+        _crash_confirmed,
+        _crash_not_a_record,
+    }
+)
+SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "starting": _starting,
     "topics": _topics,
     "assigned": _assigned,
@@ -211,5 +249,11 @@ _SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "ended": _ended,
     "worker_started": _worker_started,
     "worker_ended": _worker_ended,
+    "crash_suspected": _crash_suspected,
+    "crash_bisected": _crash_bisected,
+    "crash_reproduced": _crash_reproduced,
+    "crash_confirmed": _crash_confirmed,
+    "crash_not_a_record": _crash_not_a_record,
     "stopping": _stopping,
 }
+"""Makes the sentence of a line, by the name of its event."""

@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from pipeline.ports import Stall
+from pipeline.worker.observe.logs import get_logger
 
 _JUST_NOW_S: Final = 0.9
 """A stall logged so recently is not repeated. Below the shortest statistics interval of 1 s."""
@@ -22,7 +21,7 @@ class StallLog:
     """Logs the current stalls, whoever has found them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._log = structlog.stdlib.get_logger("pipeline.worker")
+        self._log = get_logger("pipeline.worker")
         self._clock = clock
         self._waits: Stall | None = None
         self._cause = ""

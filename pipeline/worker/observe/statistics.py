@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-import structlog
-
 from pipeline.ports import Lag
+from pipeline.worker.observe.logs import get_logger
 
 
 class Figures(NamedTuple):
@@ -44,7 +43,7 @@ class StatisticsLog:
         first_s: float | None = None,
     ) -> None:
         """`first_s` is the length of the first interval, if it is another one."""
-        self._log = structlog.stdlib.get_logger("pipeline.worker")
+        self._log = get_logger("pipeline.worker")
         self._interval_s = interval_s
         self._due_s = interval_s if first_s is None else first_s
         self._clock = clock

@@ -20,6 +20,16 @@ def _window(start: int | None, end: int | None) -> None:
     click.echo(f"{start} {end}")
 
 
+def test_a_wrong_time_is_answered_by_all_forms() -> None:
+    """One list has the forms, and the word for no limit."""
+    ran = CliRunner().invoke(_window, ["--from", "yesterday"])
+    assert (
+        "'yesterday' is not a valid time. Use 2026-11-01, 2026-11-01T12:00Z, an age such as 3d, "
+        "or earliest for no limit."
+    ) in ran.stderr
+    assert "or latest for no limit.\n" in CliRunner().invoke(_window, ["--to", "soon"]).stderr
+
+
 def test_an_age_is_counted_from_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hours ago is the same moment for each option, however long it takes to read them."""
     clock = itertools.count(1_800_000_000_000)

@@ -6,11 +6,14 @@ from collections import Counter
 from types import SimpleNamespace
 from typing import Any, cast
 
+import click
 import pytest
+from rich.cells import cell_len
 
 from pipeline.cli.dlq.notes import blocked_sentence, note_coverage
 from pipeline.cli.dlq.options import Display
 from pipeline.cli.dlq.plan_view import PlanView
+from pipeline.cli.dlq.summary_view import SummaryView
 from pipeline.core.record import Role
 from pipeline.dlq.blocked_revenue import BlockedRevenue
 from pipeline.dlq.candidates import RedrivePlan
@@ -19,10 +22,11 @@ from pipeline.dlq.ledger import Action
 from pipeline.dlq.reader import Coverage
 from pipeline.dlq.redrive_plan import RedriveJob, RedriveOptions
 from pipeline.dlq.request import DlqRequest
+from pipeline.dlq.summary import Summary, SummaryResult
 from pipeline.dlq.targets import WriteTargets
 from pipeline.settings.model import load_settings
 from tests.unit.cli.terminal import as_terminal
-from tests.unit.dlq.dead_letters import SETTINGS, dead_letter_of
+from tests.unit.dlq.dead_letters import SETTINGS, dead_letter_of, event
 
 AMOUNT = "123456789012345678.0000000000000000001"
 TYPO = "--reason revenue_invald"
@@ -46,8 +50,11 @@ def _revenue(*amounts: object) -> BlockedRevenue:
         ((), ""),
         ((1234.5,), "blocked revenue: 1,234.50 USD"),
         ((0.1, 0.205), "blocked revenue: 0.30 USD"),
-        (("x",), "blocked revenue: 1 amount that can't be read"),
-        ((1, "x", "y"), "blocked revenue: 1.00 USD and 2 amounts that can't be read"),
+        (("x",), "blocked revenue: 1 amount without a usable value or currency"),
+        (
+            (1, "x", "y"),
+            "blocked revenue: 1.00 USD and 2 amounts without a usable value or currency",
+        ),
     ],
 )
 def test_blocked_revenue_is_rounded_in_a_sentence(
@@ -157,3 +164,41 @@ def test_plan_as_json_is_exact(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert f"{AMOUNT} USD" in out
     assert out.count("still fails") == 23
+
+
+def _summary_view(*dead_letters: tuple[str, int], by: tuple[str, ...]) -> SummaryView:
+    """A view of so many dead letters of each library."""
+    summary = Summary(by)
+    for library, number in dead_letters:
+        name, _, version = library.rpartition("/")
+        context = {"library": {"name": name, "version": version}}
+        for _ in range(number):
+            summary.add(dead_letter_of(event(context=context, properties={"revenue": "x"})))
+    result = SummaryResult(summary, _revenue(), Coverage())
+    return SummaryView(_request(EVERYTHING), Display(reveal=False, as_json=False), result)
+
+
+def test_ids_of_a_summary_stay_whole_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns of lower priority make room; what is said about a column goes with it."""
+    library = "@segment/analytics-node/2.2.1"
+    view = _summary_view((library, 2), by=("reason", "library"))
+    narrow = as_terminal(monkeypatch, 80)
+    with click.Context(click.Command("summary")):
+        view.print(10)
+    text = "\n".join(narrow.lines())
+    table = [line for line in narrow.lines() if library in line and not line.startswith("next")]
+    assert table
+    assert all(cell_len(line) <= 80 for line in table)
+    assert f"revenue_invalid  {library}" in text
+    assert "each column of the chart" not in text
+    wide = as_terminal(monkeypatch, 200)
+    with click.Context(click.Command("summary")):
+        view.print(10)
+    assert "each column of the chart" in "\n".join(wide.lines())
+
+
+def test_one_of_a_kind_is_singular(capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers and nouns agree."""
+    with click.Context(click.Command("summary")):
+        _summary_view(("a/1", 2), ("b/1", 1), by=("library",)).print(1)
+    assert "… and 1 more group of 1 dead letter (--top)" in capsys.readouterr().out

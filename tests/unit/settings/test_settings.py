@@ -563,3 +563,15 @@ def test_transactional_id_has_prefix_group_and_instance(monkeypatch: pytest.Monk
     named = load_settings(None, {"instance_id": "worker-1", "group": "g"}, {})
     assert named.transactional_id == "track.g.worker-1"
     assert Settings().transactional_id == "track.track-pipeline.host-7"
+
+
+def test_sets_are_shown_in_order() -> None:
+    """Their order differs from process to process; a document that is compared must not."""
+    extra = '["XBT", "AAA", "ZZZ", "BBB"]'
+    settings = load_settings(None, {}, {"TRACK_CURRENCY__EXTRA_CODES": extra}).to_dict()
+    for shown in (
+        settings["currency"]["extra_codes"],
+        settings["dead_letter"]["redrive_drop_headers"],
+    ):
+        assert shown == sorted(shown)
+        assert len(shown) > 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from pipeline.settings.model import load_settings
-from pipeline.worker.observe.sentences import IdleFilter, SentenceRenderer
+from pipeline.worker.observe.sentences import SENTENCES, IdleFilter, SentenceRenderer
 
 TIME: Final = "2026-11-26T17:20:01.123456Z"
 SETTINGS: Final = load_settings(None, {"kafka.bootstrap.servers": "kafka:9092"}, {}).to_dict()
@@ -24,6 +26,7 @@ STATISTICS: Final = {
     "lost": 0,
     "total_consumed": 12_340,
 }
+SPAN: Final = {"worker": 1, "topic": "raw", "partition": 3, "first": 7, "last": 7}
 
 
 def _sentence(level: str = "info", **line: Any) -> str:
@@ -99,6 +102,26 @@ def _sentence(level: str = "info", **line: Any) -> str:
             {**STATISTICS, "consumed": 0, "lag": 0, "worker": 3},
             "worker 3: no new records; up to date",
         ),
+        (
+            {"event": "crash_suspected", **SPAN, "first": 1000, "last": 2233},
+            "worker 1 crashed; suspected: one of 1,234 records (raw/3, offsets 1000 to 2233)",
+        ),
+        (
+            {"event": "crash_bisected", **SPAN},
+            "worker 1 crashed again; still suspected: record raw/3/7",
+        ),
+        (
+            {"event": "crash_reproduced", **SPAN},
+            "record raw/3/7 alone crashed worker 1; it is tried once more",
+        ),
+        (
+            {"event": "crash_confirmed", **SPAN},
+            "record raw/3/7 crashed worker 1 again; it becomes a dead letter",
+        ),
+        (
+            {"event": "crash_not_a_record", **SPAN},
+            "worker 1 crashed, and no single record is the cause",
+        ),
         ({"event": "something new", "a": 1, "b": "c"}, "something new a=1 b=c"),
         ({"event": "topics", "other": 1}, "topics other=1"),
     ],
@@ -106,6 +129,14 @@ def _sentence(level: str = "info", **line: Any) -> str:
 def test_line_of_the_log_is_a_sentence(line: dict[str, Any], sentence: str) -> None:
     """Every event that a worker logs often has one; what is not known is shown with its keys."""
     assert _sentence(**line) == sentence
+
+
+def test_every_documented_event_has_a_sentence() -> None:
+    """Nobody who watches a terminal has to read keys; events that are sentences need none."""
+    page = Path(__file__).parents[3] / "docs/reference/log-events.md"
+    rows = re.findall(r"(?m)^\| (`[^|]*) \| (?:info|warning|error)", page.read_text())
+    names = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert {name for name in names if " " not in name} == SENTENCES.keys()
 
 
 def test_warnings_and_errors_are_marked_by_words_and_by_colour() -> None:
