@@ -130,7 +130,7 @@ def test_redriven_events_keep_their_repairs(worked: Pipeline) -> None:
     assert sum(b'"SEK"' in (each.value or b"") for each in before) == 20
     flags = ("--only", "changed,newly-valid", "--into-live")
     said = _replay(worked, *flags).out.decode()
-    assert "It differs: 20 changed (of 80 events). 20 redriven events are" in said
+    assert "It differs: 20 changed (of 80 events). 20 redriven events differ" in said
     assert read_topic(worked.servers, live) == before
     assert _replay(worked, *flags, "--execute").code == ExitCode.OK
     assert sum(b'"XBT"' in (each.value or b"") for each in read_topic(worked.servers, live)) == 0

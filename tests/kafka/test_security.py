@@ -251,5 +251,5 @@ def test_verification_turned_off(
     assert "allow_unverified_tls = true" in refused.err
     connected = _check(settings | {"allow_unverified_tls": "true"})
     warning, said = connected.err.splitlines()
-    assert "who the broker is, is not verified" in warning
+    assert "the identity of the broker is not verified" in warning
     assert "grant this user READ on the topic" in said

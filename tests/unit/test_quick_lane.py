@@ -53,7 +53,7 @@ def test_the_quick_lane_refuses_to_start_a_broker(tmp_path: Path) -> None:
         [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--quick", "-q",
          "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", tmp_path],
         cwd=ROOT,
-        env=environment(),
+        env=environment() | {"PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from pipeline.cli.formats import Money
+from pipeline.cli.formats import Money, counted
 from pipeline.cli.output import print_json, print_line, print_table
 from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.escape import one_line
@@ -167,8 +167,11 @@ def differences_sentence(report: ComparisonReport) -> str:
     redriven = report.kinds[DifferenceKind.REDRIVEN]
     excluded = ""
     if redriven:
-        events = "1 redriven event is" if redriven == 1 else f"{redriven:,} redriven events are"
-        excluded = f" {events} not what the raw topic gives, and no difference."
+        verb = "differs" if redriven == 1 else "differ"
+        excluded = (
+            f" {counted(redriven, 'redriven event')} {verb} from what the raw topic gives, as "
+            "expected after a repair."
+        )
     if report.same:
         number = report.kinds[DifferenceKind.IDENTICAL]
         return f"Nothing differs: {number:,} events are as they are in the topics.{excluded}"

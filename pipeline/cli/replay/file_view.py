@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.cli.formats import moment
+from pipeline.cli.formats import counted, moment
 from pipeline.cli.output import print_table
 from pipeline.cli.tables import CellKind, Column
 from pipeline.core.timestamps import time_text
@@ -33,7 +33,7 @@ def about_files(scan: FileScan) -> list[str]:
         topics = ", ".join(scan.topics)
         said.append(f"{scan.archived:,} archived records of {topics}; they keep their sources")
     if plain:
-        said.append(f"{plain:,} events without coordinates; their sources are file:line")
+        said.append(f"{counted(plain, 'event')} without coordinates; their sources are file:line")
     if scan.first is not None and scan.last is not None:
         said.append(f"received from {moment(scan.first)} to {moment(scan.last)}")
     return said
