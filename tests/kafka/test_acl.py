@@ -307,7 +307,7 @@ def test_dlq_tools_need_the_listed_permissions(
         assert f"grant this user {missing.operation.name}" in ran.err
     secure_kafka.allow_only(sending)
     ran = _run(secure_kafka, secure_pipeline, *flags)
-    assert "1 dead letters done" in ran.out.decode(), ran.err
+    assert "1 dead letter done" in ran.out.decode(), ran.err
 
 
 def test_replay_needs_the_permissions_on_its_page(

@@ -315,7 +315,7 @@ def test_invisible_offsets_are_not_outstanding(pipeline: Pipeline) -> None:
     result = _audit(pipeline, accept_origin_headers="true", transaction_timeout_ms="900000")
     assert (result.ok, result.records, result.notes) == (True, 3, [])
     opened.commit_transaction(30)
-    assert "has not committed the last 2 raw offsets" in _audit(pipeline).notes[0]
+    assert "has not committed the last 2 offsets" in _audit(pipeline).notes[0]
 
 
 def test_retention_is_reported(worked: Pipeline) -> None:

@@ -63,7 +63,7 @@ def test_without_a_ledger(pipeline: Pipeline) -> None:
     assert pipeline.run("dlq", "list").code == 0
     ran = pipeline.run("dlq", "redrive")
     assert ran.code == ExitCode.KAFKA
-    said = shlex.split(ran.err.partition("create it: track-pipeline ")[2])
+    said = shlex.split(ran.err.partition("create it with: track-pipeline ")[2])
     assert pipeline.run(*said).code == 0
     assert pipeline.run("dlq", "redrive").code == 0
 
