@@ -38,7 +38,7 @@ def test_demo_runs_a_real_worker() -> None:
 
 @pytest.mark.kafka
 def test_demo_leaves_the_broker_as_an_own_worker_needs_it() -> None:
-    """Its worker has left the group when the user is told to start one; Ctrl-C tells the end."""
+    """The demo's worker has left the group when the next command is shown; Ctrl-C tells the end."""
     with subprocess.Popen(
         command("demo", "--records", "300", "--keep"),
         stdout=subprocess.PIPE,

@@ -19,8 +19,9 @@ from pipeline.dlq.contrast_report import ContrastReport
 from pipeline.dlq.features import MEMBER, READABLE, TYPE
 from pipeline.dlq.request import DlqRequest
 
-_VALUE: Final = 24
-"""Least width of values, so that ids among them are whole in most terminals."""
+_FEATURE: Final = 20
+_VALUE: Final = 22
+"""Least widths, which together fit in 80 columns: pointers and ids are whole in most terminals."""
 
 
 class WhyView(NamedTuple):
@@ -106,7 +107,7 @@ class WhyView(NamedTuple):
         columns = [
             Column("dead letters", CellKind.SHARE),
             *([Column("good events", CellKind.SHARE)] if is_compared else []),
-            Column("feature"),
+            Column("feature", least=_FEATURE),
             Column("value", least=_VALUE),
             Column("first seen", CellKind.TIME, 1),
             Column("example", CellKind.ID),

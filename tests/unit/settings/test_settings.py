@@ -566,7 +566,7 @@ def test_transactional_id_has_prefix_group_and_instance(monkeypatch: pytest.Monk
 
 
 def test_sets_are_shown_in_order() -> None:
-    """Their order differs from process to process; a document that is compared must not."""
+    """Sets differ in order from process to process; a document that is compared must not."""
     extra = '["XBT", "AAA", "ZZZ", "BBB"]'
     settings = load_settings(None, {}, {"TRACK_CURRENCY__EXTRA_CODES": extra}).to_dict()
     for shown in (
