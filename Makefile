@@ -41,7 +41,8 @@ test: $(INSTALLED) ## Run all tests, also those on a real Kafka; only this prove
 
 .PHONY: quick
 quick: $(INSTALLED) ## Run the tests that need no broker, in less than a minute: for every edit
-	$(BIN)/python -m pytest --quick -n 2 --dist worksteal $(ARGS)
+	@# Three processes on two cores: many of these tests wait for time limits or child processes.
+	$(BIN)/python -m pytest --quick -n 3 --dist worksteal $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the Dockerfile
