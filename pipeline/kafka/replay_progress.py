@@ -28,7 +28,7 @@ class ReplayOffsets:
     def __init__(
         self, kafka: LibrdkafkaConfig, group: str, topic: str, timeout_s: float, *, stable: bool
     ) -> None:
-        """With `stable`, wait for transactions of this group that are open or being committed."""
+        """Make a reader; `stable` makes it wait for open transactions of this group to end."""
         self._group, self._topic, self._timeout_s = group, topic, timeout_s
         self._last_error = LastClientError()
         self._committed = CommittedOffsets(kafka, group, self._last_error, stable=stable)

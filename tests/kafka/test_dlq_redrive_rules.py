@@ -140,7 +140,7 @@ def test_reinserted_ones_count(with_ledger: Pipeline) -> None:
 
 
 def test_second_dead_letter_of_an_event(with_ledger: Pipeline) -> None:
-    """Of two dead letters of one event one is sent, whether in one run or in two."""
+    """One of two dead letters of an event is sent, whether in one run or in two."""
     for _ in range(2):
         _write_dead_letter(with_ledger)
     reprocessor = "already sent by another dead letter of the event"

@@ -92,7 +92,7 @@ def test_range_whose_last_offsets_have_no_record_ends(pipeline: Pipeline) -> Non
 
 
 def test_invalid_times_are_unknown(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Of a producer that gives Kafka microseconds the plan does not know the times, and no more."""
+    """The plan does not know the times of a producer that gives Kafka microseconds."""
     raw, microseconds = pipeline.names.raw, RECENT * 1000
     limit = "message.timestamp.after.max.ms"
     set_topic_config(pipeline.servers, raw, limit, NO_TIME_LIMIT)

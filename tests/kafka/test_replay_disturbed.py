@@ -201,7 +201,7 @@ def _partition_of_the_last_note(pipeline: Pipeline, id_: str) -> int:
 
 @pytest.mark.parametrize("forgotten", ["all", "the last note's"])
 def test_lost_offsets_of_several_slots_are_rebuilt(pipeline: Pipeline, forgotten: str) -> None:
-    """Where each slot was is read from the outputs; nothing is duplicated, lost or miscounted."""
+    """Each slot's position is read from the outputs; nothing is duplicated, lost or miscounted."""
     filled(pipeline)
     process, id_ = begun(pipeline, *SLOW, "--workers", "2")
     wait_for_records(pipeline, id_, 700)

@@ -90,7 +90,7 @@ def test_narrow_terminal_leaves_columns_out_by_name(monkeypatch: pytest.MonkeyPa
 
 
 def test_redriven_revenue_has_columns_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where events were redriven two more columns say how much, and what repairs have changed."""
+    """Two more columns say how much was redriven, and what repairs have changed."""
     fake = FakeTopics()
     (record,) = fake.clean(_sale("x"))
     (output,) = fake.outputs(record._replace(value=_sale("2.50")))
@@ -123,7 +123,7 @@ def test_conclusion_says_what_the_sums_lack(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_is_not_shown_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many discrepancies the first are named; of many days those that do not balance."""
+    """The first of many discrepancies are named, and the days that do not balance."""
     fake = FakeTopics()
     fake.clean(*(_sale("1", f"2015-{n // 28 + 1:02}-{n % 28 + 1:02}") for n in range(100)))
     del fake.of(ENRICHED)[:3]
