@@ -88,7 +88,9 @@ lock: $(INSTALLED) ## Pin the packages of pyproject.toml anew; ARGS=--upgrade ta
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --group build -o requirements/build.txt
 	$(COMPILE) --group lock -o requirements/lock.txt
-	$(COMPILE) pyproject.toml --extra local --group dev -c requirements/runtime.txt \
+	$(COMPILE) --group site -o requirements/site.txt
+	$(COMPILE) pyproject.toml --extra otel -c requirements/runtime.txt -o requirements/otel.txt
+	$(COMPILE) pyproject.toml --extra local --extra otel --group dev -c requirements/runtime.txt \
 		-c requirements/build.txt -o requirements/dev.txt
 
 .PHONY: clean

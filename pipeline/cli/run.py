@@ -75,6 +75,7 @@ def _record(text: str) -> Span:
         ),
         "Workers": ("--workers", "--instance-id"),
         "Log": ("--log-format", "--log-level"),
+        "Metrics and health": ("--http-port",),
         "Recovery": ("--initial-offset", "--quarantine"),
     },
     examples={

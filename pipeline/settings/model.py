@@ -108,6 +108,35 @@ class LogSettings(_SettingsGroup):
     )
 
 
+class HttpSettings(_SettingsGroup):
+    """The HTTP endpoint of `run` and `watch`: metrics, health and status."""
+
+    port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description=(
+            "port that serves /metrics, /livez, /readyz and /status; 0 takes a free one. Unset: "
+            "there is no endpoint"
+        ),
+    )
+    host: str = Field(
+        "0.0.0.0",  # noqa: S104  Prometheus and kubelets are other machines
+        min_length=1,
+        description="address that it is bound to; 127.0.0.1 for this machine alone",
+    )
+    stuck_after_s: float = Field(
+        180.0,
+        ge=5,
+        le=86_400,
+        allow_inf_nan=False,
+        description=(
+            "time without progress, while records wait and nothing explains it, after which a "
+            "worker counts as stuck: /livez fails, and its stacks are logged, seconds"
+        ),
+    )
+
+
 class Settings(ContractSettings):
     """All settings."""
 
@@ -184,6 +213,7 @@ class Settings(ContractSettings):
     )
     breaker: BreakerSettings = BreakerSettings()
     log: LogSettings = LogSettings()
+    http: HttpSettings = HttpSettings()
     allow_unverified_tls: bool = Field(
         False,
         description=(

@@ -18,6 +18,7 @@ _TOOLS: Final = _GROUND | {
     "files",
     "identity",
     "kafka",
+    "metrics",
     "preflight",
     "progress",
     "reconcile",
@@ -40,8 +41,9 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "topic_roles": _GROUND | {"settings", "topics"},
     "files": _GROUND | {"settings"},
     "kafka": _GROUND | {"settings"},
-    "worker": _GROUND | {"identity"},
-    "wiring": _GROUND | {"kafka", "settings", "topics", "worker"},
+    "metrics": _GROUND | {"identity"},
+    "worker": _GROUND | {"identity", "metrics"},
+    "wiring": _GROUND | {"kafka", "metrics", "settings", "topics", "worker"},
     "preflight": _GROUND | {"kafka", "settings", "topics", "wiring"},
     "reconcile": _TOOLS - {"reconcile"},
     "replay": _TOOLS,
@@ -52,7 +54,7 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
 }
 """What each place may import besides itself; nothing here points upwards or back."""
 
-ONLY_IN: Final = {"confluent_kafka": "kafka", "click": "cli", "rich": "cli"}
+ONLY_IN: Final = {"confluent_kafka": "kafka", "click": "cli", "rich": "cli", "prometheus_client": "metrics"}
 """The one place that may import each library."""
 
 LOOP: Final = frozenset(
