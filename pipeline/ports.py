@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
 
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.offset_metadata import OffsetMetadata
-from pipeline.core.record import Output, Record
+from pipeline.core.record import Output, Record, Role
 
 Positions = Mapping[tuple[str, int], int]
 """Maps (topic, partition) to the offset of the next record to read."""
@@ -63,15 +64,76 @@ class Batch(NamedTuple):
     """Metadata of the committed offsets of partitions that were assigned since the last batch."""
     lost: int = 0
     """Number of records deleted before they were read, since the last batch."""
+    waited_s: float = 0.0
+    """Time that was spent waiting for records, seconds."""
 
 
-class Lag(NamedTuple):
+class PartitionLag(NamedTuple):
+    """How far a session is behind the end of one partition."""
+
+    position: int
+    """Committed position."""
+    end: int
+    """High watermark."""
+
+    @property
+    def offsets(self) -> int:
+        """Offsets between both."""
+        return max(0, self.end - self.position)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
     """How far a session is behind the end of its topic."""
 
     partitions: int
     """Number of partitions that are assigned to the session."""
     offsets: int
     """Offsets between the committed positions and the ends of those partitions."""
+    by_partition: Mapping[int, PartitionLag] = field(default_factory=dict, compare=False)
+    """The same for each partition, where it is known."""
+
+    @classmethod
+    def between(cls, positions: Mapping[int, int], ends: Mapping[int, int]) -> Lag:
+        """Return the lag of positions behind the ends of the same partitions."""
+        found = {number: PartitionLag(at, ends[number]) for number, at in positions.items()}
+        return cls(len(found), sum(each.offsets for each in found.values()), found)
+
+
+class CommittedBatch(NamedTuple):
+    """What one committed transaction covers."""
+
+    counts: OutcomeCounts
+    records: Sequence[Record]
+    revenue: Mapping[tuple[Role, str], float]
+    """Revenue of its outputs by role and currency; amounts below zero are not in it."""
+    commit_s: float
+    """Duration of the commit, seconds."""
+
+
+class ClientFigures(NamedTuple):
+    """Statistics of one Kafka client, from the last interval unless they are counts."""
+
+    round_trip_s: float = 0.0
+    """Round trip to the slowest broker, 99th percentile."""
+    queue_records: int = 0
+    queue_bytes: int = 0
+    throttle_s: float = 0.0
+    """Longest time that a broker's quota delayed an answer."""
+    errors: Mapping[str, int] = {}
+    """Number of errors since the start by kind: transmit, receive, timeout, disconnect."""
+    retries: int = 0
+    """Number of requests that were sent again since the start."""
+
+
+class ClientStatistics(Protocol):
+    """Statistics of the Kafka clients of all sessions. Any thread may ask for them."""
+
+    def figures(self) -> Mapping[str, ClientFigures]:
+        """Return the figures by client: consumer, producer."""
+
+    def rotations(self) -> int:
+        """Return how many producers were replaced within a session since the start."""
 
 
 class Span(NamedTuple):
@@ -190,6 +252,9 @@ class Clock(Protocol):
     def now(self) -> int:
         """Return the current time in epoch milliseconds."""
 
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for durations."""
+
 
 class Stop(Protocol):
     """A request to stop. threading.Event is one."""
@@ -237,11 +302,24 @@ class StallMonitor(Protocol):
         """Return the current stall, or None. Never raises; takes a few seconds at most."""
 
 
+Phase = Literal["wait", "read", "process", "send", "commit"]
+"""A phase of the worker's loop; `wait` is waiting for records."""
+
+
 class Meter(Protocol):
     """Is notified of what the worker does, to count and log it. Never raises."""
 
-    def committed(self, counts: OutcomeCounts) -> None:
+    def spent(self, phase: Phase, seconds: float) -> None:
+        """Add up the time of a phase."""
+
+    def collected(self, records: Sequence[Record]) -> None:
+        """Note records that were read and are not committed yet."""
+
+    def committed(self, batch: CommittedBatch) -> None:
         """Count a committed transaction."""
+
+    def aborted(self) -> None:
+        """Count an aborted transaction."""
 
     def tick(self, session: Session) -> None:
         """Note one iteration of the loop."""

@@ -58,6 +58,10 @@ class WallClock:
         """Return the current time in epoch milliseconds."""
         return time.time_ns() // 1_000_000
 
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.perf_counter()
+
 
 def log_wait(sentence: str) -> None:
     """Log a sentence about a longer wait: the default of clients that tools make.

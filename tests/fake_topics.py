@@ -80,7 +80,7 @@ class FakeTopics:
 
     def write(self, output: Output) -> Record:
         """Append any output to its topic."""
-        _, value, key, headers, timestamp, partition, _ = output
+        _, value, key, headers, timestamp, partition, _, _ = output
         topic = _TOPICS[output.role]
         return self._append(Record(value, key, headers, timestamp, topic, partition, 0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,9 @@ from pipeline import __version__
 from pipeline.cli.help import Command
 from pipeline.cli.main import Failure, failure_of
 from pipeline.cli.options import Parsed, with_settings
+from pipeline.endpoint import endpoint, worker_routes
 from pipeline.errors import ExitCode, SettingsError
+from pipeline.metrics.service import ServiceView
 from pipeline.ports import CrashGuard, Span
 from pipeline.preflight import checked_topics
 from pipeline.settings.model import Settings
@@ -51,6 +54,7 @@ from pipeline.worker.supervisor import Supervisor
 
 _WATCHED_EVERY_S: Final = 5.0
 _FIRST_WATCHED_S: Final = 2.0
+_UNLIMITED: Final = -1
 _RECORD: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
 
 
@@ -112,6 +116,7 @@ def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...
     """
     _check(settings, quarantined)
     configure_logging(settings.log.format, settings.log.level)
+    faulthandler.enable()  # a supervisor or systemd ends a stuck worker with SIGABRT
     place = inherited_handles(os.environ)
     with _end_is_reported(settings, place):
         if place is not None:
@@ -153,14 +158,30 @@ def _check(settings: Settings, quarantined: Sequence[Span]) -> None:
 
 def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence[Span]) -> None:
     interval_s, first_s = _intervals(settings)
-    _work(
-        settings,
-        start_over,
-        stop_on_signals(settings.shutdown_grace_s),
-        lambda: LogMeter(interval_s, first_s=first_s),
-        LocalCrashGuard(quarantined),
-        {"settings": settings.to_dict()},
+    meter = LogMeter(
+        interval_s,
+        first_s=first_s,
+        instance=settings.instance_id,
+        stuck_after_s=settings.http.stuck_after_s,
     )
+
+    def view() -> ServiceView:
+        snapshot = meter.snapshot()
+        return ServiceView(snapshot, [snapshot])
+
+    with endpoint(settings, worker_routes(settings, view), _log_address):
+        _work(
+            settings,
+            start_over,
+            stop_on_signals(settings.shutdown_grace_s),
+            lambda: meter,
+            LocalCrashGuard(quarantined),
+            {"settings": settings.to_dict()},
+        )
+
+
+def _log_address(address: str) -> None:
+    get_logger("pipeline.worker").info("listening", address=address)
 
 
 def _run_one_of_several(
@@ -176,7 +197,12 @@ def _run_one_of_several(
         own,
         start_over,
         stop,
-        lambda: SlotMeter(figures, settings.stats_interval_s),
+        lambda: SlotMeter(
+            figures,
+            settings.stats_interval_s,
+            instance=own.instance_id,
+            stuck_after_s=settings.http.stuck_after_s,
+        ),
         SharedCrashGuard(memory, place.slot, quarantined),
         {"instance": own.instance_id},
     )
@@ -210,6 +236,8 @@ def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of severa
     log.info("topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())})
     broker = make_broker(settings, facts, start_over)
     meter = make_meter()
+    retention_ms = facts[settings.topics.raw].number("retention.ms", _UNLIMITED)
+    meter.started(broker.statistics, stop, retention_ms)
     tune_memory()
     try:
         with reporting(meter, broker.monitor):
@@ -225,14 +253,23 @@ def _supervise(settings: Settings) -> None:
     memory = SharedMemory.created(settings.workers)
     figures = [memory.figures(slot) for slot in range(settings.workers)]
     interval_s, first_s = _intervals(settings)
-    outcome = Supervisor(
+    statistics = AggregateStatistics(
+        figures, interval_s, first_s=first_s, stuck_after_s=settings.http.stuck_after_s
+    )
+    supervisor = Supervisor(
         settings.workers,
         WorkerProcesses(memory.descriptor, Signals(SIGNALS)),
         SharedWorkerStates(memory),
-        AggregateStatistics(figures, interval_s, first_s=first_s),
+        statistics,
         delays=RestartDelays(give_up=settings.max_resets),
         grace_s=settings.shutdown_grace_s,
-    ).run()
+    )
+
+    def view() -> ServiceView:
+        return ServiceView(statistics.total(), statistics.current(), supervisor.restarts)
+
+    with endpoint(settings, worker_routes(settings, view), _log_address):
+        outcome = supervisor.run()
     if outcome.sentence:
         raise Failure(outcome.sentence, _exit_of(outcome.code))
     log.info("stopped")

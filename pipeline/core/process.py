@@ -26,6 +26,7 @@ from pipeline.core.origin import Origin, read_origin, sender_headers
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage
 from pipeline.core.record import INVALID_HEADERS, Output, Record, Role, new_tuple
+from pipeline.core.reserved import stated_revenue
 from pipeline.core.timestamps import read_time
 from pipeline.core.validate import validate
 
@@ -162,10 +163,12 @@ class Processor:
             return (self._reject(record, origin, invalid, now, decoded),)
         time = origin.timestamp or _kafka_time(enriched, now)
         headers = [*headers, (_SOURCE, origin.source().encode()), *self._headers]
-        output = new_tuple(Output, (_ENRICHED, value, key, headers, time, partition, ""))
+        properties = track.properties
+        revenue = stated_revenue(properties, policy) if "revenue" in properties else None
+        output = new_tuple(Output, (_ENRICHED, value, key, headers, time, partition, "", revenue))
         if policy.identify_events and has_promoted_traits(track) and policy.identifies(track.event):
             message = encode_json(identify_message(enriched))
-            return output, output._replace(role=Role.IDENTIFY, value=message)
+            return output, output._replace(role=Role.IDENTIFY, value=message, revenue=None)
         return (output,)
 
     def _reject(
@@ -186,7 +189,10 @@ class Processor:
         rejected = RejectedEvent(
             record.value, record.key, headers, record.partition, origin, invalid, event
         )
-        return self._dead_letters.write(rejected, now)
+        dead_letter = self._dead_letters.write(rejected, now)
+        properties = event.get("properties") if type(event) is dict else None
+        revenue = stated_revenue(properties, self._policy)
+        return dead_letter if revenue is None else dead_letter._replace(revenue=revenue)
 
 
 def _kafka_time(enriched: dict[str, Any], now: int) -> int:

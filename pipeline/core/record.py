@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
@@ -65,6 +66,14 @@ class Role(StrEnum):
     """Written nowhere, because a setting says so. The event is only counted."""
 
 
+class Revenue(NamedTuple):
+    """Revenue of one event, as the contract reads it."""
+
+    currency: str
+    """Code of ISO 4217, or an extra code of the settings."""
+    amount: int | Decimal
+
+
 class Output(NamedTuple):
     """One record to write. Each event has exactly one ENRICHED, DEAD_LETTER or DROPPED output."""
 
@@ -78,3 +87,6 @@ class Output(NamedTuple):
     """Partition of the raw record, which decides the partition of the output (contract §5)."""
     reason: str = ""
     """Reason code of a dead letter or a dropped event; empty for other roles."""
+    revenue: Revenue | None = None
+    """Revenue of an enriched event or a dead letter, for statistics. None when it has none, or none
+    that can be read."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.core.findings import Findings
-from pipeline.core.json_value import JsonObject
+from pipeline.core.json_value import JsonObject, JsonValue
 from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Reason, WarningCode
+from pipeline.core.record import Revenue
 
 AMOUNT_RULES: Final = {"revenue": Reason.REVENUE_INVALID, "value": Reason.VALUE_INVALID}
 RESERVED: Final = ("revenue", "currency", "value")
@@ -38,6 +39,18 @@ def check_reserved(properties: JsonObject, findings: Findings, policy: Policy) -
         _warn_of_product_currency(properties, findings, policy)
         return True
     return False
+
+
+def stated_revenue(properties: JsonValue, policy: Policy) -> Revenue | None:
+    """The revenue in properties, before or after they were normalised; None without a valid one."""
+    sent = properties.get("revenue") if type(properties) is dict else None
+    if type(properties) is not dict or not is_set(sent):
+        return None
+    amount, currency = read_amount(sent), properties.get("currency")
+    code = read_currency(currency, policy.codes) if is_set(currency) else policy.default_currency
+    if type(amount) is BadAmount or code is None:
+        return None
+    return Revenue(code, amount.number)
 
 
 def _warn_misspelled(properties: JsonObject, findings: Findings) -> None:

@@ -10,8 +10,13 @@ so that other packages know only the errors of `pipeline.errors`:
 - fencing: membership, member_removal, replay_fencing, replay_presence
 - topics: admin, topic_metadata, topic_alterations, topic_ids, partitions
 - offsets: committed_offsets, end_offsets, offsets_by_time
+- statistics: client_statistics
 - faults: errors, error_codes, diagnosis, tls_diagnosis, dependency_monitor, coordinators
 """
+
+from typing import Final
+
+from confluent_kafka import libversion
 
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.coordinators import Coordinators
@@ -29,7 +34,11 @@ from pipeline.kafka.replay_session import ReplayBroker
 from pipeline.kafka.session import KafkaBroker
 from pipeline.kafka.session_config import CollectLimits, SessionConfig
 
+CLIENT_VERSION: Final = libversion()[0]
+"""Version of librdkafka."""
+
 __all__ = [
+    "CLIENT_VERSION",
     "Admin",
     "CollectLimits",
     "Coordinators",

@@ -85,6 +85,7 @@ class GroupConsumer:
         self.closing = False
         """Whether further assignments are ignored, since asking for their offsets may take long."""
         self._lost = 0
+        self._waited_s = 0.0
         self.next: Mapping[int, int] = self._positions.next
         """Positions behind what was collected, by assigned partition."""
         consumer.subscribe(
@@ -111,7 +112,10 @@ class GroupConsumer:
     def _take(self, room: int, timeout_s: float) -> int:
         """Consume up to `room` messages, and return their size in bytes."""
         self._revoked.clear()
+        started = time.monotonic()
         messages = self._consumer.consume(room, timeout_s)
+        if len(messages) < room:  # it has waited for more until the timeout
+            self._waited_s += time.monotonic() - started
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
@@ -216,7 +220,8 @@ class GroupConsumer:
             self._positions.resume_at = {}
         inherited, self._inherited = self._inherited, []
         lost, self._lost = self._lost, 0
-        return Batch(records, positions, inherited, lost)
+        waited_s, self._waited_s = self._waited_s, 0.0
+        return Batch(records, positions, inherited, lost, waited_s)
 
     def rewind(self, batch: Batch) -> None:
         """Read the batch again: seek in each of its partitions that is still assigned."""

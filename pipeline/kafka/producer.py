@@ -86,6 +86,8 @@ class SessionProducer(ABC):
         config = dict(self.config.producer)
         if self._one_by_one:
             config["batch.num.messages"] = 1
+        if self.config.statistics is not None:
+            config |= self.config.statistics.properties("producer")
         return make_producer(config, self.last_error, self.delivery_errors, self.connections)
 
     def start_batch(self) -> None:
@@ -100,6 +102,8 @@ class SessionProducer(ABC):
         """Continue with a new client."""
         self.use(self.new_producer())
         self.renew = False
+        if self.config.statistics is not None:
+            self.config.statistics.rotated()
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -131,7 +135,7 @@ class SessionProducer(ABC):
 
     def send(self, output: Output) -> None:
         """See `ports.Session`."""
-        role, value, key, headers, timestamp, partition, _ = output
+        role, value, key, headers, timestamp, partition, _reason, _revenue = output
         topic = self.config.topics[role]
         target = self._partitions[role].target(partition, key)
         while True:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -21,6 +22,7 @@ from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.record import Output
 from pipeline.errors import InstanceFencedError, LostTrackError, OutcomeUnknownError, TransportError
 from pipeline.kafka.at_least_once import AtLeastOnceProducer
+from pipeline.kafka.client_statistics import ReportedStatistics
 from pipeline.kafka.clients import make_admin, make_consumer, plain_config
 from pipeline.kafka.dependency_monitor import DependencyMonitor
 from pipeline.kafka.end_offsets import EndOffsets
@@ -39,9 +41,11 @@ class KafkaBroker:
     """Opens sessions on a cluster."""
 
     def __init__(self, config: SessionConfig) -> None:
-        self._config = config
         self.monitor = DependencyMonitor(config)
         """Finds out what its sessions are waiting for."""
+        self.statistics = ReportedStatistics()
+        config = replace(config, statistics=self.statistics)
+        self._config = config
         client = make_admin(plain_config(config.shared), LastClientError())
         self._topic_ids = TopicIds(client, config.raw_topic, config.startup_timeout_s)
         self._ends = EndOffsets(client, config.raw_topic)
@@ -81,7 +85,8 @@ class KafkaSession:
         # The producer first: it aborts our own open transaction, so that the committed offsets from
         # which the consumer starts are final.
         self._producer = _producer(config, producer_error)
-        self._consumer = make_consumer(dict(config.consumer), self._last_error)
+        reports = config.statistics.properties("consumer") if config.statistics else {}
+        self._consumer = make_consumer({**config.consumer, **reports}, self._last_error)
         self._group_consumer = GroupConsumer(
             self._consumer,
             config,
@@ -171,7 +176,7 @@ class KafkaSession:
         ends = None if done is None else self._ends.read(done)
         if done is None or ends is None:
             return None
-        return Lag(len(done), sum(max(0, ends[number] - at) for number, at in done.items()))
+        return Lag.between(done, ends)
 
     def assigned(self) -> Collection[int]:
         """See `ports.Session`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.core.record import Role
+from pipeline.kafka.client_statistics import ReportedStatistics
 from pipeline.kafka.clients import LibrdkafkaConfig
 from pipeline.kafka.partitioner import PartitionMap
 
@@ -45,3 +46,5 @@ class SessionConfig:
     startup_timeout_s: float
     partition_map: Callable[[int], PartitionMap] | None = None
     """Creates the map to an output topic of so many partitions; None maps from the raw topic's."""
+    statistics: ReportedStatistics | None = None
+    """Where the session's clients report their statistics; None asks for none."""

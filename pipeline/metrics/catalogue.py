@@ -171,7 +171,7 @@ class Metric(Enum):
     CLIENT_RETRIES = _counter("client_retries_total", "Requests that were sent again.", "client")
     CLIENT_THROTTLE = _gauge(
         "client_throttle_seconds",
-        "Longest time that a broker's quota held back an answer.",
+        "Longest time that a broker's quota delayed an answer.",
         "client",
     )
 

@@ -27,9 +27,10 @@ from typing import Final
 
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.dead_letter import pointer_to
+from pipeline.core.expected_outcomes import expected_outcomes
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Stage
-from pipeline.core.record import Output, Record, Role
+from pipeline.core.record import Output, Record, Revenue, Role
 from pipeline.errors import (
     AbortableError,
     BreakerOpenError,
@@ -40,7 +41,16 @@ from pipeline.errors import (
     TooLargeError,
     TransportError,
 )
-from pipeline.ports import Batch, Broker, Clock, CrashGuard, Meter, Session, Stop
+from pipeline.ports import (
+    Batch,
+    Broker,
+    Clock,
+    CommittedBatch,
+    CrashGuard,
+    Meter,
+    Session,
+    Stop,
+)
 from pipeline.worker.bisection import (
     ForcedOutcome,
     SubBatch,
@@ -123,7 +133,7 @@ class Worker:
     def _run_session(self, session: Session, stop: Stop) -> None:
         lost = 0
         while not stop.is_set():
-            batch = session.collect()
+            batch = self._collect(session)
             assigned = session.assigned()
             self._meter.assigned(assigned)
             self._breaker.inherit(batch.inherited)
@@ -139,6 +149,15 @@ class Worker:
             elif assigned:
                 self._note_idle_read()
             self._meter.tick(session)
+
+    def _collect(self, session: Session) -> Batch:
+        started = self._clock.monotonic()
+        batch = session.collect()
+        passed = self._clock.monotonic() - started
+        self._meter.spent("wait", batch.waited_s)
+        self._meter.spent("read", max(0.0, passed - batch.waited_s))
+        self._meter.collected(batch.records)
+        return batch
 
     def _check_breaker(self, session: Session, batch: Batch, stop: Stop) -> None:
         """Ask the circuit breaker before anything is written.
@@ -174,13 +193,13 @@ class Worker:
             sub_batch = queue[0]
             self._guard.started(spans(sub_batch.batch.records))
             try:
-                counts = self._transact(session, sub_batch)
+                committed = self._transact(session, sub_batch)
             except RecordRefusedError as error:
-                session.abort()
+                self._abort(session)
                 queue.popleft()
                 queue.extendleft(reversed(self._after_rejection(sub_batch, error)))
             except AbortableError as error:
-                session.abort()
+                self._abort(session)
                 session.rewind(remainder(queue))
                 self._delay("soft reset", error, stop)
                 return False
@@ -188,11 +207,15 @@ class Worker:
                 queue.popleft()
                 self._resets = 0
                 self._owes_commit = False
-                self._meter.committed(counts)
+                self._meter.committed(committed)
                 self._recovered()
             finally:
                 self._guard.finished()
         return not queue
+
+    def _abort(self, session: Session) -> None:
+        session.abort()
+        self._meter.aborted()
 
     def _after_rejection(self, sub_batch: SubBatch, error: RecordRefusedError) -> list[SubBatch]:
         """Return what to try instead of a sub-batch in which the broker rejects a record."""
@@ -222,13 +245,20 @@ class Worker:
                 return number
         raise AssertionError  # it was one of them
 
-    def _transact(self, session: Session, sub_batch: SubBatch) -> OutcomeCounts:
+    def _transact(self, session: Session, sub_batch: SubBatch) -> CommittedBatch:
         batch, forced = sub_batch.batch, sub_batch.forced
         counts = OutcomeCounts(records=len(batch.records))
-        send, now = session.send, self._clock.now()
+        revenue: dict[tuple[Role, str], float] = {}
+        send, now, timer = session.send, self._clock.now(), self._clock.monotonic
+        processing = sending = 0.0
         session.begin()
+        lap = timer()
         for record in batch.records:
-            for output in self._outputs(record, now, forced):
+            outputs = self._outputs(record, now, forced)
+            counts.expected += expected_outcomes(record, outputs)
+            processed = timer()
+            processing += processed - lap
+            for output in outputs:
                 if output.role is Role.ENRICHED:
                     counts.enriched += 1
                     send(output)
@@ -236,10 +266,18 @@ class Worker:
                     counts.count(output)
                     if output.role is not Role.DROPPED:
                         self._send_other(session, output, pointers=sub_batch.pointers)
+                if output.revenue is not None:
+                    _add_revenue(revenue, output.role, output.revenue)
+            lap = timer()
+            sending += lap - processed
+        self._meter.spent("process", processing)
+        self._meter.spent("send", sending)
         breaker = self._breaker.after(counts)
         session.commit(batch.positions, breaker.note(now), counts)
+        commit_s = timer() - lap
+        self._meter.spent("commit", commit_s)
         self._breaker = breaker
-        return counts
+        return CommittedBatch(counts, batch.records, revenue, commit_s)
 
     def _outputs(
         self, record: Record, now: int, forced: ForcedOutcome | None
@@ -292,3 +330,10 @@ class Worker:
         if self._is_recovering:
             self._is_recovering = False
             self._meter.recovered()
+
+
+def _add_revenue(sums: dict[tuple[Role, str], float], role: Role, revenue: Revenue) -> None:
+    """Add up the revenue of an output. Statistics only: exact sums are the audit's."""
+    if revenue.amount > 0:
+        place = (role, revenue.currency)
+        sums[place] = sums.get(place, 0.0) + float(revenue.amount)

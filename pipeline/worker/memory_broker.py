@@ -218,11 +218,10 @@ class MemorySession:
 
     def lag(self) -> Lag:
         """See `ports.Session`."""
-        committed = self._broker.committed
-        behind = sum(
-            len(self._broker.raw[number]) - at for (_topic, number), at in committed.items()
+        positions = {number: at for (_topic, number), at in self._broker.committed.items()}
+        return Lag.between(
+            positions, {number: len(self._broker.raw[number]) for number in positions}
         )
-        return Lag(len(committed), behind)
 
     def assigned(self) -> list[int]:
         """See `ports.Session`. All partitions are assigned."""

@@ -59,6 +59,7 @@ class WorkerProcesses:
         self._held: int | None = assigned
         self._alive: dict[int, subprocess.Popen[bytes]] = {}
         self._oom_kills = _oom_kills()
+        self._aborted: set[int] = set()
 
     def start(self, slot: int) -> int:
         """Start a worker and return its process id.
@@ -102,6 +103,14 @@ class WorkerProcesses:
         if self._held is not None:
             os.close(self._held)
             self._held = None
+
+    def end_stuck(self, slot: int) -> None:
+        """End a worker that hangs: first by SIGABRT, on which it writes its stacks, then killed."""
+        process = self._alive.get(slot)
+        if process is not None:
+            number = signal.SIGKILL if process.pid in self._aborted else signal.SIGABRT
+            self._aborted.add(process.pid)
+            process.send_signal(number)
 
     def kill(self) -> None:
         """Kill all workers, and wait until they are gone."""

@@ -24,10 +24,10 @@ _Message = TypeVar("_Message")
 _HEADER: Final = struct.Struct("<III")
 """Version, length and checksum of a cell's payload."""
 _WIDE: Final = 1 << 20
-"""Bytes of a cell for spans: enough for thousands of partitions. Only written pages cost memory."""
+"""Bytes of a cell for spans or counts of thousands of partitions. Unwritten pages cost nothing."""
 _NARROW: Final = 1 << 16
-"""Bytes of a cell for counts or one sentence."""
-_PER_WORKER: Final = _WIDE + 2 * _NARROW
+"""Bytes of a cell for one sentence."""
+_PER_WORKER: Final = 2 * _WIDE + _NARROW
 """Bytes that each worker has."""
 
 
@@ -100,11 +100,11 @@ class SharedMemory:
 
     def figures(self, slot: int) -> SharedCell:
         """Return the cell in which a worker publishes its counts."""
-        return SharedCell(self._memory, self._start(slot) + _WIDE, _NARROW)
+        return SharedCell(self._memory, self._start(slot) + _WIDE, _WIDE)
 
     def reason(self, slot: int) -> SharedCell:
         """Return the cell in which a worker says why it exits."""
-        return SharedCell(self._memory, self._start(slot) + _WIDE + _NARROW, _NARROW)
+        return SharedCell(self._memory, self._start(slot) + 2 * _WIDE, _NARROW)
 
     def close(self) -> None:
         """Unmap the memory and close the descriptor."""

@@ -50,6 +50,9 @@ class Processes(Protocol):
     def ask_to_stop(self) -> None:
         """Let all workers finish their current transaction and exit."""
 
+    def end_stuck(self, slot: int) -> None:
+        """End a worker that hangs: first so that it leaves its stacks, the next time for sure."""
+
     def kill(self) -> None:
         """Kill all workers, and wait until they are gone."""
 
@@ -79,6 +82,9 @@ class Statistics(Protocol):
     def consumed(self) -> int:
         """Return the number of records that all workers have committed since the start."""
 
+    def stuck(self) -> Mapping[int, str]:
+        """Return the workers that are stuck, each with the reason why it counts as stuck."""
+
     def ended(self, slot: int) -> int:
         """Close the account of an exited worker, and return how many records it had committed."""
 
@@ -95,6 +101,7 @@ class _WorkerSlot:
         self.started = 0.0
         self.due: float | None = 0.0
         """When to start the worker; None while it runs."""
+        self.was_started = False
 
 
 class Supervisor:
@@ -122,6 +129,8 @@ class Supervisor:
         self._stopping: float | None = None
         self._signalled: float | None = None
         self._outcome = SupervisorResult(ExitCode.OK, "")
+        self.restarts = 0
+        """Number of workers that were started again."""
 
     def run(self) -> SupervisorResult:
         """Run until all workers have exited. None is left behind, whatever is raised."""
@@ -133,6 +142,7 @@ class Supervisor:
                     self._signal(received)
                 for each in ended:
                     self._handle_exit(WorkerExit(*each))
+                self._end_stuck()
                 self._kill_late()
                 self._follow()
                 self._statistics.tick(self._processes.alive())
@@ -150,7 +160,8 @@ class Supervisor:
             return
         for number, slot in enumerate(self._slots):
             if slot.due is not None and slot.due <= self._clock():
-                slot.due, slot.started = None, self._clock()
+                self.restarts += slot.was_started
+                slot.due, slot.started, slot.was_started = None, self._clock(), True
                 pid = self._processes.start(number)
                 self._log.info("worker_started", worker=number, pid=pid)
 
@@ -231,6 +242,13 @@ class Supervisor:
         self._outcome = outcome
         self._stopping = self._clock()
         self._processes.ask_to_stop()
+
+    def _end_stuck(self) -> None:
+        """End stuck workers, which are restarted; their stacks go to standard error."""
+        for number, why in self._statistics.stuck().items():
+            if self._slots[number].due is None:
+                self._log.error("worker_stuck", worker=number, cause=why)
+                self._processes.end_stuck(number)
 
     def _kill_late(self) -> None:
         """Kill workers that outlast the grace period, as a lone worker exits at its end."""

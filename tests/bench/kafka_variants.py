@@ -6,16 +6,15 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
-from pipeline.ports import CircuitBreakerTrip, Session
+from pipeline.ports import CircuitBreakerTrip, CommittedBatch, Phase, Session
 from pipeline.preflight import checked_topics
 from pipeline.reconcile.compare.dry_run import DryRunProcessor
 from pipeline.replay.plan import Part, ReplayPlan, Target
@@ -66,9 +65,19 @@ class Meter:
     def __init__(self, watch: Stopwatch) -> None:
         self._watch = watch
 
-    def committed(self, counts: OutcomeCounts) -> None:
+    def spent(self, phase: Phase, seconds: float) -> None:
         """See `ports.Meter`."""
-        self._watch.count(counts.records)
+
+    def collected(self, records: Sequence[Record]) -> None:
+        """See `ports.Meter`."""
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """See `ports.Meter`."""
+        self._watch.count(batch.counts.records)
+
+    def aborted(self) -> None:
+        """End the process, as `recovering` does."""
+        raise SystemExit("a transaction was aborted")
 
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""

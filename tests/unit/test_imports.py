@@ -15,6 +15,7 @@ PACKAGE: Final = "pipeline"
 
 _GROUND: Final = frozenset({"core", "errors", "ports"})
 _TOOLS: Final = _GROUND | {
+    "endpoint",
     "files",
     "identity",
     "kafka",
@@ -44,6 +45,7 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "metrics": _GROUND | {"identity"},
     "worker": _GROUND | {"identity", "metrics"},
     "wiring": _GROUND | {"kafka", "metrics", "settings", "topics", "worker"},
+    "endpoint": _GROUND | {"kafka", "metrics", "settings", "topics"},
     "preflight": _GROUND | {"kafka", "settings", "topics", "wiring"},
     "reconcile": _TOOLS - {"reconcile"},
     "replay": _TOOLS,
@@ -54,7 +56,12 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
 }
 """What each place may import besides itself; nothing here points upwards or back."""
 
-ONLY_IN: Final = {"confluent_kafka": "kafka", "click": "cli", "rich": "cli", "prometheus_client": "metrics"}
+ONLY_IN: Final = {
+    "confluent_kafka": "kafka",
+    "click": "cli",
+    "rich": "cli",
+    "prometheus_client": "metrics",
+}
 """The one place that may import each library."""
 
 LOOP: Final = frozenset(

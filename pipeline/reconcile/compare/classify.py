@@ -101,7 +101,7 @@ def event_results(origin: Origin, outputs: Sequence[Output]) -> list[EventResult
     base = origin._replace(item=None).source().encode()
     own = NO_ITEM if origin.item is None else origin.item
     events: list[EventResult] = []
-    for number, (role, value, key, headers, _, _, reason) in enumerate(outputs):
+    for number, (role, value, key, headers, _, _, reason, _) in enumerate(outputs):
         if role is Role.DROPPED:
             # It carries no coordinates; its index in the batch is that in the sequence.
             item = own if len(outputs) == 1 else len(events)

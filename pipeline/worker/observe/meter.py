@@ -5,15 +5,27 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from pipeline.core.coordinates import format_ranges
-from pipeline.core.counts import OutcomeCounts
 from pipeline.core.record import Record
-from pipeline.ports import CircuitBreakerTrip, Lag, Session, Stall
+from pipeline.metrics.catalogue import Metric
+from pipeline.metrics.health import worker_health
+from pipeline.metrics.snapshot import State, WorkerSnapshot
+from pipeline.metrics.worker_metrics import WorkerMetrics
+from pipeline.ports import (
+    CircuitBreakerTrip,
+    ClientStatistics,
+    CommittedBatch,
+    Lag,
+    Phase,
+    Session,
+    Stall,
+    Stop,
+)
 from pipeline.worker.observe.logs import get_logger
+from pipeline.worker.observe.stacks import log_stacks
 from pipeline.worker.observe.stalls import StallLog
 from pipeline.worker.observe.statistics import Figures, StatisticsLog
 
@@ -28,7 +40,7 @@ _LAG_LASTS_S: Final = 10.0
 class LogMeter:
     """Counts what the worker does, and logs it; see `ports.Meter`.
 
-    The worker's thread counts and another one reports, so shared state is protected by a lock.
+    The worker's thread counts and others report, so shared state is protected by a lock.
     """
 
     def __init__(
@@ -36,6 +48,9 @@ class LogMeter:
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
         first_s: float | None = None,
+        *,
+        instance: str | None = None,
+        stuck_after_s: float = float("inf"),
     ) -> None:
         """`first_s` is the length of the first interval, if it is another one."""
         self._log = get_logger("pipeline.worker")
@@ -43,32 +58,54 @@ class LogMeter:
         self._stalls = StallLog(clock)
         self._lock = threading.RLock()
         self._clock = clock
-        self._cpu = time.process_time()
-        self._total = OutcomeCounts()
-        self._counts: Counter[str] = Counter()
+        self._stuck_after_s = stuck_after_s
+        self.metrics = WorkerMetrics(clock, instance=instance)
         self._crashes = 0
         self._lag: Lag | None = None
         self._looked = clock() - _LAG_EVERY_S
-        self._held: frozenset[int] = frozenset()
+        self._held: frozenset[int] | None = None
+        self._recovering = ""
+        self._stall: Stall | None = None
         self._trip: CircuitBreakerTrip | None = None
+        self._stop: Stop | None = None
+        self._was_stuck = False
 
-    def committed(self, counts: OutcomeCounts) -> None:
+    def spent(self, phase: Phase, seconds: float) -> None:
         """See `ports.Meter`."""
         with self._lock:
-            self._total += counts
+            self.metrics.spent(phase, seconds)
+
+    def collected(self, records: Sequence[Record]) -> None:
+        """See `ports.Meter`."""
+        with self._lock:
+            self.metrics.collected(records)
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """See `ports.Meter`."""
+        with self._lock:
+            self.metrics.committed(batch)
+
+    def aborted(self) -> None:
+        """See `ports.Meter`."""
+        with self._lock:
+            self.metrics.count(Metric.TRANSACTIONS, 1, "aborted")
 
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""
+        with self._lock:
+            self.metrics.moved()
         if self._clock() - self._looked >= _LAG_EVERY_S:
             self._look(session.lag())
 
     def _look(self, lag: Lag | None) -> None:
         with self._lock:
             self._lag, self._looked = lag, self._clock()
+            self.metrics.lagging(lag)
 
     def report(self) -> None:
-        """Log what is due at the end of an interval. Any thread may call this at any time."""
+        """Log what is due. Any thread may call this at any time."""
         with self._lock:
+            self._report_if_stuck()
             if not self._statistics.is_due():
                 return
             fresh = self._clock() - self._looked < _LAG_LASTS_S
@@ -77,25 +114,69 @@ class LogMeter:
             if self._trip is not None:
                 self.tripped(self._trip)
 
+    def snapshot(self) -> WorkerSnapshot:
+        """Return everything that was counted, and the condition. Any thread may call this."""
+        with self._lock:
+            self.metrics.state(*self._state())
+            return self.metrics.snapshot()
+
+    def _state(self) -> tuple[State, str]:
+        if self._stop is not None and self._stop.is_set():
+            return "stopping", ""
+        if self._trip is not None:
+            return "breaker_open", self._trip.sentence()
+        if self._stall is not None and not self._stall.harmless:
+            return "waiting", self._stall.cause
+        if self._recovering:
+            return "recovering", self._recovering
+        if self._held is None:
+            return "starting", ""
+        spare = self._stall is not None
+        return ("running", "") if self._held or spare else ("no_partitions", "")
+
+    def started(self, clients: ClientStatistics, stop: Stop, retention_ms: int) -> None:
+        """Note that the topics are in order; `retention_ms` is the raw topic's, or -1."""
+        with self._lock:
+            self.metrics.started(clients, retention_ms)
+            self._stop = stop
+
+    def _report_if_stuck(self) -> None:
+        """Log all stacks once when the worker is found to be stuck."""
+        condition = self.snapshot().condition
+        health = worker_health(condition, self._clock(), self._stuck_after_s)
+        if health.live:
+            self._was_stuck = False
+        elif not self._was_stuck:
+            self._was_stuck = True
+            log_stacks(health.reasons[0])
+
     def waits(self, stall: Stall | None) -> None:
         """Note the current stall, as the monitor found it."""
         with self._lock:
+            self._stall = stall
             self._stalls.waits(stall)
 
     def assigned(self, partitions: Collection[int]) -> None:
         """See `ports.Meter`."""
         now = frozenset(partitions)
-        if now == self._held:
+        held = self._held or frozenset()
+        if self._held is None and now == held:
             return
-        for event, changed in (("revoked", self._held - now), ("assigned", now - self._held)):
+        with self._lock:
+            self._held = now
+            if now == held:
+                return
+            self.metrics.assigned(now)
+        for event, changed in (("revoked", held - now), ("assigned", now - held)):
             if changed:
                 self._log.info(event, partitions=format_ranges(changed), held=len(now))
-        self._held = now
 
     def recovering(self, how: str, error: Exception, attempt: int) -> None:
         """See `ports.Meter`."""
         with self._lock:
-            self._counts["resets"] += 1
+            self.metrics.count(Metric.RESETS, 1, how.removesuffix(" reset"))
+            self.metrics.reset()
+            self._recovering = str(error)
             self._look(None)  # its partitions may have other owners by now
             self._log.warning("recovering", how=how, cause=str(error), attempt=attempt)
             self._stalls.reset(str(error))
@@ -103,6 +184,7 @@ class LogMeter:
     def recovered(self) -> None:
         """See `ports.Meter`."""
         with self._lock:
+            self._recovering = ""
             self._stalls.works()
 
     def crashed(self, record: Record, error: Exception) -> None:
@@ -110,6 +192,8 @@ class LogMeter:
 
         The frames are logged but not the message, which may quote the event.
         """
+        with self._lock:
+            self.metrics.count(Metric.PROCESSING_ERRORS)
         self._crashes += 1
         if self._crashes <= _CRASHES_SHOWN:
             frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
@@ -122,6 +206,8 @@ class LogMeter:
 
     def isolated(self, record: Record, cause: str) -> None:
         """See `ports.Meter`."""
+        with self._lock:
+            self.metrics.count(Metric.RECORDS_ISOLATED)
         source = f"{record.topic}/{record.partition}/{record.offset}"
         self._log.error("record_isolated", source=source, cause=cause)
 
@@ -132,7 +218,7 @@ class LogMeter:
     def lost(self, records: int) -> None:
         """See `ports.Meter`."""
         with self._lock:
-            self._counts["lost"] += records
+            self.metrics.count(Metric.RECORDS_LOST, records)
 
     def tripped(self, trip: CircuitBreakerTrip) -> None:
         """See `ports.Meter`.
@@ -146,15 +232,4 @@ class LogMeter:
         """Log the line of the interval and begin the next one."""
         with self._lock:
             self._crashes = 0
-            self._statistics.write(self.figures(lag))
-
-    def figures(self, lag: Lag | None) -> Figures:
-        """Return the counts since the start. Call it under the lock."""
-        total, counts = self._total, Counter(self._counts)
-        counts["consumed"] = total.records
-        counts["enriched"] = total.enriched
-        counts["identify"] = total.identify
-        counts["cpu_us"] = int((time.process_time() - self._cpu) * 1e6)
-        for kind, reasons in (("dead_lettered", total.dead_letters), ("dropped", total.dropped)):
-            counts.update({f"{kind}.{reason}": number for reason, number in reasons.items()})
-        return Figures(counts, lag)
+            self._statistics.write(Figures.from_counts(self.metrics.snapshot(), lag))

@@ -5,10 +5,24 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from pipeline.metrics.catalogue import Metric
+from pipeline.metrics.snapshot import WorkerSnapshot
 from pipeline.ports import Lag
 from pipeline.worker.observe.logs import get_logger
+
+_COUNTED: Final = {
+    Metric.RECORDS_CONSUMED: "consumed",
+    Metric.EVENTS_ENRICHED: "enriched",
+    Metric.IDENTIFIES: "identify",
+    Metric.RECORDS_LOST: "lost",
+    Metric.RESETS: "resets",
+}
+_BY_REASON: Final = {
+    Metric.EVENTS_DEAD_LETTERED: "dead_lettered",
+    Metric.EVENTS_DROPPED: "dropped",
+}
 
 
 class Figures(NamedTuple):
@@ -19,6 +33,18 @@ class Figures(NamedTuple):
     the processes), and by reason code `dead_lettered.…` and `dropped.…`."""
     lag: Lag | None
     """Current lag; None while it is not known."""
+
+    @classmethod
+    def from_counts(cls, snapshot: WorkerSnapshot, lag: Lag | None) -> Figures:
+        """Return the figures in a snapshot of the counts."""
+        counts: Counter[str] = Counter()
+        for metric, name in _COUNTED.items():
+            counts[name] = int(sum(value for _, value in snapshot.counters.get(metric.name, ())))
+        counts["cpu_us"] = int(snapshot.value(Metric.CPU_SECONDS) * 1e6)
+        for metric, kind in _BY_REASON.items():
+            for (reason,), value in snapshot.counters.get(metric.name, ()):
+                counts[f"{kind}.{reason}"] = int(value)
+        return cls(counts, lag)
 
     @property
     def events(self) -> int:

@@ -10,12 +10,26 @@ from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.process import Processor
 from pipeline.core.record import Record
-from pipeline.ports import Broker, CircuitBreakerTrip, CrashGuard, Lag, Session, Span
+from pipeline.ports import (
+    Broker,
+    CircuitBreakerTrip,
+    CommittedBatch,
+    CrashGuard,
+    Lag,
+    Phase,
+    Session,
+    Span,
+)
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
 
 NOW = 1_800_000_000_000
 NO_BREAKER = CircuitBreakerRules("off", 10_000, 0.1, None)
+
+
+def committed_batch(counts: OutcomeCounts, records: Sequence[Record] = ()) -> CommittedBatch:
+    """What a meter is told of a transaction with these counts."""
+    return CommittedBatch(counts, records, {}, 0.01)
 
 
 class FixedClock:
@@ -28,6 +42,10 @@ class FixedClock:
         """The moment that was set."""
         return self.time
 
+    def monotonic(self) -> float:
+        """The same moment in seconds."""
+        return self.time / 1000
+
 
 class Remembering:
     """A meter that remembers every call and asks for a stop after `enough` records.
@@ -37,6 +55,9 @@ class Remembering:
 
     def __init__(self, stop: threading.Event, enough: int, *, to_end: bool = False) -> None:
         self.total = OutcomeCounts()
+        self.batches: list[CommittedBatch] = []
+        self.phases: dict[Phase, float] = {}
+        self.aborts = 0
         self.recoveries: list[tuple[str, str]] = []
         self.recovered_after: list[int] = []
         """Beside each recovery that was over: how many resets there had been."""
@@ -58,10 +79,22 @@ class Remembering:
         if self.total.records >= self._enough and (at_end or not self._to_end):
             self.stop.set()
 
-    def committed(self, counts: OutcomeCounts) -> None:
+    def spent(self, phase: Phase, seconds: float) -> None:
         """See `ports.Meter`."""
-        self.total += counts
+        self.phases[phase] = self.phases.get(phase, 0.0) + seconds
+
+    def collected(self, records: Sequence[Record]) -> None:
+        """See `ports.Meter`."""
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """See `ports.Meter`."""
+        self.total += batch.counts
+        self.batches.append(batch)
         self._end_if_enough()
+
+    def aborted(self) -> None:
+        """See `ports.Meter`."""
+        self.aborts += 1
 
     def tick(self, session: Session) -> None:
         """See `ports.Meter`."""

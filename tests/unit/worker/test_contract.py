@@ -22,7 +22,7 @@ def _expected(harness: Harness, **settings: object) -> list[Output]:
     contract = processor(**settings)
     outputs = [output for record in harness.raw() for output in contract.process(record, NOW)]
     return in_order(
-        output._replace(headers=list(output.headers), reason="")
+        output._replace(headers=list(output.headers), reason="", revenue=None)
         for output in outputs
         if output.role is not Role.DROPPED
     )
@@ -30,7 +30,8 @@ def _expected(harness: Harness, **settings: object) -> list[Output]:
 
 def _seen(harness: Harness) -> list[Output]:
     return [
-        output._replace(headers=list(output.headers), reason="") for output in harness.outputs()
+        output._replace(headers=list(output.headers), reason="", revenue=None)
+        for output in harness.outputs()
     ]
 
 

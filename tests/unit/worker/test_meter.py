@@ -14,6 +14,7 @@ from pipeline.errors import OutcomeUnknownError
 from pipeline.ports import CircuitBreakerTrip, Stall
 from pipeline.worker.memory_broker import MemoryBroker
 from pipeline.worker.observe import LogMeter, reporting
+from tests.unit.worker.harness import committed_batch
 
 INTERVAL_S = 30.0
 DOWN = Stall("no Kafka broker answers at kafka:9092")
@@ -53,7 +54,7 @@ def log() -> Iterator[Log]:
 
 def test_statistics_are_logged_while_the_loop_is_blocked(log: Log) -> None:
     """A line is logged in each interval; the lag is not known then."""
-    log.meter.committed(OutcomeCounts(records=7, enriched=7))
+    log.meter.committed(committed_batch(OutcomeCounts(records=7, enriched=7)))
     log.meter.tick(MemoryBroker().open())
     log.interval()
     log.interval()

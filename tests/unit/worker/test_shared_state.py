@@ -28,6 +28,7 @@ from pipeline.worker.shared_state import (
     SharedMemory,
     SharedWorkerStates,
 )
+from tests.unit.worker.harness import committed_batch
 
 TOPIC = "track.raw"
 NAMED = Span(TOPIC, 3, 9, 9)
@@ -47,7 +48,7 @@ def _span(first: int, last: int, partition: int = 0) -> Span:
 
 def test_a_cell_holds_what_was_written_last(memory: SharedMemory) -> None:
     """A cell is empty at first; a payload that is too large leaves it empty."""
-    cell, neighbour = memory.figures(0), memory.at_work(1)
+    cell, neighbour = memory.reason(0), memory.at_work(1)
     assert cell.read() == neighbour.read() == b""
     for payload in (b"one", b"", b"another", b"x" * 32_000):
         before = cell.version
@@ -189,15 +190,15 @@ def test_one_line_has_the_counts_of_all_workers(memory: SharedMemory) -> None:
     assert aggregate.began()
     session = MemoryBroker().open()
     with structlog.testing.capture_logs() as lines:
-        first.committed(_counts(90, invalid_json=10))
-        second.committed(_counts(50))
+        first.committed(committed_batch(_counts(90, invalid_json=10)))
+        second.committed(committed_batch(_counts(50)))
         first.tick(session)
         aggregate.tick(2)  # not due yet
         assert aggregate.ended(1) == 50
         stores.now = 10.0
         aggregate.tick(1)
         second = stores.meter(1)
-        second.committed(_counts(7, invalid_json=1))
+        second.committed(committed_batch(_counts(7, invalid_json=1)))
         second.recovering("soft reset", TransportError("gone"), 1)
         second.lost(3)
         stores.now = 12.0
@@ -269,9 +270,9 @@ def test_counts_that_can_not_be_read_stay_as_they_were(memory: SharedMemory) -> 
 
     cell = _Torn(memory._memory, 0, 4096)  # noqa: SLF001  a cell of the test's own
     aggregate = AggregateStatistics([cell], 10.0)
-    SlotMeter(cell, 10.0).committed(_counts(5))
+    SlotMeter(cell, 10.0).committed(committed_batch(_counts(5)))
     assert aggregate.consumed() == 5
-    SlotMeter(cell, 10.0).committed(_counts(9))
+    SlotMeter(cell, 10.0).committed(committed_batch(_counts(9)))
     cell.torn = True
     assert aggregate.consumed() == 5
 
@@ -285,7 +286,7 @@ def test_crashes_are_logged_ten_times_an_interval(memory: SharedMemory) -> None:
     with structlog.testing.capture_logs() as lines:
         for _ in range(30):
             meter.crashed(record, ValueError("x"))
-            meter.committed(_counts(1))
+            meter.committed(committed_batch(_counts(1)))
             meter.tick(session)
         assert len(lines) == 10
         stores.now = 10.0

@@ -242,6 +242,7 @@ class _Service:
         self.marks: list[tuple[dict[int, Span], dict[int, Span]]] = []
         self.work: dict[int, tuple[Sequence[Span], Sequence[int]]] = {}
         self.reasons: dict[int, str] = {}
+        self.hanging: set[int] = set()
         self.has_begun = True
         self.commits = 0
 
@@ -268,6 +269,14 @@ class _Service:
 
     def ask_to_stop(self) -> None:
         self.orders.append("stop")
+
+    def stuck(self) -> dict[int, str]:
+        return dict.fromkeys(self.hanging & self.living, "the loop stands still")
+
+    def end_stuck(self, slot: int) -> None:
+        self.orders.append(f"end {slot}")
+        self.hanging.discard(slot)
+        self.script.appendleft((None, [_end(slot, -signal.SIGABRT)]))
 
     def kill(self) -> None:
         if self.living:
@@ -324,6 +333,18 @@ def test_all_workers_are_stopped_and_waited_for() -> None:
     assert service.run() == (0, "")
     assert service.orders == ["stop"]
     assert service.started == [(0, 0.0), (1, 0.0)]
+
+
+def test_a_stuck_worker_is_ended_and_started_again() -> None:
+    """The supervisor ends the one that hangs; the other goes on, and the log says why."""
+    service = _Service([*[(None, ())] * 5, STOP, BOTH_END])
+    service.hanging.add(1)
+    with structlog.testing.capture_logs() as lines:
+        assert service.run() == (0, "")
+    assert service.orders == ["end 1", "stop"]
+    assert [slot for slot, _ in service.started] == [0, 1, 1]
+    stuck = [line for line in lines if line["event"] == "worker_stuck"]
+    assert [(line["worker"], line["cause"]) for line in stuck] == [(1, "the loop stands still")]
 
 
 def test_the_reason_of_a_worker_is_passed_on() -> None:
