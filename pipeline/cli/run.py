@@ -157,6 +157,7 @@ def _check(settings: Settings, quarantined: Sequence[Span]) -> None:
 
 
 def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence[Span]) -> None:
+    stop = stop_on_signals(settings.shutdown_grace_s)  # before the endpoint's threads
     interval_s, first_s = _intervals(settings)
     meter = LogMeter(
         interval_s,
@@ -173,7 +174,7 @@ def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence
         _work(
             settings,
             start_over,
-            stop_on_signals(settings.shutdown_grace_s),
+            stop,
             lambda: meter,
             LocalCrashGuard(quarantined),
             {"settings": settings.to_dict()},

@@ -42,6 +42,8 @@ BOUNDS: Final[Mapping[Metric, tuple[float, ...]]] = {
 }
 """Upper bounds of the buckets of each histogram, without infinity. A day of latency is a backfill,
 and still has a bucket of its own."""
+_LARGEST: Final = frozenset({Metric.CLIENT_ROUND_TRIP, Metric.CLIENT_THROTTLE})
+"""Gauges of which the largest counts; of all others it is the sum."""
 
 
 class Histogram(msgspec.Struct, array_like=True):
@@ -90,16 +92,30 @@ class Counts:
         """Set a gauge, or a counter that something else counts."""
         self._values[metric][labels] = value
 
+    def put_largest(self, metric: Metric, value: float, *labels: str) -> None:
+        """Set a gauge unless its value is larger already."""
+        self.put(metric, max(value, self._values[metric].get(labels, value)), *labels)
+
     def samples(self) -> dict[Metric, dict[Labels, float]]:
         """Return a copy of all values."""
         return {metric: dict(series) for metric, series in self._values.items()}
 
 
-def summed(parts: Iterable[Samples]) -> dict[Metric, dict[Labels, float]]:
-    """Return the sum of several workers' values."""
+def combined(parts: Iterable[Samples]) -> dict[Metric, dict[Labels, float]]:
+    """Return the values of several workers as one: sums, or the largest of the slowest."""
     total = Counts()
     for part in parts:
         for metric, series in part.items():
             for labels, value in series.items():
-                total.add(metric, value, *labels)
+                if metric in _LARGEST:
+                    total.put_largest(metric, value, *labels)
+                else:
+                    total.add(metric, value, *labels)
     return total.samples()
+
+
+def without_gauges(samples: Samples) -> dict[Metric, dict[Labels, float]]:
+    """Return the counters alone: what a worker that has exited leaves behind."""
+    return {
+        metric: dict(series) for metric, series in samples.items() if metric.value.type == "counter"
+    }

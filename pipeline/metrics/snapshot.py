@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from pipeline.metrics.catalogue import Metric
-from pipeline.metrics.samples import Histogram, Labels, summed
+from pipeline.metrics.samples import Histogram, Labels, combined, without_gauges
 from pipeline.ports import Lag
 
 State = Literal[
@@ -73,6 +73,12 @@ class WorkerSnapshot(msgspec.Struct):
             },
         )
 
+    def left_behind(self) -> WorkerSnapshot:
+        """Return what still counts when the worker has exited: no gauges."""
+        counters = without_gauges(self.samples())
+        histograms = {Metric[name]: each for name, each in self.histograms.items()}
+        return WorkerSnapshot.make(self.condition, counters, histograms)
+
     def samples(self) -> dict[Metric, dict[Labels, float]]:
         """Return the counters."""
         return {
@@ -98,4 +104,4 @@ def total_of(snapshots: Iterable[WorkerSnapshot], condition: WorkerCondition) ->
             metric = Metric[name]
             before = histograms.get(metric)
             histograms[metric] = each if before is None else before.plus(each)
-    return WorkerSnapshot.make(condition, summed(part.samples() for part in parts), histograms)
+    return WorkerSnapshot.make(condition, combined(part.samples() for part in parts), histograms)

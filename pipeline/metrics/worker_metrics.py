@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
+from typing import get_args
 
+from pipeline.core.reasons import Reason
 from pipeline.core.record import Record, Role
 from pipeline.metrics.catalogue import Metric
 from pipeline.metrics.memory import resident_bytes
 from pipeline.metrics.record_ages import RecordAges
-from pipeline.metrics.samples import BOUNDS, Counts, Histogram
+from pipeline.metrics.samples import BOUNDS, Counts, Histogram, Labels
 from pipeline.metrics.snapshot import State, WorkerCondition, WorkerSnapshot
 from pipeline.ports import ClientStatistics, CommittedBatch, Lag, Phase
 
@@ -18,6 +20,21 @@ _REVENUE = {
     Role.ENRICHED: Metric.REVENUE_ENRICHED,
     Role.DEAD_LETTER: Metric.REVENUE_BLOCKED,
 }
+
+_LABELS: dict[Metric, tuple[str, ...]] = {
+    Metric.EVENTS_DEAD_LETTERED: tuple(Reason),
+    Metric.EVENTS_DROPPED: (Reason.UNSUPPORTED_TYPE,),
+    Metric.TRANSACTIONS: ("committed", "aborted"),
+    Metric.RESETS: ("soft", "hard", "open"),
+    Metric.PHASE_SECONDS: get_args(Phase),
+}
+"""Labels of the counters that have one with known values."""
+_ZEROS: dict[Metric, dict[Labels, float]] = {
+    metric: {(label,): 0.0 for label in _LABELS[metric]} if metric.value.labels else {(): 0.0}
+    for metric in Metric
+    if metric.value.type == "counter" and (metric in _LABELS or not metric.value.labels)
+}
+"""Every series from the start on: the first increase of one that appears later would not show."""
 
 
 class WorkerMetrics:
@@ -31,7 +48,7 @@ class WorkerMetrics:
     ) -> None:
         self._monotonic = monotonic
         self._wall_clock = wall_clock
-        self._counts = Counts()
+        self._counts = Counts(_ZEROS)
         self._histograms = {metric: Histogram.empty(metric) for metric in BOUNDS}
         self._cpu = time.process_time()
         self.ages = RecordAges()

@@ -136,7 +136,7 @@ class AggregateStatistics:
             self._stores[slot].write(b"")
             if snapshot is None:
                 return 0
-            self._before = [total_of([*self._before, snapshot], snapshot.condition)]
+            self._before = [total_of([*self._before, snapshot.left_behind()], snapshot.condition)]
         return Figures.from_counts(snapshot, None).counts["consumed"]
 
     def tick(self, workers: int) -> None:
