@@ -13,6 +13,8 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SITE_VENV := .venv-site
+SITE_INSTALLED := $(SITE_VENV)/.installed
 ARGS :=
 
 # The versions that the pinned packages have wheels for.
@@ -72,6 +74,13 @@ schemas: $(INSTALLED) ## Write the JSON Schemas of schemas/ anew from the code
 docs: $(INSTALLED) ## Refresh the parts of the documents that are made from the code
 	@$(BIN)/python -m tests.system.docs
 
+.PHONY: site
+site: $(SITE_INSTALLED) ## Build the documents as a web site into site/; a broken link is an error
+	@# The theme warns of MkDocs 2 in each build; the pinned packages exclude it.
+	@NO_MKDOCS_2_WARNING=1 $(SITE_VENV)/bin/mkdocs build $(ARGS)
+	@echo "Open site/index.html; its search needs a server: $(BIN)/python -m http.server\
+	 --bind 127.0.0.1 --directory site"
+
 .PHONY: up
 up: ## Start Kafka and the worker in Docker; ARGS="--profile ui" adds a Kafka UI on port 8080
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2;\
@@ -95,7 +104,7 @@ lock: $(INSTALLED) ## Pin the packages of pyproject.toml anew; ARGS=--upgrade ta
 
 .PHONY: clean
 clean: ## Remove .venv, caches and built files
-	rm -rf $(VENV) dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(SITE_VENV) site dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml requirements/dev.txt | $(BIN)/python
@@ -106,6 +115,14 @@ $(INSTALLED): pyproject.toml requirements/dev.txt | $(BIN)/python
 		--no-deps --no-build-isolation -e . \
 	|| { echo "The packages could not be installed, see above; pip needs to reach a package index\
 	 (behind a proxy or mirror: set it up for pip, then run make again)." >&2; exit 1; }
+	@touch $@
+
+# Apart from .venv: the site's packages are as many again, and nothing else needs them.
+$(SITE_INSTALLED): requirements/site.txt | $(INSTALLED)
+	@echo "Installing the site's pinned packages into $(SITE_VENV), about 60 MB, this once ..."
+	@$(BIN)/python -m venv $(SITE_VENV)
+	@$(SITE_VENV)/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes \
+		-r requirements/site.txt
 	@touch $@
 
 $(BIN)/python:

@@ -74,10 +74,14 @@ def links(name: str) -> list[str]:
     return _LINK.findall(prose(name))
 
 
+def headings(name: str) -> list[str]:
+    """All headings."""
+    return [match[2] for match in _HEADING.finditer(prose(name))]
+
+
 def anchors(name: str) -> set[str]:
     """What `#…` may name: each heading as it is commonly turned into an anchor."""
-    headings = (match[2] for match in _HEADING.finditer(prose(name)))
-    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings(name)}
 
 
 def table(name: str, *head: str) -> list[list[str]]:
