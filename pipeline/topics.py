@@ -104,7 +104,7 @@ def ledger_problem(ledger: TopicFacts, dead_letters: TopicFacts) -> str | None:
     if ledger.number("retention.bytes", -1) >= 0:
         name, needs = "retention.bytes", -1
     else:
-        name, needs = "retention.ms", _kept_ms(dead_letters)
+        name, needs = "retention.ms", kept_ms(dead_letters)
         kept = ledger.number(name, -1)
         if kept < 0 or 0 <= needs <= kept:
             return None
@@ -115,13 +115,13 @@ def ledger_problem(ledger: TopicFacts, dead_letters: TopicFacts) -> str | None:
     )
 
 
-def _kept_ms(dead_letters: TopicFacts) -> int:
-    """Retention of dead letters in milliseconds; -1 is for ever, and 0 is unknown."""
-    if not dead_letters.config:
+def kept_ms(topic: TopicFacts) -> int:
+    """Retention of a topic by time, in milliseconds; -1 is for ever, and 0 is unknown."""
+    if not topic.config:
         return 0
-    if "delete" not in dead_letters.config.get("cleanup.policy", "delete"):
+    if "delete" not in topic.config.get("cleanup.policy", "delete"):
         return -1
-    return dead_letters.number("retention.ms", -1)
+    return topic.number("retention.ms", -1)
 
 
 def _days(days: float) -> str:

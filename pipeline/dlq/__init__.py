@@ -13,8 +13,10 @@ callbacks. It may import everything but `replay`, `demo` and `cli`, and never pr
 | mark as resolved, undo it | `prepare_discard`, `prepare_restore` | `MarkJob`: `plan`, `execute` |
 | write as NDJSON | `export` | `ExportResult` |
 | what was done, by whom | `history` | runs with their counts |
+| follow what is unresolved | `follow_backlog` | `BacklogFollower`: `look` returns a `Backlog` |
 """
 
+from pipeline.dlq.backlog import Backlog, BacklogFollower, follow_backlog
 from pipeline.dlq.contrast_report import ContrastReport, contrast_with_baseline
 from pipeline.dlq.dead_letter import DeadLetter, Problem
 from pipeline.dlq.export import ExportResult, export
@@ -33,6 +35,8 @@ from pipeline.dlq.summary import SummaryResult, summarize
 from pipeline.dlq.transform_file import load_transform
 
 __all__ = [
+    "Backlog",
+    "BacklogFollower",
     "ContrastReport",
     "Coverage",
     "DeadLetter",
@@ -55,6 +59,7 @@ __all__ = [
     "WriteResult",
     "contrast_with_baseline",
     "export",
+    "follow_backlog",
     "history",
     "load_transform",
     "no_repair",

@@ -99,6 +99,12 @@ class BlockedRevenue:
         elif b"revenue" in value or (b"\\" in value and b"\\u" in value):
             self._add(dead_letter, value)
 
+    def take(self) -> Sums:
+        """Sums since the last call; counting starts anew."""
+        taken, self.sums = self.sums, Sums()
+        self.dead_letters = 0
+        return taken
+
     def _add(self, dead_letter: DeadLetter, value: bytes) -> None:
         """Count a value that the worker was able to decode."""
         try:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from pipeline.core.record import Record
 from pipeline.dlq.ledger import Entry, read_entry
-from pipeline.kafka import Admin
 from pipeline.ports import Reader
 from pipeline.settings.model import Settings
 from pipeline.topics import LEDGER_SUFFIX, require_permission
 from pipeline.wiring import admin, range_reader
 
 
+class TopicExtents(Protocol):
+    """Tells which offsets a topic has; `Admin` does."""
+
+    def extents(self, topic: str, *, stable: bool = False) -> dict[int, tuple[int, int]]:
+        """Each partition's first offset and the one after its last; see `Admin.extents`."""
+
+
 class LedgerTopic:
     """One ledger, which may grow while it is read."""
 
-    def __init__(self, cluster: Admin, reader: Reader, topic: str) -> None:
+    def __init__(self, cluster: TopicExtents, reader: Reader, topic: str) -> None:
         self._cluster = cluster
         self._reader = reader
         self._topic = topic
