@@ -36,6 +36,10 @@ class MemoryTopics:
         """Time of the clock: that of the dead letters."""
         return NOW
 
+    def monotonic(self) -> float:
+        """The same moment in seconds."""
+        return self.now() / 1000
+
     def topics(self, names: Iterable[str]) -> dict[str, TopicFacts]:
         """Facts of the existing topics."""
         return {name: self.facts[name] for name in names if name in self.facts}
