@@ -213,6 +213,18 @@ def _span(line: LogLine) -> str:
     return f"one of {last - first + 1:,} records ({place}, offsets {first} to {last})"
 
 
+def _listening(line: LogLine) -> str:
+    return f"metrics and health at http://{line['address']}/"
+
+
+def _stuck(line: LogLine) -> str:
+    return f"this worker is stuck: {line['cause']}; what it is doing:"
+
+
+def _worker_stuck(line: LogLine) -> str:
+    return f"worker {line['worker']} is stuck and will be ended: {line['cause']}"
+
+
 def _stopping(line: LogLine) -> str:
     return f"stopping {line['workers']} workers"
 
@@ -225,6 +237,7 @@ _OF_SUPERVISOR: Final = frozenset(
     {
         _worker_started,
         _worker_ended,
+        _worker_stuck,
         _crash_suspected,
         _crash_bisected,
         _crash_reproduced,
@@ -234,6 +247,7 @@ _OF_SUPERVISOR: Final = frozenset(
 )
 SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "starting": _starting,
+    "listening": _listening,
     "topics": _topics,
     "assigned": _assigned,
     "revoked": _revoked,
@@ -245,10 +259,12 @@ SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "record_isolated": _isolated,
     "bisecting": _bisecting,
     "breaker_open": _breaker_open,
+    "stuck": _stuck,
     "stopped": _stopped,
     "ended": _ended,
     "worker_started": _worker_started,
     "worker_ended": _worker_ended,
+    "worker_stuck": _worker_stuck,
     "crash_suspected": _crash_suspected,
     "crash_bisected": _crash_bisected,
     "crash_reproduced": _crash_reproduced,

@@ -11,6 +11,7 @@ from pipeline.core.contract import Rules
 from pipeline.core.reasons import Reason
 from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.errors import ExitCode
+from pipeline.metrics.catalogue import Metric
 from pipeline.settings.model import Settings
 from pipeline.settings.names import Leaf, allowed, leaves
 from tests.system.docs import command_help
@@ -27,6 +28,16 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _cell(text: str) -> str:
     return text if text == "---" else f" {text} ".replace("|", "&#124;")
+
+
+def metrics() -> str:
+    """All metrics, each with its type, its labels and its meaning."""
+    definitions = (metric.value for metric in Metric)
+    rows = (
+        (f"`{each.name}`", each.type, ", ".join(f"`{name}`" for name in each.labels), each.meaning)
+        for each in definitions
+    )
+    return _table(("metric", "type", "labels", "meaning"), rows)
 
 
 def exits() -> str:
@@ -90,6 +101,7 @@ def scripts() -> str:
 
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
+    "metrics": metrics,
     "reasons": reasons,
     "warnings": warnings,
     "exit_codes": exits,
@@ -100,6 +112,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
 
 PAGES: Final[Mapping[str, str]] = {
     "docs/reference/settings.md": "settings",
+    "docs/reference/metrics.md": "metrics",
     "docs/reference/reasons.md": "reasons",
     "docs/reference/warnings.md": "warnings",
     "docs/reference/exit-codes.md": "exit_codes",

@@ -122,6 +122,18 @@ def _sentence(level: str = "info", **line: Any) -> str:
             {"event": "crash_not_a_record", **SPAN},
             "worker 1 crashed, and no single record is the cause",
         ),
+        (
+            {"event": "listening", "address": "0.0.0.0:9400"},
+            "metrics and health at http://0.0.0.0:9400/",
+        ),
+        (
+            {"event": "stuck", "cause": "the loop stands still", "frames": ""},
+            "this worker is stuck: the loop stands still; what it is doing:",
+        ),
+        (
+            {"event": "worker_stuck", "worker": 1, "cause": "it stands still"},
+            "worker 1 is stuck and will be ended: it stands still",
+        ),
         ({"event": "something new", "a": 1, "b": "c"}, "something new a=1 b=c"),
         ({"event": "topics", "other": 1}, "topics other=1"),
     ],
