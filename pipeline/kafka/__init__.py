@@ -9,7 +9,7 @@ so that other packages know only the errors of `pipeline.errors`:
 - writing: producer with exactly_once and at_least_once, publisher, ledger_producer, partitioner
 - fencing: membership, member_removal, replay_fencing, replay_presence
 - topics: admin, topic_metadata, topic_alterations, topic_ids, partitions
-- offsets: committed_offsets, end_offsets, offsets_by_time
+- offsets: committed_offsets, end_offsets, offsets_by_time, oldest_records
 - statistics: client_statistics
 - faults: errors, error_codes, diagnosis, tls_diagnosis, dependency_monitor, coordinators
 """

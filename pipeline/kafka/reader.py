@@ -81,7 +81,12 @@ def make_reader(
     kafka: LibrdkafkaConfig, last_error: LastClientError, group: str = _GROUP
 ) -> Consumer:
     """Create a consumer for assigned partitions that reports their ends."""
-    config = {
+    return make_consumer(reader_config(kafka, group), last_error)
+
+
+def reader_config(kafka: LibrdkafkaConfig, group: str = _GROUP) -> dict[str, Any]:
+    """Return the librdkafka properties of such a consumer."""
+    return {
         **plain_config(kafka),
         "group.id": group,
         "isolation.level": "read_committed",
@@ -94,7 +99,6 @@ def make_reader(
         "fetch.queue.backoff.ms": 20,
         "fetch.wait.max.ms": 20,  # the end of a topic is reported only when a fetch returns
     }
-    return make_consumer(config, last_error)
 
 
 def _read(
