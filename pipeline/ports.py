@@ -295,6 +295,17 @@ class Stall(NamedTuple):
     """Whether nothing is wrong: the worker is idle because it has no partitions."""
 
 
+class RecordFinder(Protocol):
+    """Finds records that wait behind committed positions."""
+
+    def timestamps(self, positions: Mapping[int, int]) -> Mapping[int, int | None]:
+        """Return the Kafka timestamp of the oldest record by partition; None when nothing waits.
+
+        A partition of which nothing is known is left out. May take seconds, and raise any
+        TransportError.
+        """
+
+
 class StallMonitor(Protocol):
     """Finds out, in a thread beside the loop, why the worker makes no progress."""
 

@@ -241,7 +241,7 @@ def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of severa
     meter.started(broker.statistics, stop, retention_ms)
     tune_memory()
     try:
-        with reporting(meter, broker.monitor):
+        with reporting(meter, broker.monitor, broker.oldest_records):
             make_worker(settings, broker, processor, meter, guard).run(stop)
     finally:
         meter.statistics(lag=None)

@@ -30,6 +30,7 @@ from pipeline.kafka.errors import LastClientError, in_transaction
 from pipeline.kafka.exactly_once import ExactlyOnceProducer
 from pipeline.kafka.group_consumer import GroupConsumer
 from pipeline.kafka.membership import Membership
+from pipeline.kafka.oldest_records import OldestRecords
 from pipeline.kafka.producer import SessionProducer
 from pipeline.kafka.session_config import SessionConfig
 from pipeline.kafka.start_offsets import StartOffsetPolicy
@@ -46,6 +47,8 @@ class KafkaBroker:
         self.statistics = ReportedStatistics()
         config = replace(config, statistics=self.statistics)
         self._config = config
+        self.oldest_records = OldestRecords(config.shared, config.raw_topic)
+        """Finds records that its sessions have not read."""
         client = make_admin(plain_config(config.shared), LastClientError())
         self._topic_ids = TopicIds(client, config.raw_topic, config.startup_timeout_s)
         self._ends = EndOffsets(client, config.raw_topic)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from pipeline.core.ages import age_s
 from pipeline.core.record import Record
 from pipeline.ports import Lag
 
@@ -70,13 +71,15 @@ class RecordAges:
         }
 
     def to_look_up(self, now: int) -> dict[int, int]:
-        """Return positions of partitions whose oldest record only a look at the topic reveals."""
+        """Return positions of partitions whose oldest record only a look at the topic reveals.
+
+        They are looked up again and again: an open transaction may be aborted, and a record may
+        arrive where there was none.
+        """
         return {
             number: each.position
             for number, each in self._waiting.items()
-            if number not in self._read
-            and (number, each.position) not in self._found
-            and now - each.since >= _LOOKED_UP_AFTER_MS
+            if number not in self._read and now - each.since >= _LOOKED_UP_AFTER_MS
         }
 
     def found(self, positions: Mapping[int, int], timestamps: Mapping[int, int | None]) -> None:
@@ -95,7 +98,7 @@ class RecordAges:
         """
         found = {number: self._since(number, each, now) for number, each in self._waiting.items()}
         found |= self._read
-        return {number: max(0.0, (now - at) / 1000) for number, at in found.items()}
+        return {number: age_s(at, now) for number, at in found.items()}
 
     def _since(self, number: int, waiting: _Waiting, now: int) -> int:
         place = (number, waiting.position)

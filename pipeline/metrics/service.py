@@ -160,7 +160,8 @@ def _put_lag(counts: Counts, one: WorkerCondition) -> None:
     for number, age in one.ages.items():
         counts.put(Metric.LAG_SECONDS, age, str(number))
         if age and one.retention_s is not None:
-            counts.put(Metric.RETENTION_SECONDS, one.retention_s - age, str(number))
+            left = max(0.0, one.retention_s - age)
+            counts.put(Metric.RETENTION_SECONDS, left, str(number))
 
 
 def _worker_status(

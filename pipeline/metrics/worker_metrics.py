@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import get_args
 
 from pipeline.core.reasons import Reason
@@ -51,7 +51,7 @@ class WorkerMetrics:
         self._counts = Counts(_ZEROS)
         self._histograms = {metric: Histogram.empty(metric) for metric in BOUNDS}
         self._cpu = time.process_time()
-        self.ages = RecordAges()
+        self._ages = RecordAges()
         self._condition = WorkerCondition(
             monotonic(), pid=os.getpid(), instance=instance, moved_at=monotonic()
         )
@@ -68,7 +68,7 @@ class WorkerMetrics:
 
     def collected(self, records: Sequence[Record]) -> None:
         """See `ports.Meter`."""
-        self.ages.collected(records, self._now_ms())
+        self._ages.collected(records, self._now_ms())
         if records:
             self._owe()
 
@@ -88,7 +88,7 @@ class WorkerMetrics:
             if role in _REVENUE:
                 add(_REVENUE[role], amount, currency)
         self._observe(batch)
-        self.ages.committed({record.partition for record in batch.records})
+        self._ages.committed({record.partition for record in batch.records})
         condition = self._condition
         condition.committed_at = self._wall_clock()
         condition.owes_since = None
@@ -131,15 +131,23 @@ class WorkerMetrics:
         condition.lag = lag
         if lag is None:
             return
-        self.ages.lagging(lag, self._now_ms())
+        self._ages.lagging(lag, self._now_ms())
         if lag.offsets:
             self._owe()
         elif lag.partitions:
             condition.owes_since = None
 
+    def to_look_up(self) -> Mapping[int, int]:
+        """Return positions of partitions whose oldest record is to be looked up."""
+        return self._ages.to_look_up(self._now_ms())
+
+    def looked_up(self, positions: Mapping[int, int], timestamps: Mapping[int, int | None]) -> None:
+        """Note what was looked up for these positions."""
+        self._ages.found(positions, timestamps)
+
     def reset(self) -> None:
         """Note that the session is given up: its partitions may have other owners by now."""
-        self.ages.forget()
+        self._ages.forget()
         self._condition.lag = None
         self._condition.owes_since = None
 
@@ -151,17 +159,17 @@ class WorkerMetrics:
         """Return everything as it is now."""
         condition = self._condition
         condition.written_at = self._monotonic()
-        condition.ages = self._ages()
+        condition.ages = self._current_ages()
         put = self._counts.put
         put(Metric.CPU_SECONDS, time.process_time() - self._cpu)
         put(Metric.MEMORY_BYTES, resident_bytes())
         self._put_clients()
         return WorkerSnapshot.make(condition, self._counts.samples(), self._histograms)
 
-    def _ages(self) -> dict[int, float]:
+    def _current_ages(self) -> dict[int, float]:
         lag = self._condition.lag
         assigned = lag.by_partition if lag else ()
-        return dict.fromkeys(assigned, 0.0) | self.ages.ages(self._now_ms())
+        return dict.fromkeys(assigned, 0.0) | self._ages.ages(self._now_ms())
 
     def _put_clients(self) -> None:
         if self._clients is None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from pipeline.core.coordinates import format_ranges
 from pipeline.core.record import Record
+from pipeline.errors import TransportError
 from pipeline.metrics.catalogue import Metric
 from pipeline.metrics.health import worker_health
 from pipeline.metrics.snapshot import State, WorkerSnapshot
@@ -20,6 +21,7 @@ from pipeline.ports import (
     CommittedBatch,
     Lag,
     Phase,
+    RecordFinder,
     Session,
     Stall,
     Stop,
@@ -149,6 +151,22 @@ class LogMeter:
         elif not self._was_stuck:
             self._was_stuck = True
             log_stacks(health.reasons[0])
+
+    def look_up(self, finder: RecordFinder) -> None:
+        """Look up the oldest records that the worker has not read itself. Never raises.
+
+        Called by a thread of its own, since it may take seconds.
+        """
+        with self._lock:
+            positions = self.metrics.to_look_up()
+        if not positions:
+            return
+        try:
+            timestamps = finder.timestamps(positions)
+        except TransportError:
+            return  # the age counts from when the lag was first seen
+        with self._lock:
+            self.metrics.looked_up(positions, timestamps)
 
     def waits(self, stall: Stall | None) -> None:
         """Note the current stall, as the monitor found it."""

@@ -1,7 +1,8 @@
 """A thread that reports, whatever the worker is doing.
 
 The loop may spend minutes inside one call: opening a session, or retrying a commit. So a separate
-thread writes the lines of each interval, and another one runs the stall monitor.
+thread writes the lines of each interval, another one runs the stall monitor, and a third one looks
+up records that wait.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from pipeline.ports import StallMonitor
+from pipeline.ports import RecordFinder, StallMonitor
 from pipeline.worker.observe.meter import LogMeter
 
 _EVERY_S: Final = 0.5
-"""Interval of both threads, below the shortest statistics interval of one second."""
+"""Interval of the threads, below the shortest statistics interval of one second."""
 _LAST_LOOK_S: Final = 1.0
 """How long the end of the block waits for a thread."""
 
 
 @contextmanager
-def reporting(meter: LogMeter, watch: StallMonitor) -> Iterator[None]:
+def reporting(meter: LogMeter, watch: StallMonitor, finder: RecordFinder) -> Iterator[None]:
     """Report within the block. After it the meter belongs to its caller alone."""
     over = threading.Event()
 
@@ -31,7 +32,11 @@ def reporting(meter: LogMeter, watch: StallMonitor) -> Iterator[None]:
         if not over.is_set():
             meter.waits(found)
 
-    threads = [_repeating(meter.report, over), _repeating(look, over)]
+    threads = [
+        _repeating(meter.report, over),
+        _repeating(look, over),
+        _repeating(lambda: meter.look_up(finder), over),
+    ]
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from pipeline.core.expected_outcomes import expected_outcomes
 from pipeline.core.record import Role
 from tests.hostile import FORGED, HOSTILE, OTHERS, UNDER_LIMITS, Hostile, with_property
 from tests.support import enrich, outcomes, process, raw, read, reject
@@ -23,6 +24,7 @@ def test_hostile_payloads_have_their_outcomes(row: Hostile) -> None:
     outputs = process(record, **row.settings)
     assert outcomes(outputs) == row.outcomes
     check_outputs(record, outputs)
+    assert expected_outcomes(record, outputs) == len(row.outcomes)
     assert process(record, **row.settings) == outputs
 
 
