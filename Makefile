@@ -62,6 +62,10 @@ format: $(INSTALLED) ## Put the code into the project's format
 bench: $(INSTALLED) ## Measure CPU time per event, as ratios to a baseline
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+.PHONY: capacity
+capacity: $(INSTALLED) ## How many workers and partitions a load needs, and how late it can get
+	@$(BIN)/python -m tests.bench.capacity $(ARGS)
+
 .PHONY: chaos
 chaos: $(INSTALLED) ## Inject faults for 5 minutes; is any event lost or duplicated?
 	@$(BIN)/python -m tests.system.chaos $(ARGS)

@@ -26,6 +26,7 @@ RUN_ELSEWHERE: Final = {
     "docs/how-to/test-a-change.md": "test_change_tutorial.py",
     "docs/how-to/replay.md": "test_replay_tutorial.py",
     "docs/how-to/after-a-replay.md": "test_replay_tutorial.py",
+    "docs/capacity.md": "test_capacity.py",
 }
 """Page → the test that runs all of its commands."""
 NOT_RUN: Final = {
