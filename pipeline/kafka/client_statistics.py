@@ -20,40 +20,40 @@ _MICROSECONDS: Final = 1e6
 _MILLISECONDS: Final = 1e3
 
 
-class _Window(msgspec.Struct):
+class _ReportedWindow(msgspec.Struct):
     p99: int = 0
     max: int = 0
 
 
-class _Broker(msgspec.Struct):
+class _ReportedBroker(msgspec.Struct):
     txerrs: int = 0
     rxerrs: int = 0
     req_timeouts: int = 0
     txretries: int = 0
     disconnects: int = 0
-    rtt: _Window = msgspec.field(default_factory=_Window)
+    rtt: _ReportedWindow = msgspec.field(default_factory=_ReportedWindow)
     """Microseconds."""
-    throttle: _Window = msgspec.field(default_factory=_Window)
+    throttle: _ReportedWindow = msgspec.field(default_factory=_ReportedWindow)
     """Milliseconds."""
 
 
-class _Partition(msgspec.Struct):
+class _ReportedPartition(msgspec.Struct):
     fetchq_cnt: int = 0
     fetchq_size: int = 0
 
 
-class _Topic(msgspec.Struct):
-    partitions: dict[str, _Partition] = {}
+class _ReportedTopic(msgspec.Struct):
+    partitions: dict[str, _ReportedPartition] = {}
 
 
-class _Report(msgspec.Struct):
+class _StatisticsReport(msgspec.Struct):
     msg_cnt: int = 0
     msg_size: int = 0
-    brokers: dict[str, _Broker] = {}
-    topics: dict[str, _Topic] = {}
+    brokers: dict[str, _ReportedBroker] = {}
+    topics: dict[str, _ReportedTopic] = {}
 
 
-_decode: Final = msgspec.json.Decoder(_Report).decode
+_decode: Final = msgspec.json.Decoder(_StatisticsReport).decode
 
 
 class ReportedStatistics:
@@ -100,7 +100,7 @@ class ReportedStatistics:
         """See `ports.ClientStatistics`."""
         return self._rotations
 
-    def _note(self, client: str, report: _Report) -> None:
+    def _note(self, client: str, report: _StatisticsReport) -> None:
         brokers = list(report.brokers.values())
         fetched = [each for topic in report.topics.values() for each in topic.partitions.values()]
         counts = Counter(

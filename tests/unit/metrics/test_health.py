@@ -30,8 +30,7 @@ def _condition(**changes: Any) -> WorkerCondition:
         ({"written_at": LONG_AGO}, "dead", "stuck"),
         (
             {"state": "waiting", "owes_since": LONG_AGO, "moved_at": LONG_AGO},
-            True,
-            False,
+            "unready",
             "waiting",
         ),
         ({"state": "recovering", "moved_at": LONG_AGO}, "unready", "recovering"),

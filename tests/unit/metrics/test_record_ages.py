@@ -32,7 +32,7 @@ def ages() -> RecordAges:
 
 
 def test_first_record_that_was_read_decides(ages: RecordAges) -> None:
-    """It is the oldest one of its partition until it is committed."""
+    """The first record of a partition is its oldest until it is committed."""
     ages.collected([_record(0, NOW - 5000), _record(0, NOW), _record(1, NOW - 1000)], NOW)
     assert ages.ages(NOW) == {0: 5.0, 1: 1.0}
     ages.committed([0])

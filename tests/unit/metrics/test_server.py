@@ -57,7 +57,7 @@ def test_client_that_sends_nonsense_or_nothing_disturbs_nobody(port: int) -> Non
 
 
 def test_port_in_use_is_one_sentence(port: int) -> None:
-    """It says which setting to change."""
+    """The error says which setting to change."""
     with pytest.raises(SettingsError, match=r"http\.port: .* another program uses this port"):
         serving(HOST, port, {}).__enter__()
 
