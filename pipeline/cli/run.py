@@ -170,15 +170,14 @@ def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence
         snapshot = meter.snapshot()
         return ServiceView(snapshot, [snapshot])
 
+    _log_start(settings, {"settings": settings.to_dict()})
     with endpoint(settings, worker_routes(settings, view), _log_address):
-        _work(
-            settings,
-            start_over,
-            stop,
-            lambda: meter,
-            LocalCrashGuard(quarantined),
-            {"settings": settings.to_dict()},
-        )
+        _work(settings, start_over, stop, lambda: meter, LocalCrashGuard(quarantined))
+
+
+def _log_start(settings: Settings, about: Mapping[str, object]) -> None:
+    log = get_logger("pipeline.worker")
+    log.info("starting", version=__version__, contract=settings.contract(), **about)
 
 
 def _log_address(address: str) -> None:
@@ -194,6 +193,7 @@ def _run_one_of_several(
     memory = SharedMemory(place.memory)
     figures = memory.figures(place.slot)
     own = settings.for_worker(place.slot)
+    _log_start(own, {"instance": own.instance_id})
     _work(
         own,
         start_over,
@@ -205,7 +205,6 @@ def _run_one_of_several(
             stuck_after_s=settings.http.stuck_after_s,
         ),
         SharedCrashGuard(memory, place.slot, quarantined),
-        {"instance": own.instance_id},
     )
 
 
@@ -219,17 +218,15 @@ def _intervals(settings: Settings) -> tuple[float, float]:
     return interval_s, min(interval_s, _FIRST_WATCHED_S)
 
 
-def _work(  # noqa: PLR0913, PLR0917  what makes a lone worker and one of several differ
+def _work(
     settings: Settings,
     start_over: str | None,
     stop: Event,
     make_meter: Callable[[], LogMeter],
     guard: CrashGuard,
-    about: Mapping[str, object],
 ) -> None:
     log = get_logger("pipeline.worker")
     processor = make_processor(settings, group=settings.group)
-    log.info("starting", version=__version__, contract=processor.contract, **about)
     facts = checked_topics(settings, log.warning, stop)
     if stop.is_set():
         log.info("stopped")

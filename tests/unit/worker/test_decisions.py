@@ -442,3 +442,33 @@ def test_every_iteration_reports_the_lag() -> None:
     """The meter is told the number of offsets that are not committed yet."""
     broker = _filled(5, batch=2)
     assert work(broker, 5).lags == [Lag(1, 3), Lag(1, 1), Lag(1, 0)]
+
+
+def test_a_transaction_is_reported_with_its_records_and_revenue() -> None:
+    """The meter gets what was committed: records, revenue by currency, events counted apart."""
+    broker = MemoryBroker()
+    for value in (
+        b'{"event":"a","userId":"u","properties":{"revenue":"12.50","currency":"eur"}}',
+        b'{"event":"a","userId":"u","properties":{"revenue":-3}}',
+        b'{"event":"a","properties":{"revenue":7}}',
+        b'{"batch":[{"event":"a","userId":"u","properties":{"revenue":1}},{"event":5}]}',
+    ):
+        broker.append(value)
+    meter = work(broker, 4)
+    (batch,) = meter.batches
+    assert [record.offset for record in batch.records] == [0, 1, 2, 3]
+    assert batch.revenue == {
+        (Role.ENRICHED, "EUR"): 12.5,
+        (Role.ENRICHED, "USD"): 1.0,
+        (Role.DEAD_LETTER, "USD"): 7.0,
+    }
+    assert batch.counts.expected == batch.counts.events == 5
+    assert meter.phases.keys() == {"wait", "read", "process", "send", "commit"}
+
+
+def test_an_aborted_transaction_is_reported_and_counts_nothing() -> None:
+    """What was aborted is processed again, and is counted once."""
+    broker = _filled(3)
+    broker.fail("commit", AbortableError("lost"))
+    meter = work(broker, 3)
+    assert (meter.aborts, len(meter.batches), meter.total.enriched) == (1, 1, 3)
