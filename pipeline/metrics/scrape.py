@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import isfinite
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.metrics.catalogue import Metric
+from pipeline.metrics.samples import Labels, Samples
 
-Scraped = Mapping[Metric, Mapping[tuple[str, ...], float]]
-"""Values of counters and gauges, by metric and the values of its labels."""
 _BY_NAME: Final = {metric.value.name: metric for metric in Metric}
 
 
-def parse_exposition(text: str) -> Scraped:
+def parse_exposition(text: str) -> Samples:
     """Values of this program's counters and gauges in Prometheus' text format.
 
     Metrics that the catalogue does not have are skipped: a newer version may expose more. Raises
     ValueError when the text is in another format.
     """
-    found: dict[Metric, dict[tuple[str, ...], float]] = {}
+    found: dict[Metric, dict[Labels, float]] = {}
     try:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:

@@ -1,4 +1,4 @@
-"""Watches a pipeline from outside: from the cluster, and from the endpoints of its workers.
+"""What can be known about a pipeline from outside: from the cluster alone, or by asking a worker.
 
-It joins no group and writes nothing. It may import everything but `replay`, `demo` and `cli`.
+Joins no group, commits nothing and writes nothing. May import everything but `cli` and `demo`.
 """

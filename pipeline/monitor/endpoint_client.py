@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 from pipeline.core.escape import one_line
-from pipeline.metrics.scrape import Scraped, parse_exposition
+from pipeline.metrics.samples import Samples
+from pipeline.metrics.scrape import parse_exposition
 
 TIMEOUT_S: Final = 2.0
 """A worker answers within milliseconds; a person does not wait longer for the next picture."""
@@ -39,7 +40,7 @@ class EndpointReading(NamedTuple):
 
     at: float
     """Time of the answer by the monotonic clock, seconds."""
-    samples: Scraped
+    samples: Samples
     status: dict[str, Any]
     """The document of `/status`; empty when there is none."""
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeline.metrics.catalogue import Metric
-from pipeline.metrics.scrape import Scraped
+from pipeline.metrics.samples import Samples, combined
 from pipeline.monitor.endpoint_client import (
     EndpointAnswer,
     EndpointPoll,
     EndpointProblem,
     EndpointReading,
 )
-from pipeline.monitor.endpoint_rates import CounterRates, Values, summed_values
+from pipeline.monitor.endpoint_rates import CounterRates
 
 PHASES: Final = ("wait", "read", "process", "send", "commit")
 """Phases of the loop in their order."""
@@ -31,9 +31,9 @@ _RATES: Final = {
 class WorkerFigures:
     """Figures of one endpoint, or sums over several."""
 
-    values: Scraped
+    values: Samples
     """Counters since the start, and gauges."""
-    rates: Values | None
+    rates: Samples | None
     """Increase of each counter per second; None while it is not known."""
     lag_seconds: float | None
     """Age of the oldest record that is not committed; None when it is not known."""
@@ -86,7 +86,7 @@ class WorkerFigures:
         }
 
 
-def _sum(values: Scraped, metric: Metric, *labels: str) -> float:
+def _sum(values: Samples, metric: Metric, *labels: str) -> float:
     series = values.get(metric, {})
     return series.get(labels, 0.0) if labels else sum(series.values())
 
@@ -96,8 +96,8 @@ def figures_together(parts: Sequence[WorkerFigures]) -> WorkerFigures:
     rates = [part.rates for part in parts if part.rates is not None]
     lags = [part.lag_seconds for part in parts if part.lag_seconds is not None]
     return WorkerFigures(
-        summed_values(part.values for part in parts),
-        summed_values(rates) if rates else None,
+        combined(part.values for part in parts),
+        combined(rates) if rates else None,
         max(lags, default=None),
     )
 

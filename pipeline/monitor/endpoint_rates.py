@@ -7,23 +7,20 @@ no rate is ever negative. What was counted between the last reading and the rest
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from pipeline.metrics.catalogue import Metric
-from pipeline.metrics.scrape import Scraped
+from pipeline.metrics.samples import Samples, combined
 from pipeline.monitor.endpoint_client import EndpointReading
 
 WINDOW_S: Final = 10.0
 """Time that rates are averaged over. Counters increase with each commit, so over less time a slow
 worker's rate would jump between zero and too much."""
 
-Values = dict[Metric, dict[tuple[str, ...], float]]
-
 
 class _Step(NamedTuple):
     seconds: float
-    increases: Values
+    increases: Samples
 
 
 class CounterRates:
@@ -50,19 +47,19 @@ class CounterRates:
     def _seconds(self) -> float:
         return sum(step.seconds for step in self._steps)
 
-    def per_second(self) -> Values | None:
+    def per_second(self) -> Samples | None:
         """Rate of each counter; None while there are less than two readings."""
         if not self._steps:
             return None
         seconds = self._seconds()
-        total = summed_values(step.increases for step in self._steps)
+        total = combined(step.increases for step in self._steps)
         return {
             metric: {labels: value / seconds for labels, value in series.items()}
             for metric, series in total.items()
         }
 
 
-def _increases(before: Scraped, after: Scraped) -> Values:
+def _increases(before: Samples, after: Samples) -> Samples:
     restarted = before.get(Metric.START_TIME) != after.get(Metric.START_TIME)
     return {
         metric: {
@@ -76,14 +73,3 @@ def _increases(before: Scraped, after: Scraped) -> Values:
 
 def _increase(before: float, after: float) -> float:
     return after - before if after >= before else after
-
-
-def summed_values(parts: Iterable[Scraped]) -> Values:
-    """Sum of several endpoints' values."""
-    total: Values = {}
-    for part in parts:
-        for metric, series in part.items():
-            sums = total.setdefault(metric, {})
-            for labels, value in series.items():
-                sums[labels] = sums.get(labels, 0.0) + value
-    return total

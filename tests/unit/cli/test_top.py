@@ -17,18 +17,18 @@ import pytest
 from pipeline.cli.top_view import picture_lines, rounded_rate
 from pipeline.errors import ExitCode
 from pipeline.metrics.catalogue import Metric
+from pipeline.metrics.samples import Samples
 from pipeline.monitor.endpoint_figures import (
     EndpointFigures,
     EndpointsPicture,
     WorkerFigures,
     figures_together,
 )
-from pipeline.monitor.endpoint_rates import Values
 from tests.unit.cli.program import TIMEOUT_S, command, environment, read_terminal, run
 from tests.unit.cli.terminal import as_terminal
 from tests.unit.monitor.endpoints import closed_port, served_endpoint
 
-_RATES: Values = {
+_RATES: Samples = {
     Metric.RECORDS_CONSUMED: {(): 12_345.6},
     Metric.EVENTS_ENRICHED: {(): 12_300.0},
     Metric.EVENTS_DEAD_LETTERED: {("revenue_invalid",): 45.0, ("event_blank",): 0.25},
@@ -36,7 +36,7 @@ _RATES: Values = {
     Metric.TRANSACTIONS: {("committed",): 3.0, ("aborted",): 0.5},
     Metric.PHASE_SECONDS: {("wait",): 0.5, ("process",): 0.25, ("commit",): 0.25},
 }
-_VALUES: Values = {
+_VALUES: Samples = {
     Metric.LAG_RECORDS: {("0",): 1000.0, ("1",): 234.0},
     Metric.PARTITIONS_ASSIGNED: {(): 2.0},
     Metric.WORKERS: {("running",): 1.0, ("configured",): 2.0},
@@ -115,7 +115,7 @@ def test_first_picture_has_no_rates() -> None:
 
 def test_conservation_that_is_broken_is_a_bug() -> None:
     """Events that are not accounted for are told in a line of their own."""
-    values: Values = {**_VALUES, Metric.CONSERVATION: {(): -3.0}, Metric.RESETS: {}}
+    values: Samples = {**_VALUES, Metric.CONSERVATION: {(): -3.0}, Metric.RESETS: {}}
     picture = _picture(EndpointFigures("u", WorkerFigures(values, None, None), "ready", ()))
     assert "conservation: -3 events of difference, which is a bug" in _lines(picture)
 
@@ -123,7 +123,7 @@ def test_conservation_that_is_broken_is_a_bug() -> None:
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 24), (200, 10), (20, 5)])
 def test_picture_fits_into_any_terminal(width: int, height: int) -> None:
     """Narrow terminals get fewer columns, low ones fewer rows, with their number."""
-    many: Values = {
+    many: Samples = {
         **_VALUES,
         Metric.EVENTS_DEAD_LETTERED: {(f"reason_{n}",): 1.0 for n in range(30)},
     }
@@ -172,7 +172,7 @@ def test_one_table_in_a_pipe() -> None:
 
 
 def test_one_json_document() -> None:
-    """--json prints one document, with rates after one interval."""
+    """One document is printed by --json, with rates after one interval."""
     with served_endpoint() as endpoint:
         endpoint.values[Metric.RECORDS_CONSUMED] = {(): 5.0}
         ran = run("top", "--url", endpoint.url, "--interval", "0.1", "--json")
@@ -182,7 +182,7 @@ def test_one_json_document() -> None:
 
 
 def test_once_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """--once prints the picture instead of following."""
+    """The picture is printed once instead of being followed."""
     terminal = as_terminal(monkeypatch, 80)
     monkeypatch.setattr("pipeline.cli.top.is_terminal", lambda: True)
     with served_endpoint() as endpoint:

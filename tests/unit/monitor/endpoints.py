@@ -12,13 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from pipeline.metrics.catalogue import Metric
+from pipeline.metrics.samples import Samples
 
-Values = Mapping[Metric, Mapping[tuple[str, ...], float]]
 _PATIENCE_S: Final = 30.0
-READY: Final[Values] = {Metric.READY: {(): 1}, Metric.LIVE: {(): 1}, Metric.START_TIME: {(): 1}}
+READY: Final[Samples] = {Metric.READY: {(): 1}, Metric.LIVE: {(): 1}, Metric.START_TIME: {(): 1}}
 
 
-def exposition(values: Values) -> str:
+def exposition(values: Samples) -> str:
     """Values in Prometheus' text format."""
     lines = []
     for metric, series in values.items():

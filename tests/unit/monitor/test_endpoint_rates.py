@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
 
 from pipeline.metrics.catalogue import Metric
+from pipeline.metrics.samples import Samples
+from pipeline.metrics.server import serving
+from pipeline.metrics.service import Build, Service, ServiceView
+from pipeline.metrics.snapshot import WorkerCondition, WorkerSnapshot
 from pipeline.monitor.endpoint_client import EndpointAnswer, EndpointPoll, EndpointProblem
 from pipeline.monitor.endpoint_client import EndpointReading as Reading
 from pipeline.monitor.endpoint_figures import EndpointMonitor
 from pipeline.monitor.endpoint_rates import CounterRates
-from tests.unit.monitor.endpoints import READY, Values
+from tests.unit.monitor.endpoints import READY
 
 CONSUMED = Metric.RECORDS_CONSUMED
 DEAD = Metric.EVENTS_DEAD_LETTERED
 
 
 def _reading(at: float, consumed: float, start: float = 1, **reasons: float) -> Reading:
-    values: Values = {
+    values: Samples = {
         **READY,
         Metric.START_TIME: {(): start},
         CONSUMED: {(): consumed},
@@ -132,13 +137,29 @@ def test_unreachable_endpoint_is_shown_and_tried_again() -> None:
 )
 def test_reasons_are_told_in_words(status: dict[str, object], sentences: tuple[str, ...]) -> None:
     """What is wrong is taken from the status document, however it is shaped."""
-    values: Values = {
+    values: Samples = {
         Metric.READY: {(): 0.0},
         Metric.NOT_READY: {("waiting",): 1.0, ("stuck",): 0.0},
     }
     monitor = EndpointMonitor(_Scripted({"a": Reading(0, values, status)}))
     (endpoint,) = monitor.look().endpoints
     assert (endpoint.health, endpoint.sentences) == ("waiting", sentences)
+
+
+def test_real_worker_is_understood() -> None:
+    """What a worker's endpoint serves is what is read here, health and its reasons included."""
+    condition = WorkerCondition(time.monotonic(), "waiting", "the broker is away", partitions=3)
+    snapshot = WorkerSnapshot.make(condition, {CONSUMED: {(): 7.0}, DEAD: {("x",): 2.0}}, {})
+    build = Build("1", "1;a", "3", "2")
+    service = Service(build, lambda: ServiceView(snapshot, [snapshot]), 60)
+    with serving("127.0.0.1", 0, service.routes()) as port:
+        picture = EndpointMonitor(EndpointPoll([f"http://127.0.0.1:{port}"])).look()
+    (endpoint,) = picture.endpoints
+    assert (endpoint.health, endpoint.sentences) == ("waiting", ("the broker is away",))
+    assert picture.total is not None
+    assert picture.total.value(CONSUMED) == 7
+    assert picture.total.value(Metric.PARTITIONS_ASSIGNED) == 3
+    assert picture.total.reasons() == [("x", None, 2)]
 
 
 def test_figures_are_json_values() -> None:
