@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from pipeline.cli.output import output_console
+from pipeline.cli.output import is_terminal, output_console
 
 Draw = Callable[[int, int], Sequence[Text]]
 """Makes the lines of a picture for a width and a height."""
@@ -37,6 +37,11 @@ class _Picture:
         height = max(1, console.height - 1)
         lines = self._draw(options.max_width, height)[:height]
         yield Group(*lines)
+
+
+def can_draw() -> bool:
+    """Whether standard output is a terminal on which a picture can be drawn again in its place."""
+    return is_terminal() and not output_console().is_dumb_terminal
 
 
 @contextmanager

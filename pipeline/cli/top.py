@@ -8,7 +8,7 @@ from functools import partial
 import click
 
 from pipeline.cli.help import Command
-from pipeline.cli.live import live_lines
+from pipeline.cli.live import can_draw, live_lines
 from pipeline.cli.options import Number, Parsed, with_settings
 from pipeline.cli.output import is_terminal, output_console, print_json, print_line, print_table
 from pipeline.cli.top_view import ROW_COLUMNS, endpoint_rows, picture_lines
@@ -59,12 +59,12 @@ def top(
     averages of the last 10 s. An endpoint that can't be read is shown as such and tried again.
     Ctrl-C ends it with exit code 0.
 
-    With --once, --json, or when standard output is no terminal: one result, and exit code 1 if an
-    endpoint could not be read.
+    With --once, --json, or when standard output is no terminal: one result after one interval, and
+    exit code 1 if an endpoint could not be read.
     """
     monitor = EndpointMonitor(EndpointPoll(urls or [_own_endpoint(settings)]))
     with stopping_on_signals() as stop:
-        if not (once or as_json) and is_terminal():
+        if can_draw() and not (once or as_json):
             _follow(monitor, interval, stop)
             return
         picture = _one_picture(monitor, interval, stop)

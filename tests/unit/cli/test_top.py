@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from pipeline.cli.live import can_draw
 from pipeline.cli.top_view import picture_lines, rounded_rate
 from pipeline.errors import ExitCode
 from pipeline.metrics.catalogue import Metric
@@ -189,6 +190,14 @@ def test_once_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         ran = run("top", "--url", endpoint.url, "--interval", "0.1", "--once")
         assert ran.code == 0
         assert "lag: not known" in ran.out.decode() + "\n".join(terminal.lines())
+
+
+def test_dumb_terminal_is_not_drawn_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a movable cursor there is one result, as in a pipe."""
+    as_terminal(monkeypatch, 80)
+    assert can_draw()
+    monkeypatch.setenv("TERM", "dumb")
+    assert not can_draw()
 
 
 @pytest.mark.parametrize(
