@@ -100,6 +100,7 @@ COMMANDS: Final = {
     "run": Listed(
         "pipeline.cli.run", "Run the worker: raw topic in, enriched topic out, exactly once."
     ),
+    "top": Listed("pipeline.cli.top", "Show rates, lag and health of running workers, live."),
     "leave": Listed(
         "pipeline.cli.leave", "Remove the instance id of a stopped worker from its group."
     ),

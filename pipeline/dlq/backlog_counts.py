@@ -17,7 +17,7 @@ from pipeline.reconcile.revenue import Sums
 
 
 @dataclass(slots=True)
-class _Partition:
+class _PartitionBacklog:
     rows: BacklogRows = field(default_factory=BacklogRows)
     expired: int = 0
     """Number of rows, from the first on, whose time is before the limit."""
@@ -43,7 +43,7 @@ class BacklogCounts:
         self._units = Units()
         # Nothing is sent here, so the events that were sent need not be told apart.
         self._ledger = Ledger(topic_id, most_sent=0)
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, _PartitionBacklog] = {}
         self._limit_ms: int | None = None
 
     def add(self, dead_letter: DeadLetter) -> None:
@@ -51,7 +51,7 @@ class BacklogCounts:
         self._revenue.add(dead_letter)
         amounts = self._units.amounts(self._revenue.take())
         number = dead_letter.partition
-        partition = self._partitions.setdefault(number, _Partition())
+        partition = self._partitions.setdefault(number, _PartitionBacklog())
         reason = reason_number(dead_letter.reason)
         partition.rows.append(dead_letter.offset, dead_letter.failed_at, reason, amounts)
         if self._is_unresolved(number, dead_letter.offset):
@@ -73,7 +73,7 @@ class BacklogCounts:
     def _is_unresolved(self, number: int, offset: int) -> bool:
         return self._ledger.action(number, offset) is None
 
-    def _change(self, partition: _Partition, row: int, by: int) -> None:
+    def _change(self, partition: _PartitionBacklog, row: int, by: int) -> None:
         reason, amounts = partition.rows.content(row)
         self.unresolved.change(reason, amounts, by)
         if row < partition.expired:
@@ -106,7 +106,7 @@ class BacklogCounts:
             for number, partition in self._partitions.items():
                 self._expire(number, partition, time_ms)
 
-    def _expire(self, number: int, partition: _Partition, time_ms: int) -> None:
+    def _expire(self, number: int, partition: _PartitionBacklog, time_ms: int) -> None:
         until = partition.rows.rows_until(time_ms)
         for row in range(partition.expired, until):
             if self._is_unresolved(number, partition.rows.offset(row)):
@@ -118,7 +118,7 @@ class BacklogCounts:
         times = [self._first_ms(number, each) for number, each in self._partitions.items()]
         return min((time for time in times if time is not None), default=None)
 
-    def _first_ms(self, number: int, partition: _Partition) -> int | None:
+    def _first_ms(self, number: int, partition: _PartitionBacklog) -> int | None:
         rows = partition.rows
         while partition.first < len(rows):
             if self._is_unresolved(number, rows.offset(partition.first)):

@@ -31,6 +31,10 @@ class DeadLetterRetention(NamedTuple):
         return now + int(warning_s * 1000) - self.kept_ms
 
 
+NO_RETENTION: Final = DeadLetterRetention(None, ())
+"""Of a topic that has no time limit, or of which none is known."""
+
+
 def retention_of(topic: TopicFacts) -> DeadLetterRetention:
     """Retention of a dead-letter topic."""
     if not topic.config:

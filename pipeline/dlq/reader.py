@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from pipeline.dlq.dead_letter import DeadLetter
+from pipeline.dlq.expiry import NO_RETENTION, DeadLetterRetention, retention_of
 from pipeline.dlq.filters import EVERYTHING, Selection
 from pipeline.dlq.header_formats import read_dead_letter
 from pipeline.dlq.ledger import Action, Ledger, read_entry
@@ -21,7 +22,7 @@ from pipeline.dlq.ledger_topic import LedgerTopic
 from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
 from pipeline.errors import RefusedError, SettingsError
 from pipeline.kafka import Admin
-from pipeline.ports import Ranges, Reader
+from pipeline.ports import Ranges, Reader, TopicFacts
 from pipeline.progress import Gauge, OnProgress
 from pipeline.settings.model import Topics
 from pipeline.topic_roles import topic_role
@@ -46,6 +47,7 @@ class TopicSnapshot(NamedTuple):
     extents: Extents
     starts: Mapping[int, int]
     """Partition → first offset that can match the selection's time of failure."""
+    retention: DeadLetterRetention = NO_RETENTION
 
     def ranges(self, selection: Selection) -> Ranges:
         """Offsets to read for a selection."""
@@ -191,7 +193,7 @@ def open_reader(request: DlqRequest, on_notice: OnNotice = ignore_notice) -> Dlq
             entry = read_entry(record)
             if entry is not None:
                 ledger.add(entry)
-    snapshot = _snapshot(cluster, topic, facts[topic].id, request.selection)
+    snapshot = _snapshot(cluster, facts[topic], request.selection)
     return DlqReader(
         records, snapshot, ledger, request.selection, include_done=request.include_done
     )
@@ -204,7 +206,8 @@ def _refuse_other_role(topic: str, topics: Topics) -> None:
         raise SettingsError([f"--topic: {topic} is {role}: {hint}"])
 
 
-def _snapshot(cluster: Admin, topic: str, topic_id: str, selection: Selection) -> TopicSnapshot:
+def _snapshot(cluster: Admin, facts: TopicFacts, selection: Selection) -> TopicSnapshot:
+    topic = facts.name
     extents = cluster.extents(topic, stable=True)
     unknown = sorted(selection.offsets.keys() - extents.keys())
     if unknown:
@@ -215,4 +218,4 @@ def _snapshot(cluster: Admin, topic: str, topic_id: str, selection: Selection) -
     if since is not None:
         found = cluster.offsets_at(topic, since)
         starts = {number: found.get(number, end) for number, (_, end) in extents.items()}
-    return TopicSnapshot(topic, topic_id, extents, starts)
+    return TopicSnapshot(topic, facts.id, extents, starts, retention_of(facts))

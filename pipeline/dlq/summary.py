@@ -11,11 +11,13 @@ from pipeline.core.timestamps import MAX_MS
 from pipeline.dlq.blocked_revenue import BlockedRevenue
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.dlq.dimensions import Dimension, dimension
+from pipeline.dlq.expiry import EXPIRY_WARNING_S
 from pipeline.dlq.message_pattern import to_pattern
 from pipeline.dlq.reader import Coverage, open_reader
 from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
 from pipeline.dlq.timeline import Counts, Timeline
 from pipeline.progress import OnProgress
+from pipeline.wiring import WallClock
 
 MOST_GROUPS: Final = 1000
 MOST_PATTERNS: Final = 20
@@ -84,7 +86,17 @@ class Summary:
     A dead letter with several reasons is counted once, by its first reason.
     """
 
-    def __init__(self, by: Sequence[Dimension | str], most_groups: int = MOST_GROUPS) -> None:
+    def __init__(
+        self,
+        by: Sequence[Dimension | str],
+        most_groups: int = MOST_GROUPS,
+        *,
+        expires_before: int | None = None,
+    ) -> None:
+        """`expires_before` is the time in epoch milliseconds before which dead letters expire."""
+        self.expiring = 0
+        """Number of dead letters with an earlier time."""
+        self._expires_before = expires_before or 0
         self.by = [each if isinstance(each, Dimension) else dimension(each) for each in by]
         self.timeline = Timeline()
         self.other = Group((), self.timeline.series())
@@ -122,6 +134,8 @@ class Summary:
             if time < group.first or not group.first:
                 group.first = time
             self.timeline.add(group.over_time, time)
+            if time < self._expires_before:
+                self.expiring += 1
 
     def _deciding_headers(self, dead_letter: DeadLetter) -> _Headers | None:
         """Headers that decide on the group; None when the value decides, too."""
@@ -183,6 +197,9 @@ class SummaryResult(NamedTuple):
     revenue: BlockedRevenue
     """Revenue of their events, which is not in the enriched topic."""
     coverage: Coverage
+    expiring: int | None = None
+    """Number of dead letters that retention may delete within EXPIRY_WARNING_S; None when there is
+    no time limit, when it is not known, and when resolved ones are counted too."""
 
 
 def summarize(
@@ -198,8 +215,12 @@ def summarize(
     million dead letters, and were a second mechanism to understand.
     """
     reader = open_reader(request, on_notice)
-    summary, revenue = Summary(by), BlockedRevenue(request.settings)
+    limit = None
+    if not request.include_done:
+        limit = reader.snapshot.retention.limit_ms(WallClock().now(), EXPIRY_WARNING_S)
+    summary, revenue = Summary(by, expires_before=limit), BlockedRevenue(request.settings)
     for dead_letter in reader.dead_letters(on_progress):
         summary.add(dead_letter)
         revenue.add(dead_letter)
-    return SummaryResult(summary, revenue, reader.coverage)
+    expiring = None if limit is None else summary.expiring
+    return SummaryResult(summary, revenue, reader.coverage, expiring)

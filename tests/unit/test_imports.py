@@ -50,8 +50,9 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "reconcile": _TOOLS - {"reconcile"},
     "replay": _TOOLS,
     "dlq": _TOOLS,
+    "monitor": _TOOLS | {"dlq"},
     "demo": _TOOLS,
-    "cli": _TOOLS | {"demo", "dlq", "replay"},
+    "cli": _TOOLS | {"demo", "dlq", "monitor", "replay"},
     "__main__": frozenset({"cli"}),
 }
 """What each place may import besides itself; nothing here points upwards or back."""

@@ -85,6 +85,7 @@ def _to_dict(view: SummaryView) -> dict[str, Any]:
             "column_ms": found.timeline.column_width(_COLUMNS),
         },
         "revenue": view.result.revenue.to_dict(),
+        "expiring": view.result.expiring,
         "left_out": dict(view.result.coverage.left_out),
         "next": suggest_next(view) if found.dead_letters else None,
     }

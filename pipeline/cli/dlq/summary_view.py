@@ -18,6 +18,7 @@ from pipeline.core.escape import one_line
 from pipeline.core.masking import mask
 from pipeline.core.time_window import Window, read_moment
 from pipeline.dlq.dimensions import HOUR_MS, Dimension
+from pipeline.dlq.expiry import EXPIRY_WARNING_S
 from pipeline.dlq.filters import Selection, read_source_filter
 from pipeline.dlq.request import DlqRequest
 from pipeline.dlq.summary import MOST_GROUPS, Group, SummaryResult
@@ -54,6 +55,8 @@ class SummaryView(NamedTuple):
             _print_details(self)
         if blocked := blocked_sentence(self.result.revenue):
             print_line(blocked)
+        if self.result.expiring:
+            print_line(_expiring_sentence(self.result.expiring), "yellow")
         print_line(f"next: {suggest_next(self)}", "bold")
 
 
@@ -73,6 +76,12 @@ def _value(each: Dimension, value: str, group: Group) -> str:
     """Detail as it is, when all details of the group are equal."""
     pattern = group.patterns.get(value) if each.name == "detail" else None
     return pattern.shown if pattern else value
+
+
+def _expiring_sentence(number: int) -> str:
+    """Say how many dead letters retention may delete soon."""
+    days = duration(EXPIRY_WARNING_S * 1000)
+    return f"retention may delete {counted(number, 'unresolved dead letter')} within {days}"
 
 
 def _print_groups(view: SummaryView, top: int) -> None:

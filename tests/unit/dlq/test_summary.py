@@ -97,6 +97,16 @@ def test_groups_of_one_dimension() -> None:
     assert (summary.dead_letters, summary.first, summary.last) == (4, NOW, NOW + 3000)
 
 
+def test_expiring_ones_are_counted() -> None:
+    """Dead letters with a time before the limit are counted; without a limit, none is."""
+    summary, without = Summary(["reason"], expires_before=NOW + 1), Summary(["reason"])
+    for time in (NOW, NOW + 1, NOW - 1):
+        dead_letter = _at(dead_letter_of({"event": "A"}), time, 0)
+        summary.add(dead_letter)
+        without.add(dead_letter)
+    assert (summary.expiring, without.expiring) == (2, 0)
+
+
 def test_headers_of_the_sender_change_nothing() -> None:
     """Dead letters whose own headers follow the sender's are in the same group as others."""
     summary, value = Summary(["reason", "stage"]), {"event": "A"}
