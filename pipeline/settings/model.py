@@ -25,7 +25,13 @@ from pipeline.core.contract import ContractSettings
 from pipeline.errors import SettingsError
 from pipeline.settings.client_properties import Properties, masked
 from pipeline.settings.errors import sentences
-from pipeline.settings.names import LONGEST_TOPIC, NAME_PATTERN, TOPIC_PATTERN, leaves
+from pipeline.settings.names import (
+    LONGEST_TOPIC,
+    NAME_PATTERN,
+    TOPIC_PATTERN,
+    URL_PATTERN,
+    leaves,
+)
 from pipeline.settings.sources import Assigned, Layers, NamePath
 
 Topic = Annotated[str, StringConstraints(pattern=TOPIC_PATTERN, max_length=LONGEST_TOPIC)]
@@ -137,6 +143,26 @@ class HttpSettings(_SettingsGroup):
     )
 
 
+class TracingSettings(_SettingsGroup):
+    """Traces of the worker's batches, sent by OpenTelemetry."""
+
+    endpoint: str | None = Field(
+        None,
+        pattern=URL_PATTERN,
+        description=(
+            "base URL of an OpenTelemetry collector that takes OTLP over HTTP, such as "
+            "`http://localhost:4318`; needs the extra `otel`. Unset: no traces"
+        ),
+    )
+    sample_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="share of batches that are traced, 0 to 1",
+    )
+
+
 class Settings(ContractSettings):
     """All settings."""
 
@@ -214,6 +240,7 @@ class Settings(ContractSettings):
     breaker: BreakerSettings = BreakerSettings()
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    tracing: TracingSettings = TracingSettings()
     allow_unverified_tls: bool = Field(
         False,
         description=(
