@@ -6,10 +6,11 @@ problems of all sources are reported at once. Secrets are never printed.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,6 +19,7 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -25,17 +27,13 @@ from pipeline.core.contract import ContractSettings
 from pipeline.errors import SettingsError
 from pipeline.settings.client_properties import Properties, masked
 from pipeline.settings.errors import sentences
-from pipeline.settings.names import (
-    LONGEST_TOPIC,
-    NAME_PATTERN,
-    TOPIC_PATTERN,
-    URL_PATTERN,
-    leaves,
-)
+from pipeline.settings.names import LONGEST_TOPIC, NAME_PATTERN, TOPIC_PATTERN, leaves
 from pipeline.settings.sources import Assigned, Layers, NamePath
 
 Topic = Annotated[str, StringConstraints(pattern=TOPIC_PATTERN, max_length=LONGEST_TOPIC)]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+
+_BASE_URL: Final = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
 
 
 class _SettingsGroup(BaseModel):
@@ -148,7 +146,6 @@ class TracingSettings(_SettingsGroup):
 
     endpoint: str | None = Field(
         None,
-        pattern=URL_PATTERN,
         description=(
             "base URL of an OpenTelemetry collector that takes OTLP over HTTP, such as "
             "`http://localhost:4318`; needs the extra `otel`. Unset: no traces"
@@ -161,6 +158,18 @@ class TracingSettings(_SettingsGroup):
         allow_inf_nan=False,
         description="share of batches that are traced, 0 to 1",
     )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _without_credentials(cls, endpoint: str | None) -> str | None:
+        """Reject URLs with more than a base. Settings are logged, so the message shows no value."""
+        if endpoint is None or _BASE_URL.fullmatch(endpoint):
+            return endpoint
+        message = (
+            "is not a base URL such as http://localhost:4318, without user, query and fragment "
+            "(credentials belong in OTEL_EXPORTER_OTLP_HEADERS)"
+        )
+        raise ValueError(message)
 
 
 class Settings(ContractSettings):

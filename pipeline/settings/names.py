@@ -40,12 +40,9 @@ LONGEST_TOPIC: Final = 249
 NAME_PATTERN: Final = r"^[!-~](?:[ -~]*[!-~])?$"
 """Matches names that Kafka and its client accept everywhere. Others would only fail at the first
 commit."""
-URL_PATTERN: Final = r"^https?://[^\s/?#@]+(?:/[^\s?#@]*)?$"
-"""Matches base URLs. Without credentials, since settings are logged."""
 _PATTERNS: Final = {
     TOPIC_PATTERN: "1 to 249 of the characters A-Z a-z 0-9 . _ -, but not . or ..",
     NAME_PATTERN: "printable ASCII without outer spaces",
-    URL_PATTERN: "a URL such as http://localhost:4318, without user, query and fragment",
     "^[A-Z]{3}$": "three capital letters such as EUR",
 }
 _PLAIN_TYPES: Final[dict[Any, str]] = {

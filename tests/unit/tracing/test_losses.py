@@ -82,7 +82,7 @@ def _wrapped() -> Exception:
 def test_cause_is_read_from_the_log_of_the_exporter(
     line: tuple[object, ...], cause: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its lines themselves are not shown: ours is."""
+    """Lines of the exporter itself are not shown."""
     reports = Reports()
     with export_log(reports.losses):
         logging.getLogger(_LOG).warning(*line)

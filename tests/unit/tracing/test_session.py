@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -23,6 +25,7 @@ from pipeline.tracing.batch_span import BatchTracer
 from pipeline.tracing.session import TracedBroker
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
 from tests.hostile import EVENT, HOSTILE
+from tests.system.docs.snippets import blocks
 from tests.unit.worker.harness import Remembering, work
 
 PARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-%016x-01"
@@ -284,3 +287,18 @@ def test_empty_transaction_has_no_span() -> None:
     traced.broker.batch = 1
     traced.work(1)
     assert [_counts(span) for span in traced.spans] == [(1, 0), (1, 0)]
+
+
+def test_consumer_links_to_the_worker_as_documented() -> None:
+    """The example in the documents finds the span that wrote an output."""
+    traced = Traced()
+    traced.fill(1)
+    traced.work(1)
+    context = traced.spans[0].context
+    assert context is not None
+    (block,) = blocks("docs/how-to/trace.md", "python")
+    names: dict[str, Any] = {}
+    exec(block.text, names)  # noqa: S102  what the documents show
+    (link,) = names["worker_link"](traced.broker.outputs[0].headers)
+    assert (link.context.trace_id, link.context.span_id) == (context.trace_id, context.span_id)
+    assert names["worker_link"]([("traceparent", PARENT % 1)]) == []

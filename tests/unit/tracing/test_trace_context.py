@@ -1,4 +1,4 @@
-"""Which trace contexts are read from record headers, and which of them are chosen."""
+"""Trace contexts in record headers: what is read, and what is chosen."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_context_of_a_record_is_read_with_its_state() -> None:
     ],
 )
 def test_invalid_context_counts_as_absent(value: bytes | None) -> None:
-    """What is not exactly a context is no context, and nothing is guessed."""
+    """Only a value in exactly W3C's form is a context; nothing is guessed."""
     assert record_contexts([_record([("traceparent", value)])], 128) == ([], 0)
 
 
