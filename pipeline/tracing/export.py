@@ -74,6 +74,7 @@ def batch_tracing(settings: Settings, on_lost: OnLost) -> Iterator[BatchTracer]:
                 MAX_LINKS if limits.max_links is None else min(MAX_LINKS, limits.max_links),
             )
         finally:
+            losses.ending()
             _shut_down(provider, exporter, settings.shutdown_grace_s)
             losses.end()
 

@@ -46,6 +46,8 @@ class Losses:
         """Lost spans that have not been reported."""
         self._cause = ""
         self._next_report = clock()
+        self._is_ending = False
+        """Whether the next report is the last one, by `end`."""
 
     def ended(self) -> None:
         """Count a span that waits to be sent. Beyond what the queue holds, one is dropped."""
@@ -72,14 +74,20 @@ class Losses:
         with self._lock:
             self._waiting -= spans
             self._lost += spans
-            is_due = now >= self._next_report
+            is_due = now >= self._next_report and not self._is_ending
             if is_due:
                 self._next_report = now + self._interval_s
         if is_due:
             self._report()
 
+    def ending(self) -> None:
+        """Report nothing more until `end`."""
+        with self._lock:
+            self._is_ending = True
+
     def end(self) -> None:
-        """Report the rest: what still waits is lost."""
+        """Report the rest: what still waits is lost. The SDK's thread may live on."""
+        self.ending()
         with self._lock:
             self._lost, self._waiting = self._lost + self._waiting, 0
         self._report()
@@ -150,21 +158,17 @@ def _innermost(error: BaseException) -> str:
 
 @contextmanager
 def export_log(losses: Losses) -> Iterator[None]:
-    """Keep the SDK's lines out of the log within the block, and read the exporter's.
+    """Read the exporter's log lines within the block; none of the SDK's is shown, also after it.
 
-    The SDK also logs contents of headers, which anyone writes.
+    They contain contents of headers, which anyone writes, and its thread may live on.
     """
     root = logging.getLogger("opentelemetry")
-    handlers: dict[logging.Logger, logging.Handler] = {
-        root: logging.NullHandler(),
-        logging.getLogger("opentelemetry.exporter"): _CauseReader(losses),
-    }
-    for logger, handler in handlers.items():
-        logger.addHandler(handler)
-    propagated, root.propagate = root.propagate, False
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
+    root.propagate = False
+    exporter, reader = logging.getLogger("opentelemetry.exporter"), _CauseReader(losses)
+    exporter.addHandler(reader)
     try:
         yield
     finally:
-        root.propagate = propagated
-        for logger, handler in handlers.items():
-            logger.removeHandler(handler)
+        exporter.removeHandler(reader)

@@ -75,8 +75,8 @@ class TracedSession:
             raise
 
     def _send_with(self, header: tuple[str, bytes], output: Output) -> None:
-        role, value, key, headers, timestamp, partition, reason = output
-        fields = (role, value, key, [*headers, header], timestamp, partition, reason)
+        role, value, key, headers, *rest = output
+        fields = (role, value, key, [*headers, header], *rest)
         try:
             self._send(new_tuple(Output, fields))
         except TooLargeError:
