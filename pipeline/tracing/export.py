@@ -32,11 +32,12 @@ from pipeline.tracing.losses import (
 SERVICE: Final = "track-pipeline"
 _SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
 _PATH: Final = "/v1/traces"
-_QUEUE: Final = 256
-"""Spans that wait for the collector. One with all its links takes up to 200 kB; the SDK's default
-of 2048 would take 400 MB."""
-_REQUEST: Final = 64
-"""Spans per request: 6 MB at most, below what collectors take by default (20 MiB)."""
+_QUEUE: Final = 128
+"""Spans that wait for the collector: 12 s of a worker that is not behind. One with all its links
+takes 140 kB, and 400 kB if each has a `tracestate` of 500 bytes, so at most 64 MB wait; the SDK's
+default of 2048 spans would be 800 MB."""
+_REQUEST: Final = 32
+"""Spans per request, each of 15 kB: far below what collectors take by default (20 MiB)."""
 _FLUSH_S: Final = 3.0
 _FLUSH_SHARE: Final = 0.2
 """Time to send the last spans: seconds, and at most this share of the shutdown's grace."""
