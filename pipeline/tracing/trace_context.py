@@ -17,12 +17,17 @@ _LONGEST: Final = 512
 """Longest header that is read: W3C asks for 512 characters of `tracestate`; OpenTelemetry's own
 propagator reads no longer `traceparent`."""
 _CONTEXT: Final = re.compile(
-    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?",
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?",
     re.DOTALL,
 )
-_FIRST_VERSION: Final = b"00"
-_SAMPLED: Final = 1
-"""Flag of a context whose sender has recorded it."""
+_FIRST_VERSION: Final = b"00-"
+_LENGTH: Final = 55
+"""Length of a context of the first version."""
+_IDS: Final = slice(3, 52)
+"""Where the ids of the trace and the span are."""
+_LAST_DIGIT: Final = 54
+_SAMPLED: Final = b"13579bdf"
+"""Last digits of the flags of a context that its sender has recorded."""
 
 
 class RecordContext(NamedTuple):
@@ -47,34 +52,31 @@ class RecordContexts(NamedTuple):
 
 def record_contexts(records: Iterable[Record], limit: int) -> RecordContexts:
     """Return at most `limit` different contexts of the records, sampled ones first."""
-    sampled: list[tuple[Record, re.Match[bytes]]] = []
-    others: list[tuple[Record, re.Match[bytes]]] = []
+    sampled: list[tuple[Record, bytes]] = []
+    others: list[tuple[Record, bytes]] = []
     seen: set[bytes] = set()
     for record in records:
-        match = _context_of(record.headers) if record.headers else None
-        if match is None or (ids := match[2] + match[3]) in seen:
+        value: bytes | None = None
+        for name, sent in record.headers:
+            if name == PARENT:
+                value = sent  # the last one counts, as in Kafka's own lastHeader()
+        if value is None or value[_IDS] in seen or not _is_context(value):
             continue
-        seen.add(ids)
-        (sampled if int(match[4], 16) & _SAMPLED else others).append((record, match))
+        seen.add(value[_IDS])
+        (sampled if value[_LAST_DIGIT] in _SAMPLED else others).append((record, value))
     chosen = [_read(*each) for each in [*sampled, *others][:limit]]
     return RecordContexts(chosen, len(seen) - len(chosen))
 
 
-def _context_of(headers: Headers) -> re.Match[bytes] | None:
-    value: bytes | None = None
-    for header in headers:
-        if header[0] == PARENT:
-            value = header[1]  # the last one counts, as in Kafka's own lastHeader()
-    if value is None or len(value) > _LONGEST:
-        return None
-    match = _CONTEXT.fullmatch(value)
-    if match is not None and match[1] == _FIRST_VERSION and match[5] is not None:
-        return None  # only later versions may have more fields
-    return match
+def _is_context(value: bytes) -> bool:
+    if len(value) > _LONGEST or _CONTEXT.fullmatch(value) is None:
+        return False
+    # Only later versions may have more fields.
+    return len(value) == _LENGTH or not value.startswith(_FIRST_VERSION)
 
 
-def _read(record: Record, match: re.Match[bytes]) -> RecordContext:
-    _version, trace_id, span_id, flags, _more = match.groups()
+def _read(record: Record, value: bytes) -> RecordContext:
+    trace_id, span_id, flags = value[:_LENGTH].split(b"-")[1:]
     return RecordContext(
         int(trace_id, 16),
         int(span_id, 16),
