@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
+from pipeline.errors import SettingsError
 from pipeline.kafka import (
     Admin,
     CollectLimits,
@@ -103,6 +105,39 @@ def make_broker(
     """Make the worker's broker, fit for the topics as they are."""
     outputs = topic_names(settings).outputs(settings)
     return KafkaBroker(session_config(settings, outputs, facts, start_over))
+
+
+@contextmanager
+def tracing(
+    settings: Settings, broker: Broker, on_lost: Callable[[int, str], None]
+) -> Iterator[Broker]:
+    """Yield a broker whose transactions are traced; the same one when `tracing.endpoint` is unset.
+
+    `on_lost` is called with the number of spans that could not be sent, and the cause.
+    """
+    if settings.tracing.endpoint is None:
+        yield broker
+        return
+    # Here: without the setting, nothing of OpenTelemetry is imported.
+    from pipeline.tracing.export import batch_tracing  # noqa: PLC0415
+    from pipeline.tracing.session import TracedBroker  # noqa: PLC0415
+
+    with batch_tracing(settings, on_lost) as tracer:
+        yield TracedBroker(broker, tracer)
+
+
+def require_tracing(settings: Settings) -> None:
+    """SettingsError when traces are wanted, but what they need is not installed."""
+    if settings.tracing.endpoint is None:
+        return
+    try:
+        import pipeline.tracing.export  # noqa: F401, PLC0415  without the setting, it is not imported
+    except ModuleNotFoundError as error:
+        problem = (
+            "tracing.endpoint: OpenTelemetry is not installed. Install it with "
+            'pip install "track-pipeline[otel]", or leave the setting out'
+        )
+        raise SettingsError([problem]) from error
 
 
 def make_ledger_producer(

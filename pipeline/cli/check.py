@@ -10,6 +10,7 @@ from pipeline.cli.output import print_json, print_line, print_notice
 from pipeline.preflight import checked_topics
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
+from pipeline.wiring import require_tracing
 
 
 @click.command(
@@ -42,6 +43,7 @@ def check(settings: Settings, *, show_config: bool) -> None:
         print_json({**document, "sources": dict(settings.sources)}, indented=True)
         return
     require_kafka(settings)
+    require_tracing(settings)
     facts = checked_topics(settings, print_notice)
     for name, topic in sorted(facts.items()):
         print_line(

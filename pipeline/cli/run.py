@@ -24,7 +24,13 @@ from pipeline.ports import CrashGuard, Span
 from pipeline.preflight import checked_topics
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
-from pipeline.wiring import make_broker, make_processor, make_worker
+from pipeline.wiring import (
+    make_broker,
+    make_processor,
+    make_worker,
+    require_tracing,
+    tracing,
+)
 from pipeline.worker.memory_tuning import tune_memory
 from pipeline.worker.observe import (
     AggregateStatistics,
@@ -115,6 +121,7 @@ def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...
     option, a key of the --config file or a variable TRACK_…: see `check --show-config`.
     """
     _check(settings, quarantined)
+    require_tracing(settings)
     configure_logging(settings.log.format, settings.log.level)
     faulthandler.enable()  # a supervisor or systemd ends a stuck worker with SIGABRT
     place = inherited_handles(os.environ)
@@ -238,11 +245,19 @@ def _work(
     meter.started(broker.statistics, stop, retention_ms)
     tune_memory()
     try:
-        with reporting(meter, broker.monitor, broker.oldest_records):
-            make_worker(settings, broker, processor, meter, guard).run(stop)
+        with (
+            tracing(settings, broker, _report_lost_spans) as traced,
+            reporting(meter, broker.monitor, broker.oldest_records),
+        ):
+            make_worker(settings, traced, processor, meter, guard).run(stop)
     finally:
         meter.statistics(lag=None)
     log.info("stopped")
+
+
+def _report_lost_spans(spans: int, cause: str) -> None:
+    log = get_logger("pipeline.worker")
+    log.warning("spans_lost", spans=spans, cause=cause)
 
 
 def _supervise(settings: Settings) -> None:

@@ -29,6 +29,8 @@ class TrackHeader(StrEnum):
     """Coordinates of the first raw event, which a redriven record keeps."""
     ORIGIN_TIMESTAMP = "track.origin.timestamp"
     """Kafka timestamp of the first raw record, epoch milliseconds."""
+    TRACE_PARENT = "track.traceparent"
+    """Trace context of the transaction that wrote the output, in W3C's form."""
     UNREADABLE = "track.headers"
     """Stands for all headers of a record when a name among them is not UTF-8."""
 

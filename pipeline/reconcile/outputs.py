@@ -20,6 +20,7 @@ SOURCE: Final = TrackHeader.SOURCE.value
 CONTRACT: Final = TrackHeader.CONTRACT.value
 REPLAY: Final = TrackHeader.REPLAY.value
 REDRIVE: Final = TrackHeader.REDRIVE.value
+_TRACE_PARENT: Final = TrackHeader.TRACE_PARENT.value
 _DIGEST_BYTES: Final = 16
 
 WHEN_AND_WHO: Final = frozenset(
@@ -112,6 +113,8 @@ def read_output(record: Record, role: Role, contract: bytes) -> OutputFacts:
 
 def output_digest(role: Role, value: bytes | None, key: bytes | None, headers: Headers) -> bytes:
     """Digest everything that must be equal, except the timestamp."""
+    if headers and headers[-1][0] == _TRACE_PARENT:
+        headers = headers[:-1]  # says who wrote it; a session adds it behind all others
     if role is Role.DEAD_LETTER:
         headers = _compared(headers)
     facts = msgspec.msgpack.encode((value is None, key, headers))

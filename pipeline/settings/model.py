@@ -6,10 +6,11 @@ problems of all sources are reported at once. Secrets are never printed.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,6 +19,7 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -30,6 +32,8 @@ from pipeline.settings.sources import Assigned, Layers, NamePath
 
 Topic = Annotated[str, StringConstraints(pattern=TOPIC_PATTERN, max_length=LONGEST_TOPIC)]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+
+_BASE_URL: Final = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
 
 
 class _SettingsGroup(BaseModel):
@@ -137,6 +141,37 @@ class HttpSettings(_SettingsGroup):
     )
 
 
+class TracingSettings(_SettingsGroup):
+    """Traces of the worker's batches, sent by OpenTelemetry."""
+
+    endpoint: str | None = Field(
+        None,
+        description=(
+            "base URL of an OpenTelemetry collector that takes OTLP over HTTP, such as "
+            "`http://localhost:4318`; needs the extra `otel`. Unset: no traces"
+        ),
+    )
+    sample_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="share of batches that are traced, 0 to 1",
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _without_credentials(cls, endpoint: str | None) -> str | None:
+        """Reject URLs with more than a base. Settings are logged, so the message shows no value."""
+        if endpoint is None or _BASE_URL.fullmatch(endpoint):
+            return endpoint
+        message = (
+            "is not a base URL such as http://localhost:4318, without user, query and fragment "
+            "(credentials belong in OTEL_EXPORTER_OTLP_HEADERS)"
+        )
+        raise ValueError(message)
+
+
 class Settings(ContractSettings):
     """All settings."""
 
@@ -214,6 +249,7 @@ class Settings(ContractSettings):
     breaker: BreakerSettings = BreakerSettings()
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    tracing: TracingSettings = TracingSettings()
     allow_unverified_tls: bool = Field(
         False,
         description=(

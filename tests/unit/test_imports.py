@@ -27,6 +27,7 @@ _TOOLS: Final = _GROUND | {
     "topic_changes",
     "topic_roles",
     "topics",
+    "tracing",
     "wiring",
     "worker",
 }
@@ -43,8 +44,9 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "files": _GROUND | {"settings"},
     "kafka": _GROUND | {"settings"},
     "metrics": _GROUND | {"identity"},
+    "tracing": _GROUND | {"settings"},
     "worker": _GROUND | {"identity", "metrics"},
-    "wiring": _GROUND | {"kafka", "metrics", "settings", "topics", "worker"},
+    "wiring": _GROUND | {"kafka", "metrics", "settings", "topics", "tracing", "worker"},
     "endpoint": _GROUND | {"kafka", "metrics", "settings", "topics"},
     "preflight": _GROUND | {"kafka", "settings", "topics", "wiring"},
     "reconcile": _TOOLS - {"reconcile"},
@@ -62,6 +64,7 @@ ONLY_IN: Final = {
     "click": "cli",
     "rich": "cli",
     "prometheus_client": "metrics",
+    "opentelemetry": "tracing",
 }
 """The one place that may import each library."""
 
@@ -158,6 +161,7 @@ def test_layers_do_not_form_a_circle() -> None:
         ("pipeline.demo.check", "from pipeline.cli.output import table"),
         ("pipeline.worker.memory_broker", "from confluent_kafka import Consumer"),
         ("pipeline.wiring", "import confluent_kafka.admin"),
+        ("pipeline.wiring", "from opentelemetry.trace import Tracer"),
     ],
 )
 def test_each_kind_of_violation_is_seen(name: str, source: str) -> None:

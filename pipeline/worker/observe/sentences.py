@@ -164,6 +164,12 @@ def _bisecting(line: LogLine) -> str:
     return f"looking for the record that fails among {line['records']}: {line['cause']}"
 
 
+def _spans_lost(line: LogLine) -> str:
+    spans = line["spans"]
+    what = "a span was" if spans == 1 else f"{spans:,} spans were"
+    return f"{what} not sent to the collector of traces: {line['cause']}"
+
+
 def _breaker_open(line: LogLine) -> str:
     return str(line["message"])
 
@@ -258,6 +264,7 @@ SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "processing_error": _processing_error,
     "record_isolated": _isolated,
     "bisecting": _bisecting,
+    "spans_lost": _spans_lost,
     "breaker_open": _breaker_open,
     "stuck": _stuck,
     "stopped": _stopped,

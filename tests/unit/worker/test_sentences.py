@@ -134,6 +134,10 @@ def _sentence(level: str = "info", **line: Any) -> str:
             {"event": "worker_stuck", "worker": 1, "cause": "it stands still"},
             "worker 1 is stuck and will be ended: it stands still",
         ),
+        (
+            {"event": "spans_lost", "spans": 1200, "cause": "Connection refused"},
+            "1,200 spans were not sent to the collector of traces: Connection refused",
+        ),
         ({"event": "something new", "a": 1, "b": "c"}, "something new a=1 b=c"),
         ({"event": "topics", "other": 1}, "topics other=1"),
     ],

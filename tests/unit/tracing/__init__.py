@@ -1,0 +1,1 @@
+"""Traces of batches, without a broker and without a collector."""
