@@ -30,6 +30,7 @@ def measure_kafka(console: Console, rounds: int, events: int) -> None:
         variants = {
             "pass-through, transactions": _variant("passthrough", servers, events),
             "worker": _variant("worker", servers, events),
+            "worker, scraped every second": _variant("measured-worker", servers, events),
         }
         _warm_up(variants)
         title = f"end to end, {events} records, {PARTITIONS} partitions, {rounds} rounds"

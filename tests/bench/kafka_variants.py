@@ -9,11 +9,14 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
+from urllib.request import urlopen
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.core.record import Record
+from pipeline.endpoint import endpoint, worker_routes
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
+from pipeline.metrics.service import ServiceView
 from pipeline.ports import CircuitBreakerTrip, CommittedBatch, Phase, Session
 from pipeline.preflight import checked_topics
 from pipeline.reconcile.compare.dry_run import DryRunProcessor
@@ -21,7 +24,7 @@ from pipeline.replay.plan import Part, ReplayPlan, Target
 from pipeline.replay.run import ReplayRun, new_owner
 from pipeline.replay.slot import make_replay_worker, slot_broker
 from pipeline.replay.takeover import take_over
-from pipeline.settings.model import Settings, load_settings
+from pipeline.settings.model import HttpSettings, Settings, load_settings
 from pipeline.wiring import (
     WallClock,
     admin,
@@ -32,6 +35,7 @@ from pipeline.wiring import (
     topic_names,
 )
 from pipeline.worker.memory_tuning import tune_memory
+from pipeline.worker.observe import LogMeter, reporting
 from pipeline.worker.shared_state import LocalCrashGuard
 
 _BATCH: Final = 1000
@@ -119,6 +123,47 @@ def run_worker(settings: Settings, watch: Stopwatch) -> None:
     processor = make_processor(settings, group=settings.group)
     tune_memory()
     make_worker(settings, broker, processor, Meter(watch), LocalCrashGuard()).run(watch.stop)
+
+
+class CountingMeter(LogMeter):
+    """The meter of `run`, which also tells the stopwatch."""
+
+    def __init__(self, watch: Stopwatch) -> None:
+        super().__init__(interval_s=30.0)
+        self._watch = watch
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """See `ports.Meter`."""
+        super().committed(batch)
+        self._watch.count(batch.counts.records)
+
+
+def run_measured_worker(settings: Settings, watch: Stopwatch) -> None:
+    """Run the worker with its metrics on, while somebody scrapes them every second."""
+    broker = make_broker(settings, checked_topics(settings, print), "earliest")
+    processor = make_processor(settings, group=settings.group)
+    meter = CountingMeter(watch)
+    meter.started(broker.statistics, watch.stop, -1)
+
+    def view() -> ServiceView:
+        return ServiceView(meter.snapshot(), [meter.snapshot()])
+
+    def scrape(address: str) -> None:
+        while not watch.stop.wait(1.0):
+            with urlopen(f"http://{address}/metrics", timeout=10) as answer:
+                answer.read()
+
+    def start_scraping(address: str) -> None:
+        threading.Thread(target=scrape, args=(address,), daemon=True).start()
+
+    tune_memory()
+    http = HttpSettings(port=0, host="127.0.0.1")
+    measured = settings.model_copy(update={"http": http})
+    with (
+        endpoint(measured, worker_routes(measured, view), start_scraping),
+        reporting(meter, broker.monitor, broker.oldest_records),
+    ):
+        make_worker(settings, broker, processor, meter, LocalCrashGuard()).run(watch.stop)
 
 
 def run_replay(settings: Settings, watch: Stopwatch) -> None:
@@ -209,6 +254,7 @@ def main() -> None:
 
 _VARIANTS: Final = {
     "worker": run_worker,
+    "measured-worker": run_measured_worker,
     "replay": run_replay,
     "dry-run": run_dry_run,
     "passthrough": run_passthrough,
