@@ -13,10 +13,10 @@ from pipeline.metrics.service import Build, Service, ServiceView
 from pipeline.settings.model import Settings
 
 
-def worker_routes(settings: Settings, view: Callable[[], ServiceView]) -> Routes:
-    """Return what `run` serves about its workers; `view` is asked for each request."""
+def worker_service(settings: Settings, view: Callable[[], ServiceView]) -> Service:
+    """Make what answers about the workers of `run`; `view` is asked for each request."""
     build = Build(__version__, settings.contract(), platform.python_version(), CLIENT_VERSION)
-    return Service(build, view, settings.http.stuck_after_s).routes()
+    return Service(build, view, settings.http.stuck_after_s)
 
 
 @contextmanager

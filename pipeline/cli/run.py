@@ -17,13 +17,14 @@ from pipeline import __version__
 from pipeline.cli.help import Command
 from pipeline.cli.main import Failure, failure_of
 from pipeline.cli.options import Parsed, with_settings
-from pipeline.endpoint import endpoint, worker_routes
+from pipeline.endpoint import endpoint, worker_service
 from pipeline.errors import ExitCode, SettingsError
 from pipeline.metrics.service import ServiceView
 from pipeline.ports import CrashGuard, Span
 from pipeline.preflight import checked_topics
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
+from pipeline.systemd import notifying_systemd
 from pipeline.wiring import (
     make_broker,
     make_processor,
@@ -178,7 +179,7 @@ def _run_alone(settings: Settings, start_over: str | None, quarantined: Sequence
         return ServiceView(snapshot, [snapshot])
 
     _log_start(settings, {"settings": settings.to_dict()})
-    with endpoint(settings, worker_routes(settings, view), _log_address):
+    with _observed(settings, view):
         _work(settings, start_over, stop, lambda: meter, LocalCrashGuard(quarantined))
 
 
@@ -187,8 +188,16 @@ def _log_start(settings: Settings, about: Mapping[str, object]) -> None:
     log.info("starting", version=__version__, contract=settings.contract(), **about)
 
 
-def _log_address(address: str) -> None:
-    get_logger("pipeline.worker").info("listening", address=address)
+@contextmanager
+def _observed(settings: Settings, view: Callable[[], ServiceView]) -> Iterator[None]:
+    """Let Prometheus, Kubernetes and systemd see the workers."""
+    service, log = worker_service(settings, view), get_logger("pipeline.worker")
+
+    def listening(address: str) -> None:
+        log.info("listening", address=address)
+
+    with endpoint(settings, service.routes(), listening), notifying_systemd(service.state):
+        yield
 
 
 def _run_one_of_several(
@@ -281,7 +290,7 @@ def _supervise(settings: Settings) -> None:
     def view() -> ServiceView:
         return ServiceView(statistics.total(), statistics.current(), supervisor.restarts)
 
-    with endpoint(settings, worker_routes(settings, view), _log_address):
+    with _observed(settings, view):
         outcome = supervisor.run()
     if outcome.sentence:
         raise Failure(outcome.sentence, _exit_of(outcome.code))

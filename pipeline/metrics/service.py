@@ -39,6 +39,14 @@ class ServiceView(NamedTuple):
     restarts: int = 0
 
 
+class ServiceState(NamedTuple):
+    """What a service manager is told."""
+
+    live: bool
+    summary: str
+    """One sentence, shown by `systemctl status`."""
+
+
 class Service:
     """Answers the requests of Prometheus, Kubernetes and people. Any thread may ask."""
 
@@ -66,6 +74,11 @@ class Service:
                 HTTPStatus.OK, JSON, msgspec.json.encode(self.status()) + b"\n"
             ),
         }
+
+    def state(self) -> ServiceState:
+        """Return what a service manager is told."""
+        status = self.status()
+        return ServiceState(status["live"], status["summary"])
 
     def _answer(self, is_good: Callable[[Health], bool]) -> Response:
         health = self._health(self._view())

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.core.record import Record
-from pipeline.endpoint import endpoint, worker_routes
+from pipeline.endpoint import endpoint, worker_service
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
 from pipeline.metrics.service import ServiceView
 from pipeline.ports import CircuitBreakerTrip, CommittedBatch, Phase, Session
@@ -160,7 +160,7 @@ def run_measured_worker(settings: Settings, watch: Stopwatch) -> None:
     http = HttpSettings(port=0, host="127.0.0.1")
     measured = settings.model_copy(update={"http": http})
     with (
-        endpoint(measured, worker_routes(measured, view), start_scraping),
+        endpoint(measured, worker_service(measured, view).routes(), start_scraping),
         reporting(meter, broker.monitor, broker.oldest_records),
     ):
         make_worker(settings, broker, processor, meter, LocalCrashGuard()).run(watch.stop)
