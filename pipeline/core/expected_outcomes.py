@@ -13,9 +13,6 @@ import msgspec
 
 from pipeline.core.record import Output, Record, Role
 
-_MAY_BE_BATCH: Final = (b'"batch"', b"\\u")
-"""Bytes that every batch call contains; its key may be written with escapes."""
-
 
 class _Envelope(msgspec.Struct):
     event: msgspec.Raw = msgspec.Raw(b"null")
@@ -32,7 +29,7 @@ def expected_outcomes(record: Record, outputs: tuple[Output, ...]) -> int:
     the record's own value.
     """
     value = record.value
-    if not value or not any(mark in value for mark in _MAY_BE_BATCH):
+    if not value or not _may_be_batch(value):
         return 1
     first = outputs[0]
     if len(outputs) == 1 and first.role is Role.DEAD_LETTER and first.value == value:
@@ -44,3 +41,12 @@ def expected_outcomes(record: Record, outputs: tuple[Output, ...]) -> int:
     if envelope.batch is None or bytes(envelope.event) != b"null":
         return 1
     return len(envelope.batch)
+
+
+def _may_be_batch(value: bytes) -> bool:
+    """Whether the value has a byte sequence that every batch call contains.
+
+    Its key may be written with escapes. A single backslash is found several times faster than two
+    characters are, and few events have one.
+    """
+    return b'"batch"' in value or (b"\\" in value and b"\\u" in value)

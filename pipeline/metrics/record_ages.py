@@ -40,7 +40,8 @@ class RecordAges:
         """Note records that were read."""
         for record in records:
             if record.partition not in self._read:
-                self._read[record.partition] = record.timestamp or now
+                timestamp = record.timestamp or 0
+                self._read[record.partition] = timestamp if timestamp > 0 else now
 
     def committed(self, partitions: Iterable[int]) -> None:
         """Note that what was read of these partitions is committed."""

@@ -103,7 +103,9 @@ class WorkerMetrics:
         self._counts.add(Metric.BYTES_CONSUMED, sum(sizes))
         now = self._now_ms()
         latencies = [
-            max(0.0, (now - record.timestamp) / 1000) for record in records if record.timestamp
+            max(0.0, (now - record.timestamp) / 1000)
+            for record in records
+            if record.timestamp is not None and record.timestamp > 0
         ]
         for metric, values in (
             (Metric.TRANSACTION_RECORDS, [len(records)]),

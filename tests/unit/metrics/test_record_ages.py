@@ -68,7 +68,7 @@ def test_partition_of_which_nothing_is_known_keeps_its_estimate(ages: RecordAges
     assert ages.ages(LATER) == {0: 6.0}
 
 
-@pytest.mark.parametrize("timestamp", [NOW + 3_600_000, None, 0])
+@pytest.mark.parametrize("timestamp", [NOW + 3_600_000, None, 0, -1])
 def test_age_is_never_negative(ages: RecordAges, timestamp: int | None) -> None:
     """Clocks differ, senders choose timestamps, and some records have none."""
     ages.collected([_record(0, timestamp)], NOW)
