@@ -101,6 +101,8 @@ def _summary(status: ClusterStatus) -> Iterator[str]:
     state = status.state.lower().replace("_", " ")
     yield f"group {status.group} reads {status.topic}: {members}, {partitions}, {state}"
     yield _lag(status)
+    if status.retention_seconds is not None:
+        yield f"retention may delete unread records in {about(status.retention_seconds)}"
     yield f"contract {', '.join(status.contracts) or NONE}; last commit {_last_commit(status)}"
     yield _breaker(status)
 
@@ -117,9 +119,7 @@ def _lag(status: ClusterStatus) -> str:
         return "up to date"
     else:
         known = f"{counted(status.lag_records, 'record')} behind"
-    left = status.retention_seconds
-    until = "" if left is None else f"; retention may delete unread records in {about(left)}"
-    return f"{known}; the oldest waits for {about(status.lag_seconds)}{until}"
+    return f"{known}; the oldest waits for {about(status.lag_seconds)}"
 
 
 def _breaker(status: ClusterStatus) -> str:

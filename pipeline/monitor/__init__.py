@@ -4,7 +4,7 @@ Joins no group, commits nothing and writes nothing. May import everything but `c
 """
 
 from pipeline.monitor.cluster import ClusterMonitor
-from pipeline.monitor.collectors import collectors_of
+from pipeline.monitor.parts import collectors_of
 from pipeline.monitor.status import (
     BreakerWatch,
     ClusterStatus,

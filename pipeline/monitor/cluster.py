@@ -9,7 +9,7 @@ Guarantees
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Self
+from typing import Self
 
 from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 from pipeline.errors import RefusedError
@@ -17,12 +17,11 @@ from pipeline.kafka import GroupDescription, OldestRecords, PartitionOffsets
 from pipeline.monitor.notices import notices_of
 from pipeline.monitor.raw_partition import RawPartition
 from pipeline.monitor.status import RAW_ROLE, BreakerWatch, ClusterStatus, OpenTransaction
-from pipeline.ports import Clock, TopicFacts
+from pipeline.ports import Clock
 from pipeline.preflight import require_topics
 from pipeline.settings.model import Settings
+from pipeline.topics import kept_ms
 from pipeline.wiring import WallClock, admin, topic_names
-
-_UNLIMITED: Final = -1
 
 
 class ClusterMonitor:
@@ -73,7 +72,8 @@ class ClusterMonitor:
             if facts[name].partitions
         }
         timestamps, notices = self._timestamps(raw)
-        now, retention_ms = self._clock.now(), retention_ms_of(facts[self._topic])
+        now, kept = self._clock.now(), kept_ms(facts[self._topic])
+        retention_ms = kept if kept > 0 else None
         initial = self._settings.initial_offset
         return ClusterStatus(
             at=now,
@@ -130,14 +130,6 @@ def _same(before: OpenTransaction | None, now: OpenTransaction) -> OpenTransacti
 
 def _committed(found: tuple[int, str] | None) -> tuple[int | None, OffsetMetadata | None]:
     return (None, None) if found is None else (found[0], read_offset_metadata(found[1]))
-
-
-def retention_ms_of(topic: TopicFacts) -> int | None:
-    """Return for how long a topic keeps records; None when for ever, or not known."""
-    if "delete" not in topic.config.get("cleanup.policy", "delete"):
-        return None
-    kept = topic.number("retention.ms", _UNLIMITED)
-    return None if kept < 0 else kept
 
 
 def _breaker(metadata: Sequence[OffsetMetadata]) -> BreakerWatch | None:

@@ -133,8 +133,3 @@ class ReplayCollector:
     def close(self) -> None:
         """See `Collector`."""
         self._readers.clear()
-
-
-def collectors_of(settings: Settings) -> list[Collector]:
-    """Return what `watch` looks with, the cluster first."""
-    return [ClusterCollector(settings), ReplayCollector(settings)]

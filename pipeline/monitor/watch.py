@@ -18,7 +18,7 @@ from pipeline.core.timestamps import format_time
 from pipeline.errors import RefusedError, TransportError
 from pipeline.metrics.catalogue import Metric
 from pipeline.metrics.exposition import Exposed, Exposition
-from pipeline.metrics.samples import Counts, Samples, summed
+from pipeline.metrics.samples import Counts, Labels
 from pipeline.metrics.server import JSON, Response, Routes, metrics_route, text
 from pipeline.monitor.collectors import Collected, Collector
 from pipeline.ports import Clock, Stall, Stop
@@ -139,8 +139,10 @@ class Watch:
         own.put(Metric.WATCH_UP, float(not view.failure))
         if view.succeeded_at is not None:
             own.put(Metric.WATCH_LAST_SUCCESS, view.succeeded_at / 1000)
-        parts: list[Samples] = [part.samples for part in view.parts]
-        return Exposed(summed([own.samples(), *parts]))
+        samples = dict[Metric, Mapping[Labels, float]](own.samples())
+        for part in view.parts:
+            samples |= part.samples
+        return Exposed(samples)
 
     def status(self) -> Mapping[str, Any]:
         """Return the last look as JSON values."""

@@ -80,6 +80,7 @@ def ask_worker(url: str) -> WorkerReport:
         with _OPENER.open(address, timeout=_ANSWER_S) as answer:
             return _DECODER.decode(answer.read(_LARGEST))
     except urllib.error.HTTPError as error:
+        error.close()  # it is the answer, too
         raise _no_worker(address, f"it answers {error.code} {error.reason}") from error
     except msgspec.MsgspecError as error:
         raise _no_worker(address, str(error)) from error

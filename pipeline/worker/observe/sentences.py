@@ -170,7 +170,7 @@ def _spans_lost(line: LogLine) -> str:
     return f"{what} not sent to the collector of traces: {line['cause']}"
 
 
-def _breaker_open(line: LogLine) -> str:
+def _message(line: LogLine) -> str:
     return str(line["message"])
 
 
@@ -191,10 +191,6 @@ def _watched(line: LogLine) -> str:
     if line.get("dead_letters"):
         text += f"; {line['dead_letters']:,} unresolved dead letters"
     return text
-
-
-def _noticed(line: LogLine) -> str:
-    return str(line["message"])
 
 
 def _stopped(_line: LogLine) -> str:
@@ -288,11 +284,11 @@ SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "record_isolated": _isolated,
     "bisecting": _bisecting,
     "spans_lost": _spans_lost,
-    "breaker_open": _breaker_open,
+    "breaker_open": _message,
     "stuck": _stuck,
     "watching": _watching,
     "watched": _watched,
-    "noticed": _noticed,
+    "noticed": _message,
     "stopped": _stopped,
     "ended": _ended,
     "worker_started": _worker_started,
