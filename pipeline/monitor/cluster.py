@@ -15,7 +15,7 @@ from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 from pipeline.errors import RefusedError
 from pipeline.kafka import GroupDescription, OldestRecords, PartitionOffsets
 from pipeline.monitor.notices import notices_of
-from pipeline.monitor.raw_partition import RawPartition
+from pipeline.monitor.observed_partition import ObservedPartition
 from pipeline.monitor.status import RAW_ROLE, BreakerWatch, ClusterStatus, OpenTransaction
 from pipeline.ports import Clock
 from pipeline.preflight import require_topics
@@ -58,7 +58,7 @@ class ClusterMonitor:
         committed = self._cluster.committed_with_metadata(self._group, self._topic)
         offsets = self._cluster.partition_offsets(self._topic)
         raw = [
-            RawPartition(
+            ObservedPartition(
                 number,
                 each,
                 *_committed(committed.get(number)),
@@ -90,7 +90,7 @@ class ClusterMonitor:
         )
 
     def _timestamps(
-        self, raw: Sequence[RawPartition]
+        self, raw: Sequence[ObservedPartition]
     ) -> tuple[Mapping[int, int | None], Sequence[str]]:
         """Return timestamps of the oldest records that wait, and why there are none."""
         positions = {

@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeline.core.coordinates import format_partitions
 from pipeline.kafka import GroupState
-from pipeline.monitor.raw_partition import RawPartition
+from pipeline.monitor.observed_partition import ObservedPartition
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings
 
@@ -18,7 +18,7 @@ _REBALANCING: Final = frozenset({"PREPARING_REBALANCING", "COMPLETING_REBALANCIN
 def notices_of(
     group: GroupState,
     settings: Settings,
-    raw: Sequence[RawPartition],
+    raw: Sequence[ObservedPartition],
     facts: Mapping[str, TopicFacts],
 ) -> Iterator[str]:
     """Yield what is wrong, unusual, or not known."""
@@ -42,6 +42,11 @@ def notices_of(
             f"the retention of topic {topic.name} is not known: grant this user DESCRIBE_CONFIGS "
             "on the topic"
         )
+    if hidden := sorted(name for name, each in facts.items() if not each.partitions):
+        yield (
+            f"open transactions of {', '.join(hidden)} are not known: grant this user DESCRIBE on "
+            "the topic"
+        )
     contracts = {each.metadata.contract for each in raw if each.metadata is not None}
     if len(contracts) > 1:
         yield (
@@ -52,7 +57,9 @@ def notices_of(
         yield f"topic {topic.name} was created again since the last commit"
 
 
-def _about_the_group(group: GroupState, name: str, raw: Sequence[RawPartition]) -> Iterator[str]:
+def _about_the_group(
+    group: GroupState, name: str, raw: Sequence[ObservedPartition]
+) -> Iterator[str]:
     if group.state in _WITHOUT_MEMBERS or not group.members:
         yield f"group {name} has no members: no worker is running"
     elif group.state in _REBALANCING:
@@ -63,12 +70,12 @@ def _about_the_group(group: GroupState, name: str, raw: Sequence[RawPartition]) 
         yield f"group {name} has not committed anything yet"
 
 
-def _lost(partition: RawPartition) -> bool:
+def _lost(partition: ObservedPartition) -> bool:
     at, offsets = partition.committed, partition.offsets
     return at is not None and offsets is not None and at < offsets.begin
 
 
-def _is_of_another_topic(partition: RawPartition, topic: TopicFacts) -> bool:
+def _is_of_another_topic(partition: ObservedPartition, topic: TopicFacts) -> bool:
     metadata = partition.metadata
     return (
         metadata is not None

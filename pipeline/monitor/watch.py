@@ -29,7 +29,7 @@ from pipeline.worker.observe.stalls import StallLog
 _NOT_YET: Final = "it has not looked at the cluster yet"
 
 
-class _View(NamedTuple):
+class _LastLook(NamedTuple):
     """What the last look has found."""
 
     failure: str = _NOT_YET
@@ -61,7 +61,7 @@ class Watch:
         self._log = get_logger("pipeline.watch")
         self._stalls = StallLog(clock, "pipeline.watch")
         self._turned_at = clock()
-        self._view = _View()
+        self._view = _LastLook()
 
     def run(self, stop: Stop, interval_s: float) -> None:
         """Look at each interval until a stop is requested."""
@@ -88,7 +88,7 @@ class Watch:
         fields = {name: each for part in self._view.parts for name, each in part.fields.items()}
         self._log.info("watched", **fields)
 
-    def _looked(self) -> _View:
+    def _looked(self) -> _LastLook:
         parts: list[Collected] = []
         notices: list[str] = []
         failure = ""
@@ -107,7 +107,7 @@ class Watch:
             if not parts:
                 break
         at = self._view.succeeded_at if failure else self._wall_clock.now()
-        return _View(failure, parts, tuple(dict.fromkeys(notices)), at)
+        return _LastLook(failure, parts, tuple(dict.fromkeys(notices)), at)
 
     def routes(self) -> Routes:
         """Return the paths that are served."""

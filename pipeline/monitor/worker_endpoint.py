@@ -18,7 +18,7 @@ _PATH: Final = "/status"
 _SCHEMES: Final = ("http://", "https://")
 
 
-class WorkerState(msgspec.Struct):
+class ReportedWorker(msgspec.Struct):
     """One worker, as its endpoint describes it."""
 
     worker: int | None
@@ -45,7 +45,7 @@ class WorkerReport(msgspec.Struct):
     summary: str
     lag_records: int | None
     lag_seconds: float | None
-    workers: list[WorkerState]
+    workers: list[ReportedWorker]
     breaker: str | None = None
 
     def problems(self, limits: StatusLimits) -> list[str]:

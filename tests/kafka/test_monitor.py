@@ -54,7 +54,7 @@ def test_status_before_any_worker_has_run(pipeline: Pipeline) -> None:
 
 @pytest.mark.kafka
 def test_status_of_a_running_worker(pipeline: Pipeline) -> None:
-    """Its member, its commits and their contract; an open transaction of a sender waits."""
+    """Member, commits and their contract are seen; an open transaction of a sender waits."""
     _produce(pipeline, 6)
     worker = pipeline.start()
     pipeline.wait_until_done()
@@ -79,7 +79,7 @@ def test_status_of_a_running_worker(pipeline: Pipeline) -> None:
 
 @pytest.mark.kafka
 def test_missing_topics_are_one_sentence(bare_pipeline: Pipeline) -> None:
-    """It has the command that creates them."""
+    """The sentence has the command that creates them."""
     ran = bare_pipeline.run("status")
     assert ran.code == ExitCode.KAFKA
     assert "topics do not exist: " in ran.err

@@ -158,7 +158,7 @@ def test_metrics_of_a_failed_look_are_those_of_the_failure(
 def test_part_that_may_not_be_read_does_not_fail_the_look(
     watch: Watch, dead_letters: Scripted
 ) -> None:
-    """Not everybody grants READ on dead letters; the sentence is logged once."""
+    """Some do not grant READ on dead letters; the sentence is logged once."""
     dead_letters.outcome = RefusedError("grant this user READ on the topic")
     with capture_logs() as lines:
         watch.look()

@@ -127,7 +127,7 @@ def test_something_else_is_one_sentence(body: bytes) -> None:
 
 
 def test_missing_path_is_one_sentence() -> None:
-    """Its status code is in it."""
+    """The sentence has the status code."""
     with serving("127.0.0.1", 0, {"/": lambda _: text(HTTPStatus.OK, "ok")}) as port:
         ran = run("status", "--url", f"http://127.0.0.1:{port}")
     assert ran.code == ExitCode.KAFKA

@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.kafka import GroupState, Member, PartitionOffsets
 from pipeline.monitor.notices import notices_of
-from pipeline.monitor.raw_partition import RawPartition
+from pipeline.monitor.observed_partition import ObservedPartition
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings, load_settings
 
@@ -21,8 +21,8 @@ def _partition(
     committed: int | None = 20,
     offsets: PartitionOffsets | None = OFFSETS,
     metadata: OffsetMetadata | None = METADATA,
-) -> RawPartition:
-    return RawPartition(0, offsets, committed, metadata, "w1")
+) -> ObservedPartition:
+    return ObservedPartition(0, offsets, committed, metadata, "w1")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_unlimited_retention_deletes_nothing() -> None:
 
 
 def test_record_of_unknown_age_waits_all_the_same() -> None:
-    """Its offsets count, and its age is unknown."""
+    """The offsets count, and the age is unknown."""
     status = _partition().status(20, {}, 60_000, NOW)
     assert (status.lag_records, status.lag_seconds) == (10, None)
 
@@ -96,11 +96,23 @@ STABLE = GroupState("STABLE", [Member("w1", "track-pipeline", "/10.0.0.1", froze
     ],
 )
 def test_each_thing_that_is_wrong_has_its_sentence(
-    settings: Settings, partition: RawPartition, group: GroupState, topic: TopicFacts, part: str
+    settings: Settings,
+    partition: ObservedPartition,
+    group: GroupState,
+    topic: TopicFacts,
+    part: str,
 ) -> None:
     """One sentence, and no other one."""
     (sentence,) = notices_of(group, settings, [partition], {"track.raw": topic})
     assert part in sentence
+
+
+def test_outputs_that_are_hidden_are_named(settings: Settings) -> None:
+    """Nobody knows about open transactions in them."""
+    hidden = TopicFacts("track.enriched", 0, 0, {}, frozenset())
+    facts = {"track.raw": TOPIC, "track.enriched": hidden}
+    (sentence,) = notices_of(STABLE, settings, [_partition()], facts)
+    assert "open transactions of track.enriched are not known: grant this user DESCRIBE" in sentence
 
 
 def test_a_healthy_pipeline_has_no_notices(settings: Settings) -> None:

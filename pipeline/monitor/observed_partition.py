@@ -11,7 +11,7 @@ from pipeline.kafka import PartitionOffsets
 from pipeline.monitor.status import PartitionStatus
 
 
-class RawPartition(NamedTuple):
+class ObservedPartition(NamedTuple):
     """What Kafka says about one partition."""
 
     number: int
