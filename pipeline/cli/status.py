@@ -8,11 +8,12 @@ import click
 
 from pipeline.cli.help import Command
 from pipeline.cli.main import Failure
-from pipeline.cli.options import PIPELINE_FLAGS, Number, require_kafka, with_settings
+from pipeline.cli.options import PIPELINE_FLAGS, Number, Parsed, require_kafka, with_settings
 from pipeline.cli.output import is_terminal, print_json, print_notice
 from pipeline.cli.status_view import print_partitions, print_reports, print_status
 from pipeline.errors import ExitCode, TransportError
 from pipeline.monitor import ClusterMonitor, StatusLimits, WorkerReport, ask_worker
+from pipeline.monitor.endpoint_client import endpoint_url
 from pipeline.settings.model import Settings
 from pipeline.wiring import admin
 
@@ -31,7 +32,7 @@ from pipeline.wiring import admin
             "track-pipeline status --config pipeline.toml --fail-above-seconds 300"
         ),
         "What do the workers themselves say?": (
-            "track-pipeline status --url http://localhost:8080 --url http://localhost:8081"
+            "track-pipeline status --url http://w-0:9400 --url http://w-1:9400"
         ),
     },
 )
@@ -39,10 +40,10 @@ from pipeline.wiring import admin
 @click.option(
     "--url",
     "urls",
-    metavar="URL",
+    type=Parsed("url", endpoint_url),
     multiple=True,
-    help="Ask the endpoint of a worker (run --http-port) instead of the cluster. Can be given "
-    "repeatedly.",
+    metavar="URL",
+    help="Ask the endpoint of a worker instead of the cluster; may be repeated.",
 )
 @click.option(
     "--fail-above-lag",

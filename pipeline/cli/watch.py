@@ -31,7 +31,7 @@ _ANSWER_S: Final = 5.0
     },
     examples={
         "As a service, beside the workers": (
-            "track-pipeline watch --config pipeline.toml --http-port 8090"
+            "track-pipeline watch --config pipeline.toml --http-port 9401"
         ),
         "A line of the log every ten seconds": (
             "track-pipeline watch --bootstrap-servers localhost:9092 --interval 10"

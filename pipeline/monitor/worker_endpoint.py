@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from typing import Any, Final
 
 import msgspec
 
-from pipeline.errors import SettingsError, TransportError
+from pipeline.errors import TransportError
+from pipeline.monitor.endpoint_client import FOREIGN, EndpointProblem, read_text
 from pipeline.monitor.status import StatusLimits
-
-_ANSWER_S: Final = 5.0
-_LARGEST: Final = 4 * 1024 * 1024
-"""Upper limit of an answer, which is a few hundred bytes per worker."""
-_PATH: Final = "/status"
-_SCHEMES: Final = ("http://", "https://")
 
 
 class ReportedWorker(msgspec.Struct):
@@ -64,33 +57,14 @@ class WorkerReport(msgspec.Struct):
 
 
 _DECODER: Final = msgspec.json.Decoder(WorkerReport)
-_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Without proxies: workers are asked within their own network."""
 
 
 def ask_worker(url: str) -> WorkerReport:
-    """Return what the endpoint at `url` reports.
-
-    SettingsError for something that is no URL, TransportError when there is no answer of a worker.
-    """
-    if not url.startswith(_SCHEMES):
-        raise SettingsError([f"--url {url!r} is not a URL such as http://localhost:8080"])
-    address = url.rstrip("/").removesuffix(_PATH) + _PATH
+    """Return what the endpoint at `url` reports. TransportError when no worker answers there."""
+    body = read_text(url, "/status")
+    if isinstance(body, EndpointProblem):
+        raise TransportError(f"{url}: {body.sentence}")
     try:
-        with _OPENER.open(address, timeout=_ANSWER_S) as answer:
-            return _DECODER.decode(answer.read(_LARGEST))
-    except urllib.error.HTTPError as error:
-        error.close()  # it is the answer, too
-        raise _no_worker(address, f"it answers {error.code} {error.reason}") from error
+        return _DECODER.decode(body)
     except msgspec.MsgspecError as error:
-        raise _no_worker(address, str(error)) from error
-    except (OSError, ValueError) as error:
-        why = error.reason if isinstance(error, urllib.error.URLError) else error
-        text = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
-        raise TransportError(
-            f"{address} can't be reached: {text}; is the worker running, with --http-port?"
-        ) from error
-
-
-def _no_worker(address: str, why: str) -> TransportError:
-    return TransportError(f"{address} is not the status of a worker: {why}")
+        raise TransportError(f"{url}: {FOREIGN.sentence}") from error

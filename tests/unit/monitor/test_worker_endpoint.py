@@ -64,7 +64,7 @@ def test_workers_are_a_table_in_a_pipe() -> None:
         ran = run("status", "--url", one, "--url", two + "/status")
     lines = [line.split("\t") for line in ran.out.decode().splitlines()]
     assert ran.code == ExitCode.OK
-    assert [line[0] for line in lines] == ["url", one, two + "/status", two + "/status"]
+    assert [line[0] for line in lines] == ["url", one, two, two]
     assert lines[1][1:] == ["", "w1", "12", "running", "3", "5", "2.5", "1234", lines[1][-1]]
 
 
@@ -113,7 +113,7 @@ def test_worker_that_can_not_be_reached_is_exit_code_5() -> None:
     with _worker() as url:
         ran = run("status", "--url", nobody, "--url", url)
     assert ran.code == ExitCode.KAFKA
-    assert f"{nobody}/status can't be reached: Connection refused; is the worker" in ran.err
+    assert f"track-pipeline: {nobody}: nothing listens there: is the worker running" in ran.err
     assert url in ran.out.decode()
 
 
@@ -123,22 +123,14 @@ def test_something_else_is_one_sentence(body: bytes) -> None:
     with _endpoint(body) as url:
         ran = run("status", "--url", url)
     assert ran.code == ExitCode.KAFKA
-    assert f"{url}/status is not the status of a worker: " in ran.err
-
-
-def test_missing_path_is_one_sentence() -> None:
-    """The sentence has the status code."""
-    with serving("127.0.0.1", 0, {"/": lambda _: text(HTTPStatus.OK, "ok")}) as port:
-        ran = run("status", "--url", f"http://127.0.0.1:{port}")
-    assert ran.code == ExitCode.KAFKA
-    assert "it answers 404" in ran.err
+    assert f"{url}: what answers there is no endpoint of track-pipeline" in ran.err
 
 
 def test_text_that_is_no_url_is_wrong_usage() -> None:
     """A file can't be read this way."""
     ran = run("status", "--url", "file:///etc/passwd")
     assert ran.code == ExitCode.USAGE
-    assert "is not a URL such as http://localhost:8080" in ran.err
+    assert "is not the address of an endpoint" in ran.err
 
 
 def test_status_without_a_broker_or_a_url_is_wrong_usage() -> None:
