@@ -5,7 +5,7 @@ Everything that is wrong is reported before the first record is read, with what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pipeline.errors import RefusedError
 from pipeline.kafka import Coordinators
@@ -32,11 +32,7 @@ def checked_topics(
         return {}
     names = topic_names(settings)
     facts = cluster.topics(names)
-    absent = missing(names, settings, facts)
-    if absent:
-        raise RefusedError(
-            f"topics do not exist: {', '.join(absent)}; create them: {create_command(settings)}"
-        )
+    require_topics(settings, facts)
     found = problems(names, settings, facts)
     if found:
         raise RefusedError("; ".join(found))
@@ -45,6 +41,15 @@ def checked_topics(
     config = session_config(settings, names.outputs(settings), facts, None)
     Coordinators(config, cluster, brokers, warn).check(stop)
     return {name: topic for name, topic in facts.items() if topic.partitions}
+
+
+def require_topics(settings: Settings, facts: Mapping[str, TopicFacts]) -> None:
+    """Raise RefusedError when one of the pipeline's topics is not among these."""
+    absent = missing(topic_names(settings), settings, facts)
+    if absent:
+        raise RefusedError(
+            f"topics do not exist: {', '.join(absent)}; create them: {create_command(settings)}"
+        )
 
 
 def create_command(settings: Settings, *options: str) -> str:

@@ -100,7 +100,13 @@ COMMANDS: Final = {
     "run": Listed(
         "pipeline.cli.run", "Run the worker: raw topic in, enriched topic out, exactly once."
     ),
+    "status": Listed(
+        "pipeline.cli.status", "Show how a pipeline is, from the cluster or from its workers."
+    ),
     "top": Listed("pipeline.cli.top", "Show rates, lag and health of running workers, live."),
+    "watch": Listed(
+        "pipeline.cli.watch", "Serve metrics of a pipeline from the cluster alone, as a service."
+    ),
     "leave": Listed(
         "pipeline.cli.leave", "Remove the instance id of a stopped worker from its group."
     ),

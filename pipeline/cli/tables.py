@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.cli.formats import NONE, Money, moment, percent, rounded
+from pipeline.cli.formats import NONE, Money, about, moment, percent, rounded
 from pipeline.core.escape import escaped, one_line
 from pipeline.core.timestamps import time_text
 from pipeline.reconcile.revenue import exact_amount
@@ -38,6 +38,8 @@ class CellKind(Enum):
     """`Money`: rounded on a terminal, exact in a pipe."""
     TIME = "time"
     """Epoch milliseconds, shown in UTC."""
+    DURATION = "duration"
+    """Seconds: rounded to two units on a terminal."""
     TEXT = "text"
     """Text that is folded into several lines when there is no room."""
     SHORT_TEXT = "short text"
@@ -93,6 +95,8 @@ def _readable_text(cell: str | float | Money | None, kind: CellKind) -> str:
             text = escaped(cell) if kind is CellKind.TEXT else one_line(cell)
         case _ if kind is CellKind.TIME:
             text = moment(int(cell))
+        case _ if kind is CellKind.DURATION:
+            text = about(cell)
         case _ if kind is CellKind.SHARE:
             text = percent(cell)
         case _:

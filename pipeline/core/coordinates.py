@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from pipeline.core.record import NO_PARTITION
@@ -57,3 +57,8 @@ def format_ranges(numbers: Iterable[int]) -> str:
         else:
             ranges.append([number, number])
     return ", ".join(f"{a}-{b}" if a != b else f"{a}" for a, b in ranges)
+
+
+def format_partitions(numbers: Collection[int]) -> str:
+    """Partition numbers with the word for them: `partition 7`, `partitions 0-3, 7`."""
+    return f"{'partitions' if len(numbers) > 1 else 'partition'} {format_ranges(numbers)}"

@@ -9,7 +9,8 @@ so that other packages know only the errors of `pipeline.errors`:
 - writing: producer with exactly_once and at_least_once, publisher, ledger_producer, partitioner
 - fencing: membership, member_removal, replay_fencing, replay_presence
 - topics: admin, topic_metadata, topic_alterations, topic_ids, partitions
-- offsets: committed_offsets, end_offsets, offsets_by_time, oldest_records
+- offsets: committed_offsets, end_offsets, offsets_by_time, oldest_records,
+  topic_offsets
 - statistics: client_statistics
 - faults: errors, error_codes, diagnosis, tls_diagnosis, dependency_monitor, coordinators
 """
@@ -20,8 +21,11 @@ from confluent_kafka import libversion
 
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.coordinators import Coordinators
+from pipeline.kafka.group_description import GroupDescription
+from pipeline.kafka.group_state import GroupState, Member
 from pipeline.kafka.ledger_producer import LedgerProducer
 from pipeline.kafka.member_removal import MemberRemoval
+from pipeline.kafka.oldest_records import OldestRecords
 from pipeline.kafka.publisher import Publisher
 from pipeline.kafka.range_reader import RangeReader
 from pipeline.kafka.reader import read_committed
@@ -33,6 +37,7 @@ from pipeline.kafka.replay_progress import PartitionProgress, ReplayOffsets
 from pipeline.kafka.replay_session import ReplayBroker
 from pipeline.kafka.session import KafkaBroker
 from pipeline.kafka.session_config import CollectLimits, SessionConfig
+from pipeline.kafka.topic_offsets import PartitionOffsets
 
 CLIENT_VERSION: Final = libversion()[0]
 """Version of librdkafka."""
@@ -42,10 +47,15 @@ __all__ = [
     "Admin",
     "CollectLimits",
     "Coordinators",
+    "GroupDescription",
+    "GroupState",
     "KafkaBroker",
     "LedgerProducer",
+    "Member",
     "MemberRemoval",
+    "OldestRecords",
     "Owner",
+    "PartitionOffsets",
     "PartitionProgress",
     "Publisher",
     "RangeReader",

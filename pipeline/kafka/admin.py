@@ -18,6 +18,7 @@ from pipeline.kafka.diagnosis import Address, diagnosis
 from pipeline.kafka.errors import TRANSIENT, LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.topic_metadata import broker_config, facts_of
+from pipeline.kafka.topic_offsets import PartitionOffsets, offsets_of
 from pipeline.kafka.wait_notices import OnWait, announced, ignore_wait
 from pipeline.ports import Stop, TopicFacts, TopicSpec
 
@@ -148,20 +149,27 @@ class Admin:
 
         Partitions without one are left out.
         """
-        return {number: offset for number, (offset, _) in self._ask_for(group, topic).items()}
+        found = self.committed_with_metadata(group, topic)
+        return {number: offset for number, (offset, _) in found.items()}
 
     def commit_notes(self, group: str, topic: str) -> list[str]:
         """Return the metadata of the committed offsets that have some."""
-        return [text for _, text in self._ask_for(group, topic).values() if text]
+        return [text for _, text in self.committed_with_metadata(group, topic).values() if text]
 
-    def _ask_for(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
+    def committed_with_metadata(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
+        """Return the group's committed offsets, each with its metadata, by partition."""
         what = f"asking for the offsets of group {group}"
         return self._patiently(lambda: self._committed(group, topic), what)
 
     def _committed(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
         if group not in self._offsets_of:
             self._offsets_of[group] = CommittedOffsets(self._kafka, group, self._last_error)
-        return self._offsets_of[group].read(self._places(topic), self._timeout_s)
+        try:
+            return self._offsets_of[group].read(self._places(topic), self._timeout_s)
+        except KafkaException:
+            # A client that has met a restarted broker may never find the coordinator again.
+            del self._offsets_of[group]
+            raise
 
     def extents(self, topic: str, *, stable: bool = False) -> dict[int, tuple[int, int]]:
         """Return each partition's first remaining offset and the one after its last.
@@ -175,6 +183,13 @@ class Admin:
             return {number: (begin, ends[number]) for number, begin in begins.items()}
 
         return self._patiently(ask, f"asking for the offsets of topic {topic}")
+
+    def partition_offsets(self, topic: str) -> dict[int, PartitionOffsets | None]:
+        """Return where each partition begins and ends; None where it is not known."""
+        return self._patiently(
+            lambda: offsets_of(self._client, topic, self._timeout_s),
+            f"asking for the offsets of topic {topic}",
+        )
 
     def offsets_at(self, topic: str, time_ms: int) -> dict[int, int]:
         """Return each partition's first offset with this timestamp or a later one (epoch ms).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.coordinates import format_ranges
+from pipeline.core.coordinates import format_partitions, format_ranges
 from pipeline.ports import Stall
 
 GIVEN_UP_S: Final = 600.0
@@ -34,8 +34,7 @@ class Member(NamedTuple):
 
     def holding(self) -> str:
         """Return its partitions in words."""
-        many = "partitions" if len(self.partitions) > 1 else "partition"
-        return f"{many} {format_ranges(self.partitions)}"
+        return format_partitions(self.partitions)
 
 
 class GroupState(NamedTuple):

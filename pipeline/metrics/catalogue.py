@@ -181,7 +181,9 @@ class Metric(Enum):
         "last_success_timestamp_seconds", "When a look at the cluster succeeded last."
     )
     WATCH_LAG_RECORDS = _watched(
-        "lag_records", "Offsets between the group's committed position and the end.", "partition"
+        "lag_records",
+        "Offsets between the group's committed position and the end; 0 when no record is there.",
+        "partition",
     )
     WATCH_LAG_SECONDS = _watched(
         "lag_seconds",

@@ -52,6 +52,8 @@ class EndpointProblem(NamedTuple):
 
 
 EndpointAnswer = EndpointReading | EndpointProblem
+FOREIGN: Final = EndpointProblem(_FOREIGN)
+"""What answers belongs to another program."""
 
 
 def endpoint_url(text: str) -> str:
@@ -76,26 +78,39 @@ def endpoint_url(text: str) -> str:
 
 def read_endpoint(url: str, timeout_s: float = TIMEOUT_S) -> EndpointAnswer:
     """Read an endpoint once; each read of its connection takes at most `timeout_s`."""
+    body = read_text(url, "/metrics", timeout_s)
+    if isinstance(body, EndpointProblem):
+        return body
     try:
-        samples = parse_exposition(_get(f"{url}/metrics", timeout_s))
-    except HTTPError as error:
-        return EndpointProblem(f"/metrics answers {error.code} {_phrase(error.code)}: {_FOREIGN}")
-    except (OSError, http.client.HTTPException) as error:
-        return EndpointProblem(_why(error, url, timeout_s))
+        samples = parse_exposition(body)
     except ValueError:
-        return EndpointProblem(_FOREIGN)
+        samples = {}
     if not samples:
-        return EndpointProblem(_FOREIGN)
+        return FOREIGN
     return EndpointReading(time.monotonic(), samples, _status(url, timeout_s))
 
 
 def _status(url: str, timeout_s: float) -> dict[str, Any]:
     """The status document; the metrics alone say enough when it can't be read."""
+    body = read_text(url, "/status", timeout_s)
     try:
-        document = json.loads(_get(f"{url}/status", timeout_s))
-    except (OSError, http.client.HTTPException, ValueError, RecursionError):
+        document = {} if isinstance(body, EndpointProblem) else json.loads(body)
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def read_text(url: str, path: str, timeout_s: float = TIMEOUT_S) -> str | EndpointProblem:
+    """Read one path of an endpoint."""
+    try:
+        return _get(url + path, timeout_s)
+    except HTTPError as error:
+        error.close()
+        return EndpointProblem(f"{path} answers {error.code} {_phrase(error.code)}: {_FOREIGN}")
+    except (OSError, http.client.HTTPException) as error:
+        return EndpointProblem(_why(error, url, timeout_s))
+    except ValueError:
+        return FOREIGN
 
 
 def _get(url: str, timeout_s: float) -> str:

@@ -61,6 +61,13 @@ AUDIT: Final = (
     Right(GROUP, GROUP, "DESCRIBE"),
 )
 
+STATUS: Final = (
+    Right(TOPIC, "raw", "READ"),
+    *(Right(TOPIC, role, "DESCRIBE") for role in TopicNames._fields[1:]),
+    Right(GROUP, GROUP, "DESCRIBE"),
+)
+"""Of `status`; without the first it knows no age, and without those of outputs no transactions."""
+
 
 def grants(rights: Iterable[Right], names: TopicNames, group: str) -> list[Grant]:
     """The ACLs that give the rights."""

@@ -19,7 +19,19 @@ from pipeline.topics import PLANS_TOPIC
 from pipeline.wiring import topic_names
 from tests.brokers import RECENT, Sent, delete_topics, produce
 from tests.fake_topics import event
-from tests.kafka.acls import AUDIT, CREATE, FIX, TOPIC, WORKER, Right, grants, resource, table
+from tests.kafka.acls import (
+    AUDIT,
+    CREATE,
+    FIX,
+    GROUP,
+    STATUS,
+    TOPIC,
+    WORKER,
+    Right,
+    grants,
+    resource,
+    table,
+)
 from tests.kafka.secure import Grant, SecureKafka, variables
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 from tests.system.docs.shell import commands
@@ -232,6 +244,33 @@ def test_audit_names_the_missing_permission(
         assert resource(missing, secure_pipeline.names, secure_pipeline.names.raw) in ran.err
     _allow(secure_kafka, secure_pipeline, AUDIT)
     assert _run(secure_kafka, secure_pipeline, "audit").code == 0
+
+
+def test_status_says_what_is_not_known_without_a_permission(
+    secure_kafka: SecureKafka, secure_pipeline: Pipeline
+) -> None:
+    """`status` shows the lag with DESCRIBE alone; each permission that adds something is named."""
+    _fill(secure_pipeline)
+    _allow(secure_kafka, secure_pipeline, STATUS)
+    ran = _run(secure_kafka, secure_pipeline, "status", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert (found["lag_records"], found["lag_seconds"] > 0) == (31, True)
+    (sentence,) = [each for each in found["notices"] if "grant" in each]
+    assert "is not known: grant this user DESCRIBE_CONFIGS on the topic" in sentence
+    least = [Right(TOPIC, "raw", "DESCRIBE"), Right(GROUP, GROUP, "DESCRIBE")]
+    _allow(secure_kafka, secure_pipeline, least)
+    ran = _run(secure_kafka, secure_pipeline, "status", "--json", "--fail-above-seconds", "9")
+    found = json.loads(ran.out)
+    assert ran.code == ExitCode.DIFFERENCE
+    assert (found["lag_records"], found["partitions"][0]["lag_seconds"]) == (31, None)
+    assert "grant this user READ on the topic" in found["notices"][-1]
+    assert "grant this user DESCRIBE on the topic" in found["notices"][-2]
+    for missing in least:
+        _allow(secure_kafka, secure_pipeline, [right for right in least if right != missing])
+        ran = _run(secure_kafka, secure_pipeline, "status")
+        assert ran.code == ExitCode.KAFKA
+        assert f"grant this user DESCRIBE on the {missing.kind}" in ran.err
 
 
 @pytest.mark.parametrize("page", ["docs/how-to/own-kafka.md", "docs/how-to/secure-cluster.md"])

@@ -54,7 +54,7 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "reconcile": _TOOLS - {"reconcile"},
     "replay": _TOOLS,
     "dlq": _TOOLS,
-    "monitor": _TOOLS | {"dlq"},
+    "monitor": _TOOLS | {"dlq", "replay"},
     "demo": _TOOLS,
     "cli": _TOOLS | {"demo", "dlq", "monitor", "replay"},
     "__main__": frozenset({"cli"}),

@@ -170,8 +170,27 @@ def _spans_lost(line: LogLine) -> str:
     return f"{what} not sent to the collector of traces: {line['cause']}"
 
 
-def _breaker_open(line: LogLine) -> str:
+def _message(line: LogLine) -> str:
     return str(line["message"])
+
+
+def _watching(line: LogLine) -> str:
+    return (
+        f"track-pipeline {line['version']}: looks at group {line['group']} and topic "
+        f"{line['topic']} every {line['interval_s']:g} s"
+    )
+
+
+def _watched(line: LogLine) -> str:
+    lag, members = line["lag_records"], line["members"]
+    seconds = line["lag_seconds"]
+    behind = f"{lag:,} records behind, the oldest waits for {seconds:,.0f} s"
+    text = f"{members} {'member' if members == 1 else 'members'}; {behind if lag else 'up to date'}"
+    if line["retention_seconds"] is not None:
+        text += f"; retention may delete unread records in {line['retention_seconds']:,.0f} s"
+    if line.get("dead_letters"):
+        text += f"; {line['dead_letters']:,} unresolved dead letters"
+    return text
 
 
 def _stopped(_line: LogLine) -> str:
@@ -265,8 +284,11 @@ SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "record_isolated": _isolated,
     "bisecting": _bisecting,
     "spans_lost": _spans_lost,
-    "breaker_open": _breaker_open,
+    "breaker_open": _message,
     "stuck": _stuck,
+    "watching": _watching,
+    "watched": _watched,
+    "noticed": _message,
     "stopped": _stopped,
     "ended": _ended,
     "worker_started": _worker_started,

@@ -20,8 +20,10 @@ _JUST_NOW_S: Final = 0.9
 class StallLog:
     """Logs the current stalls, whoever has found them."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._log = get_logger("pipeline.worker")
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, logger: str = "pipeline.worker"
+    ) -> None:
+        self._log = get_logger(logger)
         self._clock = clock
         self._waits: Stall | None = None
         self._cause = ""

@@ -1,1 +1,1 @@
-"""Tests of what is read from outside of a worker."""
+"""Tests of what is seen from outside."""

@@ -1,0 +1,70 @@
+"""Asks a worker's endpoint how it is: `GET /status`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from pipeline.errors import TransportError
+from pipeline.monitor.endpoint_client import FOREIGN, EndpointProblem, read_text
+from pipeline.monitor.status import StatusLimits
+
+
+class ReportedWorker(msgspec.Struct):
+    """One worker, as its endpoint describes it."""
+
+    worker: int | None
+    """Number of the worker; None when there is only one."""
+    instance: str | None
+    pid: int | None
+    state: str
+    reasons: list[str]
+    partitions: int
+    lag_records: int | None
+    lag_seconds: float | None
+    last_commit_at: str | None
+    committed_records: int
+
+
+class WorkerReport(msgspec.Struct):
+    """What an endpoint reports about the workers of one service."""
+
+    version: str
+    contract: str
+    started_at: str
+    live: bool
+    ready: bool
+    summary: str
+    lag_records: int | None
+    lag_seconds: float | None
+    workers: list[ReportedWorker]
+    breaker: str | None = None
+
+    def problems(self, limits: StatusLimits) -> list[str]:
+        """Return why a check fails: health, and limits that are exceeded."""
+        found = []
+        if not self.live:
+            found.append(f"not live: {self.summary}")
+        elif not self.ready:
+            found.append(f"not ready: {self.summary}")
+        return found + limits.exceeded_by(self.lag_records, self.lag_seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        return document
+
+
+_DECODER: Final = msgspec.json.Decoder(WorkerReport)
+
+
+def ask_worker(url: str) -> WorkerReport:
+    """Return what the endpoint at `url` reports. TransportError when no worker answers there."""
+    body = read_text(url, "/status")
+    if isinstance(body, EndpointProblem):
+        raise TransportError(f"{url}: {body.sentence}")
+    try:
+        return _DECODER.decode(body)
+    except msgspec.MsgspecError as error:
+        raise TransportError(f"{url}: {FOREIGN.sentence}") from error
