@@ -33,6 +33,8 @@ NOT_RUN: Final = {
     "schemas/README.md": "its command is a usual one, and needs the checkout",
     "docs/how-to/secure-cluster.md": "tests/kafka/test_acl.py holds the permissions it grants",
     "docs/how-to/deploy.md": "tests/system/deploy looks at the image and the compose file",
+    "deploy/helm/track-pipeline/README.md": "tests/system/deploy renders the chart",
+    "deploy/kubernetes/README.md": "tests/system/deploy looks at the manifests",
     "docs/how-to/chaos.md": "tests/system/chaos runs a short form",
     "docs/how-to/monitor.md": "tests/system/deploy scrapes a worker with these rules",
     "docs/runbook.md": "its commands are for incidents, which tests/system/chaos makes",
