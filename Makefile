@@ -31,7 +31,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-p
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(INSTALLED) ## See it work: a real Kafka, the worker, a few thousand events, in a minute
@@ -84,6 +84,10 @@ site: $(SITE_INSTALLED) ## Build the documents as a web site into site/; a broke
 	@NO_MKDOCS_2_WARNING=1 $(SITE_VENV)/bin/mkdocs build $(ARGS)
 	@echo "Open site/index.html; its search needs a server: $(BIN)/python -m http.server\
 	 --bind 127.0.0.1 --directory site"
+
+.PHONY: manifests
+manifests: $(INSTALLED) ## Make the Kubernetes manifests and the chart's schema anew; needs helm
+	@$(BIN)/python -m tests.system.deploy
 
 .PHONY: up
 up: ## Start Kafka and the worker in Docker; ARGS="--profile ui" adds a Kafka UI on port 8080

@@ -23,6 +23,7 @@ INDEX: Final = "docs/README.md"
 API: Final = "docs/reference/python-api.md"
 """Page of the tools' functions and classes, which only the site has."""
 OUTSIDE: Final = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md")
+_FOLDERS: Final = ("docs", "schemas", "deploy")
 _REPLAY: Final = "pipeline.replay"
 _TOOLS: Final = {
     "Audit": ["pipeline.reconcile.audit"],
@@ -62,7 +63,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Replace the files of `docs` by all documents, and by what they show and link to."""
     theme = [each for each in files if each.src_dir != config.docs_dir]
     made = Files([*theme, File.generated(config, API, content=_api())])
-    names = [*OUTSIDE, *_found("docs", "md"), *_found("schemas", "md")]
+    names = [*OUTSIDE, *(name for folder in _FOLDERS for name in _found(folder, "md"))]
     for name in [*names, *_found("docs", "png"), *_found("docs", "svg")]:
         made.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     linked = {

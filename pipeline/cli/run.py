@@ -17,6 +17,7 @@ from pipeline import __version__
 from pipeline.cli.help import Command
 from pipeline.cli.main import Failure, failure_of
 from pipeline.cli.options import Parsed, with_settings
+from pipeline.decommission import check_leave_on_stop, leave_on_stop, leaving_on_stop
 from pipeline.endpoint import endpoint, worker_service
 from pipeline.errors import ExitCode, SettingsError
 from pipeline.metrics.service import ServiceView
@@ -243,8 +244,10 @@ def _work(
 ) -> None:
     log = get_logger("pipeline.worker")
     processor = make_processor(settings, group=settings.group)
+    check_leave_on_stop(settings, log.warning)
     facts = checked_topics(settings, log.warning, stop)
     if stop.is_set():
+        leave_on_stop(settings, log)
         log.info("stopped")
         return
     log.info("topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())})
@@ -255,6 +258,7 @@ def _work(
     tune_memory()
     try:
         with (
+            leaving_on_stop(settings, log),
             tracing(settings, broker, _report_lost_spans) as traced,
             reporting(meter, broker.monitor, broker.oldest_records),
         ):

@@ -233,6 +233,15 @@ class Settings(ContractSettings):
         allow_inf_nan=False,
         description="time to finish the current transaction on shutdown, seconds",
     )
+    leave_on_stop: Literal["never", "always", "scaled-in"] = Field(
+        "never",
+        description=(
+            "whether a worker with an instance id leaves its group when it is stopped. never: its "
+            "partitions wait for it until its session ends, so that a restart costs nothing. "
+            "always: the others get them at once. scaled-in: leaves only when Kubernetes does not "
+            "start its pod again, because its StatefulSet has fewer replicas or is gone"
+        ),
+    )
     startup_timeout_s: float = Field(
         30.0,
         le=3600,

@@ -15,10 +15,12 @@ PACKAGE: Final = "pipeline"
 
 _GROUND: Final = frozenset({"core", "errors", "ports"})
 _TOOLS: Final = _GROUND | {
+    "decommission",
     "endpoint",
     "files",
     "identity",
     "kafka",
+    "kubernetes",
     "metrics",
     "preflight",
     "progress",
@@ -37,6 +39,7 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset({"core"}),
     "ports": frozenset({"core", "errors"}),
     "identity": frozenset({"core"}),
+    "kubernetes": frozenset({"errors"}),
     "progress": _GROUND,
     "settings": frozenset({"core", "errors"}),
     "topics": _GROUND,
@@ -51,6 +54,7 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "endpoint": _GROUND | {"kafka", "metrics", "settings", "topics"},
     "systemd": frozenset({"metrics"}),
     "preflight": _GROUND | {"kafka", "settings", "topics", "wiring"},
+    "decommission": _GROUND | {"kafka", "kubernetes", "settings", "wiring"},
     "reconcile": _TOOLS - {"reconcile"},
     "replay": _TOOLS,
     "dlq": _TOOLS,

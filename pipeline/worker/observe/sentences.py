@@ -193,6 +193,19 @@ def _watched(line: LogLine) -> str:
     return text
 
 
+def _left_group(line: LogLine) -> str:
+    held = f", with partitions {line['partitions']}" if line["partitions"] else ""
+    return f"left group {line['group']} for good{held}: {line['cause']}"
+
+
+def _membership_kept(line: LogLine) -> str:
+    return f"stays a member of group {line['group']} until its session ends: {line['cause']}"
+
+
+def _membership_not_ended(line: LogLine) -> str:
+    return f"could not leave group {line['group']}, its session has to end: {line['cause']}"
+
+
 def _stopped(_line: LogLine) -> str:
     return "stopped"
 
@@ -289,6 +302,9 @@ SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "watching": _watching,
     "watched": _watched,
     "noticed": _message,
+    "left_group": _left_group,
+    "membership_kept": _membership_kept,
+    "membership_not_ended": _membership_not_ended,
     "stopped": _stopped,
     "ended": _ended,
     "worker_started": _worker_started,

@@ -108,6 +108,13 @@ def check(command: Command) -> None:
             assert all((ROOT / file).is_file() for file in files)
         case ["python3", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"]:
             pass
+        case ["helm", "upgrade", *arguments]:
+            charts = [path for path in arguments if path.startswith("deploy/")]
+            assert all((ROOT / path / "Chart.yaml").is_file() for path in charts)
+        case ["cp", source, *_]:
+            assert (ROOT / source).is_file()
+        case ["docker", "push", _]:
+            pass
         case [program, *_] if program in _OTHER_TOOLS:
             pass
         case words:

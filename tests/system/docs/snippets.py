@@ -14,7 +14,11 @@ NAMES: Final = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "schemas/README.md",
-    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("**/*.md")),
+    *sorted(
+        path.relative_to(ROOT).as_posix()
+        for folder in ("deploy", "docs")
+        for path in (ROOT / folder).glob("**/*.md")
+    ),
 )
 
 _FENCED: Final = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$\n?")

@@ -34,6 +34,8 @@ NOT_RUN: Final = {
     "docs/how-to/secure-cluster.md": "tests/kafka/test_acl.py holds the permissions it grants",
     "docs/how-to/deploy.md": "tests/system/deploy looks at the image and the compose file",
     "docs/how-to/watch.md": "tests/kafka/test_monitor.py runs both commands",
+    "deploy/helm/track-pipeline/README.md": "tests/system/deploy renders the chart",
+    "deploy/kubernetes/README.md": "tests/system/deploy looks at the manifests",
     "docs/how-to/chaos.md": "tests/system/chaos runs a short form",
     "docs/how-to/monitor.md": "tests/system/deploy scrapes a worker with these rules",
     "docs/runbook.md": "its commands are for incidents, which tests/system/chaos makes",

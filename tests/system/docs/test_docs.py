@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import hashlib
 import re
 from pathlib import Path
@@ -21,7 +20,6 @@ from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.core.record import Record, Role
-from pipeline.errors import ExitCode
 from pipeline.settings.model import Settings, load_settings
 from pipeline.settings.names import leaves
 from pipeline.worker.poison_pill import CrashFinding
@@ -184,19 +182,6 @@ class TestExamples:
         settings = load_settings(file, {}, {})
         assert settings.identify
         assert set(settings.sources.values()) == {str(file)}
-
-    def test_the_systemd_unit_restarts_the_right_exits(self) -> None:
-        """The systemd unit restarts what a restart can mend, and waits for the grace time."""
-        (block,) = blocks("docs/how-to/deploy.md", "ini")
-        unit = configparser.ConfigParser(interpolation=None, strict=True)
-        unit.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
-        unit.read_string(block.text)
-        service = unit["Service"]
-        prevented = {int(code) for code in service["RestartPreventExitStatus"].split()}
-        assert prevented == {ExitCode.USAGE, ExitCode.FENCED, ExitCode.DATA_LOSS}
-        assert float(service["TimeoutStopSec"]) > Settings().shutdown_grace_s
-        name, value = service["Environment"].split("=")
-        assert load_settings(None, {}, {name: value}).instance_id == value
 
 
 def _members(cell: str) -> dict[str, object]:
