@@ -103,7 +103,7 @@ lock: $(INSTALLED) ## Pin the packages of pyproject.toml anew; ARGS=--upgrade ta
 	$(COMPILE) --group lock -o requirements/lock.txt
 	$(COMPILE) --group site -o requirements/site.txt
 	$(COMPILE) pyproject.toml --extra otel -c requirements/runtime.txt -o requirements/otel.txt
-	$(COMPILE) pyproject.toml --extra local --extra otel --group dev -c requirements/runtime.txt \
+	$(COMPILE) pyproject.toml --extra local --extra otel --group dev -c requirements/otel.txt \
 		-c requirements/build.txt -o requirements/dev.txt
 
 .PHONY: clean
