@@ -86,14 +86,14 @@ site: $(SITE_INSTALLED) ## Build the documents as a web site into site/; a broke
 	 --bind 127.0.0.1 --directory site"
 
 .PHONY: up
-up: ## Start Kafka and the worker in Docker; ARGS="--profile ui" adds a Kafka UI on port 8080
+up: ## Start Kafka, two workers and sample events in Docker; ARGS="--profile monitoring", or ui
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2;\
 	 without Docker, try: make demo" >&2; exit 1; }
 	docker compose $(ARGS) up --build --detach --wait
 
 .PHONY: down
 down: ## Stop what `make up` started; its data stays (ARGS=--volumes removes it)
-	docker compose --profile ui down $(ARGS)
+	docker compose --profile '*' down $(ARGS)
 
 .PHONY: lock
 lock: $(INSTALLED) ## Pin the packages of pyproject.toml anew; ARGS=--upgrade takes newer ones
