@@ -32,7 +32,7 @@ from tests.system.docs.shell import parse
 
 ALLOWED_HOSTS: Final = re.compile(
     r"(?:[\w-]+\.)*example(?:\.(?:com|net|org))?"  # reserved for examples
-    r"|localhost|127\.0\.0\.1"
+    r"|localhost|127\.0\.0\.1|0\.0\.0\.0"
     r"|[\w-]+\.(?:test|invalid)"
     r"|prometheus"  # a service of docker-compose.yml
     r"|json-schema\.org"  # the name of a schema dialect
