@@ -173,15 +173,20 @@ class TestOurServices:
         flags = dict(pairwise(_service("generator")["command"]))
         assert flags["--topic"] == _settings("worker-1").topics.raw
 
-    @pytest.mark.parametrize("name", [*WORKERS, "watch"])
+    @pytest.mark.parametrize("name", WORKERS)
     def test_health_check_is_that_of_the_image(self, name: str) -> None:
-        """An endpoint is asked by the command that the image names, only more often."""
+        """A worker is asked by the command that the image names, only more often."""
         _, _, command = image("HEALTHCHECK").rest.partition(" CMD ")
         assert _service(name)["healthcheck"]["test"][1:] == json.loads(command)
 
     @pytest.mark.parametrize("name", [*WORKERS, "watch"])
+    def test_health_check_asks_the_endpoint_of_the_container(self, name: str) -> None:
+        """The check asks the port that the image opens."""
+        assert f"http://127.0.0.1:{PORT}" in _service(name)["healthcheck"]["test"][-1]
+
+    @pytest.mark.parametrize("name", [*WORKERS, "watch"])
     def test_endpoint_is_published(self, name: str) -> None:
-        """`track-pipeline status --url` on this machine reaches each endpoint."""
+        """Each endpoint can be asked from this machine."""
         (port,) = _service(name)["ports"]
         assert port.split(":")[2] == PORT == image("EXPOSE").rest
 
