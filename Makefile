@@ -90,14 +90,14 @@ manifests: $(INSTALLED) ## Make the Kubernetes manifests and the chart's schema 
 	@$(BIN)/python -m tests.system.deploy
 
 .PHONY: up
-up: ## Start Kafka and the worker in Docker; ARGS="--profile ui" adds a Kafka UI on port 8080
+up: ## Start Kafka, two workers and sample events in Docker; ARGS="--profile monitoring", or ui
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2;\
 	 without Docker, try: make demo" >&2; exit 1; }
 	docker compose $(ARGS) up --build --detach --wait
 
 .PHONY: down
 down: ## Stop what `make up` started; its data stays (ARGS=--volumes removes it)
-	docker compose --profile ui down $(ARGS)
+	docker compose --profile '*' down $(ARGS)
 
 .PHONY: lock
 lock: $(INSTALLED) ## Pin the packages of pyproject.toml anew; ARGS=--upgrade takes newer ones
@@ -107,7 +107,7 @@ lock: $(INSTALLED) ## Pin the packages of pyproject.toml anew; ARGS=--upgrade ta
 	$(COMPILE) --group lock -o requirements/lock.txt
 	$(COMPILE) --group site -o requirements/site.txt
 	$(COMPILE) pyproject.toml --extra otel -c requirements/runtime.txt -o requirements/otel.txt
-	$(COMPILE) pyproject.toml --extra local --extra otel --group dev -c requirements/runtime.txt \
+	$(COMPILE) pyproject.toml --extra local --extra otel --group dev -c requirements/otel.txt \
 		-c requirements/build.txt -o requirements/dev.txt
 
 .PHONY: clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,10 @@ class Instruction(NamedTuple):
         assert isinstance(words, list)
         return words
 
+    def pairs(self) -> dict[str, str]:
+        """The names and values of an ENV or a LABEL."""
+        return dict(pair.split("=", 1) for pair in shlex.split(self.rest))
+
 
 def text(path: str) -> str:
     """The content of a file, by its path from the top of the checkout."""
@@ -55,6 +60,12 @@ def stages() -> tuple[tuple[Instruction, ...], ...]:
         if found:
             found[-1].append(instruction)
     return tuple(tuple(stage) for stage in found)
+
+
+def image(word: str) -> Instruction:
+    """The only instruction of this word in the stage that becomes the image."""
+    (found,) = [instruction for instruction in stages()[-1] if instruction.word == word]
+    return found
 
 
 @cache

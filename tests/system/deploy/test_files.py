@@ -1,4 +1,4 @@
-"""The image, the compose file, the pinned packages and the Makefile keep their promises."""
+"""The image, the pinned packages and the Makefile keep their promises."""
 
 from __future__ import annotations
 
@@ -9,24 +9,32 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import click
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pipeline.cli.main import cli
-from pipeline.settings.model import Settings, load_settings
-from tests.system.deploy.files import ROOT, compose, lines_of, pins, project, stages, text, tracked
-
-OURS: Final = ("topics", "worker")
-"""The services that run this program."""
+from pipeline import __version__
+from pipeline.settings.model import load_settings
+from tests.system.deploy.files import (
+    ROOT,
+    Instruction,
+    image,
+    lines_of,
+    pins,
+    project,
+    stages,
+    text,
+    tracked,
+)
+from tests.system.docs.shell import parse
 
 ALLOWED_HOSTS: Final = re.compile(
     r"(?:[\w-]+\.)*example(?:\.(?:com|net|org))?"  # reserved for examples
-    r"|localhost|127\.0\.0\.1"
+    r"|localhost|127\.0\.0\.1|0\.0\.0\.0"
     r"|[\w-]+\.(?:test|invalid)"
+    r"|prometheus"  # a service of docker-compose.yml
     r"|json-schema\.org"  # the name of a schema dialect
     r"|segment\.com"  # in the contract's own example events
 )
@@ -36,32 +44,55 @@ PLACE_ON_A_MACHINE: Final = re.compile(
 )
 
 
-def _command_of(service: dict[str, Any]) -> click.Command:
-    """The command that a service runs; fails when there is none of that name."""
-    command: click.Command = cli
-    with click.Context(cli) as context:
-        for word in service["command"]:
-            assert isinstance(command, click.Group), word
-            found = command.get_command(context, word)
-            assert found is not None, word
-            command = found
-    return command
-
-
 class TestImage:
     """deploy/Dockerfile."""
 
     def test_entry_point_is_in_exec_form(self) -> None:
         """The program is process 1 itself, so that it gets the signal to stop."""
-        last = {instruction.word: instruction for instruction in stages()[-1]}
-        assert last["ENTRYPOINT"].arguments() == ["track-pipeline"]
-        assert last["CMD"].arguments() == ["run"]
-        assert last["STOPSIGNAL"].rest == "SIGTERM"
+        assert image("ENTRYPOINT").arguments() == ["track-pipeline"]
+        assert image("CMD").arguments() == ["run"]
+        assert image("STOPSIGNAL").rest == "SIGTERM"
 
     def test_runs_as_a_number_that_is_not_root(self) -> None:
         """A cluster that forbids root can see from the number alone that this is not root."""
-        users = [instruction.rest for instruction in stages()[-1] if instruction.word == "USER"]
-        assert re.fullmatch(r"([1-9]\d{3,}):\1", users[-1])
+        assert re.fullmatch(r"([1-9]\d{3,}):\1", image("USER").rest)
+
+    def test_endpoint_is_on_at_the_port_that_is_exposed(self) -> None:
+        """The image's variables are settings; its port is the one that others find and check."""
+        variables = {key: v for key, v in image("ENV").pairs().items() if key.startswith("TRACK_")}
+        settings = load_settings(None, {}, variables)
+        assert len(settings.sources) == len(variables)
+        assert str(settings.http.port) == image("EXPOSE").rest
+
+    def test_health_check_is_a_command_of_the_program(self) -> None:
+        """The check needs no other program in the image, and asks the worker's own endpoint."""
+        options, _, command = image("HEALTHCHECK").rest.partition(" CMD ")
+        assert {option.split("=")[0] for option in options.split()} == {
+            "--interval", "--timeout", "--start-period", "--retries",
+        }  # fmt: skip
+        program, *words = Instruction("CMD", command).arguments()
+        assert program == "track-pipeline"
+        parse(words)
+        assert f"http://127.0.0.1:{image('EXPOSE').rest}" in words
+
+    def test_labels_say_what_it_is_and_from_which_commit(self) -> None:
+        """The labels have the names of the OCI, the version is the program's."""
+        labels = image("LABEL").pairs()
+        prefix = "org.opencontainers.image."
+        assert {name.removeprefix(prefix) for name in labels} == {
+            "title", "description", "licenses", "version", "revision",
+        }  # fmt: skip
+        arguments = [step.rest for step in stages()[-1] if step.word == "ARG"]
+        assert arguments == [f"VERSION={__version__}", "REVISION=unknown"]
+        assert labels[f"{prefix}version"] == "${VERSION}"
+        assert labels[f"{prefix}licenses"] == project()["project"]["license"]
+
+    def test_traces_are_a_build_argument_away(self) -> None:
+        """The file that REQUIREMENTS names by default, and the one for traces, are copied."""
+        (default,) = [s.rest for s in stages()[0] if s.rest.startswith("REQUIREMENTS=")]
+        copied = next(step.rest for step in stages()[0] if step.word == "COPY")
+        for name in (default.partition("=")[2], "otel"):
+            assert f"requirements/{name}.txt" in copied.split()
 
     def test_installs_nothing_that_is_not_pinned(self) -> None:
         """Packages come with hashes, and our own wheel from the build, without an index."""
@@ -81,72 +112,10 @@ class TestImage:
         assert all((ROOT / source).exists() for source in sources)
 
 
-class TestCompose:
-    """docker-compose.yml."""
-
-    def test_compose_starts_kafka_topics_and_worker(self) -> None:
-        """Kafka, its topics and the worker start; the Kafka UI only when asked for."""
-        services = compose()["services"]
-        assert set(services) == {"kafka", "topics", "worker", "ui"}
-        assert [name for name in services if "profiles" in services[name]] == ["ui"]
-
-    def test_images_are_pinned(self) -> None:
-        """Each image has a tag that does not move, and no registry in front of its name."""
-        images = [service["image"] for service in compose()["services"].values()]
-        for image in images:
-            name, _, tag = image.partition(":")
-            assert tag != "latest"
-            assert any(digit in tag for digit in "0123456789") or tag == "local"
-            assert "." not in name.split("/")[0]
-
-    def test_nothing_is_published_to_the_network(self) -> None:
-        """Ports are bound to this machine's loopback address."""
-        services = compose()["services"].values()
-        ports = [port for service in services for port in service.get("ports", [])]
-        assert ports
-        assert all(port.startswith("127.0.0.1:") for port in ports)
-
-    @pytest.mark.parametrize("name", OURS)
-    def test_settings_are_real(self, name: str) -> None:
-        """Every TRACK_ variable is a setting, and its value is accepted."""
-        environment = {key: str(v) for key, v in compose()["services"][name]["environment"].items()}
-        settings = load_settings(None, {}, environment)
-        assert len(settings.sources) == len(environment)
-        assert settings.topics == Settings().topics
-        assert settings.group == Settings().group
-        kafka = compose()["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
-        assert f"CONTAINERS://{settings.kafka['bootstrap.servers']}" in kafka.split(",")
-
-    @pytest.mark.parametrize("name", OURS)
-    def test_commands_are_real(self, name: str) -> None:
-        """Each of our services runs a command of the program."""
-        assert not isinstance(_command_of(compose()["services"][name]), click.Group)
-
-    @pytest.mark.parametrize("name", OURS)
-    def test_our_containers_are_confined(self, name: str) -> None:
-        """Our containers can write nowhere, have no capabilities and can't gain any."""
-        service = compose()["services"][name]
-        assert service["read_only"] is True
-        assert service["cap_drop"] == ["ALL"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
-
-    def test_worker_waits_for_its_topics(self) -> None:
-        """The worker starts when the topics are there, they when Kafka is."""
-        services = compose()["services"]
-        completed = {"topics": {"condition": "service_completed_successfully"}}
-        assert services["worker"]["depends_on"] == completed
-        assert services["topics"]["depends_on"] == {"kafka": {"condition": "service_healthy"}}
-
-    def test_worker_has_time_to_finish(self) -> None:
-        """Docker waits longer than the worker takes to finish its transaction."""
-        grace = compose()["services"]["worker"]["stop_grace_period"]
-        assert float(grace.removesuffix("s")) > Settings().shutdown_grace_s
-
-
 class TestPackages:
     """pyproject.toml and requirements/."""
 
-    @pytest.mark.parametrize("name", ["runtime", "build", "lock", "dev"])
+    @pytest.mark.parametrize("name", ["runtime", "otel", "build", "lock", "dev"])
     def test_every_pin_has_hashes_and_no_source(self, name: str) -> None:
         """A package is known by its hashes; where it comes from is the machine's business."""
         content = text(f"requirements/{name}.txt")
@@ -172,7 +141,7 @@ class TestPackages:
                 pinned = pins(name)[canonicalize_name(requirement.name)]
                 assert requirement.specifier.contains(pinned), requirement
 
-    @pytest.mark.parametrize("name", ["runtime", "build"])
+    @pytest.mark.parametrize("name", ["runtime", "otel", "build"])
     def test_tests_use_what_is_shipped(self, name: str) -> None:
         """The versions in the image are those that the tests ran with."""
         assert pins(name).items() <= pins("dev").items()
