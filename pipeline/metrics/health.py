@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 
 from pipeline.metrics.snapshot import State, WorkerCondition
 
-_EXPLAINED: Final[frozenset[State]] = frozenset({"waiting", "recovering", "breaker_open"})
-"""States with a cause outside of the worker."""
+_EXPLAINED: Final[frozenset[State]] = frozenset({"starting", "waiting", "breaker_open", "stopping"})
+"""States with a cause outside of the worker, or a time limit of their own. `recovering` is none of
+them: each attempt counts as an iteration, and what keeps an attempt waiting is `waiting`."""
 
 
 class Health(NamedTuple):
@@ -49,7 +50,7 @@ def _stuck(condition: WorkerCondition, now: float, stuck_after_s: float) -> str:
     silent = now - condition.written_at
     if silent > stuck_after_s:
         return f"the process has not reported anything for {silent:.0f} s: it hangs or is suspended"
-    if condition.state in _EXPLAINED or condition.state in {"starting", "stopping"}:
+    if condition.state in _EXPLAINED:
         return ""
     still = now - condition.moved_at
     if still > stuck_after_s:

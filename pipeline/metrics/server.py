@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import socketserver
 import threading
@@ -10,13 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pipeline.errors import SettingsError
 from pipeline.metrics.exposition import Exposition
 
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
+_MOST_CONNECTIONS: Final = 32
+"""Connections that are served at a time; each has a thread."""
+_LOG: Final = logging.getLogger("pipeline.metrics")
 _SILENT_CLIENT_S: Final = 10.0
 """A client that sends nothing for so long is disconnected."""
 _WHY: Final = {
@@ -82,6 +86,7 @@ def _open(host: str, port: int, routes: Routes) -> _Server:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 32
     block_on_close = False
 
     def __init__(
@@ -89,12 +94,27 @@ class _Server(ThreadingHTTPServer):
     ) -> None:
         self.address_family = family
         self.routes = routes
+        self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         super().__init__((str(address[0]), int(str(address[1]))), _Handler)
 
     def server_bind(self) -> None:
         """Bind without the look-up of this machine's name, which can take minutes."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "", int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  the base class's
+        """Serve one connection in a thread; more than a monitoring system opens are closed."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  the base class's
+        """Serve one connection, and make room for another."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore a client that disconnects: what it asked for is of no use any more."""
@@ -117,13 +137,20 @@ class _Handler(BaseHTTPRequestHandler):
             known = " ".join(self.server.routes)
             response = text(HTTPStatus.NOT_FOUND, f"no such path; there are {known}")
         else:
-            response = route(self.headers.get("Accept", ""))
+            response = self._answer(route)
         self.send_response(response.status)
         self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
+
+    def _answer(self, route: Callable[[str], Response]) -> Response:
+        try:
+            return route(self.headers.get("Accept", ""))
+        except Exception:  # noqa: BLE001  a bug must not end the connection silently
+            _LOG.exception("a bug in this program: %s could not be answered", self.path)
+            return text(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log")
 
     do_HEAD = do_GET  # noqa: N815  the base class's name
 

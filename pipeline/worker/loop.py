@@ -208,6 +208,8 @@ class Worker:
                 self._resets = 0
                 self._owes_commit = False
                 self._meter.committed(committed)
+                if queue:  # what is left of the batch still waits
+                    self._meter.collected([each for sub in queue for each in sub.batch.records])
                 self._recovered()
             finally:
                 self._guard.finished()
@@ -253,25 +255,27 @@ class Worker:
         processing = sending = 0.0
         session.begin()
         lap = timer()
-        for record in batch.records:
-            outputs = self._outputs(record, now, forced)
-            counts.expected += expected_outcomes(record, outputs)
-            processed = timer()
-            processing += processed - lap
-            for output in outputs:
-                if output.role is Role.ENRICHED:
-                    counts.enriched += 1
-                    send(output)
-                else:
-                    counts.count(output)
-                    if output.role is not Role.DROPPED:
-                        self._send_other(session, output, pointers=sub_batch.pointers)
-                if output.revenue is not None:
-                    _add_revenue(revenue, output.role, output.revenue)
-            lap = timer()
-            sending += lap - processed
-        self._meter.spent("process", processing)
-        self._meter.spent("send", sending)
+        try:
+            for record in batch.records:
+                outputs = self._outputs(record, now, forced)
+                counts.expected += expected_outcomes(record, outputs)
+                processed = timer()
+                processing += processed - lap
+                for output in outputs:
+                    if output.role is Role.ENRICHED:
+                        counts.enriched += 1
+                        send(output)
+                    else:
+                        counts.count(output)
+                        if output.role is not Role.DROPPED:
+                            self._send_other(session, output, pointers=sub_batch.pointers)
+                    if output.revenue is not None:
+                        _add_revenue(revenue, output.role, output.revenue)
+                lap = timer()
+                sending += lap - processed
+        finally:
+            self._meter.spent("process", processing)
+            self._meter.spent("send", sending)
         breaker = self._breaker.after(counts)
         session.commit(batch.positions, breaker.note(now), counts)
         commit_s = timer() - lap

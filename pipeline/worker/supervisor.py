@@ -31,6 +31,8 @@ _SAME_REQUEST_S: Final = 0.25
 """Signals so close together are one request; see `worker/signals.py`."""
 _LATE_S: Final = 1.0
 """Workers exit by themselves at the end of their grace period, which began a little later."""
+_FROZEN_S: Final = 5.0
+"""A supervisor that has not looked for so long was suspended, and all its workers with it."""
 _LONGEST_WAIT_S: Final = 1.0
 """How often the supervisor looks at its workers when nothing happens."""
 
@@ -129,6 +131,8 @@ class Supervisor:
         self._stopping: float | None = None
         self._signalled: float | None = None
         self._outcome = SupervisorResult(ExitCode.OK, "")
+        self._looked_at = clock()
+        self._frozen_until = -_FROZEN_S
         self.restarts = 0
         """Number of workers that were started again."""
 
@@ -245,6 +249,12 @@ class Supervisor:
 
     def _end_stuck(self) -> None:
         """End stuck workers, which are restarted; their stacks go to standard error."""
+        now = self._clock()
+        if now - self._looked_at > _FROZEN_S:
+            self._frozen_until = now
+        self._looked_at = now
+        if now - self._frozen_until < _FROZEN_S:
+            return  # the machine was suspended: the workers have had no time to report either
         for number, why in self._statistics.stuck().items():
             if self._slots[number].due is None:
                 self._log.error("worker_stuck", worker=number, cause=why)

@@ -131,7 +131,7 @@ class LogMeter:
             return "waiting", self._stall.cause
         if self._recovering:
             return "recovering", self._recovering
-        if self._held is None:
+        if self._stop is None:
             return "starting", ""
         spare = self._stall is not None
         return ("running", "") if self._held or spare else ("no_partitions", "")
@@ -140,6 +140,7 @@ class LogMeter:
         """Note that the topics are in order; `retention_ms` is the raw topic's, or -1."""
         with self._lock:
             self.metrics.started(clients, retention_ms)
+            self.metrics.moved()
             self._stop = stop
 
     def _report_if_stuck(self) -> None:
@@ -194,6 +195,7 @@ class LogMeter:
         with self._lock:
             self.metrics.count(Metric.RESETS, 1, how.removesuffix(" reset"))
             self.metrics.reset()
+            self.metrics.moved()
             self._recovering = str(error)
             self._look(None)  # its partitions may have other owners by now
             self._log.warning("recovering", how=how, cause=str(error), attempt=attempt)

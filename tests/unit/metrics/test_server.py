@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
+import time
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -74,3 +76,33 @@ def test_port_is_free_after_the_block() -> None:
         pass
     with serving(HOST, port, {}) as again:
         assert again == port
+
+
+def test_a_bug_is_logged_and_answered(caplog: pytest.LogCaptureFixture) -> None:
+    """A route that raises does not leave its client without an answer."""
+
+    def broken(_accept: str) -> Response:
+        raise ZeroDivisionError
+
+    with serving(HOST, 0, {"/broken": broken}) as port:
+        assert _get(port, "/broken") == (500, b"internal error; see the log\n")
+    assert "/broken could not be answered" in caplog.text
+
+
+def test_too_many_connections_are_closed(port: int) -> None:
+    """Clients that hang do not cost a thread each without limit."""
+    with contextlib.ExitStack() as hanging:
+        for _ in range(32):
+            hanging.enter_context(socket.create_connection((HOST, port)))
+        with pytest.raises((http.client.HTTPException, OSError)):
+            _get(port, "/hello")
+    assert _eventually_served(port)
+
+
+def _eventually_served(port: int) -> bool:
+    """Whether a connection is served once the others are gone."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with contextlib.suppress(http.client.HTTPException, OSError):
+            return _get(port, "/hello")[0] == 200
+    return False

@@ -58,6 +58,8 @@ class Remembering:
         self.batches: list[CommittedBatch] = []
         self.phases: dict[Phase, float] = {}
         self.aborts = 0
+        self.left: list[int] = []
+        """Numbers of records that were reported as collected after the first commit."""
         self.recoveries: list[tuple[str, str]] = []
         self.recovered_after: list[int] = []
         """Beside each recovery that was over: how many resets there had been."""
@@ -85,6 +87,8 @@ class Remembering:
 
     def collected(self, records: Sequence[Record]) -> None:
         """See `ports.Meter`."""
+        if self.batches and records:
+            self.left.append(len(records))
 
     def committed(self, batch: CommittedBatch) -> None:
         """See `ports.Meter`."""

@@ -423,7 +423,8 @@ def test_a_bisected_batch_ends_behind_the_marker() -> None:
     broker.append_marker()
     refused = RecordRefusedError("too large", Reason.ENRICHED_TOO_LARGE, Role.ENRICHED)
     broker.fail("commit", refused)
-    work(broker, 3, to_end=True)
+    meter = work(broker, 3, to_end=True)
+    assert meter.left == [2], "what is not committed yet still waits"
     commits = [word for word in _shape(broker.diary) if word.startswith("committed")]
     assert commits == ["committed 1", "committed 4"]
 

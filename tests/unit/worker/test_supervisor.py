@@ -347,6 +347,25 @@ def test_a_stuck_worker_is_ended_and_started_again() -> None:
     assert [(line["worker"], line["cause"]) for line in stuck] == [(1, "the loop stands still")]
 
 
+class _Suspended(_Service):
+    """A machine that was suspended for a while."""
+
+    def wait(self, timeout_s: float) -> tuple[int | None, Sequence[tuple[int, int, bool]]]:
+        if len(self.script) == 4:
+            self.now += 300
+            self.hanging = {0, 1}
+        if len(self.script) == 3:
+            self.hanging.clear()  # the workers have reported again
+        return super().wait(timeout_s)
+
+
+def test_nobody_is_ended_because_the_machine_was_suspended() -> None:
+    """Workers that had no time to report are not stuck; neither had the supervisor."""
+    service = _Suspended([*[(None, ())] * 5, STOP, BOTH_END])
+    assert service.run() == (0, "")
+    assert service.orders == ["stop"]
+
+
 def test_the_reason_of_a_worker_is_passed_on() -> None:
     """The worker's last sentence is in the log, and in the supervisor's own last one."""
     service = _Service([(None, [_end(1, ExitCode.FENCED)]), (None, [_end(0, 0)])])
