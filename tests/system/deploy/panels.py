@@ -251,13 +251,13 @@ LAG: Final = Row(
             "Lag in seconds, by partition",
             "Age of the oldest record that is not committed. One partition alone: a hot key, or "
             "nobody reads it. A line that rises by a second per second: no progress.",
-            (Query(f"max by (partition) ({_LAG_SECONDS})", "{{partition}}"),),
+            (Query(f"max by (partition) ({_LAG_SECONDS})", "partition {{partition}}"),),
             "s",
         ),
         Panel(
             "Lag in records, by partition",
             "Offsets between the committed position and the end of the partition.",
-            (Query(f"max by (partition) ({_LAG_RECORDS})", "{{partition}}"),),
+            (Query(f"max by (partition) ({_LAG_RECORDS})", "partition {{partition}}"),),
         ),
         Panel(
             "Until retention deletes unread records",
@@ -329,12 +329,13 @@ TRANSACTIONS: Final = Row(
             "Number in the interval. Good: none, but when brokers or workers are restarted.",
             (
                 Query(
-                    "sum by (kind) (increase(track_pipeline_resets_total{$s}[$__rate_interval]))",
+                    "round(sum by (kind) (increase("
+                    "track_pipeline_resets_total{$s}[$__rate_interval])))",
                     "reset, {{kind}}",
                 ),
                 *(
                     Query(
-                        f"sum(increase(track_pipeline_{name}_total{{$s}}[$__rate_interval]))",
+                        f"round(sum(increase(track_pipeline_{name}_total{{$s}}[$__rate_interval])))",
                         legend,
                     )
                     for name, legend in (
