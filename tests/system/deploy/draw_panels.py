@@ -50,9 +50,9 @@ def _shown(value: float, unit: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    for size, letter in ((86_400, "d"), (3_600, "h"), (60, "min")):
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {letter}"
+            return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s" if seconds >= 1 or not seconds else f"{seconds * 1000:.3g} ms"
 
 
