@@ -23,7 +23,8 @@ from pipeline.demo.local_kafka.ports import free_port
 from tests.brokers import unique
 from tests.kafka.worker_process import Pipeline
 from tests.system.deploy.dashboard import dashboard
-from tests.system.deploy.panels import FLOW, LAG, SPEED, TRANSACTIONS, WELL
+from tests.system.deploy.panels_events import FLOW, LAG, SPEED, WELL
+from tests.system.deploy.panels_operation import TRANSACTIONS
 from tests.system.deploy.prometheus_server import PrometheusServer
 
 _SHOWN: Final = {

@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.deploy.dashboard import DASHBOARD, SOURCE, as_text
 from tests.system.deploy.files import ROOT, text
-from tests.system.deploy.panels import SELECTED
+from tests.system.deploy.panel import SELECTED
 from tests.system.deploy.prometheus_files import exposed, unknown_series
 
 _CONTENT: Final[dict[str, Any]] = json.loads(text(DASHBOARD))
