@@ -89,6 +89,12 @@ site: $(SITE_INSTALLED) ## Build the documents as a web site into site/; a broke
 manifests: $(INSTALLED) ## Make the Kubernetes manifests and the chart's schema anew; needs helm
 	@$(BIN)/python -m tests.system.deploy
 
+.PHONY: panels
+panels: $(INSTALLED) $(SITE_INSTALLED) ## Draw the dashboard from a run with faults; needs Prometheus, 4 minutes
+	$(BIN)/python -m tests.system.deploy.record_panels $(SITE_VENV)/panels.json
+	$(SITE_VENV)/bin/python tests/system/deploy/draw_panels.py $(SITE_VENV)/panels.json \
+		docs/images/dashboard.png
+
 .PHONY: up
 up: ## Start Kafka, two workers and sample events in Docker; ARGS="--profile monitoring", or ui
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2;\

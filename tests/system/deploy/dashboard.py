@@ -8,10 +8,13 @@ from itertools import count
 from typing import Any, Final
 
 from tests.system.deploy.files import ROOT
-from tests.system.deploy.panels import ROWS, SELECTED, Panel, Query
+from tests.system.deploy.panel import SELECTED, Panel, Query
+from tests.system.deploy.panels_events import FLOW, LAG, SPEED, WELL
+from tests.system.deploy.panels_operation import CLUSTER, MONEY, PROGRAM, TRANSACTIONS
 
 DASHBOARD: Final = "deploy/grafana/dashboard.json"
 SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+_ROWS: Final = (WELL, FLOW, LAG, SPEED, TRANSACTIONS, MONEY, PROGRAM, CLUSTER)
 _COLUMNS: Final = 24
 _HEIGHTS: Final = {"stat": 4, "timeseries": 8, "heatmap": 8}
 
@@ -72,7 +75,7 @@ def _variables() -> Iterator[dict[str, Any]]:
 def _panels() -> Iterator[dict[str, Any]]:
     ids = count(1)
     y = 0
-    for row in ROWS:
+    for row in _ROWS:
         place = {"h": 1, "w": _COLUMNS, "x": 0, "y": y}
         yield {
             "id": next(ids),

@@ -77,7 +77,8 @@ def exposed() -> dict[str, frozenset[str]]:
 def unknown_series(query: str) -> Iterator[str]:
     """Series in a query, or in a sentence, that nothing exposes or records; and their labels."""
     for name in _NAME.findall(_ALTERNATIVES.sub("", query)):
-        if name not in exposed() and name not in recorded():
+        is_prefix = name.endswith("_")
+        if not is_prefix and name not in exposed() and name not in recorded():
             yield name
     for name, matchers in _SELECTOR.findall(query):
         for label in _MATCHER.findall(matchers):

@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 
 from tests.system.deploy.dashboard import DASHBOARD, SOURCE, as_text
-from tests.system.deploy.files import text
-from tests.system.deploy.panels import SELECTED
+from tests.system.deploy.files import ROOT, text
+from tests.system.deploy.panel import SELECTED
 from tests.system.deploy.prometheus_files import exposed, unknown_series
 
 _CONTENT: Final[dict[str, Any]] = json.loads(text(DASHBOARD))
@@ -60,6 +60,11 @@ def test_each_query_is_about_the_chosen_workers(panel: dict[str, Any]) -> None:
         assert list(unknown_series(query)) == []
         assert query.count("{") == query.count(SELECTED)
         assert "$s" not in query
+
+
+def test_picture_of_the_dashboard_is_small() -> None:
+    """The picture in the documents, which `make panels` draws, is not a burden for a checkout."""
+    assert (ROOT / "docs/images/dashboard.png").stat().st_size < 300_000
 
 
 def test_variables_choose_source_namespace_and_group() -> None:
