@@ -32,10 +32,10 @@ from tests.system.docs.shell import parse
 
 ALLOWED_HOSTS: Final = re.compile(
     r"(?:[\w-]+\.)*example(?:\.(?:com|net|org))?"  # reserved for examples
-    r"|localhost|127\.0\.0\.1|0\.0\.0\.0"
+    r"|127\.0\.0\.1|0\.0\.0\.0"
+    r"|[\w-]+"  # one label is a name inside a network: localhost, a service, a worker
     r"|[\w-]+\.(?:test|invalid)"
-    r"|prometheus"  # a service of docker-compose.yml
-    r"|json-schema\.org"  # the name of a schema dialect
+    r"|json-schema\.org|opentelemetry\.io"  # names of schemas
     r"|segment\.com"  # in the contract's own example events
 )
 ADDRESS: Final = re.compile(r"\bhttps?://([\w.-]+)", re.IGNORECASE)
