@@ -39,7 +39,8 @@ demo: $(INSTALLED) ## See it work: a real Kafka, the worker, a few thousand even
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests, also those on a real Kafka; only this proves a change
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@# Three processes on two cores: a test that talks to Kafka waits more than half of its time.
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: quick
 quick: $(INSTALLED) ## Run the tests that need no broker, in less than a minute: for every edit

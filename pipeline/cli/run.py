@@ -63,6 +63,8 @@ from pipeline.worker.supervisor import Supervisor
 _WATCHED_EVERY_S: Final = 5.0
 _FIRST_WATCHED_S: Final = 2.0
 _UNLIMITED: Final = -1
+_STANDARD_ERROR: Final = 2
+"""Its number: `sys.stderr` has none when the program is called from Python and its output kept."""
 _RECORD: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
 
 
@@ -125,7 +127,8 @@ def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...
     _check(settings, quarantined)
     require_tracing(settings)
     configure_logging(settings.log.format, settings.log.level)
-    faulthandler.enable()  # a supervisor or systemd ends a stuck worker with SIGABRT
+    # A supervisor or systemd ends a stuck worker with SIGABRT.
+    faulthandler.enable(_STANDARD_ERROR)
     place = inherited_handles(os.environ)
     with _end_is_reported(settings, place):
         if place is not None:

@@ -214,7 +214,10 @@ def test_history_of_a_window(with_ledger: Pipeline) -> None:
     _write_dead_letter(with_ledger)
     discard = ("dlq", "discard", "--everything", "--because", "x", "--execute")
     assert with_ledger.run(*discard).code == 0
-    assert with_ledger.run("dlq", "history", "--since", "1h").out
+    # A committed transaction is readable once its marker is written, which may be a moment later.
+    with_ledger.wait_for(
+        lambda: bool(with_ledger.run("dlq", "history", "--since", "1h").out), "the ledger's entry"
+    )
     assert not with_ledger.run("dlq", "history", "--until", "1h").out
 
 

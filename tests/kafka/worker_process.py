@@ -122,7 +122,7 @@ class Pipeline:
         deadline = time.monotonic() + PATIENCE_S
         while not reached():
             assert time.monotonic() < deadline, f"{what} took too long\n{self._logs()}"
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def wait_until_done(self) -> None:
         """Wait until the group has committed everything."""
