@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import trustme
 
-from pipeline.kubernetes import StatefulSetPod
+from pipeline.service.kubernetes import StatefulSetPod
 
 NAMESPACE: Final = "tracking"
 TOKEN: Final = "the-pods-token"  # noqa: S105

@@ -10,8 +10,8 @@ import click
 from pipeline import __version__
 from pipeline.cli.help import Command
 from pipeline.cli.options import PIPELINE_FLAGS, Number, with_settings
-from pipeline.endpoint import endpoint
 from pipeline.monitor import Watch, collectors_of
+from pipeline.service.endpoint import endpoint
 from pipeline.settings.model import Settings
 from pipeline.wiring import WAITS
 from pipeline.worker.observe import configure_logging, get_logger

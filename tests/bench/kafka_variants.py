@@ -14,7 +14,6 @@ from urllib.request import urlopen
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.core.record import Record
-from pipeline.endpoint import endpoint, worker_service
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
 from pipeline.metrics.service import ServiceView
 from pipeline.ports import CircuitBreakerTrip, CommittedBatch, Phase, Session
@@ -24,6 +23,7 @@ from pipeline.replay.plan import Part, ReplayPlan, Target
 from pipeline.replay.run import ReplayRun, new_owner
 from pipeline.replay.slot import make_replay_worker, slot_broker
 from pipeline.replay.takeover import take_over
+from pipeline.service.endpoint import endpoint, worker_service
 from pipeline.settings.model import HttpSettings, Settings, load_settings
 from pipeline.wiring import (
     WallClock,

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from pipeline.decommission import leave_on_stop
+from pipeline.service.decommission import leave_on_stop
 from pipeline.settings.model import load_settings
 from tests.brokers import Sent, produce
 from tests.hostile import EVENT

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from pipeline.core.coordinates import format_ranges
 from pipeline.errors import BreakerOpenError, TransportError
 from pipeline.kafka import MemberRemoval
-from pipeline.kubernetes import PodFate, StatefulSetPod
+from pipeline.service.kubernetes import PodFate, StatefulSetPod
 from pipeline.settings.model import Settings
 from pipeline.wiring import group_consumer_config
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import trustme
 
-from pipeline.decommission import check_leave_on_stop, leave_on_stop
 from pipeline.errors import ExitCode, SettingsError, TransportError
-from pipeline.kubernetes import StatefulSetPod
+from pipeline.service.decommission import check_leave_on_stop, leave_on_stop
+from pipeline.service.kubernetes import StatefulSetPod
 from pipeline.settings.model import load_settings
 from tests.kubernetes_api import PATH, TOKEN, FakeKubernetesApi, RecordedLog, stateful_set
 from tests.unit.cli.program import command, environment

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.metrics.service import ServiceState
-from pipeline.systemd import notifying_systemd
+from pipeline.service.systemd import notifying_systemd
 
 _PATIENCE_S = 10.0
 

@@ -1,0 +1,1 @@
+"""Running workers as a service: systemd, Kubernetes, leaving the group."""
