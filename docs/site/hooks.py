@@ -72,7 +72,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
         for _, target, _ in _LINK.findall((ROOT / name).read_text(encoding="utf-8"))
     }
     for path in filter(_needs_page, sorted(linked)):
-        made.append(_source_page(config, path))
+        if not (ROOT / _page_of(path)).exists():
+            made.append(_source_page(config, path))
     return made
 
 
@@ -113,7 +114,11 @@ def _needs_page(path: str) -> bool:
 
 
 def _page_of(path: str) -> str:
-    return f"{path}/index.md" if (ROOT / path).is_dir() else f"{path}.md"
+    """Page that a link to a source file or a folder leads to; a folder's README, if it has one."""
+    if not (ROOT / path).is_dir():
+        return f"{path}.md"
+    readme = f"{path}/README.md"
+    return readme if (ROOT / readme).exists() else f"{path}/index.md"
 
 
 def _shown(path: str) -> str:

@@ -20,7 +20,7 @@ from tests.bench.fluid import DAY_S, STEP_S, Fixed, Group, Keda, Load, Outcome, 
 
 WIDTH = 100
 _RATES = (10_000, 100_000, 1_000_000)
-_CHART_LAG = 20_000
+CHART_LAG = 20_000
 """Lag for which the Helm chart's ScaledObject asks for one more worker."""
 _PATIENT_S = 30
 """The same as seconds of one worker's work, in the row of a patient KEDA."""
@@ -120,8 +120,8 @@ def outcomes(load: Load, group: Group) -> Table:
         "just enough for the peak": Fixed(max(1, math.ceil(peak / group.per_worker))),
         f"{BUSY:.0%} busy at the peak": Fixed(min(enough, most)),
         "one per partition": Fixed(most),
-        "KEDA from 1 on, lag 20,000": Keda(1, most, _CHART_LAG),
-        f"KEDA from {enough} on, lag 20,000": Keda(min(enough, most), most, _CHART_LAG),
+        "KEDA from 1 on, lag 20,000": Keda(1, most, CHART_LAG),
+        f"KEDA from {enough} on, lag 20,000": Keda(min(enough, most), most, CHART_LAG),
         f"KEDA from {enough} on, lag {_number(patient)}": Keda(min(enough, most), most, patient),
     }
     title = (

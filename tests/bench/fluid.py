@@ -21,8 +21,8 @@ DAYS: Final = 2
 _NOON_S: Final = DAY_S / 2
 _OUTAGE_S: Final = 1.25 * DAY_S
 """Start of the outage, at six in the morning: the backlog meets the daily peak."""
-_STABLE_STEPS: Final = 10
-"""Steps for which Kubernetes remembers higher demands before it scales in: five minutes."""
+STABLE_S: Final = 600.0
+"""Time for which Kubernetes remembers higher demands before it scales in, as the chart sets it."""
 _TOLERANCE: Final = 0.1
 """Deviation from the target that Kubernetes ignores."""
 
@@ -95,16 +95,16 @@ class Fixed(NamedTuple):
 
 
 class Keda:
-    """KEDA's Kafka scaler with the defaults of Kubernetes: one worker for so much lag each."""
+    """KEDA's Kafka scaler as the Helm chart sets it up: one worker for so much lag each."""
 
     def __init__(self, least: int, most: int, lag_per_worker: float) -> None:
         self._least = least
         self._most = most
         self._lag_per_worker = lag_per_worker
-        self._demands: deque[int] = deque(maxlen=_STABLE_STEPS)
+        self._demands: deque[int] = deque(maxlen=int(STABLE_S / STEP_S))
 
     def desired(self, running: int, lag: float) -> int:
-        """Scale out at once, at most to the double or by four; scale in after five minutes."""
+        """Scale out at once, at most to the double or by four; scale in late."""
         wanted = lag / self._lag_per_worker
         if abs(wanted / running - 1) <= _TOLERANCE:
             wanted = running

@@ -6,10 +6,12 @@ from functools import cache
 from typing import Final
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
-from tests.bench.capacity import WIDTH, capacity
+from tests.bench.capacity import CHART_LAG, WIDTH, capacity
 from tests.bench.figures import FIGURES
+from tests.bench.fluid import STABLE_S, STEP_S
 from tests.system.docs.shell import commands
 from tests.system.docs.snippets import blocks, prose, table, text
 
@@ -65,3 +67,11 @@ def test_page_states_the_figures_that_are_calculated_with() -> None:
 def test_each_page_states_the_same_speed(page: str) -> None:
     """Events per second of one processor are the same wherever they are mentioned."""
     assert f"{_SPEED} events" in " ".join(text(page).split())
+
+
+def test_simulated_chart_is_the_real_one() -> None:
+    """KEDA scales in the simulation as it does with the Helm chart's defaults."""
+    keda = yaml.safe_load(text("deploy/helm/track-pipeline/values.yaml"))["keda"]
+    assert keda["lagThreshold"] == CHART_LAG
+    assert keda["pollingInterval"] == STEP_S
+    assert keda["stabilizationSeconds"] == STABLE_S
