@@ -141,6 +141,11 @@ class TestServices:
 class TestOurServices:
     """The services that run this program."""
 
+    def test_image_is_built_once(self) -> None:
+        """All have the same image, and one of the services that always start builds it."""
+        assert len({_service(name)["image"] for name in OURS}) == 1
+        assert [name for name, service in _services().items() if "build" in service] == ["topics"]
+
     @pytest.mark.parametrize("name", OURS)
     def test_settings_are_real(self, name: str) -> None:
         """Every TRACK_ variable is a setting, its value is accepted, and all name the same topics.
