@@ -13,6 +13,7 @@ from pipeline.cli.options import PIPELINE_FLAGS, Number, with_settings
 from pipeline.monitor import Watch, collectors_of
 from pipeline.service.endpoint import endpoint
 from pipeline.settings.model import Settings
+from pipeline.systemd import notifying_systemd
 from pipeline.wiring import WAITS
 from pipeline.worker.observe import configure_logging, get_logger
 from pipeline.worker.signals import stop_on_signals
@@ -72,6 +73,10 @@ def watch(settings: Settings, *, interval_s: float) -> None:
         topic=settings.topics.raw,
         interval_s=interval_s,
     )
-    with endpoint(settings, watching.routes(), lambda at: log.info("listening", address=at)):
+
+    def listening(address: str) -> None:
+        log.info("listening", address=address)
+
+    with endpoint(settings, watching.routes(), listening), notifying_systemd(watching.state):
         watching.run(stop, interval_s)
     log.info("stopped")

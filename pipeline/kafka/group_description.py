@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future
-from typing import Any, Final
+from collections import deque
+from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import TransportError
 from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
@@ -14,6 +15,8 @@ from pipeline.kafka.errors import TRANSIENT, LastClientError, kafka_error, reaso
 from pipeline.kafka.group_state import GIVEN_UP_S, GroupState, group_state
 
 _RETRY_S: Final = 0.1
+_KEPT: Final = 3
+"""Number of clients without an answer that are kept, since it may still arrive."""
 _UNKNOWN: Final = GroupState("DEAD", [])
 """State of a group that does not exist."""
 
@@ -22,23 +25,19 @@ class GroupDescription:
     """Describes one group, with the partitions of one topic. For one thread."""
 
     def __init__(self, kafka: LibrdkafkaConfig, group: str, topic: str) -> None:
-        self._last_error = LastClientError()
-        self._client = make_admin(plain_config(kafka), self._last_error)
+        self._kafka = kafka
         self._group = group
         self._topic = topic
         self._what = f"asking for the members of group {group}"
-        self._asked: Future[Any] | None = None
-        """A question that is not answered yet: no second one is asked meanwhile."""
+        self._client: AdminClient | None = None
+        self._unanswered: deque[AdminClient] = deque(maxlen=_KEPT)
 
     def read(self, timeout_s: float) -> GroupState:
         """Return the state of now. TransportError when the coordinator does not answer in time."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                return group_state(self._answer(deadline - time.monotonic()), self._topic)
-            except TimeoutError:
-                self._client.poll(0)  # the error callback runs only inside poll
-                raise self._failure("its coordinator does not answer") from None
+                return self._ask(max(0.0, deadline - time.monotonic()))
             except KafkaException as exception:
                 error = kafka_error(exception)
                 if error.code() == KafkaError.GROUP_ID_NOT_FOUND:
@@ -47,20 +46,22 @@ class GroupDescription:
                 if known is not None:
                     raise known from exception
                 if error.code() not in TRANSIENT or time.monotonic() > deadline:
-                    raise self._failure(reason(error)) from exception
+                    raise TransportError(f"{self._what}: {reason(error)}") from exception
             time.sleep(_RETRY_S)
 
-    def _answer(self, timeout_s: float) -> Any:  # noqa: ANN401  the client's, whose stubs are wrong
-        if self._asked is None:
-            answers = self._client.describe_consumer_groups(
-                [self._group], request_timeout=GIVEN_UP_S
-            )
-            self._asked = answers[self._group]
-        found = self._asked.exception(max(0.0, timeout_s))
-        asked, self._asked = self._asked, None
-        if found is not None:
-            raise found
-        return asked.result()
-
-    def _failure(self, why: str) -> TransportError:
-        return TransportError(f"{self._what}: {why}{self._last_error.sentence()}")
+    def _ask(self, timeout_s: float) -> GroupState:
+        client = self._client or make_admin(plain_config(self._kafka), LastClientError())
+        self._client = None
+        answers = client.describe_consumer_groups([self._group], request_timeout=GIVEN_UP_S)
+        try:
+            described = answers[self._group].result(timeout_s)
+        except TimeoutError:
+            # A client that was connected to a restarted broker may never find the coordinator
+            # again, so the next question is asked by a new one.
+            self._unanswered.append(client)
+            raise TransportError(f"{self._what}: its coordinator does not answer") from None
+        except KafkaException:
+            self._client = client
+            raise
+        self._client = client
+        return group_state(described, self._topic)

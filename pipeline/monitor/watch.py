@@ -20,6 +20,7 @@ from pipeline.metrics.catalogue import Metric
 from pipeline.metrics.exposition import Exposed, Exposition
 from pipeline.metrics.samples import Counts, Labels
 from pipeline.metrics.server import JSON, Response, Routes, metrics_route, text
+from pipeline.metrics.service import ServiceState
 from pipeline.monitor.collectors import Collected, Collector
 from pipeline.ports import Clock, Stall, Stop
 from pipeline.wiring import WallClock
@@ -131,6 +132,11 @@ class Watch:
         if not failure:
             return text(HTTPStatus.OK, "ok")
         return text(HTTPStatus.SERVICE_UNAVAILABLE, failure)
+
+    def state(self) -> ServiceState:
+        """Return what a service manager is told."""
+        live = self._livez().status == HTTPStatus.OK
+        return ServiceState(live, self._view.failure or "looks at the cluster")
 
     def exposed(self) -> Exposed:
         """Return the values of all metrics."""

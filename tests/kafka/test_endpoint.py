@@ -58,6 +58,10 @@ def _is_ready(address: str) -> bool:
     return _get(address, "/readyz")[0] == 200
 
 
+def _wait_until_ready(pipeline: Pipeline, address: str, *, wanted: bool = True) -> None:
+    pipeline.wait_for(lambda: _is_ready(address) is wanted, f"ready: {wanted}, {address}")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_one_endpoint_counts_for_all_workers(pipeline: Pipeline, workers: int) -> None:
     """One port shows the sums of all workers, also while they are stopping."""
@@ -156,14 +160,22 @@ def test_a_worker_that_hangs_is_ended_and_its_partitions_are_read(pipeline: Pipe
 def test_a_broker_that_flaps_makes_a_worker_unready_not_dead(
     own_kafka: LocalKafka, own_pipeline: Pipeline
 ) -> None:
-    """The worker is unready while the broker is away, alive all the time, ready again after."""
+    """Unready while the broker is away, alive all the time, ready again after; so is `watch`."""
     worker = own_pipeline.start(**ANY_PORT)
-    address = _address(own_pipeline)
-    own_pipeline.wait_for(lambda: _is_ready(address), "getting ready")
+    port = {f"TRACK_{name.upper()}": value for name, value in ANY_PORT.items()}
+    watch = own_pipeline.start_command("watch", "--interval", "1", env=port)
+    addresses = [_address(own_pipeline), _address(own_pipeline, "command-1")]
+    for address in addresses:
+        _wait_until_ready(own_pipeline, address)
     own_kafka.kill()
-    own_pipeline.wait_for(lambda: not _is_ready(address), "noticing")
-    assert _get(address, "/livez") == (200, "ok\n")
+    for address in addresses:
+        _wait_until_ready(own_pipeline, address, wanted=False)
+        assert _get(address, "/livez") == (200, "ok\n")
+    assert not [name for name, _ in _metrics(addresses[1]) if name.startswith("watch_lag")]
     own_kafka.start()
-    own_pipeline.wait_for(lambda: _is_ready(address), "being ready again")
-    assert worker.poll() is None
-    assert terminate(worker) == 0
+    for address in addresses:
+        _wait_until_ready(own_pipeline, address)
+    assert _metrics(addresses[1])["watch_up", ""] == 1
+    for process in (worker, watch):
+        assert process.poll() is None
+        assert terminate(process) == 0

@@ -187,7 +187,9 @@ def _watched(line: LogLine) -> str:
     behind = f"{lag:,} records behind, the oldest waits for {seconds:,.0f} s"
     text = f"{members} {'member' if members == 1 else 'members'}; {behind if lag else 'up to date'}"
     if line["retention_seconds"] is not None:
-        text += f"; retention may delete unread records in {line['retention_seconds']:,.0f} s"
+        text += (
+            f"; retention may delete unread records in {line['retention_seconds'] / 3600:,.1f} h"
+        )
     if line.get("dead_letters"):
         text += f"; {line['dead_letters']:,} unresolved dead letters"
     return text
