@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import click
 
@@ -23,7 +24,7 @@ from pipeline.wiring import admin
     groups={
         "Which pipeline": (*PIPELINE_FLAGS, "--config"),
         "Instead of the cluster": ("--url",),
-        "As a check": ("--fail-above-lag", "--fail-above-seconds"),
+        "As a check": ("--require", "--fail-above-lag", "--fail-above-seconds"),
         "Output": ("--json",),
     },
     examples={
@@ -46,6 +47,14 @@ from pipeline.wiring import admin
     help="Ask the endpoint of a worker instead of the cluster; may be repeated.",
 )
 @click.option(
+    "--require",
+    "needs",
+    type=click.Choice(["ready", "live"]),
+    default="ready",
+    show_default=True,
+    help="With --url: what each worker has to be; one that waits for its brokers is live.",
+)
+@click.option(
     "--fail-above-lag",
     type=click.IntRange(0),
     metavar="RECORDS",
@@ -58,10 +67,11 @@ from pipeline.wiring import admin
     help="Exit code 1 when a record has been waiting for longer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def status(
+def status(  # noqa: PLR0913  one for each option
     settings: Settings,
     *,
     urls: tuple[str, ...],
+    needs: Literal["ready", "live"],
     fail_above_lag: int | None,
     fail_above_seconds: float | None,
     as_json: bool,
@@ -73,10 +83,10 @@ def status(
     markers and aborted records do not count. "deleted in" is the time until retention may delete
     that record.
 
-    Exit code 0, or 1 when a limit is exceeded, or a worker that was asked by --url is not live or
-    not ready; 5 when Kafka or a worker can't be reached.
+    Exit code 0, or 1 when a limit is exceeded, or a worker that was asked by --url is not ready
+    (with --require live: is stuck); 5 when Kafka or a worker can't be reached.
     """
-    limits = StatusLimits(fail_above_lag, fail_above_seconds)
+    limits = StatusLimits(fail_above_lag, fail_above_seconds, needs)
     if urls:
         _ask_workers(urls, limits, as_json=as_json)
         return

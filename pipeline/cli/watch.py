@@ -12,8 +12,8 @@ from pipeline.cli.help import Command
 from pipeline.cli.options import PIPELINE_FLAGS, Number, with_settings
 from pipeline.monitor import Watch, collectors_of
 from pipeline.service.endpoint import endpoint
+from pipeline.service.systemd import notifying_systemd
 from pipeline.settings.model import Settings
-from pipeline.systemd import notifying_systemd
 from pipeline.wiring import WAITS
 from pipeline.worker.observe import configure_logging, get_logger
 from pipeline.worker.signals import stop_on_signals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pipeline.core.coordinates import format_partitions
 from pipeline.core.timestamps import format_time
@@ -162,10 +162,12 @@ class ClusterStatus:
 
 
 class StatusLimits(NamedTuple):
-    """Limits above which a check of the status fails; None is no limit."""
+    """What makes a check of the status fail; None is no limit."""
 
     lag_records: int | None = None
     lag_seconds: float | None = None
+    needs: Literal["ready", "live"] = "ready"
+    """What a worker that is asked at its endpoint has to be."""
 
     def exceeded(self, status: ClusterStatus) -> list[str]:
         """Return a sentence for each limit that is exceeded, or can't be checked."""

@@ -46,7 +46,7 @@ class WorkerReport(msgspec.Struct):
         found = []
         if not self.live:
             found.append(f"not live: {self.summary}")
-        elif not self.ready:
+        elif not self.ready and limits.needs == "ready":
             found.append(f"not ready: {self.summary}")
         return found + limits.exceeded_by(self.lag_records, self.lag_seconds)
 

@@ -107,6 +107,14 @@ def test_unwell_worker_is_exit_code_1_with_the_reason(
     assert (ran.code, ran.err) == (ExitCode.DIFFERENCE, f"track-pipeline: {url}: {sentence}\n")
 
 
+def test_worker_that_waits_is_live() -> None:
+    """A container is replaced when that helps: not because the brokers are away."""
+    with _worker(ready=False, summary="no Kafka broker answers") as url:
+        assert run("status", "--url", url, "--require", "live").code == ExitCode.OK
+    with _worker(ready=False, live=False, summary="it hangs") as url:
+        assert run("status", "--url", url, "--require", "live").code == ExitCode.DIFFERENCE
+
+
 def test_worker_that_can_not_be_reached_is_exit_code_5() -> None:
     """The others are shown all the same."""
     nobody = f"http://127.0.0.1:{free_port()}"
