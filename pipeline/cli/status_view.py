@@ -126,13 +126,11 @@ def _breaker(status: ClusterStatus) -> str:
     found = status.breaker
     if found is None:
         return "circuit breaker: not known"
-    usual = f"usually {percent(found.usual)} of the events are rejected"
+    usual = f"usually {percent(found.usual)}"
     if not found.left:
-        return f"circuit breaker: closed ({usual})"
-    return (
-        f"circuit breaker: watches {counted(found.left, 'more event')} after a change; "
-        f"{found.invalid:,} rejected so far ({usual})"
-    )
+        return f"circuit breaker: closed ({usual} of the events are rejected)"
+    left = f"{counted(found.left, 'event')} left to watch"
+    return f"circuit breaker: armed, {left}; {found.invalid:,} rejected ({usual})"
 
 
 def print_reports(reports: Mapping[str, WorkerReport]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import urllib.request
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -13,9 +14,13 @@ from confluent_kafka.admin import AdminClient
 from pipeline.demo.local_kafka.ports import free_port
 from pipeline.errors import ExitCode
 from pipeline.kafka.topic_offsets import PartitionOffsets, offsets_of
+from pipeline.metrics.catalogue import Metric
+from pipeline.monitor.collectors import ReplayCollector
+from pipeline.settings.model import load_settings
 from tests.brokers import RECENT, Sent, open_transaction, produce, unique
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
+from tests.kafka.replay_process import begun, wait_for_records
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 
 AGE_S = 3_600
@@ -119,6 +124,24 @@ def _get(port: int, path: str) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
         text: str = answer.read().decode()
         return text
+
+
+@pytest.mark.kafka
+def test_replay_is_watched_until_it_is_finished_or_cancelled(pipeline: Pipeline) -> None:
+    """A killed one is unfinished; plans are read again when somebody has written one."""
+    _produce(pipeline, 60)
+    settings = load_settings(None, {}, pipeline.variables)
+    with closing(ReplayCollector(settings)) as collector:
+        collector.collect()
+        process, id_ = begun(pipeline, "--rate", "20")
+        wait_for_records(pipeline, id_, 1)
+        process.kill()
+        process.wait(PATIENCE_S)
+        samples = collector.collect().samples
+        assert samples[Metric.WATCH_REPLAY_TOTAL][id_,] == 60
+        assert 0 < samples[Metric.WATCH_REPLAY_REMAINING][id_,] < 60
+        assert pipeline.run("replay", "cancel", id_).code == ExitCode.OK
+        assert (id_,) not in collector.collect().samples.get(Metric.WATCH_REPLAY_TOTAL, {})
 
 
 def test_offsets_of_a_partition_without_a_leader_are_unknown() -> None:
