@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.offset_metadata import OffsetMetadata
-from pipeline.core.record import Output, Record, Role
+from pipeline.core.record import Output, Record
 
 Positions = Mapping[tuple[str, int], int]
 """Maps (topic, partition) to the offset of the next record to read."""
@@ -105,10 +105,14 @@ class CommittedBatch(NamedTuple):
 
     counts: OutcomeCounts
     records: Sequence[Record]
-    revenue: Mapping[tuple[Role, str], float]
-    """Revenue of its outputs by role and currency; amounts below zero are not in it."""
+    revenue: Mapping[str, float]
+    """Revenue of its enriched events by currency; amounts below zero are not in it."""
+    blocked_revenue: Mapping[str, float]
+    """The same of its dead letters."""
     commit_s: float
     """Duration of the commit, seconds."""
+    expected: int = 0
+    """Number of events in the records, counted apart from their outcomes."""
 
 
 class ClientFigures(NamedTuple):

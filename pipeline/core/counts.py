@@ -23,8 +23,6 @@ class OutcomeCounts:
     """Dead letters by reason code."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Dropped events by reason code: a setting says to write them nowhere."""
-    expected: int = field(default=0, compare=False)
-    """Events in the records, counted apart from their outcomes; 0 where nothing counts them."""
 
     @property
     def rejected(self) -> int:
@@ -57,7 +55,6 @@ class OutcomeCounts:
             self.identify + other.identify,
             self.dead_letters + other.dead_letters,
             self.dropped + other.dropped,
-            self.expected + other.expected,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from pipeline.core.normalise import has_promoted_traits, identify_message, norma
 from pipeline.core.origin import Origin, read_origin, sender_headers
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage
-from pipeline.core.record import INVALID_HEADERS, Output, Record, Role, new_tuple
-from pipeline.core.reserved import stated_revenue
+from pipeline.core.record import INVALID_HEADERS, ItemOutputs, Output, Record, Role, new_tuple
+from pipeline.core.reserved import rejected_revenue, stated_revenue
 from pipeline.core.timestamps import read_time
 from pipeline.core.validate import validate
 
@@ -125,7 +125,7 @@ class Processor:
                 detail = "the items together exceed limits.max_batch_output_bytes"
                 invalid = reject(Reason.BATCH_TOO_LARGE, detail, Stage.SPLIT)
                 return (self._reject(record, origin, invalid, now),)
-        return tuple(outputs)
+        return ItemOutputs(outputs)
 
     def _event(
         self,
@@ -191,7 +191,7 @@ class Processor:
         )
         dead_letter = self._dead_letters.write(rejected, now)
         properties = event.get("properties") if type(event) is dict else None
-        revenue = stated_revenue(properties, self._policy)
+        revenue = rejected_revenue(properties, self._policy)
         return dead_letter if revenue is None else dead_letter._replace(revenue=revenue)
 
 

@@ -66,12 +66,15 @@ class Role(StrEnum):
     """Written nowhere, because a setting says so. The event is only counted."""
 
 
-class Revenue(NamedTuple):
-    """Revenue of one event, as the contract reads it."""
+Revenue = tuple[str, int | Decimal]
+"""Currency and amount of one event's revenue, as the contract reads them. The currency is a code of
+ISO 4217 or an extra code of the settings, the amount below 10^29."""
 
-    currency: str
-    """Code of ISO 4217, or an extra code of the settings."""
-    amount: int | Decimal
+
+class ItemOutputs(tuple[Any, ...]):
+    """Outputs of the items of a batch call; those of any other record are a plain tuple."""
+
+    __slots__ = ()
 
 
 class Output(NamedTuple):

@@ -6,11 +6,12 @@ added.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from pipeline.core.findings import Findings
 from pipeline.core.json_value import JsonObject, JsonValue
-from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
+from pipeline.core.money import LIMIT, BadAmount, is_set, read_amount, read_currency
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Reason, WarningCode
 from pipeline.core.record import Revenue
@@ -41,8 +42,17 @@ def check_reserved(properties: JsonObject, findings: Findings, policy: Policy) -
     return False
 
 
-def stated_revenue(properties: JsonValue, policy: Policy) -> Revenue | None:
-    """The revenue in properties, before or after they were normalised; None without a valid one."""
+def stated_revenue(properties: JsonObject, policy: Policy) -> Revenue | None:
+    """The revenue in normalised properties; None when a rule let an invalid one pass."""
+    amount, currency = properties["revenue"], properties.get("currency")
+    is_number = type(amount) is int or type(amount) is Decimal
+    if is_number and type(currency) is str and currency in policy.codes and abs(amount) < LIMIT:
+        return currency, amount
+    return None
+
+
+def rejected_revenue(properties: JsonValue, policy: Policy) -> Revenue | None:
+    """The revenue in the properties of a rejected event, as the rules would read it, or None."""
     sent = properties.get("revenue") if type(properties) is dict else None
     if type(properties) is not dict or not is_set(sent):
         return None
@@ -50,7 +60,7 @@ def stated_revenue(properties: JsonValue, policy: Policy) -> Revenue | None:
     code = read_currency(currency, policy.codes) if is_set(currency) else policy.default_currency
     if type(amount) is BadAmount or code is None:
         return None
-    return Revenue(code, amount.number)
+    return code, amount.number
 
 
 def _warn_misspelled(properties: JsonObject, findings: Findings) -> None:

@@ -30,7 +30,7 @@ from pipeline.core.dead_letter import pointer_to
 from pipeline.core.expected_outcomes import expected_outcomes
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Stage
-from pipeline.core.record import Output, Record, Revenue, Role
+from pipeline.core.record import Output, Record, Role
 from pipeline.errors import (
     AbortableError,
     BreakerOpenError,
@@ -250,7 +250,9 @@ class Worker:
     def _transact(self, session: Session, sub_batch: SubBatch) -> CommittedBatch:
         batch, forced = sub_batch.batch, sub_batch.forced
         counts = OutcomeCounts(records=len(batch.records))
-        revenue: dict[tuple[Role, str], float] = {}
+        expected = counts.records
+        enriched: dict[str, float] = {}
+        blocked: dict[str, float] = {}
         send, now, timer = session.send, self._clock.now(), self._clock.monotonic
         processing = sending = 0.0
         session.begin()
@@ -258,7 +260,8 @@ class Worker:
         try:
             for record in batch.records:
                 outputs = self._outputs(record, now, forced)
-                counts.expected += expected_outcomes(record, outputs)
+                if type(outputs) is not tuple:  # more than the one that is usual
+                    expected += expected_outcomes(record, outputs) - 1
                 processed = timer()
                 processing += processed - lap
                 for output in outputs:
@@ -270,7 +273,10 @@ class Worker:
                         if output.role is not Role.DROPPED:
                             self._send_other(session, output, pointers=sub_batch.pointers)
                     if output.revenue is not None:
-                        _add_revenue(revenue, output.role, output.revenue)
+                        sums = enriched if output.role is Role.ENRICHED else blocked
+                        currency, amount = output.revenue
+                        if amount > 0:  # statistics only: exact sums are the audit's
+                            sums[currency] = sums.get(currency, 0.0) + float(amount)
                 lap = timer()
                 sending += lap - processed
         finally:
@@ -281,7 +287,7 @@ class Worker:
         commit_s = timer() - lap
         self._meter.spent("commit", commit_s)
         self._breaker = breaker
-        return CommittedBatch(counts, batch.records, revenue, commit_s)
+        return CommittedBatch(counts, batch.records, enriched, blocked, commit_s, expected)
 
     def _outputs(
         self, record: Record, now: int, forced: ForcedOutcome | None
@@ -334,10 +340,3 @@ class Worker:
         if self._is_recovering:
             self._is_recovering = False
             self._meter.recovered()
-
-
-def _add_revenue(sums: dict[tuple[Role, str], float], role: Role, revenue: Revenue) -> None:
-    """Add up the revenue of an output. Statistics only: exact sums are the audit's."""
-    if revenue.amount > 0:
-        place = (role, revenue.currency)
-        sums[place] = sums.get(place, 0.0) + float(revenue.amount)

@@ -10,6 +10,7 @@ import json
 import pytest
 
 from pipeline.core.expected_outcomes import expected_outcomes
+from pipeline.core.record import ItemOutputs
 from tests.support import process, raw
 
 EVENT = {"type": "track", "event": "a", "messageId": "m", "userId": "u"}
@@ -19,8 +20,8 @@ def test_an_outcome_that_is_missing_shows() -> None:
     """An item of a batch that vanished makes a difference, as would one that came twice."""
     record = raw(json.dumps({"batch": [EVENT, EVENT, {"event": 1}]}).encode())
     outputs = process(record)
-    assert expected_outcomes(record, outputs[:-1]) == 3
-    assert expected_outcomes(record, (*outputs, outputs[0])) == 3
+    assert expected_outcomes(record, ItemOutputs(outputs[:-1])) == 3
+    assert expected_outcomes(record, ItemOutputs((*outputs, outputs[0]))) == 3
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.record import Record, Role
+from pipeline.core.record import Record
 from pipeline.metrics.catalogue import Metric
 from pipeline.metrics.service import Build, Service, ServiceView
 from pipeline.metrics.snapshot import WorkerCondition, WorkerSnapshot, total_of
@@ -28,14 +27,14 @@ class _Worker:
         self.metrics = WorkerMetrics(lambda: self.now, lambda: NOW_S + self.now, "w-0")
         self.metrics.state("running")
 
-    def commit(self, counts: OutcomeCounts, revenue: dict[tuple[Role, str], float]) -> None:
+    def commit(self, counts: OutcomeCounts, revenue: dict[str, float], *, expected: int) -> None:
         """One transaction of records that were a second old."""
         timestamp = int((NOW_S + self.now - 1) * 1000)
         records = [
             Record(b"x" * 300, None, (), timestamp, "raw", 0, n) for n in range(counts.records)
         ]
         self.metrics.collected(records)
-        self.metrics.committed(CommittedBatch(counts, records, revenue, 0.02))
+        self.metrics.committed(CommittedBatch(counts, records, revenue, {}, 0.02, expected))
 
     def service(self, *others: WorkerSnapshot | None) -> Service:
         """With this worker and others."""
@@ -61,17 +60,17 @@ def _scraped(service: Service) -> dict[tuple[str, tuple[tuple[str, str], ...]], 
 def test_every_event_is_counted_once_and_money_by_currency() -> None:
     """The difference is 0 as long as each event has an outcome, and shows what has none."""
     worker = _Worker()
-    counts = OutcomeCounts(records=3, enriched=2, identify=1, expected=4)
+    counts = OutcomeCounts(records=3, enriched=2, identify=1)
     counts.dead_letters["revenue_invalid"] += 1
     counts.dropped["unsupported_type"] += 1
-    worker.commit(counts, {(Role.ENRICHED, "EUR"): float(Decimal("12.5"))})
+    worker.commit(counts, {"EUR": 12.5}, expected=4)
     found = _scraped(worker.service())
     assert found["track_pipeline_events_consumed_total", ()] == 4
     assert found["track_pipeline_conservation_difference_events", ()] == 0
     assert found["track_pipeline_revenue_enriched_total", (("currency", "EUR"),)] == 12.5
     assert found["track_pipeline_latency_seconds_count", ()] == 3
     assert found["track_pipeline_record_bytes_bucket", (("le", "500.0"),)] == 3
-    worker.commit(OutcomeCounts(records=1, expected=1), {})
+    worker.commit(OutcomeCounts(records=1), {}, expected=1)
     assert _scraped(worker.service())["track_pipeline_conservation_difference_events", ()] == 1
 
 
@@ -145,7 +144,7 @@ def test_status_is_told_in_words() -> None:
 def test_all_exposed_names_are_in_the_catalogue() -> None:
     """Nothing is exposed that the documents do not list."""
     worker = _Worker()
-    worker.commit(OutcomeCounts(records=1, enriched=1, expected=1), {})
+    worker.commit(OutcomeCounts(records=1, enriched=1), {}, expected=1)
     body = worker.service().routes()["/metrics"]("").body.decode()
     exposed = {line.split()[2] for line in body.splitlines() if line.startswith("# TYPE")}
     assert exposed <= {metric.value.name for metric in Metric}

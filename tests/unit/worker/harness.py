@@ -29,7 +29,7 @@ NO_BREAKER = CircuitBreakerRules("off", 10_000, 0.1, None)
 
 def committed_batch(counts: OutcomeCounts, records: Sequence[Record] = ()) -> CommittedBatch:
     """What a meter is told of a transaction with these counts."""
-    return CommittedBatch(counts, records, {}, 0.01)
+    return CommittedBatch(counts, records, {}, {}, 0.01)
 
 
 class FixedClock:
