@@ -174,7 +174,8 @@ class DependencyMonitor:
                 "not answer"
             )
         except KafkaException as error:
-            self._asked = None
+            # A client that was connected to a restarted broker may never find the coordinator.
+            self._asked = self._client = None
             text = str(refusal(kafka_error(error), "asking for the group", group=group) or "")
             text = text or f"the group's coordinator does not answer: {_text_of(error)}"
             return Stall(f"this worker has no partitions of group {group} yet: {text}")
