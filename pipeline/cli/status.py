@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import click
+from click.core import ParameterSource
 
 from pipeline.cli.help import Command
 from pipeline.cli.main import Failure
@@ -86,6 +87,9 @@ def status(  # noqa: PLR0913  one for each option
     Exit code 0, or 1 when a limit is exceeded, or a worker that was asked by --url is not ready
     (with --require live: is stuck); 5 when Kafka or a worker can't be reached.
     """
+    source = click.get_current_context().get_parameter_source("needs")
+    if source is ParameterSource.COMMANDLINE and not urls:
+        raise click.UsageError("--require needs --url: only a worker's endpoint knows its health")
     limits = StatusLimits(fail_above_lag, fail_above_seconds, needs)
     if urls:
         _ask_workers(urls, limits, as_json=as_json)
@@ -118,7 +122,7 @@ def _ask_workers(urls: Sequence[str], limits: StatusLimits, *, as_json: bool) ->
         for url, report in reports.items():
             print_json({"url": url, **report.to_dict()})
     elif reports:
-        print_reports(reports)
+        print_reports(reports, limits)
     if unreachable:
         raise TransportError("\n".join(map(str, unreachable)))
     _require(

@@ -9,7 +9,7 @@ from pipeline.cli.formats import NONE, about, counted, moment, percent
 from pipeline.cli.output import is_terminal, print_heading, print_indented, print_line, print_table
 from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.coordinates import format_ranges
-from pipeline.monitor import ClusterStatus, PartitionStatus, WorkerReport
+from pipeline.monitor import ClusterStatus, PartitionStatus, StatusLimits, WorkerReport
 
 _PARTITIONS: Final = (
     Column("partition", CellKind.ID),
@@ -128,23 +128,25 @@ def _breaker(status: ClusterStatus) -> str:
         return "circuit breaker: not known"
     usual = f"usually {percent(found.usual)}"
     if not found.left:
-        return f"circuit breaker: closed ({usual} of the events are rejected)"
+        return f"circuit breaker: closed at the last commit ({usual} are rejected)"
     left = f"{counted(found.left, 'event')} left to watch"
     return f"circuit breaker: armed, {left}; {found.invalid:,} rejected ({usual})"
 
 
-def print_reports(reports: Mapping[str, WorkerReport]) -> None:
-    """Print what endpoints say about their workers, in words; a table of workers in a pipe."""
+def print_reports(reports: Mapping[str, WorkerReport], limits: StatusLimits) -> None:
+    """Print what endpoints say about their workers, in words; a table of workers in a pipe.
+
+    Why a check of the health fails is left to its error, which is printed behind.
+    """
     if not is_terminal():
         rows = ((url, *row) for url, each in reports.items() for row in _worker_rows(each))
         print_table((Column("url", CellKind.ID), *_WORKERS), rows)
         return
     for url, report in reports.items():
-        print_line(f"{url}: {report.summary}", "" if report.live and report.ready else "yellow")
+        says = report.summary if report.is_healthy(limits) else f"{report.health}, see below"
+        print_line(f"{url}: {says}", "" if report.live and report.ready else "yellow")
         program = f"track-pipeline {report.version}, contract {report.contract}"
         print_line(f"{program}, since {report.started_at}")
-        if report.breaker:
-            print_line(report.breaker, "yellow")
         print_table(_WORKERS, _worker_rows(report))
 
 

@@ -46,7 +46,8 @@ from pipeline.worker.signals import stopping_on_signals
     type=Number(0.1, 3600),
     default=2.0,
     show_default=True,
-    help="Seconds between two readings.",
+    metavar="SECONDS",
+    help="Time between two readings.",
 )
 @click.option("--once", is_flag=True, help="Print one picture after one interval.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; implies --once.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import wrap
 from typing import Final
 
 from rich.text import Text
@@ -101,9 +102,11 @@ def _endpoints(endpoints: Sequence[EndpointFigures], width: int, room: int) -> I
     if len(ordered) > room:
         yield Text(f"… and {counted(len(ordered) - room, 'more endpoint')}", "dim")
     wrong = [(each.url, text) for each in ordered for text in each.sentences]
-    for url, text in wrong[:room]:
-        where = f"{url}: " if len(endpoints) > 1 else ""
-        yield Text(one_line(f"{where}{text}"), "yellow")
+    sentences = [f"{url}: {text}" if len(endpoints) > 1 else text for url, text in wrong]
+    lines = [line for each in sentences for line in wrap(one_line(each), width)]
+    yield from (Text(line, "yellow") for line in lines[:room])
+    if len(lines) > room:
+        yield Text("… all of it: track-pipeline status --url", "dim")
 
 
 def _row(each: EndpointFigures) -> list[Cell]:

@@ -14,7 +14,7 @@ from typing import Self
 from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 from pipeline.errors import RefusedError
 from pipeline.kafka import GroupDescription, OldestRecords, PartitionOffsets
-from pipeline.monitor.notices import notices_of
+from pipeline.monitor.notices import notices_of, standing
 from pipeline.monitor.observed_partition import ObservedPartition
 from pipeline.monitor.status import RAW_ROLE, BreakerWatch, ClusterStatus, OpenTransaction
 from pipeline.ports import Clock
@@ -75,18 +75,23 @@ class ClusterMonitor:
         now, kept = self._clock.now(), kept_ms(facts[self._topic])
         retention_ms = kept if kept > 0 else None
         initial = self._settings.initial_offset
+        partitions = [
+            each.status(each.position(initial), timestamps, retention_ms, now) for each in raw
+        ]
         return ClusterStatus(
             at=now,
             group=self._group,
             topic=self._topic,
             state=group.state,
             members=group.members,
-            partitions=[
-                each.status(each.position(initial), timestamps, retention_ms, now) for each in raw
-            ],
+            partitions=partitions,
             open_transactions=self._open_transactions({RAW_ROLE: offsets, **outputs}, now),
             breaker=_breaker([each.metadata for each in raw if each.metadata is not None]),
-            notices=(*notices_of(group, self._settings, raw, facts), *notices),
+            notices=(
+                *notices_of(group, self._settings, raw, facts),
+                *standing(partitions, now),
+                *notices,
+            ),
         )
 
     def _timestamps(

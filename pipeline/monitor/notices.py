@@ -8,11 +8,14 @@ from typing import Final
 from pipeline.core.coordinates import format_partitions
 from pipeline.kafka import GroupState
 from pipeline.monitor.observed_partition import ObservedPartition
+from pipeline.monitor.status import PartitionStatus
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings
 
 _WITHOUT_MEMBERS: Final = frozenset({"EMPTY", "DEAD"})
 _REBALANCING: Final = frozenset({"PREPARING_REBALANCING", "COMPLETING_REBALANCING"})
+_STANDING_S: Final = 30.0
+"""Records that wait without a commit for so long are no batch that is just being written."""
 
 
 def notices_of(
@@ -68,6 +71,27 @@ def _about_the_group(
         yield f"{format_partitions(free)} {_have(free)} no worker"
     if not any(each.committed is not None for each in raw):
         yield f"group {name} has not committed anything yet"
+
+
+def standing(partitions: Sequence[PartitionStatus], now: int) -> Iterator[str]:
+    """Yield that members of the group commit nothing, though records of their partitions wait.
+
+    A member may be stuck, wait, or have an open circuit breaker; or it has ended, and Kafka counts
+    it until its session is over.
+    """
+    if found := [each.partition for each in partitions if _stands(each, now)]:
+        yield (
+            f"{format_partitions(found)} {_have(found)} had no commit for {_STANDING_S:.0f} s or "
+            "more, although records wait: ask the workers why (--url), or read their logs. A "
+            "stopped worker with an instance id is a member until its session ends"
+        )
+
+
+def _stands(partition: PartitionStatus, now: int) -> bool:
+    at, waits = partition.committed_at, partition.lag_seconds
+    if at is None or waits is None or partition.member is None:
+        return False
+    return min(waits, (now - at) / 1000) >= _STANDING_S
 
 
 def _lost(partition: ObservedPartition) -> bool:

@@ -41,13 +41,20 @@ class WorkerReport(msgspec.Struct):
     workers: list[ReportedWorker]
     breaker: str | None = None
 
+    @property
+    def health(self) -> str:
+        """The health in a word or two."""
+        if not self.live:
+            return "not live"
+        return "ready" if self.ready else "not ready"
+
+    def is_healthy(self, limits: StatusLimits) -> bool:
+        """Whether these workers are what the check needs them to be."""
+        return self.live and (self.ready or limits.needs == "live")
+
     def problems(self, limits: StatusLimits) -> list[str]:
         """Return why a check fails: health, and limits that are exceeded."""
-        found = []
-        if not self.live:
-            found.append(f"not live: {self.summary}")
-        elif not self.ready and limits.needs == "ready":
-            found.append(f"not ready: {self.summary}")
+        found = [] if self.is_healthy(limits) else [f"{self.health}: {self.summary}"]
         return found + limits.exceeded_by(self.lag_records, self.lag_seconds)
 
     def to_dict(self) -> dict[str, Any]:

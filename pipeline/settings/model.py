@@ -120,7 +120,7 @@ class HttpSettings(_SettingsGroup):
         ge=0,
         le=65_535,
         description=(
-            "port that serves /metrics, /livez, /readyz and /status; 0 takes a free one. Unset: "
+            "port that serves /metrics, /livez, /readyz and /status. 0 takes a free one; unset: "
             "there is no endpoint"
         ),
     )

@@ -98,6 +98,14 @@ def test_picture_of_several_workers() -> None:
     assert "http://w-1:9400: worker 0: the broker is away" in lines
 
 
+def test_long_reason_is_folded_not_cut() -> None:
+    """The end says what to do; where there is no room, the picture says where the rest is."""
+    reason = "the circuit breaker is open: " + "many events " * 20 + "undo the change"
+    picture = _picture(_endpoint("http://w-0:9400", "breaker_open", reason))
+    assert any(line.endswith("undo the change") for line in _lines(picture))
+    assert "… all of it: track-pipeline status --url" in _lines(picture, height=10)
+
+
 def test_picture_without_an_answer() -> None:
     """When nothing answers, that is what it says."""
     lines = _lines(_picture(_gone("http://w-0:9400")))

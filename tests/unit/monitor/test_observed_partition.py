@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.kafka import GroupState, Member, PartitionOffsets
-from pipeline.monitor.notices import notices_of
+from pipeline.monitor.notices import notices_of, standing
 from pipeline.monitor.observed_partition import ObservedPartition
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings, load_settings
@@ -118,6 +118,34 @@ def test_outputs_that_are_hidden_are_named(settings: Settings) -> None:
 def test_a_healthy_pipeline_has_no_notices(settings: Settings) -> None:
     """Nothing to read for whoever is on call."""
     assert list(notices_of(STABLE, settings, [_partition()], {"track.raw": TOPIC})) == []
+
+
+def test_partition_that_waits_without_commits_is_named() -> None:
+    """A member whose breaker is open, or that has ended, looks like one that works."""
+    later = NOW + 40_000
+    waiting = _partition().status(20, {0: NOW}, None, later)
+    (sentence,) = standing([waiting], later)
+    assert "partition 0 has had no commit for 30 s or more, although records wait" in sentence
+    assert "--url" in sentence
+
+
+@pytest.mark.parametrize(
+    ("partition", "timestamp"),
+    [
+        (_partition(), NOW + 39_000),
+        (_partition(metadata=METADATA._replace(at=NOW + 39_000)), NOW),
+        (_partition()._replace(member=None), NOW),
+        (_partition(metadata=None), NOW),
+        (_partition(), None),
+    ],
+    ids=["a young record", "a recent commit", "no member", "no commit", "markers alone"],
+)
+def test_partition_that_is_worked_on_is_not_named(
+    partition: ObservedPartition, timestamp: int | None
+) -> None:
+    """Nor is one about which another sentence speaks."""
+    later = NOW + 40_000
+    assert not list(standing([partition.status(20, {0: timestamp}, None, later)], later))
 
 
 def test_several_contracts_are_a_rolling_upgrade(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 
@@ -71,14 +71,37 @@ def test_workers_are_a_table_in_a_pipe() -> None:
 def test_terminal_gets_words_within_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """The summary comes first."""
     from pipeline.cli.status_view import print_reports  # noqa: PLC0415
-    from pipeline.monitor import ask_worker  # noqa: PLC0415
+    from pipeline.monitor import StatusLimits, ask_worker  # noqa: PLC0415
 
     with _worker() as url:
         terminal = as_terminal(monkeypatch, 80)
-        print_reports({url: ask_worker(url)})
+        print_reports({url: ask_worker(url)}, StatusLimits())
     lines = terminal.lines()
     assert lines[0] == f"{url}: ready; 5 records behind, the oldest waits for 2.5 s"
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("needs", "says"), [("ready", "not ready, see below"), ("live", "no broker answers")]
+)
+def test_terminal_gets_each_reason_once(
+    monkeypatch: pytest.MonkeyPatch, needs: Literal["ready", "live"], says: str
+) -> None:
+    """The error of the check has it; where the check does not fail, the report does."""
+    from pipeline.cli.status_view import print_reports  # noqa: PLC0415
+    from pipeline.monitor import StatusLimits, ask_worker  # noqa: PLC0415
+
+    with _worker(ready=False, summary="no broker answers") as url:
+        terminal = as_terminal(monkeypatch, 80)
+        print_reports({url: ask_worker(url)}, StatusLimits(needs=needs))
+    assert terminal.lines()[0] == f"{url}: {says}"
+
+
+def test_health_can_not_be_required_of_the_cluster() -> None:
+    """Kafka does not know it, and a check that can never fail would be worse than none."""
+    ran = run("status", "--require", "live")
+    assert ran.code == ExitCode.USAGE
+    assert "--require needs --url" in ran.err
 
 
 def test_json_has_what_the_endpoint_says() -> None:
