@@ -65,6 +65,8 @@ class ReportedStatistics:
         self._finished: dict[str, Counter[str]] = {"consumer": Counter(), "producer": Counter()}
         """Counts of clients that were replaced."""
         self._current: dict[str, Counter[str]] = {"consumer": Counter(), "producer": Counter()}
+        self._newest: dict[str, object] = {}
+        """Marks of the clients that report; those of older ones come late, and are ignored."""
         self._rotations = 0
 
     def properties(self, client: str) -> dict[str, Any]:
@@ -72,7 +74,9 @@ class ReportedStatistics:
         return {"statistics.interval.ms": _INTERVAL_MS, "stats_cb": self._callback(client)}
 
     def _callback(self, client: str) -> Callable[[str], None]:
+        mark = object()
         with self._lock:
+            self._newest[client] = mark
             self._finished[client] += self._current[client]
             self._current[client] = Counter()
 
@@ -82,7 +86,7 @@ class ReportedStatistics:
                 report = _decode(document)
             except msgspec.DecodeError:
                 return
-            self._note(client, report)
+            self._note(client, mark, report)
 
         return reported
 
@@ -100,7 +104,7 @@ class ReportedStatistics:
         """See `ports.ClientStatistics`."""
         return self._rotations
 
-    def _note(self, client: str, report: _StatisticsReport) -> None:
+    def _note(self, client: str, mark: object, report: _StatisticsReport) -> None:
         brokers = list(report.brokers.values())
         fetched = [each for topic in report.topics.values() for each in topic.partitions.values()]
         counts = Counter(
@@ -111,6 +115,8 @@ class ReportedStatistics:
             retries=sum(broker.txretries for broker in brokers),
         )
         with self._lock:
+            if self._newest[client] is not mark:
+                return
             self._current[client] = counts
             total = Counter({name: counts[name] + self._finished[client][name] for name in counts})
             retries = total.pop("retries")

@@ -64,7 +64,9 @@ class RecordAges:
             if each.offsets:
                 old = before.get(number)
                 is_same = old is not None and old.position == each.position
-                self._waiting[number] = old if old and is_same else _Waiting(each.position, now)
+                # Where the clock was set back, it counts from the earlier time.
+                since = min(old.since, now) if old and is_same else now
+                self._waiting[number] = _Waiting(each.position, since)
         self._found = {
             place: at
             for place, at in self._found.items()

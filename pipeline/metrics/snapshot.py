@@ -79,6 +79,17 @@ class WorkerSnapshot(msgspec.Struct):
         histograms = {Metric[name]: each for name, each in self.histograms.items()}
         return WorkerSnapshot.make(self.condition, counters, histograms)
 
+    def summary(self) -> WorkerSnapshot:
+        """Return what counts most, in little room: of all partitions, only the oldest one's age."""
+        lag, ages = self.condition.lag, self.condition.ages
+        oldest = max(ages, key=ages.__getitem__, default=None)
+        condition = msgspec.structs.replace(
+            self.condition,
+            lag=None if lag is None else Lag(lag.partitions, lag.offsets),
+            ages={} if oldest is None else {oldest: ages[oldest]},
+        )
+        return msgspec.structs.replace(self, condition=condition)
+
     def samples(self) -> dict[Metric, dict[Labels, float]]:
         """Return the counters."""
         return {

@@ -70,7 +70,7 @@ _LONGEST_DELAY_S: Final = 30.0
 up to 81 seconds, in which a killed broker is usually back."""
 _PAUSE_S: Final = 1.0
 """Length of one pause while the circuit breaker is open; a stop request is noticed after it."""
-_CALM_MS: Final = 60_000
+_CALM_S: Final = 60.0
 """After reading for so long without a failure, earlier resets no longer count, although nothing was
 committed. Otherwise those of an idle worker would add up over weeks until it gives up."""
 
@@ -97,8 +97,8 @@ class Worker:
         self._breaker = breaker
         self._guard = guard
         self._resets = 0
-        self._reading_since: int | None = None
-        """When the worker began to read after its last reset, in epoch milliseconds."""
+        self._reading_since: float | None = None
+        """When the worker began to read after its last reset, by the monotonic clock."""
         self._owes_commit = False
         """Whether a batch has failed and none was committed since."""
         self._is_recovering = False
@@ -327,10 +327,10 @@ class Worker:
 
         After a failed commit that alone proves nothing: the records to commit may arrive later.
         """
-        now = self._clock.now()
+        now = self._clock.monotonic()
         if self._reading_since is None:
             self._reading_since = now
-        if now - self._reading_since >= _CALM_MS:
+        if now - self._reading_since >= _CALM_S:
             self._resets = 0
             self._owes_commit = False
         if not self._owes_commit:

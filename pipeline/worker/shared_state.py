@@ -49,15 +49,17 @@ class SharedCell:
         (version,) = struct.unpack_from("<I", self._memory, self._start)
         return int(version)
 
-    def write(self, payload: bytes) -> None:
-        """Replace the payload. One that is larger than the cell leaves it empty."""
-        if len(payload) > self._room:
+    def write(self, payload: bytes) -> bool:
+        """Replace the payload; return whether it fits. A larger one leaves the cell empty."""
+        fits = len(payload) <= self._room
+        if not fits:
             payload = b""
         version = (self.version + 1) & 0xFFFFFFFF
         at = self._place(version)
         self._memory[at : at + len(payload)] = payload
         checksum = zlib.crc32(payload)
         _HEADER.pack_into(self._memory, self._start, version, len(payload), checksum)
+        return fits
 
     def read(self) -> bytes | None:
         """Return the payload; None when it was replaced twice meanwhile."""

@@ -82,3 +82,11 @@ def test_partitions_of_others_are_forgotten(ages: RecordAges) -> None:
     assert set(ages.ages(NOW)) == {1}
     ages.forget()
     assert ages.ages(NOW) == {}
+
+
+def test_clock_that_is_set_back_hides_no_waiting_record(ages: RecordAges) -> None:
+    """An estimate counts from the earlier time, so it grows again and is looked up soon."""
+    ages.lagging(_lag(p0=(5, 9)), NOW)
+    ages.lagging(_lag(p0=(5, 9)), NOW - 3_600_000)
+    assert ages.ages(NOW - 3_600_000 + 7_000) == {0: 7.0}
+    assert ages.to_look_up(NOW - 3_600_000 + 7_000) == {0: 5}

@@ -52,10 +52,10 @@ def test_a_cell_holds_what_was_written_last(memory: SharedMemory) -> None:
     assert cell.read() == neighbour.read() == b""
     for payload in (b"one", b"", b"another", b"x" * 32_000):
         before = cell.version
-        cell.write(payload)
+        assert cell.write(payload)
         assert cell.read() == payload
         assert cell.version != before
-    cell.write(b"x" * 33_000)
+    assert not cell.write(b"x" * 33_000)
     assert cell.read() == neighbour.read() == b""
 
 
@@ -275,6 +275,42 @@ def test_counts_that_can_not_be_read_stay_as_they_were(memory: SharedMemory) -> 
     SlotMeter(cell, 10.0).committed(committed_batch(_counts(9)))
     cell.torn = True
     assert aggregate.consumed() == 5
+
+
+class _WideSession(MemorySession):
+    def __init__(self, partitions: int) -> None:
+        super().__init__(MemoryBroker(), 0)
+        self._partitions = range(partitions)
+
+    def lag(self) -> Lag:
+        return Lag.between(dict.fromkeys(self._partitions, 0), dict.fromkeys(self._partitions, 5))
+
+
+def test_lag_stays_known_while_a_commit_takes_long(memory: SharedMemory) -> None:
+    """An interval that ends meanwhile changes nothing, and the records go on getting older."""
+    stores = _Stores(memory)
+    meter = stores.meter(0)
+    meter.tick(_WideSession(3))
+    for stores.now in (11.0, 22.0):
+        meter.report()
+    (condition,) = [each.condition for each in stores.aggregate.current() if each]
+    assert condition.lag == Lag(3, 15)
+    assert set(condition.ages) == {0, 1, 2}
+
+
+def test_worker_with_very_many_partitions_is_not_taken_for_one_that_does_not_run(
+    memory: SharedMemory,
+) -> None:
+    """What has no room in the shared memory is summed up; the age of the oldest record remains."""
+    stores = _Stores(memory)
+    meter = stores.meter(0)
+    meter.committed(committed_batch(_counts(5)))
+    meter.tick(_WideSession(50_000))
+    assert stores.aggregate.began()
+    assert stores.aggregate.consumed() == 5
+    (condition,) = [each.condition for each in stores.aggregate.current() if each]
+    assert condition.lag == Lag(50_000, 250_000)
+    assert len(condition.ages) == 1
 
 
 def test_crashes_are_logged_ten_times_an_interval(memory: SharedMemory) -> None:
