@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -97,7 +98,7 @@ def _stop_while_scraped(worker: Any, address: str) -> None:
             try:
                 if _get(address, "/metrics")[0] != 200:
                     strange.append("a scrape failed")
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 return  # it is gone
 
     scraper = threading.Thread(target=scrape)
