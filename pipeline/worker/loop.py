@@ -23,6 +23,7 @@ When something fails, the committed offsets on the broker are the only truth:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from pipeline.core.counts import OutcomeCounts
@@ -30,7 +31,7 @@ from pipeline.core.dead_letter import pointer_to
 from pipeline.core.expected_outcomes import expected_outcomes
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Stage
-from pipeline.core.record import Output, Record, Role
+from pipeline.core.record import Output, Record, Revenue, Role
 from pipeline.errors import (
     AbortableError,
     BreakerOpenError,
@@ -251,8 +252,7 @@ class Worker:
         batch, forced = sub_batch.batch, sub_batch.forced
         counts = OutcomeCounts(records=len(batch.records))
         expected = counts.records
-        enriched: dict[str, float] = {}
-        blocked: dict[str, float] = {}
+        revenue: list[tuple[Role, Revenue]] = []
         send, now, timer = session.send, self._clock.now(), self._clock.monotonic
         processing = sending = 0.0
         session.begin()
@@ -273,10 +273,7 @@ class Worker:
                         if output.role is not Role.DROPPED:
                             self._send_other(session, output, pointers=sub_batch.pointers)
                     if output.revenue is not None:
-                        sums = enriched if output.role is Role.ENRICHED else blocked
-                        currency, amount = output.revenue
-                        if amount > 0:  # statistics only: exact sums are the audit's
-                            sums[currency] = sums.get(currency, 0.0) + float(amount)
+                        revenue.append((output.role, output.revenue))
                 lap = timer()
                 sending += lap - processed
         finally:
@@ -287,6 +284,8 @@ class Worker:
         commit_s = timer() - lap
         self._meter.spent("commit", commit_s)
         self._breaker = breaker
+        enriched = _by_currency(each for role, each in revenue if role is Role.ENRICHED)
+        blocked = _by_currency(each for role, each in revenue if role is Role.DEAD_LETTER)
         return CommittedBatch(counts, batch.records, enriched, blocked, commit_s, expected)
 
     def _outputs(
@@ -340,3 +339,12 @@ class Worker:
         if self._is_recovering:
             self._is_recovering = False
             self._meter.recovered()
+
+
+def _by_currency(revenue: Iterable[Revenue]) -> dict[str, float]:
+    """Add up amounts above zero, for statistics: exact sums are the audit's."""
+    sums: dict[str, float] = {}
+    for currency, amount in revenue:
+        if amount > 0:
+            sums[currency] = sums.get(currency, 0.0) + float(amount)
+    return sums
