@@ -7,13 +7,18 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 from rich.console import Console
 
+from tests.system.chaos.alerts.alert_key import shipped_rules
+from tests.system.chaos.alerts.cases import CASES, AlertCase
+from tests.system.chaos.alerts.prometheus import PrometheusError
+from tests.system.chaos.alerts.report import print_alerts
+from tests.system.chaos.alerts.run import AlertRun
 from tests.system.chaos.cluster import Cluster
 from tests.system.chaos.engine import FAULTS, RunResult, faults_for, run
 from tests.system.chaos.report import print_result
@@ -76,6 +81,19 @@ class _Duration(click.ParamType[float]):
     type=click.Choice([*SEEDED_BUGS, _ALL]),
     help="Run workers with a bug that is built in on purpose; exit code 0 if it is detected.",
 )
+@click.option(
+    "--alerts",
+    "only_alerts",
+    is_flag=True,
+    help="Instead: cause each alert of deploy/prometheus/rules.yml, which takes ten minutes.",
+)
+@click.option(
+    "--case",
+    "cases",
+    type=click.Choice([case.label for case in CASES]),
+    multiple=True,
+    help="Of --alerts, only the fault with this name; may be given more than once.",
+)
 def chaos(  # noqa: PLR0917  one for each option
     duration: float,
     seed: int | None,
@@ -85,14 +103,19 @@ def chaos(  # noqa: PLR0917  one for each option
     rate: int,
     partitions: int,
     seeded_bug: str | None,
+    only_alerts: bool,  # noqa: FBT001  as above
+    cases: tuple[str, ...],
 ) -> None:
     """Inject faults into the pipeline, and check that no event is lost or duplicated.
 
     Exit code 1 when one is, when anything else is wrong, or when not everything was put to the
     test.
     """
-    seed = secrets.randbelow(2**32) if seed is None else seed
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    if only_alerts or cases:
+        _cause_alerts(console, [case for case in CASES if not cases or case.label in cases])
+        return
+    seed = secrets.randbelow(2**32) if seed is None else seed
     console.print(f"seed {seed}")
     scenario = Scenario(
         seed,
@@ -103,7 +126,7 @@ def chaos(  # noqa: PLR0917  one for each option
         static=static,
         needs_full_coverage=not faults,
     )
-    folder = Path(tempfile.mkdtemp(prefix="track-pipeline-chaos-"))
+    folder = _new_folder()
     log = _log_to(console)
     with Cluster(folder, int(nodes), lambda _: None) as cluster:
         if seeded_bug is None:
@@ -114,6 +137,28 @@ def chaos(  # noqa: PLR0917  one for each option
             names = list(SEEDED_BUGS) if seeded_bug == _ALL else [seeded_bug]
             runs = (run_seeded_bug(cluster, folder, name, seed, log) for name in names)
             ok = [_print_detected(console, result) for result in runs].count(False) == 0
+    _end(console, folder, ok=ok)
+
+
+def _cause_alerts(console: Console, cases: Sequence[AlertCase]) -> None:
+    """Run these cases, and print what the alerts did; exit code 1 unless each did as it must."""
+    folder = _new_folder()
+    with Cluster(folder, 1, lambda _: None) as cluster:
+        try:
+            run = AlertRun(cluster, folder / "alerts", shipped_rules(), _log_to(console))
+            result = run.run(cases)
+        except (PrometheusError, TimeoutError) as error:
+            raise click.ClickException(f"{error}; logs are kept in {folder}") from error
+    print_alerts(console, result)
+    _end(console, folder, ok=not result.problems())
+
+
+def _new_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="track-pipeline-chaos-"))
+
+
+def _end(console: Console, folder: Path, *, ok: bool) -> None:
+    """Remove the files of a run that passed; exit with 1 after one that did not."""
     if ok:
         shutil.rmtree(folder)
     else:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -46,9 +46,16 @@ class Slot:
     """A worker by name; a zombie and its replacement are two processes of one slot."""
 
     def __init__(
-        self, name: str, folder: Path, variables: Mapping[str, str], *, static: bool
+        self,
+        name: str,
+        folder: Path,
+        variables: Mapping[str, str],
+        command: Sequence[str],
+        *,
+        static: bool,
     ) -> None:
         self.name = name
+        self._command = command
         self.log = folder / f"{name}.log"
         self.failpoint = folder / f"{name}.failpoint"
         self._environment = {
@@ -69,7 +76,7 @@ class Slot:
         """Start one more process."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.system.chaos.worker_main", "run"],
+                [sys.executable, "-m", "tests.system.chaos.worker_main", *self._command],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stderr=log,
@@ -127,9 +134,16 @@ class ServiceManager:
     """All slots; a thread watches and restarts their processes."""
 
     def __init__(
-        self, folder: Path, variables: Mapping[str, str], seeded_bug: str | None, *, static: bool
+        self,
+        folder: Path,
+        variables: Mapping[str, str],
+        seeded_bug: str | None,
+        command: Sequence[str] = ("run",),
+        *,
+        static: bool,
     ) -> None:
         self._folder = folder
+        self._command = command
         self._static = static
         self._variables = dict(variables)
         if seeded_bug is not None:
@@ -146,7 +160,7 @@ class ServiceManager:
         with self._lock:
             slot = self.slots.get(name)
             if slot is None:
-                slot = Slot(name, self._folder, self._variables, static=self._static)
+                slot = Slot(name, self._folder, self._variables, self._command, static=self._static)
                 self.slots[name] = slot
             slot.suspended = False
             slot.start()

@@ -2,7 +2,8 @@
 
     python -m tests.system.chaos.worker_main run
 
-CHAOS_FAILPOINT names the file of the failpoint, CHAOS_SEEDED_BUG one of `SEEDED_BUGS`.
+CHAOS_FAILPOINT names the file of the failpoint, CHAOS_SEEDED_BUG one of `SEEDED_BUGS` or of
+`ALERTING_BUGS`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from pipeline.cli.main import main
 from pipeline.kafka import clients
 from pipeline.worker.observe import LogMeter
+from tests.system.chaos.alerts.bugs import ALERTING_BUGS
 from tests.system.chaos.failpoints import Failpoints, Point, log_event
 from tests.system.chaos.seeded_bugs import SEEDED_BUGS
 
@@ -110,5 +112,5 @@ if __name__ == "__main__":
     install(installed)
     patch_clock(installed)
     if SEEDED_BUG_VARIABLE in os.environ:
-        SEEDED_BUGS[os.environ[SEEDED_BUG_VARIABLE]]()
+        (SEEDED_BUGS | ALERTING_BUGS)[os.environ[SEEDED_BUG_VARIABLE]]()
     main()
