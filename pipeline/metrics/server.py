@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import socket
 import socketserver
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -20,6 +22,8 @@ TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
 _MOST_CONNECTIONS: Final = 32
 """Connections that are served at a time; each has a thread."""
+_ENDS_S: Final = 1.0
+"""How long a new connection waits until the oldest one, which makes room for it, has ended."""
 _LOG: Final = logging.getLogger("pipeline.metrics")
 _SILENT_CLIENT_S: Final = 10.0
 """A client that sends nothing for so long is disconnected."""
@@ -95,6 +99,7 @@ class _Server(ThreadingHTTPServer):
         self.address_family = family
         self.routes = routes
         self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._open: deque[socket.socket] = deque()
         super().__init__((str(address[0]), int(str(address[1]))), _Handler)
 
     def server_bind(self) -> None:
@@ -103,17 +108,27 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = "", int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  the base class's
-        """Serve one connection in a thread; more than a monitoring system opens are closed."""
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
+        """Serve one connection in a thread.
+
+        Where there are too many, the oldest one is ended: clients that hang must not keep a
+        liveness probe out, which would end a healthy worker.
+        """
+        if not self._free.acquire(blocking=False):
+            with contextlib.suppress(OSError, IndexError):  # it may have ended by itself
+                self._open.popleft().shutdown(socket.SHUT_RDWR)
+            if not self._free.acquire(timeout=_ENDS_S):
+                self.shutdown_request(request)
+                return
+        self._open.append(request)
+        super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  the base class's
         """Serve one connection, and make room for another."""
         try:
             super().process_request_thread(request, client_address)
         finally:
+            with contextlib.suppress(ValueError):  # it was ended to make room
+                self._open.remove(request)
             self._free.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
