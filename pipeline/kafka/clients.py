@@ -149,6 +149,17 @@ def plain_config(shared: LibrdkafkaConfig) -> dict[str, Any]:
     return {**_SHARED, **shared}
 
 
+def group_question_config(shared: LibrdkafkaConfig) -> dict[str, Any]:
+    """Return the librdkafka properties of an admin client that asks about groups for long.
+
+    librdkafka 2.16 forgets its brokers when it has lost all connections, to find them anew, but not
+    the coordinator it has looked up. The next question about a group is never answered then, and a
+    later restart of the broker can abort the process. Such a client keeps its brokers; whoever
+    holds it makes a new one when brokers do not answer, in case their addresses have changed.
+    """
+    return {**plain_config(shared), "metadata.recovery.strategy": "none"}
+
+
 def make_consumer(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> Consumer:
     """Create a consumer. ClientSettingsError when librdkafka rejects its configuration."""
     try:

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from pipeline.core.coordinates import format_ranges
-from pipeline.kafka.clients import make_admin, plain_config
+from pipeline.kafka.clients import group_question_config, make_admin
 from pipeline.kafka.diagnosis import diagnosis
 from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import GIVEN_UP_S, group_state, is_at_rest, without_partitions
@@ -132,12 +132,13 @@ class DependencyMonitor:
     def _look(self, timeout_s: float) -> Stall | None:
         read = self._read
         if self._client is None:
-            self._client = make_admin(plain_config(self._config.shared), self._last_error)
+            self._client = make_admin(group_question_config(self._config.shared), self._last_error)
         topic = self._config.raw_topic
         try:
             found = self._client.list_topics(topic, timeout=timeout_s).topics[topic]
         except KafkaException as error:
             self._client.poll(0)  # the error callback runs only inside poll
+            self._client = self._asked = None
             # When records still arrive, only this client's question came at a bad moment.
             return self._unreachable(error) if self._read == read else None
         in_the_way = _topic_fault(topic, found) or self._tried_again()

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import TransportError
-from pipeline.kafka.clients import LibrdkafkaConfig, make_admin, plain_config
+from pipeline.kafka.clients import LibrdkafkaConfig, group_question_config, make_admin
 from pipeline.kafka.errors import TRANSIENT, LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import GIVEN_UP_S, GroupState, group_state
 
@@ -50,7 +50,7 @@ class GroupDescription:
             time.sleep(_RETRY_S)
 
     def _ask(self, timeout_s: float) -> GroupState:
-        client = self._client or make_admin(plain_config(self._kafka), LastClientError())
+        client = self._client or make_admin(group_question_config(self._kafka), LastClientError())
         self._client = None
         answers = client.describe_consumer_groups([self._group], request_timeout=GIVEN_UP_S)
         try:

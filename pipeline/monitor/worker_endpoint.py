@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pipeline.core.escape import one_line
 from pipeline.errors import TransportError
 from pipeline.monitor.endpoint_client import FOREIGN, EndpointProblem, read_text
 from pipeline.monitor.status import StatusLimits
@@ -72,6 +73,15 @@ def ask_worker(url: str) -> WorkerReport:
     if isinstance(body, EndpointProblem):
         raise TransportError(f"{url}: {body.sentence}")
     try:
-        return _DECODER.decode(body)
+        return _on_one_line(_DECODER.decode(body))
     except msgspec.MsgspecError as error:
         raise TransportError(f"{url}: {FOREIGN.sentence}") from error
+
+
+def _on_one_line(report: WorkerReport) -> WorkerReport:
+    """Escape what an endpoint says, so that no other program can forge a line."""
+    for worker in report.workers:
+        worker.reasons = list(map(one_line, worker.reasons))
+    report.summary = one_line(report.summary)
+    report.breaker = report.breaker and one_line(report.breaker)
+    return report

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from pipeline.ports import RecordFinder, StallMonitor
+from pipeline.worker.observe.logs import get_logger
 from pipeline.worker.observe.meter import LogMeter
 
 _EVERY_S: Final = 0.5
 """Interval of the threads, below the shortest statistics interval of one second."""
+_BUG_EVERY_S: Final = 30.0
+"""How often the same bug is logged."""
 _LAST_LOOK_S: Final = 1.0
 """How long the end of the block waits for a thread."""
 
@@ -50,8 +54,14 @@ def _repeating(act: Callable[[], None], over: threading.Event) -> threading.Thre
     """Start a thread that calls `act` again and again until `over` is set."""
 
     def repeat() -> None:
+        quiet_until = 0.0
         while not over.wait(_EVERY_S):
-            act()
+            try:
+                act()
+            except Exception:  # noqa: BLE001  a bug must not end the reports
+                if time.monotonic() >= quiet_until:
+                    quiet_until = time.monotonic() + _BUG_EVERY_S
+                    get_logger("pipeline.worker").exception("a bug of this program's reports")
 
     # Values bound to each log line, such as the worker's number, are bound to the context.
     run = contextvars.copy_context().run

@@ -89,7 +89,7 @@ def test_a_bug_is_logged_and_answered(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_clients_that_hang_keep_nobody_out(port: int) -> None:
-    """They do not cost a thread each without limit either: the oldest one is disconnected."""
+    """Connections that hang cost a limited number of threads: the oldest is disconnected."""
     with contextlib.ExitStack() as hanging:
         first, *_ = [
             hanging.enter_context(socket.create_connection((HOST, port))) for _ in range(32)

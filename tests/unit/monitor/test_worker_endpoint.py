@@ -130,6 +130,14 @@ def test_unwell_worker_is_exit_code_1_with_the_reason(
     assert (ran.code, ran.err) == (ExitCode.DIFFERENCE, f"track-pipeline: {url}: {sentence}\n")
 
 
+def test_line_of_a_foreign_endpoint_can_not_be_forged() -> None:
+    """What another program says stays on one line, without escape sequences."""
+    with _worker(ready=False, summary="fine\nw-1: ready\x1b[2J") as url:
+        ran = run("status", "--url", url)
+    assert "\nw-1: ready" not in ran.err
+    assert "\x1b" not in ran.err + ran.out.decode()
+
+
 def test_worker_that_waits_is_live() -> None:
     """A container is replaced when that helps: not because the brokers are away."""
     with _worker(ready=False, summary="no Kafka broker answers") as url:

@@ -214,6 +214,28 @@ def test_reports_come_from_separate_threads() -> None:
     assert len(meter.stalls) == count
 
 
+class _Buggy(_Hearing):
+    """A meter whose first report fails."""
+
+    def report(self) -> None:
+        if not self.told_twice():
+            raise ZeroDivisionError
+        super().report()
+
+    def told_twice(self) -> bool:
+        """Whether this was asked before."""
+        before, self.asked = getattr(self, "asked", False), True
+        return before
+
+
+def test_a_bug_does_not_end_the_reports() -> None:
+    """A bug in a report is logged, and the next report comes all the same."""
+    meter = _Buggy()
+    with structlog.testing.capture_logs() as lines, reporting(meter, _Watch(), _NothingWaits()):
+        assert meter.reported.wait(10)
+    assert "a bug of this program's reports" in [line["event"] for line in lines]
+
+
 def test_first_statistics_can_come_sooner() -> None:
     """Somebody who watches sees life soon; then each interval has its length."""
     now = 100.0

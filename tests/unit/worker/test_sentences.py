@@ -10,7 +10,8 @@ from typing import Any, Final
 import pytest
 
 from pipeline.settings.model import load_settings
-from pipeline.worker.observe.sentences import SENTENCES, IdleFilter, SentenceRenderer
+from pipeline.worker.observe.event_sentences import SENTENCES
+from pipeline.worker.observe.sentences import IdleFilter, SentenceRenderer
 
 TIME: Final = "2026-11-26T17:20:01.123456Z"
 SETTINGS: Final = load_settings(None, {"kafka.bootstrap.servers": "kafka:9092"}, {}).to_dict()
