@@ -21,6 +21,6 @@ def test_promtool_has_nothing_to_say_about_any_metric() -> None:
     _, body = Exposition(lambda: Exposed(samples, histograms)).render()
     for metric in Metric:
         assert f"# TYPE {metric.value.name} {metric.value.type}\n".encode() in body
-    command = [required_tool("promtool"), "check", "metrics"]
+    command = [str(required_tool("promtool")), "check", "metrics"]
     checked = subprocess.run(command, input=body, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")

@@ -11,7 +11,7 @@ import structlog
 
 from pipeline.core.counts import OutcomeCounts
 from pipeline.errors import OutcomeUnknownError
-from pipeline.ports import CircuitBreakerTrip, Stall
+from pipeline.ports import CircuitBreakerTrip, ClientFigures, Stall
 from pipeline.worker.memory_broker import MemoryBroker
 from pipeline.worker.observe import LogMeter, reporting
 from tests.unit.worker.harness import committed_batch
@@ -199,6 +199,42 @@ class _NothingWaits:
     def timestamps(self, positions: Mapping[int, int]) -> dict[int, int | None]:
         """See `ports.RecordFinder`."""
         return dict.fromkeys(positions)
+
+
+def test_a_stuck_worker_logs_the_stacks_of_its_threads_once() -> None:
+    """Whoever reads the log after the worker was killed sees where each thread was."""
+    now = 100.0
+    with structlog.testing.capture_logs() as lines:
+        meter = LogMeter(INTERVAL_S, lambda: now, stuck_after_s=20.0)
+        meter.started(_NoClients(), threading.Event(), -1)
+        meter.assigned({0})
+        now += 19
+        meter.report()
+        assert [line["event"] for line in lines] == ["assigned"]
+        now += 2
+        meter.report()
+        meter.report()
+        (stuck,) = [line for line in lines if line["event"] == "stuck"]
+        assert stuck["cause"] == "the loop has not completed an iteration for 21 s"
+        assert "thread MainThread:" in stuck["frames"]
+        assert "test_a_stuck_worker_logs_the_stacks" in stuck["frames"]
+        meter.tick(MemoryBroker().open())
+        meter.report()
+        now += 21
+        meter.report()
+    assert [line["event"] for line in lines].count("stuck") == 2, "it worked in between"
+
+
+class _NoClients:
+    """See `ports.ClientStatistics`; none has reported yet."""
+
+    def figures(self) -> dict[str, ClientFigures]:
+        """Return nothing."""
+        return {}
+
+    def rotations(self) -> int:
+        """Return 0."""
+        return 0
 
 
 def test_reports_come_from_separate_threads() -> None:
