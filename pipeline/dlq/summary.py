@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from pipeline.core.ages import retention_left_s
 from pipeline.core.headers import DlqHeader
 from pipeline.core.timestamps import MAX_MS
 from pipeline.dlq.blocked_revenue import BlockedRevenue
@@ -200,6 +201,8 @@ class SummaryResult(NamedTuple):
     expiring: int | None = None
     """Number of dead letters that retention may delete within EXPIRY_WARNING_S; None when there is
     no time limit, when it is not known, and when resolved ones are counted too."""
+    expires_in_s: float | None = None
+    """Time until retention may delete the first of these; None when there is none."""
 
 
 def summarize(
@@ -215,12 +218,14 @@ def summarize(
     million dead letters, and were a second mechanism to understand.
     """
     reader = open_reader(request, on_notice)
-    limit = None
+    limit, now = None, WallClock().now()
     if not request.include_done:
-        limit = reader.snapshot.retention.limit_ms(WallClock().now(), EXPIRY_WARNING_S)
+        limit = reader.snapshot.retention.limit_ms(now, EXPIRY_WARNING_S)
     summary, revenue = Summary(by, expires_before=limit), BlockedRevenue(request.settings)
     for dead_letter in reader.dead_letters(on_progress):
         summary.add(dead_letter)
         revenue.add(dead_letter)
     expiring = None if limit is None else summary.expiring
-    return SummaryResult(summary, revenue, reader.coverage, expiring)
+    kept_ms = reader.snapshot.retention.kept_ms
+    left = retention_left_s(summary.first, kept_ms, now) if expiring else None
+    return SummaryResult(summary, revenue, reader.coverage, expiring, left)

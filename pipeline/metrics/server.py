@@ -153,12 +153,23 @@ class _Handler(BaseHTTPRequestHandler):
             response = text(HTTPStatus.NOT_FOUND, f"no such path; there are {known}")
         else:
             response = self._answer(route)
+        self._send(response)
+
+    def _send(self, response: Response) -> None:
         self.send_response(response.status)
         self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer a request that is none, or not GET or HEAD, in plain text."""
+        del explain
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            code, message = HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD"
+        self.close_connection = True
+        self._send(text(HTTPStatus(code), message or HTTPStatus(code).phrase))
 
     def _answer(self, route: Callable[[str], Response]) -> Response:
         try:

@@ -86,6 +86,7 @@ def _to_dict(view: SummaryView) -> dict[str, Any]:
         },
         "revenue": view.result.revenue.to_dict(),
         "expiring": view.result.expiring,
+        "expires_in_s": view.result.expires_in_s,
         "left_out": dict(view.result.coverage.left_out),
         "next": suggest_next(view) if found.dead_letters else None,
     }

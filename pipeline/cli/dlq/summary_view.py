@@ -11,7 +11,7 @@ from rich.text import Text
 from pipeline.cli.dlq.next_command import next_command, show_command
 from pipeline.cli.dlq.notes import blocked_sentence
 from pipeline.cli.dlq.options import Display
-from pipeline.cli.formats import counted, duration, span
+from pipeline.cli.formats import about, counted, duration, span
 from pipeline.cli.output import output_console, print_line, print_table
 from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.escape import one_line
@@ -55,8 +55,8 @@ class SummaryView(NamedTuple):
             _print_details(self)
         if blocked := blocked_sentence(self.result.revenue):
             print_line(blocked)
-        if self.result.expiring:
-            print_line(_expiring_sentence(self.result.expiring), "yellow")
+        if self.result.expiring and self.result.expires_in_s is not None:
+            print_line(_expiring_sentence(self.result.expiring, self.result.expires_in_s), "yellow")
         print_line(f"next: {suggest_next(self)}", "bold")
 
 
@@ -78,10 +78,11 @@ def _value(each: Dimension, value: str, group: Group) -> str:
     return pattern.shown if pattern else value
 
 
-def _expiring_sentence(number: int) -> str:
-    """Say how many dead letters retention may delete soon."""
+def _expiring_sentence(number: int, first_s: float) -> str:
+    """Say how many dead letters retention may delete soon, and when."""
     days = duration(EXPIRY_WARNING_S * 1000)
-    return f"retention may delete {counted(number, 'unresolved dead letter')} within {days}"
+    found = counted(number, "unresolved dead letter")
+    return f"retention may delete {found} within {days}, the first in {about(first_s)}"
 
 
 def _print_groups(view: SummaryView, top: int) -> None:

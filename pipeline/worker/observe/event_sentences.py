@@ -114,6 +114,9 @@ def _watched(line: LogLine) -> str:
         )
     if line.get("dead_letters"):
         text += f"; {line['dead_letters']:,} unresolved dead letters"
+    if line.get("dead_letters_expiring"):
+        hours = line["dead_letter_retention_seconds"] / 3600
+        text += f", {line['dead_letters_expiring']:,} expire soon, the first in {hours:,.1f} h"
     return text
 
 

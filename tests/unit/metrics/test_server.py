@@ -47,7 +47,7 @@ def test_known_paths_are_answered(port: int) -> None:
 def test_unknown_paths_name_the_known_ones(port: int) -> None:
     """Nobody has to look up what there is."""
     assert _get(port, "/") == (404, b"no such path; there are /hello\n")
-    assert _get(port, "/hello", "POST")[0] == 501
+    assert _get(port, "/hello", "POST") == (405, b"only GET and HEAD\n")
 
 
 def test_client_that_sends_nonsense_or_nothing_disturbs_nobody(port: int) -> None:
