@@ -11,7 +11,8 @@ from pipeline.errors import RefusedError
 from pipeline.kafka import Coordinators
 from pipeline.ports import Stop, TopicFacts
 from pipeline.settings.client_properties import weaknesses
-from pipeline.settings.model import Settings, Topics
+from pipeline.settings.groups import Topics
+from pipeline.settings.model import Settings
 from pipeline.topics import missing, problems, warnings
 from pipeline.wiring import admin, session_config, topic_names
 

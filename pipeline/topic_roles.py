@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.errors import SettingsError
-from pipeline.settings.model import Topics
+from pipeline.settings.groups import Topics
 from pipeline.settings.names import is_topic
 from pipeline.topics import LEDGER_SUFFIX, PLANS_TOPIC, REPLAY_INFIX
 

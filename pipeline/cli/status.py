@@ -8,14 +8,14 @@ from typing import Literal
 import click
 from click.core import ParameterSource
 
+from pipeline.cli.endpoint_option import url_option
 from pipeline.cli.help import Command
 from pipeline.cli.main import Failure
-from pipeline.cli.options import PIPELINE_FLAGS, Number, Parsed, require_kafka, with_settings
+from pipeline.cli.options import PIPELINE_FLAGS, Number, require_kafka, with_settings
 from pipeline.cli.output import is_terminal, print_json, print_notice
 from pipeline.cli.status_view import print_partitions, print_reports, print_status
 from pipeline.errors import ExitCode, TransportError
 from pipeline.monitor import ClusterMonitor, StatusLimits, WorkerReport, ask_worker
-from pipeline.monitor.endpoint_client import endpoint_url
 from pipeline.settings.model import Settings
 from pipeline.wiring import admin
 
@@ -39,14 +39,7 @@ from pipeline.wiring import admin
     },
 )
 @with_settings(*PIPELINE_FLAGS)
-@click.option(
-    "--url",
-    "urls",
-    type=Parsed("url", endpoint_url),
-    multiple=True,
-    metavar="URL",
-    help="Ask the endpoint of a worker instead of the cluster; may be repeated.",
-)
+@url_option("Ask the endpoint of a worker instead of the cluster; may be repeated.")
 @click.option(
     "--require",
     "needs",

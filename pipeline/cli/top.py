@@ -7,13 +7,14 @@ from functools import partial
 
 import click
 
+from pipeline.cli.endpoint_option import url_option
 from pipeline.cli.help import Command
 from pipeline.cli.live import can_draw, live_lines
-from pipeline.cli.options import Number, Parsed, with_settings
+from pipeline.cli.options import Number, with_settings
 from pipeline.cli.output import is_terminal, output_console, print_json, print_line, print_table
 from pipeline.cli.top_view import ROW_COLUMNS, endpoint_rows, picture_lines
 from pipeline.errors import ExitCode, SettingsError
-from pipeline.monitor.endpoint_client import EndpointPoll, endpoint_url
+from pipeline.monitor.endpoint_client import EndpointPoll
 from pipeline.monitor.endpoint_figures import EndpointMonitor, EndpointsPicture
 from pipeline.ports import Stop
 from pipeline.settings.model import Settings
@@ -33,14 +34,7 @@ from pipeline.worker.signals import stopping_on_signals
     },
 )
 @with_settings("--http-port")
-@click.option(
-    "--url",
-    "urls",
-    type=Parsed("url", endpoint_url),
-    multiple=True,
-    metavar="URL",
-    help="Endpoint of a worker; may be repeated. [default: this machine, at http.port]",
-)
+@url_option("Endpoint of a worker; may be repeated. [default: this machine, at http.port]")
 @click.option(
     "--interval",
     type=Number(0.1, 3600),

@@ -14,7 +14,7 @@ from typing import Final
 from pipeline.dlq.backlog_totals import Amount
 
 _SEVERAL: Final = 0xFFFF
-"""Stands in the column of units for amounts that are in `several`."""
+"""Value in the column of units of a row whose amounts are in `several`."""
 _LARGEST: Final = 2**63 - 1
 _LAST_SECOND: Final = 2**32 - 1
 

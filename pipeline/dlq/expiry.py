@@ -32,7 +32,7 @@ class DeadLetterRetention(NamedTuple):
 
 
 NO_RETENTION: Final = DeadLetterRetention(None, ())
-"""Of a topic that has no time limit, or of which none is known."""
+"""Retention of a topic that has no time limit, or of which none is known."""
 
 
 def retention_of(topic: TopicFacts) -> DeadLetterRetention:

@@ -24,7 +24,7 @@ from pipeline.errors import RefusedError, SettingsError
 from pipeline.kafka import Admin
 from pipeline.ports import Ranges, Reader, TopicFacts
 from pipeline.progress import Gauge, OnProgress
-from pipeline.settings.model import Topics
+from pipeline.settings.groups import Topics
 from pipeline.topic_roles import topic_role
 from pipeline.topics import LEDGER_SUFFIX, require_permission
 from pipeline.wiring import admin, range_reader

@@ -8,7 +8,7 @@ from pipeline.dlq.dead_letter import TRACK
 from pipeline.dlq.reader import DlqReader
 from pipeline.errors import SettingsError
 from pipeline.progress import OnProgress
-from pipeline.settings.model import Topics
+from pipeline.settings.groups import Topics
 from pipeline.topic_roles import topic_role
 from pipeline.topics import LEDGER_SUFFIX
 

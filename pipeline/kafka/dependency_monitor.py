@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from pipeline.core.coordinates import format_ranges
 from pipeline.kafka.clients import group_question_config, make_admin
@@ -23,6 +22,7 @@ from pipeline.kafka.diagnosis import diagnosis
 from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.group_state import GIVEN_UP_S, group_state, is_at_rest, without_partitions
 from pipeline.kafka.session_config import SessionConfig
+from pipeline.kafka.topic_offsets import LATEST, READABLE, WRITTEN, ask_offsets
 from pipeline.ports import Stall
 
 _INTERVAL_S: Final = 10.0
@@ -191,8 +191,8 @@ class DependencyMonitor:
     def _open_transactions(self, client: AdminClient) -> Stall | None:
         """Look for open transactions: nobody can read the records behind one."""
         places = [TopicPartition(self._config.raw_topic, number) for number in self._held]
-        stable = self._ends(client, places, IsolationLevel.READ_COMMITTED)
-        last = self._ends(client, places, IsolationLevel.READ_UNCOMMITTED)
+        stable = self._ends(client, places, READABLE)
+        last = self._ends(client, places, WRITTEN)
         now, before = self._clock(), self._behind
         self._behind = {
             number: before[number] if before.get(number, (-1, 0))[0] == at else (at, now)
@@ -218,10 +218,7 @@ class DependencyMonitor:
     ) -> dict[int, int]:
         if not places:
             return {}
-        latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        answers = client.list_offsets(
-            dict.fromkeys(places, latest), isolation_level=level, request_timeout=_ANSWER_S
-        )
+        answers = ask_offsets(client, places, LATEST, level, _ANSWER_S)
         return {place.partition: future.result().offset for place, future in answers.items()}
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from pipeline.kafka.topic_offsets import LATEST, WRITTEN, ask_offsets
 
 _WAIT_S: Final = 2.0
 """How long the worker waits for the ends."""
@@ -36,14 +37,11 @@ class EndOffsets:
         self._late = [answer for answer in self._late if not answer.done()]
         if self._late:
             return None
-        latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        places = {TopicPartition(self._topic, number): latest for number in numbers}
+        places = [TopicPartition(self._topic, number) for number in numbers]
         if not places:
             return {}
         deadline = time.monotonic() + _WAIT_S
-        asked = self._client.list_offsets(
-            places, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_REQUEST_S
-        )
+        asked = ask_offsets(self._client, places, LATEST, WRITTEN, _REQUEST_S)
         try:
             ends = {
                 place.partition: answer.result(max(0.0, deadline - time.monotonic())).offset

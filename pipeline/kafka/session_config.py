@@ -47,4 +47,4 @@ class SessionConfig:
     partition_map: Callable[[int], PartitionMap] | None = None
     """Creates the map to an output topic of so many partitions; None maps from the raw topic's."""
     statistics: ReportedStatistics | None = None
-    """Where the session's clients report their statistics; None asks for none."""
+    """Receiver of the clients' statistics; None asks them for none."""

@@ -1,16 +1,20 @@
-"""Where the partitions of a topic begin and end, also while some of them have no leader."""
+"""First and last offsets of a topic's partitions, also while some of them have no leader."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-_WRITTEN: Final = IsolationLevel.READ_UNCOMMITTED
-_READABLE: Final = IsolationLevel.READ_COMMITTED
+WRITTEN: Final = IsolationLevel.READ_UNCOMMITTED
+READABLE: Final = IsolationLevel.READ_COMMITTED
+"""Up to which records the latest offset counts: written, or committed."""
+EARLIEST: Final[OffsetSpec] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+LATEST: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class PartitionOffsets(NamedTuple):
@@ -39,12 +43,10 @@ def offsets_of(
         for number, each in found.partitions.items()
         if each.leader >= 0
     ]
-    earliest: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-    latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    begins = _answers(client, places, earliest, _WRITTEN, timeout_s)
-    ends = _answers(client, places, latest, _WRITTEN, timeout_s)
+    begins = _answers(client, places, EARLIEST, WRITTEN, timeout_s)
+    ends = _answers(client, places, LATEST, WRITTEN, timeout_s)
     # Asked for last: records that are written meanwhile must not look like an open transaction.
-    readable = _answers(client, places, latest, _READABLE, timeout_s)
+    readable = _answers(client, places, LATEST, READABLE, timeout_s)
     known = begins.keys() & ends.keys() & readable.keys()
     return {
         number: PartitionOffsets(begins[number], min(readable[number], ends[number]), ends[number])
@@ -52,6 +54,20 @@ def offsets_of(
         else None
         for number in sorted(found.partitions)
     }
+
+
+def ask_offsets(
+    client: AdminClient,
+    places: Iterable[TopicPartition],
+    which: OffsetSpec,
+    level: IsolationLevel,
+    timeout_s: float,
+) -> dict[TopicPartition, Future[Any]]:
+    """Ask the brokers for one offset of each of these partitions; the answers arrive later."""
+    asked: dict[TopicPartition, Future[Any]] = client.list_offsets(
+        dict.fromkeys(places, which), isolation_level=level, request_timeout=timeout_s
+    )
+    return asked
 
 
 def _answers(
@@ -63,11 +79,8 @@ def _answers(
 ) -> Mapping[int, int]:
     if not places:
         return {}
-    answers = client.list_offsets(
-        dict.fromkeys(places, which), isolation_level=level, request_timeout=timeout_s
-    )
     found = {}
-    for place, future in answers.items():
+    for place, future in ask_offsets(client, places, which, level, timeout_s).items():
         try:
             offset = future.result().offset
         except KafkaException:

@@ -30,7 +30,7 @@ _ASKED: Final = PodFate(returns=False, cause="leave_on_stop is always")
 
 
 class DecommissionLog(Protocol):
-    """Where it is logged what became of the membership."""
+    """A log that says what became of the membership."""
 
     def info(self, event: str, **fields: object) -> object:
         """Log what was to be expected."""

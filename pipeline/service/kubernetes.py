@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from pipeline.errors import SettingsError, TransportError
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where Kubernetes mounts the pod's token, its namespace and the API's certificate authority."""
+"""Directory of the pod's token, its namespace and the API's certificate authority."""
 _POD: Final = re.compile(r"(?P<set>[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)-(?P<ordinal>[0-9]{1,9})")
 _LARGEST: Final = 4_194_304
 """Maximum size of an answer that is read. An object in etcd has 1.5 MB at most."""

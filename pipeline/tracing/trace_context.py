@@ -24,7 +24,7 @@ _FIRST_VERSION: Final = b"00-"
 _LENGTH: Final = 55
 """Length of a context of the first version."""
 _IDS: Final = slice(3, 52)
-"""Where the ids of the trace and the span are."""
+"""Position of the ids of the trace and the span."""
 _LAST_DIGIT: Final = 54
 _SAMPLED: Final = b"13579bdf"
 """Last digits of the flags of a context that its sender has recorded."""

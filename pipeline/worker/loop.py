@@ -23,15 +23,12 @@ When something fails, the committed offsets on the broker are the only truth:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from typing import Final
 
 from pipeline.core.counts import OutcomeCounts
-from pipeline.core.dead_letter import pointer_to
-from pipeline.core.expected_outcomes import expected_outcomes
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Stage
-from pipeline.core.record import Output, Record, Revenue, Role
+from pipeline.core.record import Role
 from pipeline.errors import (
     AbortableError,
     BreakerOpenError,
@@ -39,14 +36,12 @@ from pipeline.errors import (
     FencedError,
     RecordRefusedError,
     RefusedError,
-    TooLargeError,
     TransportError,
 )
 from pipeline.ports import (
     Batch,
     Broker,
     Clock,
-    CommittedBatch,
     CrashGuard,
     Meter,
     Session,
@@ -62,6 +57,7 @@ from pipeline.worker.bisection import (
     split,
 )
 from pipeline.worker.circuit_breaker import CircuitBreaker
+from pipeline.worker.transaction import TransactionWriter
 
 _FOR_THE_OPERATOR: Final = (RefusedError, FencedError, DataLossError, BreakerOpenError)
 """Errors that no retry resolves."""
@@ -91,7 +87,7 @@ class Worker:
         guard: CrashGuard,
     ) -> None:
         self._broker = broker
-        self._processor = processor
+        self._writer = TransactionWriter(processor, clock, meter)
         self._clock = clock
         self._meter = meter
         self._max_resets = max_resets
@@ -171,7 +167,7 @@ class Worker:
         for sub_batch in self._split(batch):
             self._guard.started(spans(sub_batch.batch.records))
             for record in sub_batch.batch.records:
-                for output in self._outputs(record, now, sub_batch.forced):
+                for output in self._writer.outputs(record, now, sub_batch.forced):
                     would_be.count(output)
         self._guard.finished()
         trip = self._breaker.watch(would_be)
@@ -194,7 +190,7 @@ class Worker:
             sub_batch = queue[0]
             self._guard.started(spans(sub_batch.batch.records))
             try:
-                committed = self._transact(session, sub_batch)
+                committed, self._breaker = self._writer.write(session, sub_batch, self._breaker)
             except RecordRefusedError as error:
                 self._abort(session)
                 queue.popleft()
@@ -242,73 +238,11 @@ class Worker:
         """Find the record that produced the nth output, by processing the sub-batch again."""
         written, now = 0, self._clock.now()
         for number, record in enumerate(sub_batch.batch.records):
-            outputs = self._outputs(record, now, sub_batch.forced)
+            outputs = self._writer.outputs(record, now, sub_batch.forced)
             written += sum(output.role is not Role.DROPPED for output in outputs)
             if nth < written:
                 return number
         raise AssertionError  # it was one of them
-
-    def _transact(self, session: Session, sub_batch: SubBatch) -> CommittedBatch:
-        batch, forced = sub_batch.batch, sub_batch.forced
-        counts = OutcomeCounts(records=len(batch.records))
-        expected = counts.records
-        revenue: list[tuple[Role, Revenue]] = []
-        send, now, timer = session.send, self._clock.now(), self._clock.monotonic
-        processing = sending = 0.0
-        session.begin()
-        lap = timer()
-        try:
-            for record in batch.records:
-                outputs = self._outputs(record, now, forced)
-                if type(outputs) is not tuple:  # more than the one that is usual
-                    expected += expected_outcomes(record, outputs) - 1
-                processed = timer()
-                processing += processed - lap
-                for output in outputs:
-                    if output.role is Role.ENRICHED:
-                        counts.enriched += 1
-                        send(output)
-                    else:
-                        counts.count(output)
-                        if output.role is not Role.DROPPED:
-                            self._send_other(session, output, pointers=sub_batch.pointers)
-                    if output.revenue is not None:
-                        revenue.append((output.role, output.revenue))
-                lap = timer()
-                sending += lap - processed
-        finally:
-            self._meter.spent("process", processing)
-            self._meter.spent("send", sending)
-        breaker = self._breaker.after(counts)
-        session.commit(batch.positions, breaker.note(now), counts)
-        commit_s = timer() - lap
-        self._meter.spent("commit", commit_s)
-        self._breaker = breaker
-        enriched = _by_currency(each for role, each in revenue if role is Role.ENRICHED)
-        blocked = _by_currency(each for role, each in revenue if role is Role.DEAD_LETTER)
-        return CommittedBatch(counts, batch.records, enriched, blocked, commit_s, expected)
-
-    def _outputs(
-        self, record: Record, now: int, forced: ForcedOutcome | None
-    ) -> tuple[Output, ...]:
-        if forced is not None:
-            return (self._processor.set_aside(record, now, *forced),)
-        try:
-            return self._processor.process(record, now)
-        except Exception as error:  # noqa: BLE001  the one catch for bugs of our own
-            self._meter.crashed(record, error)
-            return (self._processor.crashed(record, now),)
-
-    def _send_other(self, session: Session, output: Output, *, pointers: bool) -> None:
-        if output.role is not Role.DEAD_LETTER:
-            session.send(output)
-            return
-        if pointers:
-            output = pointer_to(output)
-        try:
-            session.send(output)
-        except TooLargeError:
-            session.send(pointer_to(output))
 
     def _delay(self, how: str, error: TransportError, stop: Stop) -> None:
         """Count a reset and wait before the next attempt, longer each time."""
@@ -339,12 +273,3 @@ class Worker:
         if self._is_recovering:
             self._is_recovering = False
             self._meter.recovered()
-
-
-def _by_currency(revenue: Iterable[Revenue]) -> dict[str, float]:
-    """Add up amounts above zero, for statistics: exact sums are the audit's."""
-    sums: dict[str, float] = {}
-    for currency, amount in revenue:
-        if amount > 0:
-            sums[currency] = sums.get(currency, 0.0) + float(amount)
-    return sums

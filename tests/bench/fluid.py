@@ -135,7 +135,7 @@ class _Topic:
     def __init__(self, shares: list[float]) -> None:
         self._shares = shares
         self._arrived = [0.0]
-        """Of all partitions together, by the number of the step."""
+        """Load of all partitions together, by the number of the step."""
         self._served = [0.0] * len(shares)
         self._oldest = [0] * len(shares)
         """Step in which the oldest waiting event of a partition arrived."""

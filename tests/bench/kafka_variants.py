@@ -24,7 +24,8 @@ from pipeline.replay.run import ReplayRun, new_owner
 from pipeline.replay.slot import make_replay_worker, slot_broker
 from pipeline.replay.takeover import take_over
 from pipeline.service.endpoint import endpoint, worker_service
-from pipeline.settings.model import HttpSettings, Settings, load_settings
+from pipeline.settings.groups import HttpSettings
+from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import (
     WallClock,
     admin,

@@ -70,7 +70,12 @@ ONLY_IN: Final = {
 """The one place that may import each library."""
 
 LOOP: Final = frozenset(
-    {"pipeline.worker.loop", "pipeline.worker.circuit_breaker", "pipeline.worker.bisection"}
+    {
+        "pipeline.worker.loop",
+        "pipeline.worker.transaction",
+        "pipeline.worker.circuit_breaker",
+        "pipeline.worker.bisection",
+    }
 )
 """The worker's loop, which knows the world only as `ports`: no process, signal, clock or log."""
 

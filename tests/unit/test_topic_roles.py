@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from pipeline.errors import ExitCode
-from pipeline.settings.model import Topics
+from pipeline.settings.groups import Topics
 from pipeline.topic_roles import RAW, topic_role
 from tests.unit.cli.program import run
 
