@@ -44,8 +44,9 @@ _IMPATIENT: Final = {
     "TRACK_MAX_RESETS": "1",
     "TRACK_STARTUP_TIMEOUT_S": "2",
     # Commits are given up soon; not by a short transaction_timeout_ms: Kafka loses the end of a
-    # transaction that has expired when its broker comes back.
+    # transaction that has expired when its broker comes back. So none may expire meanwhile.
     "TRACK_CONSUMER_MAX_POLL_INTERVAL_MS": "10000",
+    "TRACK_TRANSACTION_TIMEOUT_MS": "300000",
     "TRACK_CONSUMER_SESSION_TIMEOUT_MS": "6000",
 }
 
