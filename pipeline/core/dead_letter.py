@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.core.contract import Identity
 from pipeline.core.headers import CONNECT_PREFIX, OUR_PREFIXES, DlqHeader, TrackHeader
-from pipeline.core.json_value import JsonValue
+from pipeline.core.members import Members, is_object, kind_of, read_members, read_value
 from pipeline.core.origin import Origin
 from pipeline.core.reasons import Invalid, Violation
 from pipeline.core.record import Headers, Output, OversizedValue, Role
@@ -42,8 +42,8 @@ class RejectedEvent(NamedTuple):
     """Partition of the raw record that was read."""
     origin: Origin
     invalid: Invalid
-    event: Any = None
-    """The event as far as it was decoded; None before that."""
+    members: Members | None = None
+    """Raw members of the event; None when it could not be read as an object."""
 
 
 class DeadLetterWriter:
@@ -85,7 +85,7 @@ class DeadLetterWriter:
             headers[DlqHeader.SOURCE_TIMESTAMP] = str(origin.timestamp)
         if self._identity.replay:
             headers[DlqHeader.REPLAY] = _clip(self._identity.replay)
-        headers.update(_sender_details(rejected.event))
+        headers.update(_sender_details(rejected.members))
         return {name: text for name, text in headers.items() if text}
 
 
@@ -111,20 +111,28 @@ def one_line(text: str) -> str:
     )
 
 
-def _sender_details(event: JsonValue) -> dict[str, str]:
+def _sender_details(members: Members | None) -> dict[str, str]:
     """Headers that help to find the sender, as far as the event is readable."""
-    if type(event) is not dict:
+    if members is None:
         return {}
     details: dict[str, str] = {}
     for header, name in ((DlqHeader.EVENT, "event"), (DlqHeader.MESSAGE_ID, "messageId")):
-        if type(event.get(name)) is str:
-            details[header] = _clip(event[name])
-    context = event.get("context")
-    library = context.get("library") if type(context) is dict else None
-    if type(library) is dict:
-        parts = (library.get("name"), library.get("version"))
-        details[DlqHeader.LIBRARY] = _clip("/".join(part for part in parts if type(part) is str))
+        if (text := _text(members, name)) is not None:
+            details[header] = _clip(text)
+    library = _object(_object(members, "context"), "library")
+    parts = [text for name in ("name", "version") if (text := _text(library, name)) is not None]
+    details[DlqHeader.LIBRARY] = _clip("/".join(parts))
     return details
+
+
+def _text(members: Members, name: str) -> str | None:
+    value = members.get(name)
+    return None if value is None or kind_of(value) is not str else str(read_value(value))
+
+
+def _object(members: Members, name: str) -> Members:
+    value = members.get(name)
+    return {} if value is None or not is_object(value) else read_members(value)
 
 
 def _clip(text: str) -> str:

@@ -2,84 +2,88 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from msgspec import Raw, ValidationError
+
+from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.encode import encode_sorted
+from pipeline.core.enriched_event import IDENTIFY, OUR_FIELDS, TRACK, EnrichedEvent
 from pipeline.core.findings import Findings
 from pipeline.core.identities import generated_message_id, identify_message_id, read_id
-from pipeline.core.json_value import JsonObject, JsonValue
+from pipeline.core.json_value import JsonValue
+from pipeline.core.members import (
+    Members,
+    RawMember,
+    every_member,
+    is_empty,
+    is_null,
+    is_object,
+    joined,
+    read_members,
+    read_value,
+)
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import WarningCode
 from pipeline.core.timestamps import DAY, MAX_MS, MIN_MS, format_time, read_time
-from pipeline.core.validate import TRACK, TrackEvent
+from pipeline.core.validate import TrackEvent
 
 MAX_WARNINGS = 32
-
-OUR_FIELDS: Final = (
-    "type",
-    "event",
-    "messageId",
-    "userId",
-    "anonymousId",
-    "timestamp",
-    "originalTimestamp",
-    "sentAt",
-    "receivedAt",
-    "properties",
-    "traits",
-    "context",
-    "integrations",
-    "enrichment",
-)
-"""Top-level fields of an enriched event in their fixed order. Unknown ones follow as sent."""
 
 _Time = tuple[int, str]
 """A time: epoch milliseconds and canonical text."""
 
+_TRUE: Final = Raw(b"true")
 _NOT_UNKNOWN: Final = frozenset((*OUR_FIELDS, "writeKey"))
 
 
-def normalise(
+def normalise(  # noqa: PLR0913, PLR0917  what is known about the event
+    members: Members,
     track: TrackEvent,
     findings: Findings,
     policy: Policy,
     origin: Origin,
     original: bytes,
-) -> JsonObject:
-    """The enriched event with its fields in order.
+) -> EnrichedEvent:
+    """The enriched event.
 
     A missing receivedAt is taken from `origin`; a missing messageId is generated from `origin` and
     `original`, the event's own bytes.
     """
-    raw, event, user_id, anonymous_id, properties, context, integrations, defaulted = track
-    enriched: JsonObject = {"type": TRACK, "event": event}
-    message_id = raw.get("messageId")
+    _name, user_id, anonymous_id, properties, context, traits, integrations, defaulted, _ = track
+    get = members.get
+    sent = get("messageId")
+    message_id = None if sent is None else read_value(sent)
     if type(message_id) is not str or not message_id or message_id != message_id.strip():
         message_id = _message_id(message_id, findings, origin, original)
-    enriched["messageId"] = message_id
-    if user_id is not None:
-        enriched["userId"] = user_id
-    if anonymous_id is not None:
-        enriched["anonymousId"] = anonymous_id
-    timestamp_source = _set_times(raw, enriched, findings, origin.timestamp)
-    enriched["properties"] = properties
-    if "traits" in context or "traits" in raw:
-        _set_traits(track, enriched, findings)
-    enriched["context"] = context
-    if integrations is not None:
-        enriched["integrations"] = integrations
-    if "enrichment" in raw:
-        defaulted = _replace_enrichment(track, findings, policy) or defaulted
-    enrichment: JsonObject = {"currencyDefaulted": True} if defaulted else {}
+    enriched = EnrichedEvent(TRACK, get("event"), message_id, user_id, anonymous_id)
+    timestamp_source = _set_times(members, enriched, findings, origin.timestamp)
+    enriched.properties = properties
+    if traits or "traits" in members:
+        enriched.traits = _traits(traits, members.get("traits"), findings)
+    enriched.context = context
+    enriched.integrations = integrations
+    if "enrichment" in members:
+        defaulted = _replace_enrichment(members, properties, findings, policy) or defaulted
+    enrichment: dict[str, Any] = {"currencyDefaulted": True} if defaulted else {}
     if timestamp_source is not None:
         enrichment["timestampSource"] = timestamp_source
     if findings.warnings:
         enrichment["warnings"] = findings.warnings[:MAX_WARNINGS]
-    enriched["enrichment"] = enrichment
-    if not _NOT_UNKNOWN.issuperset(raw) or (policy.keep_write_key and "writeKey" in raw):
-        _copy_unknown(raw, enriched, policy)
+    enriched.enrichment = enrichment
     return enriched
+
+
+def other_members(members: Members, sent: bytes, policy: Policy) -> list[RawMember]:
+    """The fields that are not ours, in order; `sent` is the object that `members` are of."""
+    if _NOT_UNKNOWN.issuperset(members) and not (policy.keep_write_key and "writeKey" in members):
+        return []
+    return [
+        member
+        for member in every_member(sent.removeprefix(BYTE_ORDER_MARK))
+        if member.name not in _NOT_UNKNOWN or (policy.keep_write_key and member.name == "writeKey")
+    ]
 
 
 def _message_id(
@@ -97,24 +101,18 @@ def _message_id(
     return usable
 
 
-def _set_times(  # noqa: C901  four times the same, unrolled: it runs for every event
-    raw: JsonObject, enriched: JsonObject, findings: Findings, record_time: int | None
+def _set_times(
+    members: Members, enriched: EnrichedEvent, findings: Findings, record_time: int | None
 ) -> str | None:
     """Set the four time fields; returns the `timestampSource`.
 
     Segment's formula, timestamp = receivedAt - (sentAt - originalTimestamp), corrects the error
     of the client's clock.
     """
-    get = raw.get
-    given = original = sent = received = None
-    if (value := get("timestamp")) is not None and (given := read_time(value)) is None:
-        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, "/timestamp")
-    if (value := get("originalTimestamp")) is not None and (original := read_time(value)) is None:
-        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, "/originalTimestamp")
-    if (value := get("sentAt")) is not None and (sent := read_time(value)) is None:
-        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, "/sentAt")
-    if (value := get("receivedAt")) is not None and (received := read_time(value)) is None:
-        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, "/receivedAt")
+    given = _read_time(members, "timestamp", findings)
+    original = _read_time(members, "originalTimestamp", findings)
+    sent = _read_time(members, "sentAt", findings)
+    received = _read_time(members, "receivedAt", findings)
     client = given if original is None else original
     if received is None:
         received = _received(record_time, sent, client, findings)
@@ -123,16 +121,26 @@ def _set_times(  # noqa: C901  four times the same, unrolled: it runs for every 
     if given is None or original is None:
         moment, source = _event_time(client, sent, received, findings)
     if moment is not None:
-        enriched["timestamp"] = moment[1]
+        enriched.timestamp = moment[1]
         if received is not None and moment[0] - received[0] > DAY:
             findings.warn(WarningCode.TIMESTAMP_IN_FUTURE, "/timestamp")
     if client is not None:
-        enriched["originalTimestamp"] = client[1]
+        enriched.original_timestamp = client[1]
     if sent is not None:
-        enriched["sentAt"] = sent[1]
+        enriched.sent_at = sent[1]
     if received is not None:
-        enriched["receivedAt"] = received[1]
+        enriched.received_at = received[1]
     return source
+
+
+def _read_time(members: Members, name: str, findings: Findings) -> _Time | None:
+    sent = members.get(name)
+    if sent is None or (value := read_value(sent)) is None:
+        return None
+    time = read_time(value)
+    if time is None:
+        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, f"/{name}")
+    return time
 
 
 def _received(
@@ -165,63 +173,69 @@ def _event_time(
     return received, "received"
 
 
-def has_promoted_traits(track: TrackEvent) -> bool:
-    """Whether the event has user traits that are promoted: a non-empty object."""
-    traits = track.context.get("traits")
-    return type(traits) is dict and bool(traits)
-
-
-def _set_traits(track: TrackEvent, enriched: JsonObject, findings: Findings) -> None:
-    """Promote a non-empty context.traits, which takes precedence over top-level traits."""
-    top_level = track.raw.get("traits")
-    promoted: JsonObject = track.context.get("traits") or {}
-    if not has_promoted_traits(track):
-        if top_level is not None:
-            enriched["traits"] = top_level
-        return
-    if type(top_level) is dict:
-        # Compared as JSON, since in Python 1 equals true. The order of members does not matter.
-        if any(
-            encode_sorted(top_level[name]) != encode_sorted(value)
-            for name, value in promoted.items()
-            if name in top_level
-        ):
-            findings.warn(WarningCode.TRAITS_CONFLICT, "/traits")
-        promoted = {**top_level, **promoted}
-    elif top_level is not None:
+def _traits(promoted: Raw, top_level: Raw | None, findings: Findings) -> Raw | None:
+    """The event's traits: those of the context, which take precedence over top-level ones."""
+    if top_level is None or is_null(top_level):
+        return promoted if has_traits(promoted) else None
+    if not has_traits(promoted):
+        return top_level
+    if not is_object(top_level):
         findings.warn(WarningCode.TRAITS_CONFLICT, "/traits")
-    enriched["traits"] = promoted
+        return promoted
+    others = read_members(top_level)
+    if any(
+        name in others and not _is_equal(others[name], value)
+        for name, value in read_members(promoted).items()
+    ):
+        findings.warn(WarningCode.TRAITS_CONFLICT, "/traits")
+    return joined(top_level, promoted)
 
 
-def _replace_enrichment(track: TrackEvent, findings: Findings, policy: Policy) -> bool:
+def has_traits(promoted: Raw) -> bool:
+    """Whether there are traits that are promoted: an object with members."""
+    return bool(promoted) and not is_empty(promoted)
+
+
+def _is_equal(one: Raw, other: Raw) -> bool:
+    """Whether two values are equal, digit for digit; the order of members does not matter."""
+    if one == other:
+        return True
+    try:
+        # Compared as JSON, since in Python 1 equals true.
+        return encode_sorted(read_value(one)) == encode_sorted(read_value(other))
+    except ValidationError:
+        return False  # one of them has a number that is too long to be read
+
+
+def _replace_enrichment(
+    members: Members, properties: Raw, findings: Findings, policy: Policy
+) -> bool:
     """Whether an enrichment that was sent says that the currency is a default, and it still is.
 
     A default currency must not pass for one that was sent when an event is processed twice.
     """
-    earlier = track.raw["enrichment"]
-    if earlier is None:
+    sent = members["enrichment"]
+    if is_null(sent):
         return False
     findings.warn(WarningCode.ENRICHMENT_REPLACED, "/enrichment")
-    return (
-        type(earlier) is dict
-        and earlier.get("currencyDefaulted") is True
-        and track.properties.get("currency") == policy.default_currency
-    )
+    if not is_object(sent) or read_members(sent).get("currencyDefaulted") != _TRUE:
+        return False
+    currency = read_members(properties).get("currency")
+    return currency is not None and read_value(currency) == policy.default_currency
 
 
-def _copy_unknown(raw: JsonObject, enriched: JsonObject, policy: Policy) -> None:
-    for name, value in raw.items():
-        if name not in _NOT_UNKNOWN or (name == "writeKey" and policy.keep_write_key):
-            enriched[name] = value
-
-
-def identify_message(enriched: JsonObject) -> JsonObject:
+def identify_message(enriched: EnrichedEvent) -> EnrichedEvent:
     """Identify message of an event whose traits were promoted (Segment, "Sending Traits")."""
-    message: JsonObject = {
-        name: enriched[name]
-        for name in OUR_FIELDS
-        if name in enriched and name not in {"event", "properties", "enrichment"}
-    }
-    message["type"] = "identify"
-    message["messageId"] = identify_message_id(enriched["messageId"])
-    return message
+    return EnrichedEvent(
+        IDENTIFY,
+        message_id=identify_message_id(enriched.message_id or ""),
+        user_id=enriched.user_id,
+        anonymous_id=enriched.anonymous_id,
+        timestamp=enriched.timestamp,
+        original_timestamp=enriched.original_timestamp,
+        sent_at=enriched.sent_at,
+        received_at=enriched.received_at,
+        traits=enriched.traits,
+        context=enriched.context,
+        integrations=enriched.integrations,
+    )

@@ -11,28 +11,45 @@ clock, the network or the environment.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-from pipeline.core.batch import merge
+from msgspec import ValidationError
+
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.dead_letter import DeadLetterWriter, RejectedEvent
-from pipeline.core.decode import Envelope, decode, duplicates_batch, reject, split
-from pipeline.core.encode import encode_json
+from pipeline.core.decode import BYTE_ORDER_MARK, read_event, reject
+from pipeline.core.enriched_event import EnrichedEvent, encode_event
+from pipeline.core.envelope import Envelope, is_batch, split
 from pipeline.core.findings import Findings
 from pipeline.core.headers import TrackHeader
-from pipeline.core.json_value import JsonValue
-from pipeline.core.normalise import has_promoted_traits, identify_message, normalise
+from pipeline.core.members import Members
+from pipeline.core.normalise import has_traits, identify_message, normalise, other_members
 from pipeline.core.origin import Origin, read_origin, sender_headers
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage
 from pipeline.core.record import INVALID_HEADERS, ItemOutputs, Output, Record, Role, new_tuple
-from pipeline.core.reserved import rejected_revenue, stated_revenue
+from pipeline.core.reserved import rejected_revenue
 from pipeline.core.timestamps import read_time
 from pipeline.core.validate import validate
 
 # Globals are found faster than members of an enum.
 _ENRICHED: Final = Role.ENRICHED
 _SOURCE: Final = TrackHeader.SOURCE.value
+
+
+class SentEvent(NamedTuple):
+    """One event of a record, as it was sent."""
+
+    record: Record
+    origin: Origin
+    original: bytes
+    """The event's own bytes."""
+    envelope: Envelope | None
+    """The envelope that its dead letter keeps around it; None when it has all of the record."""
+
+    def dead_letter_value(self) -> bytes | None:
+        """What a dead letter holds: the record's bytes, or the envelope with only this event."""
+        return self.envelope.around(self.original) if self.envelope else self.record.value
 
 
 class Processor:
@@ -64,20 +81,24 @@ class Processor:
         """
         value, limits = record.value, self._policy.limits
         origin = read_origin(record, accept_headers=self._accept_headers)
-        if record.headers is INVALID_HEADERS:
+        if record.headers == INVALID_HEADERS:
             invalid = reject(
                 Reason.INVALID_HEADERS, "a header name is not UTF-8; no header was kept"
             )
-            return (self._reject(record, origin, invalid, now),)
-        if limits.max_record_bytes is not None:
-            size = len(value or b"")
-            if size > limits.max_record_bytes:
-                detail = f"{size} bytes, over limits.max_record_bytes"
-                return (self._reject(record, origin, reject(Reason.RECORD_TOO_LARGE, detail), now),)
-        decoded = decode(value, limits.max_depth)
-        if type(decoded) is dict and "batch" in decoded:
-            return self._batch(record, origin, decoded, now)
-        return self._event(record, origin, decoded, value or b"", now)
+            return (self._reject_record(record, origin, invalid, now),)
+        if limits.max_record_bytes is not None and len(value or b"") > limits.max_record_bytes:
+            detail = f"{len(value or b'')} bytes, over limits.max_record_bytes"
+            invalid = reject(Reason.RECORD_TOO_LARGE, detail)
+            return (self._reject_record(record, origin, invalid, now),)
+        members = read_event(value, limits.max_depth)
+        if type(members) is Invalid:
+            return (self._reject_record(record, origin, members, now),)
+        if "batch" in members and is_batch(
+            text := (value or b"").removeprefix(BYTE_ORDER_MARK), members
+        ):
+            return self._batch(record, origin, text, now)
+        sent = new_tuple(SentEvent, (record, origin, value or b"", None))
+        return self._event(sent, members, now)
 
     def crashed(self, record: Record, now: int) -> Output:
         """Dead letter of a record on which `process` has raised, which is a bug of ours."""
@@ -89,69 +110,52 @@ class Processor:
     ) -> Output:
         """Dead letter of a whole record for a reason outside of the rules; it is not decoded."""
         origin = read_origin(record, accept_headers=self._accept_headers)
-        return self._reject(record, origin, reject(reason, detail, stage), now)
+        return self._reject_record(record, origin, reject(reason, detail, stage), now)
 
-    def _batch(
-        self, record: Record, origin: Origin, decoded: dict[str, Any], now: int
-    ) -> tuple[Output, ...]:
-        """Outputs of the items of an envelope, or of one event that has a field `batch`."""
-        value = record.value or b""
-        if decoded.get("event") is not None and not duplicates_batch(value):
-            return self._event(record, origin, decoded, value, now)
-        envelope = split(value, decoded["batch"])
+    def _batch(self, record: Record, origin: Origin, text: bytes, now: int) -> tuple[Output, ...]:
+        """Outputs of the items of an envelope; `text` is the record's value without a mark."""
+        envelope = split(text)
         if type(envelope) is Invalid:
-            return (self._reject(record, origin, envelope, now),)
-        return self._items(record, origin, decoded, envelope, now)
-
-    def _items(
-        self,
-        record: Record,
-        origin: Origin,
-        decoded: dict[str, Any],
-        envelope: Envelope,
-        now: int,
-    ) -> tuple[Output, ...]:
+            return (self._reject_record(record, origin, envelope, now),)
         outputs: list[Output] = []
-        total, limit = 0, self._policy.limits.max_batch_output_bytes
+        total, limits = 0, self._policy.limits
         # A redriven envelope of one item keeps the index that the item had first.
         single = len(envelope.items) == 1
-        for index, (item, raw) in enumerate(zip(decoded["batch"], envelope.items, strict=True)):
+        for index, item in enumerate(envelope.items):
             own = origin if single and origin.item is not None else origin._replace(item=index)
-            alone = record if single else record._replace(value=envelope.around(raw))
-            produced = self._event(alone, own, merge(item, decoded), raw, now)
+            sent = SentEvent(record, own, item, None if single else envelope)
+            members = read_event(item, limits.max_depth)
+            produced: tuple[Output, ...]
+            if type(members) is Invalid:
+                produced = (self._reject(sent, members, now),)
+            else:
+                envelope.merge(members)
+                produced = self._event(sent, members, now)
             outputs += produced
             total += sum(len(output.value or b"") for output in produced)
-            if total > limit:
+            if total > limits.max_batch_output_bytes:
                 detail = "the items together exceed limits.max_batch_output_bytes"
                 invalid = reject(Reason.BATCH_TOO_LARGE, detail, Stage.SPLIT)
-                return (self._reject(record, origin, invalid, now),)
+                return (self._reject_record(record, origin, invalid, now),)
         return ItemOutputs(outputs)
 
-    def _event(
-        self,
-        record: Record,
-        origin: Origin,
-        decoded: JsonValue,
-        original: bytes,
-        now: int,
-    ) -> tuple[Output, ...]:
-        """Outputs of one event. `original` is its own bytes; a dead letter keeps `record.value`."""
-        if type(decoded) is not dict:
-            invalid = decoded
-            if type(invalid) is not Invalid:
-                invalid = reject(Reason.NOT_AN_OBJECT, "the JSON value is not an object")
-            return (self._reject(record, origin, invalid, now),)
+    def _event(self, sent: SentEvent, members: Members, now: int) -> tuple[Output, ...]:
+        """Outputs of one event: normally its enriched event, with an identify message by rule."""
+        record, origin, original, _envelope = sent
         policy = self._policy
         if len(original) > policy.limits.max_event_bytes:
             detail = f"{len(original)} bytes, over limits.max_event_bytes"
-            invalid = reject(Reason.EVENT_TOO_LARGE, detail)
-            return (self._reject(record, origin, invalid, now, decoded),)
+            return (self._reject(sent, reject(Reason.EVENT_TOO_LARGE, detail), now, members),)
         findings = Findings()
-        track = validate(decoded, findings, policy)
-        if type(track) is Invalid:
-            return (self._reject(record, origin, track, now, decoded),)
-        enriched = normalise(track, findings, policy, origin, original)
-        value = encode_json(enriched)
+        try:
+            track = validate(members, findings, policy)
+            if type(track) is Invalid:
+                return (self._reject(sent, track, now, members),)
+            enriched = normalise(members, track, findings, policy, origin, original)
+        except ValidationError:
+            invalid = reject(Reason.INVALID_JSON, "an integer has too many digits to be read")
+            return (self._reject(sent, invalid, now, members),)
+        value = encode_event(enriched, other_members(members, original, policy))
         _value, key, headers, _timestamp, _topic, partition, _offset = record
         size = len(value) + (len(key) if key else 0)
         if headers:
@@ -160,42 +164,46 @@ class Processor:
         if size > policy.limits.max_output_bytes:
             detail = f"{len(value)} bytes of enriched event, over limits.max_output_bytes"
             invalid = reject(Reason.ENRICHED_TOO_LARGE, detail, Stage.ENCODE)
-            return (self._reject(record, origin, invalid, now, decoded),)
+            return (self._reject(sent, invalid, now, members),)
         time = origin.timestamp or _kafka_time(enriched, now)
         headers = [*headers, (_SOURCE, origin.source().encode()), *self._headers]
-        properties = track.properties
-        revenue = stated_revenue(properties, policy) if "revenue" in properties else None
-        output = new_tuple(Output, (_ENRICHED, value, key, headers, time, partition, "", revenue))
-        if policy.identify_events and has_promoted_traits(track) and policy.identifies(track.event):
-            message = encode_json(identify_message(enriched))
+        output = new_tuple(
+            Output, (_ENRICHED, value, key, headers, time, partition, "", track.revenue)
+        )
+        if policy.identify_events and has_traits(track.traits) and policy.identifies(track.name):
+            message = encode_event(identify_message(enriched), [])
             return output, output._replace(role=Role.IDENTIFY, value=message, revenue=None)
         return (output,)
 
+    def _reject_record(self, record: Record, origin: Origin, invalid: Invalid, now: int) -> Output:
+        """Dead letter of a record as a whole."""
+        return self._reject(SentEvent(record, origin, b"", None), invalid, now)
+
     def _reject(
-        self,
-        record: Record,
-        origin: Origin,
-        invalid: Invalid,
-        now: int,
-        event: JsonValue = None,
+        self, sent: SentEvent, invalid: Invalid, now: int, members: Members | None = None
     ) -> Output:
         """Dead letter of a rejected event, or only a count when a setting says so."""
+        record = sent.record
         if self._policy.drops_other_types and any(
             violation.code is Reason.UNSUPPORTED_TYPE for violation in invalid.violations
         ):
             reason = Reason.UNSUPPORTED_TYPE.value
             return Output(Role.DROPPED, None, None, (), now, record.partition, reason)
-        headers = sender_headers(record.headers)
         rejected = RejectedEvent(
-            record.value, record.key, headers, record.partition, origin, invalid, event
+            sent.dead_letter_value(),
+            record.key,
+            sender_headers(record.headers),
+            record.partition,
+            sent.origin,
+            invalid,
+            members,
         )
         dead_letter = self._dead_letters.write(rejected, now)
-        properties = event.get("properties") if type(event) is dict else None
-        revenue = rejected_revenue(properties, self._policy)
+        revenue = None if members is None else rejected_revenue(members, self._policy)
         return dead_letter if revenue is None else dead_letter._replace(revenue=revenue)
 
 
-def _kafka_time(enriched: dict[str, Any], now: int) -> int:
+def _kafka_time(enriched: EnrichedEvent, now: int) -> int:
     """Kafka timestamp of an event that was read without one."""
-    received = read_time(enriched.get("receivedAt"))
+    received = read_time(enriched.received_at)
     return received[0] if received is not None and 0 < received[0] <= now else 1

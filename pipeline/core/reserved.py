@@ -1,18 +1,31 @@
 """The rules of the reserved properties `revenue`, `value` and `currency` (contract §3).
 
-`money.py` reads a value. Here it is normalised in place or reported, and the default currency is
-added.
+`money.py` reads a value. Here it is normalised or reported, and the default currency is added. The
+properties keep the sender's bytes but for the reserved members that change.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
+from msgspec import Raw, ValidationError
+
+from pipeline.core.encode import encode_json
 from pipeline.core.findings import Findings
-from pipeline.core.json_value import JsonObject, JsonValue
-from pipeline.core.money import LIMIT, BadAmount, is_set, read_amount, read_currency
+from pipeline.core.json_value import JsonValue
+from pipeline.core.members import (
+    Members,
+    RawMember,
+    every_member,
+    is_object,
+    read_members,
+    read_value,
+    write_object,
+)
+from pipeline.core.money import Amount, BadAmount, is_set, read_amount, read_currency
 from pipeline.core.policy import Policy
+from pipeline.core.raw_event import ReservedMembers, read_reserved
 from pipeline.core.reasons import Reason, WarningCode
 from pipeline.core.record import Revenue
 
@@ -21,104 +34,169 @@ RESERVED: Final = ("revenue", "currency", "value")
 _MISSPELLED: Final = {
     spelling: name for name in RESERVED for spelling in (name.capitalize(), name.upper())
 }
-RESERVED_SPELLINGS: Final = frozenset((*RESERVED, *_MISSPELLED))
-"""Reserved names in every spelling. An event with none of them needs none of these rules."""
+_KEYS: Final = [f'"{name}"'.encode() for name in RESERVED]
+_UNREADABLE: Final = Decimal("Infinity")
 
 
-def check_reserved(properties: JsonObject, findings: Findings, policy: Policy) -> bool:
-    """Normalise revenue, value and currency in place; True when the default currency was added."""
-    _warn_misspelled(properties, findings)
-    has_revenue = "revenue" in properties and _check_amount(properties, "revenue", findings, policy)
-    if "value" in properties:
-        _check_amount(properties, "value", findings, policy)
-    if "currency" in properties and _check_currency(
-        properties, findings, policy, has_revenue=has_revenue
-    ):
-        return False
-    if has_revenue or policy.default_always:
-        properties["currency"] = policy.default_currency
-        _warn_of_product_currency(properties, findings, policy)
-        return True
-    return False
+class Reserved(NamedTuple):
+    """What the rules have made of the reserved properties."""
+
+    properties: Raw
+    """The properties, changed where a rule changes them."""
+    currency_defaulted: bool
+    revenue: Revenue | None
+    """None when there is none, or when a rule let an invalid one pass."""
 
 
-def stated_revenue(properties: JsonObject, policy: Policy) -> Revenue | None:
-    """The revenue in normalised properties; None when a rule let an invalid one pass."""
-    amount, currency = properties["revenue"], properties.get("currency")
-    is_number = type(amount) is int or type(amount) is Decimal
-    if is_number and type(currency) is str and currency in policy.codes and abs(amount) < LIMIT:
-        return currency, amount
-    return None
+def check_reserved(
+    properties: Raw, sent: ReservedMembers, findings: Findings, policy: Policy
+) -> Reserved:
+    """Apply the rules to properties, of which `sent` holds the members that they read."""
+    changes: dict[str, Raw | None] = {}
+    _warn_misspelled(sent, findings)
+    amount = _check_amount("revenue", sent.revenue, findings, policy, changes)
+    has_revenue = bool(sent.revenue) and changes.get("revenue", sent.revenue) is not None
+    _check_amount("value", sent.value, findings, policy, changes)
+    code, defaulted = None, False
+    if sent.currency and is_set(currency := _value(sent.currency)):
+        code = _check_currency(currency, findings, policy, changes, has_revenue=has_revenue)
+    else:
+        if sent.currency:
+            _remove("currency", findings, changes)
+        if has_revenue or policy.default_always:
+            code, defaulted = policy.default_currency, True
+            changes["currency"] = Raw(encode_json(code))
+            _warn_of_product_currency(properties, findings, policy)
+    revenue = None if amount is None or code is None else (code, amount.number)
+    return Reserved(_written(properties, sent, changes), defaulted, revenue)
 
 
-def rejected_revenue(properties: JsonValue, policy: Policy) -> Revenue | None:
+def rejected_revenue(members: Members, policy: Policy) -> Revenue | None:
     """The revenue in the properties of a rejected event, as the rules would read it, or None."""
-    sent = properties.get("revenue") if type(properties) is dict else None
-    if type(properties) is not dict or not is_set(sent):
+    properties = members.get("properties")
+    if properties is None or not is_object(properties):
         return None
-    amount, currency = read_amount(sent), properties.get("currency")
+    sent = read_reserved(properties)
+    if not sent.revenue or not is_set(stated := _value(sent.revenue)):
+        return None
+    amount = read_amount(stated)
+    currency = _value(sent.currency) if sent.currency else None
     code = read_currency(currency, policy.codes) if is_set(currency) else policy.default_currency
     if type(amount) is BadAmount or code is None:
         return None
     return code, amount.number
 
 
-def _warn_misspelled(properties: JsonObject, findings: Findings) -> None:
+def _value(sent: Raw) -> JsonValue:
+    """The value of a member; infinity for a number that is too large to be read."""
+    try:
+        value = read_value(sent)
+    except ValidationError:
+        return _UNREADABLE
+    return _UNREADABLE if type(value) is Raw else value
+
+
+def _warn_misspelled(sent: ReservedMembers, findings: Findings) -> None:
     for spelling, name in _MISSPELLED.items():
-        if spelling in properties and not is_set(properties.get(name)):
-            findings.warn(WarningCode.RESERVED_NAME_MISSPELLED, f"/properties/{spelling}")
+        if getattr(sent, spelling):
+            correct = getattr(sent, name)
+            if not correct or not is_set(_value(correct)):
+                findings.warn(WarningCode.RESERVED_NAME_MISSPELLED, f"/properties/{spelling}")
 
 
-def _remove_if_not_set(properties: JsonObject, name: str, findings: Findings) -> bool:
-    if is_set(properties[name]):
-        return False
-    del properties[name]
+def _remove(name: str, findings: Findings, changes: dict[str, Raw | None]) -> None:
+    changes[name] = None
     findings.warn(WarningCode.EMPTY_RESERVED_PROPERTY, f"/properties/{name}")
-    return True
 
 
-def _check_amount(properties: JsonObject, name: str, findings: Findings, policy: Policy) -> bool:
-    """Normalise one amount; True when it is set."""
-    if _remove_if_not_set(properties, name, findings):
-        return False
-    amount = read_amount(properties[name])
+def _check_amount(
+    name: str, sent: Raw, findings: Findings, policy: Policy, changes: dict[str, Raw | None]
+) -> Amount | None:
+    """Normalise one amount; None when it is not set, or invalid."""
+    if not sent:
+        return None
+    value = _value(sent)
+    if not is_set(value):
+        _remove(name, findings, changes)
+        return None
+    amount = read_amount(value)
     pointer = f"/properties/{name}"
     if type(amount) is BadAmount:
         findings.reject_or_warn(AMOUNT_RULES[name], pointer, f"{name} {amount.detail}", policy)
-        return True
-    properties[name] = amount.number
+        return None
     if amount.from_text:
+        changes[name] = Raw(encode_json(amount.number))
         findings.warn(WarningCode.NUMBER_FROM_STRING, pointer)
     if amount.rounds:
         findings.warn(WarningCode.MORE_THAN_NINE_DECIMALS, pointer)
-    return True
+    return amount
 
 
 def _check_currency(
-    properties: JsonObject, findings: Findings, policy: Policy, *, has_revenue: bool
-) -> bool:
-    """Normalise the currency; True when it is set."""
-    if _remove_if_not_set(properties, "currency", findings):
-        return False
-    code = read_currency(properties["currency"], policy.codes)
+    sent: JsonValue,
+    findings: Findings,
+    policy: Policy,
+    changes: dict[str, Raw | None],
+    *,
+    has_revenue: bool,
+) -> str | None:
+    """Normalise a currency that is set; None when it is not a code."""
+    code = read_currency(sent, policy.codes)
     if code is not None:
-        properties["currency"] = code
+        if code != sent:
+            changes["currency"] = Raw(encode_json(code))
     elif has_revenue:
         detail = "currency is not a code of ISO 4217 (three letters, such as EUR)"
         findings.reject_or_warn(Reason.CURRENCY_INVALID, "/properties/currency", detail, policy)
     else:
         # A currency without a revenue has no meaning, so an invalid one does no harm.
         findings.warn(WarningCode.CURRENCY_INVALID, "/properties/currency")
-    return True
+    return code
 
 
-def _warn_of_product_currency(properties: JsonObject, findings: Findings, policy: Policy) -> None:
-    products = properties.get("products")
-    if type(products) is not list:
+def _warn_of_product_currency(properties: Raw, findings: Findings, policy: Policy) -> None:
+    text = bytes(properties)
+    if b"currency" not in text and b"\\" not in text:
         return
-    for index, product in enumerate(products):
+    products = read_members(properties).get("products")
+    listed = None if products is None else _value(products)
+    if type(listed) is not list:
+        return
+    for index, product in enumerate(listed):
         sent = product.get("currency") if type(product) is dict else None
         if is_set(sent) and read_currency(sent, policy.codes) != policy.default_currency:
             pointer = f"/properties/products/{index}/currency"
             findings.warn(WarningCode.CURRENCY_DEFAULT_CONFLICTS, pointer)
             return
+
+
+def _written(properties: Raw, sent: ReservedMembers, changes: dict[str, Raw | None]) -> Raw:
+    """The properties with these changes, and with no reserved name that occurs twice.
+
+    A member that changes keeps its place, a new one is the last, and None removes one.
+    """
+    text = bytes(properties)
+    # Bytes that look like a second key may also be text, or deeper: the members tell.
+    if b"\\" not in text and all(text.count(key) <= 1 for key in _KEYS):
+        if not changes:
+            return properties
+        if not sent.currency and changes.keys() == {"currency"}:
+            return _with_last(text, changes["currency"])
+    members = every_member(text)
+    last = {member.name: number for number, member in enumerate(members)}
+    kept = []
+    for number, member in enumerate(members):
+        if member.name not in RESERVED:
+            kept.append(member)
+        elif last[member.name] == number:
+            value = changes.pop(member.name, member.value)
+            if value is not None:
+                kept.append(member._replace(value=value))
+    kept += [RawMember(name, encode_json(name), value) for name, value in changes.items() if value]
+    return properties if kept == members else write_object(kept)
+
+
+def _with_last(properties: bytes, currency: Raw | None) -> Raw:
+    """The properties with a currency as their last member."""
+    comma = b"" if properties[1:-1].isspace() or properties == b"{}" else b","
+    return Raw(b'%b%b"currency":%b}' % (properties[:-1], comma, bytes(currency or b"")))

@@ -1,4 +1,4 @@
-"""The rules of contract §3: turn an object into a `TrackEvent`, or reject it with every violation.
+"""The rules of contract §3: turn raw members into a `TrackEvent`, or reject with every violation.
 
 Each rule is one function. `validate` calls it only for values that are not obviously valid.
 Findings collect violations and warnings in the order of the rules. The rules of the reserved
@@ -7,80 +7,82 @@ properties (revenue, value, currency) are in `reserved.py`.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final, NamedTuple
 
+from msgspec import Raw, ValidationError
+
+from pipeline.core.enriched_event import TRACK
 from pipeline.core.findings import Findings
 from pipeline.core.identities import Unusable, near_id_name, read_id
-from pipeline.core.json_value import JsonObject, JsonValue
+from pipeline.core.json_value import JsonValue
+from pipeline.core.members import (
+    EMPTY_OBJECT,
+    Members,
+    is_empty_array,
+    is_null,
+    is_object,
+    kind_of,
+    read_members,
+    read_value,
+)
 from pipeline.core.policy import Policy
+from pipeline.core.raw_event import (
+    ABSENT,
+    CONTEXT_TYPES,
+    NO_RESERVED,
+    read_context,
+    read_reserved,
+)
 from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
-from pipeline.core.record import new_tuple
-from pipeline.core.reserved import RESERVED_SPELLINGS, check_reserved
+from pipeline.core.record import Revenue, new_tuple
+from pipeline.core.reserved import check_reserved
 
-TRACK: Final = "track"
-
-CONTEXT_TYPES: Final[dict[str, type]] = {
-    "active": bool,
-    "app": dict,
-    "campaign": dict,
-    "channel": str,
-    "device": dict,
-    "groupId": str,
-    "ip": str,
-    "library": dict,
-    "locale": str,
-    "network": dict,
-    "os": dict,
-    "page": dict,
-    "referrer": dict,
-    "screen": dict,
-    "timezone": str,
-    "traits": dict,
-    "userAgent": str,
-    "userAgentData": dict,
-}
-"""Types of the fields of `context`, from Segment's "Spec: Track"."""
-
+_TRACK: Final = Raw(b'"track"')
 _TYPE_NAMES: Final = {
     bool: "a boolean",
     dict: "an object",
     str: "a string",
     list: "an array",
     int: "a number",
-    Decimal: "a number",
     type(None): "null",
 }
 
 
 class TrackEvent(NamedTuple):
-    """A valid event. Every field below satisfies its rule; `raw` holds all other fields."""
+    """A valid event: every field satisfies its rule. Raw ones are as they were sent."""
 
-    raw: JsonObject
-    event: str
+    name: str
     user_id: str | None
     anonymous_id: str | None
-    properties: JsonObject
-    """Properties of the event, the reserved ones normalised in place."""
-    context: JsonObject
-    integrations: JsonObject | None
+    properties: Raw
+    """Properties, the reserved ones normalised."""
+    context: Raw
+    traits: Raw
+    """`context.traits` when it is an object, otherwise ABSENT."""
+    integrations: Raw | None
     currency_defaulted: bool
+    revenue: Revenue | None
 
 
 def validate(  # noqa: C901  a condition for each rule
-    raw: JsonObject, findings: Findings, policy: Policy
+    members: Members, findings: Findings, policy: Policy
 ) -> TrackEvent | Invalid:
-    """Apply every rule to a decoded event.
+    """Apply every rule to an event.
 
-    The conditions here only recognise what is obviously valid; the rules decide the rest.
+    The conditions here only recognise what is obviously valid; the rules decide the rest. Raises
+    msgspec.ValidationError for a number of thousands of digits where a rule needs a value.
     """
-    get = raw.get
-    if get("type") != TRACK:
-        _check_type(raw, findings)
-    event = get("event")
+    get = members.get
+    if get("type") != _TRACK:
+        _check_type(members, findings)
+    sent = get("event")
+    event = None if sent is None else read_value(sent)
     if type(event) is not str or not event or event.strip() != event:
         event = _check_event(event, findings)
-    user_id, anonymous_id = get("userId"), get("anonymousId")
+    sent = get("userId")
+    user_id = None if sent is None else read_value(sent)
+    sent = get("anonymousId")
+    anonymous_id = None if sent is None else read_value(sent)
     if not (
         (user_id is None or (type(user_id) is str and user_id.strip() == user_id))
         and (
@@ -91,35 +93,59 @@ def validate(  # noqa: C901  a condition for each rule
         and anonymous_id != ""
         and (user_id or anonymous_id)
     ):
-        user_id, anonymous_id = _check_ids(raw, findings, policy)
-    properties, context, integrations = get("properties"), get("context"), get("integrations")
-    if type(properties) is not dict:
-        properties = _to_object(raw, "properties", findings) or {}
-    if type(context) is not dict:
-        context = _to_object(raw, "context", findings) or {}
-    if type(integrations) is not dict:
-        integrations = _to_object(raw, "integrations", findings)
-    for name, value in context.items():
-        kind = type(value)
-        if CONTEXT_TYPES.get(name, kind) is not kind and value is not None:
-            _check_context_field(name, value, findings, policy)
-    defaulted = False
-    if policy.default_always or not properties.keys().isdisjoint(RESERVED_SPELLINGS):
-        defaulted = check_reserved(properties, findings, policy)
+        user_id, anonymous_id = _check_ids(members, user_id, anonymous_id, findings, policy)
+    properties = get("properties")
+    reserved = NO_RESERVED
+    if properties is not None:
+        try:
+            reserved = read_reserved(properties)
+        except ValidationError:
+            properties = _to_object(properties, "properties", findings)
+    context = get("context")
+    traits = ABSENT
+    is_regular = True
+    if context is not None:
+        try:
+            traits = read_context(context).traits
+            is_regular = not traits or is_object(traits)
+        except ValidationError:
+            context = _to_object(context, "context", findings)
+            is_regular = False
+    integrations = get("integrations")
+    if integrations is not None and integrations != EMPTY_OBJECT:
+        integrations = _to_object(integrations, "integrations", findings)
+    if not is_regular and context is not None:
+        traits = _check_context(context, findings, policy)
+    revenue, defaulted = None, False
+    if reserved != NO_RESERVED or policy.default_always:
+        checked = check_reserved(properties or EMPTY_OBJECT, reserved, findings, policy)
+        properties, defaulted, revenue = checked
     if findings.violations:
         return Invalid(Stage.VALIDATE, findings.violations)
     return new_tuple(
         TrackEvent,
-        (raw, event, user_id, anonymous_id, properties, context, integrations, defaulted),
+        (
+            event,
+            user_id,
+            anonymous_id,
+            properties or EMPTY_OBJECT,
+            context or EMPTY_OBJECT,
+            traits,
+            integrations,
+            defaulted,
+            revenue,
+        ),
     )
 
 
-def _check_type(raw: JsonObject, findings: Findings) -> None:
+def _check_type(members: Members, findings: Findings) -> None:
     """Reject calls other than track: `type`, or else a string `action` (Intilery's older form)."""
-    pointer, kind = "/type", raw.get("type")
-    if kind is None and type(raw.get("action")) is str:
-        pointer, kind = "/action", raw["action"]
-    if kind is not None and kind != TRACK:
+    pointer, sent = "/type", members.get("type")
+    if is_null(sent):
+        pointer, sent = "/action", members.get("action")
+        if sent is None or kind_of(sent) is not str:
+            return
+    if sent is not None and read_value(sent) != TRACK:
         findings.reject(
             Reason.UNSUPPORTED_TYPE,
             pointer,
@@ -137,16 +163,24 @@ def _check_event(event: JsonValue, findings: Findings) -> str:
     if event is None:
         findings.reject(Reason.EVENT_NOT_DEFINED, "/event", "the event name is missing")
     else:
-        detail = f"the event name is {_TYPE_NAMES[type(event)]}, not a string"
+        detail = f"the event name is {_type_name(event)}, not a string"
         findings.reject(Reason.EVENT_NOT_STRING, "/event", detail)
     return ""
 
 
+def _type_name(value: JsonValue) -> str:
+    return _TYPE_NAMES.get(type(value), "a number")
+
+
 def _check_ids(
-    raw: JsonObject, findings: Findings, policy: Policy
+    members: Members,
+    sent_user: JsonValue,
+    sent_anonymous: JsonValue,
+    findings: Findings,
+    policy: Policy,
 ) -> tuple[str | None, str | None]:
-    user_id = read_id(sent_user := raw.get("userId"))
-    anonymous_id = read_id(sent_anonymous := raw.get("anonymousId"))
+    user_id = read_id(sent_user)
+    anonymous_id = read_id(sent_anonymous)
     if type(user_id) is str:
         if type(sent_user) is not str:
             findings.warn(WarningCode.ID_STRINGIFIED, "/userId")
@@ -163,13 +197,13 @@ def _check_ids(
             findings.warn(WarningCode.ID_NOT_STRING, "/anonymousId")
         anonymous_id = None
     if user_id is None and anonymous_id is None:
-        detail = "neither userId nor anonymousId is usable" + near_id_name(raw)
+        detail = "neither userId nor anonymousId is usable" + near_id_name(members)
         findings.reject(Reason.NO_USER_ANON_ID, "", detail)
     return user_id, anonymous_id
 
 
 def _report_unusable_id(name: str, sent: JsonValue, findings: Findings, policy: Policy) -> None:
-    detail = f"{name} is {_TYPE_NAMES[type(sent)]} that can't be read as an id"
+    detail = f"{name} is {_type_name(sent)} that can't be read as an id"
     findings.reject_or_warn(Reason.ID_NOT_STRING, f"/{name}", detail, policy)
 
 
@@ -180,31 +214,39 @@ _NOT_OBJECT: Final = {
 }
 
 
-def _to_object(raw: JsonObject, name: str, findings: Findings) -> JsonObject | None:
-    """The value of a field that is not an object: None, an empty object, or a violation."""
-    value = raw.get(name)
-    if value is None:
+def _to_object(sent: Raw, name: str, findings: Findings) -> Raw | None:
+    """The object that a field stands for; None for null, and for a violation."""
+    kind = kind_of(sent)
+    if kind is dict:
+        return sent
+    if kind is type(None):
         return None
-    if value == []:
+    if is_empty_array(sent):
         findings.warn(WarningCode.EMPTY_ARRAY_FOR_OBJECT, f"/{name}")
-        return {}
-    detail = f"{name} is {_TYPE_NAMES[type(value)]}, not an object"
+        return EMPTY_OBJECT
+    detail = f"{name} is {_TYPE_NAMES[kind]}, not an object"
     findings.reject(_NOT_OBJECT[name], f"/{name}", detail)
     return None
 
 
-def _check_context_field(
-    name: str,
-    value: JsonValue,
-    findings: Findings,
-    policy: Policy,
-) -> None:
-    """Report a field of `context` that does not have the specified type."""
+def _check_context(context: Raw, findings: Findings, policy: Policy) -> Raw:
+    """Report the fields of `context` that do not have the specified type; its traits, or ABSENT."""
+    fields = read_members(context)
+    for name, value in fields.items():
+        expected, kind = CONTEXT_TYPES.get(name), kind_of(value)
+        if expected not in {None, kind} and kind is not type(None):
+            _report_context_field(name, value, findings, policy)
+    traits = fields.get("traits", ABSENT)
+    return traits if traits and is_object(traits) else ABSENT
+
+
+def _report_context_field(name: str, value: Raw, findings: Findings, policy: Policy) -> None:
     pointer, code = f"/context/{name}", Reason.CONTEXT_FIELD_TYPE
     if name == "traits":
         code = Reason.TRAITS_NOT_OBJECT
-        if value == []:
+        if is_empty_array(value):
             findings.warn(WarningCode.EMPTY_ARRAY_FOR_OBJECT, pointer)
             return
-    detail = f"context.{name} is {_TYPE_NAMES[type(value)]}, not {_TYPE_NAMES[CONTEXT_TYPES[name]]}"
+    kinds = _TYPE_NAMES[kind_of(value)], _TYPE_NAMES[CONTEXT_TYPES[name]]
+    detail = f"context.{name} is {kinds[0]}, not {kinds[1]}"
     findings.reject_or_warn(code, pointer, detail, policy)

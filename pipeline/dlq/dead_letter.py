@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.core.batch import merge
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
 from pipeline.core.decode import decode
+from pipeline.core.decoded_events import decoded_events
 from pipeline.core.headers import OUR_PREFIXES, DlqHeader, TrackHeader
 from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid
@@ -192,14 +192,12 @@ class DeadLetter:
 
         None when there is no event object. Each call returns a new object.
         """
-        decoded = self.decoded
-        source = self.source
-        if source is not None and source.item != NO_ITEM and type(decoded) is dict:
-            batch = decoded.get("batch")
-            if type(batch) is list and len(batch) == 1 and type(batch[0]) is dict:
-                merged: dict[str, Any] = merge(dict(batch[0]), decoded)
-                return merged
-        return decoded if type(decoded) is dict else None
+        source, event = self.source, self.decoded
+        if source is not None and source.item != NO_ITEM:
+            record = decoded_events(self.record.value)
+            if record.is_batch and len(record.events) == 1:
+                event = record.events[0].merged
+        return event if type(event) is dict else None
 
     @property
     def event(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.coordinates import NO_ITEM, Source
-from pipeline.core.decode import Envelope, split
+from pipeline.core.decode import BYTE_ORDER_MARK
+from pipeline.core.envelope import Envelope, split
 from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid
 
@@ -39,7 +40,7 @@ def locate(value: bytes, decoded: JsonValue, source: Source | None) -> Located |
     batch = decoded.get("batch")
     if source is None or source.item == NO_ITEM or type(batch) is not list or len(batch) != 1:
         return Located(decoded, value, None)
-    envelope = split(value, batch)
+    envelope = split(value.removeprefix(BYTE_ORDER_MARK))
     if type(batch[0]) is not dict or type(envelope) is Invalid:
         return None
     return Located(batch[0], envelope.items[0], envelope)

@@ -14,14 +14,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pipeline.core import reasons
-from pipeline.core.batch import merge
 from pipeline.core.dead_letter import read_headers
 from pipeline.core.decode import decode
+from pipeline.core.decoded_events import DecodedEvent, DecodedRecord, decoded_events
+from pipeline.core.enriched_event import OUR_FIELDS
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, escape_name, find
 from pipeline.core.json_value import JsonValue
-from pipeline.core.normalise import OUR_FIELDS
-from pipeline.core.origin import Origin, read_origin
+from pipeline.core.origin import read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
@@ -88,15 +88,18 @@ def _record_to_dict(output: Output) -> dict[str, Any]:
 
 def explain(processor: Processor, record: Record, now: int) -> list[Explanation]:
     """Explain all events of a record; a batch envelope has several."""
-    decoded = decode(record.value, _DEEPEST)
+    decoded = decoded_events(record.value)
     origin = read_origin(record, accept_headers=False)
     explanations: list[Explanation] = []
     for output in processor.process(record, now):
         if output.role is Role.IDENTIFY:
             explanations[-1].outputs.append(output)
             continue
-        source = _source(output) or _source_of_dropped(origin, decoded, len(explanations))
-        sent, merged = _sent(decoded, source.removeprefix(origin.source()).lstrip(":/"))
+        position = len(explanations)
+        dropped = origin._replace(item=position) if decoded.is_batch else origin
+        source = _source(output) or dropped.source()
+        index = source.removeprefix(origin.source()).lstrip(":/")
+        sent, merged = _event(record, decoded, index)
         effects = [*_from_envelope(sent, merged), *_effects(output, merged, record.timestamp)]
         outputs = [] if output.role is Role.DROPPED else [output]
         explanations.append(Explanation(source, output.role.value, effects, outputs))
@@ -110,18 +113,12 @@ def _source(output: Output) -> str:
     return ""
 
 
-def _source_of_dropped(origin: Origin, decoded: JsonValue, position: int) -> str:
-    """Source of a dropped event, which has no headers; `position` is its index in a batch."""
-    in_batch = type(decoded) is dict and "batch" in decoded and decoded.get("event") is None
-    return (origin._replace(item=position) if in_batch else origin).source()
-
-
-def _sent(decoded: JsonValue, index: str) -> tuple[JsonValue, JsonValue]:
-    """The event as it was sent, and merged with the fields of the envelope."""
-    if not index:
-        return decoded, decoded
-    item = decoded["batch"][int(index)]
-    return item, merge(dict(item), decoded) if type(item) is dict else item
+def _event(record: Record, decoded: DecodedRecord, index: str) -> DecodedEvent:
+    """The event at an index of a batch call; without one, the record as a whole."""
+    if index or not decoded.is_batch:
+        return decoded.events[int(index or 0)]
+    whole = decode(record.value, _DEEPEST)
+    return DecodedEvent(whole, whole)
 
 
 def _from_envelope(sent: JsonValue, merged: JsonValue) -> Iterator[Effect]:

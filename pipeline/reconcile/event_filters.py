@@ -9,17 +9,15 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from pipeline.core.batch import merge
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.coordinates import NO_ITEM, parse_source
-from pipeline.core.decode import Envelope, decode, split
+from pipeline.core.decoded_events import decoded_events
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, find, tokens
 from pipeline.core.json_value import JsonValue
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 
-_DEEPEST: Final = 512
 _NAMES_OF_USERS: Final = ("userId", "anonymousId")
 _SOURCES: Final = frozenset({TrackHeader.SOURCE, DlqHeader.SOURCE})
 _read_value: Final = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -68,15 +66,11 @@ class Filters:
         """
         if self.is_empty:
             return WHOLE
-        decoded = decode(value, _DEEPEST)
-        if type(decoded) is dict and "batch" in decoded and decoded.get("event") is None:
-            envelope = split(value or b"", decoded["batch"])
-            if type(envelope) is Envelope:
-                batch = decoded["batch"]
-                selected = [n for n, item in enumerate(batch) if self.match(merge(item, decoded))]
-                return WHOLE if len(selected) == len(batch) else frozenset(selected)
-            return frozenset()
-        return WHOLE if self.match(decoded) else frozenset()
+        events = decoded_events(value).events
+        selected = [n for n, event in enumerate(events) if self.match(event.merged)]
+        if len(selected) == len(events):
+            return WHOLE
+        return frozenset(selected)
 
     def selects(self, record: Record) -> bool:
         """Whether anything in a record is selected."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.batch import merge
 from pipeline.core.decode import decode
+from pipeline.core.decoded_events import decoded_events
 from pipeline.core.encode import encode_json
 from pipeline.core.json_value import JsonValue
 from pipeline.core.money import BadAmount, is_set, read_amount
@@ -220,10 +220,11 @@ class RevenueReader:
         """
         if not (value or b"").strip():
             return None
-        decoded = decode(value, _DEEPEST)
-        if type(decoded) is Invalid:
-            return UNREADABLE
-        return join_revenue(self._of_rejected(event, timestamp) for event in _events(decoded))
+        events = [event.merged for event in decoded_events(value).events]
+        return join_revenue(
+            UNREADABLE if type(event) is Invalid else self._of_rejected(event, timestamp)
+            for event in events
+        )
 
     def _of_rejected(self, event: JsonValue, timestamp: int | None) -> str | None:
         """Let the contract process an event with only the revenue and times of the rejected one."""
@@ -241,17 +242,6 @@ class RevenueReader:
 
 def _is_code(value: JsonValue) -> bool:
     return type(value) is str and len(value) == _CURRENCY and value.isascii() and value.isupper()
-
-
-def _events(decoded: JsonValue) -> list[JsonValue]:
-    """Return the event, or those of a batch envelope with the fields that they share."""
-    if (
-        type(decoded) is dict
-        and decoded.get("event") is None
-        and type(decoded.get("batch")) is list
-    ):
-        return [merge(item, decoded) for item in decoded["batch"]]
-    return [decoded]
 
 
 def join_revenue(revenue: Iterable[str | None]) -> str | None:

@@ -6,8 +6,8 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
+from pipeline.core.enriched_event import TRACK
 from pipeline.core.json_value import JsonObject
-from pipeline.core.validate import TRACK
 from schemas.source.values import (
     ANONYMOUS_ID,
     CONTEXT,

@@ -24,7 +24,7 @@ from pipeline.core.currencies import ISO_4217
 from pipeline.core.identities import MAX_ID_DIGITS
 from pipeline.core.json_value import JsonObject
 from pipeline.core.money import AMOUNT_PATTERN, COLUMN_DECIMALS, LIMIT
-from pipeline.core.validate import CONTEXT_TYPES
+from pipeline.core.raw_event import CONTEXT_TYPES
 
 OPTIONAL: Final[Any] = None
 """Default of a field that may be absent. Its type says whether it may be null."""

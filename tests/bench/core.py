@@ -13,16 +13,10 @@ import msgspec
 from rich.console import Console
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
-from pipeline.core.findings import Findings
-from pipeline.core.normalise import normalise
-from pipeline.core.origin import read_origin
 from pipeline.core.policy import Policy
 from pipeline.core.process import Processor
-from pipeline.core.reasons import Invalid
 from pipeline.core.record import Record
-from pipeline.core.validate import validate
 from pipeline.demo.generate import Generator
 from tests.bench.rounds import Variant, run_rounds, show
 
@@ -41,29 +35,8 @@ def measure_core(console: Console, rounds: int, events: int) -> None:
     def baseline(record: Record) -> Any:
         return encode_json(decoder(record.value or b""))
 
-    def until_decode(record: Record) -> Any:
-        return decode(record.value, 512)
-
-    def until_validate(record: Record) -> Any:
-        return validate(until_decode(record), Findings(), _POLICY)
-
-    def until_normalise(record: Record) -> Any:
-        findings = Findings()
-        track = validate(until_decode(record), findings, _POLICY)
-        if isinstance(track, Invalid):
-            raise TypeError(track)
-        origin = read_origin(record, accept_headers=False)
-        return normalise(track, findings, _POLICY, origin, record.value or b"")
-
-    def until_encode(record: Record) -> Any:
-        return encode_json(until_normalise(record))
-
     variants: dict[str, Variant] = {
         "decode + encode alone": _timed(baseline, good),
-        "up to decode": _timed(until_decode, good),
-        "up to validate": _timed(until_validate, good),
-        "up to normalise": _timed(until_normalise, good),
-        "up to encode": _timed(until_encode, good),
         "process()": _timed(lambda record: process(record, _NOW), good),
     }
     title = f"core, {len(good)} single good events of {size} bytes, {rounds} rounds"

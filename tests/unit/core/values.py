@@ -72,8 +72,8 @@ def _amounts() -> list[Row]:
     numbers = {
         "integer": ("5", "5"),
         "zero": ("0", "0"),
-        "minus_zero": ("-0", "0"),
-        "minus_zero_exponent": ("-0e0", "0"),
+        "minus_zero": ("-0", "-0"),
+        "minus_zero_exponent": ("-0e0", "-0e0"),
         "zero_point_zero": ("0.00", "0.00"),
         "decimal": ("19.99", "19.99"),
         "trailing_zero_kept": ("1.10", "1.10"),

@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pipeline.core.contract import CONTRACT_VERSION
-from pipeline.core.normalise import OUR_FIELDS
-from pipeline.core.validate import CONTEXT_TYPES
+from pipeline.core.enriched_event import OUR_FIELDS
+from pipeline.core.raw_event import CONTEXT_TYPES
 from schemas.source.document import NAMES, document
 from schemas.source.values import WHITE
 from tests.unit.schemas.published import FOLDER, TEXTS, load

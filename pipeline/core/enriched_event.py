@@ -1,0 +1,55 @@
+"""The enriched event and the identify message, and how they are written (contract §5)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Raw, Struct
+
+from pipeline.core.encode import encode_json
+from pipeline.core.members import RawMember
+
+TRACK: Final = "track"
+IDENTIFY: Final = "identify"
+# As numbers, which `in` finds twenty times faster than as bytes.
+_LINE_FEED: Final = 10
+_TAB: Final = 9
+_RETURN: Final = 13
+
+
+class EnrichedEvent(Struct, omit_defaults=True, rename="camel", gc=False):
+    """Our fields in their order; those that are None are not written, raw ones as they were sent.
+
+    An identify message has the same fields, but for `event`, `properties` and `enrichment`.
+    """
+
+    type: str
+    event: Raw | None = None
+    message_id: str | None = None
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    timestamp: str | None = None
+    original_timestamp: str | None = None
+    sent_at: str | None = None
+    received_at: str | None = None
+    properties: Raw | None = None
+    traits: Raw | None = None
+    context: Raw | None = None
+    integrations: Raw | None = None
+    enrichment: dict[str, Any] | None = None
+
+
+OUR_FIELDS: Final[tuple[str, ...]] = EnrichedEvent.__struct_encode_fields__
+"""Top-level fields of an enriched event in their fixed order. Unknown ones follow as sent."""
+
+
+def encode_event(event: EnrichedEvent, others: list[RawMember]) -> bytes:
+    """The value of an output record: one line. `others` are fields that are not ours."""
+    value = encode_json(event)
+    if others:
+        written = b",".join([member.written() for member in others])
+        value = value[:-1] + b"," + written + b"}"
+    # In valid JSON these bytes stand only between tokens, so nothing is lost by deleting them.
+    if _LINE_FEED in value or _TAB in value or _RETURN in value:
+        return value.translate(None, b"\n\t\r")
+    return value

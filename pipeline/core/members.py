@@ -1,0 +1,176 @@
+"""Members of a JSON object as the bytes that they were sent in.
+
+An event is not decoded as a whole. Its members are cut out of the record by the decoder, which
+checks that they are well-formed JSON, and most of them go into the enriched event as they are
+(contract §1). Only what a rule reads is decoded, by `read_value`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal, DecimalException
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec import Raw
+
+from pipeline.core.encode import encode_json
+from pipeline.core.json_value import JsonValue
+
+Members: TypeAlias = dict[str, Raw]
+"""Raw values by name, in the order of the object. Of a repeated name the last one counts."""
+
+NULL: Final = Raw(b"null")
+EMPTY_OBJECT: Final = Raw(b"{}")
+
+_WHITE: Final = rb"[ \n\r\t]*"
+_KEY: Final = re.compile(
+    rb"[ \n\r\t,{]*(\"(?:[^\"\\]++|\\.)*+\")" + _WHITE + b":" + _WHITE, re.DOTALL
+)
+_KINDS: Final[dict[bytes, type]] = {
+    b'"': str,
+    b"{": dict,
+    b"[": list,
+    b"t": bool,
+    b"f": bool,
+    b"n": type(None),
+}
+_BACKSLASH: Final = 92
+_PER_MEMBER: Final = len('"":,')
+
+
+def exact_number(text: str) -> Decimal | Raw:
+    """A number with all of its digits, or its text when `Decimal` can't hold the exponent."""
+    try:
+        return Decimal(text)
+    except DecimalException:
+        return Raw(text.encode())
+
+
+read_members: Final[Callable[[bytes | Raw], Members]] = msgspec.json.Decoder(Members).decode
+"""Members of an object. Raises msgspec.ValidationError for another type of value."""
+read_value: Final[Callable[[bytes | Raw], JsonValue]] = msgspec.json.Decoder(
+    float_hook=exact_number
+).decode
+"""One value, exactly. Raises msgspec.ValidationError for an integer of thousands of digits."""
+read_items: Final[Callable[[bytes | Raw], list[Raw]]] = msgspec.json.Decoder(list[Raw]).decode
+"""Items of an array as raw values. Raises msgspec.ValidationError for another type of value."""
+
+
+class _Key(str):
+    """Key that equals only itself, so that a dict keeps repeated names."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+def _to_key(_type: type, text: str) -> _Key:
+    return str.__new__(_Key, text)
+
+
+_read_repeated: Final[Callable[[bytes | Raw], dict[_Key, Raw]]] = msgspec.json.Decoder(
+    dict[_Key, Raw], dec_hook=_to_key
+).decode
+
+
+class RawMember(NamedTuple):
+    """One member of an object."""
+
+    name: str
+    key: bytes
+    """The name as it was sent: quoted, with its escapes."""
+    value: Raw
+
+    def written(self) -> bytes:
+        """The member as JSON."""
+        return b"%b:%b" % (self.key, bytes(self.value))
+
+
+def every_member(sent: bytes) -> list[RawMember]:
+    """All members of an object in order, also those whose name occurs again."""
+    if _BACKSLASH in sent:
+        return _with_sent_keys(sent)
+    # Without a backslash there is only one way to write a key.
+    unique = read_members(sent)
+    members: Iterable[tuple[str, Raw]] = unique.items()
+    if not _is_compact(sent, unique):
+        members = [(str(name), value) for name, value in _read_repeated(sent).items()]
+    return [RawMember(name, encode_json(name), value) for name, value in members]
+
+
+def _is_compact(sent: bytes, unique: Members) -> bool:
+    """Whether the object holds nothing but these members: no repeated name and no white space."""
+    size = sum(map(len, unique.values())) + sum(map(len, unique)) + _PER_MEMBER * len(unique) + 1
+    return size == len(sent)
+
+
+def _with_sent_keys(sent: bytes) -> list[RawMember]:
+    members = []
+    position = 0
+    for name, value in _read_repeated(sent).items():
+        match = _KEY.match(sent, position)
+        if match is None:
+            raise AssertionError  # the decoder has accepted it
+        members.append(RawMember(str(name), match[1], value))
+        position = match.end() + len(value)
+    return members
+
+
+def write_object(members: Iterable[RawMember]) -> Raw:
+    """An object of these members."""
+    return Raw(b"{" + b",".join([member.written() for member in members]) + b"}")
+
+
+def joined(first: Raw, second: Raw) -> Raw:
+    """One object with the members of both; where both have a name, the second one's count.
+
+    Only one level deep. The second object's members remain exactly as they are.
+    """
+    names = read_members(second)
+    if not names:
+        return first
+    kept = [member for member in every_member(bytes(first)) if member.name not in names]
+    if not kept:
+        return second
+    return Raw(
+        b"{" + b",".join([member.written() for member in kept]) + b"," + bytes(second).lstrip()[1:]
+    )
+
+
+def kind_of(value: Raw) -> type:
+    """The type of a raw value as Python has it: str, dict, list, bool, NoneType, or int."""
+    return _KINDS.get(bytes(value)[:1], int)
+
+
+def is_object(value: Raw) -> bool:
+    """Whether a raw value is an object."""
+    return kind_of(value) is dict
+
+
+def is_empty(value: Raw) -> bool:
+    """Whether a raw object or array has no members."""
+    return not bytes(value)[1:-1].strip()
+
+
+def is_empty_array(value: Raw) -> bool:
+    """Whether a raw value is `[]`."""
+    return kind_of(value) is list and is_empty(value)
+
+
+def is_null(value: Raw | None) -> bool:
+    """Whether a member is absent or null."""
+    return value is None or value == NULL
+
+
+def decoded(members: Members) -> dict[str, Any]:
+    """The members as decoded values, for reports; what can't be read stays raw."""
+    return {name: _readable(value) for name, value in members.items()}
+
+
+def _readable(value: Raw) -> JsonValue:
+    try:
+        return read_value(value)
+    except msgspec.ValidationError:
+        return value
