@@ -63,6 +63,10 @@ format: $(INSTALLED) ## Put the code into the project's format
 bench: $(INSTALLED) ## Measure CPU time per event, as ratios to a baseline
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## Mutate records for 5 minutes: does the core fail, or do other than it did?
+	@TRACK_CORE=python $(BIN)/python -m tests.oracle $(ARGS)
+
 .PHONY: capacity
 capacity: $(INSTALLED) ## How many workers and partitions a load needs, and how late it can get
 	@$(BIN)/python -m tests.bench.capacity $(ARGS)

@@ -1,0 +1,1 @@
+"""The core of contract version 1 as it was, to compare today's with; see README.md."""

@@ -1,0 +1,157 @@
+"""The settings that decide the outcome of an event, and the hash that identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from tests.oracle.contract_1.currencies import ISO_4217
+
+CONTRACT_VERSION = "1"
+
+Severity = Literal["reject", "warn"]
+CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(_Group):
+    """Limits on sizes in bytes, and on the depth of nested objects and arrays."""
+
+    max_record_bytes: int | None = Field(
+        None, ge=1, description="maximum size of a raw record; unset: Kafka's own limit"
+    )
+    max_event_bytes: int = Field(
+        1_048_576,
+        ge=1,
+        description="maximum size of an event; each batch item counts by itself (Segment's own "
+        "limit: 32768)",
+    )
+    max_depth: int = Field(512, ge=8, le=512, description="maximum nesting of objects and arrays")
+    max_batch_output_bytes: int = Field(
+        16_777_216, ge=1, description="maximum size of all outputs of one batch together"
+    )
+    max_output_bytes: int = Field(
+        1_000_000,
+        ge=1024,
+        description="maximum size of an enriched event; the producer's own limit",
+    )
+
+
+class Rules(_Group):
+    """Severity of each rule: `reject` (dead letter) or `warn` (keep the event as sent)."""
+
+    id_not_string: Severity = Field(
+        "reject", description="an id is a boolean, a fraction, an object or an array"
+    )
+    traits_not_object: Severity = Field("warn", description="context.traits is not an object")
+    revenue_invalid: Severity = Field(
+        "reject", description="properties.revenue is not a plain decimal number"
+    )
+    value_invalid: Severity = Field(
+        "reject", description="properties.value is not a plain decimal number"
+    )
+    currency_invalid: Severity = Field(
+        "reject", description="properties.currency, next to a revenue, is not an ISO 4217 code"
+    )
+    context_field_type: Severity = Field(
+        "warn", description="a field of context does not have the specified type"
+    )
+
+
+class Currency(_Group):
+    """Currency codes that are accepted."""
+
+    extra_codes: frozenset[CurrencyCode] = Field(
+        frozenset(), description="codes accepted in addition to ISO 4217"
+    )
+
+
+class DeadLetterSettings(_Group):
+    """Headers of dead letters."""
+
+    connect_headers: bool = Field(
+        False, description="also write Kafka Connect's __connect.errors.* headers"
+    )
+    redrive_drop_headers: frozenset[str] = Field(
+        frozenset(
+            {
+                "traceparent",
+                "tracestate",
+                "b3",
+                "x-b3-*",
+                "uber-trace-id",
+                "x-datadog-*",
+                "__replicator*",
+            }
+        ),
+        description="headers that a redrive removes because they belong to the first delivery "
+        "(tracing, replication); a name may end in *",
+    )
+
+
+class IdentifyRule(_Group):
+    """Events that also produce an identify message."""
+
+    event: str = Field(
+        min_length=1,
+        description='name of an event that also produces an identify message; "*" matches all',
+    )
+
+
+class ContractSettings(BaseModel):
+    """All settings that decide the outcome or the payload. Same settings and bytes, same result."""
+
+    on_other_type: Literal["dead-letter", "drop"] = Field(
+        "dead-letter", description="what to do with calls other than track"
+    )
+    default_currency: CurrencyCode = Field("USD", description="currency of a revenue that has none")
+    default_currency_when: Literal["revenue", "always"] = Field(
+        "revenue", description="when the default currency is added"
+    )
+    keep_write_key: bool = Field(
+        False, description="keep writeKey (a credential) in the enriched event"
+    )
+    accept_origin_headers: bool = Field(
+        False, description="trust track.origin and dlq.attempt headers of the raw topic"
+    )
+    limits: Limits = Limits()
+    rules: Rules = Rules()
+    currency: Currency = Currency()
+    dead_letter: DeadLetterSettings = DeadLetterSettings()
+    identify: tuple[IdentifyRule, ...] = Field(
+        (), description="events that also produce an identify message"
+    )
+
+    def contract(self) -> str:
+        """`version;hash` (header `track.contract`), equal when outcomes and payloads are equal."""
+        plain = self.rules_only()
+        del plain["dead_letter"]
+        text = json.dumps([plain, sorted(ISO_4217)], sort_keys=True)
+        return f"{CONTRACT_VERSION};{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def rules_only(self) -> dict[str, Any]:
+        """These settings as JSON values, sets sorted, without those that a subclass adds."""
+        decides = {name: getattr(self, name) for name in ContractSettings.model_fields}
+        plain = ContractSettings.model_construct(**decides).model_dump(mode="json")
+        plain["currency"]["extra_codes"].sort()
+        plain["dead_letter"]["redrive_drop_headers"].sort()
+        return plain
+
+
+class Identity(BaseModel):
+    """The program that processes records, as headers name it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    app: str
+    """Name and version of this program, `name/version`."""
+    group: str = ""
+    """Kafka consumer group; empty outside Kafka."""
+    replay: str = ""
+    """Id of the replay; empty for a worker."""

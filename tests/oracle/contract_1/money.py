@@ -1,0 +1,99 @@
+"""Reads `revenue`, `value` and `currency` (contract §3): exact decimals, no floats, no guesses."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Final, NamedTuple, final
+
+from tests.oracle.contract_1.json_value import JsonValue
+
+COLUMN_DECIMALS = 9
+"""Decimal places of a typed column, decimal(38, 9)."""
+LIMIT: Final = 10**29
+"""Magnitude that every amount must be below: what fits into a decimal(38, 9) column."""
+MIN_EXPONENT = -100
+"""Smallest exponent of an amount. It bounds the work on numbers such as 1e-1000000."""
+AMOUNT_PATTERN = r"\$?[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?"
+"""Matches one plain decimal number. Thousands separators and decimal commas are rejected, since
+other products silently corrupt them ("1.234,56" → 1.234)."""
+
+_AMOUNT = re.compile(AMOUNT_PATTERN)
+_NINE_PLACES = Decimal(1).scaleb(-COLUMN_DECIMALS)
+# The longest amount that is compared has 30 digits before the point and 100 after it.
+_EXACT = Context(prec=140, rounding=ROUND_HALF_EVEN)
+_CODE_LENGTH = 3
+
+
+class Amount(NamedTuple):
+    """A valid amount."""
+
+    number: int | Decimal
+    from_text: bool
+    """Whether it was sent as text."""
+    rounds: bool
+    """Whether it has more than nine decimals, so that a decimal(38, 9) column rounds it."""
+
+
+@final
+class BadAmount(NamedTuple):
+    """An invalid amount."""
+
+    detail: str
+    """Explanation that follows the name of the property."""
+
+
+def is_set(value: JsonValue) -> bool:
+    """Whether a property is set: absent, null, "" and white space all mean that it is not."""
+    return value is not None and not (type(value) is str and (not value or value.isspace()))
+
+
+def read_amount(value: JsonValue) -> Amount | BadAmount:
+    """Read a `revenue` or a `value` that is set."""
+    if type(value) is int:
+        if -LIMIT < value < LIMIT:
+            return Amount(value, from_text=False, rounds=False)
+        return _TOO_LARGE
+    if type(value) is Decimal:
+        return _from_decimal(value, from_text=False)
+    if type(value) is str:
+        text = value.strip()
+        if not _AMOUNT.fullmatch(text):
+            return _NOT_PLAIN
+        return _from_decimal(Decimal(text.removeprefix("$")), from_text=True)
+    return _NOT_A_NUMBER
+
+
+def _from_decimal(value: Decimal, *, from_text: bool) -> Amount | BadAmount:
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < MIN_EXPONENT:
+        return _TOO_SMALL
+    if value.adjusted() > len(str(LIMIT)) and value:
+        return _TOO_LARGE
+    column = value.quantize(_NINE_PLACES, context=_EXACT) if value else value
+    # abs() would round to the 28 digits of the default context.
+    if column.copy_abs() >= LIMIT:
+        return _TOO_LARGE
+    # An integer in text becomes an int, so that "-0" reads as 0, like -0 in JSON.
+    return Amount(int(value) if exponent == 0 else value, from_text, column != value)
+
+
+def read_currency(value: JsonValue, codes: frozenset[str]) -> str | None:
+    """Upper-case code of a currency that is set; None when it is not an accepted code."""
+    if type(value) is not str:
+        return None
+    text = value.strip()
+    # ASCII only, since the upper case of a dotless i is "I".
+    if len(text) != _CODE_LENGTH or not text.isascii():
+        return None
+    code = text.upper()
+    return code if code in codes else None
+
+
+_NOT_A_NUMBER = BadAmount("must be a number, or text that holds one plain decimal number")
+_NOT_PLAIN = BadAmount(
+    "is text, but not one plain decimal number such as 19.99 "
+    "(no thousands separators, decimal commas or currency signs but a leading $)"
+)
+_TOO_LARGE = BadAmount("has a magnitude of 10^29 or more")
+_TOO_SMALL = BadAmount("has an exponent below -100")

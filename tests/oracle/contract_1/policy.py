@@ -1,0 +1,46 @@
+"""`ContractSettings` prepared for the hot path: plain attributes, sets instead of lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.oracle.contract_1.contract import ContractSettings, Limits
+from tests.oracle.contract_1.currencies import ISO_4217
+from tests.oracle.contract_1.reasons import Reason
+
+ANY_EVENT = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings in the form that the rules use; made once."""
+
+    warns: frozenset[Reason]
+    """Rules with severity `warn`: the event is kept as sent."""
+    codes: frozenset[str]
+    """Currency codes that are accepted."""
+    default_currency: str
+    default_always: bool
+    drops_other_types: bool
+    keep_write_key: bool
+    identify_events: frozenset[str]
+    limits: Limits
+
+    @classmethod
+    def from_settings(cls, settings: ContractSettings) -> Policy:
+        """Policy for these settings."""
+        rules = settings.rules.model_dump()
+        return cls(
+            warns=frozenset(Reason(code) for code, severity in rules.items() if severity == "warn"),
+            codes=ISO_4217 | settings.currency.extra_codes,
+            default_currency=settings.default_currency,
+            default_always=settings.default_currency_when == "always",
+            drops_other_types=settings.on_other_type == "drop",
+            keep_write_key=settings.keep_write_key,
+            identify_events=frozenset(rule.event for rule in settings.identify),
+            limits=settings.limits,
+        )
+
+    def identifies(self, event: str) -> bool:
+        """Whether events of this name also produce an identify message."""
+        return event in self.identify_events or ANY_EVENT in self.identify_events
