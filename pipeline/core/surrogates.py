@@ -31,7 +31,13 @@ _TO_NEXT_HALF: Final = re.compile(
     re.VERBOSE,
 )
 """Goes on to the next half or to the end: it never fails, so nothing is read twice."""
-_TOKEN: Final = re.compile(rb'("(?:[^"\\]++|\\.)*+")(?:[ \t\r\n]*+(:))?|[\[\]{},]', re.DOTALL)
+_TOKEN: Final = re.compile(
+    rb'("(?:[^"\\]++|\\.)*+")(?:[ \t\r\n]*+(:))?|[\[\]{}]|,(?:[^"\[\]{}]++|\[]|{})*+', re.DOTALL
+)
+"""A string, a key with its colon, a bracket, or a comma with the plain items that follow it."""
+_COMMA: Final = ord(",")
+_KEY: Final = 2
+"""Number of the last group that matches a key."""
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 
@@ -62,12 +68,12 @@ def changed_strings(value: bytes, halves: list[int]) -> list[str]:
     for token in _TOKEN.finditer(value):
         if next_half == len(halves) or len(pointers) == MAX_POINTERS:
             break
-        text, colon = token.groups()
-        if text is None:
-            path.punctuation(token[0])
+        kind = token.lastindex
+        if kind is None:
+            path.go_on(token[0])
             continue
-        if colon is not None:
-            path.key(text)
+        if kind == _KEY:
+            path.enter_member(token[1])
         if halves[next_half] < token.end():
             pointers[path.pointer()] = None
             next_half = bisect_left(halves, token.end())
@@ -97,25 +103,25 @@ class _Path:
         self._places: list[_Place] = [_Place("", complete=True)]
         """Pointers to the outermost of them, each made when it is first needed."""
 
-    def punctuation(self, mark: bytes) -> None:
+    def go_on(self, mark: bytes) -> None:
         """Go on to the next item, or into or out of an object or array."""
         steps = self._steps
-        if mark == b",":
+        if mark[0] == _COMMA:
             last = steps[-1]
             if isinstance(last, int):
-                steps[-1] = last + 1
+                steps[-1] = last + mark.count(b",")
         elif mark == b"{":
             steps.append(b"")
         elif mark == b"[":
             steps.append(0)
         else:
             steps.pop()
-            if len(self._places) > max(len(steps), 1):
+            if len(self._places) > len(steps) > 0:
                 self._places.pop()
 
-    def key(self, text: bytes) -> None:
+    def enter_member(self, key: bytes) -> None:
         """Go on to the member with this key."""
-        self._steps[-1] = text
+        self._steps[-1] = key
 
     def pointer(self) -> str:
         """Pointer to the current member or item."""
