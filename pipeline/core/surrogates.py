@@ -49,16 +49,16 @@ def find_halves(value: bytes) -> list[int]:
     return [start for start in starts if start >= 0]
 
 
-def replace_halves(value: bytes, halves: list[int]) -> bytes:
-    """The same JSON text with a replacement character for each half."""
+def replace_halves(value: bytes, positions: list[int]) -> bytes:
+    """The same JSON text with a replacement character for the half at each position."""
     text = bytearray(value)
-    for start in halves:
+    for start in positions:
         text[start : start + len(_REPLACEMENT)] = _REPLACEMENT
     return bytes(text)
 
 
-def changed_strings(value: bytes, halves: list[int]) -> list[str]:
-    """JSON Pointers of the strings and keys in which halves were replaced, in document order.
+def changed_strings(value: bytes, positions: list[int]) -> list[str]:
+    """JSON Pointers of the strings and keys with a half at these positions, in document order.
 
     `value` is valid JSON: the text after the replacement. There are at most `MAX_POINTERS`; one
     that would be too long refers to the innermost object or array around the string that fits.
@@ -66,7 +66,7 @@ def changed_strings(value: bytes, halves: list[int]) -> list[str]:
     pointers: dict[str, None] = {}
     path, next_half = _Path(), 0
     for token in _TOKEN.finditer(value):
-        if next_half == len(halves) or len(pointers) == MAX_POINTERS:
+        if next_half == len(positions) or len(pointers) == MAX_POINTERS:
             break
         kind = token.lastindex
         if kind is None:
@@ -74,9 +74,9 @@ def changed_strings(value: bytes, halves: list[int]) -> list[str]:
             continue
         if kind == _KEY:
             path.enter_member(token[1])
-        if halves[next_half] < token.end():
+        if positions[next_half] < token.end():
             pointers[path.pointer()] = None
-            next_half = bisect_left(halves, token.end())
+            next_half = bisect_left(positions, token.end())
     return list(pointers)
 
 
