@@ -21,6 +21,8 @@ _TOO_LONG = 10**MAX_ID_DIGITS
 _ID_NAMES: Final = {"userid": "userId", "anonymousid": "anonymousId"}
 _MIN_SIMILARITY: Final = 0.85
 _MAX_NAME_LENGTH: Final = 32
+_MAX_NAMES: Final = 200
+"""Number of names that are looked at: a record may consist of nothing else."""
 _MAX_COMPARED: Final = 8
 """Number of names that are compared in full, which is slow; few names are close at all."""
 _MAX_DISTANCE: Final = 3
@@ -82,9 +84,11 @@ def identify_message_id(track_message_id: str) -> str:
 def near_id_name(names: Iterable[str]) -> str:
     """A clause such as `; did you mean userId?`, or "" when no name is close to one of an id.
 
-    Names found in public payloads: user_id, userID, annonymousId, anonymous_id.
+    Names found in public payloads: user_id, userID, annonymousId, anonymous_id. Only the first
+    `_MAX_NAMES` count.
     """
-    for text in islice(filter(_may_be_near, map(_normalised, names)), _MAX_COMPARED):
+    texts = map(_normalised, islice(names, _MAX_NAMES))
+    for text in islice(filter(_may_be_near, texts), _MAX_COMPARED):
         close = difflib.get_close_matches(text, _ID_NAMES, n=1, cutoff=_MIN_SIMILARITY)
         if close:
             return f"; did you mean {_ID_NAMES[close[0]]}?"

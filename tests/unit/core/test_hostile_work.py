@@ -40,6 +40,20 @@ def test_names_that_are_compared(alphabet: str, monkeypatch: pytest.MonkeyPatch)
     assert counted.times <= 8
 
 
+@pytest.mark.parametrize("name", ["x", "", "userid_", "anonymousid0", "k" * 40, "--------"])
+def test_names_that_are_looked_at(name: str) -> None:
+    """Of a record with many unknown names only the first ones are read at all."""
+    names = iter([name] * 80_000)
+    near_id_name(names)
+    assert len(list(names)) >= 79_800
+
+
+def test_near_names_among_others() -> None:
+    """A close name is found among as many fields as an event ever has."""
+    names = [f"custom_column_{number}" for number in range(150)]
+    assert near_id_name([*names, "user_id"]) == "; did you mean userId?"
+
+
 def test_near_names_are_all_found() -> None:
     """Names that are left out before they are compared would not have been near."""
     dice = random.Random(5)  # noqa: S311
