@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pipeline.core.currencies import ISO_4217
 
-CONTRACT_VERSION = "1"
+CONTRACT_VERSION = "2"
 
 Severity = Literal["reject", "warn"]
 CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]

@@ -62,7 +62,7 @@ def test_any_text_is_read_or_not(text: str) -> None:
     "value", [Decimal("Infinity"), Decimal("1e999999"), Decimal("1e-999999"), 10**4000, -1, 0]
 )
 def test_numbers_out_of_range_are_no_times(value: Any) -> None:
-    """Also those that take long to write in full."""
+    """Numbers that take long to write in full are no exception."""
     assert read_time(value) is None
 
 
