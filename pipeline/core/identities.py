@@ -15,6 +15,15 @@ from pipeline.core.json_value import JsonValue
 NAMESPACE: Final = UUID("6f0c1d52-9f0e-5d7b-8b7c-3b1a52f6f3a1")
 """UUID namespace of generated ids. A constant of the contract: it never changes."""
 
+_NOTHING: Final = ("undefined", "null", "none", "NaN", "[object Object]")
+PLACEHOLDERS: Final = frozenset(
+    spelling
+    for text in _NOTHING
+    for spelling in (text, text.lower(), text.upper(), text.capitalize())
+) | {"00000000-0000-0000-0000-000000000000"}
+"""Ids that programs write for no id at all: `undefined` and `[object Object]` by JavaScript, `None`
+by Python, `NULL` by SQL. All users whose id got lost look like one."""
+
 MAX_ID_DIGITS = 38
 _TOO_LONG = 10**MAX_ID_DIGITS
 

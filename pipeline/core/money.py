@@ -14,11 +14,17 @@ LIMIT: Final = 10**29
 """Magnitude that every amount must be below: what fits into a decimal(38, 9) column."""
 MIN_EXPONENT = -100
 """Smallest exponent of an amount. It bounds the work on numbers such as 1e-1000000."""
-AMOUNT_PATTERN = r"\$?[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?"
+AMOUNT_PATTERN = r"\$?[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?"
 """Matches one plain decimal number. Thousands separators and decimal commas are rejected, since
-other products silently corrupt them ("1.234,56" → 1.234)."""
+other products silently corrupt them ("1.234,56" → 1.234); leading zeros, since they belong to an
+identifier ("00420")."""
+MAX_VALUE_DIGITS = 15
+"""Digits that a `value` in text may have. Any number of 15 digits survives a reader that uses
+doubles; an identifier with more of them would not."""
 
 _AMOUNT = re.compile(AMOUNT_PATTERN)
+_POINT_FIRST = re.compile(r"(?<![0-9])\.")
+_POINT_LAST = re.compile(r"\.(?![0-9])")
 _NINE_PLACES = Decimal(1).scaleb(-COLUMN_DECIMALS)
 # The longest amount that is compared has 30 digits before the point and 100 after it.
 _EXACT = Context(prec=140, rounding=ROUND_HALF_EVEN)
@@ -33,6 +39,8 @@ class Amount(NamedTuple):
     """Whether it was sent as text."""
     rounds: bool
     """Whether it has more than nine decimals, so that a decimal(38, 9) column rounds it."""
+    json: str
+    """The number in JSON with the digits of the text that was sent; empty if a number was sent."""
 
 
 @final
@@ -49,33 +57,54 @@ def is_set(value: JsonValue) -> bool:
 
 
 def read_amount(value: JsonValue) -> Amount | BadAmount:
-    """Read a `revenue` or a `value` that is set."""
+    """Read a `revenue` that is set."""
     if type(value) is int:
         if -LIMIT < value < LIMIT:
-            return Amount(value, from_text=False, rounds=False)
+            return Amount(value, from_text=False, rounds=False, json="")
         return _TOO_LARGE
     if type(value) is Decimal:
-        return _from_decimal(value, from_text=False)
+        return _from_decimal(value, "")
     if type(value) is str:
         text = value.strip()
         if not _AMOUNT.fullmatch(text):
             return _NOT_PLAIN
-        return _from_decimal(Decimal(text.removeprefix("$")), from_text=True)
+        text = text.lstrip("$+")
+        return _from_decimal(Decimal(text), text)
     return _NOT_A_NUMBER
 
 
-def _from_decimal(value: Decimal, *, from_text: bool) -> Amount | BadAmount:
+def read_value(value: JsonValue) -> Amount | BadAmount:
+    """Read a `value` that is set. Text that holds a longer number is left alone."""
+    amount = read_amount(value)
+    if type(amount) is Amount and amount.from_text and _digits(amount.number) > MAX_VALUE_DIGITS:
+        return _TOO_MANY_DIGITS
+    return amount
+
+
+def _digits(number: int | Decimal) -> int:
+    return len(Decimal(number).as_tuple().digits)
+
+
+def _from_decimal(value: Decimal, text: str) -> Amount | BadAmount:
+    """The amount of a number, which was sent as `text` unless that is empty."""
+    # The decoder reads a number with an exponent beyond all bounds as infinity.
+    if not value.is_finite() or (value.adjusted() > len(str(LIMIT)) and value):
+        return _TOO_LARGE
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < MIN_EXPONENT:
         return _TOO_SMALL
-    if value.adjusted() > len(str(LIMIT)) and value:
-        return _TOO_LARGE
     column = value.quantize(_NINE_PLACES, context=_EXACT) if value else value
     # abs() would round to the 28 digits of the default context.
     if column.copy_abs() >= LIMIT:
         return _TOO_LARGE
     # An integer in text becomes an int, so that "-0" reads as 0, like -0 in JSON.
-    return Amount(int(value) if exponent == 0 else value, from_text, column != value)
+    number = int(value) if exponent == 0 else value
+    return Amount(number, bool(text), column != value, _as_json(text))
+
+
+def _as_json(text: str) -> str:
+    """Spell a plain number as JSON does: with digits on both sides of a point."""
+    return _POINT_LAST.sub("", _POINT_FIRST.sub("0.", text)) if "." in text else text
 
 
 def read_currency(value: JsonValue, codes: frozenset[str]) -> str | None:
@@ -93,7 +122,10 @@ def read_currency(value: JsonValue, codes: frozenset[str]) -> str | None:
 _NOT_A_NUMBER = BadAmount("must be a number, or text that holds one plain decimal number")
 _NOT_PLAIN = BadAmount(
     "is text, but not one plain decimal number such as 19.99 "
-    "(no thousands separators, decimal commas or currency signs but a leading $)"
+    "(no thousands separators, decimal commas, leading zeros or currency signs but a leading $)"
+)
+_TOO_MANY_DIGITS = BadAmount(
+    f"is text with more than {MAX_VALUE_DIGITS} digits, so it may be an identifier"
 )
 _TOO_LARGE = BadAmount("has a magnitude of 10^29 or more")
 _TOO_SMALL = BadAmount("has an exponent below -100")

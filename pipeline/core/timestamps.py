@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 from typing import Final, TypeVar
 
 from pipeline.core.json_value import JsonValue
@@ -24,17 +24,58 @@ MAX_MS = 253_402_300_799_999
 
 _CANONICAL_LENGTH = len("2015-12-12T19:11:01.266Z")
 _MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:")
-_ZONE = r"[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?"
+_ZONE_NAMES: Final = {
+    name: hours * 60 * MINUTE
+    for hours, names in {
+        0: ("", "Z", "UT", "UTC", "GMT"),
+        -4: ("EDT",),
+        -5: ("EST", "CDT"),
+        -6: ("CST", "MDT"),
+        -7: ("MST", "PDT"),
+        -8: ("PST",),
+    }.items()
+    for name in names
+}
+"""Offsets of no zone, which is read as UTC, and of UTC and the zones that RFC 822 names. Each other
+name stands for several zones."""
+_ZONE_AFTER_SPACE = r" (?:[+-][0-9]{2}:?[0-9]{2}|[A-Za-z]{1,3})"
+_ZONE = r"[Zz]|[+-][0-9]{2}(?::[0-9]{2}(?::[0-9]{2})?|[0-9]{2}(?:[0-9]{2})?)?|" + _ZONE_AFTER_SPACE
 _ISO = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?(" + _ZONE + r")?)?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[Tt ]([0-9]{1,2}):([0-9]{2})"
+    r"(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?(" + _ZONE + r")?)?"
 )
+_DAYS: Final = (
+    "mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
+)
+_MONTHS: Final = {
+    name: f"{number:02d}"
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
+_RFC = re.compile(
+    rf"(?:(?:{_DAYS}), +)?(?P<day>[0-9]{{1,2}})(?P<dash>[ -])"
+    rf"(?P<month>{'|'.join(_MONTHS)})(?P=dash)"
+    r"(?P<year>[0-9]{4}|[0-9]{2}) +(?P<hours>[0-9]{1,2}):(?P<minutes>[0-9]{2})"
+    rf"(?::(?P<seconds>[0-5][0-9]))?(?P<zone>{_ZONE_AFTER_SPACE})",
+    re.ASCII | re.IGNORECASE,
+)
+"""Matches a date of RFC 1123, RFC 822 (with its successors) or RFC 850. The zone is required, as it
+is there; the name of the day says nothing that the date does not."""
+_LAST_SHORT_YEAR = 68
+"""Last year of two digits that belongs to this century, as POSIX has it."""
 _NUMBER = re.compile(r"[1-9][0-9]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?")
 """Matches a number as JSON has it: an epoch in text is read like one without quotes."""
 _OPTIONAL_ZONE = re.compile(f"(?:{_ZONE})?")
 _MAX_FRACTION_DIGITS = 9
-_SECONDS_DIGITS = 10
-_MILLISECONDS_DIGITS = 13
+_UNITS_PER_SECOND: Final = {10: 1, 13: 10**3, 16: 10**6, 19: 10**9}
+"""Number of digits of an epoch number → how many of its unit are a second."""
+_TOO_LONG: Final = 10**19
+_TRUNCATING: Final = Context(prec=40, rounding=ROUND_DOWN)
+"""Holds more digits than matter: 19 before the point, and three after it."""
+_MAX_LENGTH: Final = 64
+"""Length beyond which text is no time (but for a number): the work on hostile text is bounded."""
+_SIGNS: Final = ("+", "-")
 _MAX_OFFSET_HOURS = 23
 _MAX_MINUTE = 59
 
@@ -44,9 +85,10 @@ _V = TypeVar("_V")
 
 
 def read_time(value: JsonValue) -> tuple[int, str] | None:
-    """Read ISO-8601 text or an epoch number as (epoch ms, canonical text); None if it is neither.
+    """Read a time as (epoch ms, canonical text); None when it is none.
 
-    Never raises. Times outside of the years 1-9999 give None, too.
+    It is ISO-8601 text, a date of RFC 1123, RFC 822 or RFC 850, or an epoch number. Never raises.
+    Times outside of the years 1-9999 give None, too.
     """
     if type(value) is str and len(value) == _CANONICAL_LENGTH:
         try:
@@ -158,46 +200,62 @@ def _from_unusual_text(text: str) -> int | None:
         return _from_text(trimmed)
     if _NUMBER.fullmatch(text):
         return _from_decimal(Decimal(text))
-    match = _ISO.fullmatch(text)
-    if match is None:
+    if len(text) > _MAX_LENGTH:
         return None
-    date, hours, minutes, seconds, fraction, zone = match.groups()
     try:
-        ms = _MS_OF_MINUTE[f"{date}T{hours or '00'}:{minutes or '00'}:"] - _OFFSET[zone or ""]
+        if match := _RFC.fullmatch(text):
+            return _from_usual_text(_as_iso(match))
+        return _from_iso(text)
     except KeyError:
         return None
+
+
+def _from_iso(text: str) -> int:
+    match = _ISO.fullmatch(text)
+    if match is None:
+        raise KeyError
+    date, hours, minutes, seconds, fraction, zone = match.groups()
+    ms = _MS_OF_MINUTE[f"{date}T{hours or '0':0>2}:{minutes or '00'}:"] - _OFFSET[zone or ""]
     return ms + int(seconds or 0) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
 
 
+def _as_iso(match: re.Match[str]) -> str:
+    """ISO-8601 text of a date of RFC 1123, RFC 822 or RFC 850."""
+    year, month, day = match["year"], _MONTHS[match["month"].lower()], match["day"]
+    if len(year) == len("15"):
+        year = f"{'20' if int(year) <= _LAST_SHORT_YEAR else '19'}{year}"
+    clock = f"{match['hours']:0>2}:{match['minutes']}:{match['seconds'] or '00'}"
+    return f"{year}-{month}-{day:0>2}T{clock}{match['zone']}"
+
+
 def _parse_zone(zone: str) -> int:
-    """Offset from UTC in milliseconds of `Z`, `±hh`, `±hhmm`, `±hh:mm` or ""; else KeyError."""
+    """Offset from UTC in milliseconds of `Z`, `±hh:mm`, ` PDT`, … or ""; else KeyError."""
     if not _OPTIONAL_ZONE.fullmatch(zone):
         raise KeyError
-    if zone in "Zz":
-        return 0
-    hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > len("+hh") else 0
-    if hours > _MAX_OFFSET_HOURS or minutes > _MAX_MINUTE:
+    zone = zone.strip()
+    if not zone.startswith(_SIGNS):
+        return _ZONE_NAMES[zone.upper()]
+    digits = zone[1:].replace(":", "").ljust(len("hhmmss"), "0")
+    hours, minutes, seconds = int(digits[:2]), int(digits[2:4]), int(digits[4:])
+    if hours > _MAX_OFFSET_HOURS or minutes > _MAX_MINUTE or seconds > _MAX_MINUTE:
         raise KeyError
-    return (hours * 60 + minutes) * MINUTE * (-1 if zone[0] == "-" else 1)
+    offset = (hours * 60 + minutes) * MINUTE + seconds * 1000
+    return -offset if zone[0] == "-" else offset
 
 
 _OFFSET: Final = _Memo(_parse_zone, 8192)
 
 
 def _from_epoch(number: int) -> int | None:
-    """Epoch milliseconds of a number: ten digits are seconds, thirteen are milliseconds."""
-    if 10 ** (_SECONDS_DIGITS - 1) <= number < 10**_SECONDS_DIGITS:
-        return number * 1000
-    if 10 ** (_MILLISECONDS_DIGITS - 1) <= number < 10**_MILLISECONDS_DIGITS:
-        return number
-    return None
+    """Epoch milliseconds of a number: how many digits it has says in which unit it counts."""
+    if not 0 < number < _TOO_LONG:
+        return None
+    units = _UNITS_PER_SECOND.get(len(str(number)))
+    return None if units is None else number * 1000 // units
 
 
 def _from_decimal(number: Decimal) -> int | None:
-    # 10^13 has 14 digits. This check only keeps int() fast.
-    if not 0 < number.adjusted() < _MILLISECONDS_DIGITS:
+    units = _UNITS_PER_SECOND.get(number.adjusted() + 1)
+    if units is None or number < 0:
         return None
-    whole = _from_epoch(int(number))
-    if whole is None or whole == int(number):
-        return whole
-    return int(number.scaleb(3))
+    return int(number.scaleb(3, context=_TRUNCATING)) // units

@@ -102,7 +102,8 @@ class AmountText(RootModel[Annotated[str, Field(pattern=_trimmed(AMOUNT_PATTERN)
     """One plain decimal number as text; becomes a number.
 
     Outer white space and one leading `$` are accepted. Thousands separators, decimal commas and
-    other currency signs are rejected, since their meaning varies by country.
+    other currency signs are rejected, since their meaning varies by country, and leading zeros,
+    which belong to identifiers.
     Not expressed here: its magnitude has the same limits as a number.
     """
 
@@ -139,9 +140,10 @@ class SentTime(RootModel[str | float | Anything]):
     """A moment as clients send it.
 
     Accepted are ISO-8601 (`Z`, an offset or none, which is UTC; date only; up to nine decimals of a
-    second) and epoch seconds (10 digits) or milliseconds (13 digits), with or without a fraction,
-    as number or text; outer white space is trimmed. No event is rejected because of a time: one
-    that can't be read is removed, with warning `timestamp_unparsable`.
+    second), dates of RFC 1123, RFC 822 and RFC 850, and epoch seconds (10 digits), milliseconds
+    (13), microseconds (16) or nanoseconds (19), with or without a fraction, as number or text;
+    outer white space is trimmed. No event is rejected because of a time: one that can't be read is
+    removed, with warning `timestamp_unparsable`.
     """
 
 

@@ -66,7 +66,7 @@ def test_status_of_a_running_worker(pipeline: Pipeline) -> None:
     found = _status(pipeline)
     ((member,), (contract,)) = found["members"], found["contracts"]
     assert (member["name"], member["partitions"]) == ("w1", [0, 1, 2])
-    assert contract.startswith("1;")
+    assert contract.startswith("2;")
     assert (found["state"], found["lag_records"], found["lag_seconds"]) == ("STABLE", 0, 0)
     assert [each["member"] for each in found["partitions"]] == ["w1"] * 3
     assert found["breaker"]["left"] == 0

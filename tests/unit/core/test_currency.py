@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.currencies import ISO_4217, withdrawn
+from pipeline.core.timestamps import read_time
 from tests.support import enrich, good, reject, warnings
 
 
@@ -106,3 +108,25 @@ def test_misspelled_beside_the_right_name() -> None:
 def test_total_is_no_revenue() -> None:
     """`total` includes tax and shipping: it never becomes the revenue."""
     assert enrich(good(properties={"total": 9}))["properties"] == {"total": 9}
+
+
+@pytest.mark.parametrize(
+    ("code", "last", "first"),
+    [
+        ("TRL", "2005-12-31T23:59:59.999Z", "2006-01-01T00:00:00.000Z"),
+        ("BYR", "2017-01-31T23:59:59.999Z", "2017-02-01T00:00:00.000Z"),
+        ("VEF", "2018-08-31T23:59:59.999Z", "2018-09-01T00:00:00.000Z"),
+        ("DEM", "2002-03-31T23:59:59.999Z", "2002-04-01T00:00:00.000Z"),
+        ("ILR", "1989-12-31T23:59:59.999Z", "1990-01-01T00:00:00.000Z"),
+    ],
+)
+def test_withdrawal_of_a_code(code: str, last: str, first: str) -> None:
+    """A code is withdrawn when the month, or the year, is over that the standard names."""
+    assert [withdrawn(code, (read_time(text) or (0,))[0]) for text in (last, first)] == [0, 1]
+
+
+def test_codes_in_use_are_not_withdrawn() -> None:
+    """Some country uses the currency; metals and funds are in use as well."""
+    far = 2**53
+    assert not any(withdrawn(code, far) for code in ("EUR", "USD", "VES", "BYN", "TRY", "XAU", ""))
+    assert 100 < sum(withdrawn(code, far) for code in ISO_4217) < 150

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from pipeline.core.headers import TrackHeader
-from pipeline.core.identities import NAMESPACE
+from pipeline.core.identities import NAMESPACE, PLACEHOLDERS
 from tests.support import enrich, good, process, raw, read, warnings
 
 GENERATED = ["message_id_generated /messageId"]
@@ -90,3 +90,21 @@ def test_accepted_origin_replaces_the_coordinates() -> None:
     assert enrich(record, accept_origin_headers=True)["messageId"] == expected(
         record.value or b"", "track.raw:3:42:"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("undefined", "null", "NULL", "None", "none", "NaN", "nan", "[object Object]"),
+        "00000000-0000-0000-0000-000000000000",
+    ],
+)
+def test_text_that_stands_for_no_id(text: str) -> None:
+    """Each as the languages write it."""
+    assert text in PLACEHOLDERS
+
+
+@pytest.mark.parametrize("text", ["0", "nancy", "nulls", "test", "anonymous", "-1", ""])
+def test_text_that_may_be_an_id(text: str) -> None:
+    """Odd ids are the sender's own."""
+    assert text not in PLACEHOLDERS

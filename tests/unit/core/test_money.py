@@ -1,0 +1,85 @@
+"""Amounts as they are read, and as they are written when they came as text (contract §3)."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.core.money import AMOUNT_PATTERN, Amount, BadAmount, read_amount, read_value
+
+
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [
+        ("19.99", "19.99"),
+        (" $19.90 ", "19.90"),
+        ("+19.99", "19.99"),
+        ("$+5", "5"),
+        ("$-5", "-5"),
+        ("-0", "-0"),
+        (".5", "0.5"),
+        ("$-.50", "-0.50"),
+        ("5.", "5"),
+        ("5.e3", "5e3"),
+        (".5E+3", "0.5E+3"),
+        ("1e3", "1e3"),
+        ("1E-05", "1E-05"),
+    ],
+)
+def test_digits_of_text_are_written(sent: str, written: str) -> None:
+    """The digits stay as they were sent; only what JSON does not allow goes."""
+    amount = read_amount(sent)
+    assert isinstance(amount, Amount)
+    assert (amount.json, amount.from_text) == (written, True)
+    assert json.loads(written, parse_float=Decimal) == amount.number
+
+
+@given(st.from_regex(AMOUNT_PATTERN, fullmatch=True))
+def test_every_amount_in_text_becomes_a_json_number(sent: str) -> None:
+    """Whatever text is read as an amount, what is written is JSON of the same value."""
+    amount = read_amount(sent)
+    if isinstance(amount, Amount):
+        assert json.loads(amount.json, parse_float=Decimal) == amount.number
+
+
+@pytest.mark.parametrize("sent", [5, Decimal("19.90"), Decimal("1E+3")])
+def test_numbers_are_not_written_anew(sent: int | Decimal) -> None:
+    """A number that was sent as one keeps its own bytes."""
+    amount = read_amount(sent)
+    assert isinstance(amount, Amount)
+    assert (amount.json, amount.from_text) == ("", False)
+
+
+@pytest.mark.parametrize("name", ["Infinity", "-Infinity"])
+def test_numbers_beyond_all_bounds_are_too_large(name: str) -> None:
+    """An exponent that can't be held reads as infinity: an amount too large, and no error."""
+    for read in (read_amount, read_value):
+        assert read(Decimal(name)) == BadAmount("has a magnitude of 10^29 or more")
+
+
+@pytest.mark.parametrize("sent", ["123456789012345", "0.00123456789012345", "$-1.2e10", "0"])
+def test_short_text_is_a_value(sent: str) -> None:
+    """Text of up to 15 digits is read like that of a revenue."""
+    assert read_value(sent) == read_amount(sent)
+    assert isinstance(read_value(sent), Amount)
+
+
+@pytest.mark.parametrize("sent", ["1234567890123456", "1000000000000000", "1.000000000000000"])
+def test_long_text_is_no_value(sent: str) -> None:
+    """Text of more digits may be an identifier; the same as a number is an amount."""
+    bad = read_value(sent)
+    assert isinstance(bad, BadAmount)
+    assert "15 digits" in bad.detail
+    assert isinstance(read_amount(sent), Amount)
+    assert isinstance(read_value(Decimal(sent)), Amount)
+
+
+def test_megabytes_are_read_at_once() -> None:
+    """Text of a megabyte is judged without work that grows faster than its length."""
+    many = 1_000_000
+    for text in ("9" * many, "0." + "0" * many + "1", "1e" + "9" * many, "$" * many, "." * many):
+        assert isinstance(read_value(text), BadAmount)
