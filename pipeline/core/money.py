@@ -28,6 +28,8 @@ _POINT_LAST = re.compile(r"\.(?![0-9])")
 _NINE_PLACES = Decimal(1).scaleb(-COLUMN_DECIMALS)
 # The longest amount that is compared has 30 digits before the point and 100 after it.
 _EXACT = Context(prec=140, rounding=ROUND_HALF_EVEN)
+_LIMIT_DIGITS = len(str(LIMIT))
+_WHOLE_DIGITS = _LIMIT_DIGITS - 1
 _CODE_LENGTH = 3
 
 
@@ -88,9 +90,13 @@ def _digits(number: int | Decimal) -> int:
 def _from_decimal(value: Decimal, text: str) -> Amount | BadAmount:
     """The amount of a number, which was sent as `text` unless that is empty."""
     # The decoder reads a number with an exponent beyond all bounds as infinity.
-    if not value.is_finite() or (value.adjusted() > len(str(LIMIT)) and value):
+    magnitude = value.adjusted()
+    if not value.is_finite() or (magnitude > _LIMIT_DIGITS and value):
         return _TOO_LARGE
     exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and -COLUMN_DECIMALS <= exponent < 0 and magnitude < _WHOLE_DIGITS:
+        # It fits into the column as it is.
+        return Amount(value, bool(text), rounds=False, json=_as_json(text))
     if not isinstance(exponent, int) or exponent < MIN_EXPONENT:
         return _TOO_SMALL
     column = value.quantize(_NINE_PLACES, context=_EXACT) if value else value

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Context, Decimal
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from pipeline.core.json_value import JsonValue
 
@@ -80,28 +80,32 @@ _MAX_OFFSET_HOURS = 23
 _MAX_MINUTE = 59
 
 
+_Time: TypeAlias = tuple[int, str]
+"""Epoch milliseconds and the canonical text."""
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-def read_time(value: JsonValue) -> tuple[int, str] | None:
+def read_time(value: JsonValue) -> _Time | None:
     """Read a time as (epoch ms, canonical text); None when it is none.
 
     It is ISO-8601 text, a date of RFC 1123, RFC 822 or RFC 850, or an epoch number. Never raises.
     Times outside of the years 1-9999 give None, too.
     """
-    if type(value) is str and len(value) == _CANONICAL_LENGTH:
+    if type(value) is str:
         try:
-            return _MS_OF_SECOND[value[:20]] + _MS_OF_FRACTION[value[20:]], value
+            if len(value) == _CANONICAL_LENGTH:
+                return _MS_OF_SECOND[value[:20]] + _MS_OF_FRACTION[value[20:]], value
+            return _from_usual_text(value)
         except KeyError:
             pass  # another form, or not a time
     ms = _read_other(value)
-    return None if ms is None else (ms, format_time(ms))
+    return None if ms is None or not MIN_MS <= ms <= MAX_MS else (ms, format_time(ms))
 
 
 def _read_other(value: JsonValue) -> int | None:
     if type(value) is str:
-        return _from_text(value)
+        return _from_unusual_text(value)
     if type(value) is int:
         return _from_epoch(value)
     return _from_decimal(value) if type(value) is Decimal else None
@@ -139,7 +143,7 @@ def _parse_minute(text: str) -> int:
     if not _MINUTE.fullmatch(text):
         raise KeyError
     try:
-        moment = datetime.strptime(text + "+0000", "%Y-%m-%dT%H:%M:%z")
+        moment = datetime.fromisoformat(text[:-1] + "+00:00")
     except ValueError:
         raise KeyError from None
     return (moment - EPOCH) // timedelta(milliseconds=1)
@@ -172,39 +176,39 @@ _TEXT_OF_SECOND: Final = _Memo(_format_second, 8192)
 _MS_OF_FRACTION: Final = {text: ms for ms, text in enumerate(_FRACTIONS)}
 
 
-def _from_text(text: str) -> int | None:
-    ms: int | None
-    try:
-        ms = _from_usual_text(text)
-    except KeyError:
-        ms = _from_unusual_text(text)
-    return ms if ms is not None and MIN_MS <= ms <= MAX_MS else None
-
-
-def _from_usual_text(text: str) -> int:
-    """Epoch milliseconds of `2015-12-12T19:11:01[.266[123]][+00:00]`, also by look-ups.
+def _from_usual_text(text: str) -> _Time:
+    """Reads `2015-12-12T19:11:01[.266[123]][+00:00]`, also by look-ups.
 
     Server libraries send this form. KeyError when the text has another one, or is not a time.
     """
-    ms, zone = _MS_OF_SECOND[text[:19] + "."], text[19:]
+    second, zone, fraction = text[:19] + ".", text[19:], _FRACTIONS[0]
+    ms = _MS_OF_SECOND[second]
     if zone[:1] == ".":
-        ms += _MS_OF_FRACTION[zone[1:4] + "Z"]
+        fraction = zone[1:4] + "Z"
+        ms += _MS_OF_FRACTION[fraction]
         digits = len(zone) - len(zone := zone[1:].lstrip("0123456789")) - 1
         if digits > _MAX_FRACTION_DIGITS:
             raise KeyError
-    return ms - _OFFSET[zone]
+    offset = _OFFSET[zone]
+    if not offset:
+        return ms, second + fraction
+    ms -= offset
+    if not MIN_MS <= ms <= MAX_MS:
+        raise KeyError
+    return ms, format_time(ms)
 
 
 def _from_unusual_text(text: str) -> int | None:
     if (trimmed := text.strip()) != text:
-        return _from_text(trimmed)
+        found = read_time(trimmed)
+        return None if found is None else found[0]
     if _NUMBER.fullmatch(text):
         return _from_decimal(Decimal(text))
     if len(text) > _MAX_LENGTH:
         return None
     try:
         if match := _RFC.fullmatch(text):
-            return _from_usual_text(_as_iso(match))
+            return _from_usual_text(_as_iso(match))[0]
         return _from_iso(text)
     except KeyError:
         return None

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.core.normalise import OUR_FIELDS
+from pipeline.core.enriched_event import OUR_FIELDS
 from pipeline.core.record import Output, Record, Role
 from tests.support import read
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from pipeline.core.broken_envelope import find_items
-from pipeline.core.decode import Envelope, decode, split
+from pipeline.core.decode import decode
+from pipeline.core.envelope import Envelope, split
 from pipeline.core.reasons import Invalid
 from tests.hostile import EVENT, batch
 from tests.unit.core.strategies import envelopes
