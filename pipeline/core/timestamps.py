@@ -143,7 +143,7 @@ def _parse_minute(text: str) -> int:
     if not _MINUTE.fullmatch(text):
         raise KeyError
     try:
-        moment = datetime.fromisoformat(text[:-1] + "+00:00")
+        moment = datetime.fromisoformat(f"{text}00Z")
     except ValueError:
         raise KeyError from None
     return (moment - EPOCH) // timedelta(milliseconds=1)
