@@ -11,7 +11,8 @@
     └── TransportError             5   the network or Kafka, not the data
         ├── AbortableError         5   abort, rewind, try the batch again
         ├── OutcomeUnknownError    5   forget everything, start anew
-        │   └── LostTrackError     5   fenced by mistake
+        │   ├── LostTrackError     5   fenced by mistake
+        │   └── TransactionTimeoutError 5  a transaction took too long
         ├── RefusedError           5   only the operator can remove the reason
         │   └── ClientSettingsError  2   settings that the Kafka client rejects
         ├── RecordRefusedError     5   the broker refuses one output
@@ -130,6 +131,17 @@ class OutcomeUnknownError(TransportError):
 
 class LostTrackError(OutcomeUnknownError):
     """The consumer was fenced by mistake: the transactional id is proven to be this process's."""
+
+
+class TransactionTimeoutError(OutcomeUnknownError):
+    """A transaction took too long: the broker ended it, or its commit did not return in time.
+
+    `is_halved` says whether the next attempt is another, smaller one.
+    """
+
+    def __init__(self, message: str, *, is_halved: bool = False) -> None:
+        super().__init__(message)
+        self.is_halved = is_halved
 
 
 class RefusedError(TransportError):

@@ -40,6 +40,7 @@ from pipeline.topics import (
 )
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
+from pipeline.worker.transaction_size import TransactionLimits
 
 WAITS: Final = logging.getLogger("pipeline.waits")
 """Logger of what tools wait for; its warnings are whole sentences."""
@@ -238,4 +239,9 @@ def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
         max_resets=settings.max_resets,
         breaker=breaker.after(before or OutcomeCounts()),
         guard=guard,
+        limits=TransactionLimits(
+            settings.batch.max_outputs,
+            settings.batch.max_output_bytes,
+            settings.batch.max_timeout_share * settings.transaction_timeout_ms / 1000,
+        ),
     )

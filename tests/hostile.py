@@ -491,6 +491,7 @@ def _batches() -> Iterator[Hostile]:
         lambda: batch(*[b"{}"] * 1_000),
         *["event_not_defined"] * 1_000,
     )
+    yield _made("batch_of_500000_numbers", lambda: batch(*[b"1"] * 500_000), "batch_too_large")
     yield _made(
         "batch_with_huge_shared_context",
         lambda: batch(*[EVENT] * 1_000, rest=b',"context":{"blob":"' + b"x" * 20_000 + b'"}'),
@@ -602,6 +603,9 @@ def _under_limits() -> Iterator[Hostile]:
     )
     yield _limited(
         "segment_limit", lambda: padded(32_769), "event_too_large", max_event_bytes=32_768
+    )
+    yield _limited(
+        "one_item_too_many", lambda: batch(*[EVENT] * 11), "batch_too_large", max_batch_items=10
     )
     yield _limited(
         "small_items_in_a_large_context",

@@ -33,8 +33,12 @@ class Limits(_Group):
         "limit: 32768)",
     )
     max_depth: int = Field(512, ge=8, le=512, description="maximum nesting of objects and arrays")
+    max_batch_items: int = Field(5000, ge=1, description="maximum number of items in a batch")
     max_batch_output_bytes: int = Field(
-        16_777_216, ge=1, description="maximum size of all outputs of one batch together"
+        16_777_216,
+        ge=1,
+        description="maximum size of all outputs of one batch together, with their keys and "
+        "headers",
     )
     max_output_bytes: int = Field(
         1_000_000,

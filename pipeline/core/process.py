@@ -27,7 +27,15 @@ from pipeline.core.normalise import has_traits, identify_message, normalise, oth
 from pipeline.core.origin import Origin, read_origin, sender_headers
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage
-from pipeline.core.record import INVALID_HEADERS, ItemOutputs, Output, Record, Role, new_tuple
+from pipeline.core.record import (
+    INVALID_HEADERS,
+    ItemOutputs,
+    Output,
+    Record,
+    Role,
+    new_tuple,
+    output_bytes,
+)
 from pipeline.core.reserved import rejected_revenue
 from pipeline.core.timestamps import read_time
 from pipeline.core.validate import validate
@@ -119,6 +127,13 @@ class Processor:
             return (self._reject_record(record, origin, envelope, now),)
         outputs: list[Output] = []
         total, limits = 0, self._policy.limits
+        if len(envelope.items) > limits.max_batch_items:
+            detail = (
+                f"{len(envelope.items):,} items, over limits.max_batch_items "
+                f"({limits.max_batch_items:,}): send smaller batches, or raise it and redrive"
+            )
+            invalid = reject(Reason.BATCH_TOO_LARGE, detail, Stage.SPLIT)
+            return (self._reject_record(record, origin, invalid, now),)
         # A redriven envelope of one item keeps the index that the item had first.
         single = len(envelope.items) == 1
         for index, item in enumerate(envelope.items):
@@ -132,7 +147,7 @@ class Processor:
                 envelope.merge(members)
                 produced = self._event(sent, members, now)
             outputs += produced
-            total += sum(len(output.value or b"") for output in produced)
+            total += sum(map(output_bytes, produced))
             if total > limits.max_batch_output_bytes:
                 detail = "the items together exceed limits.max_batch_output_bytes"
                 invalid = reject(Reason.BATCH_TOO_LARGE, detail, Stage.SPLIT)

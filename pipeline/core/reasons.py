@@ -42,7 +42,10 @@ class Reason(DocumentedEnum):
     EMPTY_BATCH = "empty_batch", "the batch array has no items"
     BATCH_NOT_ARRAY = "batch_not_array", "there is no event, and batch is not an array"
     BATCH_DUPLICATED = "batch_duplicated", "the key batch occurs more than once at the top level"
-    BATCH_TOO_LARGE = "batch_too_large", "the items together exceed limits.max_batch_output_bytes"
+    BATCH_TOO_LARGE = (
+        "batch_too_large",
+        "the items exceed limits.max_batch_items, limits.max_batch_output_bytes or a transaction",
+    )
     EVENT_NOT_DEFINED = "event_not_defined", "event is absent or null"
     EVENT_NOT_STRING = "event_not_string", "event is not a string"
     EVENT_BLANK = "event_blank", "event is empty or only white space"

@@ -93,3 +93,12 @@ class Output(NamedTuple):
     revenue: Revenue | None = None
     """Revenue of an enriched event or a dead letter, for statistics. None when it has none, or none
     that can be read."""
+
+
+def output_bytes(output: Output) -> int:
+    """Size of an output: value, key and headers."""
+    value, key = output[1], output[2]
+    size = (len(value) if value else 0) + (len(key) if key else 0)
+    for name, sent in output[3]:
+        size += len(name) + (len(sent) if sent else 0)
+    return size

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from pipeline.errors import OutcomeUnknownError
+from pipeline.errors import TransactionTimeoutError
 from pipeline.kafka import error_codes
 from pipeline.kafka.errors import in_transaction, kafka_error
 from pipeline.kafka.producer import STEP_S, SessionProducer
@@ -65,7 +65,7 @@ class AtLeastOnceProducer(SessionProducer):
         with self.last_error.announcing_retries() as again:
             while self.producer.flush(min(STEP_S, max(0.0, deadline - time.monotonic()))):
                 if time.monotonic() >= deadline:
-                    raise OutcomeUnknownError(
+                    raise TransactionTimeoutError(
                         "the brokers did not acknowledge all outputs in time"
                         f"{self.last_error.sentence()}"
                     )

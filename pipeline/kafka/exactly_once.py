@@ -36,6 +36,7 @@ from pipeline.errors import (
     FencedError,
     LostTrackError,
     OutcomeUnknownError,
+    TransactionTimeoutError,
     TransportError,
 )
 from pipeline.kafka.errors import LastClientError, kafka_error, reason
@@ -138,10 +139,18 @@ class ExactlyOnceProducer(SessionProducer):
             # transaction.timeout.ms, and a commit that timed out can't be aborted.
             deadline = started + self.config.deadline_s
             self.retrying(self.producer.commit_transaction, deadline, "committing")
-        except AbortableError as error:
+        except (AbortableError, OutcomeUnknownError) as error:
             # Raised by the commit itself, it does not prove that nothing was committed.
-            raise OutcomeUnknownError(str(error)) from error
+            raise self._commit_failed(error, deadline) from error
         self._ended(started)
+
+    def _commit_failed(self, error: TransportError, deadline: float) -> OutcomeUnknownError:
+        """Recognise a commit that took too long although no connection was lost."""
+        if isinstance(error, TransactionTimeoutError):
+            return error
+        if time.monotonic() >= deadline and self.connections.lost == self._lost:
+            return TransactionTimeoutError(str(error))
+        return OutcomeUnknownError(str(error))
 
     def abort(self) -> None:
         """See `ports.Session`."""
@@ -213,7 +222,7 @@ class ExactlyOnceProducer(SessionProducer):
         open_s = max(time.monotonic() - self._begun[0], time.time() - self._begun[1])
         if open_s < self.config.transaction_timeout_s:
             return known
-        return OutcomeUnknownError(
+        return TransactionTimeoutError(
             f"{what}: the broker ended the transaction, which was open for {open_s:.0f} s, "
-            "longer than transaction_timeout_ms; was this machine paused?"
+            "longer than transaction_timeout_ms"
         )

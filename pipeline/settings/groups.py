@@ -58,6 +58,25 @@ class BatchSettings(_SettingsGroup):
         le=10_000,
         description="maximum time to collect records for a transaction, milliseconds",
     )
+    max_outputs: int = Field(
+        20_000,
+        ge=1,
+        description=(
+            "number of outputs at which a transaction is full; those of one record stay together"
+        ),
+    )
+    max_output_bytes: int = Field(
+        33_554_432,
+        ge=1,
+        description="size of outputs, with keys and headers, at which a transaction is full, bytes",
+    )
+    max_timeout_share: float = Field(
+        0.1,
+        gt=0,
+        le=0.5,
+        allow_inf_nan=False,
+        description="share of transaction_timeout_ms after which a transaction is full, 0 to 0.5",
+    )
 
 
 class BreakerSettings(_SettingsGroup):

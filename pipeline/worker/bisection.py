@@ -1,12 +1,14 @@
-"""Bisecting a batch, to find the record that the broker rejects or that kills the process.
+"""Parts of a batch: to find the record that the broker rejects or that kills the process.
 
-Each sub-batch is a transaction of its own, in the order of the batch. So what is committed is
-always a prefix of each partition. Pure: values in, values out.
+A part is also what a transaction takes of a batch whose outputs are too many for one. Each
+sub-batch is a transaction of its own, in the order of the batch. So what is committed is always a
+prefix of each partition. Pure: values in, values out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from pipeline.core.reasons import Reason, Stage
@@ -47,17 +49,19 @@ def spans(records: Iterable[Record]) -> list[Span]:
     return [Span(*partition, first, last) for partition, (first, last) in ends.items()]
 
 
-def split(batch: Batch, suspects: Sequence[Span], quarantined: Sequence[Span]) -> list[SubBatch]:
-    """Split a batch so that quarantined records are alone and suspect spans are bisected.
+def split(
+    batch: Batch, suspects: Sequence[Span], forced: Mapping[Span, ForcedOutcome]
+) -> list[SubBatch]:
+    """Split a batch so that records with a forced outcome are alone and suspect spans are bisected.
 
     Usually there are neither, and the whole batch is one sub-batch.
     """
-    if not suspects and not quarantined:
+    if not suspects and not forced:
         return [SubBatch(batch)]
-    groups: list[tuple[object, list[Record]]] = []
+    groups: list[tuple[Span | ForcedOutcome | None, list[Record]]] = []
     for record in batch.records:
-        kind = _kind(record, suspects, quarantined)
-        if groups and groups[-1][0] == kind and kind != QUARANTINED:
+        kind = _kind(record, suspects, forced)
+        if groups and groups[-1][0] == kind and not isinstance(kind, ForcedOutcome):
             groups[-1][1].append(record)
         else:
             groups.append((kind, [record]))
@@ -66,7 +70,7 @@ def split(batch: Batch, suspects: Sequence[Span], quarantined: Sequence[Span]) -
     return _covering(
         batch,
         [
-            SubBatch(Batch(part, {}), QUARANTINED if kind == QUARANTINED else None)
+            SubBatch(Batch(part, {}), kind if isinstance(kind, ForcedOutcome) else None)
             for kind, records in groups
             for part in (_half(records) if isinstance(kind, Span) else [records])
         ],
@@ -83,8 +87,18 @@ def bisect(sub_batch: SubBatch) -> list[SubBatch]:
 
 def isolate(sub_batch: SubBatch, number: int) -> list[SubBatch]:
     """Split a sub-batch in up to three: before the record of this number, the record, the rest."""
+    return _cut_at(sub_batch, number, number + 1)
+
+
+def cut(sub_batch: SubBatch, number: int) -> list[SubBatch]:
+    """Split a sub-batch behind its first records, of this number; one part if that is all."""
+    return _cut_at(sub_batch, number) if sub_batch.batch.records else [sub_batch]
+
+
+def _cut_at(sub_batch: SubBatch, *numbers: int) -> list[SubBatch]:
     records = sub_batch.batch.records
-    parts = (records[:number], records[number : number + 1], records[number + 1 :])
+    ends = [0, *numbers, len(records)]
+    parts = [records[first:end] for first, end in pairwise(ends)]
     return _covering(
         sub_batch.batch, [sub_batch._replace(batch=Batch(part, {})) for part in parts if part]
     )
@@ -98,13 +112,17 @@ def remainder(queue: Sequence[SubBatch]) -> Batch:
     return Batch([record for sub_batch in queue for record in sub_batch.batch.records], positions)
 
 
-def _kind(record: Record, suspects: Sequence[Span], quarantined: Sequence[Span]) -> object:
-    if any(_holds(span, record) for span in quarantined):
-        return QUARANTINED
-    return next((span for span in suspects if _holds(span, record)), None)
+def _kind(
+    record: Record, suspects: Sequence[Span], forced: Mapping[Span, ForcedOutcome]
+) -> Span | ForcedOutcome | None:
+    for span, outcome in forced.items():
+        if holds(span, record):
+            return outcome
+    return next((span for span in suspects if holds(span, record)), None)
 
 
-def _holds(span: Span, record: Record) -> bool:
+def holds(span: Span, record: Record) -> bool:
+    """Return whether the record is in the span."""
     return (
         span.first <= record.offset <= span.last
         and span.partition == record.partition

@@ -7,8 +7,9 @@ Rules of this file
     that can be made from values alone belongs in `bisection` or `circuit_breaker`, which are pure.
 
 The idea
-    One transaction covers one batch: its outputs and its offsets are committed together or not at
-    all. No transaction is open while the session reads, so a rebalance never interrupts one.
+    One transaction covers one batch, or its first records when their outputs are enough for one:
+    outputs and offsets are committed together or not at all. No transaction is open while the
+    session reads, so a rebalance never interrupts one.
 
 When something fails, the committed offsets on the broker are the only truth:
 
@@ -16,6 +17,7 @@ When something fails, the committed offsets on the broker are the only truth:
   offsets, and process the same batch again.
 - The outcome of a commit is unknown, or a client is broken → hard reset: drop the session, open a
   new one, and continue from the committed offsets.
+- The transaction took too long → a hard reset, then halves of it, down to one record.
 - The broker rejects one of the records → bisect the batch until it is found, and dead-letter it.
 - Kafka rejects the worker itself, fences it, or has lost its offsets → stop, and say why.
 """
@@ -36,6 +38,7 @@ from pipeline.errors import (
     FencedError,
     RecordRefusedError,
     RefusedError,
+    TransactionTimeoutError,
     TransportError,
 )
 from pipeline.ports import (
@@ -48,9 +51,11 @@ from pipeline.ports import (
     Stop,
 )
 from pipeline.worker.bisection import (
+    QUARANTINED,
     ForcedOutcome,
     SubBatch,
     bisect,
+    cut,
     isolate,
     remainder,
     spans,
@@ -58,6 +63,7 @@ from pipeline.worker.bisection import (
 )
 from pipeline.worker.circuit_breaker import CircuitBreaker
 from pipeline.worker.transaction import TransactionWriter
+from pipeline.worker.transaction_size import TransactionHalving, TransactionLimits
 
 _FOR_THE_OPERATOR: Final = (RefusedError, FencedError, DataLossError, BreakerOpenError)
 """Errors that no retry resolves."""
@@ -85,9 +91,11 @@ class Worker:
         max_resets: int,
         breaker: CircuitBreaker,
         guard: CrashGuard,
+        limits: TransactionLimits,
     ) -> None:
         self._broker = broker
-        self._writer = TransactionWriter(processor, clock, meter)
+        self._writer = TransactionWriter(processor, clock, meter, limits)
+        self._halving = TransactionHalving(limits)
         self._clock = clock
         self._meter = meter
         self._max_resets = max_resets
@@ -181,7 +189,9 @@ class Worker:
         raise BreakerOpenError(trip.sentence())
 
     def _split(self, batch: Batch) -> list[SubBatch]:
-        return split(batch, self._guard.suspects(), self._guard.quarantined())
+        suspects = [*self._guard.suspects(), *self._halving.suspects]
+        quarantined = dict.fromkeys(self._guard.quarantined(), QUARANTINED)
+        return split(batch, suspects, {**quarantined, **self._halving.oversized})
 
     def _commit_batch(self, session: Session, batch: Batch, stop: Stop) -> bool:
         """Commit the batch, usually in one transaction. Return whether all of it is committed."""
@@ -190,11 +200,15 @@ class Worker:
             sub_batch = queue[0]
             self._guard.started(spans(sub_batch.batch.records))
             try:
-                committed, self._breaker = self._writer.write(session, sub_batch, self._breaker)
+                written = self._writer.write(
+                    session, sub_batch, self._breaker, self._halving.max_records
+                )
             except RecordRefusedError as error:
                 self._abort(session)
                 queue.popleft()
                 queue.extendleft(reversed(self._after_rejection(sub_batch, error)))
+            except TransactionTimeoutError as error:
+                raise self._halved(sub_batch, error) from error
             except AbortableError as error:
                 self._abort(session)
                 session.rewind(remainder(queue))
@@ -202,9 +216,12 @@ class Worker:
                 return False
             else:
                 queue.popleft()
+                queue.extendleft(reversed(written.rest))
+                self._breaker = written.breaker
+                self._halving.committed(written.committed.records)
                 self._resets = 0
                 self._owes_commit = False
-                self._meter.committed(committed)
+                self._meter.committed(written.committed)
                 if queue:  # what is left of the batch still waits
                     self._meter.collected([each for sub in queue for each in sub.batch.records])
                 self._recovered()
@@ -216,14 +233,27 @@ class Worker:
         session.abort()
         self._meter.aborted()
 
+    def _halved(self, sub_batch: SubBatch, error: Exception) -> TransactionTimeoutError:
+        """Note a transaction that took too long, and return the error with what follows."""
+        size, records = self._writer.size, sub_batch.batch.records
+        step = self._halving.timed_out(size, records[0] if records else None)
+        message = f"{error}. It had {size}; {step.sentence}"
+        if step.oversized is not None:
+            self._meter.isolated(step.oversized, message)
+        return TransactionTimeoutError(message, is_halved=step.is_halved)
+
     def _after_rejection(self, sub_batch: SubBatch, error: RecordRefusedError) -> list[SubBatch]:
         """Return what to try instead of a sub-batch in which the broker rejects a record."""
+        sub_batch, *rest = cut(sub_batch, self._writer.size.records)
+        return [*self._without_rejected(sub_batch, error), *rest]
+
+    def _without_rejected(self, sub_batch: SubBatch, error: RecordRefusedError) -> list[SubBatch]:
         records = sub_batch.batch.records
         if len(records) > 1:
             self._meter.bisecting(len(records), str(error))
             if error.nth is None:
                 return bisect(sub_batch)
-            return isolate(sub_batch, self._number_of(error.nth, sub_batch))
+            return isolate(sub_batch, self._writer.number_of(error.nth, sub_batch))
         if error.role is Role.DEAD_LETTER and not sub_batch.pointers:
             changed = sub_batch._replace(pointers=True)
         elif error.role is not Role.DEAD_LETTER and sub_batch.forced is None and records:
@@ -234,26 +264,21 @@ class Worker:
         self._meter.isolated(records[0], str(error))
         return [changed]
 
-    def _number_of(self, nth: int, sub_batch: SubBatch) -> int:
-        """Find the record that produced the nth output, by processing the sub-batch again."""
-        written, now = 0, self._clock.now()
-        for number, record in enumerate(sub_batch.batch.records):
-            outputs = self._writer.outputs(record, now, sub_batch.forced)
-            written += sum(output.role is not Role.DROPPED for output in outputs)
-            if nth < written:
-                return number
-        raise AssertionError  # it was one of them
-
     def _delay(self, how: str, error: TransportError, stop: Stop) -> None:
-        """Count a reset and wait before the next attempt, longer each time."""
-        self._resets += 1
+        """Count a reset and wait before the next attempt, longer each time.
+
+        A smaller transaction is progress, so the limit does not end the search for its size.
+        """
+        if not (isinstance(error, TransactionTimeoutError) and error.is_halved):
+            self._resets += 1
         self._reading_since = None
         if self._resets > self._max_resets:
             message = f"gave up after {self._max_resets} attempts without a commit: {error}"
             raise TransportError(message) from error
         self._is_recovering = True
-        self._meter.recovering(how, error, self._resets)
-        stop.wait(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (self._resets - 1)))
+        attempt = max(1, self._resets)
+        self._meter.recovering(how, error, attempt)
+        stop.wait(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (attempt - 1)))
 
     def _note_idle_read(self) -> None:
         """Note that the worker reads its partitions and there is nothing to commit.

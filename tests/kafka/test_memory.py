@@ -68,7 +68,8 @@ def _slow(broker: int) -> Iterator[None]:
         thread.join()
 
 
-def _peak_mb(pid: int) -> float:
+def peak_mb(pid: int) -> float:
+    """Largest resident memory that a process has had."""
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
     kib = next(line.split()[1] for line in status if line.startswith("VmHWM"))
     return int(kib) / 1024
@@ -106,7 +107,7 @@ def test_large_records_and_a_slow_broker(wide_pipeline: Pipeline, own_kafka: Loc
     with _slow(own_kafka.pid):
         wide_pipeline.wait_for(lambda: wide_pipeline.committed() > 50, "part of the work")
     wide_pipeline.wait_until_done()
-    peak = _peak_mb(worker.pid)
+    peak = peak_mb(worker.pid)
     assert terminate(worker) == 0
     assert peak < LIMIT_MB
     assert wide_pipeline.lines("recovering") == []

@@ -48,9 +48,11 @@ def _send(pipeline: Pipeline, times: Mapping[str, int], *, committed: bool = Tru
     produce_in_transaction(pipeline.servers, pipeline.names.raw, records, committed=committed)
 
 
-def _executed(pipeline: Pipeline, *options: str, number: int = 1) -> dict[str, Any]:
+def _executed(
+    pipeline: Pipeline, *options: str, number: int = 1, env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """A replay in a process of its own, as the command of this number; what it said in the end."""
-    process = pipeline.start_command("replay", "--json", *options)
+    process = pipeline.start_command("replay", "--json", *options, env=env)
     name = f"command-{number}"
     assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text(name)
     said = [line for line in pipeline.text(name).splitlines() if line.startswith('{"id"')]
@@ -80,6 +82,23 @@ def test_own_time_of_each_record_decides(pipeline: Pipeline) -> None:
     assert (said["records"], said["finished"], said["verification"]["ok"]) == (3, True, True)
     # `old` is before the first offset, `newest` behind the slack: neither is read.
     assert said["left_out"] == 2
+
+
+def test_batch_of_many_outputs_takes_several_transactions(pipeline: Pipeline) -> None:
+    """Records of a batch whose outputs fill a transaction follow in the next, and count once."""
+    envelope = b'{"batch":[' + b",".join([_event("e")] * 4) + b"]}"
+    records = [Sent(envelope, b"k", timestamp=RECENT + n, partition=0) for n in range(7)]
+    produce(pipeline.servers, pipeline.names.raw, records)
+    window = ("--from", format_time(RECENT + 1), "--to", format_time(RECENT + 6))
+    few = {"TRACK_BATCH__MAX_OUTPUTS": "7"}
+    said = _executed(pipeline, "--execute", *window, "--slack", "5m", env=few)
+    assert (said["records"], said["enriched"], said["verification"]["ok"]) == (5, 20, True)
+    enriched = read_topic(pipeline.servers, said["outputs"]["enriched"])
+    sources = [dict(each.headers)[TrackHeader.SOURCE] for each in enriched]
+    raw = pipeline.names.raw
+    assert sources == [f"{raw}/0/{n}/{item}".encode() for n in range(1, 6) for item in range(4)]
+    # Three transactions of two records, two records and one: each leaves a marker.
+    assert enriched[-1].offset == 20 - 1 + 2
 
 
 def test_range_whose_last_offsets_have_no_record_ends(pipeline: Pipeline) -> None:

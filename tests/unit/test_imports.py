@@ -75,6 +75,7 @@ LOOP: Final = frozenset(
     {
         "pipeline.worker.loop",
         "pipeline.worker.transaction",
+        "pipeline.worker.transaction_size",
         "pipeline.worker.circuit_breaker",
         "pipeline.worker.bisection",
     }

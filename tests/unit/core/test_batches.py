@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pipeline.core.headers import DlqHeader, TrackHeader
-from pipeline.core.record import Output, Record, Role
+from pipeline.core.record import Record, Role, output_bytes
 from tests.support import (
     SOURCE,
     dead_letter_of,
@@ -169,17 +169,35 @@ def test_a_redriven_item_keeps_its_index_and_id() -> None:
     assert header(output, TrackHeader.SOURCE) == f"{SOURCE}/2"
 
 
-def _sizes(outputs: tuple[Output, ...]) -> int:
-    return sum(len(output.value or b"") for output in outputs)
-
-
 def test_batch_output_limit() -> None:
     """One byte under what the items give, the record is one dead letter that keeps its bytes."""
     value = b'{"batch":[' + b",".join([GOOD] * 10) + b'],"context":{"blob":"' + b"x" * 500 + b'"}}'
-    size = _sizes(process(value))
+    size = sum(map(output_bytes, process(value)))
     within = process(value, limits={"max_batch_output_bytes": size})
     assert outcomes(within) == ("enriched",) * 10
     dead_letter = reject(value, limits={"max_batch_output_bytes": size - 1})
     assert (dead_letter.broken, dead_letter.output.value) == (["batch_too_large"], value)
     assert dead_letter.headers[DlqHeader.SOURCE] == SOURCE
     assert dead_letter.headers[DlqHeader.STAGE] == "split"
+
+
+def test_batch_output_limit_counts_keys_and_headers() -> None:
+    """What each output takes besides its value counts too."""
+    value = b'{"batch":[' + b",".join([GOOD] * 10) + b"]}"
+    limits = {"max_batch_output_bytes": 10_000}
+    assert outcomes(process(value, limits=limits)) == ("enriched",) * 10
+    headers = [("blob", b"x" * 1_000)]
+    assert outcomes(process(raw(value, headers), limits=limits)) == ("batch_too_large",)
+
+
+def test_batch_item_limit() -> None:
+    """A batch with one item more than the limit is one dead letter that says how many, and why."""
+    limits = {"max_batch_items": 10}
+    assert outcomes(process(b'{"batch":[' + b",".join([GOOD] * 10) + b"]}", limits=limits)) == (
+        ("enriched",) * 10
+    )
+    value = b'{"batch":[' + b",".join([GOOD] * 11) + b"]}"
+    dead_letter = reject(value, limits=limits)
+    assert (dead_letter.broken, dead_letter.output.value) == (["batch_too_large"], value)
+    assert dead_letter.headers[DlqHeader.STAGE] == "split"
+    assert "11 items, over limits.max_batch_items (10)" in dead_letter.headers[DlqHeader.REASONS]

@@ -13,8 +13,9 @@ from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
 from pipeline.wiring import make_broker
 from pipeline.worker.memory_broker import MemoryBroker
+from pipeline.worker.transaction_size import TransactionLimits
 from tests.brokers import Sent, create_topics, produce, produce_in_transaction, read_topic
-from tests.unit.worker.harness import Remembering, processor, work
+from tests.unit.worker.harness import LIMITS, Remembering, processor, work
 
 PARTITIONS = 3
 LARGEST = 4_000_000
@@ -31,7 +32,14 @@ class Harness(Protocol):
     def write_in_transaction(self, records: Iterable[Sent], *, committed: bool) -> None:
         """Append raw records in one transaction, which is committed or aborted."""
 
-    def work(self, records: int, *, to_end: bool = False, **settings: Any) -> Remembering:
+    def work(
+        self,
+        records: int,
+        *,
+        to_end: bool = False,
+        limits: TransactionLimits = LIMITS,
+        **settings: Any,
+    ) -> Remembering:
         """Run a worker until so many records are committed; `to_end`: until there is no lag."""
 
     def committed(self) -> dict[int, int]:
@@ -76,9 +84,17 @@ class MemoryHarness:
         for partition in {max(0, each.partition) for each in sent}:
             self._broker.append_marker(partition)
 
-    def work(self, records: int, *, to_end: bool = False, **settings: Any) -> Remembering:
+    def work(
+        self,
+        records: int,
+        *,
+        to_end: bool = False,
+        limits: TransactionLimits = LIMITS,
+        **settings: Any,
+    ) -> Remembering:
         """See `Harness`."""
-        return work(self._broker, records, contract=processor(**settings), to_end=to_end)
+        contract = processor(**settings)
+        return work(self._broker, records, contract=contract, to_end=to_end, limits=limits)
 
     def committed(self) -> dict[int, int]:
         """See `Harness`."""
@@ -122,10 +138,19 @@ class KafkaHarness:
         """See `Harness`."""
         produce_in_transaction(self._servers, self._raw, records, committed=committed)
 
-    def work(self, records: int, *, to_end: bool = False, **settings: Any) -> Remembering:
+    def work(
+        self,
+        records: int,
+        *,
+        to_end: bool = False,
+        limits: TransactionLimits = LIMITS,
+        **settings: Any,
+    ) -> Remembering:
         """See `Harness`."""
         broker, contract = self._make(settings)
-        return work(broker, records, contract=contract, give_up_s=_GIVE_UP_S, to_end=to_end)
+        return work(
+            broker, records, contract=contract, give_up_s=_GIVE_UP_S, to_end=to_end, limits=limits
+        )
 
     def committed(self) -> dict[int, int]:
         """See `Harness`."""

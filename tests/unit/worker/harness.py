@@ -22,8 +22,10 @@ from pipeline.ports import (
 )
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
+from pipeline.worker.transaction_size import TransactionLimits
 
 NOW = 1_800_000_000_000
+LIMITS = TransactionLimits(20_000, 33_554_432, 6.0)
 NO_BREAKER = CircuitBreakerRules("off", 10_000, 0.1, None)
 
 
@@ -195,6 +197,7 @@ def make_worker(
     guard: CrashGuard | None = None,
     rules: CircuitBreakerRules = NO_BREAKER,
     clock: FixedClock | None = None,
+    limits: TransactionLimits = LIMITS,
 ) -> Worker:
     """A worker whose clock does not go on by itself."""
     return Worker(
@@ -205,6 +208,7 @@ def make_worker(
         max_resets=max_resets,
         breaker=CircuitBreaker(rules, contract.contract, origin=False),
         guard=guard or Guard(),
+        limits=limits,
     )
 
 
@@ -218,6 +222,7 @@ def work(
     guard: CrashGuard | None = None,
     rules: CircuitBreakerRules = NO_BREAKER,
     to_end: bool = False,
+    limits: TransactionLimits = LIMITS,
 ) -> Remembering:
     """Run a worker until so many records are committed (or `give_up_s`); what it said.
 
@@ -226,7 +231,13 @@ def work(
     stop = NoWait() if give_up_s is None else threading.Event()
     meter = Remembering(stop, records, to_end=to_end)
     worker = make_worker(
-        broker, contract or processor(), meter, max_resets=max_resets, guard=guard, rules=rules
+        broker,
+        contract or processor(),
+        meter,
+        max_resets=max_resets,
+        guard=guard,
+        rules=rules,
+        limits=limits,
     )
     watchdog = threading.Timer(give_up_s or 60.0, stop.set)
     watchdog.start()

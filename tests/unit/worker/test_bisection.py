@@ -166,7 +166,7 @@ def test_the_guard_knows_which_records_are_processed() -> None:
 def test_a_batch_without_records_stays_whole() -> None:
     """Positions of partitions without records are committed too."""
     batch = Batch([], {(TOPIC, 1): 5})
-    assert split(batch, [Span(TOPIC, 0, 0, 9)], []) == [SubBatch(batch)]
+    assert split(batch, [Span(TOPIC, 0, 0, 9)], {}) == [SubBatch(batch)]
 
 
 _PLACES = st.lists(st.integers(0, 2), min_size=2, max_size=30)
@@ -199,7 +199,7 @@ def test_sub_batches_together_are_the_batch(
 ) -> None:
     """Sub-batches keep the order, leave nothing out, and end at the batch's own positions."""
     batch = _batch(places)
-    made = split(batch, suspects, quarantined)
+    made = split(batch, suspects, dict.fromkeys(quarantined, QUARANTINED))
     assert remainder(made) == batch
     for sub_batch in made:
         hit = [
@@ -228,5 +228,5 @@ def test_two_halves_together_are_the_sub_batch(places: list[int]) -> None:
 
 def test_a_suspect_of_one_record_is_processed_alone() -> None:
     """A single suspect record is bisected no further."""
-    made = split(_batch([0, 0, 0]), [Span(TOPIC, 0, 2, 2)], [])
+    made = split(_batch([0, 0, 0]), [Span(TOPIC, 0, 2, 2)], {})
     assert [[record.offset for record in each.batch.records] for each in made] == [[0], [2], [4]]

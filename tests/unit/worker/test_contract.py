@@ -14,7 +14,7 @@ from tests.brokers import RECENT, Sent
 from tests.hostile import EVENT, FORGED, HOSTILE, OK
 from tests.support import header
 from tests.unit.worker.brokers import PARTITIONS, Harness, in_order
-from tests.unit.worker.harness import NOW, processor
+from tests.unit.worker.harness import LIMITS, NOW, processor
 
 
 def _expected(harness: Harness, **settings: object) -> list[Output]:
@@ -128,5 +128,16 @@ def test_markers_and_aborted_records_leave_no_lag(harness: Harness) -> None:
     assert harness.committed() == harness.ends()
     harness.write_in_transaction([Sent(b"[]", None, (), RECENT, 2)], committed=True)
     assert harness.work(1, to_end=True).total.dead_letters == {"not_an_object": 1}
+    assert harness.committed() == harness.ends()
+    assert _seen(harness) == _expected(harness)
+
+
+def test_many_outputs_take_several_transactions(harness: Harness) -> None:
+    """A batch whose outputs are too many for one transaction is written in order, exactly once."""
+    envelope = b'{"batch":[' + b",".join([EVENT] * 10) + b"]}"
+    sent = [Sent(envelope, b"u1", (), RECENT, number % PARTITIONS) for number in range(9)]
+    harness.write(sent)
+    meter = harness.work(9, to_end=True, limits=LIMITS._replace(outputs=15))
+    assert all(batch.counts.records <= 2 for batch in meter.batches)
     assert harness.committed() == harness.ends()
     assert _seen(harness) == _expected(harness)

@@ -124,7 +124,7 @@ def test_every_partition_in_common_is_a_suspect() -> None:
     assert set(book.suspects.values()) == {_span(0, 9, partition=0), _span(5, 9, partition=1)}
 
 
-def test_a_suspect_is_narrowed_to_one_record_and_quarantined() -> None:
+def test_a_suspect_is_halved_to_one_record_and_quarantined() -> None:
     """A crash within a suspect narrows it; one record is quarantined after two more."""
     book = PoisonPillTracker()
     assert _kinds(book, _span(0, 3), _span(0, 3)) == [[], ["suspected"]]
@@ -193,7 +193,7 @@ def _work(
     done, unread = 0, []
     batch = Batch(list(records), {})
     suspects, quarantined = tuple(book.suspects.values()), tuple(book.quarantined.values())
-    for sub_batch in split(batch, suspects, quarantined):
+    for sub_batch in split(batch, suspects, dict.fromkeys(quarantined, QUARANTINED)):
         places = {record.offset for record in sub_batch.batch.records}
         if sub_batch.forced == QUARANTINED:
             unread += sorted(places)
