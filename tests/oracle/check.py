@@ -7,7 +7,7 @@ import traceback
 from pipeline.core.record import Role
 from tests.oracle.compare import compare, today
 from tests.oracle.corpus import Case
-from tests.unit.core.carried import check_written
+from tests.unit.core.carried import check_carried, check_written, is_carried
 from tests.unit.core.invariants import check_outputs
 
 
@@ -26,6 +26,8 @@ def _malformed(case: Case) -> list[str]:
         for output in outputs:
             if output.role in {Role.ENRICHED, Role.IDENTIFY}:
                 check_written(output)
+        if is_carried(case.record, outputs[0]):
+            check_carried(case.record, outputs[0])
     except AssertionError:
         return [traceback.format_exc(limit=-3)]
     return [] if today(case) == outputs else ["a second run gives other outputs"]

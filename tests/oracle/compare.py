@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Overflow
 from functools import cache
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
@@ -23,7 +24,7 @@ from tests.oracle.contract_1.record import Record as RecordOfVersion1
 from tests.oracle.corpus import Case
 from tests.oracle.difference import Difference
 from tests.oracle.differences import DIFFERENCES
-from tests.oracle.facts import Facts, facts_of, same
+from tests.oracle.facts import Facts, difference, facts_of
 from tests.support import IDENTITY, NOW
 
 _NO_LIMIT: Final = 10**9
@@ -46,18 +47,18 @@ def compare(case: Case, table: Sequence[Difference] = DIFFERENCES) -> Comparison
     if not differing:
         return Comparison(frozenset(), [])
     value, used = case.record.value, set()
-    for difference in table:
-        if value is not None and difference.resend is not None:
-            sent = difference.resend(value)
-            used |= {difference.name} if sent != value else set()
+    for entry in table:
+        if value is not None and entry.resend is not None:
+            sent = entry.resend(case, value)
+            used |= {entry.name} if sent != value else set()
             value = sent
     now = facts_of(today(case))
     before = facts_of(version_1(case._replace(record=case.record._replace(value=value))))
     if value != case.record.value:
         _as_if_sent(case, value, before, now)
-    for difference in table:
-        if difference.change is not None and difference.change(case, before, now):
-            used.add(difference.name)
+    for entry in table:
+        if entry.change is not None and entry.change(case, before, now):
+            used.add(entry.name)
     return Comparison(frozenset(used), _differing(before, now))
 
 
@@ -67,9 +68,12 @@ def today(case: Case) -> tuple[Output, ...]:
 
 
 def version_1(case: Case) -> tuple[Any, ...]:
-    """Outputs of the core of contract version 1."""
+    """Outputs of the core of contract version 1; none when it raises the error that it had."""
     processor = _version_1(json.dumps(case.settings, sort_keys=True))
-    return processor.process(RecordOfVersion1(*case.record), NOW)
+    try:
+        return processor.process(RecordOfVersion1(*case.record), NOW)
+    except Overflow:  # in a comparison, when a rule has let a huge amount pass
+        return ()
 
 
 @cache
@@ -80,8 +84,7 @@ def _version_1(settings: str) -> ProcessorOfVersion1:
 @cache
 def _today(settings: str) -> Processor:
     set_back = _of_version_1(settings).model_dump(mode="json")
-    if "max_batch_items" in type(ContractSettings().limits).model_fields:
-        set_back["limits"]["max_batch_items"] = _NO_LIMIT
+    set_back["warn_more_than_nine_decimals"] = True
     return Processor(
         ContractSettings.model_validate(_merged(set_back, json.loads(settings))),
         Identity(**IDENTITY.model_dump()),
@@ -127,13 +130,8 @@ def _differing(before: list[Facts], now: list[Facts]) -> list[str]:
     nothing: Facts = {}
     for index, (old, new) in enumerate(zip_longest(before, now, fillvalue=nothing)):
         lines += [
-            f"output {index}, {name}: {_short(old.get(name))} was, {_short(new.get(name))} is"
+            f"output {index}, {name}{found}"
             for name in dict.fromkeys([*old, *new])
-            if not same(old.get(name), new.get(name))
+            if (found := difference(old.get(name), new.get(name))) is not None
         ]
     return lines
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 500 else f"{text[:300]} … {text[-200:]}"

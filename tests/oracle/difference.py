@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.oracle.corpus import Case
 from tests.oracle.facts import Facts
+from tests.support import raw
 
-Resend = Callable[[bytes], bytes]
+Resend = Callable[[Case, bytes], bytes]
 """What version 1 must be sent to do what version 2 does with a value."""
 Change = Callable[[Case, list[Facts], list[Facts]], bool]
 """Takes a difference out of the facts of version 1 and of today; True when there was one."""
@@ -20,5 +21,22 @@ class Difference(NamedTuple):
     name: str
     why: str
     """What version 2 does, and the reason."""
+    examples: tuple[Case, ...]
+    """Records that the entry explains: without it they differ."""
     resend: Resend | None = None
     change: Change | None = None
+
+
+def each(change: Callable[[Case, Facts, Facts], bool]) -> Change:
+    """A change of each pair of outputs."""
+
+    def of_all(case: Case, before: list[Facts], now: list[Facts]) -> bool:
+        pairs = zip(before, now, strict=False)
+        return sum(change(case, old, new) for old, new in pairs) > 0
+
+    return of_all
+
+
+def example(value: bytes, **settings: Any) -> tuple[Case, ...]:
+    """An example of one record."""
+    return (Case("example", raw(value), settings),)

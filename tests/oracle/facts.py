@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from decimal import Decimal, DecimalException
 from typing import Any, Final
 
 from tests.support import is_ours
@@ -17,9 +18,7 @@ Facts = dict[str, Any]
 """What is known of one output, by the name of the fact."""
 
 _NUMBER: Final = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?)([0-9]+))?")
-_MOST_DIGITS: Final = 18
-"""Most digits of an exponent that version 1 reads."""
-_MOST_INTEGER_DIGITS: Final = 4_300
+_MOST_DIGITS: Final = 4_300
 """Most digits of an integer that version 1 reads."""
 _CONTRACT: Final = "track.contract"
 _REASONS: Final = "dlq.reasons"
@@ -31,22 +30,28 @@ class Number(tuple[Any, ...]):
     __slots__ = ()
 
 
+UNREADABLE: Final = "1e999999999"
+"""Stands for each number that version 1 can't read."""
+
+
 def is_unreadable(text: str) -> bool:
     """Whether version 1 rejects a record for this number."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         return False
-    _, whole, fraction, _, exponent = match.groups()
-    if exponent is None and fraction is None:
-        return len(whole) > _MOST_INTEGER_DIGITS
-    return len((exponent or "").lstrip("0")) > _MOST_DIGITS
+    if match[3] is None and match[5] is None:
+        return len(match[2]) > _MOST_DIGITS
+    try:
+        Decimal(text)
+    except DecimalException:
+        return True
+    return False
 
 
-def number(text: str) -> Number | str:
-    """The number as a value; a text when it is one that version 1 can't read."""
-    match = _NUMBER.fullmatch(text)
-    if match is None or is_unreadable(text):
-        return f"number {text}"
+def number(text: str) -> Number:
+    """The number as a value; all that version 1 can't read are the same one."""
+    match = _NUMBER.fullmatch(UNREADABLE if is_unreadable(text) else text)
+    assert match is not None
     sign, whole, fraction, exponent_sign, exponent = match.groups()
     digits = (whole + (fraction or "")).lstrip("0")
     power = int((exponent_sign or "") + (exponent or "0")) - len(fraction or "")
@@ -55,27 +60,36 @@ def number(text: str) -> Number | str:
 
 def read_value(value: bytes | str) -> Any:
     """JSON with numbers as values."""
-    return json.loads(value, parse_int=number, parse_float=number, parse_constant=number)
+    return json.loads(value, parse_int=number, parse_float=number, parse_constant=str)
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two facts are equal, members in the same order."""
-    pairs = [(one, other)]  # not recursive: values may be 512 levels deep
+def difference(one: Any, other: Any) -> str | None:
+    """Where two facts differ, a path, with both values there; None when they are equal.
+
+    Members must have the same order.
+    """
+    pairs = [("", one, other)]  # not recursive: values may be 512 levels deep
     while pairs:
-        one, other = pairs.pop()
+        path, one, other = pairs.pop()
         if type(one) is not type(other):
-            return False
+            return f"{path}: {_short(one)} was, {_short(other)} is"
         if isinstance(one, dict):
             if list(one) != list(other):
-                return False
-            pairs += ((one[name], other[name]) for name in one)
-        elif isinstance(one, list):
-            if len(one) != len(other):
-                return False
-            pairs += zip(one, other, strict=True)
+                return f"{path}: members {_short(list(one))} were, {_short(list(other))} are"
+            pairs += ((f"{path}/{name}", one[name], other[name]) for name in one)
+        elif isinstance(one, list) and len(one) == len(other):
+            pairs += ((f"{path}/#", *pair) for pair in zip(one, other, strict=True))
         elif one != other:
-            return False
-    return True
+            return f"{path}: {_short(one)} was, {_short(other)} is"
+    return None
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "(deep)"
+    return text if len(text) < 500 else f"{text[:300]} … {text[-200:]}"
 
 
 def facts_of(outputs: Iterable[Any]) -> list[Facts]:
@@ -107,5 +121,5 @@ def _facts(output: Any) -> Facts:
     return facts
 
 
-def _revenue(revenue: tuple[str, Any]) -> tuple[str, Number | str]:
+def _revenue(revenue: tuple[str, Any]) -> tuple[str, Number]:
     return revenue[0], number(str(revenue[1]))

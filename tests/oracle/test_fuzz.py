@@ -19,7 +19,7 @@ RECORDS = 2_000
 
 def test_first_mutated_records_are_fine() -> None:
     """Mutated records of a fixed seed give well-formed outputs, and those of version 1."""
-    found = list(Fuzzer().search(cases(1), until(60, RECORDS)))
+    found = list(islice(Fuzzer().search(cases(1), until(60, RECORDS)), 3))
     assert [(each.row(), each.faults) for each in found] == []
 
 

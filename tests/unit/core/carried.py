@@ -35,7 +35,7 @@ class Pairs(list[tuple[str, Any]]):
 def members(value: bytes | str | None) -> Pairs:
     """Members of a JSON object and of all objects in it."""
     assert value is not None
-    pairs: Pairs = json.loads(value, object_pairs_hook=Pairs)
+    pairs: Pairs = json.loads(value, object_pairs_hook=Pairs, parse_int=str, parse_float=str)
     assert type(pairs) is Pairs
     return pairs
 
