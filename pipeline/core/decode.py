@@ -48,9 +48,8 @@ def read_event(value: bytes | None, max_depth: int) -> Members | Invalid:
 def _read(value: bytes | None, max_depth: int, read: Callable[[bytes], _T]) -> _T | Invalid:
     if not value:
         return _no_value(value)
-    # An array takes at least 2 bytes and an object with a member 5, so few records can be too deep.
-    # "[" is rare and quickly counted; "{" is neither. For what is not JSON, see _diagnose.
-    if len(value) // 5 + value.count(b"[") > max_depth and _deeper_than(value, max_depth):
+    # A level takes at least 2 bytes, so most records can't be too deep.
+    if len(value) > 2 * max_depth and _may_be_deeper(value, max_depth):
         return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
     try:
         value.decode()  # the decoder does not check the text of what it skips
@@ -76,6 +75,12 @@ def _no_value(value: bytes | None) -> Invalid:
         detail = f"{value.size} bytes; a line of a file may have {value.limit}"
         return reject(Reason.RECORD_TOO_LARGE, detail)
     return reject(Reason.EMPTY_VALUE, "the value has no bytes")
+
+
+def _may_be_deeper(value: bytes, limit: int) -> bool:
+    # An array takes at least 2 bytes and an object with a member 5, and "[" is rare. For what is
+    # not JSON, see _diagnose.
+    return len(value) // 5 + value.count(b"[") > limit and _deeper_than(value, limit)
 
 
 def _deeper_than(value: bytes, limit: int) -> bool:
