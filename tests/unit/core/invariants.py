@@ -9,6 +9,7 @@ from pipeline.core.reasons import Reason, Stage
 from pipeline.core.reasons import WarningCode as Noticed
 from pipeline.core.record import Output, Record, Role
 from tests.support import NOW, dead_letter_of, is_ours, read
+from tests.unit.core.carried import check_written
 
 REASONS = {reason.value for reason in Reason}
 STAGES = {stage.value for stage in Stage}
@@ -53,8 +54,9 @@ def check_outputs(record: Record, outputs: tuple[Output, ...]) -> None:
 
 
 def check_enriched(output: Output) -> None:
-    """Headers of ours exactly once; well-formed warnings of known codes, 32 at most."""
+    """Headers of ours exactly once; well-formed warnings of known codes, 32 at most; one line."""
     assert output.reason == ""
+    check_written(output)
     assert sorted(name for name, _ in output.headers if is_ours(name)) == sorted(WHILE_ENRICHED)
     event = read(output.value)
     if output.role is Role.IDENTIFY:
