@@ -123,22 +123,41 @@ def _surrogates() -> Iterator[Hostile]:
     yield _row(
         "raw_lone_surrogate_key", b'{"event":"E","userId":"u1","\xed\xb0\x80":1}', "invalid_utf8"
     )
-    yield _row("escaped_high_surrogate", with_property(rb'"\ud800"'), "invalid_utf8")
-    yield _row("escaped_low_surrogate", with_property(rb'"\udc00"'), "invalid_utf8")
-    yield _row("escaped_high_then_text", with_property(rb'"\ud800 and more text"'), "invalid_utf8")
-    yield _row("escaped_high_then_ascii", with_property(rb'"\ud800\u0041"'), "invalid_utf8")
-    yield _row("escaped_pair_reversed", with_property(rb'"\udc00\ud800"'), "invalid_utf8")
-    yield _row("escaped_surrogate_in_key", with_property(rb'{"\uDBFF":1}'), "invalid_utf8")
-    yield _row("escaped_surrogate_in_event", with_field(b"event", rb'"\ud800"'), "invalid_utf8")
+    yield _row("escaped_high_surrogate", with_property(rb'"\ud800"'), OK)
+    yield _row("escaped_low_surrogate", with_property(rb'"\udc00"'), OK)
+    yield _row("escaped_high_then_text", with_property(rb'"\ud800 and more text"'), OK)
+    yield _row("escaped_high_then_ascii", with_property(rb'"\ud800\u0041"'), OK)
+    yield _row("escaped_high_twice", with_property(rb'"\ud83d\ud83d\ude00"'), OK)
+    yield _row("escaped_pair_reversed", with_property(rb'"\udc00\ud800"'), OK)
+    yield _row("escaped_surrogate_in_key", with_property(rb'{"\uDBFF":1}'), OK)
+    yield _row("escaped_surrogate_in_unknown_field", with_field(rb"\ud800", b"1"), OK)
+    yield _row("escaped_surrogate_in_event", with_field(b"event", rb'"\ud800"'), OK)
+    yield _row("escaped_surrogate_in_user_id", with_field(b"userId", rb'"\ud800"'), OK)
+    yield _row("escaped_surrogate_after_bom", BOM + with_property(rb'"\ud800"'), OK)
+    yield _row("escaped_surrogate_in_revenue", with_revenue(rb'"\ud800"'), "revenue_invalid")
+    yield _row("escaped_surrogate_overridden", rb'{"event":"\ud800","event":"E","userId":"u1"}', OK)
+    yield _row("escaped_surrogate_in_batch", batch(EVENT, with_property(rb'"\ud800"')), OK, OK)
     yield _row(
-        "escaped_surrogate_overridden",
-        rb'{"event":"\ud800","event":"E","userId":"u1"}',
-        "invalid_utf8",
+        "escaped_surrogate_in_shared_context",
+        batch(EVENT, EVENT, rest=rb',"context":{"page":{"title":"\ud83d"}}'),
+        OK,
+        OK,
     )
-    yield _row(
-        "escaped_surrogate_in_batch", batch(EVENT, with_property(rb'"\ud800"')), "invalid_utf8"
-    )
+    yield _row("escaped_surrogate_in_batch_beside_event", with_field(b"batch", rb'["\ud800"]'), OK)
+    yield _row("escaped_surrogate_beside_empty_batch", rb'{"batch":[],"\ud800":1}', "empty_batch")
+    yield _row("escaped_surrogate_beside_nan", with_property(rb'["\ud800",NaN]'), "invalid_json")
+    yield _row("escaped_surrogate_outside_strings", with_property(rb"\ud800"), "invalid_json")
+    yield _row("escaped_surrogate_alone", rb'"\ud800"', "not_an_object")
+    yield _row("escaped_surrogate_then_truncated", with_property(rb'"\ud800')[:-2], "invalid_json")
     yield _row("escaped_pair", with_property(rb'"\ud83d\ude00"'), OK)
+    yield _row("escaped_backslash_before_surrogate", with_property(rb'"\\ud83d"'), OK)
+    yield _made("100000_halves", lambda: with_property(b'"' + rb"\ud83d" * 100_000 + b'"'), OK)
+    yield _made(
+        "halves_in_10000_strings",
+        lambda: with_property(b"[" + rb'"\ud83d",' * 10_000 + b"0]"),
+        OK,
+    )
+    yield _made("half_at_512_levels", lambda: nested(512).replace(b"[]", rb'["\ud83d"]'), OK)
 
 
 def _text() -> Iterator[Hostile]:
@@ -282,7 +301,14 @@ def _depth() -> Iterator[Hostile]:
     yield _made(
         "many_brackets_side_by_side", lambda: with_property(b"[" + b"[]," * 5_000 + b"0]"), OK
     )
-    yield _made("batch_item_too_deep", lambda: batch(EVENT, nested(511)), "too_deep")
+    yield _made("batch_item_too_deep", lambda: batch(EVENT, nested(511)), OK, "too_deep")
+    yield _made("batch_item_much_too_deep", lambda: batch(nested(9_000), EVENT), "too_deep", OK)
+    yield _made(
+        "batch_beside_too_deep",
+        lambda: batch(EVENT, rest=b',"a":' + b"[" * 512 + b"]" * 512),
+        "too_deep",
+    )
+    yield _made("batch_item_never_closed", lambda: batch(EVENT, b"[" * 600), "too_deep")
     yield _made("batch_item_just_deep_enough", lambda: batch(EVENT, nested(510)), OK, OK)
     yield _made(
         "context_traits_deep",
@@ -462,7 +488,6 @@ def _batches() -> Iterator[Hostile]:
     yield _row("batch_truncated", batch(EVENT, EVENT)[:-2], "invalid_json")
     yield _row("batch_broken_item", batch(EVENT, EVENT[:-1]), "invalid_json")
     yield _row("batch_trailing_comma", batch(EVENT, b""), "invalid_json")
-    yield _row("batch_item_not_utf8", batch(EVENT, with_property(b'"\xff"')), "invalid_utf8")
     yield _row("batch_in_array", b"[" + batch(EVENT) + b"]", "not_an_object")
     yield _row(
         "batch_white_space", b' { "batch" : [ ' + EVENT + b" ,\n" + EVENT + b" ] } \n", OK, OK
@@ -496,6 +521,62 @@ def _batches() -> Iterator[Hostile]:
         "batch_with_huge_shared_context",
         lambda: batch(*[EVENT] * 1_000, rest=b',"context":{"blob":"' + b"x" * 20_000 + b'"}'),
         "batch_too_large",
+    )
+
+
+def _unreadable_items() -> Iterator[Hostile]:
+    for kind, text, outcome in (
+        ("nan", b"NaN", "invalid_json"),
+        ("infinity", b"-Infinity", "invalid_json"),
+        ("undefined", b"undefined", "invalid_json"),
+        ("not_utf8", b'"\xff"', "invalid_utf8"),
+        ("bad_escape", rb'"\x41"', "invalid_json"),
+        ("line_break", b'"a\nb"', "invalid_json"),
+        ("trailing_comma", b"[1,]", "invalid_json"),
+        ("half_and_nan", rb'["\ud83d",NaN]', "invalid_json"),
+        ("brackets_in_text", b'["]}{[,",NaN]', "invalid_json"),
+    ):
+        bad = with_property(text)
+        yield _row(f"batch_item_{kind}", batch(EVENT, bad, EVENT), OK, outcome, OK)
+        yield _row(f"batch_of_one_{kind}", batch(bad), outcome)
+        yield _row(f"batch_beside_{kind}", batch(EVENT, rest=b',"context":' + text), outcome)
+        yield _row(f"batch_cut_off_after_{kind}", batch(bad, EVENT)[:-1], outcome)
+    nan = with_property(b"NaN")
+    yield _row("batch_item_is_nan", batch(b"NaN", EVENT), "invalid_json", OK)
+    yield _row(
+        "batch_items_all_unreadable",
+        batch(nan, with_property(b'"\xff"'), with_property(rb'"\x41"')),
+        "invalid_json",
+        "invalid_utf8",
+        "invalid_json",
+    )
+    yield _row(
+        "batch_item_unreadable_and_others_wrong",
+        batch(b"5", nan, with_revenue(b'"x"'), b"{}"),
+        "not_an_object",
+        "invalid_json",
+        "revenue_invalid",
+        "event_not_defined",
+    )
+    yield _row("batch_item_nan_after_bom", BOM + batch(nan, EVENT, rest=b" "), "invalid_json", OK)
+    yield _row(
+        "batch_spelled_with_escape_item_nan",
+        rb' { "b\u0061tch" : [ ' + EVENT + b" , " + nan + b" ] } ",
+        OK,
+        "invalid_json",
+    )
+    yield _row("batch_items_without_comma", batch(nan + EVENT, EVENT), "invalid_json")
+    yield _row("batch_item_missing_beside_nan", batch(nan, b"", EVENT), "invalid_json")
+    yield _row("batch_item_not_closed", batch(nan[:-1], EVENT), "invalid_json")
+    yield _row("batch_item_quote_missing", batch(with_property(b'"x'), EVENT), "invalid_json")
+    yield _row("batch_duplicated_item_nan", batch(nan, rest=b',"batch":[]'), "invalid_json")
+    yield _row("batch_beside_event_item_nan", with_field(b"batch", b"[NaN]"), "invalid_json")
+    yield _row("batch_in_array_item_nan", b"[" + batch(nan) + b"]", "invalid_json")
+    yield _row("batch_then_text_item_nan", batch(nan) + b"x", "invalid_json")
+    yield _made(
+        "batch_of_1000_every_other_nan",
+        lambda: batch(*[EVENT, nan] * 500),
+        *[OK, "invalid_json"] * 500,
     )
 
 
@@ -561,6 +642,7 @@ HOSTILE: Final[tuple[Hostile, ...]] = (
     *_times(),
     *_shapes(),
     *_batches(),
+    *_unreadable_items(),
     *_headers(),
 )
 

@@ -66,6 +66,11 @@ class Rules(_Group):
     context_field_type: Severity = Field(
         "warn", description="a field of context does not have the specified type"
     )
+    lone_surrogate: Severity = Field(
+        "warn",
+        description="a \\u escape is half of a surrogate pair: replaced by U+FFFD, or rejected as "
+        "invalid_utf8",
+    )
 
 
 class Currency(_Group):

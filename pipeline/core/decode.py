@@ -5,18 +5,19 @@ The decoder is strict and fast. Why a value was rejected is diagnosed afterwards
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from pipeline.core.json_value import JsonValue
+from pipeline.core.lookalikes import looks_like
 from pipeline.core.members import Members, read_members, read_value
 from pipeline.core.reasons import Invalid, Reason, Stage, Violation
 from pipeline.core.record import OversizedValue
+from pipeline.core.surrogates import changed_strings, find_halves, replace_halves
 
 JSON_WHITESPACE_AND_MORE = b" \t\r\n\v\f"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -28,7 +29,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """Maps each bracket to what it adds to the depth, as a signed byte."""
-_POSITION = re.compile(r" \(byte (\d+)\)$")
+_POSITION = re.compile(r" \(byte (\d+)\)")
 
 
 def decode(value: bytes | None, max_depth: int) -> JsonValue | Invalid:
@@ -43,6 +44,31 @@ def decode(value: bytes | None, max_depth: int) -> JsonValue | Invalid:
 def read_event(value: bytes | None, max_depth: int) -> Members | Invalid:
     """Read one JSON object as raw members, or say why it is rejected."""
     return _read(value, max_depth, read_members)
+
+
+class RepairedEvent(NamedTuple):
+    """An object in which halves of surrogate pairs were replaced."""
+
+    text: bytes
+    """The object after the replacement."""
+    members: Members
+    changed: list[str]
+    """JSON Pointers of the strings that were changed."""
+
+
+def read_repaired(value: bytes, max_depth: int, invalid: Invalid) -> RepairedEvent | Invalid:
+    """Read an object that is rejected as it is, with its halves of surrogate pairs replaced.
+
+    An object without any keeps its rejection, which is `invalid`.
+    """
+    halves = find_halves(value)
+    if not halves:
+        return invalid
+    text = replace_halves(value, halves)
+    members = read_event(text, max_depth)
+    if type(members) is Invalid:
+        return members
+    return RepairedEvent(text, members, changed_strings(text, halves))
 
 
 def _read(value: bytes | None, max_depth: int, read: Callable[[bytes], _T]) -> _T | Invalid:
@@ -91,57 +117,52 @@ def _deeper_than(value: bytes, limit: int) -> bool:
     return max(accumulate(memoryview(brackets).cast("b")), default=0) > limit
 
 
-def _diagnose(value: bytes, max_depth: int, error: Exception) -> Invalid:  # noqa: PLR0911  faults
+def _diagnose(value: bytes, max_depth: int, error: Exception) -> Invalid:
     if not value.removeprefix(BYTE_ORDER_MARK).strip(JSON_WHITESPACE_AND_MORE):
         return reject(Reason.EMPTY_VALUE, "the value is only white space")
     try:
-        text = value.decode()
+        value.decode()
     except UnicodeDecodeError as utf8:
-        return reject(Reason.INVALID_UTF8, f"not UTF-8 text: {utf8.reason} (byte {utf8.start})")
+        detail = f"not UTF-8 text: {utf8.reason} (byte {utf8.start}){looks_like(value)}"
+        return reject(Reason.INVALID_UTF8, detail)
     if value.count(0) * 2 == len(value) or value.count(0) * 4 == len(value) * 3:
         # ASCII in UTF-16 or UTF-32 reads as UTF-8 with NULs in between, which JSON never has.
-        return reject(Reason.INVALID_UTF8, "not UTF-8 text: it looks like UTF-16 or UTF-32")
+        detail = f"not UTF-8 text: it has NULs between its characters{looks_like(value)}"
+        return reject(Reason.INVALID_UTF8, detail)
     if isinstance(error, RecursionError) or _deeper_than(value, max_depth):
         # Brackets that are never closed need fewer bytes than _read assumes.
         return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
     if isinstance(error, msgspec.ValidationError):
         return _wrong_type(value)
-    if _escapes_lone_surrogate(text):
-        return reject(Reason.INVALID_UTF8, "a \\u escape is half of a surrogate pair")
-    return _not_json(error)
+    return _not_json(value, error)
 
 
 def _wrong_type(value: bytes) -> Invalid:
     """Rejection of a document that is no object; the decoder stops before it has read all of it."""
-    try:
-        _check(value)
-    except msgspec.DecodeError as malformed:
-        if _escapes_lone_surrogate(value.decode()):
-            return reject(Reason.INVALID_UTF8, "a \\u escape is half of a surrogate pair")
-        return _not_json(malformed)
+    malformed = _fault(value)
+    if malformed is not None:
+        return _not_json(value, malformed)
     if not value.lstrip().startswith(b"{"):
-        return reject(Reason.NOT_AN_OBJECT, "the JSON value is not an object")
+        detail = f"the JSON value is not an object{looks_like(value)}"
+        return reject(Reason.NOT_AN_OBJECT, detail)
     return reject(Reason.INVALID_JSON, "an integer has too many digits to be read")
 
 
-def _not_json(error: Exception) -> Invalid:
-    return reject(
-        Reason.INVALID_JSON, "not JSON: " + str(error).removeprefix("JSON is malformed: ")
-    )
-
-
-def _escapes_lone_surrogate(text: str) -> bool:
-    r"""Whether the only fault of the text is an unpaired escape such as \ud800.
-
-    Objects are read as pairs: the escape may be in a value that a repeated key overrides.
-    """
+def _fault(value: bytes) -> msgspec.DecodeError | None:
+    """What is wrong with a JSON document; None when it is well-formed."""
     try:
-        json.dumps(json.loads(text, object_pairs_hook=list), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    except (ValueError, RecursionError):
-        return False
-    return False
+        _check(value)
+    except msgspec.DecodeError as malformed:
+        return malformed
+    return None
+
+
+def _not_json(value: bytes, error: Exception) -> Invalid:
+    halves = find_halves(value)
+    if halves and _fault(replace_halves(value, halves)) is None:
+        return reject(Reason.INVALID_UTF8, "a \\u escape is half of a surrogate pair")
+    fault = str(error).removeprefix("JSON is malformed: ")
+    return reject(Reason.INVALID_JSON, f"not JSON: {fault}{looks_like(value)}")
 
 
 def _shifted(invalid: Invalid, by: int) -> Invalid:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from pipeline.core.decode import BYTE_ORDER_MARK, decode, read_event
-from pipeline.core.envelope import Envelope, is_batch, split
+from pipeline.core.decode import BYTE_ORDER_MARK, decode, read_event, read_repaired
+from pipeline.core.envelope import Envelope, is_batch, split, split_unreadable
 from pipeline.core.json_value import JsonValue
-from pipeline.core.members import decoded
+from pipeline.core.members import Members, decoded
 from pipeline.core.reasons import Invalid
 
 _DEEPEST: Final = 512
@@ -36,23 +36,36 @@ class DecodedRecord(NamedTuple):
 
 
 def decoded_events(value: bytes | None) -> DecodedRecord:
-    """Decode every event of a record."""
-    members = read_event(value, _DEEPEST)
-    if type(members) is Invalid:
-        return _single(decode(value, _DEEPEST))
-    text = (value or b"").removeprefix(BYTE_ORDER_MARK)
-    envelope = split(text) if is_batch(text, members) else None
-    if envelope is None or type(envelope) is Invalid:
-        return _single(decoded(members))
+    """Decode every event of a record. Halves of surrogate pairs are replaced, as by default."""
+    envelope = _envelope(value or b"")
+    if envelope is None:
+        members = _read(value or b"")
+        event = decode(value, _DEEPEST) if type(members) is Invalid else decoded(members)
+        return DecodedRecord([DecodedEvent(event, event)], is_batch=False)
     return DecodedRecord([_item(item, envelope) for item in envelope.items], is_batch=True)
 
 
-def _single(event: JsonValue) -> DecodedRecord:
-    return DecodedRecord([DecodedEvent(event, event)], is_batch=False)
+def _envelope(value: bytes) -> Envelope | None:
+    members = read_event(value, _DEEPEST)
+    text = value.removeprefix(BYTE_ORDER_MARK)
+    if type(members) is Invalid:
+        return split_unreadable(text, _DEEPEST, repairs=True)
+    if not is_batch(text, members):
+        return None
+    envelope = split(text)
+    return None if type(envelope) is Invalid else envelope
+
+
+def _read(value: bytes) -> Members | Invalid:
+    members = read_event(value, _DEEPEST)
+    if type(members) is not Invalid:
+        return members
+    repaired = read_repaired(value, _DEEPEST, members)
+    return repaired if type(repaired) is Invalid else repaired.members
 
 
 def _item(item: bytes, envelope: Envelope) -> DecodedEvent:
-    members = read_event(item, _DEEPEST)
+    members = _read(item)
     if type(members) is Invalid:
         sent = decode(item, _DEEPEST)
         return DecodedEvent(sent, sent)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Raw
 
+from pipeline.core.broken_envelope import find_items
+from pipeline.core.decode import read_event, read_repaired
 from pipeline.core.members import (
     Members,
     RawMember,
@@ -20,6 +23,8 @@ from pipeline.core.members import (
 )
 from pipeline.core.reasons import Invalid, Reason, Stage, Violation
 
+LEVELS: Final = 2
+"""Number of objects and arrays around an item."""
 _BATCH: Final = "batch"
 _MERGED: Final = frozenset({"context", "integrations"})
 _INHERITED: Final[tuple[str, ...]] = ("context", "integrations", "sentAt", "receivedAt")
@@ -34,6 +39,8 @@ class Envelope(NamedTuple):
     """Other fields of the envelope: before + item + after is the envelope of a single item."""
     shared: Members
     """Fields that items inherit, of those that are set."""
+    changed: Sequence[str] = ()
+    """JSON Pointers of strings in them whose halves of surrogate pairs were replaced."""
 
     def around(self, item: bytes) -> bytes:
         """The envelope with this item only; every value in it has its raw bytes."""
@@ -80,11 +87,37 @@ def envelope_of(items: list[bytes], members: list[RawMember], cut: int) -> Envel
     marked = members[cut]._replace(value=Raw(b"[]"))
     around = bytes(write_object([*members[:cut], marked, *members[cut + 1 :]]))
     start = len(write_object([*members[:cut], marked])) - len(b"]}")
-    shared = {member.name: member.value for member in members}
-    inherited = {
-        name: shared[name] for name in _INHERITED if name in shared and not is_null(shared[name])
+    shared = _inherited({member.name: member.value for member in members})
+    return Envelope(items, around[:start], around[start:], shared)
+
+
+def _inherited(members: Members) -> Members:
+    return {
+        name: members[name] for name in _INHERITED if name in members and not is_null(members[name])
     }
-    return Envelope(items, around[:start], around[start:], inherited)
+
+
+def split_unreadable(sent: bytes, max_depth: int, *, repairs: bool) -> Envelope | None:
+    """Split the body of a batch call that can't be read because of some of its items.
+
+    Which of them can be read is not known yet. None when it is no such body, or when anything else
+    in it can't be read; `repairs` says whether halves of surrogate pairs there are replaced.
+    """
+    found = find_items(sent)
+    if found is None:
+        return None
+    others = found.before + b"0" + found.after
+    members = read_event(others, max_depth)
+    changed: list[str] = []
+    if type(members) is Invalid and repairs:
+        repaired = read_repaired(others, max_depth, members)
+        if type(repaired) is not Invalid:
+            members, changed = repaired.members, repaired.changed
+    if type(members) is Invalid or not is_null(members.get("event")):
+        return None
+    shared = _inherited(members)
+    named = [pointer for pointer in changed if pointer.split("/")[1] in shared]
+    return Envelope(found.items, found.before, found.after, shared, named)
 
 
 def is_batch(sent: bytes, members: Members) -> bool:

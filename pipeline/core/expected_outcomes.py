@@ -7,6 +7,8 @@ call has one event for each item.
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Final
 
 import msgspec
@@ -14,6 +16,9 @@ import msgspec
 from pipeline.core.record import ItemOutputs, Output, Record
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_ITEMS: Final = 2
+"""Depth of the array of items."""
 
 
 class _Envelope(msgspec.Struct):
@@ -32,5 +37,30 @@ def expected_outcomes(record: Record, outputs: tuple[Output, ...]) -> int:
         return 1
     try:
         return len(_decode((record.value or b"").removeprefix(_BYTE_ORDER_MARK)).batch)
-    except msgspec.DecodeError:
-        return 0  # nothing that can't be read has items
+    except (msgspec.DecodeError, RecursionError):
+        return _count_by_brackets(record.value or b"")
+
+
+def _count_by_brackets(value: bytes) -> int:
+    """Number of items of an envelope, some of which can't be read."""
+    depth, count, key, is_batch = 0, 0, b"", False
+    for token in _TOKEN.findall(value):
+        if token in b"[{":
+            depth += 1
+            if depth == _ITEMS:
+                is_batch = token == b"[" and _text(key) == "batch"
+                count += is_batch
+        elif token in b"]}":
+            depth -= 1
+        elif token == b",":
+            count += is_batch and depth == _ITEMS
+        elif depth == 1:
+            key = token
+    return count
+
+
+def _text(key: bytes) -> str:
+    try:
+        return str(json.loads(key))
+    except ValueError:
+        return ""  # the outcome of such an envelope is that of one record

@@ -22,6 +22,8 @@ class Policy:
     default_currency: str
     default_always: bool
     drops_other_types: bool
+    replaces_surrogates: bool
+    """Whether halves of surrogate pairs are replaced; otherwise the event is rejected."""
     keep_write_key: bool
     identify_events: frozenset[str]
     limits: Limits
@@ -30,12 +32,14 @@ class Policy:
     def from_settings(cls, settings: ContractSettings) -> Policy:
         """Policy for these settings."""
         rules = settings.rules.model_dump()
+        surrogates = rules.pop("lone_surrogate")
         return cls(
             warns=frozenset(Reason(code) for code, severity in rules.items() if severity == "warn"),
             codes=ISO_4217 | settings.currency.extra_codes,
             default_currency=settings.default_currency,
             default_always=settings.default_currency_when == "always",
             drops_other_types=settings.on_other_type == "drop",
+            replaces_surrogates=surrogates == "warn",
             keep_write_key=settings.keep_write_key,
             identify_events=frozenset(rule.event for rule in settings.identify),
             limits=settings.limits,

@@ -11,22 +11,23 @@ clock, the network or the environment.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from msgspec import ValidationError
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.dead_letter import DeadLetterWriter, RejectedEvent
-from pipeline.core.decode import BYTE_ORDER_MARK, read_event, reject
+from pipeline.core.decode import BYTE_ORDER_MARK, read_event, read_repaired, reject
 from pipeline.core.enriched_event import EnrichedEvent, encode_event
-from pipeline.core.envelope import Envelope, is_batch, split
+from pipeline.core.envelope import LEVELS, Envelope, is_batch, split, split_unreadable
 from pipeline.core.findings import Findings
 from pipeline.core.headers import TrackHeader
 from pipeline.core.members import Members
 from pipeline.core.normalise import has_traits, identify_message, normalise, other_members
 from pipeline.core.origin import Origin, read_origin, sender_headers
 from pipeline.core.policy import Policy
-from pipeline.core.reasons import Invalid, Reason, Stage
+from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import (
     INVALID_HEADERS,
     ItemOutputs,
@@ -54,6 +55,10 @@ class SentEvent(NamedTuple):
     """The event's own bytes."""
     envelope: Envelope | None
     """The envelope that its dead letter keeps around it; None when it has all of the record."""
+    text: bytes
+    """The event's bytes as they were read, which is without halves of surrogate pairs."""
+    changed: Sequence[str]
+    """JSON Pointers of strings that had such halves."""
 
     def dead_letter_value(self) -> bytes | None:
         """What a dead letter holds: the record's bytes, or the envelope with only this event."""
@@ -98,14 +103,24 @@ class Processor:
             detail = f"{len(value or b'')} bytes, over limits.max_record_bytes"
             invalid = reject(Reason.RECORD_TOO_LARGE, detail)
             return (self._reject_record(record, origin, invalid, now),)
+        original = value or b""
+        sent = new_tuple(SentEvent, (record, origin, original, None, original, ()))
         members = read_event(value, limits.max_depth)
         if type(members) is Invalid:
-            return (self._reject_record(record, origin, members, now),)
+            envelope = split_unreadable(
+                original.removeprefix(BYTE_ORDER_MARK),
+                limits.max_depth,
+                repairs=self._policy.replaces_surrogates,
+            )
+            if envelope is not None:
+                return self._items(record, origin, envelope, now)
+            sent, members = self._repaired(sent, limits.max_depth, members)
+            if type(members) is Invalid:
+                return (self._reject(sent, members, now),)
         if "batch" in members and is_batch(
-            text := (value or b"").removeprefix(BYTE_ORDER_MARK), members
+            text := sent.text.removeprefix(BYTE_ORDER_MARK), members
         ):
             return self._batch(record, origin, text, now)
-        sent = new_tuple(SentEvent, (record, origin, value or b"", None))
         return self._event(sent, members, now)
 
     def crashed(self, record: Record, now: int) -> Output:
@@ -125,6 +140,11 @@ class Processor:
         envelope = split(text)
         if type(envelope) is Invalid:
             return (self._reject_record(record, origin, envelope, now),)
+        return self._items(record, origin, envelope, now)
+
+    def _items(
+        self, record: Record, origin: Origin, envelope: Envelope, now: int
+    ) -> tuple[Output, ...]:
         outputs: list[Output] = []
         total, limits = 0, self._policy.limits
         if len(envelope.items) > limits.max_batch_items:
@@ -138,8 +158,11 @@ class Processor:
         single = len(envelope.items) == 1
         for index, item in enumerate(envelope.items):
             own = origin if single and origin.item is not None else origin._replace(item=index)
-            sent = SentEvent(record, own, item, None if single else envelope)
-            members = read_event(item, limits.max_depth)
+            around = None if single else envelope
+            sent = SentEvent(record, own, item, around, item, envelope.changed)
+            members = read_event(item, limits.max_depth - LEVELS)
+            if type(members) is Invalid:
+                sent, members = self._repaired(sent, limits.max_depth - LEVELS, members)
             produced: tuple[Output, ...]
             if type(members) is Invalid:
                 produced = (self._reject(sent, members, now),)
@@ -154,14 +177,28 @@ class Processor:
                 return (self._reject_record(record, origin, invalid, now),)
         return ItemOutputs(outputs)
 
+    def _repaired(
+        self, sent: SentEvent, max_depth: int, invalid: Invalid
+    ) -> tuple[SentEvent, Members | Invalid]:
+        """An event that can't be read as it is, with its halves of surrogate pairs replaced."""
+        if not self._policy.replaces_surrogates:
+            return sent, invalid
+        repaired = read_repaired(sent.original, max_depth, invalid)
+        if type(repaired) is Invalid:
+            return sent, repaired
+        text, members, changed = repaired
+        return sent._replace(text=text, changed=[*changed, *sent.changed]), members
+
     def _event(self, sent: SentEvent, members: Members, now: int) -> tuple[Output, ...]:
         """Outputs of one event: normally its enriched event, with an identify message by rule."""
-        record, origin, original, _envelope = sent
+        record, origin, original, _envelope, text, changed = sent
         policy = self._policy
         if len(original) > policy.limits.max_event_bytes:
             detail = f"{len(original)} bytes, over limits.max_event_bytes"
             return (self._reject(sent, reject(Reason.EVENT_TOO_LARGE, detail), now, members),)
         findings = Findings()
+        for pointer in changed:
+            findings.warn(WarningCode.LONE_SURROGATE_REPLACED, pointer)
         try:
             track = validate(members, findings, policy)
             if type(track) is Invalid:
@@ -170,7 +207,7 @@ class Processor:
         except ValidationError:
             invalid = reject(Reason.INVALID_JSON, "an integer has too many digits to be read")
             return (self._reject(sent, invalid, now, members),)
-        value = encode_event(enriched, other_members(members, original, policy))
+        value = encode_event(enriched, other_members(members, text, policy))
         _value, key, headers, _timestamp, _topic, partition, _offset = record
         size = len(value) + (len(key) if key else 0)
         if headers:
@@ -192,7 +229,7 @@ class Processor:
 
     def _reject_record(self, record: Record, origin: Origin, invalid: Invalid, now: int) -> Output:
         """Dead letter of a record as a whole."""
-        return self._reject(SentEvent(record, origin, b"", None), invalid, now)
+        return self._reject(SentEvent(record, origin, b"", None, b"", ()), invalid, now)
 
     def _reject(
         self, sent: SentEvent, invalid: Invalid, now: int, members: Members | None = None

@@ -29,7 +29,10 @@ class Reason(DocumentedEnum):
 
     NULL_VALUE = "null_value", "the record has no value (a tombstone)"
     EMPTY_VALUE = "empty_value", "the value is empty or only white space"
-    INVALID_UTF8 = "invalid_utf8", "the value is not UTF-8 text, or has an escaped lone surrogate"
+    INVALID_UTF8 = (
+        "invalid_utf8",
+        "the value is not UTF-8 text, or has a lone surrogate and rules.lone_surrogate is reject",
+    )
     INVALID_JSON = "invalid_json", "the value is not one JSON document that can be read exactly"
     TOO_DEEP = "too_deep", "objects and arrays are nested deeper than limits.max_depth"
     INVALID_HEADERS = "invalid_headers", "the name of a Kafka header is not UTF-8 text"
@@ -81,6 +84,10 @@ class Reason(DocumentedEnum):
 class WarningCode(DocumentedEnum):
     """Change or problem of an event that was kept (`enrichment.warnings`)."""
 
+    LONE_SURROGATE_REPLACED = (
+        "lone_surrogate_replaced",
+        "text had half of a surrogate pair, in place of which it has U+FFFD now",
+    )
     EMPTY_ARRAY_FOR_OBJECT = "empty_array_for_object", "an empty array was read as {} (PHP senders)"
     EMPTY_RESERVED_PROPERTY = "empty_reserved_property", "a blank reserved property was removed"
     NUMBER_FROM_STRING = "number_from_string", "an amount was sent as text and is now a number"

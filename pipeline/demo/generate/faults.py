@@ -188,8 +188,8 @@ def _utf_16(event: bytes, _dice: Dice) -> bytes:
     return b"\xff\xfe" + event.decode().encode("utf-16-le")
 
 
-def _lone_surrogate(event: bytes, _dice: Dice) -> bytes:
-    return b'{"nickname":"\\ud83d","' + event[2:]
+def _encoded_surrogate(event: bytes, _dice: Dice) -> bytes:
+    return b'{"nickname":"\xed\xa0\xbd","' + event[2:]
 
 
 def _truncated(event: bytes, dice: Dice) -> bytes:
@@ -232,7 +232,7 @@ RECORD_FAULTS: Final = (
     RecordFault(Reason.EMPTY_VALUE, _always(b"", b" ", b"\r\n", b"\t"), is_line=False),
     RecordFault(Reason.INVALID_UTF8, _utf_16, is_line=False),
     RecordFault(Reason.INVALID_UTF8, _latin_1),
-    RecordFault(Reason.INVALID_UTF8, _lone_surrogate),
+    RecordFault(Reason.INVALID_UTF8, _encoded_surrogate),
     RecordFault(Reason.INVALID_JSON, _truncated),
     RecordFault(Reason.INVALID_JSON, _no_json),
     RecordFault(Reason.TOO_DEEP, _too_deep),

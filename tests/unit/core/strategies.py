@@ -269,6 +269,7 @@ settings = st.fixed_dictionaries(
                     "value_invalid",
                     "currency_invalid",
                     "context_field_type",
+                    "lone_surrogate",
                 )
             },
         ),

@@ -36,3 +36,20 @@ def test_batch_is_recognised_however_it_is_written(value: bytes) -> None:
     record = raw(value)
     outputs = process(record)
     assert len(outputs) == expected_outcomes(record, outputs) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"batch": [{"event": "a", "userId": "u"}, {"event": NaN}]}',
+        b'{"x": [1, 2, 3], "batch": [{"a": [1, 2], "b": "],"}, NaN], "y": {"batch": [1, 2, 3]}}',
+        b'\xef\xbb\xbf{"\\u0062atch": [5, {"event": "\xff"}]}',
+        rb'{"batch": [{"event": "\ud83d"}, {"event": "\"]}"}]}',
+    ],
+)
+def test_items_that_cannot_be_read_are_counted(value: bytes) -> None:
+    """An item of a batch that can't be decoded is an event like the others."""
+    record = raw(value)
+    outputs = process(record)
+    assert len(outputs) == expected_outcomes(record, outputs) == 2
+    assert expected_outcomes(record, ItemOutputs(outputs[:-1])) == 2
