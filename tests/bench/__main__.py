@@ -2,51 +2,95 @@
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
+from typing import Final
 
 import click
-from rich.console import Console
 
 from tests.bench.core import measure_core
 from tests.bench.dead_letters import measure_dead_letters
+from tests.bench.growth import measure_growth
 from tests.bench.kafka import measure_kafka, measure_replay
+from tests.bench.latency import measure_latency
+from tests.bench.results import Report
 from tests.bench.soak import soak
-from tests.bench.workers import measure_workers
+from tests.bench.tools import measure_tools
+
+_EVENTS: Final = 200_000
+_GROWTH_EVENTS: Final = 5_000_000
+_PARTS: Final = (
+    "all",
+    "core",
+    "kafka",
+    "latency",
+    "growth",
+    "tools",
+    "replay",
+    "dead-letters",
+    "soak",
+)
 
 
 @click.command()
-@click.argument(
-    "part",
-    type=click.Choice(["all", "core", "kafka", "replay", "workers", "dead-letters", "soak"]),
-    default="all",
-)
-@click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
+@click.argument("part", type=click.Choice(_PARTS), default="all")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option(
     "--events",
-    type=click.IntRange(10_000),
-    default=200_000,
-    show_default=True,
-    help="Raw records or dead letters on Kafka; `core` takes a tenth of it.",
+    type=click.IntRange(1_000),
+    help=f"Raw records or dead letters on Kafka, {_EVENTS:,} by default; `core` takes a tenth of "
+    f"it. For `growth` the longest topic, {_GROWTH_EVENTS:,} by default.",
 )
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1),
+    default=20.0,
+    show_default=True,
+    help="Duration of each run of `latency`.",
+)
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Another checkout of this project: `tools` runs its commands in turn with these.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 @click.option("--minutes", type=float, default=20.0, show_default=True, help="Duration of `soak`.")
 @click.option(
     "--rate", type=int, default=1500, show_default=True, help="Records per second of `soak`."
 )
-def bench(part: str, rounds: int, events: int, minutes: float, rate: int) -> None:
-    """Measure CPU time per event (all threads of a process) as medians of interleaved rounds."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+def bench(  # noqa: PLR0917  one for each option
+    part: str,
+    rounds: int,
+    events: int | None,
+    seconds: float,
+    against: Path | None,
+    as_json: bool,  # noqa: FBT001  a flag
+    minutes: float,
+    rate: int,
+) -> None:
+    """Measure CPU time per event (all threads of a process) as medians of interleaved rounds.
+
+    `all` is every part but `growth` and `soak`, which take long.
+    """
+    report = Report(as_json=as_json)
+    usual = events or _EVENTS
     if part in {"all", "core"}:
-        measure_core(console, rounds, events // 10)
+        measure_core(report, rounds, usual // 10)
     if part in {"all", "kafka"}:
-        measure_kafka(console, rounds, events)
+        measure_kafka(report, rounds, usual)
+    if part in {"all", "latency"}:
+        measure_latency(report, rounds, seconds)
+    if part in {"all", "tools"}:
+        measure_tools(report, rounds, usual, against)
     if part in {"all", "replay"}:
-        measure_replay(console, rounds, events)
-    if part == "workers":
-        measure_workers(console, rounds, events)
+        measure_replay(report, rounds, usual)
     if part in {"all", "dead-letters"}:
-        measure_dead_letters(console, rounds, events)
+        measure_dead_letters(report, rounds, usual)
+    if part == "growth":
+        measure_growth(report, rounds, events or _GROWTH_EVENTS)
     if part == "soak":
-        soak(console, minutes, rate)
+        soak(report, minutes, rate)
+    report.finish()
 
 
-bench()
+if __name__ == "__main__":
+    bench()

@@ -1,85 +1,105 @@
-"""Measures the core alone: `process()` against decoding and encoding the same bytes."""
+"""Measures the core alone: `process()` against decoding and encoding the same bytes.
+
+Each core runs in processes of its own, in turn with the other one.
+"""
 
 from __future__ import annotations
 
-import gc
-import time
-from collections.abc import Callable, Sequence
-from decimal import Decimal
-from itertools import islice
+import statistics
+from functools import partial
 from typing import Any, Final
 
-import msgspec
-from rich.console import Console
+from tests.bench.children import COMPILED, PYTHON, cores, run_child, with_core
+from tests.bench.event_classes import DEAD_LETTERS, GENERATED, PLAIN
+from tests.bench.results import Cell, Column, Goal, Report, Result
+from tests.bench.rounds import run_rounds, spread
 
-from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.encode import encode_json
-from pipeline.core.policy import Policy
-from pipeline.core.process import Processor
-from pipeline.core.record import Record
-from pipeline.demo.generate import Generator
-from tests.bench.rounds import Variant, run_rounds, show
+GOALS: Final = {PYTHON: 1.6, COMPILED: 1.1}
+"""`process()` over decode + encode, for good events."""
+CLASS_GOAL: Final = 1.5
+"""Any class of good events over the plain one: none falls off a cliff."""
+_COLUMNS: Final = (
+    Column("class of events"),
+    Column("bytes", ".0f"),
+    Column("baseline, µs", ".2f"),
+    Column("process(), µs", ".2f"),
+    Column("× baseline", ".2f"),
+    Column("min–max"),
+    Column("× plain", ".2f"),
+)
+_COMPARED: Final = Column("× Python core", ".2f")
+_NOTES: Final = (
+    "baseline: the same bytes decoded whole and encoded again",
+    "dead letters have no goal; the last row flatters, as no worker runs in a warm loop",
+)
 
-_SETTINGS: Final = ContractSettings()
-_POLICY: Final = Policy.from_settings(_SETTINGS)
-_NOW: Final = 1_900_000_000_000
+Figures = dict[str, dict[str, float]]
+"""Class of events → what a child has measured."""
 
 
-def measure_core(console: Console, rounds: int, events: int) -> None:
-    """Measure the core and print two tables."""
-    good = _records(Generator(7, invalid_share=0, batch_share=0), events)
-    size = sum(len(record.value or b"") for record in good) // len(good)
-    process = Processor(_SETTINGS, Identity(app="bench", group="bench")).process
-    decoder = msgspec.json.Decoder(float_hook=Decimal).decode
-
-    def baseline(record: Record) -> Any:
-        return encode_json(decoder(record.value or b""))
-
-    variants: dict[str, Variant] = {
-        "decode + encode alone": _timed(baseline, good),
-        "process()": _timed(lambda record: process(record, _NOW), good),
+def measure_core(report: Report, rounds: int, events: int) -> None:
+    """Measure all classes of events on each core that there is."""
+    if COMPILED not in cores():
+        report.progress("there is no compiled core: only the Python core is measured")
+    variants = {
+        core: partial(run_child, "core_child", "classes", str(events), environment=with_core(core))
+        for core in cores()
     }
-    title = f"core, {len(good)} single good events of {size} bytes, {rounds} rounds"
-    show(console, title, run_rounds(variants, rounds), "target: process() ≤ 3.0×")
-    _measure_mix(console, rounds, events, process)
+    measured: dict[str, list[Figures]] = run_rounds(variants, rounds)
+    for core, runs in measured.items():
+        title = f"core: {core}, {events} events of each class, {rounds} rounds, CPU per event"
+        report.add(_result(title, core, runs, measured[PYTHON]))
 
 
-def _measure_mix(console: Console, rounds: int, events: int, process: Any) -> None:
-    """Measure the usual mix, with batches and invalid events, per record."""
-    mix = _records(Generator(7), events)
-    decoder = msgspec.json.Decoder(float_hook=Decimal).decode
-
-    def baseline(record: Record) -> Any:
-        try:
-            return encode_json(decoder(record.value or b""))
-        except (ValueError, RecursionError, ArithmeticError):
-            return None
-
-    variants: dict[str, Variant] = {
-        "decode + encode alone": _timed(baseline, mix),
-        "process()": _timed(lambda record: process(record, _NOW), mix),
-    }
-    title = "core, per record of the usual mix (5 % batches, 2 % invalid events)"
-    show(console, title, run_rounds(variants, rounds), "no target, for comparison")
+def _result(title: str, core: str, runs: list[Figures], python: list[Figures]) -> Result:
+    is_other = core != PYTHON
+    rows = []
+    for name in runs[0]:
+        row = _row(name, runs)
+        if is_other:
+            row.append(spread(_of(runs, name, "process"), _of(python, name, "process")).median)
+        rows.append(row)
+    return Result(
+        title,
+        (*_COLUMNS, _COMPARED) if is_other else _COLUMNS,
+        rows,
+        _goals(core, runs),
+        _NOTES,
+    )
 
 
-def _records(generator: Generator, count: int) -> list[Record]:
+def _row(name: str, runs: list[Figures]) -> list[Cell]:
+    alone, whole = _of(runs, name, "baseline"), _of(runs, name, "process")
+    ratio = spread(whole, alone)
     return [
-        Record(each.value, each.key, (), each.timestamp, "track.raw", 0, offset)
-        for offset, each in enumerate(islice(generator, count))
+        name,
+        runs[0][name]["bytes"],
+        statistics.median(alone),
+        statistics.median(whole),
+        ratio.median,
+        ratio.extent,
+        spread(whole, _of(runs, PLAIN, "process")).median,
     ]
 
 
-def _timed(function: Callable[[Record], Any], records: Sequence[Record]) -> Variant:
-    def run() -> float:
-        gc.collect()
-        gc.disable()
-        try:
-            started = time.process_time()
-            for record in records:
-                function(record)
-            return (time.process_time() - started) / len(records) * 1e6
-        finally:
-            gc.enable()
+def _goals(core: str, runs: list[Figures]) -> list[Goal]:
+    goals = [
+        Goal(
+            f"process() over decode + encode, {name}, core {core}",
+            spread(_of(runs, name, "process"), _of(runs, name, "baseline")).median,
+            GOALS[core],
+        )
+        for name in (PLAIN, GENERATED)
+    ]
+    good = [name for name in runs[0] if name not in DEAD_LETTERS]
+    over_plain = {
+        name: spread(_of(runs, name, "process"), _of(runs, PLAIN, "process")).median
+        for name in good
+    }
+    worst = max(over_plain, key=over_plain.__getitem__)
+    goals.append(Goal(f"dearest class over the plain one: {worst}", over_plain[worst], CLASS_GOAL))
+    return goals
 
-    return run
+
+def _of(runs: list[Figures], name: str, figure: str) -> list[Any]:
+    return [run[name][figure] for run in runs]

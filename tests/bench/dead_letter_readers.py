@@ -10,7 +10,6 @@ import json
 import resource
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
@@ -22,6 +21,7 @@ from pipeline.kafka.reader import CHUNK, make_reader
 from pipeline.settings.model import load_settings
 from pipeline.wiring import admin
 from pipeline.worker.memory_tuning import tune_memory
+from tests.bench.children import peak_mb
 
 TOPIC = "track.dead-letter"
 _KIB = 1024
@@ -78,11 +78,7 @@ def main() -> None:
 
 def _peak_mb() -> float:
     """Peak memory of this process, or of the largest child process."""
-    # Not getrusage: for this process it includes the peak of the parent process.
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    own = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return max(own, children) * _KIB / 1e6
+    return max(peak_mb(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _KIB / 1e6)
 
 
 if __name__ == "__main__":

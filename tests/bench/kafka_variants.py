@@ -1,8 +1,13 @@
-"""Runs one variant (worker, replay, dry-run, passthrough) and prints its CPU time per event."""
+"""Runs one variant (worker, replay, dry-run, passthrough) until SIGTERM, or until it is done.
+
+It prints a line of JSON after each commit, which `running` reads: the records committed so far, and
+the CPU time of all threads of this process, so that a figure has no start-up in it.
+"""
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 import time
@@ -15,6 +20,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pipeline.core.record import Record
 from pipeline.kafka.clients import consumer_config, producer_config, transactional_config
+from pipeline.metrics.memory import resident_bytes
 from pipeline.metrics.service import ServiceView
 from pipeline.ports import CircuitBreakerTrip, CommittedBatch, Phase, Session
 from pipeline.preflight import checked_topics
@@ -38,30 +44,28 @@ from pipeline.wiring import (
 from pipeline.worker.memory_tuning import tune_memory
 from pipeline.worker.observe import LogMeter, reporting
 from pipeline.worker.shared_state import LocalCrashGuard
+from tests.bench.children import peak_mb
 
 _BATCH: Final = 1000
 
 
 class Stopwatch:
-    """Measures CPU time of this process per record, from the first commit to the last."""
+    """Prints the CPU time of this process at each commit."""
 
-    def __init__(self, records: int) -> None:
+    def __init__(self) -> None:
         self.stop = threading.Event()
-        self._last = records
         self._committed = 0
-        self._first = 0
-        self._cpu = 0.0
 
     def count(self, records: int) -> None:
         """Count committed records."""
         self._committed += records
-        if not self._first:
-            self._first, self._cpu = self._committed, time.process_time()
-        if self._committed >= self._last:
-            used = time.process_time() - self._cpu
-            figure = used / (self._committed - self._first) * 1e6
-            print(json.dumps({"cpu_us_per_event": figure}))  # noqa: T201  read by kafka.py
-            self.stop.set()
+        line = {
+            "records": self._committed,
+            "cpu_s": time.process_time(),
+            "at": time.monotonic(),
+            "rss_mb": resident_bytes() / 1e6,
+        }
+        print(json.dumps(line), flush=True)  # noqa: T201  read by the parent
 
 
 class Meter:
@@ -204,9 +208,10 @@ def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
         producer_config(settings.kafka, {}, transactional_config(settings.group, 60_000))
     )
     producer.init_transactions(30)
-    consumer.subscribe(["track.raw"])
+    consumer.subscribe([settings.topics.raw])
+    linger_s = settings.batch.linger_ms / 1000
     while not watch.stop.is_set():
-        messages: list[Any] = consumer.consume(settings.batch.max_records, 0.1)
+        messages: list[Any] = consumer.consume(settings.batch.max_records, linger_s)
         if not messages:
             continue
         metadata = consumer.consumer_group_metadata()
@@ -215,14 +220,14 @@ def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
         for message in messages:
             partition = message.partition()
             producer.produce(
-                "track.enriched",
+                settings.topics.enriched,
                 message.value(),
                 message.key(),
                 partition,
                 timestamp=message.timestamp()[1],
             )
             offsets[partition] = message.offset() + 1
-        places = [TopicPartition("track.raw", number, at) for number, at in offsets.items()]
+        places = [TopicPartition(settings.topics.raw, number, at) for number, at in offsets.items()]
         producer.send_offsets_to_transaction(places, metadata, 30)
         producer.commit_transaction(30)
         watch.count(len(messages))
@@ -246,11 +251,13 @@ def _watched(records: Iterator[Record], watch: Stopwatch) -> Iterator[Record]:
 
 
 def main() -> None:
-    """Run the variant that the arguments name."""
-    name, servers, group, events = sys.argv[1:]
-    flags = {"kafka.bootstrap.servers": servers, "group": group}
-    settings = load_settings(None, flags, {})
-    _VARIANTS[name](settings, Stopwatch(int(events)))
+    """Run the variant that the arguments name: its flags as JSON, and its number among several."""
+    name, flags, slot = sys.argv[1:]
+    watch = Stopwatch()
+    signal.signal(signal.SIGTERM, lambda *_: watch.stop.set())
+    settings = load_settings(None, json.loads(flags), {}).for_worker(int(slot))
+    _VARIANTS[name](settings, watch)
+    print(json.dumps({"peak_mb": peak_mb()}))  # noqa: T201  read by the parent
 
 
 _VARIANTS: Final = {
@@ -261,4 +268,5 @@ _VARIANTS: Final = {
     "passthrough": run_passthrough,
 }
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from rich.console import Console
-from rich.table import Table
-
-Variant = Callable[[], float]
-"""Runs once and returns CPU microseconds per event."""
+Measured = TypeVar("Measured")
+"""What one run of a variant gives: a number, or several of them as one tuple."""
 
 
-def run_rounds(variants: Mapping[str, Variant], rounds: int) -> dict[str, list[float]]:
-    """Run all rounds; returns the figures of each variant, one per round."""
-    figures: dict[str, list[float]] = {name: [] for name in variants}
+class Spread(NamedTuple):
+    """Ratios of two variants, compared round by round."""
+
+    median: float
+    least: float
+    most: float
+
+    @property
+    def extent(self) -> str:
+        """Smallest and largest, as text."""
+        return f"{self.least:.2f}–{self.most:.2f}"
+
+
+def run_rounds(
+    variants: Mapping[str, Callable[[], Measured]], rounds: int
+) -> dict[str, list[Measured]]:
+    """Run all rounds; returns what each variant gave, one per round."""
+    measured: dict[str, list[Measured]] = {name: [] for name in variants}
     for _ in range(rounds):
         for name, variant in variants.items():
-            figures[name].append(variant())
-    return figures
+            measured[name].append(variant())
+    return measured
 
 
-def show(console: Console, title: str, figures: Mapping[str, list[float]], target: str) -> None:
-    """Print a table; the first variant is the baseline of the others, round by round."""
-    base = next(iter(figures.values()))
-    table = Table("variant", "CPU µs/event", "× baseline (median)", "× (min–max)", title=title)
-    for name, values in figures.items():
-        ratios = sorted(value / first for value, first in zip(values, base, strict=True))
-        table.add_row(
-            name,
-            f"{statistics.median(values):.2f}",
-            f"{statistics.median(ratios):.2f}",
-            f"{ratios[0]:.2f}–{ratios[-1]:.2f}",
-        )
-    console.print(table)
-    console.print(target)
+def spread(values: Sequence[float], base: Sequence[float]) -> Spread:
+    """Compare values with those of the baseline in the same rounds."""
+    ratios = [value / first for value, first in zip(values, base, strict=True)]
+    return Spread(statistics.median(ratios), min(ratios), max(ratios))
+
+
+def median_of(runs: Sequence[Any], field: str) -> float:
+    """Return the median of one field over all rounds."""
+    return float(statistics.median(getattr(run, field) for run in runs))

@@ -17,13 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-from rich.table import Table
-
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.settings.model import load_settings
 from pipeline.topics import CreateOptions, specs
 from pipeline.wiring import admin, topic_names
+from tests.bench.results import Column, Report, Result
 from tests.brokers import set_topic_config
 
 _PARTITIONS: Final = 6
@@ -33,9 +31,9 @@ _PARTS: Final = 5
 """Number of rows in the table, each for an equal part of the run."""
 
 
-def soak(console: Console, minutes: float, rate: int) -> None:
+def soak(report: Report, minutes: float, rate: int) -> None:
     """Run a worker, and print its resident memory over time and the slope after the first fifth."""
-    with LocalKafka(jit=True, on_progress=lambda text: console.print(f"· {text}")) as kafka:
+    with LocalKafka(jit=True, on_progress=report.progress) as kafka:
         servers = kafka.bootstrap_servers
         _make_topics(servers)
         flags = ["--bootstrap-servers", servers]
@@ -47,13 +45,13 @@ def soak(console: Console, minutes: float, rate: int) -> None:
                 "--count", "1000000000", "--invalid-share", "0.05", log=log,
             ),
         ):  # fmt: skip
-            samples = list(_sample(console, worker, minutes * 60))
+            samples = list(_sample(report, worker, minutes * 60))
             worker.terminate()
             worker.wait()
             log.seek(0)
             consumed = _consumed(log.read())
-    console.print(f"· consumed {consumed} records")
-    _report(console, samples, rate)
+    report.progress(f"consumed {consumed} records")
+    report.add(_result(samples, rate))
 
 
 def _consumed(log: bytes) -> int:
@@ -85,7 +83,7 @@ def _program(*arguments: str, log: object) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _sample(
-    console: Console, worker: subprocess.Popen[bytes], seconds: float
+    report: Report, worker: subprocess.Popen[bytes], seconds: float
 ) -> Iterator[tuple[float, float]]:
     """Yield seconds since the start and MB, every ten seconds."""
     begun = time.monotonic()
@@ -96,18 +94,18 @@ def _sample(
         statm = Path(f"/proc/{worker.pid}/statm").read_text(encoding="ascii")
         megabytes = int(statm.split()[1]) * 4096 / 1e6
         yield now, megabytes
-        console.print(f"· {now:5.0f} s  {megabytes:6.1f} MB")
+        report.progress(f"{now:5.0f} s  {megabytes:6.1f} MB")
 
 
-def _report(console: Console, samples: list[tuple[float, float]], rate: int) -> None:
-    table = Table("from", "median MB", "highest MB", title=f"worker at {rate} records/s")
-    size = max(1, len(samples) // _PARTS)
+def _result(samples: list[tuple[float, float]], rate: int) -> Result:
+    columns = (Column("from"), Column("median MB", ".1f"), Column("highest MB", ".1f"))
+    size, rows = max(1, len(samples) // _PARTS), []
     for start in range(0, len(samples), size):
         part = [megabytes for _, megabytes in samples[start : start + size]]
         moment = f"{samples[start][0] / 60:.1f} min"
-        table.add_row(moment, f"{statistics.median(part):.1f}", f"{max(part):.1f}")
-    console.print(table)
-    settled = samples[size:]
+        rows.append((moment, statistics.median(part), max(part)))
+    settled, notes = samples[size:], []
     if len(settled) > 1:
         slope = statistics.linear_regression(*zip(*settled, strict=True)).slope
-        console.print(f"slope after the first fifth: {slope * 3600:+.1f} MB per hour")
+        notes.append(f"slope after the first fifth: {slope * 3600:+.1f} MB per hour")
+    return Result(f"memory of a worker at {rate} records/s", columns, rows, (), notes)
