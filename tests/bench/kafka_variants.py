@@ -202,6 +202,7 @@ def run_passthrough(settings: Settings, watch: Stopwatch) -> None:
         {
             **consumer_config(settings.kafka, {}, settings.group, None),
             "auto.offset.reset": "earliest",
+            "enable.partition.eof": False,
         }
     )
     producer = Producer(

@@ -111,7 +111,7 @@ class Report:
     def add(self, result: Result) -> None:
         """Print a result, and keep it for the end."""
         self._results.append(result)
-        self.console.print()
+        self.console.print(f"\n{escape(result.title)}", soft_wrap=True)
         self.console.print(_table(result))
         lines = [*result.notes, *(goal.sentence() for goal in result.goals)]
         for line in lines:
@@ -129,7 +129,7 @@ class Report:
 
 
 def _table(result: Result) -> Table:
-    table = Table(title=result.title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD)
     for number, column in enumerate(result.columns):
         table.add_column(column.title, justify="right" if number else "left")
     for row in result.rows:

@@ -10,12 +10,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -75,10 +76,10 @@ class Checkout(NamedTuple):
             **os.environ,
             "PYTHONPATH": str(self.folder),
             "TRACK_GROUP": self.settings.group,
-            "TRACK_TOPICS_RAW": topics.raw,
-            "TRACK_TOPICS_ENRICHED": topics.enriched,
-            "TRACK_TOPICS_DEAD_LETTER": topics.dead_letter,
-            "TRACK_TOPICS_IDENTIFY": topics.identify,
+            "TRACK_TOPICS__RAW": topics.raw,
+            "TRACK_TOPICS__ENRICHED": topics.enriched,
+            "TRACK_TOPICS__DEAD_LETTER": topics.dead_letter,
+            "TRACK_TOPICS__IDENTIFY": topics.identify,
         }
 
 
@@ -172,20 +173,19 @@ def _time(checkout: Checkout, arguments: tuple[str, ...]) -> Timed:
 def _write_outputs(checkout: Checkout, events: int) -> None:
     """Run its worker over the raw topic."""
     deadline = time.monotonic() + _SECONDS
-    with _worker(checkout) as worker:
+    with tempfile.TemporaryFile() as log, _worker(checkout, log) as worker:
         while _committed(checkout.settings) < events:
             if worker.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the worker of {checkout.folder} did not come to the end")
+                log.seek(0)
+                last = log.read()[-2000:].decode(errors="replace")
+                raise SystemExit(f"the worker of {checkout.folder} did not come to the end: {last}")
             time.sleep(0.5)
 
 
 @contextmanager
-def _worker(checkout: Checkout) -> Iterator[subprocess.Popen[bytes]]:
+def _worker(checkout: Checkout, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        checkout.command("run"),
-        cwd=checkout.folder,
-        env=checkout.environment,
-        stderr=subprocess.DEVNULL,
+        checkout.command("run"), cwd=checkout.folder, env=checkout.environment, stderr=log
     )
     try:
         yield process
