@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.kafka import Publisher
 from pipeline.settings.model import Settings, load_settings
-from pipeline.topics import CreateOptions, specs
+from pipeline.topics import CreateOptions, ledger_spec, specs
 from pipeline.wiring import admin, topic_names
 from tests.bench.results import Report
 
@@ -58,11 +58,16 @@ def bench_settings(servers: str, flags: dict[str, str] | None = None) -> Setting
     return load_settings(None, {"kafka.bootstrap.servers": servers, **(flags or {})}, {})
 
 
-def create_topics(settings: Settings, partitions: int, *, keep_outputs: bool = False) -> None:
-    """Create the topics of these settings; old outputs are deleted unless they are kept."""
-    names = topic_names(settings)
-    planned = specs(names, CreateOptions(partitions, 1, None, 1.0), None)
-    if not keep_outputs:
+def create_topics(settings: Settings, partitions: int, *, for_tools: bool = False) -> None:
+    """Create the topics of these settings: outputs are deleted soon, unless tools are to read them.
+
+    A ledger is only there for the tools, too.
+    """
+    names, options = topic_names(settings), CreateOptions(partitions, 1, None, 1.0)
+    planned = specs(names, options, None)
+    if for_tools:
+        planned.append(ledger_spec(names, options, None))
+    else:
         planned = [
             spec if spec.name == names.raw else spec._replace(config={**spec.config, **_KEPT})
             for spec in planned

@@ -47,7 +47,7 @@ def measure_core(report: Report, rounds: int, events: int) -> None:
     }
     measured: dict[str, list[Figures]] = run_rounds(variants, rounds)
     for core, runs in measured.items():
-        title = f"core: {core}, {events} events of each class, {rounds} rounds, CPU per event"
+        title = f"core: {core}, {events:,} events of each class, {rounds} rounds, CPU per event"
         report.add(_result(title, core, runs, measured[PYTHON]))
 
 

@@ -68,7 +68,7 @@ def measure_dead_letters(report: Report, rounds: int, dead_letters: int) -> None
         peak_mb = max(run.peak_mb for run in each)
         per_second = median_of(each, "per_second")
         rows.append([name, per_second, ratio.median, ratio.extent, peak_mb])
-    title = f"{dead_letters} dead letters, {PARTITIONS} partitions, {rounds} rounds"
+    title = f"{dead_letters:,} dead letters, {PARTITIONS} partitions, {rounds} rounds"
     report.add(Result(title, _COLUMNS, rows, (), (_TARGET,)))
 
 
@@ -79,7 +79,7 @@ def _filled_kafka(report: Report, dead_letters: int) -> Iterator[str]:
         with Publisher(settings.kafka) as publisher:
             for each in islice(cycle(_dead_letters()), dead_letters):
                 publisher.send(TOPIC, each.value, each.key, each.timestamp, each.headers)
-        report.progress(f"wrote {dead_letters} dead letters")
+        report.progress(f"wrote {dead_letters:,} dead letters")
         yield str(settings.kafka["bootstrap.servers"])
 
 

@@ -121,7 +121,7 @@ class _Topics:
         flags = topic_flags(name)
         settings = bench_settings(self._servers, flags)
         create_topics(settings, partitions)
-        self._report.progress(f"wrote {fill(settings, values)} raw records: {name}")
+        self._report.progress(f"wrote {fill(settings, values):,} raw records: {name}")
         return {**flags, "kafka.bootstrap.servers": self._servers}
 
     def run(self, flags: Mapping[str, str], records: int) -> tuple[Steady, list[Sample]]:
@@ -159,7 +159,7 @@ def _on_kafka(topics: _Topics, rounds: int, most: int) -> dict[str, list[Step]]:
     runners: dict[str, Callable[[], Steady]] = {}
     for name, those in cases.items():
         for case in those:
-            prefix = f"{name.partition(' ')[0]}-{case.size}"
+            prefix = f"{name.split()[0].strip(',')}-{case.size}"
             flags = topics.filled(prefix, case.partitions, case.values())
             runners[f"{name} {case.size}"] = partial(_steady, topics, flags, case.records)
     runs = run_rounds(runners, rounds)

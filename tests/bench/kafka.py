@@ -58,7 +58,7 @@ def measure_kafka(report: Report, rounds: int, events: int) -> None:
             _named(core, "scraped every second"): Variant("measured-worker", core),
         }
     runs = _run(report, variants, rounds, events)
-    title = f"end to end, {events} records, {PARTITIONS} partitions, {rounds} rounds"
+    title = f"end to end, {events:,} records, {PARTITIONS} partitions, {rounds} rounds"
     notes = ("memory of two processes is that of the larger one",)
     report.add(_result(title, runs, [*_goals(runs)], notes))
 
@@ -71,7 +71,7 @@ def measure_replay(report: Report, rounds: int, events: int) -> None:
         "replay --dry-run": Variant("dry-run"),
     }
     runs = _run(report, variants, rounds, events)
-    title = f"replay, {events} records, {PARTITIONS} partitions, {rounds} rounds"
+    title = f"replay, {events:,} records, {PARTITIONS} partitions, {rounds} rounds"
     goals = [
         Goal("replay over the worker", _over(runs, "replay", _WORKER), _REPLAY_GOAL),
         Goal("dry run over the worker", _over(runs, "replay --dry-run", _WORKER), 1.0),
@@ -98,7 +98,7 @@ def _named(core: str, what: str = "") -> str:
 def _filled_kafka(report: Report, events: int) -> Iterator[str]:
     """Start a broker and fill the raw topic; yields the bootstrap servers."""
     with kafka_with_topics(report) as settings:
-        report.progress(f"wrote {fill(settings, raw_values(events))} raw records")
+        report.progress(f"wrote {fill(settings, raw_values(events)):,} raw records")
         yield str(settings.kafka["bootstrap.servers"])
 
 
