@@ -36,6 +36,8 @@ _EVENTS: Final = 100_000
 """Events of all dimensions but the number of records."""
 _BYTES: Final = 200_000_000
 """Of all events of one size."""
+_TRANSACTION: Final = 5000
+"""Events of a transaction, by default its records."""
 _COLUMNS: Final = (
     Column("what grows"),
     Column("size", ",.0f"),
@@ -139,6 +141,11 @@ class _Case(NamedTuple):
     records: int
     events_per_record: int = 1
 
+    def transaction(self) -> int:
+        """Return the records of a transaction: as many events whatever the size, and several."""
+        events = self.records * self.events_per_record
+        return max(1, min(_TRANSACTION, events // 10) // self.events_per_record)
+
 
 def _on_kafka(topics: _Topics, rounds: int, most: int) -> dict[str, list[Step]]:
     cases: dict[str, list[_Case]] = {
@@ -161,6 +168,7 @@ def _on_kafka(topics: _Topics, rounds: int, most: int) -> dict[str, list[Step]]:
         for case in those:
             prefix = f"{name.split()[0].strip(',')}-{case.size}"
             flags = topics.filled(prefix, case.partitions, case.values())
+            flags["batch.max_records"] = str(case.transaction())
             runners[f"{name} {case.size}"] = partial(_steady, topics, flags, case.records)
     runs = run_rounds(runners, rounds)
     return {
