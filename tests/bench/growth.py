@@ -34,6 +34,8 @@ _ITEMS: Final = (1, 10, 100)
 _COUNTS: Final = (10_000, 100_000, 1_000_000, 5_000_000)
 _EVENTS: Final = 100_000
 """Events of all dimensions but the number of records."""
+_DIFFERENT: Final = 20_000
+"""Different events among the items of batch calls."""
 _BYTES: Final = 200_000_000
 """Of all events of one size."""
 _TRANSACTION: Final = 5000
@@ -196,13 +198,11 @@ def _sized(size: int, number: int) -> Iterator[RawValue]:
 
 
 def _batches(items: int, events: int) -> Iterator[RawValue]:
-    values = list(islice(plain_events(), min(events, 20_000)))
-    different = batches_of(values, items).records if items > 1 else None
+    """Yield envelopes, also of a single item: an event alone takes another way."""
+    values = list(islice(plain_events(), min(events, _DIFFERENT)))
+    different = batches_of(values, items).records
     for number in range(events // items):
-        value = (
-            different[number % len(different)].value if different else values[number % len(values)]
-        )
-        yield RawValue(value, str(number).encode())
+        yield RawValue(different[number % len(different)].value, str(number).encode())
 
 
 def _counts(topics: _Topics, events: int) -> list[Step]:

@@ -259,6 +259,7 @@ def main() -> None:
     settings = load_settings(None, json.loads(flags), {}).for_worker(int(slot))
     _VARIANTS[name](settings, watch)
     print(json.dumps({"peak_mb": peak_mb()}))  # noqa: T201  read by the parent
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Python drops its handlers before it ends
 
 
 _VARIANTS: Final = {

@@ -30,6 +30,7 @@ from tests.bench.brokers import (
     kafka_with_topics,
     topic_flags,
 )
+from tests.bench.children import PYTHON, cores
 from tests.bench.kafka import raw_values
 from tests.bench.results import Cell, Column, Goal, Report, Result
 from tests.bench.rounds import median_of, run_rounds, spread
@@ -72,8 +73,11 @@ class Checkout(NamedTuple):
     def environment(self) -> dict[str, str]:
         """Variables that make Python take its package, and the package its topics."""
         topics = self.settings.topics
+        # The slower core; a checkout that has only one does not know the variable.
+        core = {"TRACK_CORE": PYTHON} if self.folder == _OURS and len(cores()) > 1 else {}
         return {
             **os.environ,
+            **core,
             "PYTHONPATH": str(self.folder),
             "TRACK_GROUP": self.settings.group,
             "TRACK_TOPICS__RAW": topics.raw,
@@ -109,7 +113,7 @@ def measure_tools(report: Report, rounds: int, events: int, against: Path | None
             _write_outputs(each, events)
             report.progress(f"wrote the outputs of {each.settings.group}")
         runs = run_rounds(_variants(checkouts), rounds)
-    title = f"tools, {events:,} raw records, {_INVALID:.0%} invalid, {rounds} rounds"
+    title = f"tools, core: python, {events:,} raw records, {_INVALID:.0%} invalid, {rounds} rounds"
     report.add(_result(title, runs, ours, theirs))
 
 
