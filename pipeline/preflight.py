@@ -60,7 +60,8 @@ def create_command(settings: Settings, *options: str) -> str:
     defaults = Topics()
     for name in Topics.model_fields:
         topic = getattr(settings.topics, name)
-        if topic != getattr(defaults, name):
+        is_forwarded_to = name == "other" and settings.on_other_type == "forward"
+        if topic != getattr(defaults, name) or is_forwarded_to:
             flags.append(f"--{name.replace('_', '-')}-topic {topic}")
     command = f"track-pipeline topics create {' '.join((*flags, *options))}"
     return command if len(settings.kafka) == 1 else f"{command} (and the same --config)"
