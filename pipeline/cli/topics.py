@@ -125,7 +125,7 @@ def create(
 ) -> None:
     """Create the topics raw, enriched, dead-letter and identify.
 
-    The topic for other calls is created when on_other_type is forward, or when it is named.
+    The topic for other calls is created when on_other_type is forward.
 
     Topics that exist are left as they are. What they really are like is shown, and where that
     differs from the plan; `topics fix` alters them.
@@ -255,15 +255,15 @@ def _facts(settings: Settings, *, ledger: bool) -> dict[str, TopicFacts]:
     """Look up those of the topics that exist."""
     cluster, names = admin(settings), topic_names(settings)
     cluster.wait_until_reachable()
-    wanted = [name for name in names if name != names.other or _has_other(settings)]
+    wanted = [name for name in names if name != names.other or _forwards(settings)]
     facts = cluster.topics([*wanted, *([names.dead_letter + LEDGER_SUFFIX] if ledger else [])])
     require_permission(facts.values(), "DESCRIBE")
     return facts
 
 
-def _has_other(settings: Settings) -> bool:
-    """Whether the topic for other calls is wanted: calls are forwarded, or it is named."""
-    return settings.on_other_type == "forward" or "other" in settings.topics.model_fields_set
+def _forwards(settings: Settings) -> bool:
+    """Whether the topic for other calls is needed."""
+    return settings.on_other_type == "forward"
 
 
 def _plan(  # noqa: PLR0913  one for each option
@@ -282,7 +282,7 @@ def _plan(  # noqa: PLR0913  one for each option
     options = CreateOptions(
         partitions, replication_factor, retention_days, dead_letter_retention_days
     )
-    plan = specs(names, options, raw, with_other=_has_other(settings))
+    plan = specs(names, options, raw, with_other=_forwards(settings))
     if ledger:
         plan.append(ledger_spec(names, options, facts.get(names.dead_letter)))
     return plan

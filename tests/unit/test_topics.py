@@ -47,7 +47,7 @@ def test_created_topics_are_fit() -> None:
 
 
 def test_topic_for_other_calls_takes_every_raw_record() -> None:
-    """It is created on request only, as large as the dead-letter topic, and then has no problem."""
+    """On request it is created, as large as the dead-letter topic, and then has no problem."""
     plan = {spec.name: spec for spec in specs(NAMES, OPTIONS, None, with_other=True)}
     assert plan["other"].config["max.message.bytes"] == "1114124"
     assert "retention.ms" not in plan["other"].config

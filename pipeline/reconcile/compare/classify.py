@@ -27,7 +27,7 @@ class DifferenceKind(DocumentedEnum):
     NEWLY_DROPPED = "newly-dropped", "has an output, is dropped now by a setting"
     NEWLY_FORWARDED = (
         "newly-forwarded",
-        "had no output, or another one, is forwarded now by a setting",
+        "had none or another output, is forwarded now",
     )
     MISSING = "missing", "should have an output, and has none"
     ORPHANED = "orphaned", "an output that belongs to no raw event"

@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_rejected(
 
 
 def test_item_of_a_batch_keeps_the_shared_context() -> None:
-    """Its value is the envelope with this item only, as that of a dead letter is."""
+    """The value is the envelope with this item only, as that of a dead letter is."""
     item = b'{"type": "page", "n": 1e3}'
     track = good()
     value = b'{"sentAt": 1.0,"batch":[%s, %s,{"type":"x"}], "context":{"ip":"::1"}}' % (
