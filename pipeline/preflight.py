@@ -63,4 +63,6 @@ def create_command(settings: Settings, *options: str) -> str:
         if topic != getattr(defaults, name):
             flags.append(f"--{name.replace('_', '-')}-topic {topic}")
     command = f"track-pipeline topics create {' '.join((*flags, *options))}"
-    return command if len(settings.kafka) == 1 else f"{command} (and the same --config)"
+    # A setting without a flag of its own says that there is a topic for other calls.
+    is_complete = len(settings.kafka) == 1 and settings.on_other_type != "forward"
+    return command if is_complete else f"{command} (and the same --config)"

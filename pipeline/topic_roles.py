@@ -27,6 +27,7 @@ def topic_role(name: str, topics: Topics) -> str | None:
         topics.enriched: "the live topic of enriched events",
         topics.dead_letter: "the live topic of dead letters",
         topics.identify: "the live topic of identify messages",
+        topics.other: "the live topic of forwarded calls",
         PLANS_TOPIC: "the topic of replay plans",
     }
     return roles.get(name)
@@ -34,7 +35,7 @@ def topic_role(name: str, topics: Topics) -> str | None:
 
 def is_replay_output(name: str, topics: Topics) -> bool:
     """Whether the topic is named like the output of a replay."""
-    outputs = (topics.enriched, topics.dead_letter, topics.identify)
+    outputs = (topics.enriched, topics.dead_letter, topics.identify, topics.other)
     return any(name.startswith(topic + REPLAY_INFIX) for topic in outputs)
 
 

@@ -12,8 +12,8 @@ from pipeline.ports import TopicFacts, TopicSpec
 
 KIB: Final = 1024
 HEADER_ROOM: Final = 64 * KIB
-"""Room for headers in a dead letter, which is its raw record with at most 8 KiB of our headers.
-The rest is a margin."""
+"""Room for headers in a dead letter, which is its raw record with at most 8 KiB of our headers, and
+in a forwarded call, which has fewer of them. The rest is a margin."""
 OUTPUT_ROOM: Final = 4 * KIB
 """Room for our headers and Kafka's framing around an enriched event of limits.max_output_bytes."""
 KAFKA_DEFAULT_MAX_BYTES: Final = 1_048_588
@@ -40,12 +40,15 @@ class TopicNames(NamedTuple):
     enriched: str
     dead_letter: str
     identify: str
+    other: str
 
     def outputs(self, settings: ContractSettings) -> dict[Role, str]:
-        """Topic of each role; identify only when a rule produces such messages."""
+        """Topic of each role; those of identify and other only when a setting writes to them."""
         outputs = {Role.ENRICHED: self.enriched, Role.DEAD_LETTER: self.dead_letter}
         if settings.identify:
             outputs[Role.IDENTIFY] = self.identify
+        if settings.on_other_type == "forward":
+            outputs[Role.OTHER] = self.other
         return outputs
 
 
@@ -55,12 +58,17 @@ class CreateOptions(NamedTuple):
     partitions: int
     replication: int
     retention_days: float | None
-    """Retention of raw, enriched and identify topic; None is the broker's default."""
+    """Retention of all topics but the dead-letter topic; None is the broker's default."""
     dead_letter_retention_days: float
 
 
-def specs(names: TopicNames, options: CreateOptions, raw: TopicFacts | None) -> list[TopicSpec]:
-    """The topics as planned. An existing raw topic decides partitions and sizes."""
+def specs(
+    names: TopicNames, options: CreateOptions, raw: TopicFacts | None, *, with_other: bool = False
+) -> list[TopicSpec]:
+    """The topics as planned. An existing raw topic decides partitions and sizes.
+
+    The topic for other calls is among them with `with_other`.
+    """
     partitions = raw.partitions if raw else options.partitions
     raw_max = (
         raw.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES)
@@ -73,16 +81,18 @@ def specs(names: TopicNames, options: CreateOptions, raw: TopicFacts | None) -> 
         usual["retention.ms"] = _days(options.retention_days)
     # Events keep their own time, which may be years ago or, with a wrong clock, in the future.
     output = {**usual, **dict.fromkeys(_TIME_LIMITS, NO_TIME_LIMIT)}
+    whole_record = {**output, "max.message.bytes": str(raw_max + HEADER_ROOM)}
     dead_letter = {
-        **output,
+        **whole_record,
         "retention.ms": _days(options.dead_letter_retention_days),
-        "max.message.bytes": str(raw_max + HEADER_ROOM),
     }
+    other = TopicSpec(names.other, partitions, options.replication, whole_record)
     return [
         TopicSpec(names.raw, partitions, options.replication, usual),
         TopicSpec(names.enriched, partitions, options.replication, output),
         TopicSpec(names.dead_letter, partitions, options.replication, dead_letter),
         TopicSpec(names.identify, partitions, options.replication, output),
+        *([other] if with_other else []),
     ]
 
 
@@ -145,7 +155,7 @@ def problems(
     found = _forbidden([raw], "READ")
     found += _forbidden([facts[name] for name in outputs.values()], "WRITE")
     for role, name in outputs.items():
-        if role is Role.DEAD_LETTER:
+        if role in {Role.DEAD_LETTER, Role.OTHER}:
             needs = raw.number("max.message.bytes", KAFKA_DEFAULT_MAX_BYTES) + HEADER_ROOM
             why = f"a record of {raw.name} and 64 KiB of headers must fit"
         else:

@@ -77,7 +77,9 @@ def log_wait(sentence: str) -> None:
 def topic_names(settings: Settings) -> TopicNames:
     """Return the names of the topics in the settings."""
     topics = settings.topics
-    return TopicNames(topics.raw, topics.enriched, topics.dead_letter, topics.identify)
+    return TopicNames(
+        topics.raw, topics.enriched, topics.dead_letter, topics.identify, topics.other
+    )
 
 
 def admin(settings: Settings, on_wait: Callable[[str], None] = log_wait) -> Admin:

@@ -16,7 +16,7 @@ from pipeline.reconcile.audit.recount import recount
 from pipeline.reconcile.ranges import AuditRanges, OutputPartition, RawPartition
 from pipeline.topics import TopicNames
 
-NAMES: Final = TopicNames("raw", "enriched", "dead-letters", "identify")
+NAMES: Final = TopicNames("raw", "enriched", "dead-letters", "identify", "other")
 TIME: Final = 1_760_000_000_000
 """Kafka timestamp of the first raw record, epoch milliseconds; each next one is 1 s later."""
 LATER: Final = TIME + 3_600_000
@@ -25,6 +25,7 @@ _TOPICS: Final = {
     Role.ENRICHED: NAMES.enriched,
     Role.DEAD_LETTER: NAMES.dead_letter,
     Role.IDENTIFY: NAMES.identify,
+    Role.OTHER: NAMES.other,
 }
 
 
@@ -35,7 +36,7 @@ def event(number: int = 0, user: str = "u", **fields: Any) -> bytes:
 
 
 class FakeTopics:
-    """Four topics; outputs are appended as a worker of the current settings writes them."""
+    """The topics; outputs are appended as a worker of the current settings writes them."""
 
     def __init__(self, partitions: int = 2, **settings: Any) -> None:
         self.settings = ContractSettings.model_validate(settings)

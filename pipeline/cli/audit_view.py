@@ -57,6 +57,8 @@ def _counts(result: AuditResult) -> Iterator[Sequence[Cell]]:
     yield "dead letters", result.dead_letters, "events that must be in the dead-letter topic"
     if result.dropped:
         yield "dropped", result.dropped, "events that the setting on_other_type drops"
+    if result.forwarded:
+        yield "forwarded", result.forwarded, "events that must be in the topic for other calls"
     if result.identify:
         yield "identify messages", result.identify, "that must exist in addition"
     for kind in DiscrepancyKind:

@@ -33,7 +33,10 @@ _TITLES: Final = {
     Role.ENRICHED: "enriched event",
     Role.IDENTIFY: "identify message",
     Role.DEAD_LETTER: "dead letter",
+    Role.OTHER: "forwarded call",
 }
+_GOOD: Final = frozenset({Role.ENRICHED, Role.OTHER})
+"""Outcomes as wished."""
 _STYLES: Final = {
     EffectKind.REJECTED: "red",
     EffectKind.WARNED: "yellow",
@@ -64,7 +67,7 @@ def explain(
     FILE (or standard input) is one JSON document over any number of lines: an event, or a batch
     envelope, of which each event is shown.
 
-    The exit code is 0 when every event is enriched, 1 when one is rejected or dropped.
+    The exit code is 0 when every event is enriched or forwarded, 1 when one is rejected or dropped.
     """
     check_redirection([file])
     if file == STDIN and sys.stdin is not None and sys.stdin.isatty():
@@ -80,7 +83,7 @@ def explain(
     else:
         _print_all(explained)
         _hint(explained, value)
-    good = all(explanation.outcome == Role.ENRICHED for explanation in explained)
+    good = all(explanation.outcome in _GOOD for explanation in explained)
     ctx.exit(ExitCode.OK if good else ExitCode.DIFFERENCE)
 
 
@@ -93,7 +96,7 @@ def _print_all(explained: list[Explanation]) -> None:
 
 def print_explanation(explanation: Explanation, *, with_records: bool = True) -> None:
     """Print what each rule did to one event, and the records that are written for it."""
-    good = explanation.outcome == Role.ENRICHED
+    good = explanation.outcome in _GOOD
     print_line(_headline(explanation), "bold green" if good else "bold red")
     for effect in explanation.effects:
         rule = f"- {effect.kind}: {effect.code} {effect.pointer}".rstrip()
@@ -109,7 +112,8 @@ def print_explanation(explanation: Explanation, *, with_records: bool = True) ->
 
 
 def _headline(explanation: Explanation) -> str:
-    return one_line(f"{explanation.source}: {explanation.outcome.replace('_', ' ')}")
+    outcome = "forwarded" if explanation.outcome == Role.OTHER else explanation.outcome
+    return one_line(f"{explanation.source}: {outcome.replace('_', ' ')}")
 
 
 def _values(effect: Effect) -> str:

@@ -29,6 +29,7 @@ PIPELINE_FLAGS: Final = (
     "--enriched-topic",
     "--dead-letter-topic",
     "--identify-topic",
+    "--other-topic",
 )
 """Flags that tell a command which worker's pipeline it looks at."""
 

@@ -48,6 +48,7 @@ def _record(text: str) -> Span:
             "--enriched-topic",
             "--dead-letter-topic",
             "--identify-topic",
+            "--other-topic",
         ),
         "Workers": ("--workers", "--instance-id"),
         "Log": ("--log-format", "--log-level"),

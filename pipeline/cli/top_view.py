@@ -31,6 +31,7 @@ _RATES: Final[Mapping[str, tuple[Metric, *tuple[str, ...]]]] = {
     "dropped/s": (Metric.EVENTS_DROPPED,),
     "commits/s": (Metric.TRANSACTIONS, "committed"),
     "aborts/s": (Metric.TRANSACTIONS, "aborted"),
+    "forwarded/s": (Metric.EVENTS_FORWARDED,),
 }
 """Name of a column → metric and its labels."""
 

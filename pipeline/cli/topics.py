@@ -38,6 +38,7 @@ _TOPIC_FLAGS: Final = (
     "--enriched-topic",
     "--dead-letter-topic",
     "--identify-topic",
+    "--other-topic",
 )
 _WHICH: Final = (*_TOPIC_FLAGS, "--ledger")
 _HOW: Final = (
@@ -70,7 +71,7 @@ _REPLICATION: Final = click.option(
 _RETENTION: Final = click.option(
     "--retention-days",
     type=Number(-1, _LONGEST_DAYS),
-    help="Of raw, enriched and identify topic; -1 is forever. By default the broker decides.",
+    help="Of all topics but the dead-letter topic; -1 is forever. By default the broker decides.",
 )
 _DEAD_LETTER_RETENTION: Final = click.option(
     "--dead-letter-retention-days",
@@ -123,6 +124,8 @@ def create(
     **planned: Any,  # noqa: ANN401  what the topics should be like
 ) -> None:
     """Create the topics raw, enriched, dead-letter and identify.
+
+    The topic for other calls is created when on_other_type is forward.
 
     Topics that exist are left as they are. What they really are like is shown, and where that
     differs from the plan; `topics fix` alters them.
@@ -252,9 +255,15 @@ def _facts(settings: Settings, *, ledger: bool) -> dict[str, TopicFacts]:
     """Look up those of the topics that exist."""
     cluster, names = admin(settings), topic_names(settings)
     cluster.wait_until_reachable()
-    facts = cluster.topics([*names, *([names.dead_letter + LEDGER_SUFFIX] if ledger else [])])
+    wanted = [name for name in names if name != names.other or _forwards(settings)]
+    facts = cluster.topics([*wanted, *([names.dead_letter + LEDGER_SUFFIX] if ledger else [])])
     require_permission(facts.values(), "DESCRIBE")
     return facts
+
+
+def _forwards(settings: Settings) -> bool:
+    """Whether the topic for other calls is needed."""
+    return settings.on_other_type == "forward"
 
 
 def _plan(  # noqa: PLR0913  one for each option
@@ -273,7 +282,7 @@ def _plan(  # noqa: PLR0913  one for each option
     options = CreateOptions(
         partitions, replication_factor, retention_days, dead_letter_retention_days
     )
-    plan = specs(names, options, raw)
+    plan = specs(names, options, raw, with_other=_forwards(settings))
     if ledger:
         plan.append(ledger_spec(names, options, facts.get(names.dead_letter)))
     return plan

@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from pipeline.settings.model import Settings
 
 _STDOUT: Final = "-"
-_TAKEN: Final = (
-    "--dead-letters -: the enriched events go to standard output; name a file, or /dev/stderr"
+_TAKEN: Final = "the enriched events go to standard output; name a file, or /dev/stderr"
+_NOT_FORWARDED: Final = (
+    '--other: no call is forwarded; set on_other_type = "forward" (TRACK_ON_OTHER_TYPE=forward)'
 )
 _SUMMARY: Final = (
     Column("", CellKind.ID),
@@ -55,7 +56,7 @@ _SUMMARY: Final = (
 @click.command(
     cls=Command,
     groups={
-        "Output": ("--dead-letters", "--overwrite", "--json"),
+        "Output": ("--dead-letters", "--other", "--overwrite", "--json"),
         "Rules": ("--config", "--received-at", "--strict"),
     },
     examples={
@@ -74,6 +75,12 @@ _SUMMARY: Final = (
     metavar="FILE",
     help="Write rejected events to this file, one JSON object per line.",
 )
+@click.option(
+    "--other",
+    metavar="FILE",
+    help="Write page, screen, identify, group and alias calls to this file, as they are, with the "
+    'setting on_other_type = "forward".',
+)
 @overwrite_option
 @received_at_option
 @click.option("--strict", is_flag=True, help="End with exit code 1 when an event is rejected.")
@@ -85,6 +92,7 @@ def transform(  # noqa: PLR0913  one for each flag
     *,
     files: tuple[str, ...],
     dead_letters: str | None,
+    other: str | None,
     overwrite: bool,
     received_at: int | None,
     strict: bool,
@@ -99,16 +107,19 @@ def transform(  # noqa: PLR0913  one for each flag
 
     The exit code is 0 even when events are rejected; with --strict it is 1 then.
     """
-    if dead_letters == _STDOUT:
-        raise click.UsageError(_TAKEN)
+    for option, name in (("--dead-letters", dead_letters), ("--other", other)):
+        if name == _STDOUT:
+            raise click.UsageError(f"{option} -: {_TAKEN}")
+    if other is not None and settings.on_other_type != "forward":
+        raise click.UsageError(_NOT_FORWARDED)
     names = list(files) or [STDIN]
     check_redirection(names)
     check_inputs(names)
-    output = None
-    if dead_letters is not None:
-        inputs = (*names, *config_file())
-        output = FileOutput("--dead-letters", dead_letters, inputs, overwrite)
-    with _dead_letter_file(output) as target:
+    inputs = (*names, *config_file())
+    with (
+        _output_file("--dead-letters", dead_letters, inputs, overwrite=overwrite) as target,
+        _output_file("--other", other, inputs, overwrite=overwrite) as other_target,
+    ):
         transformer = Transformer(
             offline_processor(settings),
             NamedFile(STANDARD_OUTPUT, sys.stdout.buffer),
@@ -116,13 +127,14 @@ def transform(  # noqa: PLR0913  one for each flag
             TransformOptions(
                 received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug
             ),
+            other_target,
         )
         result = transformer.result
         try:
             _transform_all(transformer, names, quiet=as_json)
             result.complete = True
         finally:
-            _print_summary(result, target, as_json=as_json)
+            _print_summary(result, target, other_target, as_json=as_json)
     ctx.exit(ExitCode.DIFFERENCE if strict and result.counts.rejected else ExitCode.OK)
 
 
@@ -167,13 +179,15 @@ def _progress(*, quiet: bool) -> Progress:
 
 
 @contextmanager
-def _dead_letter_file(output: FileOutput | None) -> Iterator[NamedFile | None]:
-    """Open the file before anything is read, so that no dead letter is lost if that fails."""
-    if output is None:
+def _output_file(
+    option: str, name: str | None, inputs: tuple[str, ...], *, overwrite: bool
+) -> Iterator[NamedFile | None]:
+    """Open the file before anything is read, so that nothing is lost if that fails."""
+    if name is None:
         yield None
         return
-    file = opened_output(output)
-    target = NamedFile(printable(output.name), file)
+    file = opened_output(FileOutput(option, name, inputs, overwrite))
+    target = NamedFile(printable(name), file)
     try:
         yield target
     except BaseException:
@@ -190,16 +204,20 @@ def _tell_of_bug(source: str, error: Exception) -> None:
     )
 
 
-def _print_summary(result: TransformResult, target: NamedFile | None, *, as_json: bool) -> None:
+def _print_summary(
+    result: TransformResult, target: NamedFile | None, other: NamedFile | None, *, as_json: bool
+) -> None:
     if as_json:
         print_json(result.to_dict(), err=True)
         return
-    print_table(_SUMMARY, _rows(result, target), err=True)
+    print_table(_SUMMARY, _rows(result, target, other), err=True)
     if not result.complete:
         print_notice("stopped before the end: not all of the input was read, or written")
 
 
-def _rows(result: TransformResult, target: NamedFile | None) -> Iterator[tuple[Cell, ...]]:
+def _rows(
+    result: TransformResult, target: NamedFile | None, other: NamedFile | None
+) -> Iterator[tuple[Cell, ...]]:
     counts = result.counts
     yield "lines", result.lines, _note(f"{result.blank:,} blank" if result.blank else "")
     yield "events", counts.events, ""
@@ -208,12 +226,16 @@ def _rows(result: TransformResult, target: NamedFile | None) -> Iterator[tuple[C
         yield "identify", counts.identify, _note("messages beside the enriched events")
     if counts.dropped:
         yield "dropped", counts.dropped.total(), _note("by the setting on_other_type")
-    where = ""
-    if counts.rejected:
-        where = f"in {target.name}" if target else "only counted; --dead-letters FILE keeps them"
+    if counts.forwarded:
+        yield "forwarded", counts.forwarded, _note(_where(other, "--other"))
+    where = _where(target, "--dead-letters") if counts.rejected else ""
     yield "dead letters", counts.rejected, _note(where)
     for code, count in counts.dead_letters.most_common():
         yield f"  {code}", count, _note(Reason(code).meaning)
+
+
+def _where(target: NamedFile | None, option: str) -> str:
+    return f"in {target.name}" if target else f"only counted; {option} FILE keeps them"
 
 
 def _note(text: str) -> Text:

@@ -116,8 +116,12 @@ class IdentifyRule(_Group):
 class ContractSettings(BaseModel):
     """All settings that decide the outcome or the payload. Same settings and bytes, same result."""
 
-    on_other_type: Literal["dead-letter", "drop"] = Field(
-        "dead-letter", description="what to do with calls other than track"
+    on_other_type: Literal["dead-letter", "drop", "forward"] = Field(
+        "dead-letter",
+        description=(
+            "what to do with page, screen, identify, group and alias calls; forward writes them to "
+            "`topics.other`, as they are"
+        ),
     )
     default_currency: CurrencyCode = Field("USD", description="currency of a revenue that has none")
     default_currency_when: Literal["revenue", "always"] = Field(

@@ -23,6 +23,8 @@ class OutcomeCounts:
     """Dead letters by reason code."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Dropped events by reason code: a setting says to write them nowhere."""
+    forwarded: int = 0
+    """Other calls that are written as they are, because a setting says so."""
 
     @property
     def rejected(self) -> int:
@@ -32,7 +34,7 @@ class OutcomeCounts:
     @property
     def events(self) -> int:
         """Number of events of all outcomes; a record may hold a batch of them."""
-        return self.enriched + self.rejected + self.dropped.total()
+        return self.enriched + self.rejected + self.dropped.total() + self.forwarded
 
     def count(self, output: Output) -> None:
         """Count one output."""
@@ -45,6 +47,8 @@ class OutcomeCounts:
                 self.dead_letters[output.reason] += 1
             case Role.DROPPED:
                 self.dropped[output.reason] += 1
+            case Role.OTHER:
+                self.forwarded += 1
 
     def __add__(self, other: OutcomeCounts) -> OutcomeCounts:
         """Sum of both, as a new object."""
@@ -55,6 +59,7 @@ class OutcomeCounts:
             self.identify + other.identify,
             self.dead_letters + other.dead_letters,
             self.dropped + other.dropped,
+            self.forwarded + other.forwarded,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,5 +69,6 @@ class OutcomeCounts:
             "identify": self.identify,
             "dead_letters": self.rejected,
             "dropped": self.dropped.total(),
+            "forwarded": self.forwarded,
             "reasons": dict(self.dead_letters.most_common()),
         }

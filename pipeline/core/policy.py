@@ -21,9 +21,11 @@ class Policy:
     """Currency codes that are accepted."""
     default_currency: str
     default_always: bool
-    drops_other_types: bool
     replaces_surrogates: bool
     """Whether halves of surrogate pairs are replaced; otherwise the event is rejected."""
+    takes_other_calls: bool
+    """Whether page, screen, identify, group and alias calls are dropped or forwarded."""
+    forwards_other_calls: bool
     keep_write_key: bool
     identify_events: frozenset[str]
     limits: Limits
@@ -38,8 +40,9 @@ class Policy:
             codes=ISO_4217 | settings.currency.extra_codes,
             default_currency=settings.default_currency,
             default_always=settings.default_currency_when == "always",
-            drops_other_types=settings.on_other_type == "drop",
             replaces_surrogates=surrogates == "warn",
+            takes_other_calls=settings.on_other_type != "dead-letter",
+            forwards_other_calls=settings.on_other_type == "forward",
             keep_write_key=settings.keep_write_key,
             identify_events=frozenset(rule.event for rule in settings.identify),
             limits=settings.limits,

@@ -1,7 +1,7 @@
 """Processing of one event, step by step: the page to read first.
 
     Record ─► decode ─► split ─► validate ─► normalise ─► encode ─► Enriched
-                └─────────┴─────────┴────────────┴───────────┴───► DeadLetter (or Dropped)
+                └─────────┴─────────┴────────────┴───────────┴───► DeadLetter, Other or Dropped
                                                                    plus Identify, by rule
 
 Every event has exactly one outcome. A rejection is a value (`Invalid`) that is returned in place of
@@ -26,6 +26,7 @@ from pipeline.core.headers import TrackHeader
 from pipeline.core.members import Members
 from pipeline.core.normalise import has_traits, identify_message, normalise, other_members
 from pipeline.core.origin import Origin, read_origin, sender_headers
+from pipeline.core.other_calls import is_other_call
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import (
@@ -44,6 +45,8 @@ from pipeline.core.validate import validate
 # Globals are found faster than members of an enum.
 _ENRICHED: Final = Role.ENRICHED
 _SOURCE: Final = TrackHeader.SOURCE.value
+UNKNOWN_TIME: Final = 1
+"""Kafka timestamp of an output whose time is not known: the client takes 0 for "now"."""
 
 
 class SentEvent(NamedTuple):
@@ -54,14 +57,14 @@ class SentEvent(NamedTuple):
     original: bytes
     """The event's own bytes."""
     envelope: Envelope | None
-    """The envelope that its dead letter keeps around it; None when it has all of the record."""
+    """The envelope that is kept around it; None when it has all of the record."""
     text: bytes
     """The event's bytes as they were read, which is without halves of surrogate pairs."""
     changed: Sequence[str]
     """JSON Pointers of strings that had such halves."""
 
-    def dead_letter_value(self) -> bytes | None:
-        """What a dead letter holds: the record's bytes, or the envelope with only this event."""
+    def carried_value(self) -> bytes | None:
+        """What a dead letter or a forwarded call holds: the record, or the envelope with it."""
         return self.envelope.around(self.original) if self.envelope else self.record.value
 
 
@@ -189,13 +192,17 @@ class Processor:
         text, members, changed = repaired
         return sent._replace(text=text, changed=[*changed, *sent.changed]), members
 
-    def _event(self, sent: SentEvent, members: Members, now: int) -> tuple[Output, ...]:
+    def _event(  # noqa: PLR0911  one for each verdict
+        self, sent: SentEvent, members: Members, now: int
+    ) -> tuple[Output, ...]:
         """Outputs of one event: normally its enriched event, with an identify message by rule."""
         record, origin, original, _envelope, text, changed = sent
         policy = self._policy
         if len(original) > policy.limits.max_event_bytes:
             detail = f"{len(original)} bytes, over limits.max_event_bytes"
             return (self._reject(sent, reject(Reason.EVENT_TOO_LARGE, detail), now, members),)
+        if policy.takes_other_calls and is_other_call(members):
+            return (self._other_call(sent, now),)
         findings = Findings()
         for pointer in changed:
             findings.warn(WarningCode.LONE_SURROGATE_REPLACED, pointer)
@@ -234,15 +241,10 @@ class Processor:
     def _reject(
         self, sent: SentEvent, invalid: Invalid, now: int, members: Members | None = None
     ) -> Output:
-        """Dead letter of a rejected event, or only a count when a setting says so."""
+        """Dead letter of a rejected event."""
         record = sent.record
-        if self._policy.drops_other_types and any(
-            violation.code is Reason.UNSUPPORTED_TYPE for violation in invalid.violations
-        ):
-            reason = Reason.UNSUPPORTED_TYPE.value
-            return Output(Role.DROPPED, None, None, (), now, record.partition, reason)
         rejected = RejectedEvent(
-            sent.dead_letter_value(),
+            sent.carried_value(),
             record.key,
             sender_headers(record.headers),
             record.partition,
@@ -254,8 +256,20 @@ class Processor:
         revenue = None if members is None else rejected_revenue(members, self._policy)
         return dead_letter if revenue is None else dead_letter._replace(revenue=revenue)
 
+    def _other_call(self, sent: SentEvent, now: int) -> Output:
+        """The record as it was read, with our headers; or only a count when a setting says so."""
+        record, origin = sent.record, sent.origin
+        if not self._policy.forwards_other_calls:
+            reason = Reason.UNSUPPORTED_TYPE.value
+            return Output(Role.DROPPED, None, None, (), now, record.partition, reason)
+        source = (_SOURCE, origin.source().encode())
+        headers = [*sender_headers(record.headers), source, *self._headers]
+        time = origin.timestamp or UNKNOWN_TIME
+        value = sent.carried_value()
+        return Output(Role.OTHER, value, record.key, headers, time, record.partition)
+
 
 def _kafka_time(enriched: EnrichedEvent, now: int) -> int:
     """Kafka timestamp of an event that was read without one."""
     received = read_time(enriched.received_at)
-    return received[0] if received is not None and 0 < received[0] <= now else 1
+    return received[0] if received is not None and 0 < received[0] <= now else UNKNOWN_TIME

@@ -62,6 +62,8 @@ class Role(StrEnum):
     ENRICHED = "enriched"
     DEAD_LETTER = "dead_letter"
     IDENTIFY = "identify"
+    OTHER = "other"
+    """A call that is no track call, written as it was read because a setting says so."""
     DROPPED = "dropped"
     """Written nowhere, because a setting says so. The event is only counted."""
 
@@ -78,7 +80,7 @@ class ItemOutputs(tuple[Any, ...]):
 
 
 class Output(NamedTuple):
-    """One record to write. Each event has exactly one ENRICHED, DEAD_LETTER or DROPPED output."""
+    """One record to write. Each event has exactly one output, besides IDENTIFY messages."""
 
     role: Role
     value: bytes | None

@@ -37,7 +37,10 @@ class ReplayCheckpoint(msgspec.Struct, frozen=True, rename={"action": "deed"}):
 
     def encode(self) -> str:
         """The text that Kafka stores."""
-        return msgspec.json.encode(self).decode()
+        stored = msgspec.to_builtins(self)
+        if not self.totals.forwarded:  # as versions without it have stored, and still read
+            del stored["totals"]["forwarded"]
+        return msgspec.json.encode(stored).decode()
 
 
 def read_checkpoint(metadata: str | None) -> ReplayCheckpoint | None:

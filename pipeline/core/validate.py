@@ -19,12 +19,12 @@ from pipeline.core.members import (
     EMPTY_OBJECT,
     Members,
     is_empty_array,
-    is_null,
     is_object,
     kind_of,
     read_members,
     read_value,
 )
+from pipeline.core.other_calls import TRACK_CALL, call_of
 from pipeline.core.policy import Policy
 from pipeline.core.raw_event import (
     ABSENT,
@@ -37,7 +37,6 @@ from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import Revenue, new_tuple
 from pipeline.core.reserved import check_reserved
 
-_TRACK: Final = Raw(b'"track"')
 _TYPE_NAMES: Final = {
     bool: "a boolean",
     dict: "an object",
@@ -73,7 +72,7 @@ def validate(  # noqa: C901  a condition for each rule
     msgspec.ValidationError for a number of thousands of digits where a rule needs a value.
     """
     get = members.get
-    if get("type") != _TRACK:
+    if get("type") != TRACK_CALL:
         _check_type(members, findings)
     sent = get("event")
     event = None if sent is None else read_value(sent)
@@ -139,12 +138,8 @@ def validate(  # noqa: C901  a condition for each rule
 
 
 def _check_type(members: Members, findings: Findings) -> None:
-    """Reject calls other than track: `type`, or else a string `action` (Intilery's older form)."""
-    pointer, sent = "/type", members.get("type")
-    if is_null(sent):
-        pointer, sent = "/action", members.get("action")
-        if sent is None or kind_of(sent) is not str:
-            return
+    """Reject calls other than track."""
+    pointer, sent = call_of(members)
     if sent is not None and read_value(sent) != TRACK:
         findings.reject(
             Reason.UNSUPPORTED_TYPE,

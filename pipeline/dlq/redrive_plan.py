@@ -35,7 +35,7 @@ from pipeline.progress import OnProgress
 from pipeline.reconcile.revenue import RevenueReader
 from pipeline.settings.model import Settings
 from pipeline.topics import REPLAY_INFIX
-from pipeline.wiring import WallClock, make_processor
+from pipeline.wiring import WallClock, make_processor, topic_names
 
 ENRICHED, RAW, SOURCE = "enriched", "raw", "source"
 
@@ -259,7 +259,7 @@ def job_of(  # noqa: PLR0913, PLR0917  what a job is made of
         **_outputs(settings, to, f"{REPLAY_INFIX}{replay}" if replay else ""),
         Role.DEAD_LETTER: topic,
     }
-    if topic in {outputs[Role.ENRICHED], outputs.get(Role.IDENTIFY)}:
+    if topic in {name for role, name in outputs.items() if role is not Role.DEAD_LETTER}:
         raise SettingsError([f"--topic: {topic} is where dead letters would be sent to"])
     now = WallClock().now()
     rules = RedriveRules(
@@ -279,7 +279,4 @@ def _outputs(settings: Settings, to: str, suffix: str) -> dict[Role, str]:
     """Topics of all outputs but the dead letters."""
     if to != ENRICHED:
         return {Role.ENRICHED: settings.topics.raw}
-    outputs = {Role.ENRICHED: settings.topics.enriched + suffix}
-    if settings.identify:
-        outputs[Role.IDENTIFY] = settings.topics.identify + suffix
-    return outputs
+    return {role: name + suffix for role, name in topic_names(settings).outputs(settings).items()}

@@ -66,7 +66,7 @@ class Explanation(NamedTuple):
     source: str
     """Coordinates: `file:line[:index]`, or `topic/partition/offset[/index]` of a Kafka record."""
     outcome: str
-    """One of enriched, dead_letter and dropped."""
+    """One of enriched, dead_letter, other and dropped."""
     effects: list[Effect]
     outputs: list[Output]
 
@@ -133,13 +133,20 @@ def _from_envelope(sent: JsonValue, merged: JsonValue) -> Iterator[Effect]:
             )
 
 
+_FORWARDED: Final = "no track call; on_other_type is forward, so it is written as it is"
+
+
 def _effects(output: Output, sent: JsonValue, received: int | None) -> list[Effect]:
     if output.role is Role.DEAD_LETTER:
         return list(_rejections(output, sent))
     if output.role is Role.DROPPED:
-        code, pointer = Reason(output.reason), "/type" if sent.get("type") else "/action"
+        code, pointer = Reason(output.reason), _call_pointer(sent)
         meaning = f"{code.meaning}; on_other_type is drop"
         return [Effect(EffectKind.REJECTED, code, pointer, meaning, find(sent, pointer))]
+    if output.role is Role.OTHER:
+        pointer = _call_pointer(sent)
+        call = find(sent, pointer)
+        return [Effect(EffectKind.KEPT, "forwarded", pointer, _FORWARDED, call, call)]
     enriched = decode(output.value, _DEEPEST)
     if type(enriched) is not dict:
         message = "an enriched event is always an object"
@@ -147,6 +154,11 @@ def _effects(output: Output, sent: JsonValue, received: int | None) -> list[Effe
     warned = list(_warnings(sent, enriched))
     reported = {effect.pointer for effect in warned if effect.changes}
     return [*warned, *_changes(sent, enriched, reported, received)]
+
+
+def _call_pointer(sent: dict[str, Any]) -> str:
+    """Pointer to the field that says that the event is another call."""
+    return "/action" if sent.get("type") is None else "/type"
 
 
 def _rejections(dead_letter: Output, sent: JsonValue) -> Iterator[Effect]:

@@ -94,14 +94,17 @@ class Transformer:
         events: NamedFile,
         dead_letters: NamedFile | None,
         options: TransformOptions,
+        other: NamedFile | None = None,
     ) -> None:
         self.result = TransformResult()
         self._processor = processor
         self._events = events
         self._dead_letters = dead_letters
+        self._other = other
         self._received_at, self._now, self._for_terminal, self._on_bug = options
         self._enriched_lines: list[bytes] = []
         self._dead_lines: list[bytes] = []
+        self._other_lines: list[bytes] = []
 
     def transform(self, source: Input, on_progress: Callable[[int], None]) -> None:
         """Transform all lines of an input; `on_progress` gets the position in bytes now and then.
@@ -134,6 +137,9 @@ class Transformer:
         if output.role is Role.DEAD_LETTER:
             if self._dead_letters is not None:
                 self._dead_lines.append(encode_json(dead_letter_line(output)) + b"\n")
+        elif output.role is Role.OTHER:
+            if self._other is not None:
+                self._other_lines.append((output.value or b"") + b"\n")
         elif output.role is not Role.DROPPED:
             text = output.value or b""
             if self._for_terminal:
@@ -147,6 +153,9 @@ class Transformer:
         if self._dead_letters is not None and self._dead_lines:
             self._dead_letters.write(self._dead_lines)
             self._dead_lines = []
+        if self._other is not None and self._other_lines:
+            self._other.write(self._other_lines)
+            self._other_lines = []
 
 
 def line_record(name: str, line: Line | TooLongLine, received_at: int | None) -> Record:

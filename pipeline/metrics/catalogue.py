@@ -60,10 +60,14 @@ class Metric(Enum):
     EVENTS_DROPPED = _counter(
         "events_dropped_total", "Events written nowhere, because a setting says so.", "reason"
     )
+    EVENTS_FORWARDED = _counter(
+        "events_forwarded_total", "Calls other than track, written as they are (on_other_type)."
+    )
     IDENTIFIES = _counter("identifies_total", "Identify messages written.")
     CONSERVATION = _gauge(
         "conservation_difference_events",
-        "Events consumed, less those enriched, dead-lettered and dropped. Anything but 0 is a bug.",
+        "Events consumed, less those enriched, dead-lettered, dropped and forwarded. Anything but "
+        "0 is a bug.",
     )
     RECORDS_LOST = _counter(
         "records_lost_total", "Raw records deleted before they were read (on_data_loss=continue)."

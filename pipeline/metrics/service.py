@@ -18,6 +18,12 @@ from pipeline.metrics.server import JSON, Response, Routes, metrics_route, text
 from pipeline.metrics.snapshot import WorkerCondition, WorkerSnapshot
 
 _STATES_OF_BREAKER = "breaker_open"
+_OUTCOMES = (
+    Metric.EVENTS_ENRICHED,
+    Metric.EVENTS_DEAD_LETTERED,
+    Metric.EVENTS_DROPPED,
+    Metric.EVENTS_FORWARDED,
+)
 
 
 class Build(NamedTuple):
@@ -110,8 +116,9 @@ class Service:
         put, each = counts.put, self._each(view)
         health = health_of_all(each)
         total = view.total
-        events = (Metric.EVENTS_ENRICHED, Metric.EVENTS_DEAD_LETTERED, Metric.EVENTS_DROPPED)
-        done = sum(value for metric in events for value in total.samples().get(metric, {}).values())
+        done = sum(
+            value for metric in _OUTCOMES for value in total.samples().get(metric, {}).values()
+        )
         put(Metric.CONSERVATION, total.value(Metric.EVENTS_CONSUMED) - done)
         put(Metric.LIVE, float(health.live))
         put(Metric.READY, float(health.ready))

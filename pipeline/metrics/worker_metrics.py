@@ -78,6 +78,7 @@ class WorkerMetrics:
         add(Metric.RECORDS_CONSUMED, counts.records)
         add(Metric.EVENTS_CONSUMED, batch.expected)
         add(Metric.EVENTS_ENRICHED, counts.enriched)
+        add(Metric.EVENTS_FORWARDED, counts.forwarded)
         add(Metric.IDENTIFIES, counts.identify)
         for reason, number in counts.dead_letters.items():
             add(Metric.EVENTS_DEAD_LETTERED, number, reason)

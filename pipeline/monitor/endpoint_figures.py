@@ -24,6 +24,7 @@ _RATES: Final = {
     "enriched": Metric.EVENTS_ENRICHED,
     "dead_lettered": Metric.EVENTS_DEAD_LETTERED,
     "dropped": Metric.EVENTS_DROPPED,
+    "forwarded": Metric.EVENTS_FORWARDED,
 }
 
 

@@ -65,7 +65,7 @@ class OpenTransaction(NamedTuple):
     """An open transaction in a partition: nobody can read the records behind its first."""
 
     role: str
-    """Role of the topic: raw, enriched, dead_letter or identify."""
+    """Role of the topic: raw, enriched, dead_letter, identify or other."""
     topic: str
     partition: int
     offset: int

@@ -48,20 +48,24 @@ def output_names(request: ReplayRequest, id_: str) -> dict[Role, str]:
 def compared_topics(request: ReplayRequest) -> dict[Role, str]:
     """Name the topics that results are compared with; none without a topic of enriched events.
 
-    Unless the request names a topic of dead letters, it is the one that belongs to the enriched
-    events, where that is known.
+    The topics of dead letters and of forwarded calls are those that belong to the enriched events,
+    where that is known; a request may name another one of dead letters.
     """
-    topics, enriched = request.settings.topics, request.compared_topic
-    dead_letter = request.compare_dead_letters
+    settings, enriched = request.settings, request.compared_topic
     if enriched is None:
         return {}
-    of_replay = topics.enriched + REPLAY_INFIX
-    if dead_letter is None and enriched == topics.enriched:
-        dead_letter = topics.dead_letter
-    elif dead_letter is None and enriched.startswith(of_replay):
-        dead_letter = f"{topics.dead_letter}{REPLAY_INFIX}{enriched.removeprefix(of_replay)}"
     found = {Role.ENRICHED: enriched}
-    return found if dead_letter is None else found | {Role.DEAD_LETTER: dead_letter}
+    live = topic_names(settings).outputs(settings)
+    suffix = enriched.removeprefix(live[Role.ENRICHED])
+    is_live_or_replay = enriched.startswith(live[Role.ENRICHED]) and (
+        not suffix or suffix.startswith(REPLAY_INFIX)
+    )
+    for role in (Role.DEAD_LETTER, Role.OTHER):
+        if is_live_or_replay and role in live:
+            found[role] = live[role] + suffix
+    if request.compare_dead_letters is not None:
+        found[Role.DEAD_LETTER] = request.compare_dead_letters
+    return found
 
 
 def output_topics(  # noqa: PLR0913, PLR0917  what they depend on
@@ -129,9 +133,11 @@ def _specs(names: Mapping[Role, str], raw: TopicFacts) -> dict[Role, TopicSpec]:
         names[Role.ENRICHED],
         names[Role.DEAD_LETTER],
         names.get(Role.IDENTIFY, ""),
+        names.get(Role.OTHER, ""),
     )
     options = CreateOptions(raw.partitions, max(1, raw.replication), _FOR_EVER, _FOR_EVER)
-    by_name = {spec.name: spec for spec in specs(wanted, options, raw)}
+    made = specs(wanted, options, raw, with_other=Role.OTHER in names)
+    by_name = {spec.name: spec for spec in made}
     return {role: by_name[name] for role, name in names.items()}
 
 

@@ -59,6 +59,7 @@ class ReplayStatus:
             "dead_letters": totals.rejected,
             "reasons": totals.dead_letters,
             "dropped": totals.dropped,
+            "forwarded": totals.forwarded,
             "finished": self.is_finished,
             "partitions": [
                 {

@@ -31,6 +31,7 @@ _HEADERS: Final = {
     Role.ENRICHED: (TrackHeader.REPLAY, TrackHeader.SOURCE),
     Role.IDENTIFY: (TrackHeader.REPLAY, TrackHeader.SOURCE),
     Role.DEAD_LETTER: (DlqHeader.REPLAY, DlqHeader.SOURCE),
+    Role.OTHER: (TrackHeader.REPLAY, TrackHeader.SOURCE),
 }
 """The headers of the replay's id and of the source, by the role of the output."""
 
@@ -64,6 +65,7 @@ class Verification:
             "ok": self.ok,
             "enriched": self.found.enriched,
             "identify": self.found.identify,
+            "forwarded": self.found.forwarded,
             "dead_letters": self.found.rejected,
             "reasons": self.found.dead_letters,
             "duplicated": self.duplicated,
@@ -164,6 +166,8 @@ class _Outputs:
             found.enriched += 1
         elif role is Role.IDENTIFY:
             found.identify += 1
+        elif role is Role.OTHER:
+            found.forwarded += 1
         else:
             reason = (headers.get(DlqHeader.REASON) or b"").decode(errors="replace")
             found.dead_letters[reason] += 1
@@ -229,6 +233,7 @@ def compare_counts(read: Verification, totals: OutcomeCounts) -> Verification:
     for what, expected, there in (
         ("enriched events", totals.enriched, found.enriched),
         ("identify messages", totals.identify, found.identify),
+        ("forwarded calls", totals.forwarded, found.forwarded),
     ):
         if expected != there:
             problems.append(f"the topics hold {there:,} {what}, but {expected:,} were written")

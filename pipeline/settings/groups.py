@@ -27,12 +27,15 @@ class _SettingsGroup(BaseModel):
 
 
 class Topics(_SettingsGroup):
-    """Names of the four topics."""
+    """Names of the topics."""
 
     raw: Topic = Field("track.raw", description="topic to read from")
     enriched: Topic = Field("track.enriched", description="topic for enriched events")
     dead_letter: Topic = Field("track.dead-letter", description="topic for rejected events")
     identify: Topic = Field("track.identify", description="topic for identify messages")
+    other: Topic = Field(
+        "track.other", description='topic for other calls, with `on_other_type = "forward"`'
+    )
 
     @model_validator(mode="after")
     def _differ(self) -> Topics:
@@ -40,7 +43,7 @@ class Topics(_SettingsGroup):
         names = [getattr(self, name) for name in type(self).model_fields]
         same = sorted({name for name in names if names.count(name) > 1})
         if same:
-            message = f"the four topics must differ, but {', '.join(same)} is named twice"
+            message = f"the topics must differ, but {', '.join(same)} is named twice"
             raise ValueError(message)
         return self
 

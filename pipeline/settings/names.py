@@ -29,6 +29,7 @@ FLAGS: Final = {
     "--enriched-topic": "topics.enriched",
     "--dead-letter-topic": "topics.dead_letter",
     "--identify-topic": "topics.identify",
+    "--other-topic": "topics.other",
     "--http-port": "http.port",
     "--log-format": "log.format",
     "--log-level": "log.level",

@@ -66,6 +66,7 @@ class BatchSpan:
             self._describe(records, positions)
             self._span.set_attribute("track.events.enriched", counts.enriched)
             self._span.set_attribute("track.events.dead_letter", counts.rejected)
+            self._span.set_attribute("track.events.forwarded", counts.forwarded)
         self._span.end(now)
 
     def failed(

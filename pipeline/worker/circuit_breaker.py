@@ -136,7 +136,10 @@ class CircuitBreaker:
 
 
 def _counted(counts: OutcomeCounts) -> tuple[int, Counter[str]]:
-    """Return how many events count, and the rejected ones by reason."""
+    """Return how many events count, and the rejected ones by reason.
+
+    Forwarded and dropped calls do not count: many of them would hide that track calls fail.
+    """
     invalid = Counter(counts.dead_letters)
     invalid.pop(_NOT_COUNTED, None)
     return counts.enriched + invalid.total(), invalid

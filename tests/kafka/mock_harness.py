@@ -27,7 +27,7 @@ from tests.unit.worker.harness import Remembering, processor, work
 
 RECORDS: Final = 6
 GROUP: Final = "g"
-NAMES: Final = TopicNames("raw", "enriched", "dead-letters", "identify")
+NAMES: Final = TopicNames("raw", "enriched", "dead-letters", "identify", "other")
 _GIVE_UP_S: Final = 30.0
 _LEFT_OUT_S: Final = 8.0
 _FILLED_S: Final = 30.0

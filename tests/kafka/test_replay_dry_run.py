@@ -51,7 +51,8 @@ def _document(pipeline: Pipeline, *flags: str, **settings: str) -> dict[str, Any
 
 def test_dry_run_counts_and_writes_nothing(worked: Pipeline) -> None:
     """A dry run counts all that would come of the raw topic, and writes and commits nothing."""
-    before = [worked.admin.extents(name) for name in worked.names], worked.committed()
+    names = worked.admin.topics(worked.names)
+    before = [worked.admin.extents(name) for name in names], worked.committed()
     document = _document(worked)
     assert (document["records"], document["enriched"]) == (150, 120)
     assert document["reasons"] == {"revenue_invalid": 30, "not_an_object": 30, "null_value": 30}
@@ -59,7 +60,7 @@ def test_dry_run_counts_and_writes_nothing(worked: Pipeline) -> None:
     shown = _dry_run(worked)
     assert shown.code == ExitCode.OK
     assert "Nothing was written: 150 raw records were read." in shown.out.decode()
-    assert before == ([worked.admin.extents(name) for name in worked.names], worked.committed())
+    assert before == ([worked.admin.extents(name) for name in names], worked.committed())
 
 
 def test_same_rules_differ_in_nothing(worked: Pipeline) -> None:

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.kafka
 
 PATIENCE_S = 30.0
 ELSEWHERE = "kafka-internal.invalid:9092"
-NAMES = TopicNames("track.raw", "track.enriched", "track.dead-letter", "track.identify")
+NAMES = TopicNames(
+    "track.raw", "track.enriched", "track.dead-letter", "track.identify", "track.other"
+)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ _ANSWER_S: Final = 5.0
 
 
 class Pipeline:
-    """Four topics on a broker, and workers that run on them."""
+    """The topics of a pipeline on a broker, and workers that run on them."""
 
     def __init__(self, servers: str, name: Callable[[str], str], folder: Path) -> None:
         self.servers = servers
@@ -46,9 +46,10 @@ class Pipeline:
         self._folder = folder
         self._workers: list[subprocess.Popen[bytes]] = []
 
-    def create_topics(self, partitions: int = 3) -> None:
+    def create_topics(self, partitions: int = 3, *, with_other: bool = False) -> None:
         """As `topics create` does."""
-        self.admin.create(specs(self.names, CreateOptions(partitions, 1, None, 30.0), None))
+        options = CreateOptions(partitions, 1, None, 30.0)
+        self.admin.create(specs(self.names, options, None, with_other=with_other))
 
     def start(self, instance: str = "w1", *flags: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker; its log goes to `log(instance)`."""
@@ -157,13 +158,17 @@ class Pipeline:
                 made[output.role].append(_written(output.headers, output.value, each.partition))
         return {role: sorted(written) for role, written in made.items() if written}
 
-    def found(self, isolation: str = "read_committed") -> dict[Role, list[Written]]:
+    def found(
+        self, isolation: str = "read_committed", *, with_other: bool = False
+    ) -> dict[Role, list[Written]]:
         """What the output topics hold."""
         topics = {
             Role.ENRICHED: self.names.enriched,
             Role.DEAD_LETTER: self.names.dead_letter,
             Role.IDENTIFY: self.names.identify,
         }
+        if with_other:
+            topics[Role.OTHER] = self.names.other
         seen = {
             role: sorted(
                 _written(each.headers, each.value, each.partition)

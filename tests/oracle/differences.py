@@ -199,6 +199,16 @@ def _with_context(text: bytes) -> bytes:
     return with_field(b"context", text)
 
 
+def _unknown_call(case: Case, old: Facts, new: Facts) -> bool:
+    if case.settings.get("on_other_type") != "drop" or old.get("role") != "dropped":
+        return False
+    if new.get("reason") != "unsupported_type" or new["role"] == "dropped":
+        return False
+    old.clear()
+    old.update(new)
+    return True
+
+
 def _raised(_: Case, before: list[Facts], now: list[Facts]) -> bool:
     if before:
         return False
@@ -287,6 +297,12 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "where a rule needs its value, the event alone is no JSON that can be read, not its batch",
         example(b'{"batch":[{"type":%b},%b]}' % (b"9" * 5_000, EVENT)),
         change=each(_too_many_digits),
+    ),
+    Difference(
+        "unknown calls are never dropped",
+        "what is no page, screen, identify, group or alias call may be a misspelt track call",
+        example(with_field(b"type", b'"trak"'), on_other_type="drop"),
+        change=each(_unknown_call),
     ),
     Difference(
         "revenue that a rule let pass",

@@ -18,7 +18,7 @@ from pipeline.topics import (
     warnings,
 )
 
-NAMES = TopicNames("raw", "enriched", "dead", "identify")
+NAMES = TopicNames("raw", "enriched", "dead", "identify", "other")
 OPTIONS = CreateOptions(6, 3, None, 30.0)
 FIT = {
     "max.message.bytes": "1048588",
@@ -39,11 +39,25 @@ def _facts(**changed: dict[str, str]) -> dict[str, TopicFacts]:
 def test_created_topics_are_fit() -> None:
     """Topics that `topics create` makes have no problems, and dead letters are kept longer."""
     plan = {spec.name: spec for spec in specs(NAMES, OPTIONS, None)}
-    assert set(plan) == set(NAMES)
+    assert set(plan) == {*NAMES} - {NAMES.other}
     assert plan["dead"].config["retention.ms"] == str(30 * 86_400_000)
     assert "retention.ms" not in plan["raw"].config
     made = {n: TopicFacts(n, s.partitions, 3, {**FIT, **s.config}) for n, s in plan.items()}
     assert problems(NAMES, ContractSettings(), made) == []
+
+
+def test_topic_for_other_calls_takes_every_raw_record() -> None:
+    """On request it is created, as large as the dead-letter topic, and then has no problem."""
+    plan = {spec.name: spec for spec in specs(NAMES, OPTIONS, None, with_other=True)}
+    assert plan["other"].config["max.message.bytes"] == "1114124"
+    assert "retention.ms" not in plan["other"].config
+    settings = ContractSettings.model_validate({"on_other_type": "forward"})
+    facts = _facts(other={"max.message.bytes": "1114123"})
+    (found,) = problems(NAMES, settings, facts)
+    assert "topic other: max.message.bytes is 1114123" in found
+    assert problems(NAMES, settings, _facts(other={"max.message.bytes": "1114124"})) == []
+    assert problems(NAMES, ContractSettings(), facts) == []
+    assert missing(NAMES, settings, {}) == ["raw", "enriched", "dead", "other"]
 
 
 def test_existing_raw_topic_decides_partitions_and_sizes() -> None:

@@ -20,6 +20,7 @@ _KEPT: Final = (
     "enriched_topic",
     "dead_letter_topic",
     "identify_topic",
+    "other_topic",
     "topic",
 )
 """Options that say where the dead letters are."""

@@ -59,6 +59,8 @@ def _print_counts(counts: DryRunCounts) -> None:
     rows += [(f"    {c}", n, Reason(c).meaning) for c, n in counts.dead_letters.most_common()]
     if counts.dropped:
         rows.append(("  dropped", counts.dropped.total(), "by the setting on_other_type"))
+    if counts.forwarded:
+        rows.append(("  forwarded", counts.forwarded, "calls of another type, as they are"))
     if counts.left_out:
         rows.append(("left out", counts.left_out, "records: by filters, or outside the window"))
     if counts.crashed:

@@ -19,6 +19,7 @@ _WORDS: Final = {
     Role.ENRICHED: "enriched",
     Role.IDENTIFY: "identify",
     Role.DEAD_LETTER: "dead letters",
+    Role.OTHER: "forwarded calls",
 }
 
 
@@ -100,6 +101,7 @@ def status_lines(status: ReplayStatus) -> list[str]:
             Role.ENRICHED: totals.enriched,
             Role.IDENTIFY: totals.identify,
             Role.DEAD_LETTER: totals.rejected,
+            Role.OTHER: totals.forwarded,
         }[role]
         lines.append(f"  {number:>12,}  {_WORDS[role]} to {target.topic}")
     for reason, number in totals.dead_letters.most_common():

@@ -115,7 +115,7 @@ class OutputCollector:
         )
 
     def _revenue(self, record: Record, role: Role) -> str | None:
-        if self._revenue_reader is None or role is Role.IDENTIFY:
+        if self._revenue_reader is None or role in {Role.IDENTIFY, Role.OTHER}:
             return None
         if role is Role.ENRICHED:
             return self._revenue_reader.of_enriched(record.value)

@@ -37,7 +37,7 @@ class ExpectedOutput(msgspec.Struct, array_like=True):
     pointer_digest: bytes = b""
     """Digest of the pointer that may replace a dead letter."""
     of_other_type: bool = False
-    """Whether it is a dead letter that other rules would have dropped (`unsupported_type`)."""
+    """Whether it is of another call, which other rules may have dropped or forwarded."""
     number: int = 0
     """Index among the outputs of the record."""
 
@@ -148,8 +148,8 @@ class ExpectationBuilder:
             _digest(output),
             out_partition=self._partitioner(role, record.partition, output.key),
         )
+        expected.of_other_type = role is Role.OTHER or output.reason == Reason.UNSUPPORTED_TYPE
         if role is Role.DEAD_LETTER:
-            expected.of_other_type = output.reason == Reason.UNSUPPORTED_TYPE
             if special:
                 expected.pointer_digest = _digest(pointer_to(output))
             return expected

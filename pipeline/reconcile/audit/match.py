@@ -57,6 +57,7 @@ WORDS: Final = {
     Role.ENRICHED: "an enriched event",
     Role.DEAD_LETTER: "a dead letter",
     Role.IDENTIFY: "an identify message",
+    Role.OTHER: "a forwarded call",
 }
 
 

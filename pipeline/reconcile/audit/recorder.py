@@ -91,6 +91,8 @@ class ResultRecorder:
                 result.enriched += 1
             elif each.role == Role.DEAD_LETTER:
                 result.dead_letters += 1
+            elif each.role == Role.OTHER:
+                result.forwarded += 1
             else:
                 result.dropped += 1
 

@@ -30,7 +30,7 @@ EXCLUDED: Final = {
     "before": "outputs of raw records before the window",
     "outside": "outputs of other raw records outside the window",
     "expired": "outputs that retention has deleted before their raw records",
-    "perhaps_dropped": "events without an output that other rules may have dropped",
+    "perhaps_dropped": "events without an output that other rules may have dropped or forwarded",
     "compacted": "outputs whose raw record compaction has deleted",
     "copies": "raw records that are copies of others (accept_origin_headers)",
 }
@@ -68,7 +68,9 @@ class AuditResult:
     dead_letters: int = 0
     """Number of events that must have a dead letter as their outcome."""
     dropped: int = 0
-    """Number of events that a setting drops. The three outcomes add up to `events`."""
+    """Number of events that a setting drops."""
+    forwarded: int = 0
+    """Number of events that must be forwarded. The four outcomes add up to `events`."""
     identify: int = 0
     """Number of identify messages that must exist in addition."""
 
@@ -122,6 +124,7 @@ class AuditResult:
                 "enriched": self.enriched,
                 "dead_letters": self.dead_letters,
                 "dropped": self.dropped,
+                "forwarded": self.forwarded,
                 "identify": self.identify,
             },
             "excluded": dict(self.excluded),

@@ -30,6 +30,8 @@ def capture(
         Role.ENRICHED: live.enriched,
         Role.DEAD_LETTER: live.dead_letter,
     }
+    if Role.OTHER in topics and not cluster.topics([topics[Role.OTHER]]):
+        del topics[Role.OTHER]  # its setting may be what is tried
     facts = _existing(cluster, [*topics.values(), *([raw_topic] if is_whole_topic else [])])
     # Nobody knows when records from elsewhere were read, so all their outputs may exist.
     is_live = topics[Role.ENRICHED] == live.enriched and is_whole_topic

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -21,10 +21,14 @@ class DifferenceKind(DocumentedEnum):
 
     IDENTICAL = "identical", "the same event, or rejected for the same reasons"
     CHANGED = "changed", "enriched before and now, with different contents"
-    NEWLY_VALID = "newly-valid", "was rejected, is enriched now"
-    NEWLY_INVALID = "newly-invalid", "was enriched, is rejected now"
+    NEWLY_VALID = "newly-valid", "was rejected or forwarded, is enriched now"
+    NEWLY_INVALID = "newly-invalid", "was enriched or forwarded, is rejected now"
     OTHER_REASON = "other-reason", "rejected before and now, for different reasons"
     NEWLY_DROPPED = "newly-dropped", "has an output, is dropped now by a setting"
+    NEWLY_FORWARDED = (
+        "newly-forwarded",
+        "had none or another output, is forwarded now",
+    )
     MISSING = "missing", "should have an output, and has none"
     ORPHANED = "orphaned", "an output that belongs to no raw event"
     REDRIVEN = "redriven", "written by a redrive, perhaps repaired; the raw event gives another one"
@@ -116,7 +120,7 @@ def event_results(origin: Origin, outputs: Sequence[Output]) -> list[EventResult
 def effective_outputs(rows: Iterable[OutputRow]) -> dict[int, OutputRow]:
     """Map each item to the output that counts for it.
 
-    An enriched event counts more than a dead letter, because a dead letter stays in its topic when
+    Any other output counts more than a dead letter, because a dead letter stays in its topic when
     it is redriven; of several outputs the last one counts.
     """
     found: dict[int, OutputRow] = {}
@@ -127,16 +131,17 @@ def effective_outputs(rows: Iterable[OutputRow]) -> dict[int, OutputRow]:
 
 
 def _rank(row: OutputRow) -> tuple[bool, int, int]:
-    return row.role == Role.ENRICHED, row.out_offset, row.out_partition
+    return row.role != Role.DEAD_LETTER, row.out_offset, row.out_partition
 
 
 def classify_record(
-    events: Sequence[EventResult], rows: Sequence[OutputRow], *, knows_dead_letters: bool
+    events: Sequence[EventResult], rows: Sequence[OutputRow], *, known: Collection[Role]
 ) -> Iterator[EventPair]:
     """Pair a record's events with its existing outputs.
 
-    Without `knows_dead_letters` only the enriched topic is compared, so an event without an output
-    may have been rejected. A dead letter of a whole record is the output of each of its events.
+    `known` are the roles whose topics are compared. Without that of dead letters, an event without
+    an output may have been rejected. A dead letter of a whole record is the output of each of its
+    events.
     """
     if len(events) == 1 and len(rows) == 1:
         # The simple case, which holds for almost every record.
@@ -156,23 +161,21 @@ def classify_record(
             continue  # it is paired with the items, below
         if before is not None:
             paired.add(before.item)
-        yield EventPair(
-            _kind(before, after, knows_dead_letters=knows_dead_letters), after.item, before, after
-        )
+        yield EventPair(_kind(before, after, known=known), after.item, before, after)
     whole_result = next((each for each in events if each.item == NO_ITEM), None)
     for item, before in existing.items():
         if item not in paired:
             rejected = whole_result is not None and whole_result.role != Role.ENRICHED
             result = whole_result if rejected and item != NO_ITEM else None
-            kind = _kind(before, result, knows_dead_letters=knows_dead_letters)
+            kind = _kind(before, result, known=known)
             yield EventPair(kind, item, before, result)
 
 
 def _kind(
-    before: OutputRow | None, after: EventResult | None, *, knows_dead_letters: bool
+    before: OutputRow | None, after: EventResult | None, *, known: Collection[Role]
 ) -> DifferenceKind:
     if before is None:
-        return _kind_of_absent(after, knows_dead_letters=knows_dead_letters)
+        return _kind_of_absent(after, known=known)
     if _is_equal(before, after):
         return DifferenceKind.IDENTICAL
     if before.marks & REDRIVEN:
@@ -183,29 +186,35 @@ def _kind(
 def _kind_of_change(before: OutputRow, after: EventResult) -> DifferenceKind:
     if after.role is Role.DROPPED:
         return DifferenceKind.NEWLY_DROPPED
+    if before.role != after.role and after.role is Role.OTHER:
+        return DifferenceKind.NEWLY_FORWARDED
     if before.role != after.role:
         return (
             DifferenceKind.NEWLY_VALID
             if after.role is Role.ENRICHED
             else DifferenceKind.NEWLY_INVALID
         )
-    return DifferenceKind.CHANGED if after.role is Role.ENRICHED else DifferenceKind.OTHER_REASON
+    rejected = after.role is Role.DEAD_LETTER
+    return DifferenceKind.OTHER_REASON if rejected else DifferenceKind.CHANGED
 
 
 def _is_equal(before: OutputRow, after: EventResult | None) -> bool:
     return after is not None and (before.role, before.digest) == (after.role, after.digest)
 
 
-def _kind_of_absent(after: EventResult | None, *, knows_dead_letters: bool) -> DifferenceKind:
+def _kind_of_absent(after: EventResult | None, *, known: Collection[Role]) -> DifferenceKind:
     if after is None:
         return DifferenceKind.ORPHANED
     if after.role is Role.DROPPED:
         return DifferenceKind.IDENTICAL
     if after.role is Role.ENRICHED:
-        return DifferenceKind.MISSING if knows_dead_letters else DifferenceKind.NEWLY_VALID
-    if not knows_dead_letters:
+        knows_rejected = Role.DEAD_LETTER in known
+        return DifferenceKind.MISSING if knows_rejected else DifferenceKind.NEWLY_VALID
+    if after.role not in known:
         return DifferenceKind.IDENTICAL
     # Other rules may have dropped it, which leaves no output.
+    if after.role is Role.OTHER:
+        return DifferenceKind.NEWLY_FORWARDED
     return (
         DifferenceKind.NEWLY_INVALID
         if after.reason == Reason.UNSUPPORTED_TYPE

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.origin import Origin, read_origin
-from pipeline.core.record import NO_PARTITION, Output, Record, Role
+from pipeline.core.record import NO_PARTITION, Output, Record
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
 from pipeline.reconcile.compare.classify import (
@@ -222,8 +222,7 @@ class Comparison:
     def _pairs(
         self, events: Sequence[EventResult], own: Sequence[OutputRow]
     ) -> Iterator[EventPair]:
-        knows_dead_letters = Role.DEAD_LETTER in self._ranges.topics
-        return classify_record(events, own, knows_dead_letters=knows_dead_letters)
+        return classify_record(events, own, known=self._ranges.topics)
 
     def _record_difference(
         self, record: Record, origin: Origin, outputs: Sequence[Output], pair: EventPair
@@ -240,7 +239,7 @@ class Comparison:
         """Record the outputs whose raw record does not exist."""
         inside = (row for row in rows if self._is_inside(row))
         for (topic, partition, offset), own in groupby(inside, lambda row: row[:3]):
-            for pair in classify_record((), list(own), knows_dead_letters=True):
+            for pair in classify_record((), list(own), known=self._ranges.topics):
                 source = Source(topic, partition, offset, pair.item)
                 self._recorder.record(source, (partition, offset), pair, None)
 

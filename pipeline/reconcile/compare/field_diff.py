@@ -45,6 +45,7 @@ _READ_AGAIN: Final = (
     DifferenceKind.CHANGED,
     DifferenceKind.NEWLY_INVALID,
     DifferenceKind.NEWLY_DROPPED,
+    DifferenceKind.NEWLY_FORWARDED,
     DifferenceKind.REDRIVEN,
 )
 """Kinds that would remove an enriched event, or change it."""

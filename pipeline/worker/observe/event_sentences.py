@@ -16,6 +16,8 @@ def _starting(line: LogLine) -> str:
     outputs = [topics["enriched"], topics["dead_letter"]]
     if settings["identify"]:
         outputs.append(topics["identify"])
+    if settings["on_other_type"] == "forward":
+        outputs.append(topics["other"])
     several = f"{workers} workers: " if workers > 1 else ""
     return (
         f"track-pipeline {line['version']}: {several}reads {topics['raw']}, writes "
@@ -53,6 +55,8 @@ def _statistics(line: LogLine) -> str:
             reason, most = next(iter(counts.items()))
             mostly = f"{reason} {most:,}" if len(counts) == 1 else f"most: {reason} {most:,}"
             parts.append(f"{sum(counts.values()):,} {words} ({mostly})")
+    if line["forwarded"]:
+        parts.append(f"{line['forwarded']:,} forwarded")
     if line["lost"]:
         parts.append(f"{line['lost']:,} lost")
     return f"{line['consumed']:,} records ({speed:,.0f}/s): {', '.join(parts)}{left}"

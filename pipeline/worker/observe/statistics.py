@@ -15,6 +15,7 @@ from pipeline.worker.observe.logs import get_logger
 _COUNTED: Final = {
     Metric.RECORDS_CONSUMED: "consumed",
     Metric.EVENTS_ENRICHED: "enriched",
+    Metric.EVENTS_FORWARDED: "forwarded",
     Metric.IDENTIFIES: "identify",
     Metric.RECORDS_LOST: "lost",
     Metric.RESETS: "resets",
@@ -29,8 +30,8 @@ class Figures(NamedTuple):
     """Counts and lag of one worker, or of several, since their start."""
 
     counts: Counter[str]
-    """Counts by name: `consumed`, `enriched`, `identify`, `lost`, `resets`, `cpu_us` (CPU time of
-    the processes), and by reason code `dead_lettered.…` and `dropped.…`."""
+    """Counts by name: `consumed`, `enriched`, `forwarded`, `identify`, `lost`, `resets`, `cpu_us`
+    (CPU time of the processes), and by reason code `dead_lettered.…` and `dropped.…`."""
     lag: Lag | None
     """Current lag; None while it is not known."""
 
@@ -50,7 +51,8 @@ class Figures(NamedTuple):
     def events(self) -> int:
         """Number of events whose outcome is known."""
         parts = (self.by_reason("dead_lettered"), self.by_reason("dropped"))
-        return self.counts["enriched"] + sum(part.total() for part in parts)
+        whole = self.counts["enriched"] + self.counts["forwarded"]
+        return whole + sum(part.total() for part in parts)
 
     def by_reason(self, kind: str) -> Counter[str]:
         """Return the counts by reason code; `kind` is `dead_lettered` or `dropped`."""
@@ -90,6 +92,7 @@ class StatisticsLog:
             seconds=round(now - self._since, 1),
             consumed=counts["consumed"],
             enriched=counts["enriched"],
+            forwarded=counts["forwarded"],
             identify=counts["identify"],
             dead_lettered=dict(done.by_reason("dead_lettered").most_common()),
             dropped=dict(done.by_reason("dropped").most_common()),

@@ -42,7 +42,7 @@ WELL: Final = Row(
         ),
         stat(
             "Conservation",
-            "Events consumed, less those enriched, dead-lettered and dropped. Good: 0, always.",
+            "Events consumed, less those with an outcome. Good: 0, always.",
             "sum(track_pipeline_conservation_difference_events{$s})",
             "none",
             ((None, RED), (0, GREEN), (0.5, RED)),
@@ -142,6 +142,7 @@ FLOW: Final = Row(
                         ("enriched", "enriched"),
                         ("dead_lettered", "dead-lettered"),
                         ("dropped", "dropped"),
+                        ("forwarded", "forwarded"),
                     )
                 ),
                 Query(

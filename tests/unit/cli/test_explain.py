@@ -119,7 +119,9 @@ def test_settings_decide_what_is_explained() -> None:
 
 def test_dropped_events_are_explained() -> None:
     """A dropped event is named with its place in the batch; it counts as not enriched."""
-    batch = b'{"batch":[{"type":"page","userId":"u"},{"event":"A","userId":"u"},{"action":"x"}]}'
+    batch = (
+        b'{"batch":[{"type":"page","userId":"u"},{"event":"A","userId":"u"},{"action":"alias"}]}'
+    )
     ran = run("explain", "--json", stdin=batch, env={"TRACK_ON_OTHER_TYPE": "drop"})
     events = json.loads(ran.out)["events"]
     assert ran.code == ExitCode.DIFFERENCE
@@ -129,6 +131,20 @@ def test_dropped_events_are_explained() -> None:
         ("-:1:2", "dropped", 0),
     ]
     assert events[2]["effects"][0]["pointer"] == "/action"
+
+
+def test_forwarded_calls_are_explained() -> None:
+    """A forwarded call is shown as it is, with the field that says what it is; all is well."""
+    page = b'{"action":"Page", "n":1e3}'
+    env = {"TRACK_ON_OTHER_TYPE": "forward"}
+    ran = run("explain", "--json", stdin=page, env=env)
+    (event,) = json.loads(ran.out)["events"]
+    assert (ran.code, event["outcome"]) == (ExitCode.OK, "other")
+    (effect,) = event["effects"]
+    assert (effect["code"], effect["pointer"], effect["kind"]) == ("forwarded", "/action", "kept")
+    text = run("explain", stdin=page, env=env).out.decode()
+    assert text.startswith("-:1: forwarded\n")
+    assert "forwarded call:" in text
 
 
 def test_identify_message_is_shown() -> None:

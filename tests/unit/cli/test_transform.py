@@ -61,6 +61,7 @@ def test_lines_of_every_kind_are_read(tmp_path: Path) -> None:
         "identify": 0,
         "dead_letters": 2,
         "dropped": 0,
+        "forwarded": 0,
         "reasons": {"event_blank": 1, "invalid_json": 1},
         "complete": True,
     }
@@ -68,6 +69,32 @@ def test_lines_of_every_kind_are_read(tmp_path: Path) -> None:
         f"{source}:4:1",
         f"{source}:5",
     ]
+
+
+def test_other_calls_are_written_to_their_own_file(tmp_path: Path) -> None:
+    """Other calls are lines of that file, byte for byte; without it they are only counted."""
+    page, env = b'{ "type":"page", "n":1e3 }', {"TRACK_ON_OTHER_TYPE": "forward"}
+    lines = page + b"\n" + GOOD + b"\n"
+    other = tmp_path / "other"
+    ran = run("transform", "--json", "--other", other, stdin=lines, env=env)
+    assert (ran.code, other.read_bytes(), len(ran.out.splitlines())) == (0, page + b"\n", 1)
+    assert (counts(ran)["events"], counts(ran)["forwarded"]) == (2, 1)
+    without = run("transform", stdin=lines, env=env).err
+    assert "only counted; --other FILE keeps them" in without
+
+
+@pytest.mark.parametrize(
+    ("name", "env", "sentence"),
+    [
+        ("-", {"TRACK_ON_OTHER_TYPE": "forward"}, "go to standard output; name a file"),
+        ("x", {}, "no call is forwarded; set on_other_type"),
+    ],
+)
+def test_unusable_file_for_other_calls(name: str, env: dict[str, str], sentence: str) -> None:
+    """Neither standard output nor a setting that forwards nothing goes with --other."""
+    ran = run("transform", "--other", name, stdin=GOOD, env=env)
+    assert ran.code == ExitCode.USAGE
+    assert sentence in " ".join(ran.err.split())
 
 
 def test_dead_letter_is_complete(tmp_path: Path) -> None:

@@ -23,6 +23,16 @@ def test_a_stored_checkpoint_is_read_and_written_as_before() -> None:
     assert ReplayCheckpoint("ab12", "u@h", 1, "resumed", 7, totals).encode() == CHECKPOINT
 
 
+def test_forwarded_calls_are_stored_where_there_are_any() -> None:
+    """Another version that knows nothing of them reads the checkpoint, too."""
+    totals = OutcomeCounts(3, 1, 2, 0, Counter(invalid_json=1), forwarded=4)
+    stored = ReplayCheckpoint("ab12", "u@h", 1, "resumed", 7, totals).encode()
+    assert stored == CHECKPOINT.replace('"dropped":{}', '"dropped":{},"forwarded":4')
+    found = read_checkpoint(stored)
+    assert found is not None
+    assert found.totals == totals
+
+
 def test_stored_offset_metadata_is_read_and_written_as_before() -> None:
     """A worker learns from the commits of another version which rules ran."""
     metadata = read_offset_metadata(OFFSET_METADATA)

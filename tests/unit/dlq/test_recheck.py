@@ -14,7 +14,7 @@ from pipeline.core.dead_letter import pointer_to
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
-from pipeline.core.record import INVALID_HEADERS, Output, Record
+from pipeline.core.record import INVALID_HEADERS, Output, Record, Role
 from pipeline.dlq import reprocess
 from pipeline.dlq.builtin_repairs import repair_of, set_value
 from pipeline.dlq.dead_letter import DeadLetter
@@ -140,6 +140,17 @@ def test_calls_that_are_dropped() -> None:
         Rechecker(reprocessor(rules), no_repair()).recheck(dead_letter, NOW).kind
         is RecheckKind.DROPPED
     )
+
+
+def test_calls_that_are_forwarded_pass() -> None:
+    """Calls of other types may be forwarded by now, so that a redrive sends them there."""
+    rules = ContractSettings.model_validate({"on_other_type": "forward"})
+    dead_letter = dead_letter_of(event(type="page"))
+    result = Rechecker(reprocessor(rules), no_repair()).recheck(dead_letter, NOW)
+    assert result.kind is RecheckKind.PASSES
+    assert [(output.role, output.value) for output in result.outputs] == [
+        (Role.OTHER, dead_letter.value)
+    ]
 
 
 def test_pointer_names_the_raw_record(rechecker: Rechecker) -> None:

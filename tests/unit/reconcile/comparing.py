@@ -16,7 +16,12 @@ from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.ranges import AuditRanges, OutputPartition, RawPartition
 from tests.fake_topics import LATER, NAMES, FakeTopics
 
-TOPICS = {Role.ENRICHED: NAMES.enriched, Role.DEAD_LETTER: NAMES.dead_letter}
+TOPICS = {
+    Role.ENRICHED: NAMES.enriched,
+    Role.DEAD_LETTER: NAMES.dead_letter,
+    Role.OTHER: NAMES.other,
+}
+EVERY_ROLE = tuple(TOPICS)
 
 
 def ranges_of(

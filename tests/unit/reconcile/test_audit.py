@@ -22,6 +22,7 @@ from pipeline.reconcile.ranges import OutputPartition
 from tests.fake_topics import NAMES, TIME, FakeTopics, event
 
 ENRICHED, DEAD_LETTER, IDENTIFY = Role.ENRICHED, Role.DEAD_LETTER, Role.IDENTIFY
+OTHER = Role.OTHER
 BATCH: Final = json.dumps(
     {"batch": [{"event": "E", "userId": "u"}, {"event": "F", "userId": "u"}, 3]}
 ).encode()
@@ -65,6 +66,21 @@ class TestCleanTopics:
         assert outcomes == (5, 3, 2, 1)
         assert result.ranges == {"raw/0": (0, 5), "raw/1": (0, 3)}
         assert not result.excluded
+
+    def test_forwarded_calls_add_up(self) -> None:
+        """Calls that are forwarded, alone and from a batch, are outcomes like all others."""
+        fake = FakeTopics(on_other_type="forward")
+        batch = b'{"batch": [%s, %s]}' % (event(1), event(2, type="page"))
+        fake.clean(batch, event(3, type="group"), event(4, type="trak"))
+        result = fake.audit()
+        assert result.ok, result.discrepancies
+        assert (result.events, result.enriched, result.forwarded, result.dead_letters) == (
+            4,
+            1,
+            2,
+            1,
+        )
+        assert result.to_dict()["outcomes"]["forwarded"] == 2
 
     def test_empty_topics_add_up(self) -> None:
         """An audit of nothing finds nothing."""
@@ -258,6 +274,37 @@ class TestDiscrepancies:
         headers = [(n, contract if n == TrackHeader.CONTRACT else v) for n, v in output.headers]
         fake.write(output._replace(headers=headers))
         assert _sole(fake.audit())[3] == "a dead letter, but the rules drop the event"
+
+    def test_each_fault_of_a_forwarded_call_is_found(self) -> None:
+        """One is missing, one is there twice, one is changed, one is of no event."""
+        fake = FakeTopics(on_other_type="forward")
+        records = fake.clean(*(event(number, type="page") for number in range(3)))
+        others = fake.of(OTHER)
+        _edit(others, 0, value=b"{}")
+        (twice,) = fake.outputs(records[1])
+        fake.write(twice)
+        fake.write(twice._replace(headers=[(TrackHeader.SOURCE, b"raw/0/9"), twice.headers[-1]]))
+        del others[2]
+        result = fake.audit()
+        found = {each.kind.value: (each.source, each.detail) for each in result.discrepancies}
+        assert found == {
+            "missing": ("raw/0/2", "a forwarded call is expected"),
+            "duplicated": ("raw/0/1", "a forwarded call in addition to the one outcome"),
+            "mismatched": ("raw/0/0", found["mismatched"][1]),
+            "orphaned": ("raw/0/9", "there is no such raw record"),
+        }
+        assert found["mismatched"][1].startswith("differs in the value at")
+
+    @pytest.mark.parametrize("before", ["drop", "dead-letter"])
+    def test_calls_from_before_they_were_forwarded_are_excused(self, before: str) -> None:
+        """Outputs under the earlier setting need no forwarded call."""
+        fake = FakeTopics(on_other_type="forward")
+        for record in [fake.send(event(1)), fake.send(event(2, type="page"))]:
+            fake.process(record, on_other_type=before)
+        fake.clean(event(3, type="page"))
+        result = fake.audit()
+        assert result.ok, result.discrepancies
+        assert result.excluded["perhaps_dropped"] == (before == "drop")
 
     def test_identify_messages_are_audited(self) -> None:
         """One message is missing, one is duplicated, one belongs to an event without traits."""

@@ -250,6 +250,15 @@ def test_dropped_and_replayed_events_have_no_revenue() -> None:
     assert _rows(_balance(fake)) == [(DAY, "EUR", "2.00", "2.00", "0.00", "0.00")]
 
 
+def test_forwarded_calls_have_no_revenue() -> None:
+    """The revenue in a call that is no track call is neither sent nor delivered."""
+    fake = FakeTopics(on_other_type="forward")
+    fake.clean(_sale(1, type="page"), _sale(2))
+    balance = _balance(fake)
+    assert balance.ok
+    assert _rows(balance) == [(DAY, "EUR", "2.00", "2.00", "0.00", "0.00")]
+
+
 def test_orphaned_revenue_is_a_negative_difference() -> None:
     """Revenue that nobody sent makes the difference negative."""
     fake = FakeTopics()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, Final
 
 import pytest
@@ -18,7 +19,7 @@ from pipeline.reconcile.compare.field_diff import CompareOptions
 from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.event_filters import Filters, processor_for
 from tests.fake_topics import LATER, NAMES, TIME, FakeTopics, event
-from tests.unit.reconcile.comparing import kinds, ranges_of, report_of
+from tests.unit.reconcile.comparing import EVERY_ROLE, kinds, ranges_of, report_of
 
 WARN: Final[dict[str, Any]] = {"rules": {"revenue_invalid": "warn"}}
 BATCH = json.dumps(
@@ -159,6 +160,22 @@ class TestKinds:
         fake = FakeTopics(on_other_type="drop")
         fake.clean(event(1, type="page"))
         assert kinds(report_of(fake, on_other_type="dead-letter")) == {"newly-invalid": 1}
+
+    @pytest.mark.parametrize("before", ["drop", "dead-letter", "forward"])
+    def test_setting_may_forward_calls(self, before: str) -> None:
+        """Forwarded calls are compared with what there was for them, and are their raw bytes."""
+        fake = FakeTopics(on_other_type=before)
+        fake.clean(event(1, type="page"), event(2))
+        report = report_of(fake, roles=EVERY_ROLE, on_other_type="forward")
+        kind = "identical" if before == "forward" else "newly-forwarded"
+        assert kinds(report) == Counter([kind, "identical"])
+
+    def test_forwarded_calls_may_be_rejected_again(self) -> None:
+        """Other rules may reject what was forwarded."""
+        fake = FakeTopics(on_other_type="forward")
+        fake.clean(event(1, type="page"))
+        report = report_of(fake, roles=EVERY_ROLE, on_other_type="dead-letter")
+        assert kinds(report) == {"newly-invalid": 1}
 
     def test_without_dead_letters_absent_events_are_newly_valid(self) -> None:
         """Nobody knows whether an event without output was rejected."""

@@ -45,6 +45,7 @@ def test_every_outcome_is_counted() -> None:
         "identify": 1,
         "dead_letters": 3,
         "dropped": 1,
+        "forwarded": 0,
         "reasons": {"not_an_object": 1, "invalid_json": 1, "null_value": 1},
         "dropped_reasons": {"unsupported_type": 1},
         "warnings": {"message_id_generated": 2},

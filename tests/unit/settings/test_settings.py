@@ -423,7 +423,7 @@ WRONG: list[tuple[str, dict[str, str], dict[str, object], str]] = [
         "",
         {},
         {"topics.raw": "track.enriched"},
-        "--raw-topic: topics: the four topics must differ, but track.enriched is named twice",
+        "--raw-topic: topics: the topics must differ, but track.enriched is named twice",
     ),
 ]
 

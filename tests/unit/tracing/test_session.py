@@ -101,6 +101,7 @@ def test_each_transaction_has_one_span() -> None:
         "messaging.batch.message_count": 2,
         "track.events.enriched": 2,
         "track.events.dead_letter": 0,
+        "track.events.forwarded": 0,
         "track.links.omitted": 0,
     }
     assert [event.name for event in first.events] == ["commit"]

@@ -123,12 +123,11 @@ class KafkaHarness:
         self._topics = {role: name(role) for role in Role if role is not Role.DROPPED}
         self._raw = name("raw")
         size = {"max.message.bytes": str(LARGEST), "message.timestamp.after.max.ms": str(2**62)}
-        dead_letters = {**size, "max.message.bytes": str(LARGEST + 65_536)}
+        whole_records = {**size, "max.message.bytes": str(LARGEST + 65_536)}
         rest = [self._topics[Role.ENRICHED], self._topics[Role.IDENTIFY], self._raw]
         create_topics(servers, *rest, partitions=PARTITIONS, config=size)
-        create_topics(
-            servers, self._topics[Role.DEAD_LETTER], partitions=PARTITIONS, config=dead_letters
-        )
+        largest = [self._topics[Role.DEAD_LETTER], self._topics[Role.OTHER]]
+        create_topics(servers, *largest, partitions=PARTITIONS, config=whole_records)
 
     def write(self, records: Iterable[Sent]) -> None:
         """See `Harness`."""

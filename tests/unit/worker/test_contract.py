@@ -109,6 +109,28 @@ def test_dropped_by_setting(harness: Harness) -> None:
     assert [output.role for output in _seen(harness)] == [Role.ENRICHED]
 
 
+def test_other_calls_are_forwarded_by_setting(harness: Harness) -> None:
+    """Whatever a call holds, its bytes, key, headers, time and partition stay as they are."""
+    page = b'\xef\xbb\xbf{ "type" : "page", "n": 1e3, "n": 2 }\n'
+    batch = b'{"batch":[{"type":"identify","userId":"u"}, %s, {"type":"trak"}]}' % EVENT
+    own = ("trace", b"1")
+    harness.write(
+        [
+            Sent(page, b"u1", [*FORGED, own, own], RECENT, 0),
+            Sent(batch, None, (), RECENT + 1, 1),
+            Sent(EVENT, b"u1", (), RECENT + 2, 0),
+        ]
+    )
+    meter = harness.work(3, on_other_type="forward")
+    total = meter.total
+    assert (total.enriched, total.forwarded, total.rejected, total.events) == (2, 2, 1, 5)
+    assert sum(each.expected for each in meter.batches) == 5
+    others = [output for output in _seen(harness) if output.role is Role.OTHER]
+    assert [output.value for output in others if output.partition == 0] == [page]
+    assert others[0].headers[:2] == [own, own]
+    assert _seen(harness) == _expected(harness, on_other_type="forward")
+
+
 def test_lag_comes_down_to_nothing(harness: Harness) -> None:
     """At the end of the topic nothing is left to read."""
     harness.write(Sent(EVENT, timestamp=RECENT, partition=n % PARTITIONS) for n in range(20))

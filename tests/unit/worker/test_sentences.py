@@ -20,6 +20,7 @@ STATISTICS: Final = {
     "seconds": 5.0,
     "consumed": 12_340,
     "enriched": 12_000,
+    "forwarded": 0,
     "identify": 0,
     "dead_lettered": {"revenue_invalid": 300, "event_blank": 40},
     "dropped": {},
@@ -83,6 +84,10 @@ def _sentence(level: str = "info", **line: Any) -> str:
                 "12,340 records (2,468/s): 12,000 enriched, 9 dropped (unsupported_type 9); "
                 "up to date"
             ),
+        ),
+        (
+            {**STATISTICS, "lag": 0, "dead_lettered": {}, "forwarded": 5_000},
+            "12,340 records (2,468/s): 12,000 enriched, 5,000 forwarded; up to date",
         ),
         ({**STATISTICS, "consumed": 0, "lag": 0}, "no new records; up to date"),
         ({**STATISTICS, "consumed": 0, "lag": None}, "no new records"),
