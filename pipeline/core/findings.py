@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Reason, Violation, WarningCode
+
+MAX_UNREADABLE = 64
+"""Number of characters that are kept of a time that can't be read."""
 
 
 class Findings:
@@ -16,10 +20,17 @@ class Findings:
 
     violations: Sequence[Violation] = ()
     warnings: Sequence[str] = ()
+    unreadable: Mapping[str, str] = MappingProxyType({})
+    """Pointer of each time that can't be read → its text (`enrichment.unreadable`)."""
 
     def warn(self, code: WarningCode, pointer: str) -> None:
         """Add a warning: something was changed, removed or looks wrong."""
         self.warnings = [*self.warnings, f"{code.value} {pointer}"]
+
+    def warn_of_unreadable(self, pointer: str, text: str) -> None:
+        """Add the warning of a time that can't be read, and keep the beginning of its text."""
+        self.warn(WarningCode.TIMESTAMP_UNPARSABLE, pointer)
+        self.unreadable = {**self.unreadable, pointer: text[:MAX_UNREADABLE]}
 
     def reject(self, code: Reason, pointer: str, detail: str) -> None:
         """Add a violation: the event becomes a dead letter."""

@@ -25,6 +25,8 @@ class Policy:
     replaces_surrogates: bool
     """Whether halves of surrogate pairs are replaced; otherwise the event is rejected."""
     keep_write_key: bool
+    warns_of_rounding: bool
+    """Whether an amount of more than nine decimals is warned about."""
     identify_events: frozenset[str]
     limits: Limits
 
@@ -35,12 +37,13 @@ class Policy:
         surrogates = rules.pop("lone_surrogate")
         return cls(
             warns=frozenset(Reason(code) for code, severity in rules.items() if severity == "warn"),
-            codes=ISO_4217 | settings.currency.extra_codes,
+            codes=ISO_4217 | settings.currency.extra_codes | {settings.default_currency},
             default_currency=settings.default_currency,
             default_always=settings.default_currency_when == "always",
             drops_other_types=settings.on_other_type == "drop",
             replaces_surrogates=surrogates == "warn",
             keep_write_key=settings.keep_write_key,
+            warns_of_rounding=settings.warn_more_than_nine_decimals,
             identify_events=frozenset(rule.event for rule in settings.identify),
             limits=settings.limits,
         )
