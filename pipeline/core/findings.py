@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Reason, Violation, WarningCode
@@ -20,8 +19,8 @@ class Findings:
 
     violations: Sequence[Violation] = ()
     warnings: Sequence[str] = ()
-    unreadable: Mapping[str, str] = MappingProxyType({})
-    """Pointer of each time that can't be read → its text (`enrichment.unreadable`)."""
+    unreadable: dict[str, str] | None = None
+    """Pointer of each time that can't be read → the beginning of its text."""
 
     def warn(self, code: WarningCode, pointer: str) -> None:
         """Add a warning: something was changed, removed or looks wrong."""
@@ -30,7 +29,7 @@ class Findings:
     def warn_of_unreadable(self, pointer: str, text: str) -> None:
         """Add the warning of a time that can't be read, and keep the beginning of its text."""
         self.warn(WarningCode.TIMESTAMP_UNPARSABLE, pointer)
-        self.unreadable = {**self.unreadable, pointer: text[:MAX_UNREADABLE]}
+        self.unreadable = {**(self.unreadable or {}), pointer: text[:MAX_UNREADABLE]}
 
     def reject(self, code: Reason, pointer: str, detail: str) -> None:
         """Add a violation: the event becomes a dead letter."""

@@ -5,15 +5,36 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from msgspec import Raw
+
 from pipeline.core.json_pointer import escape_name
 from pipeline.core.json_value import JsonValue
+from pipeline.core.members import every_member, is_object, read_members, write_object
 
 WRITE_KEY_NAMES: Final = frozenset({"writeKey", "write_key", "WriteKey"})
 """Names of a member that holds a write key."""
 
 _PARAMETER: Final = re.compile(r"[?&]writeKey=")
+_QUERY: Final = "query_parameters"
 _Step = tuple["_Step | None", str, JsonValue]
 """A value inside an event: the step to its parent, its escaped name or index, and itself."""
+
+
+def without_write_key(context: Raw, query: Raw) -> Raw:
+    """The context without the write keys in `query`, its member `query_parameters`."""
+    if not is_object(query) or WRITE_KEY_NAMES.isdisjoint(read_members(query)):
+        return context
+    return write_object(
+        member._replace(value=_without_keys(member.value)) if member.name == _QUERY else member
+        for member in every_member(bytes(context))
+    )
+
+
+def _without_keys(query: Raw) -> Raw:
+    if not is_object(query):
+        return query
+    parameters = every_member(bytes(query))
+    return write_object(member for member in parameters if member.name not in WRITE_KEY_NAMES)
 
 
 def may_have_url_with_key(event: bytes) -> bool:
