@@ -79,6 +79,48 @@ def test_product_currency_beside_a_stated_one() -> None:
     assert warnings(enrich(good(properties=properties))) == []
 
 
+@pytest.mark.parametrize(
+    ("timestamp", "found"),
+    [
+        ("2017-01-31T23:59:59.999Z", []),
+        ("2017-02-01T00:00:00.000Z", ["currency_withdrawn /properties/currency"]),
+    ],
+)
+def test_withdrawn_currency(timestamp: str, found: list[str]) -> None:
+    """The roubles of 2016 are ten thousand times those of today: what counts is the event's time."""
+    properties = {"revenue": 5, "currency": "byr"}
+    event = good(properties=properties, timestamp=timestamp, receivedAt="2017-02-01T00:00:05.000Z")
+    assert enrich(event)["properties"]["currency"] == "BYR"
+    assert warnings(enrich(event)) == found
+
+
+def test_withdrawn_currency_without_a_revenue() -> None:
+    """Without a revenue, or with one that is invalid, the currency has no meaning."""
+    for properties in ({"currency": "DEM"}, {"revenue": None, "currency": "DEM"}):
+        assert warnings(enrich(good(properties=properties))) == []
+    event = good(properties={"revenue": "x", "currency": "DEM"})
+    assert warnings(enrich(event, rules={"revenue_invalid": "warn"})) == [
+        "revenue_invalid /properties/revenue"
+    ]
+
+
+@pytest.mark.parametrize("code", ["XXX", "XTS"])
+def test_codes_that_are_no_currencies(code: str) -> None:
+    """No currency and test are codes of the standard; a setting accepts them."""
+    properties = {"revenue": 5, "currency": code}
+    assert reject(good(properties=properties)).broken == ["currency_invalid /properties/currency"]
+    event = enrich(good(properties=properties), currency={"extra_codes": [code]})
+    assert event["properties"]["currency"] == code
+
+
+def test_default_currency_is_an_accepted_code() -> None:
+    """An event with the default of another standard is valid when it is processed again."""
+    event = enrich(good(properties={"revenue": 5}), default_currency="BTC")
+    again = enrich(event, default_currency="BTC")
+    assert again["properties"] == event["properties"]
+    assert again["enrichment"]["currencyDefaulted"] is True
+
+
 def test_extra_codes_are_accepted() -> None:
     """The codes of `currency.extra_codes` are accepted like those of ISO 4217."""
     properties = {"revenue": 5, "currency": "btc"}

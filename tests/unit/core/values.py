@@ -112,7 +112,7 @@ def _amounts() -> list[Row]:
         "negative": ("-5", "-5"),
         "plus": ("+5", "5"),
         "zero": ("0", "0"),
-        "minus_zero": ("-0", "0"),
+        "minus_zero": ("-0", "-0"),
         "trailing_zero": ("1.10", "1.10"),
         "zero_decimal": ("0.5", "0.5"),
         "minus_zero_decimal": ("-0.50", "-0.50"),
@@ -604,7 +604,9 @@ def _times() -> list[Row]:
 
 
 def _clock(field: str, read: str) -> tuple[str, ...]:
-    """What else follows from a readable time beside the base's timestamp, 19:11:01.152Z."""
+    """What else follows from a readable time beside the base's times, in December 2015."""
+    if field == "timestamp" and read < "2005-12-11":
+        return ("timestamp_far_past /timestamp",)
     if field == "sentAt" and read < "2015-12-12T19:11:01.152Z":
         return ("sent_before_original /sentAt",)
     if field == "receivedAt" and read < "2015-12-11T19:11:01.152Z":
