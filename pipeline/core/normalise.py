@@ -47,7 +47,8 @@ _TRUE: Final = Raw(b"true")
 _EMPTY: Final[Members] = {}
 _OURS: Final = frozenset(OUR_FIELDS)
 _NOT_COPIED: Final = WRITE_KEY_NAMES | _OURS
-_TIMES: Final = ("/timestamp", "/originalTimestamp", "/sentAt", "/receivedAt")
+TIMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
+_POINTERS: Final = [f"/{name}" for name in TIMES]
 _TEN_YEARS: Final = 3_653 * DAY
 
 
@@ -263,9 +264,7 @@ def _is_equal(one: Raw, other: Raw) -> bool:
 
 
 def _replaced_enrichment(sent: Raw, findings: Findings) -> Members:
-    """Members of an enrichment that was sent. What it says is kept where an event, processed
-    again, no longer shows it.
-    """
+    """Members of an enrichment that was sent, for what the event itself no longer shows."""
     if is_null(sent):
         return _EMPTY
     findings.warn(WarningCode.ENRICHMENT_REPLACED, "/enrichment")
@@ -289,7 +288,7 @@ def _ever_unreadable(earlier: Members, now: dict[str, str] | None) -> dict[str, 
     before = read_members(sent) if sent is not None and is_object(sent) else _EMPTY
     texts = {
         pointer: read_value(before[pointer])[:MAX_UNREADABLE]
-        for pointer in _TIMES
+        for pointer in _POINTERS
         if pointer in before and kind_of(before[pointer]) is str
     }
     return texts | (now or {})

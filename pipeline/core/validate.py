@@ -67,7 +67,7 @@ class TrackEvent(NamedTuple):
     revenue: Revenue | None
 
 
-def validate(  # noqa: C901  a condition for each rule
+def validate(  # noqa: C901, PLR0912  a condition for each rule
     members: Members, findings: Findings, policy: Policy
 ) -> TrackEvent | Invalid:
     """Apply every rule to an event.

@@ -21,12 +21,14 @@ from pipeline.core.enriched_event import OUR_FIELDS
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, escape_name, find
 from pipeline.core.json_value import JsonValue
+from pipeline.core.money import is_set
 from pipeline.core.origin import read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
 from pipeline.core.reserved import RESERVED
 from pipeline.core.timestamps import format_time
+from pipeline.core.write_keys import WRITE_KEY_NAMES
 from pipeline.files.transform import dead_letter_line
 from pipeline.settings.client_properties import MASK
 
@@ -137,7 +139,7 @@ def _effects(output: Output, sent: JsonValue, received: int | None) -> list[Effe
     if output.role is Role.DEAD_LETTER:
         return list(_rejections(output, sent))
     if output.role is Role.DROPPED:
-        code, pointer = Reason(output.reason), "/type" if sent.get("type") else "/action"
+        code, pointer = Reason(output.reason), "/type" if is_set(sent.get("type")) else "/action"
         meaning = f"{code.meaning}; on_other_type is drop"
         return [Effect(EffectKind.REJECTED, code, pointer, meaning, find(sent, pointer))]
     enriched = decode(output.value, _DEEPEST)
@@ -175,17 +177,18 @@ def _changes(
     names += [name for name in sent if name not in OUR_FIELDS]
     pointers = [f"/{escape_name(name)}" for name in names]
     pointers += [f"/properties/{name}" for name in RESERVED]
+    pointers += [f"/context/query_parameters/{name}" for name in sorted(WRITE_KEY_NAMES)]
     for pointer in pointers:
         before, after = find(sent, pointer), find(enriched, pointer)
-        if pointer == "/properties" and type(before) is dict:
-            continue  # its reserved properties are reported one by one
+        if pointer in {"/properties", "/context"} and type(before) is dict:
+            continue  # the members that a rule reads are reported one by one
         if pointer != "/timestamp" and (pointer in reported or before == after):
             continue
         if after is ABSENT and (before is ABSENT or pointer in reported):
             continue
         kind = EffectKind.KEPT if before == after else EffectKind.CHANGED
         word, meaning = _explain_change(pointer, before, after, enriched, received)
-        if pointer == "/writeKey":
+        if pointer in _WRITE_KEYS:
             before = MASK
         yield Effect(kind, word, pointer, meaning, before, after)
 
@@ -199,9 +202,12 @@ _TIMES: Final = {
     "original": "the sender's time; without sentAt and receivedAt it can't be corrected",
     "received": "receivedAt: the event has no usable time of its own",
 }
+_WRITE_KEYS: Final = {
+    f"{parent}/{name}" for parent in ("", "/context/query_parameters") for name in WRITE_KEY_NAMES
+}
 _FIXED: Final = {
     "/type": ("default", "every enriched event is marked as a track call"),
-    "/writeKey": ("removed", "a credential; the setting keep_write_key keeps it"),
+    **dict.fromkeys(_WRITE_KEYS, ("removed", "a credential; the setting keep_write_key keeps it")),
 }
 _TRIMMED: Final = ("trimmed", "outer white space was removed")
 _NUMBER: Final = ("number_format", "written as a plain number")

@@ -87,7 +87,7 @@ def test_product_currency_beside_a_stated_one() -> None:
     ],
 )
 def test_withdrawn_currency(timestamp: str, found: list[str]) -> None:
-    """The roubles of 2016 are ten thousand times those of today: what counts is the event's time."""
+    """What counts is the time of the event, and not when it is processed."""
     properties = {"revenue": 5, "currency": "byr"}
     event = good(properties=properties, timestamp=timestamp, receivedAt="2017-02-01T00:00:05.000Z")
     assert enrich(event)["properties"]["currency"] == "BYR"
