@@ -142,7 +142,7 @@ def _effects(output: Output, sent: JsonValue, received: int | None) -> list[Effe
         code, pointer = Reason(output.reason), "/type" if is_set(sent.get("type")) else "/action"
         meaning = f"{code.meaning}; on_other_type is drop"
         return [Effect(EffectKind.REJECTED, code, pointer, meaning, find(sent, pointer))]
-    enriched = decode(output.value, _DEEPEST)
+    enriched = decoded_events(output.value).events[0].sent
     if type(enriched) is not dict:
         message = "an enriched event is always an object"
         raise TypeError(message)

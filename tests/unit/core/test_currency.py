@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.currencies import ISO_4217, withdrawn
+from pipeline.core.record import Role
 from pipeline.core.timestamps import read_time
-from tests.support import enrich, good, reject, warnings
+from tests.support import enrich, good, only, process, reject, warnings
 
 
 def test_currency_defaults_to_us_dollars() -> None:
@@ -115,9 +116,9 @@ def test_codes_that_are_no_currencies(code: str) -> None:
 
 def test_default_currency_is_an_accepted_code() -> None:
     """An event with the default of another standard is valid when it is processed again."""
-    event = enrich(good(properties={"revenue": 5}), default_currency="BTC")
-    again = enrich(event, default_currency="BTC")
-    assert again["properties"] == event["properties"]
+    first = only(process(good(properties={"revenue": 5}), default_currency="BTC"), Role.ENRICHED)
+    again = enrich(first.value, default_currency="BTC")
+    assert again["properties"] == {"revenue": 5, "currency": "BTC"}
     assert again["enrichment"]["currencyDefaulted"] is True
 
 
