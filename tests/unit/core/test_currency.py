@@ -87,8 +87,8 @@ def test_product_currency_beside_a_stated_one() -> None:
         ("2017-02-01T00:00:00.000Z", ["currency_withdrawn /properties/currency"]),
     ],
 )
-def test_withdrawn_currency(timestamp: str, found: list[str]) -> None:
-    """What counts is the time of the event, and not when it is processed."""
+def test_withdrawn_currency_is_warned_about(timestamp: str, found: list[str]) -> None:
+    """The time of the event counts, and not when it is processed."""
     properties = {"revenue": 5, "currency": "byr"}
     event = good(properties=properties, timestamp=timestamp, receivedAt="2017-02-01T00:00:05.000Z")
     assert enrich(event)["properties"]["currency"] == "BYR"
@@ -163,7 +163,7 @@ def test_total_is_no_revenue() -> None:
         ("ILR", "1989-12-31T23:59:59.999Z", "1990-01-01T00:00:00.000Z"),
     ],
 )
-def test_withdrawal_of_a_code(code: str, last: str, first: str) -> None:
+def test_code_is_withdrawn_after_its_month(code: str, last: str, first: str) -> None:
     """A code is withdrawn when the month, or the year, is over that the standard names."""
     assert [withdrawn(code, (read_time(text) or (0,))[0]) for text in (last, first)] == [0, 1]
 

@@ -86,7 +86,7 @@ def test_url_in_a_batch() -> None:
     ["writeKey=w", "&writeKey=w?", "?xwriteKey=w", "? writeKey=w", "?writekey=w", "?writeKey"],
 )
 def test_no_write_key_in_a_url(text: str) -> None:
-    """It is a parameter of exactly this name."""
+    """Only a parameter of exactly this name is a write key."""
     assert warnings(enrich(good(properties={"text": text}))) == []
 
 
