@@ -58,7 +58,7 @@ class Rules(_Group):
         "reject", description="properties.revenue is not a plain decimal number"
     )
     value_invalid: Severity = Field(
-        "reject", description="properties.value is not a plain decimal number"
+        "warn", description="properties.value is not a plain decimal number"
     )
     currency_invalid: Severity = Field(
         "reject", description="properties.currency, next to a revenue, is not an ISO 4217 code"
@@ -129,6 +129,9 @@ class ContractSettings(BaseModel):
     )
     keep_write_key: bool = Field(
         False, description="keep writeKey (a credential) in the enriched event"
+    )
+    warn_more_than_nine_decimals: bool = Field(
+        False, description="warn about amounts that a decimal(38,9) column would round"
     )
     accept_origin_headers: bool = Field(
         False, description="trust track.origin and dlq.attempt headers of the raw topic"

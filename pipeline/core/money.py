@@ -75,7 +75,7 @@ def read_amount(value: JsonValue) -> Amount | BadAmount:
     return _NOT_A_NUMBER
 
 
-def read_value(value: JsonValue) -> Amount | BadAmount:
+def read_short_amount(value: JsonValue) -> Amount | BadAmount:
     """Read a `value` that is set. Text that holds a longer number is left alone."""
     amount = read_amount(value)
     if type(amount) is Amount and amount.from_text and _digits(amount.number) > MAX_VALUE_DIGITS:

@@ -6,28 +6,37 @@ from typing import Any, Final
 
 from msgspec import Raw, ValidationError
 
+from pipeline.core.currencies import withdrawn
 from pipeline.core.decode import BYTE_ORDER_MARK
 from pipeline.core.encode import encode_sorted
 from pipeline.core.enriched_event import IDENTIFY, OUR_FIELDS, TRACK, EnrichedEvent
-from pipeline.core.findings import Findings
-from pipeline.core.identities import generated_message_id, identify_message_id, read_id
+from pipeline.core.findings import MAX_UNREADABLE, Findings
+from pipeline.core.identities import (
+    PLACEHOLDERS,
+    generated_message_id,
+    identify_message_id,
+    read_id,
+)
 from pipeline.core.json_value import JsonValue
 from pipeline.core.members import (
     Members,
     RawMember,
+    decoded,
     every_member,
     is_empty,
     is_null,
     is_object,
     joined,
+    kind_of,
     read_members,
     read_value,
 )
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import WarningCode
-from pipeline.core.timestamps import DAY, MAX_MS, MIN_MS, format_time, read_time
+from pipeline.core.timestamps import DAY, MAX_MS, MIN_MS, Y2000, format_time, read_time
 from pipeline.core.validate import TrackEvent
+from pipeline.core.write_keys import WRITE_KEY_NAMES, url_with_key
 
 MAX_WARNINGS = 32
 
@@ -35,7 +44,12 @@ _Time = tuple[int, str]
 """A time: epoch milliseconds and canonical text."""
 
 _TRUE: Final = Raw(b"true")
-_NOT_UNKNOWN: Final = frozenset((*OUR_FIELDS, "writeKey"))
+_EMPTY: Final[Members] = {}
+_OURS: Final = frozenset(OUR_FIELDS)
+_NOT_COPIED: Final = WRITE_KEY_NAMES | _OURS
+TIMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
+_POINTERS: Final = [f"/{name}" for name in TIMES]
+_TEN_YEARS: Final = 3_653 * DAY
 
 
 def normalise(  # noqa: PLR0913, PLR0917  what is known about the event
@@ -51,24 +65,33 @@ def normalise(  # noqa: PLR0913, PLR0917  what is known about the event
     A missing receivedAt is taken from `origin`; a missing messageId is generated from `origin` and
     `original`, the event's own bytes.
     """
-    _name, user_id, anonymous_id, properties, context, traits, integrations, defaulted, _ = track
+    _, user_id, anonymous_id, properties, context, traits, integrations, defaulted, revenue = track
     get = members.get
     sent = get("messageId")
     message_id = None if sent is None else read_value(sent)
     if type(message_id) is not str or not message_id or message_id != message_id.strip():
         message_id = _message_id(message_id, findings, origin, original)
+    if message_id in PLACEHOLDERS:
+        findings.warn(WarningCode.ID_PLACEHOLDER, "/messageId")
     enriched = EnrichedEvent(TRACK, get("event"), message_id, user_id, anonymous_id)
-    timestamp_source = _set_times(members, enriched, findings, origin.timestamp)
+    moment, timestamp_source = _set_times(members, enriched, findings, origin.timestamp)
+    if revenue is not None and moment is not None and withdrawn(revenue[0], moment[0]):
+        findings.warn(WarningCode.CURRENCY_WITHDRAWN, "/properties/currency")
     enriched.properties = properties
     if traits or "traits" in members:
         enriched.traits = _traits(traits, members.get("traits"), findings)
     enriched.context = context
     enriched.integrations = integrations
+    unreadable = findings.unreadable
     if "enrichment" in members:
-        defaulted = _replace_enrichment(members, properties, findings, policy) or defaulted
+        earlier = _replaced_enrichment(members["enrichment"], findings)
+        defaulted = defaulted or _was_defaulted(earlier, properties, policy)
+        unreadable = _ever_unreadable(earlier, unreadable)
     enrichment: dict[str, Any] = {"currencyDefaulted": True} if defaulted else {}
     if timestamp_source is not None:
         enrichment["timestampSource"] = timestamp_source
+    if unreadable:
+        enrichment["unreadable"] = unreadable
     if findings.warnings:
         enrichment["warnings"] = findings.warnings[:MAX_WARNINGS]
     enriched.enrichment = enrichment
@@ -77,13 +100,29 @@ def normalise(  # noqa: PLR0913, PLR0917  what is known about the event
 
 def other_members(members: Members, sent: bytes, policy: Policy) -> list[RawMember]:
     """The fields that are not ours, in order; `sent` is the object that `members` are of."""
-    if _NOT_UNKNOWN.issuperset(members) and not (policy.keep_write_key and "writeKey" in members):
+    not_copied = _OURS if policy.keep_write_key else _NOT_COPIED
+    if not_copied.issuperset(members):
         return []
     return [
         member
         for member in every_member(sent.removeprefix(BYTE_ORDER_MARK))
-        if member.name not in _NOT_UNKNOWN or (policy.keep_write_key and member.name == "writeKey")
+        if member.name not in not_copied
     ]
+
+
+def warn_of_write_key(enriched: EnrichedEvent, value: bytes, findings: Findings) -> bool:
+    """Warn of a write key in a URL of an event, which is written as `value`; True if there is one.
+
+    The event then has to be written again.
+    """
+    fields = decoded(read_members(value))
+    del fields["enrichment"]
+    pointer = url_with_key(fields)
+    if not pointer or enriched.enrichment is None:
+        return False
+    findings.warn(WarningCode.WRITE_KEY_IN_URL, pointer)
+    enriched.enrichment["warnings"] = findings.warnings[:MAX_WARNINGS]
+    return True
 
 
 def _message_id(
@@ -103,8 +142,8 @@ def _message_id(
 
 def _set_times(
     members: Members, enriched: EnrichedEvent, findings: Findings, record_time: int | None
-) -> str | None:
-    """Set the four time fields; returns the `timestampSource`.
+) -> tuple[_Time | None, str | None]:
+    """Set the four time fields; returns the timestamp and the `timestampSource`.
 
     Segment's formula, timestamp = receivedAt - (sentAt - originalTimestamp), corrects the error
     of the client's clock.
@@ -122,24 +161,34 @@ def _set_times(
         moment, source = _event_time(client, sent, received, findings)
     if moment is not None:
         enriched.timestamp = moment[1]
-        if received is not None and moment[0] - received[0] > DAY:
-            findings.warn(WarningCode.TIMESTAMP_IN_FUTURE, "/timestamp")
+        if received is not None:
+            if _is_far_past(moment[0], received[0]):
+                findings.warn(WarningCode.TIMESTAMP_FAR_PAST, "/timestamp")
+            elif moment[0] - received[0] > DAY:
+                findings.warn(WarningCode.TIMESTAMP_IN_FUTURE, "/timestamp")
     if client is not None:
         enriched.original_timestamp = client[1]
     if sent is not None:
         enriched.sent_at = sent[1]
     if received is not None:
         enriched.received_at = received[1]
-    return source
+    return moment, source
 
 
 def _read_time(members: Members, name: str, findings: Findings) -> _Time | None:
     sent = members.get(name)
-    if sent is None or (value := read_value(sent)) is None:
+    if sent is None:
+        return None
+    try:
+        value = read_value(sent)
+    except ValidationError:
+        value = sent  # a number of thousands of digits is no time, but no event is rejected for one
+    if value is None:
         return None
     time = read_time(value)
     if time is None:
-        findings.warn(WarningCode.TIMESTAMP_UNPARSABLE, f"/{name}")
+        text = value if type(value) is str else bytes(sent).decode()
+        findings.warn_of_unreadable(f"/{name}", text)
     return time
 
 
@@ -167,10 +216,17 @@ def _event_time(
         findings.warn(WarningCode.SENT_BEFORE_ORIGINAL, "/sentAt")
         return received, "received"
     moment = received[0] - delay
+    if _is_far_past(moment, received[0]) and _is_far_past(client[0], received[0]):
+        return client, "original"
     if MIN_MS <= moment <= MAX_MS:
         return (moment, format_time(moment)), "corrected"
     findings.warn(WarningCode.TIMESTAMP_OUT_OF_RANGE, "/timestamp")
     return received, "received"
+
+
+def _is_far_past(moment: int, received: int) -> bool:
+    """Whether an event is so old that its time was probably never set, as in a zero time of Go."""
+    return moment < Y2000 or received - moment > _TEN_YEARS
 
 
 def _traits(promoted: Raw, top_level: Raw | None, findings: Findings) -> Raw | None:
@@ -207,21 +263,35 @@ def _is_equal(one: Raw, other: Raw) -> bool:
         return False  # one of them has a number that is too long to be read
 
 
-def _replace_enrichment(
-    members: Members, properties: Raw, findings: Findings, policy: Policy
-) -> bool:
-    """Whether an enrichment that was sent says that the currency is a default, and it still is.
-
-    A default currency must not pass for one that was sent when an event is processed twice.
-    """
-    sent = members["enrichment"]
+def _replaced_enrichment(sent: Raw, findings: Findings) -> Members:
+    """Members of an enrichment that was sent, for what the event itself no longer shows."""
     if is_null(sent):
-        return False
+        return _EMPTY
     findings.warn(WarningCode.ENRICHMENT_REPLACED, "/enrichment")
-    if not is_object(sent) or read_members(sent).get("currencyDefaulted") != _TRUE:
+    return read_members(sent) if is_object(sent) else _EMPTY
+
+
+def _was_defaulted(earlier: Members, properties: Raw, policy: Policy) -> bool:
+    """Whether the currency was added when the event was first processed, and is still the same.
+
+    A default currency must not pass for one that was sent.
+    """
+    if earlier.get("currencyDefaulted") != _TRUE:
         return False
     currency = read_members(properties).get("currency")
     return currency is not None and read_value(currency) == policy.default_currency
+
+
+def _ever_unreadable(earlier: Members, now: dict[str, str] | None) -> dict[str, str]:
+    """Times that can't be read, and those that could not when the event was first processed."""
+    sent = earlier.get("unreadable")
+    before = read_members(sent) if sent is not None and is_object(sent) else _EMPTY
+    texts = {
+        pointer: read_value(before[pointer])[:MAX_UNREADABLE]
+        for pointer in _POINTERS
+        if pointer in before and kind_of(before[pointer]) is str
+    }
+    return texts | (now or {})
 
 
 def identify_message(enriched: EnrichedEvent) -> EnrichedEvent:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from msgspec import Raw
 
 from pipeline.core.members import Members, is_null, kind_of, read_value
+from pipeline.core.money import is_set
 
 TRACK_CALL: Final = Raw(b'"track"')
 """`type` of a track call, as it is usually sent."""
@@ -27,12 +28,16 @@ class CallField(NamedTuple):
 def call_of(members: Members) -> CallField:
     """Find `type`, or else a string `action` (Intilery's older form)."""
     sent = members.get("type")
-    if not is_null(sent):
+    if sent is not None and not is_null(sent) and not _is_blank(sent):
         return CallField("/type", sent)
     action = members.get("action")
-    if action is None or kind_of(action) is not str:
+    if action is None or kind_of(action) is not str or _is_blank(action):
         return CallField("/type", None)
     return CallField("/action", action)
+
+
+def _is_blank(sent: Raw) -> bool:
+    return kind_of(sent) is str and not is_set(read_value(sent))
 
 
 def is_other_call(members: Members) -> bool:

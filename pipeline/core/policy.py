@@ -27,6 +27,8 @@ class Policy:
     """Whether page, screen, identify, group and alias calls are dropped or forwarded."""
     forwards_other_calls: bool
     keep_write_key: bool
+    warns_of_rounding: bool
+    """Whether an amount of more than nine decimals is warned about."""
     identify_events: frozenset[str]
     limits: Limits
 
@@ -37,13 +39,14 @@ class Policy:
         surrogates = rules.pop("lone_surrogate")
         return cls(
             warns=frozenset(Reason(code) for code, severity in rules.items() if severity == "warn"),
-            codes=ISO_4217 | settings.currency.extra_codes,
+            codes=ISO_4217 | settings.currency.extra_codes | {settings.default_currency},
             default_currency=settings.default_currency,
             default_always=settings.default_currency_when == "always",
             replaces_surrogates=surrogates == "warn",
             takes_other_calls=settings.on_other_type != "dead-letter",
             forwards_other_calls=settings.on_other_type == "forward",
             keep_write_key=settings.keep_write_key,
+            warns_of_rounding=settings.warn_more_than_nine_decimals,
             identify_events=frozenset(rule.event for rule in settings.identify),
             limits=settings.limits,
         )

@@ -24,7 +24,13 @@ from pipeline.core.envelope import LEVELS, Envelope, is_batch, split, split_unre
 from pipeline.core.findings import Findings
 from pipeline.core.headers import TrackHeader
 from pipeline.core.members import Members
-from pipeline.core.normalise import has_traits, identify_message, normalise, other_members
+from pipeline.core.normalise import (
+    has_traits,
+    identify_message,
+    normalise,
+    other_members,
+    warn_of_write_key,
+)
 from pipeline.core.origin import Origin, read_origin, sender_headers
 from pipeline.core.other_calls import is_other_call
 from pipeline.core.policy import Policy
@@ -41,6 +47,7 @@ from pipeline.core.record import (
 from pipeline.core.reserved import rejected_revenue
 from pipeline.core.timestamps import read_time
 from pipeline.core.validate import validate
+from pipeline.core.write_keys import may_have_url_with_key
 
 # Globals are found faster than members of an enum.
 _ENRICHED: Final = Role.ENRICHED
@@ -214,7 +221,14 @@ class Processor:
         except ValidationError:
             invalid = reject(Reason.INVALID_JSON, "an integer has too many digits to be read")
             return (self._reject(sent, invalid, now, members),)
-        value = encode_event(enriched, other_members(members, text, policy))
+        others = other_members(members, text, policy)
+        value = encode_event(enriched, others)
+        if (
+            may_have_url_with_key(value)
+            and not policy.keep_write_key
+            and warn_of_write_key(enriched, value, findings)
+        ):
+            value = encode_event(enriched, others)
         _value, key, headers, _timestamp, _topic, partition, _offset = record
         size = len(value) + (len(key) if key else 0)
         if headers:

@@ -48,6 +48,11 @@ class ContextFields(Struct, gc=False):
 
     traits: Raw = ABSENT
     """Of any type: the rules decide."""
+    query_parameters: Raw = ABSENT
+    """Query of the request, where a gateway puts it."""
+
+
+NO_CONTEXT: Final = ContextFields()
 
 
 _DECODED_TYPES: Final[dict[type, Any]] = {

@@ -63,7 +63,10 @@ class Reason(DocumentedEnum):
     )
     TRAITS_NOT_OBJECT = "traits_not_object", "context.traits is set and is not an object"
     REVENUE_INVALID = "revenue_invalid", "properties.revenue is not a plain decimal number"
-    VALUE_INVALID = "value_invalid", "properties.value is not a plain decimal number"
+    VALUE_INVALID = (
+        "value_invalid",
+        "properties.value is not a plain decimal number, or is text of more than 15 digits",
+    )
     CURRENCY_INVALID = "currency_invalid", "properties.currency is not an ISO 4217 code"
     CONTEXT_FIELD_TYPE = "context_field_type", "a field of context does not have the specified type"
     ENRICHED_TOO_LARGE = "enriched_too_large", "the enriched event exceeds limits.max_output_bytes"
@@ -88,6 +91,7 @@ class WarningCode(DocumentedEnum):
         "lone_surrogate_replaced",
         "text had half of a surrogate pair, in place of which it has U+FFFD now",
     )
+    TYPE_NORMALISED = "type_normalised", "type was track in another spelling"
     EMPTY_ARRAY_FOR_OBJECT = "empty_array_for_object", "an empty array was read as {} (PHP senders)"
     EMPTY_RESERVED_PROPERTY = "empty_reserved_property", "a blank reserved property was removed"
     NUMBER_FROM_STRING = "number_from_string", "an amount was sent as text and is now a number"
@@ -99,12 +103,17 @@ class WarningCode(DocumentedEnum):
         "reserved_name_misspelled",
         "a reserved property is written in another case",
     )
+    CURRENCY_WITHDRAWN = (
+        "currency_withdrawn",
+        "the currency of a revenue was withdrawn before the event happened",
+    )
     CURRENCY_DEFAULT_CONFLICTS = (
         "currency_default_conflicts",
         "the default currency was used, but a product has another one",
     )
     ID_STRINGIFIED = "id_stringified", "a numeric id is now text"
     ID_NOT_STRING = "id_not_string", "an unusable id was removed"
+    ID_PLACEHOLDER = "id_placeholder", "an id is text that stands for no id, such as undefined"
     EVENT_NAME_PADDED = "event_name_padded", "event begins or ends with white space, which was kept"
     MESSAGE_ID_GENERATED = "message_id_generated", "messageId was generated from the coordinates"
     TRAITS_CONFLICT = (
@@ -113,6 +122,10 @@ class WarningCode(DocumentedEnum):
     )
     TRAITS_NOT_OBJECT = "traits_not_object", "context.traits is not an object and was not promoted"
     ENRICHMENT_REPLACED = "enrichment_replaced", "an enrichment that was sent was replaced"
+    WRITE_KEY_IN_URL = (
+        "write_key_in_url",
+        "a URL contains a writeKey (a credential); it was kept",
+    )
     RECEIVED_AT_UNKNOWN = "received_at_unknown", "the time when the event was received is unknown"
     SENT_BEFORE_ORIGINAL = (
         "sent_before_original",
@@ -122,13 +135,20 @@ class WarningCode(DocumentedEnum):
         "timestamp_out_of_range",
         "the corrected time is outside of the years 1-9999",
     )
-    TIMESTAMP_UNPARSABLE = "timestamp_unparsable", "a time could not be read and was removed"
+    TIMESTAMP_UNPARSABLE = (
+        "timestamp_unparsable",
+        "a time could not be read; it was moved to enrichment.unreadable",
+    )
+    TIMESTAMP_FAR_PAST = (
+        "timestamp_far_past",
+        "the event is before the year 2000, or more than ten years before its receipt",
+    )
     TIMESTAMP_IN_FUTURE = (
         "timestamp_in_future",
         "the event is more than 24 h later than its receipt",
     )
     REVENUE_INVALID = "revenue_invalid", "rules.revenue_invalid is warn: kept as sent"
-    VALUE_INVALID = "value_invalid", "rules.value_invalid is warn: kept as sent"
+    VALUE_INVALID = "value_invalid", "properties.value is not an amount and was kept as sent"
     CURRENCY_INVALID = (
         "currency_invalid",
         "not an ISO 4217 code; there is no revenue, or the rule is warn",

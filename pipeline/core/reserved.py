@@ -23,7 +23,14 @@ from pipeline.core.members import (
     read_value,
     write_object,
 )
-from pipeline.core.money import Amount, BadAmount, is_set, read_amount, read_currency
+from pipeline.core.money import (
+    Amount,
+    BadAmount,
+    is_set,
+    read_amount,
+    read_currency,
+    read_short_amount,
+)
 from pipeline.core.policy import Policy
 from pipeline.core.raw_event import ReservedMembers, read_reserved
 from pipeline.core.reasons import Reason, WarningCode
@@ -57,12 +64,12 @@ def check_reserved(
     amount = _check_amount("revenue", sent.revenue, findings, policy, changes)
     has_revenue = bool(sent.revenue) and changes.get("revenue", sent.revenue) is not None
     _check_amount("value", sent.value, findings, policy, changes)
-    code, defaulted = None, False
+    code, currency, defaulted = None, None, False
     if sent.currency and is_set(currency := _value(sent.currency)):
         code = _check_currency(currency, findings, policy, changes, has_revenue=has_revenue)
     else:
         if sent.currency:
-            _remove("currency", findings, changes)
+            _remove("currency", currency, findings, changes)
         if has_revenue or policy.default_always:
             code, defaulted = policy.default_currency, True
             changes["currency"] = Raw(encode_json(code))
@@ -104,9 +111,13 @@ def _warn_misspelled(sent: ReservedMembers, findings: Findings) -> None:
                 findings.warn(WarningCode.RESERVED_NAME_MISSPELLED, f"/properties/{spelling}")
 
 
-def _remove(name: str, findings: Findings, changes: dict[str, Raw | None]) -> None:
+def _remove(
+    name: str, value: JsonValue, findings: Findings, changes: dict[str, Raw | None]
+) -> None:
+    """Remove a property that is not set: null, as typed libraries send it, or blank text."""
     changes[name] = None
-    findings.warn(WarningCode.EMPTY_RESERVED_PROPERTY, f"/properties/{name}")
+    if value is not None:
+        findings.warn(WarningCode.EMPTY_RESERVED_PROPERTY, f"/properties/{name}")
 
 
 def _check_amount(
@@ -117,17 +128,17 @@ def _check_amount(
         return None
     value = _value(sent)
     if not is_set(value):
-        _remove(name, findings, changes)
+        _remove(name, value, findings, changes)
         return None
-    amount = read_amount(value)
+    amount = read_amount(value) if name == "revenue" else read_short_amount(value)
     pointer = f"/properties/{name}"
     if type(amount) is BadAmount:
         findings.reject_or_warn(AMOUNT_RULES[name], pointer, f"{name} {amount.detail}", policy)
         return None
     if amount.from_text:
-        changes[name] = Raw(encode_json(amount.number))
+        changes[name] = Raw(amount.json.encode())
         findings.warn(WarningCode.NUMBER_FROM_STRING, pointer)
-    if amount.rounds:
+    if amount.rounds and policy.warns_of_rounding:
         findings.warn(WarningCode.MORE_THAN_NINE_DECIMALS, pointer)
     return amount
 

@@ -13,7 +13,7 @@ from msgspec import Raw, ValidationError
 
 from pipeline.core.enriched_event import TRACK
 from pipeline.core.findings import Findings
-from pipeline.core.identities import Unusable, near_id_name, read_id
+from pipeline.core.identities import PLACEHOLDERS, Unusable, near_id_name, read_id
 from pipeline.core.json_value import JsonValue
 from pipeline.core.members import (
     EMPTY_OBJECT,
@@ -29,13 +29,16 @@ from pipeline.core.policy import Policy
 from pipeline.core.raw_event import (
     ABSENT,
     CONTEXT_TYPES,
+    NO_CONTEXT,
     NO_RESERVED,
+    ContextFields,
     read_context,
     read_reserved,
 )
 from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import Revenue, new_tuple
 from pipeline.core.reserved import check_reserved
+from pipeline.core.write_keys import without_write_key
 
 _TYPE_NAMES: Final = {
     bool: "a boolean",
@@ -63,7 +66,7 @@ class TrackEvent(NamedTuple):
     revenue: Revenue | None
 
 
-def validate(  # noqa: C901  a condition for each rule
+def validate(  # noqa: C901, PLR0912  a condition for each rule
     members: Members, findings: Findings, policy: Policy
 ) -> TrackEvent | Invalid:
     """Apply every rule to an event.
@@ -72,8 +75,8 @@ def validate(  # noqa: C901  a condition for each rule
     msgspec.ValidationError for a number of thousands of digits where a rule needs a value.
     """
     get = members.get
-    if get("type") != TRACK_CALL:
-        _check_type(members, findings)
+    if get("type") != TRACK_CALL and not _is_track(members, findings):
+        return Invalid(Stage.VALIDATE, findings.violations)
     sent = get("event")
     event = None if sent is None else read_value(sent)
     if type(event) is not str or not event or event.strip() != event:
@@ -93,6 +96,8 @@ def validate(  # noqa: C901  a condition for each rule
         and (user_id or anonymous_id)
     ):
         user_id, anonymous_id = _check_ids(members, user_id, anonymous_id, findings, policy)
+    if user_id in PLACEHOLDERS or anonymous_id in PLACEHOLDERS:
+        _warn_of_placeholders(user_id, anonymous_id, findings)
     properties = get("properties")
     reserved = NO_RESERVED
     if properties is not None:
@@ -101,20 +106,23 @@ def validate(  # noqa: C901  a condition for each rule
         except ValidationError:
             properties = _to_object(properties, "properties", findings)
     context = get("context")
-    traits = ABSENT
+    fields = NO_CONTEXT
     is_regular = True
     if context is not None:
         try:
-            traits = read_context(context).traits
-            is_regular = not traits or is_object(traits)
+            fields = read_context(context)
+            is_regular = not fields.traits or is_object(fields.traits)
         except ValidationError:
             context = _to_object(context, "context", findings)
             is_regular = False
     integrations = get("integrations")
     if integrations is not None and integrations != EMPTY_OBJECT:
         integrations = _to_object(integrations, "integrations", findings)
-    if not is_regular and context is not None:
-        traits = _check_context(context, findings, policy)
+    if context is not None:
+        if not is_regular:
+            fields = _check_context(context, findings, policy)
+        if fields.query_parameters and not policy.keep_write_key:
+            context = without_write_key(context, fields.query_parameters)
     revenue, defaulted = None, False
     if reserved != NO_RESERVED or policy.default_always:
         checked = check_reserved(properties or EMPTY_OBJECT, reserved, findings, policy)
@@ -129,7 +137,7 @@ def validate(  # noqa: C901  a condition for each rule
             anonymous_id,
             properties or EMPTY_OBJECT,
             context or EMPTY_OBJECT,
-            traits,
+            fields.traits,
             integrations,
             defaulted,
             revenue,
@@ -137,15 +145,27 @@ def validate(  # noqa: C901  a condition for each rule
     )
 
 
-def _check_type(members: Members, findings: Findings) -> None:
-    """Reject calls other than track."""
+def _is_track(members: Members, findings: Findings) -> bool:
+    """Whether a call is track. Another one has no violation but this: the rules are track's."""
     pointer, sent = call_of(members)
-    if sent is not None and read_value(sent) != TRACK:
-        findings.reject(
-            Reason.UNSUPPORTED_TYPE,
-            pointer,
-            "only track calls are processed; on_other_type decides what becomes of others",
-        )
+    kind = None if sent is None else read_value(sent)
+    if sent is None or kind == TRACK:
+        return True
+    if type(kind) is str and _is_spelled_otherwise(kind):
+        findings.warn(WarningCode.TYPE_NORMALISED, pointer)
+        return True
+    findings.reject(
+        Reason.UNSUPPORTED_TYPE,
+        pointer,
+        "only track calls are processed; on_other_type decides what becomes of others",
+    )
+    return False
+
+
+def _is_spelled_otherwise(kind: str) -> bool:
+    """Whether this is track in another case or padded. The lower case of a Kelvin sign is "k"."""
+    word = kind.strip()
+    return word.isascii() and word.lower() == TRACK
 
 
 def _check_event(event: JsonValue, findings: Findings) -> str:
@@ -197,6 +217,14 @@ def _check_ids(
     return user_id, anonymous_id
 
 
+def _warn_of_placeholders(
+    user_id: str | None, anonymous_id: str | None, findings: Findings
+) -> None:
+    for name, sent in (("userId", user_id), ("anonymousId", anonymous_id)):
+        if sent in PLACEHOLDERS:
+            findings.warn(WarningCode.ID_PLACEHOLDER, f"/{name}")
+
+
 def _report_unusable_id(name: str, sent: JsonValue, findings: Findings, policy: Policy) -> None:
     detail = f"{name} is {_type_name(sent)} that can't be read as an id"
     findings.reject_or_warn(Reason.ID_NOT_STRING, f"/{name}", detail, policy)
@@ -224,15 +252,17 @@ def _to_object(sent: Raw, name: str, findings: Findings) -> Raw | None:
     return None
 
 
-def _check_context(context: Raw, findings: Findings, policy: Policy) -> Raw:
-    """Report the fields of `context` that do not have the specified type; its traits, or ABSENT."""
+def _check_context(context: Raw, findings: Findings, policy: Policy) -> ContextFields:
+    """Report the fields of `context` that do not have the specified type, and read the others."""
     fields = read_members(context)
     for name, value in fields.items():
         expected, kind = CONTEXT_TYPES.get(name), kind_of(value)
         if expected not in {None, kind} and kind is not type(None):
             _report_context_field(name, value, findings, policy)
     traits = fields.get("traits", ABSENT)
-    return traits if traits and is_object(traits) else ABSENT
+    return ContextFields(
+        traits if traits and is_object(traits) else ABSENT, fields.get("query_parameters", ABSENT)
+    )
 
 
 def _report_context_field(name: str, value: Raw, findings: Findings, policy: Policy) -> None:

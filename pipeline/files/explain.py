@@ -27,6 +27,7 @@ from pipeline.core.reasons import Reason
 from pipeline.core.record import Output, Record, Role
 from pipeline.core.reserved import RESERVED
 from pipeline.core.timestamps import format_time
+from pipeline.core.write_keys import WRITE_KEY_NAMES
 from pipeline.files.transform import dead_letter_line
 from pipeline.settings.client_properties import MASK
 
@@ -147,7 +148,7 @@ def _effects(output: Output, sent: JsonValue, received: int | None) -> list[Effe
         pointer = _call_pointer(sent)
         call = find(sent, pointer)
         return [Effect(EffectKind.KEPT, "forwarded", pointer, _FORWARDED, call, call)]
-    enriched = decode(output.value, _DEEPEST)
+    enriched = decoded_events(output.value).events[0].sent
     if type(enriched) is not dict:
         message = "an enriched event is always an object"
         raise TypeError(message)
@@ -158,7 +159,7 @@ def _effects(output: Output, sent: JsonValue, received: int | None) -> list[Effe
 
 def _call_pointer(sent: dict[str, Any]) -> str:
     """Pointer to the field that says that the event is another call."""
-    return "/action" if sent.get("type") is None else "/type"
+    return "/type" if is_set(sent.get("type")) else "/action"
 
 
 def _rejections(dead_letter: Output, sent: JsonValue) -> Iterator[Effect]:
@@ -187,17 +188,18 @@ def _changes(
     names += [name for name in sent if name not in OUR_FIELDS]
     pointers = [f"/{escape_name(name)}" for name in names]
     pointers += [f"/properties/{name}" for name in RESERVED]
+    pointers += [f"/context/query_parameters/{name}" for name in sorted(WRITE_KEY_NAMES)]
     for pointer in pointers:
         before, after = find(sent, pointer), find(enriched, pointer)
-        if pointer == "/properties" and type(before) is dict:
-            continue  # its reserved properties are reported one by one
+        if pointer in {"/properties", "/context"} and type(before) is dict:
+            continue  # the members that a rule reads are reported one by one
         if pointer != "/timestamp" and (pointer in reported or before == after):
             continue
         if after is ABSENT and (before is ABSENT or pointer in reported):
             continue
         kind = EffectKind.KEPT if before == after else EffectKind.CHANGED
         word, meaning = _explain_change(pointer, before, after, enriched, received)
-        if pointer == "/writeKey":
+        if pointer in _WRITE_KEYS:
             before = MASK
         yield Effect(kind, word, pointer, meaning, before, after)
 
@@ -211,9 +213,12 @@ _TIMES: Final = {
     "original": "the sender's time; without sentAt and receivedAt it can't be corrected",
     "received": "receivedAt: the event has no usable time of its own",
 }
+_WRITE_KEYS: Final = {
+    f"{parent}/{name}" for parent in ("", "/context/query_parameters") for name in WRITE_KEY_NAMES
+}
 _FIXED: Final = {
     "/type": ("default", "every enriched event is marked as a track call"),
-    "/writeKey": ("removed", "a credential; the setting keep_write_key keeps it"),
+    **dict.fromkeys(_WRITE_KEYS, ("removed", "a credential; the setting keep_write_key keeps it")),
 }
 _TRIMMED: Final = ("trimmed", "outer white space was removed")
 _NUMBER: Final = ("number_format", "written as a plain number")

@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
+from pipeline.core.findings import MAX_UNREADABLE
 from pipeline.core.json_value import JsonObject
-from pipeline.core.normalise import MAX_WARNINGS
+from pipeline.core.normalise import MAX_WARNINGS, TIMES
 from pipeline.core.reasons import WarningCode
 from schemas.source.values import (
     ANONYMOUS_ID,
@@ -80,7 +81,12 @@ class Properties(Object):
         "it may be anything that is set.",
         examples=["USD"],
     )
-    value: Amount = Field(OPTIONAL, description=VALUE, examples=[1])
+    value: Amount | Text | bool | float | list[Any] | JsonObject = Field(
+        OPTIONAL,
+        description=VALUE + " A number; anything else that is set was kept as sent, with warning "
+        "`value_invalid`.",
+        examples=[1],
+    )
 
     RULES: ClassVar[Schema] = {
         # A revenue always has a currency.
@@ -101,6 +107,15 @@ class Enrichment(Object):
         description="How `timestamp` was determined: `given` (kept, since it was corrected "
         "upstream), `corrected` (receivedAt - (sentAt - originalTimestamp)), `original` (the "
         "client's time as it is), `received` (receivedAt).",
+    )
+    unreadable: dict[
+        Annotated[str, Field(pattern=f"^/(?:{'|'.join(TIMES)})$")],
+        Annotated[str, Field(max_length=MAX_UNREADABLE)],
+    ] = Field(
+        OPTIONAL,
+        description="Times that could not be read, and were left out: the JSON Pointer of each "
+        "and its text, cut after 64 characters. They remain when the event is processed again.",
+        examples=[{"/timestamp": "yesterday"}],
     )
     warnings: list[Annotated[str, Field(pattern=WARNING_PATTERN)]] = Field(
         OPTIONAL,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 from pydantic import Field
 
-from pipeline.core.enriched_event import TRACK
 from pipeline.core.json_value import JsonObject
 from schemas.source.values import (
     ANONYMOUS_ID,
@@ -30,6 +29,7 @@ from schemas.source.values import (
     Schema,
     SentTime,
     Text,
+    TrackText,
     has,
     ref,
 )
@@ -50,7 +50,12 @@ class RawProperties(Object):
         "`currency_invalid`.",
         examples=["EUR", "usd"],
     )
-    value: Amount | AmountText | NotSet = Field(OPTIONAL, description=VALUE, examples=[1, "0.5"])
+    value: Amount | AmountText | NotSet | Anything = Field(
+        OPTIONAL,
+        description=VALUE + " Anything else, and text of more than 15 digits, is kept as sent, "
+        "with warning `value_invalid`.",
+        examples=[1, "0.5"],
+    )
 
     RULES: ClassVar[Schema] = {
         # A revenue that is set requires a currency that is valid, or not set.
@@ -66,7 +71,7 @@ class RawEvent(Object):
     on the depth of its nesting.
     """
 
-    type: Literal["track"] | None = Field(OPTIONAL, description="The API call: only track.")
+    type: TrackText | NotSet = Field(OPTIONAL, description="The API call: only track.")
     action: Anything = Field(
         OPTIONAL, description="Intilery's older form of `type`, read when `type` is not set."
     )
@@ -116,9 +121,11 @@ class RawEvent(Object):
     RULES: ClassVar[Schema] = {
         # There must be an id. Without a type, a string `action` is the type.
         "anyOf": [has("userId", _USABLE_ID), has("anonymousId", _USABLE_ID)],
-        "if": has("type", {"const": TRACK}),
+        "if": has("type", ref(TrackText)),
         "else": {
-            "properties": {"action": {"anyOf": [{"const": TRACK}, {"not": {"type": "string"}}]}}
+            "properties": {
+                "action": {"anyOf": [ref(TrackText), ref(NotSet), {"not": {"type": "string"}}]}
+            }
         },
     }
 

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from pipeline.core.currencies import ISO_4217
+from pipeline.core.enriched_event import TRACK
 from pipeline.core.identities import MAX_ID_DIGITS
 from pipeline.core.json_value import JsonObject
 from pipeline.core.money import AMOUNT_PATTERN, COLUMN_DECIMALS, LIMIT
@@ -46,6 +47,10 @@ def _trimmed(pattern: str) -> str:
 
 def _any_case(code: str) -> str:
     return "".join(f"[{character}{character.lower()}]" for character in code)
+
+
+class TrackText(RootModel[Annotated[str, Field(pattern=_trimmed(_any_case(TRACK.upper())))]]):
+    """`track` in any case, outer white space trimmed; becomes `track`."""
 
 
 class Anything(RootModel[Any]):

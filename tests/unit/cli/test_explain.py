@@ -104,8 +104,11 @@ def test_names_with_slashes_and_tildes_are_found() -> None:
 
 def test_write_key_is_not_shown() -> None:
     """A credential is not printed among the changes."""
-    found = effects('{"event":"A","userId":"u","writeKey":"hunter2"}')
+    context = '"context":{"a":1,"query_parameters":{"writeKey":"hunter2","b":2}}'
+    found = effects('{"event":"A","userId":"u","write_key":"hunter2",' + context + "}")
     assert "hunter2" not in json.dumps(found)
+    removed = {name for name in found if name.startswith("removed ")}
+    assert removed == {"removed /write_key", "removed /context/query_parameters/writeKey"}
 
 
 def test_settings_decide_what_is_explained() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.currencies import ISO_4217, withdrawn
+from pipeline.core.record import Role
 from pipeline.core.timestamps import read_time
-from tests.support import enrich, good, reject, warnings
+from tests.support import enrich, good, only, process, reject, warnings
 
 
 def test_currency_defaults_to_us_dollars() -> None:
@@ -79,6 +80,48 @@ def test_product_currency_beside_a_stated_one() -> None:
     assert warnings(enrich(good(properties=properties))) == []
 
 
+@pytest.mark.parametrize(
+    ("timestamp", "found"),
+    [
+        ("2017-01-31T23:59:59.999Z", []),
+        ("2017-02-01T00:00:00.000Z", ["currency_withdrawn /properties/currency"]),
+    ],
+)
+def test_withdrawn_currency_is_warned_about(timestamp: str, found: list[str]) -> None:
+    """The time of the event counts, and not when it is processed."""
+    properties = {"revenue": 5, "currency": "byr"}
+    event = good(properties=properties, timestamp=timestamp, receivedAt="2017-02-01T00:00:05.000Z")
+    assert enrich(event)["properties"]["currency"] == "BYR"
+    assert warnings(enrich(event)) == found
+
+
+def test_withdrawn_currency_without_a_revenue() -> None:
+    """Without a revenue, or with one that is invalid, the currency has no meaning."""
+    for properties in ({"currency": "DEM"}, {"revenue": None, "currency": "DEM"}):
+        assert warnings(enrich(good(properties=properties))) == []
+    event = good(properties={"revenue": "x", "currency": "DEM"})
+    assert warnings(enrich(event, rules={"revenue_invalid": "warn"})) == [
+        "revenue_invalid /properties/revenue"
+    ]
+
+
+@pytest.mark.parametrize("code", ["XXX", "XTS"])
+def test_codes_that_are_no_currencies(code: str) -> None:
+    """No currency and test are codes of the standard; a setting accepts them."""
+    properties = {"revenue": 5, "currency": code}
+    assert reject(good(properties=properties)).broken == ["currency_invalid /properties/currency"]
+    event = enrich(good(properties=properties), currency={"extra_codes": [code]})
+    assert event["properties"]["currency"] == code
+
+
+def test_default_currency_is_an_accepted_code() -> None:
+    """An event with the default of another standard is valid when it is processed again."""
+    first = only(process(good(properties={"revenue": 5}), default_currency="BTC"), Role.ENRICHED)
+    again = enrich(first.value, default_currency="BTC")
+    assert again["properties"] == {"revenue": 5, "currency": "BTC"}
+    assert again["enrichment"]["currencyDefaulted"] is True
+
+
 def test_extra_codes_are_accepted() -> None:
     """The codes of `currency.extra_codes` are accepted like those of ISO 4217."""
     properties = {"revenue": 5, "currency": "btc"}
@@ -120,7 +163,7 @@ def test_total_is_no_revenue() -> None:
         ("ILR", "1989-12-31T23:59:59.999Z", "1990-01-01T00:00:00.000Z"),
     ],
 )
-def test_withdrawal_of_a_code(code: str, last: str, first: str) -> None:
+def test_code_is_withdrawn_after_its_month(code: str, last: str, first: str) -> None:
     """A code is withdrawn when the month, or the year, is over that the standard names."""
     assert [withdrawn(code, (read_time(text) or (0,))[0]) for text in (last, first)] == [0, 1]
 

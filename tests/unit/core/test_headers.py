@@ -238,7 +238,7 @@ def test_headers_stay_within_their_limits() -> None:
     """With the longest names and the most reasons the dead letter stays within its limits."""
     wide = "\U0001f6d2" * 300
     context = dict.fromkeys(CONTEXT_TYPES, 5) | {"library": {"name": wide, "version": wide}}
-    event = {"event": wide, "messageId": wide, "type": 5, "properties": 5, "context": context}
+    event = {"event": wide, "messageId": wide, "userId": 5.5, "properties": 5, "context": context}
     record = raw(event, topic="t" * 249, partition=2**31 - 1, offset=2**63 - 1)
     identity = Identity(app=wide, group=wide, replay=wide)
     dead_letter = reject(record, identity=identity, rules={"context_field_type": "reject"})

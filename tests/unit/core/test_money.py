@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.money import AMOUNT_PATTERN, Amount, BadAmount, read_amount, read_value
+from pipeline.core.money import AMOUNT_PATTERN, Amount, BadAmount, read_amount, read_short_amount
 
 
 @pytest.mark.parametrize(
@@ -57,29 +57,29 @@ def test_numbers_are_not_written_anew(sent: int | Decimal) -> None:
 @pytest.mark.parametrize("name", ["Infinity", "-Infinity"])
 def test_numbers_beyond_all_bounds_are_too_large(name: str) -> None:
     """An exponent that can't be held reads as infinity: an amount too large, and no error."""
-    for read in (read_amount, read_value):
+    for read in (read_amount, read_short_amount):
         assert read(Decimal(name)) == BadAmount("has a magnitude of 10^29 or more")
 
 
 @pytest.mark.parametrize("sent", ["123456789012345", "0.00123456789012345", "$-1.2e10", "0"])
 def test_short_text_is_a_value(sent: str) -> None:
     """Text of up to 15 digits is read like that of a revenue."""
-    assert read_value(sent) == read_amount(sent)
-    assert isinstance(read_value(sent), Amount)
+    assert read_short_amount(sent) == read_amount(sent)
+    assert isinstance(read_short_amount(sent), Amount)
 
 
 @pytest.mark.parametrize("sent", ["1234567890123456", "1000000000000000", "1.000000000000000"])
 def test_long_text_is_no_value(sent: str) -> None:
     """Text of more digits may be an identifier; the same as a number is an amount."""
-    bad = read_value(sent)
+    bad = read_short_amount(sent)
     assert isinstance(bad, BadAmount)
     assert "15 digits" in bad.detail
     assert isinstance(read_amount(sent), Amount)
-    assert isinstance(read_value(Decimal(sent)), Amount)
+    assert isinstance(read_short_amount(Decimal(sent)), Amount)
 
 
 def test_megabytes_are_read_at_once() -> None:
     """Text of a megabyte is judged without work that grows faster than its length."""
     many = 1_000_000
     for text in ("9" * many, "0." + "0" * many + "1", "1e" + "9" * many, "$" * many, "." * many):
-        assert isinstance(read_value(text), BadAmount)
+        assert isinstance(read_short_amount(text), BadAmount)

@@ -15,22 +15,20 @@ def test_a_good_event_gives_no_warning() -> None:
 
 def test_all_violations_are_reported() -> None:
     """Every broken rule is named, not only the first."""
-    dead_letter = reject(
-        '{"type":"page","event":7,"properties":[1],"context":"x","integrations":false}'
-    )
+    dead_letter = reject('{"event":7,"properties":[1],"context":"x","integrations":false}')
     assert sorted(dead_letter.broken) == [
         "context_not_object /context",
         "event_not_string /event",
         "integrations_not_object /integrations",
         "no_user_anon_id",
         "properties_not_object /properties",
-        "unsupported_type /type",
     ]
 
 
 def test_all_money_violations_are_reported() -> None:
     """Revenue, value and currency are each judged, also when another one is wrong."""
-    dead_letter = reject(good(properties={"revenue": "x", "value": True, "currency": "euro"}))
+    properties = {"revenue": "x", "value": True, "currency": "euro"}
+    dead_letter = reject(good(properties=properties), rules={"value_invalid": "reject"})
     assert sorted(dead_letter.broken) == [
         "currency_invalid /properties/currency",
         "revenue_invalid /properties/revenue",
@@ -61,7 +59,38 @@ def test_no_near_name_no_question() -> None:
     assert "did you mean" not in reject(good(userId=...)).reasons[0]["detail"]
 
 
-@pytest.mark.parametrize("action", ["page", "identify", ""])
+def test_other_calls_have_no_other_violation() -> None:
+    """An identify call has no event and no properties: it is not a track call that is wrong."""
+    for event in ({"type": "identify", "userId": 5}, {"action": "page", "event": 7}):
+        assert [reason["code"] for reason in reject(event).reasons] == ["unsupported_type"]
+
+
+@pytest.mark.parametrize("type_", ["Track", "TRACK", " track ", "", " "])
+def test_spelling_of_track_never_drops_an_event(type_: str) -> None:
+    """An event whose type means track is enriched where other calls are dropped."""
+    event = enrich(good(type=type_), on_other_type="drop")
+    assert event["type"] == "track"
+    expected = ["type_normalised /type"] if type_.strip() else []
+    assert warnings(event) == expected
+
+
+def test_action_in_another_spelling() -> None:
+    """The older field is read like `type`, and kept as it was sent."""
+    event = enrich(good(type="", action="Track"))
+    assert (event["type"], event["action"]) == ("track", "Track")
+    assert warnings(event) == ["type_normalised /action"]
+
+
+def test_rounding_is_warned_about_on_request() -> None:
+    """Sums of floats have many decimals; who fills a typed column may want to know."""
+    event = good(properties={"revenue": 0.30000000000000004, "value": 1.5, "currency": "EUR"})
+    assert warnings(enrich(event)) == []
+    assert warnings(enrich(event, warn_more_than_nine_decimals=True)) == [
+        "more_than_nine_decimals /properties/revenue"
+    ]
+
+
+@pytest.mark.parametrize("action", ["page", "identify", "tracks"])
 def test_older_action_field_counts_as_type(action: str) -> None:
     """Without a type, a string `action` says which call it is."""
     dead_letter = reject(good(type=..., action=action))
@@ -94,11 +123,13 @@ def test_dropped_item_leaves_its_neighbours() -> None:
 @pytest.mark.parametrize("sent", ["abc", True, [1], "1,5"])
 @pytest.mark.parametrize("name", ["revenue", "value"])
 def test_amount_rule_warn(name: str, sent: object) -> None:
-    """Set to warn, a wrong amount stays as it was sent."""
+    """Set to warn, a wrong amount stays as it was sent; set to reject, it is rejected."""
     properties = {name: sent, "currency": "EUR"}
     event = enrich(good(properties=properties), rules={f"{name}_invalid": "warn"})
     assert event["properties"] == properties
     assert warnings(event) == [f"{name}_invalid /properties/{name}"]
+    dead_letter = reject(good(properties=properties), rules={f"{name}_invalid": "reject"})
+    assert dead_letter.broken == [f"{name}_invalid /properties/{name}"]
 
 
 def test_currency_rule_warn() -> None:

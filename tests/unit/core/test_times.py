@@ -82,10 +82,106 @@ def test_unreadable_client_time_is_none() -> None:
 
 def test_correction_out_of_range() -> None:
     """A corrected time outside years 1-9999 gives way to receivedAt."""
-    first, last = "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"
-    found = times(good(timestamp=first, sentAt=last, receivedAt=D))
-    assert found[:3] == (first, D, "received")
-    assert [w.split()[0] for w in found[3:]] == ["timestamp_out_of_range"]
+    last = "9999-12-31T23:59:59.999Z"
+    found = times(good(timestamp=A, sentAt=last, receivedAt=D))
+    assert found == (A, D, "received", "timestamp_out_of_range /timestamp")
+
+
+FAR_PAST = "timestamp_far_past /timestamp"
+ZERO_TIMES = ("0001-01-01T00:00:00.000Z", "1970-01-01T00:00:00.000Z", "1999-12-31T23:59:59.999Z")
+
+
+@pytest.mark.parametrize("zero", ZERO_TIMES)
+def test_zero_time_is_kept(zero: str) -> None:
+    """A time that was never set stays what it is, for all to see: no correction makes it right."""
+    for fields in ({"timestamp": zero}, {"timestamp": ..., "originalTimestamp": zero}):
+        event = good(receivedAt=D, **fields)
+        assert times(event) == (zero, zero, "original", FAR_PAST)
+        assert times(event | {"sentAt": C}) == (zero, zero, "original", FAR_PAST)
+
+
+def test_zero_time_beside_a_corrected_one() -> None:
+    """A timestamp that was corrected before is kept and warned about alike."""
+    zero = ZERO_TIMES[0]
+    assert times(good(originalTimestamp=A, timestamp=zero)) == (A, zero, "given", FAR_PAST)
+    assert times(good(originalTimestamp=zero, timestamp=A)) == (zero, A, "given")
+
+
+def test_ten_years_before_receipt() -> None:
+    """The limit is 3,653 days before receivedAt; up to there a time is corrected."""
+    near, far = "2005-12-11T19:11:09.000Z", "2005-12-11T19:11:08.999Z"
+    sent = good(sentAt=D, receivedAt=D)
+    assert times(sent | {"timestamp": near}) == (near, near, "corrected")
+    assert times(sent | {"timestamp": far}) == (far, far, "original", FAR_PAST)
+
+
+def test_clock_that_was_never_set() -> None:
+    """Where both times of a client are in the far past, their difference is right: corrected."""
+    first, second = "1970-01-01T00:00:05.000Z", "1970-01-01T00:00:07.000Z"
+    event = good(timestamp=first, sentAt=second, receivedAt=D)
+    assert times(event) == (first, SECOND % 7, "corrected")
+
+
+def test_far_past_by_correction() -> None:
+    """A client's clock that jumped makes a far time of a near one: corrected, and warned about."""
+    event = good(timestamp=A, sentAt="2035-12-12T19:11:01.000Z", receivedAt=D)
+    assert times(event) == (A, "1995-12-12T19:11:09.000Z", "corrected", FAR_PAST)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("never", "never"),
+        (" 12/31/2015\n", " 12/31/2015\n"),
+        ("", ""),
+        ("\u2603" * 65, "\u2603" * 64),
+        (5, "5"),
+        (True, "true"),
+        ({"$date": "2015"}, '{"$date":"2015"}'),
+        ([0] * 100, "[" + "0," * 31 + "0"),
+    ],
+)
+def test_unreadable_times_are_kept_in_the_enrichment(sent: object, kept: str) -> None:
+    """What can't be read is left out of its field, and not lost: 64 characters of it remain."""
+    event = enrich(good(timestamp=..., originalTimestamp=sent, sentAt=C, receivedAt=D))
+    assert "originalTimestamp" not in event
+    assert event["enrichment"]["unreadable"] == {"/originalTimestamp": kept}
+    assert warnings(event) == ["timestamp_unparsable /originalTimestamp"]
+
+
+def test_number_that_is_too_long_to_be_a_time() -> None:
+    """No event is rejected because of a time, also not for a number that can't be decoded."""
+    event = enrich('{"event":"e","userId":"u","timestamp":' + "9" * 5_000 + "}")
+    assert event["enrichment"]["unreadable"] == {"/timestamp": "9" * 64}
+
+
+def test_every_unreadable_time_is_kept() -> None:
+    """Each of the four, in their order; what was unreadable before remains when processed again."""
+    names = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
+    event = enrich(good(**dict.fromkeys(names, "x")))
+    unreadable = {f"/{name}": "x" for name in names}
+    assert list(event["enrichment"]["unreadable"].items()) == list(unreadable.items())
+    again = enrich(event)
+    assert again["enrichment"]["unreadable"] == unreadable
+    assert warnings(again) == ["enrichment_replaced /enrichment"]
+    changed = enrich(event | {"sentAt": "y"})
+    assert changed["enrichment"]["unreadable"] == unreadable | {"/sentAt": "y"}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [None, "x", [], {"/userId": "u"}, {"/sentAt": 5}, {"/sentAt": None}, {"sentAt": "x"}],
+)
+def test_enrichment_of_others_says_nothing_unreadable(sent: object) -> None:
+    """Only what this program could have written is taken over from an enrichment that was sent."""
+    event = enrich(good(enrichment={"unreadable": sent}))
+    assert "unreadable" not in event["enrichment"]
+
+
+def test_long_texts_of_an_earlier_enrichment_are_cut() -> None:
+    """A sender can't put more into it than this program would."""
+    event = enrich(good(enrichment={"unreadable": {"/sentAt": "x" * 100}}))
+    assert event["enrichment"]["unreadable"] == {"/sentAt": "x" * 64}
 
 
 def test_without_received_at_kafkas_time() -> None:

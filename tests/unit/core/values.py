@@ -112,7 +112,7 @@ def _amounts() -> list[Row]:
         "negative": ("-5", "-5"),
         "plus": ("+5", "5"),
         "zero": ("0", "0"),
-        "minus_zero": ("-0", "0"),
+        "minus_zero": ("-0", "-0"),
         "trailing_zero": ("1.10", "1.10"),
         "zero_decimal": ("0.5", "0.5"),
         "minus_zero_decimal": ("-0.50", "-0.50"),
@@ -207,31 +207,27 @@ def _amounts() -> list[Row]:
     rows: list[Row] = []
     for field in ("revenue", "value"):
         at = f" /properties/{field}"
-        text, round_, bad = (
-            f"number_from_string{at}",
-            f"more_than_nine_decimals{at}",
-            f"{field}_invalid{at}",
-        )
+        text, bad = f"number_from_string{at}", f"{field}_invalid{at}"
         rows += [Row(field, f"number_{name}", *pair) for name, pair in numbers.items()]
-        rows += [Row(field, f"number_{name}", *pair, (round_,)) for name, pair in rounded.items()]
+        rows += [Row(field, f"number_{name}", *pair) for name, pair in rounded.items()]
         rows += [
             Row(field, f"text_{name}", json.dumps(sent), out, (text,))
             for name, (sent, out) in texts.items()
         ]
-        rows.append(
-            Row(field, "text_ten_decimals", '"0.1234567891"', "0.1234567891", (text, round_))
-        )
+        rows.append(Row(field, "text_ten_decimals", '"0.1234567891"', "0.1234567891", (text,)))
+        invalid = rejected | {f"text_{name}": json.dumps(s) for name, s in rejected_texts.items()}
         if field == "revenue":
             rows += [
                 Row(field, f"text_{name}", json.dumps(sent), out, (text,))
                 for name, (sent, out) in long_texts.items()
             ]
-        rows += [Row(field, name, sent, rejected=(bad,)) for name, sent in rejected.items()]
-        rows += [
-            Row(field, f"text_{name}", json.dumps(sent), rejected=(bad,))
-            for name, sent in rejected_texts.items()
-        ]
-        for name, sent in {"null": "null", "blank": '""', "spaces": '" \\t "'}.items():
+            rows += [Row(field, name, sent, rejected=(bad,)) for name, sent in invalid.items()]
+        else:
+            # A `value` is no money: what can't be read is kept, and so is what may be an id.
+            invalid |= {f"text_{name}": f'"{sent}"' for name, (sent, _) in long_texts.items()}
+            rows += [Row(field, name, sent, sent, (bad,)) for name, sent in invalid.items()]
+        rows.append(Row(field, "null", "null", None))
+        for name, sent in {"blank": '""', "spaces": '" \\t "'}.items():
             rows.append(Row(field, name, sent, None, (f"empty_reserved_property{at}",)))
     return rows
 
@@ -244,9 +240,8 @@ def _currencies() -> list[Row]:
         "mixed_case": ('"Gbp"', '"GBP"'),
         "padded": ('" eur\\n"', '"EUR"'),
         "without_minor_unit": ('"JPY"', '"JPY"'),
-        "withdrawn_mark": ('"DEM"', '"DEM"'),
-        "withdrawn_franc": ('"frf"', '"FRF"'),
-        "withdrawn_kuna": ('"HRK"', '"HRK"'),
+        "kuna_while_in_use": ('"HRK"', '"HRK"'),
+        "rouble_while_in_use": ('"byr"', '"BYR"'),
         "gold": ('"XAU"', '"XAU"'),
     }
     bad = {
@@ -275,7 +270,8 @@ def _currencies() -> list[Row]:
         "true": "true",
         "zero": "0",
     }
-    blank = {"null": "null", "blank": '""', "spaces": '"   "'}
+    withdrawn = {"mark": '"DEM"', "old_lira": '"TRL"'}
+    blank = {"blank": '""', "spaces": '"   "'}
     at = "/properties/currency"
     rows: list[Row] = []
     for field in ("currency", "lone_currency"):
@@ -287,9 +283,14 @@ def _currencies() -> list[Row]:
         Row("lone_currency", name, sent, sent, (f"currency_invalid {at}",))
         for name, sent in bad.items()
     ]
+    rows.append(Row("currency", "null", "null", '"USD"'))
+    rows.append(Row("lone_currency", "null", "null", None))
     for name, sent in blank.items():
         rows.append(Row("currency", name, sent, '"USD"', (f"empty_reserved_property {at}",)))
         rows.append(Row("lone_currency", name, sent, None, (f"empty_reserved_property {at}",)))
+    for name, sent in withdrawn.items():
+        rows.append(Row("currency", name, sent, sent, (f"currency_withdrawn {at}",)))
+        rows.append(Row("lone_currency", name, sent, sent))
     return rows
 
 
@@ -299,9 +300,17 @@ def _ids() -> list[Row]:
         "padded": ('"  u1\\t"', '"u1"'),
         "inner_space": ('"u 1"', '"u 1"'),
         "digits": ('"00123"', '"00123"'),
-        "text_null": ('"null"', '"null"'),
         "unicode": ('"ユーザー"', '"ユーザー"'),
         "long": ('"' + "u" * 5_000 + '"', '"' + "u" * 5_000 + '"'),
+    }
+    placeholders = {
+        "undefined": ('"undefined"', '"undefined"'),
+        "null_text": ('" null "', '"null"'),
+        "none_of_python": ('"None"', '"None"'),
+        "null_of_sql": ('"NULL"', '"NULL"'),
+        "nan": ('"NaN"', '"NaN"'),
+        "object_of_javascript": ('"[object Object]"', '"[object Object]"'),
+        "zero_uuid": ('"00000000-0000-0000-0000-000000000000"',) * 2,
     }
     numbers = {
         "integer": ("12345", '"12345"'),
@@ -335,6 +344,10 @@ def _ids() -> list[Row]:
     for field in ("userId", "anonymousId", "only_userId", "only_anonymousId", "messageId"):
         at = "/" + field.removeprefix("only_")
         rows += [Row(field, name, sent, out) for name, (sent, out) in texts.items()]
+        rows += [
+            Row(field, name, sent, out, (f"id_placeholder {at}",))
+            for name, (sent, out) in placeholders.items()
+        ]
         rows += [
             Row(field, name, sent, out, (f"id_stringified {at}",))
             for name, (sent, out) in numbers.items()
@@ -372,8 +385,12 @@ def _names() -> list[Row]:
         Row("event", "tabs", '"\\t\\n"', rejected=blank),
         Row("type", "track", '"track"', '"track"'),
         Row("type", "null", "null", '"track"'),
+        Row("type", "blank", '""', '"track"'),
+        Row("type", "spaces", '" \\t"', '"track"'),
         Row("action", "track", '"track"', '"track"'),
         Row("action", "null", "null", '"track"'),
+        Row("action", "blank", '""', '"track"'),
+        Row("action", "capital", '"Track"', '"track"', ("type_normalised /action",)),
         Row("action", "number", "5", '"track"'),
         Row("action", "object", "{}", '"track"'),
     ]
@@ -388,15 +405,22 @@ def _names() -> list[Row]:
     for name, sent in {
         "identify": '"identify"',
         "page": '"page"',
-        "capital": '"Track"',
-        "padded": '" track"',
-        "blank": '""',
+        "two_words": '"track call"',
+        "plural": '"tracks"',
+        "kelvin_sign": '"trac\u212a"',
         "number": "1",
         "false": "false",
         "object": "{}",
         "list": '["track"]',
     }.items():
         rows.append(Row("type", name, sent, rejected=("unsupported_type /type",)))
+    for name, sent in {
+        "capital": '"Track"',
+        "upper_case": '"TRACK"',
+        "padded": '" track"',
+        "padded_by_a_wide_space": '"Track\u00a0"',
+    }.items():
+        rows.append(Row("type", name, sent, '"track"', ("type_normalised /type",)))
     return rows
 
 
@@ -580,7 +604,9 @@ def _times() -> list[Row]:
 
 
 def _clock(field: str, read: str) -> tuple[str, ...]:
-    """What else follows from a readable time beside the base's timestamp, 19:11:01.152Z."""
+    """What else follows from a readable time beside the base's times, in December 2015."""
+    if field == "timestamp" and read < "2005-12-11":
+        return ("timestamp_far_past /timestamp",)
     if field == "sentAt" and read < "2015-12-12T19:11:01.152Z":
         return ("sent_before_original /sentAt",)
     if field == "receivedAt" and read < "2015-12-11T19:11:01.152Z":

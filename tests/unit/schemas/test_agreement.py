@@ -24,8 +24,8 @@ _ENRICHED: Final = {Role.ENRICHED: "enriched", Role.IDENTIFY: "identify"}
 
 UNSAID: Final[dict[str, JsonObject]] = {
     "the magnitude of an amount that is text": {"properties": {"revenue": "1e29"}},
-    "the exponent of an amount that is text": {"properties": {"value": "1e-101"}},
-    "the exponent with which a number was written": {"properties": {"value": Digits("1e-101")}},
+    "the exponent of an amount that is text": {"properties": {"revenue": "1e-101"}},
+    "the exponent with which a number was written": {"properties": {"revenue": Digits("1e-101")}},
 }
 """What JSON Schema can't say of a decoded event: the program rejects more than the schema."""
 

@@ -26,6 +26,7 @@ UNSAYABLE: Final = {
     *(
         Reason.CONTEXT_FIELD_TYPE,
         Reason.TRAITS_NOT_OBJECT,
+        Reason.VALUE_INVALID,
         Reason.PROCESSING_ERROR,
         Reason.INVALID_HEADERS,
         Reason.TIMESTAMP_REFUSED,
