@@ -27,7 +27,7 @@ _COLUMNS: Final = (
     Column("min–max"),
     Column("× plain", ".2f"),
 )
-_COMPARED: Final = Column("× Python core", ".2f")
+_COMPARED: Final = Column("× python", ".2f")
 _NOTES: Final = (
     "baseline: the same bytes decoded whole and encoded again",
     "dead letters have no goal; the last row flatters, as no worker runs in a warm loop",

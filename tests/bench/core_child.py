@@ -82,7 +82,7 @@ def main() -> None:
     for name, each in event_classes(count) if what == "classes" else sized_events(count):
         figures[name] = measure(each)
         if name == GENERATED:
-            figures[f"{name}, the same {_FEW} again"] = measure(_warm(each))
+            figures[f"as generated, {_FEW} in a loop"] = measure(_warm(each))
     print(json.dumps(figures))  # noqa: T201  read by the parent
 
 

@@ -131,7 +131,7 @@ class Report:
 def _table(result: Result) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for number, column in enumerate(result.columns):
-        table.add_column(column.title, justify="right" if number else "left")
+        table.add_column(column.title, justify="right" if number else "left", no_wrap=not number)
     for row in result.rows:
         cells = zip(result.columns, row, strict=True)
         table.add_row(*(escape(column.text(cell)) for column, cell in cells))
