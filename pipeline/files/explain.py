@@ -21,6 +21,7 @@ from pipeline.core.enriched_event import OUR_FIELDS
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, escape_name, find
 from pipeline.core.json_value import JsonValue
+from pipeline.core.money import is_set
 from pipeline.core.origin import read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason

@@ -68,7 +68,7 @@ def test_headers_of_a_replay_name_it() -> None:
 
 
 @pytest.mark.parametrize("action", ["drop", "forward"])
-@pytest.mark.parametrize("kind", ["trak", "pages", "", " ", 7, ["page"], True])
+@pytest.mark.parametrize("kind", ["trak", "pages", 7, ["page"], True])
 def test_unknown_calls_stay_dead_letters(kind: object, action: str) -> None:
     """What may be a misspelt track call is neither dropped nor forwarded."""
     dead_letter = reject(good(type=kind), on_other_type=action)
