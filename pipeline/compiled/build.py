@@ -23,23 +23,36 @@ from typing import Final
 from pipeline.compiled.choice import BUILDS, PLACE, SOURCES, digest
 
 MODULES: Final = (
-    "batch",
+    "broken_envelope",
     "dead_letter",
     "decode",
     "encode",
+    "envelope",
     "findings",
     "identities",
+    "lookalikes",
+    "members",
     "money",
     "normalise",
     "origin",
     "policy",
     "process",
     "reserved",
+    "surrogates",
     "timestamps",
     "validate",
 )
 """Modules of the core that are compiled: those that do work for each event."""
-NOT_COMPILED: Final = ("contract", "currencies", "headers", "json_value", "reasons", "record")
+NOT_COMPILED: Final = (
+    "contract",
+    "currencies",
+    "enriched_event",
+    "headers",
+    "json_value",
+    "raw_event",
+    "reasons",
+    "record",
+)
 """Modules that `process` needs and that stay Python: data, and classes that mypyc can't make
 (pydantic, msgspec, subclasses of bytes and tuple, enums with a constructor)."""
 

@@ -112,7 +112,7 @@ class Interrupted(Processor):
     """The contract; before its first record something happens, once."""
 
     def __init__(self, act: Callable[[], None]) -> None:
-        self.__dict__.update(processor().__dict__)
+        super().__init__(ContractSettings(), Identity(app="track-pipeline/test", group="g"))
         self._act: Callable[[], None] | None = act
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:
