@@ -37,6 +37,13 @@ help: ## List the targets
 demo: $(INSTALLED) ## See it work: a real Kafka, the worker, a few thousand events, in a minute
 	@$(BIN)/track-pipeline demo $(ARGS)
 
+.PHONY: compiled
+compiled: $(INSTALLED) ## Compile the core, which then runs; needs a C compiler; ARGS=--remove goes back
+	@$(BIN)/python -m pipeline.compiled.build $(ARGS)
+
+# What is tested does not depend on whether there is a compiled core.
+test quick: export TRACK_CORE ?= python
+
 .PHONY: test
 test: $(INSTALLED) ## Run all tests, also those on a real Kafka; only this proves a change
 	@# Three processes on two cores: a test that talks to Kafka waits more than half of its time.
@@ -115,15 +122,17 @@ lock: $(INSTALLED) ## Pin the packages of pyproject.toml anew; ARGS=--upgrade ta
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/lock.txt
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --group build -o requirements/build.txt
+	$(COMPILE) --group compile -o requirements/compile.txt
 	$(COMPILE) --group lock -o requirements/lock.txt
 	$(COMPILE) --group site -o requirements/site.txt
 	$(COMPILE) pyproject.toml --extra otel -c requirements/runtime.txt -o requirements/otel.txt
 	$(COMPILE) pyproject.toml --extra local --extra otel --group dev -c requirements/otel.txt \
-		-c requirements/build.txt -o requirements/dev.txt
+		-c requirements/build.txt -c requirements/compile.txt -o requirements/dev.txt
 
 .PHONY: clean
 clean: ## Remove .venv, caches and built files
-	rm -rf $(VENV) $(SITE_VENV) site dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(SITE_VENV) site dist .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		pipeline/compiled/builds
 	find pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml requirements/dev.txt | $(BIN)/python

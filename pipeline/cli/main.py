@@ -19,6 +19,7 @@ import click
 from pipeline import __version__
 from pipeline.cli.streams import ReaderGoneError, connect_streams, let_go_of_streams
 from pipeline.cli.termination import Terminated, end_as_asked, unwind_on_signals
+from pipeline.compiled.choice import chosen
 from pipeline.core.escape import escaped
 from pipeline.errors import ExitCode, TrackError
 
@@ -234,7 +235,12 @@ def _internal(error: BaseException, ctx: click.Context | None) -> Failure:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `track-pipeline demo`. Each command has examples at the end of its --help.",
 )
-@click.version_option(__version__, "--version", prog_name=PROGRAM)
+@click.version_option(
+    __version__,
+    "--version",
+    prog_name=PROGRAM,
+    message=f"%(prog)s, version %(version)s\ncore: {chosen()}",
+)
 @click.option("--traceback", is_flag=True, help="Show the traceback of an internal error.")
 def cli(*, traceback: bool) -> None:
     """Enrich Segment-style track events, exactly once, on Kafka or without it."""

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Raw
+from mypy_extensions import mypyc_attr
 
 from pipeline.core.encode import encode_json
 from pipeline.core.json_value import JsonValue
@@ -58,6 +59,7 @@ read_items: Final[Callable[[bytes | Raw], list[Raw]]] = msgspec.json.Decoder(lis
 """Items of an array as raw values. Raises msgspec.ValidationError for another type of value."""
 
 
+@mypyc_attr(native_class=False)
 class _Key(str):
     """Key that equals only itself, so that a dict keeps repeated names."""
 

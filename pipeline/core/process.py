@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from msgspec import ValidationError
+from mypy_extensions import mypyc_attr
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.dead_letter import DeadLetterWriter, RejectedEvent
@@ -75,6 +76,7 @@ class SentEvent(NamedTuple):
         return self.envelope.around(self.original) if self.envelope else self.record.value
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Processor:
     """The contract under given settings. It is pure and deterministic.
 

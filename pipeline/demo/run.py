@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pipeline.compiled.choice import VARIABLE as CORE_VARIABLE
 from pipeline.core.record import Role
 from pipeline.demo.check import OutcomeCheck, examine, selected_examples
 from pipeline.demo.generate import DEFAULT_INTERVAL_MS, Generator
@@ -82,7 +83,11 @@ def _generate(settings: Settings, records: int) -> int:
 def _worker(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """Run the worker as a separate process, as in production; stop it by SIGTERM at the end."""
     # None of the user's own settings: the demo's pipeline is separate.
-    environment = {name: text for name, text in os.environ.items() if name[:6] != "TRACK_"}
+    environment = {
+        name: text
+        for name, text in os.environ.items()
+        if name[:6] != "TRACK_" or name == CORE_VARIABLE
+    }
     environment["TRACK_KAFKA_BOOTSTRAP_SERVERS"] = str(settings.kafka["bootstrap.servers"])
     with tempfile.TemporaryDirectory(prefix="track-pipeline-demo-") as folder:
         log = Path(folder) / "worker.log"

@@ -152,6 +152,7 @@ class Metric(Enum):
         "contract",
         "python",
         "librdkafka",
+        "core",
     )
 
     # The Kafka client's own statistics. `client` is consumer or producer.

@@ -33,6 +33,8 @@ class Build(NamedTuple):
     contract: str
     python: str
     librdkafka: str
+    core: str
+    """`python` or `compiled`."""
 
 
 class ServiceView(NamedTuple):
@@ -160,6 +162,7 @@ class Service:
         ]
         return {
             "version": self._build.version,
+            "core": self._build.core,
             "contract": self._build.contract,
             "started_at": _time(self._started_at),
             "live": health.live,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline import __version__
+from pipeline.compiled.choice import chosen
 from pipeline.kafka import CLIENT_VERSION
 from pipeline.metrics.server import Routes, serving
 from pipeline.metrics.service import Build, Service, ServiceView
@@ -15,7 +16,13 @@ from pipeline.settings.model import Settings
 
 def worker_service(settings: Settings, view: Callable[[], ServiceView]) -> Service:
     """Make what answers about the workers of `run`; `view` is asked for each request."""
-    build = Build(__version__, settings.contract(), platform.python_version(), CLIENT_VERSION)
+    build = Build(
+        __version__,
+        settings.contract(),
+        platform.python_version(),
+        CLIENT_VERSION,
+        chosen().core.value,
+    )
     return Service(build, view, settings.http.stuck_after_s)
 
 

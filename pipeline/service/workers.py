@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from pipeline import __version__
+from pipeline.compiled.choice import chosen
 from pipeline.metrics.service import ServiceView
 from pipeline.ports import CrashGuard, Span
 from pipeline.preflight import checked_topics
@@ -59,13 +60,24 @@ def run_alone(settings: Settings, start_over: str | None, quarantined: Sequence[
         return ServiceView(snapshot, [snapshot])
 
     _log_start(settings, {"settings": settings.to_dict()})
+    _warn_of_unused_build()
     with _observed(settings, view):
         _work(settings, start_over, stop, lambda: meter, LocalCrashGuard(quarantined))
 
 
 def _log_start(settings: Settings, about: Mapping[str, object]) -> None:
     log = get_logger("pipeline.worker")
-    log.info("starting", version=__version__, contract=settings.contract(), **about)
+    log.info("starting", **_program(), contract=settings.contract(), **about)
+
+
+def _program() -> dict[str, str]:
+    return {"version": __version__, "core": chosen().core.value}
+
+
+def _warn_of_unused_build() -> None:
+    """Say that the Python core runs although somebody has compiled one."""
+    if chosen().unused:
+        get_logger("pipeline.worker").warning("compiled_core_unused", cause=chosen().unused)
 
 
 @contextmanager
@@ -156,7 +168,8 @@ def _report_lost_spans(spans: int, cause: str) -> None:
 def supervise(settings: Settings) -> SupervisorResult:
     """Run several workers as processes, and return how it ended."""
     log = get_logger("pipeline.supervisor")
-    log.info("starting", version=__version__, workers=settings.workers, settings=settings.to_dict())
+    log.info("starting", **_program(), workers=settings.workers, settings=settings.to_dict())
+    _warn_of_unused_build()
     memory = SharedMemory.created(settings.workers)
     figures = [memory.figures(slot) for slot in range(settings.workers)]
     interval_s, first_s = _intervals(settings)

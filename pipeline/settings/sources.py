@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
+from pipeline.compiled.choice import VARIABLE as CORE_VARIABLE
 from pipeline.core.json_value import JsonValue
 from pipeline.settings.client_values import named_by_variable
 from pipeline.settings.kubernetes_services import (
@@ -37,6 +38,8 @@ from pipeline.settings.names import (
 
 NOT_OURS: Final = "TRACK_TEST_"
 """Prefix of the variables of the tests, which are not settings."""
+_BEFORE_SETTINGS: Final = frozenset({CORE_VARIABLE})
+"""Variables that are read before there are settings."""
 FILE_SUFFIX: Final = "_FILE"
 ENDS_IN_FILE: Final = frozenset(
     {
@@ -97,7 +100,7 @@ class Layers:
         for variable, text in sorted(environ.items()):
             if not variable.startswith(PREFIX) or variable.startswith(NOT_OURS) or not text:
                 continue
-            if is_service_variable(variable, text):
+            if variable in _BEFORE_SETTINGS or is_service_variable(variable, text):
                 continue
             if is_named_like_service_variable(variable):
                 self.problems.append(f"{variable}: {HINT}")

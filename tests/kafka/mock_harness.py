@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
+from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.offset_metadata import OffsetMetadata
@@ -23,7 +24,7 @@ from pipeline.wiring import make_broker
 from tests.brokers import read_topic
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
-from tests.unit.worker.harness import Remembering, processor, work
+from tests.unit.worker.harness import Remembering, work
 
 RECORDS: Final = 6
 GROUP: Final = "g"
@@ -112,7 +113,7 @@ class Interrupted(Processor):
     """The contract; before its first record something happens, once."""
 
     def __init__(self, act: Callable[[], None]) -> None:
-        self.__dict__.update(processor().__dict__)
+        super().__init__(ContractSettings(), Identity(app="track-pipeline/test", group="g"))
         self._act: Callable[[], None] | None = act
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:

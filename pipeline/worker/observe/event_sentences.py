@@ -20,10 +20,14 @@ def _starting(line: LogLine) -> str:
         outputs.append(topics["other"])
     several = f"{workers} workers: " if workers > 1 else ""
     return (
-        f"track-pipeline {line['version']}: {several}reads {topics['raw']}, writes "
-        f"{_listed(outputs)}, {settings['delivery']} (group {settings['group']}, Kafka at "
+        f"track-pipeline {line['version']} (core: {line['core']}): {several}reads {topics['raw']}, "
+        f"writes {_listed(outputs)}, {settings['delivery']} (group {settings['group']}, Kafka at "
         f"{settings['kafka'].get('bootstrap.servers')})"
     )
+
+
+def _compiled_core_unused(line: LogLine) -> str:
+    return f"the Python core runs: {line['cause']}"
 
 
 def _topics(line: LogLine) -> str:
@@ -217,6 +221,7 @@ OF_SUPERVISOR: Final = frozenset(
 """Sentences that name the worker themselves."""
 SENTENCES: Final[Mapping[str, Callable[[LogLine], str]]] = {
     "starting": _starting,
+    "compiled_core_unused": _compiled_core_unused,
     "listening": _listening,
     "topics": _topics,
     "assigned": _assigned,

@@ -165,7 +165,7 @@ class TestPackages:
         modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("pipeline/**/*.py")}
         assert modules | {"pipeline/py.typed"} <= names
         assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
-        assert "track-pipeline = pipeline.cli.main:main" in commands
+        assert "track-pipeline = pipeline.__main__:main" in commands
 
 
 class TestMake:

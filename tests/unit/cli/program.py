@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from click.testing import CliRunner
 
 from pipeline.cli.main import PROGRAM, cli
+from pipeline.compiled.choice import VARIABLE as CORE_VARIABLE
 from pipeline.settings.names import PREFIX
 
 _ROOT: Final = Path(__file__).parents[3]
@@ -113,4 +114,4 @@ def read_terminal(terminal: int) -> str:
 
 
 def _ours() -> list[str]:
-    return [name for name in os.environ if name.startswith(PREFIX)]
+    return [name for name in os.environ if name.startswith(PREFIX) and name != CORE_VARIABLE]

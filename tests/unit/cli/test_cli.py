@@ -14,6 +14,7 @@ import pytest
 from pipeline import __version__
 from pipeline.cli import explain as explain_command
 from pipeline.cli.main import COMMANDS, cli
+from pipeline.compiled.choice import chosen
 from pipeline.errors import (
     DataLossError,
     ExitCode,
@@ -38,8 +39,10 @@ def test_help_lists_the_commands_in_order() -> None:
 
 
 def test_version_is_shown_with_the_name_of_the_program() -> None:
-    """`--version` names program and version."""
-    assert run("--version").out.decode().strip() == f"track-pipeline, version {__version__}"
+    """`--version` names program, version and the core that runs."""
+    first, second = run("--version").out.decode().splitlines()
+    assert first == f"track-pipeline, version {__version__}"
+    assert second == f"core: {chosen()}"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -16,7 +16,7 @@ from pipeline.metrics.worker_metrics import WorkerMetrics
 from pipeline.ports import CommittedBatch, Lag
 
 NOW_S = 1_800_000_000.0
-BUILD = Build("1.2.3", "1;abc", "3.13", "2.16.0")
+BUILD = Build("1.2.3", "1;abc", "3.13", "2.16.0", "python")
 
 
 class _Worker:

@@ -150,7 +150,7 @@ def test_real_worker_is_understood() -> None:
     """What a worker's endpoint serves is what is read here, health and its reasons included."""
     condition = WorkerCondition(time.monotonic(), "waiting", "the broker is away", partitions=3)
     snapshot = WorkerSnapshot.make(condition, {CONSUMED: {(): 7.0}, DEAD: {("x",): 2.0}}, {})
-    build = Build("1", "1;a", "3", "2")
+    build = Build("1", "1;a", "3", "2", "python")
     service = Service(build, lambda: ServiceView(snapshot, [snapshot]), 60)
     with serving("127.0.0.1", 0, service.routes()) as port:
         picture = EndpointMonitor(EndpointPoll([f"http://127.0.0.1:{port}"])).look()

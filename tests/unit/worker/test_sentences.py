@@ -42,21 +42,37 @@ def _sentence(level: str = "info", **line: Any) -> str:
     ("line", "sentence"),
     [
         (
-            {"event": "starting", "version": "0.1.0", "contract": "x", "settings": SETTINGS},
+            {
+                "event": "starting",
+                "version": "0.1.0",
+                "core": "python",
+                "contract": "x",
+                "settings": SETTINGS,
+            },
             (
-                "track-pipeline 0.1.0: reads track.raw, writes track.enriched and "
+                "track-pipeline 0.1.0 (core: python): reads track.raw, writes track.enriched and "
                 "track.dead-letter, exactly-once (group track-pipeline, Kafka at kafka:9092)"
             ),
         ),
         (
-            {"event": "starting", "version": "0.1.0", "settings": {**SETTINGS, "workers": 4}},
+            {
+                "event": "starting",
+                "version": "0.1.0",
+                "core": "compiled",
+                "settings": {**SETTINGS, "workers": 4},
+            },
             (
-                "track-pipeline 0.1.0: 4 workers: reads track.raw, writes track.enriched and "
-                "track.dead-letter, exactly-once (group track-pipeline, Kafka at kafka:9092)"
+                "track-pipeline 0.1.0 (core: compiled): 4 workers: reads track.raw, writes "
+                "track.enriched and track.dead-letter, exactly-once (group track-pipeline, Kafka "
+                "at kafka:9092)"
             ),
         ),
         ({"event": "starting", "version": "0.1.0", "instance": "w-2"}, "starting as w-2"),
         ({"event": "starting", "version": "0.1.0", "instance": None}, "starting"),
+        (
+            {"event": "compiled_core_unused", "cause": "it is older"},
+            "the Python core runs: it is older",
+        ),
         (
             {"event": "topics", "partitions": {"a": 4, "b": 1}},
             "Kafka answers; topics and their partitions: a (4), b (1)",
