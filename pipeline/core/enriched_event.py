@@ -7,7 +7,6 @@ from typing import Any, Final
 from msgspec import Raw, Struct
 
 from pipeline.core.encode import encode_json
-from pipeline.core.members import RawMember
 
 TRACK: Final = "track"
 IDENTIFY: Final = "identify"
@@ -43,12 +42,11 @@ OUR_FIELDS: Final[tuple[str, ...]] = EnrichedEvent.__struct_encode_fields__
 """Top-level fields of an enriched event in their fixed order. Unknown ones follow as sent."""
 
 
-def encode_event(event: EnrichedEvent, others: list[RawMember]) -> bytes:
-    """The value of an output record: one line. `others` are fields that are not ours."""
+def encode_event(event: EnrichedEvent, others: bytes) -> bytes:
+    """The value of an output record: one line. `others` are the members that are not ours."""
     value = encode_json(event)
     if others:
-        written = b",".join([member.written() for member in others])
-        value = value[:-1] + b"," + written + b"}"
+        value = b"%b,%b}" % (value[:-1], others)
     # In valid JSON these bytes stand only between tokens, so nothing is lost by deleting them.
     if _LINE_FEED in value or _TAB in value or _RETURN in value:
         return value.translate(None, b"\n\t\r")

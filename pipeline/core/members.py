@@ -18,6 +18,7 @@ from mypy_extensions import mypyc_attr
 
 from pipeline.core.encode import encode_json
 from pipeline.core.json_value import JsonValue
+from pipeline.core.record import new_tuple
 
 Members: TypeAlias = dict[str, Raw]
 """Raw values by name, in the order of the object. Of a repeated name the last one counts."""
@@ -68,12 +69,8 @@ class _Key(str):
     __hash__ = object.__hash__
 
 
-def _to_key(_type: type, text: str) -> _Key:
-    return str.__new__(_Key, text)
-
-
 _read_repeated: Final[Callable[[bytes | Raw], dict[_Key, Raw]]] = msgspec.json.Decoder(
-    dict[_Key, Raw], dec_hook=_to_key
+    dict[_Key, Raw], dec_hook=str.__new__
 ).decode
 
 
@@ -99,7 +96,34 @@ def every_member(sent: bytes) -> list[RawMember]:
     members: Iterable[tuple[str, Raw]] = unique.items()
     if not _is_compact(sent, unique):
         members = [(str(name), value) for name, value in _read_repeated(sent).items()]
-    return [RawMember(name, encode_json(name), value) for name, value in members]
+    return [new_tuple(RawMember, (name, encode_json(name), value)) for name, value in members]
+
+
+def written_without(sent: bytes, left_out: frozenset[str]) -> bytes:
+    """The members of an object as JSON, in order and with commas, but for those of some names."""
+    if _BACKSLASH not in sent:
+        unique = read_members(sent)
+        if _is_compact(sent, unique):
+            return b",".join(
+                [
+                    b"%b:%b" % (encode_json(name), bytes(value))
+                    for name, value in unique.items()
+                    if name not in left_out
+                ]
+            )
+    return b",".join(
+        [member.written() for member in every_member(sent) if member.name not in left_out]
+    )
+
+
+def with_value(sent: bytes, key: bytes, old: Raw, new: Raw) -> bytes:
+    """An object with another value of one member, all other bytes as they are.
+
+    `key`, in quotes, must occur only once in `sent`, and `old` is its value there.
+    """
+    # Between a key and its value are only white space and a colon.
+    start = sent.index(bytes(old), sent.index(key) + len(key))
+    return sent[:start] + bytes(new) + sent[start + len(old) :]
 
 
 def _is_compact(sent: bytes, unique: Members) -> bool:
@@ -115,7 +139,7 @@ def _with_sent_keys(sent: bytes) -> list[RawMember]:
         match = _KEY.match(sent, position)
         if match is None:
             raise AssertionError  # the decoder has accepted it
-        members.append(RawMember(str(name), match[1], value))
+        members.append(new_tuple(RawMember, (str(name), match[1], value)))
         position = match.end() + len(value)
     return members
 

@@ -89,15 +89,14 @@ def _digits(number: int | Decimal) -> int:
 
 def _from_decimal(value: Decimal, text: str) -> Amount | BadAmount:
     """The amount of a number, which was sent as `text` unless that is empty."""
-    # The decoder reads a number with an exponent beyond all bounds as infinity.
-    magnitude = value.adjusted()
-    if not value.is_finite() or (magnitude > _LIMIT_DIGITS and value):
-        return _TOO_LARGE
-    exponent = value.as_tuple().exponent
+    exponent, magnitude = value.as_tuple().exponent, value.adjusted()
     if isinstance(exponent, int) and -COLUMN_DECIMALS <= exponent < 0 and magnitude < _WHOLE_DIGITS:
         # It fits into the column as it is.
         return Amount(value, bool(text), rounds=False, json=_as_json(text))
-    if not isinstance(exponent, int) or exponent < MIN_EXPONENT:
+    # The decoder reads a number with an exponent beyond all bounds as infinity.
+    if not isinstance(exponent, int) or (magnitude > _LIMIT_DIGITS and value):
+        return _TOO_LARGE
+    if exponent < MIN_EXPONENT:
         return _TOO_SMALL
     column = value.quantize(_NINE_PLACES, context=_EXACT) if value else value
     # abs() would round to the 28 digits of the default context.

@@ -20,9 +20,7 @@ from pipeline.core.identities import (
 from pipeline.core.json_value import JsonValue
 from pipeline.core.members import (
     Members,
-    RawMember,
     decoded,
-    every_member,
     is_empty,
     is_null,
     is_object,
@@ -30,6 +28,7 @@ from pipeline.core.members import (
     kind_of,
     read_members,
     read_value,
+    written_without,
 )
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
@@ -98,16 +97,12 @@ def normalise(  # noqa: PLR0913, PLR0917  what is known about the event
     return enriched
 
 
-def other_members(members: Members, sent: bytes, policy: Policy) -> list[RawMember]:
-    """The fields that are not ours, in order; `sent` is the object that `members` are of."""
+def other_members(members: Members, sent: bytes, policy: Policy) -> bytes:
+    """The fields that are not ours as JSON, in order; `sent` is the event that has `members`."""
     not_copied = _OURS if policy.keep_write_key else _NOT_COPIED
     if not_copied.issuperset(members):
-        return []
-    return [
-        member
-        for member in every_member(sent.removeprefix(BYTE_ORDER_MARK))
-        if member.name not in not_copied
-    ]
+        return b""
+    return written_without(sent.removeprefix(BYTE_ORDER_MARK), not_copied)
 
 
 def warn_of_write_key(enriched: EnrichedEvent, value: bytes, findings: Findings) -> bool:

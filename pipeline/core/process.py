@@ -246,7 +246,7 @@ class Processor:
             Output, (_ENRICHED, value, key, headers, time, partition, "", track.revenue)
         )
         if policy.identify_events and has_traits(track.traits) and policy.identifies(track.name):
-            message = encode_event(identify_message(enriched), [])
+            message = encode_event(identify_message(enriched), b"")
             return output, output._replace(role=Role.IDENTIFY, value=message, revenue=None)
         return (output,)
 

@@ -21,6 +21,7 @@ from pipeline.core.members import (
     is_object,
     read_members,
     read_value,
+    with_value,
     write_object,
 )
 from pipeline.core.money import (
@@ -41,7 +42,11 @@ RESERVED: Final = ("revenue", "currency", "value")
 _MISSPELLED: Final = {
     spelling: name for name in RESERVED for spelling in (name.capitalize(), name.upper())
 }
-_KEYS: Final = [f'"{name}"'.encode() for name in RESERVED]
+_REVENUE: Final = b'"revenue"'
+_CURRENCY: Final = b'"currency"'
+_VALUE: Final = b'"value"'
+_KEYS: Final = {"revenue": _REVENUE, "currency": _CURRENCY, "value": _VALUE}
+_BACKSLASH: Final = 92
 _UNREADABLE: Final = Decimal("Infinity")
 
 
@@ -60,10 +65,12 @@ def check_reserved(
 ) -> Reserved:
     """Apply the rules to properties, of which `sent` holds the members that they read."""
     changes: dict[str, Raw | None] = {}
-    _warn_misspelled(sent, findings)
+    if sent.Revenue or sent.REVENUE or sent.Value or sent.VALUE or sent.Currency or sent.CURRENCY:
+        _warn_misspelled(sent, findings)
     amount = _check_amount("revenue", sent.revenue, findings, policy, changes)
     has_revenue = bool(sent.revenue) and changes.get("revenue", sent.revenue) is not None
-    _check_amount("value", sent.value, findings, policy, changes)
+    if sent.value:
+        _check_amount("value", sent.value, findings, policy, changes)
     code, currency, defaulted = None, None, False
     if sent.currency and is_set(currency := _value(sent.currency)):
         code = _check_currency(currency, findings, policy, changes, has_revenue=has_revenue)
@@ -187,13 +194,34 @@ def _written(properties: Raw, sent: ReservedMembers, changes: dict[str, Raw | No
     A member that changes keeps its place, a new one is the last, and None removes one.
     """
     text = bytes(properties)
-    # Bytes that look like a second key may also be text, or deeper: the members tell.
-    if b"\\" not in text and all(text.count(key) <= 1 for key in _KEYS):
-        if not changes:
-            return properties
-        if not sent.currency and changes.keys() == {"currency"}:
-            return _with_last(text, changes["currency"])
-    members = every_member(text)
+    if _BACKSLASH in text or _has_key_twice(text, sent) or None in changes.values():
+        return _written_anew(properties, changes)
+    if not changes:
+        return properties
+    for name, value in changes.items():
+        old: Raw = getattr(sent, name)
+        if value is None:
+            raise AssertionError  # see above
+        if old:
+            text = with_value(text, _KEYS[name], old, value)
+        else:
+            comma = b"" if text[1:-1].isspace() or text == b"{}" else b","
+            text = b"%b%b%b:%b}" % (text[:-1], comma, _KEYS[name], bytes(value))
+    return Raw(text)
+
+
+def _has_key_twice(text: bytes, sent: ReservedMembers) -> bool:
+    """Whether the key of a reserved member occurs again, be it as text or in another object."""
+    return bool(
+        (sent.revenue and text.find(_REVENUE) != text.rfind(_REVENUE))
+        or (sent.currency and text.find(_CURRENCY) != text.rfind(_CURRENCY))
+        or (sent.value and text.find(_VALUE) != text.rfind(_VALUE))
+    )
+
+
+def _written_anew(properties: Raw, changes: dict[str, Raw | None]) -> Raw:
+    """The properties put together from their members, if they must change at all."""
+    members = every_member(bytes(properties))
     last = {member.name: number for number, member in enumerate(members)}
     kept = []
     for number, member in enumerate(members):
@@ -203,11 +231,5 @@ def _written(properties: Raw, sent: ReservedMembers, changes: dict[str, Raw | No
             value = changes.pop(member.name, member.value)
             if value is not None:
                 kept.append(member._replace(value=value))
-    kept += [RawMember(name, encode_json(name), value) for name, value in changes.items() if value]
+    kept += [RawMember(name, _KEYS[name], value) for name, value in changes.items() if value]
     return properties if kept == members else write_object(kept)
-
-
-def _with_last(properties: bytes, currency: Raw | None) -> Raw:
-    """The properties with a currency as their last member."""
-    comma = b"" if properties[1:-1].isspace() or properties == b"{}" else b","
-    return Raw(b'%b%b"currency":%b}' % (properties[:-1], comma, bytes(currency or b"")))
