@@ -143,10 +143,16 @@ def _set_times(
     Segment's formula, timestamp = receivedAt - (sentAt - originalTimestamp), corrects the error
     of the client's clock.
     """
-    given = _read_time(members, "timestamp", findings)
-    original = _read_time(members, "originalTimestamp", findings)
-    sent = _read_time(members, "sentAt", findings)
-    received = _read_time(members, "receivedAt", findings)
+    get = members.get
+    given = original = sent = received = None
+    if (value := get("timestamp")) is not None:
+        given = _read_time(value, "/timestamp", findings)
+    if (value := get("originalTimestamp")) is not None:
+        original = _read_time(value, "/originalTimestamp", findings)
+    if (value := get("sentAt")) is not None:
+        sent = _read_time(value, "/sentAt", findings)
+    if (value := get("receivedAt")) is not None:
+        received = _read_time(value, "/receivedAt", findings)
     client = given if original is None else original
     if received is None:
         received = _received(record_time, sent, client, findings)
@@ -156,11 +162,10 @@ def _set_times(
         moment, source = _event_time(client, sent, received, findings)
     if moment is not None:
         enriched.timestamp = moment[1]
-        if received is not None:
-            if _is_far_past(moment[0], received[0]):
-                findings.warn(WarningCode.TIMESTAMP_FAR_PAST, "/timestamp")
-            elif moment[0] - received[0] > DAY:
-                findings.warn(WarningCode.TIMESTAMP_IN_FUTURE, "/timestamp")
+        if received is not None and (
+            moment[0] < Y2000 or not -DAY <= received[0] - moment[0] <= DAY
+        ):
+            _check_age(moment[0], received[0], findings)
     if client is not None:
         enriched.original_timestamp = client[1]
     if sent is not None:
@@ -170,20 +175,23 @@ def _set_times(
     return moment, source
 
 
-def _read_time(members: Members, name: str, findings: Findings) -> _Time | None:
-    sent = members.get(name)
-    if sent is None:
-        return None
+def _check_age(moment: int, received: int, findings: Findings) -> None:
+    """Warn of a time that is long before the receipt of the event, or after it."""
+    if _is_far_past(moment, received):
+        findings.warn(WarningCode.TIMESTAMP_FAR_PAST, "/timestamp")
+    elif moment - received > DAY:
+        findings.warn(WarningCode.TIMESTAMP_IN_FUTURE, "/timestamp")
+
+
+def _read_time(sent: Raw, pointer: str, findings: Findings) -> _Time | None:
     try:
         value = read_value(sent)
     except ValidationError:
         value = sent  # a number of thousands of digits is no time, but no event is rejected for one
-    if value is None:
-        return None
     time = read_time(value)
-    if time is None:
+    if time is None and value is not None:
         text = value if type(value) is str else bytes(sent).decode()
-        findings.warn_of_unreadable(f"/{name}", text)
+        findings.warn_of_unreadable(pointer, text)
     return time
 
 
@@ -211,7 +219,7 @@ def _event_time(
         findings.warn(WarningCode.SENT_BEFORE_ORIGINAL, "/sentAt")
         return received, "received"
     moment = received[0] - delay
-    if _is_far_past(moment, received[0]) and _is_far_past(client[0], received[0]):
+    if (moment < Y2000 or delay > _TEN_YEARS) and _is_far_past(client[0], received[0]):
         return client, "original"
     if MIN_MS <= moment <= MAX_MS:
         return (moment, format_time(moment)), "corrected"
