@@ -574,9 +574,6 @@ def _unreadable_items() -> Iterator[Hostile]:
     yield _row("batch_in_array_item_nan", b"[" + batch(nan) + b"]", "invalid_json")
     yield _row("batch_then_text_item_nan", batch(nan) + b"x", "invalid_json")
     yield _made(
-        "batch_of_300000_numbers_and_nan", lambda: batch(*[b"1"] * 300_000, nan), "batch_too_large"
-    )
-    yield _made(
         "batch_of_1000_every_other_nan",
         lambda: batch(*[EVENT, nan] * 500),
         *[OK, "invalid_json"] * 500,
