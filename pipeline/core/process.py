@@ -179,7 +179,9 @@ class Processor:
             if type(members) is Invalid:
                 produced = (self._reject(sent, members, now),)
             else:
-                envelope.merge(members)
+                # Without an output nothing would bound the work of merging a large context.
+                if not (self._policy.takes_other_calls and is_other_call(members)):
+                    envelope.merge(members)
                 produced = self._event(sent, members, now)
             outputs += produced
             total += sum(map(output_bytes, produced))

@@ -12,7 +12,8 @@ import pytest
 from pipeline.core.decode import decode
 from pipeline.core.identities import near_id_name
 from pipeline.core.reasons import Invalid
-from tests.support import good, reject
+from tests.hostile import batch
+from tests.support import good, outcomes, process, reject
 
 NAMES: Final = ("userid", "anonymousid")
 
@@ -92,3 +93,16 @@ def test_depth_is_counted_exactly(seed: int) -> None:
         assert isinstance(rejected, Invalid)
         too_deep = rejected.violations[0].code == "too_deep"
         assert too_deep is (limit < depth)
+
+
+def test_dropped_calls_in_a_large_context() -> None:
+    """What is dropped is not merged first: no limit of outputs would bound that work."""
+    keys = b",".join(b'"k%d":1' % number for number in range(40_000))
+    items = [b'{"type":"page","context":{"a":1}}'] * 4_000
+    outputs = process(batch(*items, rest=b',"context":{' + keys + b"}"), on_other_type="drop")
+    assert outcomes(outputs) == ("unsupported_type",) * 4_000
+
+
+def test_too_many_items_beside_an_unreadable_one() -> None:
+    """Items are counted before any of them is judged, also when brackets tell them apart."""
+    assert outcomes(process(batch(*[b"1"] * 300_000, b"NaN"))) == ("batch_too_large",)

@@ -121,6 +121,15 @@ def test_position_and_lookalike_stand_together() -> None:
     assert "(byte 3); it looks like form data" in marked
 
 
+def test_other_calls_are_forwarded_as_they_were_sent() -> None:
+    """A page call with half of a surrogate pair keeps its bytes, alone or in a batch."""
+    page = rb'{"type":"page","userId":"u1","name":"\ud83d"}'
+    (output,) = process(page, on_other_type="forward")
+    assert (output.role, output.value) == (Role.OTHER, page)
+    outputs = process(batch(page, NAN), on_other_type="forward")
+    assert (outputs[0].role, outputs[0].value) == (Role.OTHER, batch(page))
+
+
 def test_tools_see_the_same_events() -> None:
     """Items and halves are read by tools as they are by the worker."""
     record = decoded_events(batch(HALF, NAN, rest=rb',"context":{"a":"\ud83d"}'))
