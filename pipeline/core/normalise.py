@@ -34,7 +34,7 @@ from pipeline.core.members import (
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import WarningCode
-from pipeline.core.timestamps import DAY, MAX_MS, MIN_MS, Y2000, format_time, read_time
+from pipeline.core.timestamps import DAY, MIN_MS, Y2000, format_time, read_time
 from pipeline.core.validate import TrackEvent
 from pipeline.core.write_keys import WRITE_KEY_NAMES, url_with_key
 
@@ -161,11 +161,12 @@ def _set_times(
         moment, source = _event_time(client, sent, received, findings)
     if moment is not None:
         enriched.timestamp = moment[1]
-        if received is not None:
-            if _is_far_past(moment[0], received[0]):
-                findings.warn(WarningCode.TIMESTAMP_FAR_PAST, "/timestamp")
-            elif moment[0] - received[0] > DAY:
-                findings.warn(WarningCode.TIMESTAMP_IN_FUTURE, "/timestamp")
+        if received is not None and (
+            moment[0] < Y2000 or not -DAY <= received[0] - moment[0] <= _TEN_YEARS
+        ):
+            far = _is_far_past(moment[0], received[0])
+            code = WarningCode.TIMESTAMP_FAR_PAST if far else WarningCode.TIMESTAMP_IN_FUTURE
+            findings.warn(code, "/timestamp")
     if client is not None:
         enriched.original_timestamp = client[1]
     if sent is not None:
@@ -216,12 +217,13 @@ def _event_time(
         findings.warn(WarningCode.SENT_BEFORE_ORIGINAL, "/sentAt")
         return received, "received"
     moment = received[0] - delay
-    if _is_far_past(moment, received[0]) and _is_far_past(client[0], received[0]):
-        return client, "original"
-    if MIN_MS <= moment <= MAX_MS:
-        return (moment, format_time(moment)), "corrected"
-    findings.warn(WarningCode.TIMESTAMP_OUT_OF_RANGE, "/timestamp")
-    return received, "received"
+    if moment < Y2000 or delay > _TEN_YEARS:
+        if _is_far_past(client[0], received[0]):
+            return client, "original"
+        if moment < MIN_MS:
+            findings.warn(WarningCode.TIMESTAMP_OUT_OF_RANGE, "/timestamp")
+            return received, "received"
+    return (moment, format_time(moment)), "corrected"
 
 
 def _is_far_past(moment: int, received: int) -> bool:
