@@ -63,7 +63,6 @@ _OTHER_TYPES: Final = (
 _NO_AMOUNTS: Final = (
     "1,299.00",
     "12,50",
-    "00420",
     "1.234,56",
     "€19.99",
     "19.99 USD",
@@ -80,6 +79,7 @@ _NO_AMOUNTS: Final = (
     Raw(b"1e29"),
     "1e-101",
 )
+_IDENTIFIERS: Final = ("00420", "007", "-012.50", "$00.99")
 _NO_CURRENCIES: Final = (
     "US",
     "EURO",
@@ -176,6 +176,7 @@ EVENT_FAULTS: Final = (
     EventFault(Reason.CONTEXT_NOT_OBJECT, partial(_set, "context", _NO_OBJECTS)),
     EventFault(Reason.INTEGRATIONS_NOT_OBJECT, partial(_set, "integrations", _NO_OBJECTS)),
     EventFault(Reason.REVENUE_INVALID, partial(_set_property, "revenue", _NO_AMOUNTS)),
+    EventFault(Reason.REVENUE_INVALID, partial(_set_property, "revenue", _IDENTIFIERS)),
     EventFault(Reason.CURRENCY_INVALID, _wrong_currency),
 )
 STRICT_EVENT_FAULTS: Final = (
