@@ -33,7 +33,7 @@ from pipeline.core.members import (
 from pipeline.core.origin import Origin
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import WarningCode
-from pipeline.core.timestamps import DAY, MAX_MS, MIN_MS, Y2000, format_time, read_time
+from pipeline.core.timestamps import DAY, MIN_MS, Y2000, format_time, read_time
 from pipeline.core.validate import TrackEvent
 from pipeline.core.write_keys import WRITE_KEY_NAMES, url_with_key
 
@@ -135,7 +135,7 @@ def _message_id(
     return usable
 
 
-def _set_times(
+def _set_times(  # noqa: C901  four times the same, unrolled: it runs for every event
     members: Members, enriched: EnrichedEvent, findings: Findings, record_time: int | None
 ) -> tuple[_Time | None, str | None]:
     """Set the four time fields; returns the timestamp and the `timestampSource`.
@@ -163,9 +163,11 @@ def _set_times(
     if moment is not None:
         enriched.timestamp = moment[1]
         if received is not None and (
-            moment[0] < Y2000 or not -DAY <= received[0] - moment[0] <= DAY
+            moment[0] < Y2000 or not -DAY <= received[0] - moment[0] <= _TEN_YEARS
         ):
-            _check_age(moment[0], received[0], findings)
+            far = _is_far_past(moment[0], received[0])
+            code = WarningCode.TIMESTAMP_FAR_PAST if far else WarningCode.TIMESTAMP_IN_FUTURE
+            findings.warn(code, "/timestamp")
     if client is not None:
         enriched.original_timestamp = client[1]
     if sent is not None:
@@ -173,14 +175,6 @@ def _set_times(
     if received is not None:
         enriched.received_at = received[1]
     return moment, source
-
-
-def _check_age(moment: int, received: int, findings: Findings) -> None:
-    """Warn of a time that is long before the receipt of the event, or after it."""
-    if _is_far_past(moment, received):
-        findings.warn(WarningCode.TIMESTAMP_FAR_PAST, "/timestamp")
-    elif moment - received > DAY:
-        findings.warn(WarningCode.TIMESTAMP_IN_FUTURE, "/timestamp")
 
 
 def _read_time(sent: Raw, pointer: str, findings: Findings) -> _Time | None:
@@ -219,12 +213,13 @@ def _event_time(
         findings.warn(WarningCode.SENT_BEFORE_ORIGINAL, "/sentAt")
         return received, "received"
     moment = received[0] - delay
-    if (moment < Y2000 or delay > _TEN_YEARS) and _is_far_past(client[0], received[0]):
-        return client, "original"
-    if MIN_MS <= moment <= MAX_MS:
-        return (moment, format_time(moment)), "corrected"
-    findings.warn(WarningCode.TIMESTAMP_OUT_OF_RANGE, "/timestamp")
-    return received, "received"
+    if moment < Y2000 or delay > _TEN_YEARS:
+        if _is_far_past(client[0], received[0]):
+            return client, "original"
+        if moment < MIN_MS:
+            findings.warn(WarningCode.TIMESTAMP_OUT_OF_RANGE, "/timestamp")
+            return received, "received"
+    return (moment, format_time(moment)), "corrected"
 
 
 def _is_far_past(moment: int, received: int) -> bool:
