@@ -35,6 +35,7 @@ MODULES: Final = (
     "money",
     "normalise",
     "origin",
+    "other_calls",
     "policy",
     "process",
     "reserved",

@@ -138,7 +138,7 @@ def test_dropped_events_are_explained() -> None:
 
 def test_forwarded_calls_are_explained() -> None:
     """A forwarded call is shown as it is, with the field that says what it is; all is well."""
-    page = b'{"action":"Page", "n":1e3}'
+    page = b'{"type":"","action":"Page", "n":1e3}'
     env = {"TRACK_ON_OTHER_TYPE": "forward"}
     ran = run("explain", "--json", stdin=page, env=env)
     (event,) = json.loads(ran.out)["events"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
 
 from pipeline.core.expected_outcomes import expected_outcomes
 from pipeline.core.headers import TrackHeader
@@ -24,6 +25,7 @@ from tests.support import (
     raw,
     reject,
 )
+from tests.unit.core import strategies as some
 
 FORWARD = "forward"
 
@@ -127,6 +129,28 @@ def test_record_without_a_time_gets_the_first_millisecond(timestamp: int | None)
     """The time of processing does not decide what is written."""
     record = raw(good(type="page"), timestamp=timestamp)
     assert only(process(record, on_other_type=FORWARD, now=NOW), Role.OTHER).timestamp == 1
+
+
+@given(some.event_texts)
+def test_whatever_is_forwarded_keeps_its_bytes(value: bytes) -> None:
+    """An event is forwarded exactly where it would be dropped; all others are as without it."""
+    record = raw(value)
+    (forwarded,) = process(record, on_other_type=FORWARD)
+    (dropped,) = process(record, on_other_type="drop")
+    assert (forwarded.role is Role.OTHER) == (dropped.role is Role.DROPPED)
+    if forwarded.role is Role.OTHER:
+        assert forwarded.value == value
+    else:
+        assert (forwarded.role, forwarded.value) == (dropped.role, dropped.value)
+
+
+@pytest.mark.parametrize("text", [r'"\ud83d"', "NaN"])
+def test_unreadable_text_beside_the_type(text: str) -> None:
+    """Half of a surrogate pair is no trouble, and stays; what is no JSON is a dead letter."""
+    value = f'{{"type":"page","title":{text}}}'.encode()
+    (output,) = process(raw(value), on_other_type=FORWARD)
+    assert output.value == value
+    assert (output.role is Role.OTHER) == (text != "NaN")
 
 
 def test_the_setting_is_part_of_the_contract() -> None:

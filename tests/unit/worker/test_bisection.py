@@ -15,7 +15,7 @@ from pipeline.errors import RecordRefusedError, RefusedError
 from pipeline.ports import Batch, Span
 from pipeline.worker.bisection import QUARANTINED, SubBatch, bisect, remainder, split
 from pipeline.worker.memory_broker import MemoryBroker, MemorySession
-from tests.unit.worker.harness import Guard, work
+from tests.unit.worker.harness import Guard, processor, work
 
 REFUSED = b"poison"
 TOPIC = "track.raw"
@@ -80,6 +80,24 @@ def test_only_the_rejected_records_are_dead_lettered(poison: set[int]) -> None:
         assert REFUSED in (dead_letter.value or b"")
     assert [record.offset for record, _ in meter.isolations] == sorted(poison)
     assert meter.recoveries == []
+
+
+def test_only_the_rejected_call_is_dead_lettered() -> None:
+    """A call that its topic rejects is a dead letter of its whole record; the rest is forwarded."""
+    broker = _RefusingBroker(Role.OTHER)
+    good, bad = (
+        b'{"type":"page"}',
+        b'{"batch":[{"type":"page","name":"poison"},%s]}' % _event(1, poison=False),
+    )
+    for number in range(8):
+        broker.append(bad if number == 5 else good)
+    work(broker, 8, max_resets=0, contract=processor(on_other_type="forward"))
+    (dead_letter,) = (output for output in broker.outputs if output.role is Role.DEAD_LETTER)
+    headers = dict(dead_letter.headers)
+    assert (dead_letter.value, headers[DlqHeader.STAGE]) == (bad, b"produce")
+    assert headers[DlqHeader.SOURCE] == f"{TOPIC}/0/5".encode()
+    forwarded = [output.value for output in broker.outputs if output is not dead_letter]
+    assert forwarded == [good] * 7
 
 
 def test_a_rejected_dead_letter_keeps_its_reasons_in_a_pointer() -> None:
