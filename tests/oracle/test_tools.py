@@ -98,44 +98,44 @@ def test_a_comparison_shows_what_version_2_changes() -> None:
 
 
 @pytest.mark.parametrize("sent", [TITLE, LONG, event(1, properties={"value": "high"})])
-def test_letters_that_version_2_accepts_pass(sent: bytes, rechecker: Rechecker) -> None:
-    """A letter of version 1 would be enriched now; the event is what a replay would write."""
+def test_dead_letters_that_version_2_accepts_pass(sent: bytes, rechecker: Rechecker) -> None:
+    """A dead letter of version 1 would be enriched now; the event is what a replay would write."""
     fake = TopicsOfVersion1()
     (record,) = fake.clean(sent)
-    (letter,) = fake.of(Role.DEAD_LETTER)
-    assert dict(letter.headers)[TrackHeader.CONTRACT] == _contract_1().encode()
-    result = rechecker.recheck(read_dead_letter(letter), LATER)
+    (found,) = fake.of(Role.DEAD_LETTER)
+    assert dict(found.headers)[TrackHeader.CONTRACT] == _contract_1().encode()
+    result = rechecker.recheck(read_dead_letter(found), LATER)
     assert result.kind is RecheckKind.PASSES
     (replayed,) = fake.processor(IDENTITY).process(record, LATER)
     assert result.outputs == (replayed,)
     rules = RedriveRules("enriched")
     selector = RedriveSelector(rechecker, rules, Ledger("topic"))
-    (candidate,) = selector.select([read_dead_letter(letter)], LATER)
+    (candidate,) = selector.select([read_dead_letter(found)], LATER)
     assert (candidate.skip_reason, candidate.result.outputs) == ("", (replayed,))
 
 
-def test_a_letter_of_a_batch_gives_an_outcome_for_each_item(rechecker: Rechecker) -> None:
+def test_the_dead_letter_of_a_batch_gives_an_outcome_for_each_item(rechecker: Rechecker) -> None:
     """Version 1 rejected a batch for one item. Now only that item fails again."""
     fake = TopicsOfVersion1()
     (record,) = fake.clean(BATCH)
-    (letter,) = fake.of(Role.DEAD_LETTER)
-    result = rechecker.recheck(read_dead_letter(letter), LATER)
+    (found,) = fake.of(Role.DEAD_LETTER)
+    result = rechecker.recheck(read_dead_letter(found), LATER)
     assert (result.kind, result.detail) == (RecheckKind.SAME, "invalid_json")
     assert [output.role for output in result.outputs] == [Role.ENRICHED, Role.DEAD_LETTER]
     assert result.outputs[0] == fake.processor(IDENTITY).process(record, LATER)[0]
 
 
-def test_letters_that_fail_again_have_the_same_reason(rechecker: Rechecker) -> None:
+def test_dead_letters_that_fail_again_have_the_same_reason(rechecker: Rechecker) -> None:
     """What both versions reject is rejected again."""
     fake = TopicsOfVersion1()
     fake.clean(b"{", event(1, userId=None), event(2, properties={"revenue": "1.234,56"}))
-    for letter in map(read_dead_letter, fake.of(Role.DEAD_LETTER)):
-        result = rechecker.recheck(letter, LATER)
-        assert (result.kind, result.detail) == (RecheckKind.SAME, letter.reason)
+    for dead_letter in map(read_dead_letter, fake.of(Role.DEAD_LETTER)):
+        result = rechecker.recheck(dead_letter, LATER)
+        assert (result.kind, result.detail) == (RecheckKind.SAME, dead_letter.reason)
 
 
 def test_an_audit_checks_that_events_of_version_1_exist() -> None:
-    """Their contents are those of other rules; their revenue counts where it is equal."""
+    """Other rules may give other contents; revenue of version 1 counts where it is equal."""
     fake = TopicsOfVersion1()
     fake.clean(event(1, properties={"revenue": 1.10, "x": 1}), TITLE, event(2))
     fake.clean(event(3, properties={"revenue": "00420"}))
