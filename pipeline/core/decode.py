@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.core.json_value import JsonValue
 from pipeline.core.lookalikes import looks_like
-from pipeline.core.members import Members, read_members, read_value
+from pipeline.core.members import Members, read_any_value, read_members
 from pipeline.core.reasons import Invalid, Reason, Stage, Violation
 from pipeline.core.record import OversizedValue
 from pipeline.core.surrogates import changed_strings, find_halves, replace_halves
@@ -35,10 +35,10 @@ _POSITION = re.compile(r" \(byte (\d+)\)")
 def decode(value: bytes | None, max_depth: int) -> JsonValue | Invalid:
     """Decode one JSON document as a whole, for tools, or say why it is rejected.
 
-    Numbers keep every digit: integers as int, all others as Decimal; one whose exponent Decimal
-    can't hold stays raw.
+    Numbers keep every digit: integers as int, all others as Decimal; one that is too long, or whose
+    exponent is too large, stays raw.
     """
-    return _read(value, max_depth, read_value)
+    return _read(value, max_depth, read_any_value)
 
 
 def read_event(value: bytes | None, max_depth: int) -> Members | Invalid:

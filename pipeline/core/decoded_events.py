@@ -1,20 +1,22 @@
-"""The events of a record as decoded values, for tools that filter, explain or repair them.
+"""The events of a record for tools that filter, explain or repair them.
 
 The worker does not decode an event as a whole. Which events a record has, and what they inherit
-from their envelope, is decided by the same code for both.
+from their envelope, is decided by the same code for both. Halves of surrogate pairs are replaced,
+as by default, and a number that can't be read stays raw.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from pipeline.core.decode import BYTE_ORDER_MARK, decode, read_event, read_repaired
-from pipeline.core.envelope import Envelope, is_batch, split, split_unreadable
+from pipeline.core.decode import BYTE_ORDER_MARK, read_event, read_repaired
+from pipeline.core.decoded_value import DEEPEST, decoded_value
+from pipeline.core.envelope import LEVELS, Envelope, is_batch, split, split_unreadable
 from pipeline.core.json_value import JsonValue
 from pipeline.core.members import Members, decoded
 from pipeline.core.reasons import Invalid
 
-_DEEPEST: Final = 512
+_DEEPEST_ITEM: Final = DEEPEST - LEVELS
 
 
 class DecodedEvent(NamedTuple):
@@ -35,40 +37,61 @@ class DecodedRecord(NamedTuple):
     """Whether the record is a batch call that can be split into items."""
 
 
+def merged_events(value: bytes | None) -> list[Members | Invalid]:
+    """Every event of a record as raw members, with the fields that it shares with its envelope."""
+    envelope, members = _open(value or b"")
+    return [members] if envelope is None else [_merged(item, envelope) for item in envelope.items]
+
+
 def decoded_events(value: bytes | None) -> DecodedRecord:
-    """Decode every event of a record. Halves of surrogate pairs are replaced, as by default."""
-    envelope = _envelope(value or b"")
-    if envelope is None:
-        members = _read(value or b"")
-        event = decode(value, _DEEPEST) if type(members) is Invalid else decoded(members)
-        return DecodedRecord([DecodedEvent(event, event)], is_batch=False)
-    return DecodedRecord([_item(item, envelope) for item in envelope.items], is_batch=True)
+    """Decode every event of a record."""
+    envelope, members = _open(value or b"")
+    if envelope is not None:
+        return DecodedRecord([_decoded(item, envelope) for item in envelope.items], is_batch=True)
+    event = decoded_value(value) if type(members) is Invalid else decoded(members)
+    return DecodedRecord([DecodedEvent(event, event)], is_batch=False)
 
 
-def _envelope(value: bytes) -> Envelope | None:
-    members = read_event(value, _DEEPEST)
+def read_envelope(value: bytes) -> Envelope | None:
+    """The envelope of a batch call; None for any other value, and when it can't be split."""
+    return _open(value)[0]
+
+
+def _open(value: bytes) -> tuple[Envelope | None, Members | Invalid]:
+    """The envelope of a batch call, and the members of the record as a whole."""
+    members = read_event(value, DEEPEST)
     text = value.removeprefix(BYTE_ORDER_MARK)
     if type(members) is Invalid:
-        return split_unreadable(text, _DEEPEST, repairs=True)
-    if not is_batch(text, members):
-        return None
-    envelope = split(text)
-    return None if type(envelope) is Invalid else envelope
+        found = split_unreadable(text, DEEPEST, repairs=True)
+        return found, members if found is not None else _repaired(value, members, DEEPEST)
+    envelope = split(text) if is_batch(text, members) else None
+    return None if type(envelope) is Invalid else envelope, members
 
 
-def _read(value: bytes) -> Members | Invalid:
-    members = read_event(value, _DEEPEST)
-    if type(members) is not Invalid:
-        return members
-    repaired = read_repaired(value, _DEEPEST, members)
+def _repaired(value: bytes, invalid: Invalid, max_depth: int) -> Members | Invalid:
+    repaired = read_repaired(value, max_depth, invalid)
     return repaired if type(repaired) is Invalid else repaired.members
 
 
-def _item(item: bytes, envelope: Envelope) -> DecodedEvent:
-    members = _read(item)
+def _item(item: bytes) -> Members | Invalid:
+    members = read_event(item, _DEEPEST_ITEM)
+    return _repaired(item, members, _DEEPEST_ITEM) if type(members) is Invalid else members
+
+
+def _merged(item: bytes, envelope: Envelope) -> Members | Invalid:
+    members = _item(item)
+    if type(members) is not Invalid:
+        envelope.merge(members)
+    return members
+
+
+def _decoded(item: bytes, envelope: Envelope) -> DecodedEvent:
+    members = _item(item)
     if type(members) is Invalid:
-        sent = decode(item, _DEEPEST)
+        sent = decoded_value(item)
         return DecodedEvent(sent, sent)
-    sent = decoded(members)
+    own = dict(members)
+    sent = decoded(own)
     envelope.merge(members)
-    return DecodedEvent(sent, decoded(members))
+    inherited = {name: value for name, value in members.items() if value is not own.get(name)}
+    return DecodedEvent(sent, {**sent, **decoded(inherited)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ ABSENT: Final = msgspec.UNSET
 """Stands for a value that does not exist."""
 _NO_ESCAPE: Final = re.compile("~(?![01])")
 _NUMBER: Final = re.compile("0|[1-9][0-9]{0,17}")
+_NUMBERS: Final = frozenset({int, Decimal})
 
 
 def tokens(pointer: str) -> list[str]:
@@ -111,9 +113,10 @@ class ValueDifference(NamedTuple):
 
 
 def differences(before: JsonValue, after: JsonValue, at: str = "") -> Iterator[ValueDifference]:
-    """Differences between two decoded documents, digit for digit, members sorted by name.
+    """Differences between two decoded documents, members sorted by name.
 
-    Arrays of different lengths differ as a whole.
+    Numbers are equal when their values are, to the last digit, however they are written. Arrays of
+    different lengths differ as a whole.
     """
     if type(before) is dict and type(after) is dict:
         for name in sorted(before.keys() | after.keys()):
@@ -122,5 +125,13 @@ def differences(before: JsonValue, after: JsonValue, at: str = "") -> Iterator[V
     elif type(before) is list and type(after) is list and len(before) == len(after):
         for index, pair in enumerate(zip(before, after, strict=True)):
             yield from differences(*pair, f"{at}/{index}")
-    elif ABSENT in (before, after) or encode_json(before) != encode_json(after):
+    elif not _is_equal(before, after):
         yield ValueDifference(at, before, after)
+
+
+def _is_equal(before: JsonValue, after: JsonValue) -> bool:
+    if ABSENT in (before, after):
+        return False
+    if type(before) in _NUMBERS and type(after) in _NUMBERS:
+        return bool(before == after)
+    return encode_json(before) == encode_json(after)

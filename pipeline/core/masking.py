@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pipeline.core.decode import decode
+from pipeline.core.decoded_value import decoded_value
 from pipeline.core.encode import encode_json
 from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid
 
 HIDDEN: Final = "***"
-_DEEPEST: Final = 512
 _TRAITS: Final = "traits"
 _IP: Final = "ip"
 
@@ -121,7 +120,7 @@ def masked_value(value: bytes | None) -> bytes | None:
     """
     if value is None:
         return None
-    decoded = decode(value, _DEEPEST)
+    decoded = decoded_value(value)
     if type(decoded) is not Invalid:
         return encode_json(masked_event(decoded))
     return masked_text(value).encode()

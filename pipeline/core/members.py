@@ -7,6 +7,7 @@ checks that they are well-formed JSON, and most of them go into the enriched eve
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal, DecimalException
@@ -58,6 +59,7 @@ read_value: Final[Callable[[bytes | Raw], JsonValue]] = msgspec.json.Decoder(
 """One value, exactly. Raises msgspec.ValidationError for an integer of thousands of digits."""
 read_items: Final[Callable[[bytes | Raw], list[Raw]]] = msgspec.json.Decoder(list[Raw]).decode
 """Items of an array as raw values. Raises msgspec.ValidationError for another type of value."""
+_check: Final[Callable[[bytes | Raw], Raw]] = msgspec.json.Decoder(Raw).decode
 
 
 @mypyc_attr(native_class=False)
@@ -191,12 +193,22 @@ def is_null(value: Raw | None) -> bool:
 
 
 def decoded(members: Members) -> dict[str, Any]:
-    """The members as decoded values, for reports; what can't be read stays raw."""
-    return {name: _readable(value) for name, value in members.items()}
+    """The members as decoded values, for reports; a number that can't be read stays raw."""
+    return {name: read_any_value(value) for name, value in members.items()}
 
 
-def _readable(value: Raw) -> JsonValue:
+def read_any_value(value: bytes | Raw) -> JsonValue:
+    """One value, for reports; a number that can't be read stays raw. Raises DecodeError."""
     try:
         return read_value(value)
     except msgspec.ValidationError:
-        return value
+        _check(value)
+        text = bytes(value).decode()
+        return json.loads(text, parse_int=_any_integer, parse_float=exact_number)
+
+
+def _any_integer(text: str) -> int | Raw:
+    try:
+        return int(text)
+    except ValueError:
+        return Raw(text.encode())

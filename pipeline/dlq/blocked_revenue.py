@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.decode import decode
+from pipeline.core.decoded_value import decoded_value
 from pipeline.core.headers import DlqHeader
 from pipeline.core.money import BadAmount, is_set, read_amount, read_currency
 from pipeline.core.policy import Policy
@@ -19,7 +19,6 @@ from pipeline.core.reasons import Reason, Stage
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.reconcile.revenue import DayCurrency, RevenueReader, Sums, exact_amount, without_days
 
-_DEEPEST: Final = 512
 _KEPT: Final = 8192
 _NOTHING: Final = msgspec.Raw(b"")
 _UNDECODABLE: Final = frozenset(
@@ -157,7 +156,7 @@ class BlockedRevenue:
 
 def _amount(revenue: bytes) -> Decimal | BadAmount | None:
     """Read a revenue as it was sent, in JSON; None when it is not set."""
-    sent = decode(revenue, _DEEPEST)
+    sent = decoded_value(revenue)
     if not is_set(sent):
         return None
     amount = read_amount(sent)
@@ -166,6 +165,6 @@ def _amount(revenue: bytes) -> Decimal | BadAmount | None:
 
 def _sum_key(currency: bytes, policy: Policy) -> DayCurrency | None:
     """Key of the sums for a currency as the contract reads it; None when it can't be read."""
-    sent = decode(currency, _DEEPEST) if currency else None
+    sent = decoded_value(currency) if currency else None
     code = read_currency(sent, policy.codes) if is_set(sent) else policy.default_currency
     return None if code is None else DayCurrency("", code)

@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
-from pipeline.core.decode import decode
-from pipeline.core.decoded_events import decoded_events
+from pipeline.core.decoded_events import merged_events
+from pipeline.core.decoded_value import decoded_value
 from pipeline.core.headers import OUR_PREFIXES, DlqHeader, TrackHeader
 from pipeline.core.json_value import JsonValue
+from pipeline.core.members import decoded
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.core.timestamps import MAX_MS
@@ -20,7 +21,6 @@ TRACK: Final = "track"
 """Header format of our own dead letters."""
 UNKNOWN: Final = "unknown"
 """Header format of records that no known program wrote, and reason of those that state none."""
-_MAX_DEPTH: Final = 512
 _MAX_DIGITS: Final = 19
 """Number of digits of the largest 64-bit integer."""
 
@@ -183,7 +183,7 @@ class DeadLetter:
     def decoded(self) -> JsonValue | Invalid:
         """The value as JSON with exact numbers, or why it can't be decoded; decoded only once."""
         if self._decoded is None:
-            self._decoded = decode(self.record.value, _MAX_DEPTH)
+            self._decoded = decoded_value(self.record.value)
         return self._decoded
 
     @property
@@ -194,9 +194,9 @@ class DeadLetter:
         """
         source, event = self.source, self.decoded
         if source is not None and source.item != NO_ITEM:
-            record = decoded_events(self.record.value)
-            if record.is_batch and len(record.events) == 1:
-                event = record.events[0].merged
+            events = merged_events(self.record.value)
+            if len(events) == 1 and type(events[0]) is not Invalid:
+                event = decoded(events[0])
         return event if type(event) is dict else None
 
     @property

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.coordinates import NO_ITEM, Source
-from pipeline.core.decode import BYTE_ORDER_MARK
-from pipeline.core.envelope import Envelope, split
+from pipeline.core.decoded_events import read_envelope
+from pipeline.core.envelope import Envelope
 from pipeline.core.json_value import JsonValue
-from pipeline.core.reasons import Invalid
 
 ITEM: Final = "/batch/0"
 """JSON Pointer to the item of an envelope with one item."""
@@ -40,7 +39,7 @@ def locate(value: bytes, decoded: JsonValue, source: Source | None) -> Located |
     batch = decoded.get("batch")
     if source is None or source.item == NO_ITEM or type(batch) is not list or len(batch) != 1:
         return Located(decoded, value, None)
-    envelope = split(value.removeprefix(BYTE_ORDER_MARK))
-    if type(batch[0]) is not dict or type(envelope) is Invalid:
+    envelope = read_envelope(value)
+    if type(batch[0]) is not dict or envelope is None:
         return None
     return Located(batch[0], envelope.items[0], envelope)

@@ -19,6 +19,7 @@ from pipeline.core.encode import encode_json
 from pipeline.core.masking import masked_text
 from pipeline.core.reasons import Stage
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
+from pipeline.core.surrogates import find_halves
 from pipeline.dlq.as_json import facts, masked_dead_letter_value
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.event_location import locate
@@ -137,6 +138,7 @@ def _written(dead_letter: DeadLetter, value: bytes | None) -> tuple[str, str | m
         and text.endswith("}")
         and dead_letter.stage != Stage.CRASH
         and type(dead_letter.decoded) is dict
+        and not find_halves(value)
     ):
         return JSON, msgspec.Raw(value)
     return encoding, text

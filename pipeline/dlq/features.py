@@ -13,8 +13,10 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from msgspec import Raw
+
 from pipeline.core.coordinates import Source, parse_source
-from pipeline.core.decode import decode
+from pipeline.core.decoded_value import decoded_value
 from pipeline.core.headers import TrackHeader
 from pipeline.core.json_value import JsonValue
 from pipeline.core.money import is_set
@@ -36,7 +38,6 @@ TYPE: Final = "type"
 HOLDER: Final = "holder"
 """An object whose members can be read; only in such an object can a member be missing."""
 
-_DEEPEST: Final = 512
 _MOST_PROPERTIES: Final = 200
 LONGEST: Final = 120
 """Number of characters of a name or value that are compared."""
@@ -46,6 +47,7 @@ _TYPES: Final = {
     str: "text",
     int: "a number",
     Decimal: "a number",
+    Raw: "a number",
     bool: "true or false",
     dict: "an object",
     list: "an array",
@@ -111,7 +113,7 @@ def of_dead_letter(dead_letter: DeadLetter) -> frozenset[Feature]:
 
 def of_enriched(record: Record) -> frozenset[Feature] | None:
     """Features of an enriched event as it was sent; None for a record that is no enriched event."""
-    event = decode(record.value, _DEEPEST)
+    event = decoded_value(record.value)
     if type(event) is not dict:
         return None
     source = parse_source(dict(record.headers).get(TrackHeader.SOURCE) or b"")

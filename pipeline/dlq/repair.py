@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from pipeline.core.decode import decode
+from pipeline.core.decoded_value import DEEPEST, decoded_value
 from pipeline.core.encode import encode_json
 from pipeline.core.identities import generated_message_id, read_id
 from pipeline.core.origin import read_origin
@@ -21,7 +21,6 @@ from pipeline.dlq.reprocess import as_raw
 from pipeline.dlq.strict_json import NotJsonError, json_of
 
 _MESSAGE_ID: Final = "messageId"
-_DEEPEST: Final = 512
 _OURS: Final = Path(__file__).parent
 _LONGEST: Final = 300
 """Number of characters that are kept of an exception's text."""
@@ -92,11 +91,11 @@ class EventRepair:
         if located is None:
             return value
         # Decoded anew: a copy of its own, however deep it is.
-        changed = self._call(change, decode(located.raw, _DEEPEST), dead_letter)
+        changed = self._call(change, decoded_value(located.raw), dead_letter)
         if changed is None:
             return None
         try:
-            new = json_of(changed, _DEEPEST)
+            new = json_of(changed, DEEPEST)
         except NotJsonError as error:
             text = f"{dead_letter.position}: {self.name} returned what is not JSON: {error}"
             raise RepairError(text) from error
@@ -145,7 +144,7 @@ def generated_id(dead_letter: DeadLetter) -> str:
 
 def with_message_id(dead_letter: DeadLetter, value: bytes, message_id: str) -> bytes:
     """Add the message id to the event of a repaired value, unless it has one of its own."""
-    located = locate(value, decode(value, _DEEPEST), dead_letter.source)
+    located = locate(value, decoded_value(value), dead_letter.source)
     if located is None or has_message_id(located.event):
         return value
     if located.envelope is None and "batch" in located.event:

@@ -10,6 +10,8 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
 
+from msgspec import Raw
+
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
 from pipeline.core.json_value import JsonValue
@@ -42,6 +44,8 @@ def _plain(value: object, pointer: str, depth: int) -> JsonValue:
         return _text(value, pointer)
     if isinstance(value, int | float | Decimal):
         return _number(value, pointer)
+    if isinstance(value, Raw):
+        return _raw(value, pointer, depth)
     if not isinstance(value, dict | list | tuple):
         raise NotJsonError(pointer, f"is {_kind(value)}, which JSON does not have")
     if not depth:
@@ -83,6 +87,14 @@ def _text(text: str, pointer: str) -> str:
         shown = ascii(plain[:_SHOWN])
         raise NotJsonError(pointer, f"holds half of a surrogate pair: {shown}") from None
     return plain
+
+
+def _raw(value: Raw, pointer: str, depth: int) -> Raw:
+    """A number that Python can't hold, as it was sent."""
+    read = decode(bytes(value), depth)
+    if type(read) is Invalid:
+        raise NotJsonError(pointer, f"is raw, but not JSON: {read.violations[0].detail}")
+    return value
 
 
 def _number(sent: Any, pointer: str) -> int | float | Decimal:  # noqa: ANN401  mypy takes a float for an int

@@ -15,8 +15,8 @@ import msgspec
 
 from pipeline.core import reasons
 from pipeline.core.dead_letter import read_headers
-from pipeline.core.decode import decode
 from pipeline.core.decoded_events import DecodedEvent, DecodedRecord, decoded_events
+from pipeline.core.decoded_value import decoded_value
 from pipeline.core.enriched_event import OUR_FIELDS
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, escape_name, find
@@ -31,8 +31,6 @@ from pipeline.core.timestamps import format_time
 from pipeline.core.write_keys import WRITE_KEY_NAMES
 from pipeline.files.transform import dead_letter_line
 from pipeline.settings.client_properties import MASK
-
-_DEEPEST: Final = 512
 
 
 class EffectKind(StrEnum):
@@ -119,7 +117,7 @@ def _event(record: Record, decoded: DecodedRecord, index: str) -> DecodedEvent:
     """The event at an index of a batch call; without one, the record as a whole."""
     if index or not decoded.is_batch:
         return decoded.events[int(index or 0)]
-    whole = decode(record.value, _DEEPEST)
+    whole = decoded_value(record.value)
     return DecodedEvent(whole, whole)
 
 
@@ -149,7 +147,7 @@ def _effects(output: Output, sent: JsonValue, received: int | None) -> list[Effe
         pointer = _call_pointer(sent)
         call = find(sent, pointer)
         return [Effect(EffectKind.KEPT, "forwarded", pointer, _FORWARDED, call, call)]
-    enriched = decoded_events(output.value).events[0].sent
+    enriched = decoded_value(output.value)
     if type(enriched) is not dict:
         message = "an enriched event is always an object"
         raise TypeError(message)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.coordinates import NO_ITEM, parse_source
-from pipeline.core.decoded_events import decoded_events
+from pipeline.core.decoded_events import merged_events
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, find, tokens
 from pipeline.core.json_value import JsonValue
+from pipeline.core.members import Members, is_object, read_any_value, read_members
 from pipeline.core.process import Processor
+from pipeline.core.reasons import Invalid
 from pipeline.core.record import Output, Record
 
 _NAMES_OF_USERS: Final = ("userId", "anonymousId")
 _SOURCES: Final = frozenset({TrackHeader.SOURCE, DlqHeader.SOURCE})
-_read_value: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 WHOLE: Final = None
 """Stands for all items of a record, or for a record that is no batch."""
 
@@ -47,16 +47,16 @@ class Filters:
         """Whether every event is selected."""
         return self == EVERY_EVENT
 
-    def match(self, event: JsonValue) -> bool:
-        """Whether a decoded event, merged with the shared fields of its envelope, is selected."""
+    def match(self, event: Members | Invalid) -> bool:
+        """Whether an event, merged with the shared fields of its envelope, is selected."""
         if self.is_empty:
             return True
-        return type(event) is dict and (
-            (not self.events or _text(event.get("event"), strip=False) in self.events)
+        return type(event) is not Invalid and (
+            (not self.events or _text(event, "event", strip=False) in self.events)
             and (not self.libraries or not self.libraries.isdisjoint(_libraries(event)))
-            and (not self.users or any(_text(event.get(n)) in self.users for n in _NAMES_OF_USERS))
-            and (not self.message_ids or _text(event.get("messageId")) in self.message_ids)
-            and all(_is(find(event, pointer), value) for pointer, value in self.values)
+            and (not self.users or any(_text(event, n) in self.users for n in _NAMES_OF_USERS))
+            and (not self.message_ids or _text(event, "messageId") in self.message_ids)
+            and all(_is(_find(event, pointer), value) for pointer, value in self.values)
         )
 
     def items(self, value: bytes | None) -> frozenset[int] | None:
@@ -66,8 +66,8 @@ class Filters:
         """
         if self.is_empty:
             return WHOLE
-        events = decoded_events(value).events
-        selected = [n for n, event in enumerate(events) if self.match(event.merged)]
+        events = merged_events(value)
+        selected = [n for n, event in enumerate(events) if self.match(event)]
         if len(selected) == len(events):
             return WHOLE
         return frozenset(selected)
@@ -168,16 +168,31 @@ def source_of(output: Output) -> bytes:
     return next(sent, None) or b""
 
 
-def _libraries(event: dict[str, Any]) -> list[str]:
-    context = event.get("context")
-    library = context.get("library") if type(context) is dict else None
-    if type(library) is not dict or type(library.get("name")) is not str:
-        return []
-    return [library["name"], f"{library['name']}/{_text(library.get('version'))}"]
+def _libraries(event: Members) -> list[str]:
+    library = _object(_object(event, "context"), "library")
+    name = _value(library, "name")
+    return [name, f"{name}/{_text(library, 'version')}"] if type(name) is str else []
 
 
-def _text(value: JsonValue, *, strip: bool = True) -> str | None:
-    """Return an id in the form in which it is compared; None when the value is no id."""
+def _object(event: Members, name: str) -> Members:
+    value = event.get(name)
+    return {} if value is None or not is_object(value) else read_members(value)
+
+
+def _value(event: Members, name: str) -> JsonValue:
+    value = event.get(name)
+    return None if value is None else read_any_value(value)
+
+
+def _find(event: Members, pointer: str) -> JsonValue:
+    """Return the value at a pointer, or ABSENT. Only the member that it is in is decoded."""
+    name, *_ = tokens(pointer)
+    return find({name: read_any_value(event[name])}, pointer) if name in event else ABSENT
+
+
+def _text(event: Members, name: str, *, strip: bool = True) -> str | None:
+    """Return an id in the form in which it is compared; None when the member is no id."""
+    value = _value(event, name)
     if type(value) is str:
         return value.strip() if strip else value
     return str(value) if type(value) is int else None
@@ -189,7 +204,7 @@ def _is(found: JsonValue, expected: str) -> bool:
     if type(found) is str:
         return bool(found == expected)
     try:
-        value = _read_value(expected)
-    except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
+        value = read_any_value(expected.encode())
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return False
     return (type(found) is bool) == (type(value) is bool) and bool(found == value)

@@ -13,20 +13,36 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact
 from typing import Any, Final, NamedTuple
 
-from pipeline.core.decode import decode
-from pipeline.core.decoded_events import decoded_events
+import msgspec
+
+from pipeline.core.decoded_events import merged_events, read_envelope
 from pipeline.core.encode import encode_json
-from pipeline.core.json_value import JsonValue
+from pipeline.core.members import (
+    NULL,
+    Members,
+    is_null,
+    is_object,
+    kind_of,
+    read_any_value,
+    read_items,
+    read_members,
+)
 from pipeline.core.money import BadAmount, is_set, read_amount
 from pipeline.core.process import Processor
-from pipeline.core.reasons import Invalid
+from pipeline.core.raw_event import ABSENT, read_reserved
+from pipeline.core.reasons import Invalid, Reason
 from pipeline.core.record import NO_PARTITION, Record, Role
 
 UNREADABLE: Final = "?"
 """Stands for a revenue that can't be read, or for an event that can't be."""
-_DEEPEST: Final = 512
 _DAY: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T")
 _TIMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
+_MINIMAL: Final[dict[str, Any]] = {
+    "type": "track",
+    "event": "-",
+    "messageId": "-",
+    "userId": "-",
+}
 _CURRENCY: Final = 3
 # Sums of 10^12 amounts with 30 digits before the decimal point and 100 after it are exact; a sum
 # that does not fit raises instead of being rounded.
@@ -187,6 +203,16 @@ def exact_amount(amount: Decimal) -> str:
     return text.removeprefix("-") if not amount else text
 
 
+class _EnrichedRevenue(msgspec.Struct, gc=False):
+    """The members of an enriched event that decide on its revenue; all others are skipped."""
+
+    properties: msgspec.Raw = ABSENT
+    timestamp: msgspec.Raw = ABSENT
+
+
+_read_event: Final = msgspec.json.Decoder(_EnrichedRevenue).decode
+
+
 class RevenueReader:
     """Reads the revenue of outputs and writes it as text: `day currency amount`, joined by `;`.
 
@@ -198,19 +224,24 @@ class RevenueReader:
 
     def of_enriched(self, value: bytes | None) -> str | None:
         """Read the revenue that an enriched event states."""
-        # Most events have none. The worker writes keys without escapes; others may escape them.
+        # Most events have none. A key may be escaped as its sender has it.
         if value is None or (b"revenue" not in value and b"\\u" not in value):
             return None
-        event = decode(value, _DEEPEST)
-        if type(event) is not dict:
+        try:
+            event = _read_event(value)
+            if not event.properties or not is_object(event.properties):
+                return None
+            sent = read_reserved(event.properties)
+            revenue = read_any_value(sent.revenue or NULL)
+            if not is_set(revenue):
+                return None
+            amount, currency = read_amount(revenue), read_any_value(sent.currency or NULL)
+            time = read_any_value(event.timestamp or NULL)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return UNREADABLE
-        properties = event.get("properties")
-        if type(properties) is not dict or not is_set(properties.get("revenue")):
-            return None
-        amount, currency = read_amount(properties["revenue"]), properties.get("currency")
         if type(amount) is BadAmount or not _is_code(currency):
             return UNREADABLE
-        day = _DAY.match(str(event.get("timestamp")))
+        day = _DAY.match(str(time))
         return f"{day[1] if day else ''} {currency} {amount.number}"
 
     def of_dead_letter(self, value: bytes | None, timestamp: int | None) -> str | None:
@@ -220,27 +251,41 @@ class RevenueReader:
         """
         if not (value or b"").strip():
             return None
-        events = [event.merged for event in decoded_events(value).events]
-        return join_revenue(
-            UNREADABLE if type(event) is Invalid else self._of_rejected(event, timestamp)
-            for event in events
-        )
+        return join_revenue(self._of_rejected(event, timestamp) for event in _rejected(value))
 
-    def _of_rejected(self, event: JsonValue, timestamp: int | None) -> str | None:
+    def _of_rejected(self, event: Members | Invalid, timestamp: int | None) -> str | None:
         """Let the contract process an event with only the revenue and times of the rejected one."""
-        properties = event.get("properties") if type(event) is dict else None
-        if type(properties) is not dict or not is_set(properties.get("revenue")):
+        if type(event) is Invalid:
+            is_event = event.violations[0].code is not Reason.NOT_AN_OBJECT
+            return UNREADABLE if is_event else None
+        properties = event.get("properties", NULL)
+        if not is_object(properties):
             return None
-        stated = {name: properties[name] for name in ("revenue", "currency") if name in properties}
+        sent = read_reserved(properties)
+        if not sent.revenue or not is_set(read_any_value(sent.revenue)):
+            return None
+        stated = {"revenue": sent.revenue}
+        if sent.currency:
+            stated["currency"] = sent.currency
         times = {name: event[name] for name in _TIMES if name in event}
-        minimal = {"type": "track", "event": "-", "messageId": "-", "userId": "-", **times}
-        value = encode_json({**minimal, "properties": stated})
+        value = encode_json({**_MINIMAL, **times, "properties": stated})
         record = Record(value, None, (), timestamp, "", NO_PARTITION, 0)
         (output,) = self._processor.process(record, 1)
         return self.of_enriched(output.value) if output.role is Role.ENRICHED else UNREADABLE
 
 
-def _is_code(value: JsonValue) -> bool:
+def _rejected(value: bytes | None) -> list[Members | Invalid]:
+    """The events of a dead letter; those of the last batch when it has several."""
+    events = merged_events(value)
+    if len(events) > 1 or type(events[0]) is Invalid or not is_null(events[0].get("event")):
+        return events
+    batch = events[0].get("batch", NULL)
+    if kind_of(batch) is not list or read_envelope(value or b"") is not None:
+        return events
+    return [read_members(item) for item in read_items(batch) if is_object(item)]
+
+
+def _is_code(value: object) -> bool:
     return type(value) is str and len(value) == _CURRENCY and value.isascii() and value.isupper()
 
 

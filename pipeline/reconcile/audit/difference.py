@@ -7,14 +7,13 @@ from itertools import islice
 from typing import Final
 
 from pipeline.core.dead_letter import read_headers
-from pipeline.core.decode import decode
+from pipeline.core.decoded_value import decoded_value
 from pipeline.core.headers import DlqHeader
 from pipeline.core.json_pointer import differences
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Output, Record, Role
 from pipeline.reconcile.outputs import WHEN_AND_WHO
 
-_DEEPEST: Final = 512
 _SHOWN: Final = 3
 
 
@@ -33,7 +32,7 @@ def describe_difference(output: Output, found: Record) -> str:
 
 
 def _value_difference(expected: bytes | None, found: bytes | None) -> str:
-    one, other = decode(expected, _DEEPEST), decode(found, _DEEPEST)
+    one, other = decoded_value(expected), decoded_value(found)
     if type(one) is Invalid or type(other) is Invalid:
         return "the value"
     differing = islice(differences(one, other), _SHOWN + 1)

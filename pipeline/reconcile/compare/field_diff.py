@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.core.dead_letter import read_headers
-from pipeline.core.decode import decode
+from pipeline.core.decoded_value import decoded_value
 from pipeline.core.escape import short_json
 from pipeline.core.headers import DlqHeader
 from pipeline.core.json_pointer import ABSENT, find
@@ -37,7 +37,6 @@ from pipeline.reconcile.compare.report import ComparisonReport, DiffSample, Fiel
 from pipeline.reconcile.revenue import RevenueReader
 
 KEY: Final = "key"
-_DEEPEST: Final = 512
 _LONGEST: Final = 120
 _CHANGES_SHOWN: Final = 8
 _IDENTICAL: Final = 500
@@ -207,7 +206,7 @@ def _differing(before: Contents, after: Contents) -> Iterator[str]:
     if before.key != after.key:
         yield KEY
     if before.value != after.value:
-        old, new = decode(before.value, _DEEPEST), decode(after.value, _DEEPEST)
+        old, new = decoded_value(before.value), decoded_value(after.value)
         if type(old) is Invalid or type(new) is Invalid:
             yield ""
         else:
@@ -226,7 +225,7 @@ def _differing_headers(before: Headers, after: Headers) -> Iterator[str]:
 def _changes(
     before: Contents, after: Contents, names: list[str], options: CompareOptions
 ) -> list[FieldChange]:
-    documents = [decode(each.value, _DEEPEST) for each in (before, after)]
+    documents = [decoded_value(each.value) for each in (before, after)]
     if not options.reveal:
         documents = [masked_event(document) for document in documents]
     changes = []

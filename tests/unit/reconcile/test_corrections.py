@@ -118,7 +118,7 @@ def test_copy_is_written_in_place_of_its_original() -> None:
     fake.clean(_sale(1, "x"))
     fake.process(fake.send(_sale(1, 7), headers=[(TrackHeader.ORIGIN, b"raw/0/0")]))
     (written,) = _corrections(fake, **EUR, **WARN)
-    assert b'"revenue":7' in (written.value or b"")
+    assert b'"revenue": 7' in (written.value or b"")
 
 
 @pytest.mark.parametrize("reveal", [False, True])
