@@ -30,6 +30,7 @@ MODULES: Final = (
     "envelope",
     "findings",
     "identities",
+    "json_pointer",
     "lookalikes",
     "members",
     "money",
