@@ -36,12 +36,14 @@ MODULES: Final = (
     "money",
     "normalise",
     "origin",
+    "other_calls",
     "policy",
     "process",
     "reserved",
     "surrogates",
     "timestamps",
     "validate",
+    "write_keys",
 )
 """Modules of the core that are compiled: those that do work for each event."""
 NOT_COMPILED: Final = (
