@@ -30,6 +30,7 @@ MODULES: Final = (
     "envelope",
     "findings",
     "identities",
+    "json_pointer",
     "lookalikes",
     "members",
     "money",
@@ -42,6 +43,7 @@ MODULES: Final = (
     "surrogates",
     "timestamps",
     "validate",
+    "write_keys",
 )
 """Modules of the core that are compiled: those that do work for each event."""
 NOT_COMPILED: Final = (

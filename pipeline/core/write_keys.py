@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Raw
 
@@ -16,8 +16,11 @@ WRITE_KEY_NAMES: Final = frozenset({"writeKey", "write_key", "WriteKey"})
 
 _PARAMETER: Final = re.compile(r"[?&]writeKey=")
 _QUERY: Final = "query_parameters"
-_Step = tuple["_Step | None", str, JsonValue]
-"""A value inside an event: the step to its parent, its escaped name or index, and itself."""
+_Step = tuple[Any, str, JsonValue]
+"""A value inside an event: the step to its parent or None, its escaped name or index, and itself.
+
+A type that refers to itself would stop the compiler of the core.
+"""
 
 
 def without_write_key(context: Raw, query: Raw) -> Raw:

@@ -38,6 +38,7 @@ NOT_RUN: Final = {
     "deploy/helm/track-pipeline/README.md": "tests/system/deploy renders the chart",
     "deploy/kubernetes/README.md": "tests/system/deploy looks at the manifests",
     "docs/how-to/chaos.md": "tests/system/chaos runs a short form",
+    "docs/how-to/compiled-core.md": ".ci/run compiles, tests/unit/compiled tests the choice",
     "docs/how-to/monitor.md": "tests/system/deploy scrapes a worker with these rules",
     "docs/runbook.md": "its commands are for incidents, which tests/system/chaos makes",
 }
