@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import get_args
@@ -105,16 +104,15 @@ class WorkerMetrics:
         sizes = list(map(len, filter(None, values)))
         self._counts.add(Metric.BYTES_CONSUMED, sum(sizes))
         now = self._now_ms()
-        times = sorted(filter(None, timestamps))
-        known = times[bisect_right(times, 0) :]
-        past = bisect_right(known, now)
-        latencies = [(now - each) / 1000 for each in known[:past]] + [0.0] * (len(known) - past)
-        for metric, observed in (
-            (Metric.TRANSACTION_RECORDS, [len(records)]),
-            (Metric.RECORD_BYTES, [0] * (len(records) - len(sizes)) + sizes),
-            (Metric.LATENCY_SECONDS, latencies),
+        latencies_ms = [now - each for each in timestamps if each and each > 0]
+        if min(latencies_ms, default=0) < 0:  # senders may set timestamps in the future
+            latencies_ms = [max(0, each) for each in latencies_ms]
+        for metric, observed, scale in (
+            (Metric.TRANSACTION_RECORDS, [len(records)], 1),
+            (Metric.RECORD_BYTES, [0] * (len(records) - len(sizes)) + sizes, 1),
+            (Metric.LATENCY_SECONDS, latencies_ms, 1000),
         ):
-            self._histograms[metric].observe(metric, observed)
+            self._histograms[metric].observe(metric, observed, scale)
 
     def count(self, metric: Metric, value: float = 1, *labels: str) -> None:
         """Add to any other counter."""
