@@ -81,7 +81,12 @@ _CONSUMER_GUARANTEE: Final[dict[str, Any]] = {
 }
 _PRODUCER: Final[dict[str, Any]] = {
     "compression.type": "lz4",
-    "linger.ms": 5,
+    # A commit sends what waits at once, so this delays nothing; larger requests cost less CPU.
+    "linger.ms": 50,
+    # A transaction that begins while the markers of the one before are written is told to retry.
+    # The client's default of 100 ms would be the latency of each such transaction; 20 ms is what
+    # Java's producer waits then. Repeated retries wait longer each time, up to a second.
+    "retry.backoff.ms": 20,
     "queue.buffering.max.messages": 200_000,
     "queue.buffering.max.kbytes": 131_072,
 }

@@ -26,7 +26,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from operator import itemgetter
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -48,6 +49,10 @@ _LARGEST_CHUNK: Final = 1000
 _FIRST_CHUNK: Final = 50
 """Messages per call until the size of the records is known. 50 of Kafka's default maximum are 50
 MB."""
+
+
+_place: Final = itemgetter(5, 6)
+"""Partition and offset of a Record."""
 
 
 class GroupConsumer:
@@ -125,7 +130,8 @@ class GroupConsumer:
             messages = self._without_revoked(messages)
         if self._positions.pending_seeks:
             messages = self._positions.after_seeks(messages)
-        good = [message for message in messages if self._is_record(message)]
+        is_record = self._is_record
+        good = [each for each in messages if each.error() is None or is_record(each)]
         size = sum(map(len, good))
         if good:
             fitting = self._limits.max_bytes * len(good) // max(1, size)
@@ -206,13 +212,9 @@ class GroupConsumer:
             )
 
     def _batch(self) -> Batch:
-        records = []
-        last: dict[int, int] = {}
-        message: Any  # the stubs allow None where a record read from Kafka has none
-        for message in self._collected:
-            records.append(to_record(message))
-            last[message.partition()] = message.offset()
+        records = [to_record(message) for message in self._collected]
         self._collected = []
+        last = dict(map(_place, records))
         positions = self._positions.advance(last)
         if self._positions.resume_at:
             # A partition whose offset was gone can't be sought, only assigned anew.

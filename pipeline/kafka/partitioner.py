@@ -19,7 +19,8 @@ class PartitionMap:
     """Maps a source topic's partitions to an output topic's."""
 
     def __init__(self, source_count: int, target_count: int) -> None:
-        self._same = source_count == target_count
+        self.is_identity = source_count == target_count
+        """Whether each record keeps the number of its partition."""
         self._count = target_count
 
     def target(self, partition: int, key: bytes | None) -> int:
@@ -27,7 +28,7 @@ class PartitionMap:
 
         NO_PARTITION leaves the choice to the client.
         """
-        if self._same or partition == NO_PARTITION:
+        if self.is_identity or partition == NO_PARTITION:
             return partition
         if key is None:
             return partition % self._count

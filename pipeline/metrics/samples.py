@@ -58,16 +58,19 @@ class Histogram(msgspec.Struct, array_like=True):
         """Return a histogram without values."""
         return cls([0] * (len(BOUNDS[metric]) + 1))
 
-    def observe(self, metric: Metric, values: Collection[float]) -> None:
-        """Add many values at once; sorted values are counted fastest."""
+    def observe(self, metric: Metric, values: Collection[float], scale: int = 1) -> None:
+        """Add many values at once, in units of which `scale` are one of the metric.
+
+        Sorted values are counted fastest.
+        """
         ordered = sorted(values)
         below = 0
         for bucket, bound in enumerate(BOUNDS[metric]):
-            reached = bisect_right(ordered, bound, below)
+            reached = bisect_right(ordered, bound * scale, below)
             self.buckets[bucket] += reached - below
             below = reached
         self.buckets[-1] += len(ordered) - below
-        self.total += sum(ordered)
+        self.total += sum(ordered) / scale
 
     def plus(self, other: Histogram) -> Histogram:
         """Return the sum of both."""

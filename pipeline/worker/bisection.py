@@ -8,12 +8,16 @@ prefix of each partition. Pure: values in, values out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import groupby, pairwise
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Record
 from pipeline.ports import Batch, Positions, Span
+
+_place: Final = itemgetter(4, 5)
+"""Topic and partition of a Record."""
 
 
 class ForcedOutcome(NamedTuple):
@@ -42,10 +46,11 @@ class SubBatch(NamedTuple):
 def spans(records: Iterable[Record]) -> list[Span]:
     """Return the smallest span of each partition that covers the records."""
     ends: dict[tuple[str, int], tuple[int, int]] = {}
-    for record in records:
-        partition = record.topic, record.partition
-        first, _ = ends.get(partition, (record.offset, 0))
-        ends[partition] = first, record.offset
+    # Records of a partition arrive in runs, and this is called for each batch.
+    for partition, run in groupby(records, _place):
+        together = list(run)
+        first, _ = ends.get(partition, (together[0].offset, 0))
+        ends[partition] = first, together[-1].offset
     return [Span(*partition, first, last) for partition, (first, last) in ends.items()]
 
 

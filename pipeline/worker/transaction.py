@@ -146,21 +146,23 @@ class TransactionWriter:
 
     def _send(self, session: Session, made: list[Output], *, pointers: bool) -> None:
         contents, send = self._contents, session.send
-        counts, size = contents.counts, 0
+        enriched = size = 0
         contents.outputs += len(made)
         for output in made:
+            role, revenue = output[0], output[7]
             size += output_bytes(output)
-            if output.role is _ENRICHED:
-                counts.enriched += 1
+            if role is _ENRICHED:
+                enriched += 1
                 send(output)
             else:
-                counts.count(output)
-                if output.role is Role.DROPPED:
+                contents.counts.count(output)
+                if role is Role.DROPPED:
                     contents.outputs -= 1
                 else:
                     self._send_other(session, output, pointers=pointers)
-            if output.revenue is not None:
-                contents.revenue.append((output.role, output.revenue))
+            if revenue is not None:
+                contents.revenue.append((role, revenue))
+        contents.counts.enriched += enriched
         contents.output_bytes += size
 
     def outputs(self, record: Record, now: int, forced: ForcedOutcome | None) -> tuple[Output, ...]:

@@ -12,6 +12,7 @@ from tests.bench.dead_letters import measure_dead_letters
 from tests.bench.growth import measure_growth
 from tests.bench.kafka import measure_kafka, measure_replay
 from tests.bench.latency import measure_latency
+from tests.bench.loop_parts import measure_loop
 from tests.bench.results import Report
 from tests.bench.soak import soak
 from tests.bench.tools import measure_tools
@@ -23,6 +24,7 @@ _PARTS: Final = (
     "core",
     "kafka",
     "latency",
+    "loop",
     "growth",
     "tools",
     "replay",
@@ -79,6 +81,8 @@ def bench(  # noqa: PLR0917  one for each option
         measure_kafka(report, rounds, usual)
     if part in {"all", "latency"}:
         measure_latency(report, rounds, seconds)
+    if part in {"all", "loop"}:
+        measure_loop(report, rounds, usual)
     if part in {"all", "tools"}:
         measure_tools(report, rounds, usual, against)
     if part in {"all", "replay"}:
