@@ -28,6 +28,7 @@ from pipeline.core.money import (
     Amount,
     BadAmount,
     is_set,
+    is_short_number,
     read_amount,
     read_currency,
     read_short_amount,
@@ -35,7 +36,7 @@ from pipeline.core.money import (
 from pipeline.core.policy import Policy
 from pipeline.core.raw_event import ReservedMembers, read_reserved
 from pipeline.core.reasons import Reason, WarningCode
-from pipeline.core.record import Revenue
+from pipeline.core.record import Revenue, new_tuple
 
 AMOUNT_RULES: Final = {"revenue": Reason.REVENUE_INVALID, "value": Reason.VALUE_INVALID}
 RESERVED: Final = ("revenue", "currency", "value")
@@ -134,6 +135,8 @@ def _check_amount(
     if not sent:
         return None
     value = _value(sent)
+    if is_short_number(bytes(sent)):
+        return new_tuple(Amount, (value, False, False, ""))
     if not is_set(value):
         _remove(name, value, findings, changes)
         return None
