@@ -93,12 +93,14 @@ def _compile(sources: Path, work: Path) -> Path:
     (work / "mypy.ini").write_text(_MYPY, encoding="utf-8")
     options = [f"--config-file={work / 'mypy.ini'}", f"--cache-dir={work / 'types'}"]
     said = io.StringIO()
-    top = sources.parents[1]
-    # Paths in tracebacks are relative to the directory that the package is in.
-    with chdir(top), redirect_stdout(said), redirect_stderr(said):
+    # Alone in a directory, since mypy takes all that is beside the package for sources as well; and
+    # by relative paths, which tracebacks show, and by which Python finds the lines.
+    copy = shutil.copytree(sources, work / "sources" / PLACE)
+    shutil.copy(sources.parent / "__init__.py", copy.parent)
+    with chdir(work / "sources"), redirect_stdout(said), redirect_stderr(said):
         try:
             extensions = mypycify(
-                [*options, *(str(sources.relative_to(top) / f"{name}.py") for name in MODULES)],
+                [*options, *(str(PLACE / f"{name}.py") for name in MODULES)],
                 opt_level=_OPTIMISATION,
                 debug_level="0",
                 target_dir=str(work / "c"),
@@ -112,10 +114,14 @@ def _compile(sources: Path, work: Path) -> Path:
         except (SystemExit, setuptools.errors.BaseError) as error:
             cause = f"{error}" if isinstance(error, Exception) else "mypyc rejects the sources"
             raise BuildError(f"{said.getvalue()}{cause}") from error
+    made = work / "lib"
     # The extension modules take their `__file__` from the place of the library that they share.
-    (library,) = (work / "lib" / PLACE).glob("compiled__mypyc.*")
-    library.rename(work / "lib" / library.name)
-    return work / "lib"
+    (library,) = (made / PLACE).glob("compiled__mypyc.*")
+    library.rename(made / library.name)
+    missing = [name for name in MODULES if not any((made / PLACE).glob(f"{name}.*"))]
+    if missing:
+        raise BuildError(f"there is no extension module for {', '.join(missing)}")
+    return made
 
 
 def main(arguments: Sequence[str]) -> int:
