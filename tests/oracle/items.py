@@ -6,6 +6,7 @@ import json
 import re
 from typing import Final, NamedTuple
 
+from pipeline.core.contract import ContractSettings
 from tests.oracle.contract_1.contract import Limits
 from tests.oracle.contract_1.decode import decode
 from tests.oracle.contract_1.reasons import Invalid
@@ -18,6 +19,31 @@ _LEVELS: Final = 2
 _PLACEHOLDER: Final = b"0"
 """Stands for an item that can't be read: it is rejected alone in version 1, too."""
 _WHITE: Final = b" \t\r\n"
+
+
+def emptied_when_too_many(case: Case, value: bytes) -> bytes:
+    """The batch without its items when version 2 rejects it for their number."""
+    return b'{"batch":[]}' if _too_many(case, value) else value
+
+
+def reject_too_many(case: Case, before: list[Facts], now: list[Facts]) -> None:
+    """Reject a batch for the number of its items."""
+    if _too_many(case, case.record.value or b"") and len(now) == 1:
+        code = "batch_too_large"
+        before[0] |= {"reason": code, "violations": [code]}
+        before[0]["our headers"] |= {"dlq.reason": code.encode()}
+
+
+def _too_many(case: Case, value: bytes) -> bool:
+    """Whether a batch has more items than the limit."""
+    limits = ContractSettings.model_validate(case.settings).limits
+    if value.count(b",") < limits.max_batch_items:
+        return False
+    sent = decode(value, limits.max_depth)
+    if type(sent) is not dict or sent.get("event") is not None:
+        return False
+    items = sent.get("batch")
+    return type(items) is list and len(items) > limits.max_batch_items
 
 
 class _Item(NamedTuple):
@@ -36,7 +62,7 @@ def without_unreadable(case: Case, value: bytes) -> bytes:
     return changed
 
 
-def give_reasons(case: Case, value: bytes, before: list[Facts], now: list[Facts]) -> bool:
+def give_reasons(case: Case, value: bytes, before: list[Facts], now: list[Facts]) -> None:
     """Reject the placeholders for the reasons for which their items are."""
     outcomes = [
         (old, new)
@@ -45,14 +71,13 @@ def give_reasons(case: Case, value: bytes, before: list[Facts], now: list[Facts]
     ]
     items = _items(case, value)
     if len(items) != len(outcomes):
-        return False
+        return
     for item, (old, new) in zip(items, outcomes, strict=True):
         if item.reason:
             old |= {"reason": item.reason, "violations": [item.reason]}
             old["our headers"] |= {"dlq.reason": item.reason.encode()}
             if value[item.start : item.end] in (new.get("bytes") or b""):
                 old["bytes"] = new["bytes"]
-    return any(item.reason for item in items)
 
 
 def _items(case: Case, value: bytes) -> list[_Item]:
