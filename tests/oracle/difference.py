@@ -37,6 +37,16 @@ def each(change: Callable[[Case, Facts, Facts], None]) -> Change:
     return of_all
 
 
+def in_turn(*changes: Change) -> Change:
+    """Several changes, one after the other."""
+
+    def all_of_them(case: Case, before: list[Facts], now: list[Facts]) -> None:
+        for change in changes:
+            change(case, before, now)
+
+    return all_of_them
+
+
 def example(value: bytes, **settings: Any) -> tuple[Case, ...]:
     """An example of one record."""
     return (Case("example", raw(value), settings),)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from tests.hostile import EVENT, with_field, with_property, with_revenue
 from tests.oracle import changes, items
 from tests.oracle.changes import without_warnings
-from tests.oracle.difference import Difference, each, example
+from tests.oracle.difference import Difference, each, example, in_turn
 
 
 def _with_context(text: bytes) -> bytes:
@@ -31,7 +31,7 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
     Difference(
         "headers of a batch's outputs",
         "limits.max_batch_output_bytes counts headers and keys, which small events have most of",
-        example(_THREE, limits={"max_batch_output_bytes": 800}),
+        example(_THREE, limits={"max_batch_output_bytes": 1_000}),
         change=changes.headers_count,
     ),
     Difference(
@@ -129,6 +129,73 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "where a rule needs its value, the event alone is no JSON that can be read, not its batch",
         example(b'{"batch":[{"type":%b},%b]}' % (b"9" * 5_000, EVENT)),
         change=each(changes.too_many_digits),
+    ),
+    Difference(
+        "track in another spelling",
+        "a spelling must never make an event vanish: it is a track call, with a warning",
+        (
+            *example(with_field(b"type", b'" Track"')),
+            *example(with_field(b"type", b'""')),
+            *example(with_field(b"action", b'"TRACK"')),
+            *example(with_field(b"action", b'" "')),
+        ),
+        resend=changes.track_in_other_spellings,
+        change=in_turn(without_warnings("type_normalised"), each(changes.spelling_of_action)),
+    ),
+    Difference(
+        "violations of other calls",
+        "a call of another type is not a broken track call: it has no event name",
+        example(b'{"type":"page"}'),
+        change=each(changes.unsupported_type_alone),
+    ),
+    Difference(
+        "reserved properties that are null",
+        "null is not set: typed SDKs always send the member, so there is no warning",
+        example(with_revenue(b'null,"value":""')),
+        change=each(changes.null_reserved),
+    ),
+    Difference(
+        "times that can't be read",
+        "their text is kept in enrichment.unreadable: nothing is lost silently",
+        example(with_field(b"timestamp", b'"yesterday"')),
+        change=each(changes.unreadable_times),
+    ),
+    Difference(
+        "times long ago",
+        "a zero time of Go, .NET or Unix is kept with a warning, and is not corrected",
+        (
+            *example(with_field(b"timestamp", b'"1970-01-01T00:00:00Z"')),
+            *example(with_field(b"timestamp", b'"0001-01-01T00:00:00Z","sentAt":"2015-01-01"')),
+        ),
+        change=each(changes.far_past),
+    ),
+    Difference(
+        "write keys",
+        "they are credentials under any of their names",
+        (
+            *example(with_field(b"write_key", b'"k"')),
+            *example(_with_context(b'{"query_parameters":{"writeKey":"k"}}')),
+            *example(_with_context(b'{"page":{"url":"https://example.com/?writeKey=k"}}')),
+        ),
+        change=in_turn(without_warnings("write_key_in_url"), each(changes.write_keys)),
+    ),
+    Difference(
+        "ids that stand for no id",
+        "the sender's bug is shown by a warning",
+        example(with_field(b"userId", b'"undefined"')),
+        change=without_warnings("id_placeholder"),
+    ),
+    Difference(
+        "currencies that were withdrawn",
+        "a warning: an amount may be wrong by a factor of a million",
+        example(with_revenue(b'1,"currency":"TRL"')),
+        change=without_warnings("currency_withdrawn"),
+    ),
+    Difference(
+        "unknown calls are never dropped",
+        "what is no page, screen, identify, group or alias call may be a misspelt track call",
+        example(with_field(b"type", b'"trak"'), on_other_type="drop"),
+        change=each(changes.unknown_call),
     ),
     Difference(
         "revenue that a rule let pass",

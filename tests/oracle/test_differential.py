@@ -22,7 +22,7 @@ SOURCES: Final[dict[str, Callable[[], Iterator[Case]]]] = {
     "hostile": corpus.hostile,
     "values": corpus.values,
     "files": corpus.files,
-    "generated": lambda: corpus.generated(7, 800),
+    "generated": lambda: corpus.generated(7, 400),
     "differences": lambda: (case for entry in DIFFERENCES for case in entry.examples),
     "found": corpus.found,
 }
