@@ -68,8 +68,11 @@ def readable_numbers(_: Case, value: bytes) -> bytes:
 
 def reasons_of_items(case: Case, before: list[Facts], now: list[Facts]) -> None:
     """Reject items that can't be read for their own reasons."""
-    value = readable_numbers(case, whole_characters(case, case.record.value or b""))
-    items.give_reasons(case, value, before, now)
+    items.give_reasons(case, _readable(case), before, now)
+
+
+def _readable(case: Case) -> bytes:
+    return readable_numbers(case, whole_characters(case, case.record.value or b""))
 
 
 def merged_members(_: Case, old: Facts, new: Facts) -> None:
@@ -78,13 +81,21 @@ def merged_members(_: Case, old: Facts, new: Facts) -> None:
         now = new.get("event", {}).get(name)
         if isinstance(now, dict) and old.get("event", {}).get(name) == now:
             old["event"][name] = now
+    for name in old.keys() & new.keys() & {"warnings", "violations"}:
+        if sorted(old[name], key=_of_context) == sorted(new[name], key=_of_context):
+            old[name] = new[name]  # they follow the order of the context
+
+
+def _of_context(found: str) -> str:
+    """Sorts violations and warnings of fields of the context, and keeps all others in place."""
+    return found if found.startswith("context_field_type ") else ""
 
 
 def repeated_reserved(case: Case, old: Facts, new: Facts) -> None:
     """The place of a reserved name that was sent twice."""
     before, now = _properties(old), _properties(new)
     is_moved = before and before == now and _others(before) == _others(now)
-    if is_moved and repeats(case.record.value, RESERVED):
+    if is_moved and repeats(items.without_unreadable(case, _readable(case)), RESERVED):
         old["event"]["properties"] = now
 
 
@@ -292,12 +303,32 @@ def far_past(_: Case, old: Facts, new: Facts) -> None:
     if code not in new.get("warnings", ()) or "event" not in old:
         return
     new["warnings"].remove(code)
-    if old["enrichment"].get("timestampSource") == "corrected" or _OUT_OF_RANGE in old["warnings"]:
-        assert new["event"]["timestamp"] == new["event"]["originalTimestamp"]
-        assert new["enrichment"]["timestampSource"] == "original"
+    is_kept = new["event"]["timestamp"] == new["event"].get("originalTimestamp")
+    was_corrected = old["enrichment"].get("timestampSource") == "corrected"
+    if (
+        is_kept
+        and (was_corrected or _OUT_OF_RANGE in old["warnings"])
+        and new["enrichment"]["timestampSource"] == "original"
+    ):
         old["event"]["timestamp"] = new["event"]["timestamp"]
         old["enrichment"]["timestampSource"] = "original"
         old["warnings"] = [warning for warning in old["warnings"] if warning != _OUT_OF_RANGE]
+
+
+def too_deep_and_not_utf8(case: Case, old: Facts, new: Facts) -> None:
+    """The reason of a record that is both too deep and not UTF-8."""
+    found = old.get("violations"), new.get("violations")
+    if found == (["too_deep"], ["invalid_utf8"]) and not _is_utf8(case.record.value or b""):
+        old.clear()
+        old.update(new)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def write_keys(case: Case, old: Facts, new: Facts) -> None:

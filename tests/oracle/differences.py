@@ -97,12 +97,19 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         resend=changes.truncated_times,
     ),
     Difference(
+        "record that is too deep and not UTF-8",
+        "brackets that are never closed are looked at last, when all else was ruled out",
+        example(b"[" * 513 + b"\xff"),
+        change=each(changes.too_deep_and_not_utf8),
+    ),
+    Difference(
         "order of merged members",
         "where an item overrides a member of a shared object, or context.traits one of traits, it "
         "stands with the overriding object's other members, whose bytes are carried in one piece",
         (
             *example(b'{"batch":[%b],"context":{"ip":1,"a":2}}' % _with_context(b'{"ip":"::1"}')),
             *example(_with_context(b'{"traits":{"a":1}},"traits":{"a":2,"b":3}')),
+            *example(b'{"batch":[%b],"context":{"ip":1}}' % _with_context(b'{"locale":3,"ip":{}}')),
         ),
         change=each(changes.merged_members),
     ),

@@ -104,9 +104,8 @@ def _spans(value: bytes) -> list[tuple[int, int]]:
         mark = token[0]
         if mark in b"[{":
             depth += 1
-            if depth == _LEVELS and _is_batch(key):
-                batches += 1
-                start = token.end() if mark == b"[" else 0
+            if depth == _LEVELS and mark == b"[" and _is_batch(key):
+                start = token.end()
         elif mark in {b"]", b"}", b","}:
             if start and depth == _LEVELS and mark != b"}":
                 spans.append(_trimmed(value, start, token.start()))
@@ -115,6 +114,7 @@ def _spans(value: bytes) -> list[tuple[int, int]]:
             key = b"" if depth == 1 else key
         elif depth == 1 and token[2]:
             key = token[1]
+            batches += _is_batch(key)
     is_whole = depth == 0 and batches == 1 and all(start < end for start, end in spans)
     return spans if is_whole else []
 
