@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import traceback
 
-from tests.oracle.compare import compare, today
+from tests.oracle.compare import compare
+from tests.oracle.cores import today
 from tests.oracle.corpus import Case
 from tests.unit.core.carried import check_carried, is_carried
 from tests.unit.core.invariants import check_outputs
@@ -13,7 +14,7 @@ from tests.unit.core.invariants import check_outputs
 def faults(case: Case) -> list[str]:
     """What is wrong with the outputs of a record, a line each; empty when all is well."""
     try:
-        return [*_malformed(case), *compare(case).unexplained]
+        return [*_malformed(case), *compare(case)]
     except Exception:  # noqa: BLE001  whatever is raised is what is looked for
         return [traceback.format_exc(limit=-6)]
 

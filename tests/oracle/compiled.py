@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final, Self
 
 import msgspec
 
-from tests.oracle.compare import today
+from tests.oracle.cores import today
 from tests.oracle.corpus import Case
 
 VARIABLE: Final = "TRACK_CORE"

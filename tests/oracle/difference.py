@@ -11,8 +11,8 @@ from tests.support import raw
 
 Resend = Callable[[Case, bytes], bytes]
 """What version 1 must be sent to do what version 2 does with a value."""
-Change = Callable[[Case, list[Facts], list[Facts]], bool]
-"""Takes a difference out of the facts of version 1 and of today; True when there was one."""
+Change = Callable[[Case, list[Facts], list[Facts]], None]
+"""Takes a difference out of the facts of version 1 and of today."""
 
 
 class Difference(NamedTuple):
@@ -27,14 +27,24 @@ class Difference(NamedTuple):
     change: Change | None = None
 
 
-def each(change: Callable[[Case, Facts, Facts], bool]) -> Change:
+def each(change: Callable[[Case, Facts, Facts], None]) -> Change:
     """A change of each pair of outputs."""
 
-    def of_all(case: Case, before: list[Facts], now: list[Facts]) -> bool:
-        pairs = zip(before, now, strict=False)
-        return sum(change(case, old, new) for old, new in pairs) > 0
+    def of_all(case: Case, before: list[Facts], now: list[Facts]) -> None:
+        for old, new in zip(before, now, strict=False):
+            change(case, old, new)
 
     return of_all
+
+
+def in_turn(*changes: Change) -> Change:
+    """Several changes, one after the other."""
+
+    def all_of_them(case: Case, before: list[Facts], now: list[Facts]) -> None:
+        for change in changes:
+            change(case, before, now)
+
+    return all_of_them
 
 
 def example(value: bytes, **settings: Any) -> tuple[Case, ...]:

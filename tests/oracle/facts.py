@@ -121,5 +121,11 @@ def _facts(output: Any) -> Facts:
     return facts
 
 
+def size_of(output: Any) -> int:
+    """Bytes of an output with its key and headers."""
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in output.headers)
+    return len(output.value or b"") + len(output.key or b"") + headers
+
+
 def _revenue(revenue: tuple[str, Any]) -> tuple[str, Number]:
     return revenue[0], number(str(revenue[1]))

@@ -10,7 +10,8 @@ from typing import Any, Final
 from tests.oracle.facts import UNREADABLE, is_unreadable
 from tests.support import Digits, text_of
 
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|[^"]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?[0-9][0-9.eE+-]*+', re.DOTALL)
+_MAY_BE_UNREADABLE: Final = re.compile(rb"[0-9][eE][+-]?[0-9]{18}|[0-9]{4301}")
 _HALF: Final = re.compile(
     rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\[^u]|\\u(?![dD][89a-fA-F]))"
     rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
@@ -30,6 +31,8 @@ def with_whole_characters(value: bytes) -> bytes:
 
 def with_readable_numbers(value: bytes) -> bytes:
     """The text with another huge or tiny number for each that version 1 can't read."""
+    if not _MAY_BE_UNREADABLE.search(value):
+        return value
     return _TOKEN.sub(lambda match: _readable(match[0]), value)
 
 

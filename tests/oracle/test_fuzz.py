@@ -13,7 +13,7 @@ from tests.oracle.corpus import Case
 from tests.oracle.fuzz import Found, Fuzzer, cases, smallest, until
 from tests.support import raw
 
-RECORDS = 2_000
+RECORDS = 1_000
 """So many take a few seconds; `make fuzz` takes minutes."""
 
 
