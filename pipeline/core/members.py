@@ -128,6 +128,16 @@ def with_value(sent: bytes, key: bytes, old: Raw, new: Raw) -> bytes:
     return sent[:start] + bytes(new) + sent[start + len(old) :]
 
 
+def without_member(sent: bytes, key: bytes, value: Raw) -> bytes:
+    """An object without one member, with one comma less; `key` must occur only once in `sent`."""
+    start = sent.index(key)
+    end = sent.index(bytes(value), start + len(key)) + len(value)
+    before, after = sent[:start].rstrip(), sent[end:]
+    if before.endswith(b","):
+        return before[:-1] + after
+    return before + after.lstrip().removeprefix(b",")
+
+
 def _is_compact(sent: bytes, unique: Members) -> bool:
     """Whether the object holds nothing but these members: no repeated name and no white space."""
     size = sum(map(len, unique.values())) + sum(map(len, unique)) + _PER_MEMBER * len(unique) + 1

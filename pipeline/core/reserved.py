@@ -22,6 +22,7 @@ from pipeline.core.members import (
     read_members,
     read_value,
     with_value,
+    without_member,
     write_object,
 )
 from pipeline.core.money import (
@@ -197,15 +198,15 @@ def _written(properties: Raw, sent: ReservedMembers, changes: dict[str, Raw | No
     A member that changes keeps its place, a new one is the last, and None removes one.
     """
     text = bytes(properties)
-    if _BACKSLASH in text or _has_key_twice(text, sent) or None in changes.values():
+    if _BACKSLASH in text or _has_key_twice(text, sent):
         return _written_anew(properties, changes)
     if not changes:
         return properties
     for name, value in changes.items():
         old: Raw = getattr(sent, name)
         if value is None:
-            raise AssertionError  # see above
-        if old:
+            text = without_member(text, _KEYS[name], old)
+        elif old:
             text = with_value(text, _KEYS[name], old, value)
         else:
             comma = b"" if text[1:-1].isspace() or text == b"{}" else b","

@@ -173,3 +173,29 @@ def test_codes_in_use_are_not_withdrawn() -> None:
     far = 2**53
     assert not any(withdrawn(code, far) for code in ("EUR", "USD", "VES", "BYN", "TRY", "XAU", ""))
     assert 100 < sum(withdrawn(code, far) for code in ISO_4217) < 150
+
+
+@pytest.mark.parametrize(
+    ("sent", "left"),
+    [
+        ('{"revenue":null}', "{}"),
+        ('{ "revenue" : null }', "{}"),
+        ('{"revenue":null,"value":null,"currency":null}', "{}"),
+        ('{"revenue":null,"a":1}', '{"a":1}'),
+        ('{"a":1,"revenue":null}', '{"a":1}'),
+        ('{"a":1, "revenue": null , "b":2}', '{"a":1,"b":2}'),
+        ('{"a":null,"revenue":null,"b":null}', '{"a":null,"b":null}'),
+        ('{"a":",","value":" ","b":"}"}', '{"a":",","b":"}"}'),
+        ('{"a":"revenue","revenue":null}', '{"a":"revenue"}'),
+        ('{"a":{"revenue":null},"revenue":null}', '{"a":{"revenue":null}}'),
+        ('{"revenue":null,"a":1,"revenue":null}', '{"a":1}'),
+        ('{"rev\\u0065nue":null,"a":1}', '{"a":1}'),
+        ('{"a":1,"value":null,"revenue":"5"}', '{"a":1,"revenue":5,"currency":"USD"}'),
+    ],
+)
+def test_properties_that_are_not_set_are_removed(sent: str, left: str) -> None:
+    """Every other member keeps its place and its bytes, wherever the removed one stands."""
+    (output,) = process('{"event":"e","userId":"u","properties":' + sent + "}")
+    start = (output.value or b"").index(b'"properties":') + len(b'"properties":')
+    found = (output.value or b"")[start:].partition(b',"context":')[0]
+    assert found.replace(b" ", b"") == left.encode().replace(b" ", b"")

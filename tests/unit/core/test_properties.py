@@ -61,6 +61,7 @@ def test_enriched_events_are_a_fixed_point(
     before, after = _raw_fields(first.value), _raw_fields(second.value)
     was, now = read(before.pop("enrichment")), read(after.pop("enrichment"))
     assert was.get("currencyDefaulted") == now.get("currencyDefaulted")
+    assert was.get("unreadable") == now.get("unreadable")
     if was.get("timestampSource") == "received":
         for name in TIMES:
             before.pop(name, None)
