@@ -121,7 +121,7 @@ class RawEvent(Object):
         description="Written by the pipeline: one that is sent is replaced, but for `unreadable` "
         "and a `currencyDefaulted` that is still true.",
     )
-    write_key: Anything = Field(OPTIONAL, description=WRITE_KEY)
+    write_key_in_camel_case: Anything = Field(OPTIONAL, alias="writeKey", description=WRITE_KEY)
     write_key_in_snake_case: Anything = Field(OPTIONAL, alias="write_key", description=WRITE_KEY)
     write_key_in_pascal_case: Anything = Field(OPTIONAL, alias="WriteKey", description=WRITE_KEY)
 

@@ -238,7 +238,8 @@ _context_fields: dict[str, Any] = {name: _context_field(name) for name in CONTEX
 ContextObject: type[Object] = create_model(
     "Context",
     __base__=Object,
-    __doc__="Kept as sent, but for a write key in `query_parameters`. A field with another type than documented is kept too, with warning "
-    "`context_field_type` (of `traits`, `traits_not_object`).",
+    __doc__="Kept as sent, but for a write key in `query_parameters`. A field with another type "
+    "than documented is kept too, with warning `context_field_type` (of `traits`, "
+    "`traits_not_object`).",
     **_context_fields,
 )
