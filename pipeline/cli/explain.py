@@ -7,16 +7,17 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import click
+import msgspec
 
 from pipeline.cli.help import Command
 from pipeline.cli.options import offline_processor, received_at_option, with_settings
 from pipeline.cli.output import print_indented, print_json, print_line, print_notice
 from pipeline.core.decode import decode
 from pipeline.core.encode import encode_json
-from pipeline.core.escape import long_json, one_line, short_json
+from pipeline.core.escape import escaped, long_json, one_line, short_json
 from pipeline.core.json_pointer import ABSENT
 from pipeline.core.json_value import JsonValue
-from pipeline.core.reasons import Reason
+from pipeline.core.reasons import Reason, WarningCode
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
 from pipeline.errors import ExitCode
 from pipeline.files.explain import Effect, EffectKind, Explanation
@@ -108,7 +109,7 @@ def print_explanation(explanation: Explanation, *, with_records: bool = True) ->
         print_line("- no rule changed anything")
     for output in explanation.outputs if with_records else ():
         print_line(f"{_TITLES[output.role]}:", "bold")
-        print_line(long_json(_document(output)))
+        print_line(_text(_document(output)))
 
 
 def _headline(explanation: Explanation) -> str:
@@ -121,6 +122,8 @@ def _values(effect: Effect) -> str:
     before, after = _shown(effect.before), _shown(effect.after)
     if effect.kind is EffectKind.REJECTED:
         return "" if effect.before is ABSENT else before
+    if effect.code == WarningCode.LONE_SURROGATE_REPLACED:
+        return after  # the half can't be shown
     if not effect.changes:
         return "" if effect.before is ABSENT else f"{before} (kept)"
     return f"{before} -> {after}"
@@ -128,6 +131,13 @@ def _values(effect: Effect) -> str:
 
 def _shown(value: JsonValue) -> str:
     return "(absent)" if value is ABSENT else short_json(value, _LONGEST_VALUE)
+
+
+def _text(document: bytes) -> str:
+    try:
+        return long_json(document)
+    except msgspec.DecodeError:  # a call that is forwarded as it is may have half a surrogate pair
+        return escaped(document.decode())
 
 
 def _document(output: Output) -> bytes:

@@ -153,7 +153,10 @@ def _effects(output: Output, sent: JsonValue, received: int | None) -> list[Effe
         raise TypeError(message)
     warned = list(_warnings(sent, enriched))
     reported = {effect.pointer for effect in warned if effect.changes}
-    return [*warned, *_changes(sent, enriched, reported, received)]
+    unparsable = reasons.WarningCode.TIMESTAMP_UNPARSABLE
+    unreadable = {effect.pointer for effect in warned if effect.code == unparsable}
+    readable = {name: sent[name] for name in sent if f"/{name}" not in unreadable}
+    return [*warned, *_changes(readable, enriched, reported - unreadable, received)]
 
 
 def _call_pointer(sent: dict[str, Any]) -> str:
@@ -165,18 +168,17 @@ def _rejections(dead_letter: Output, sent: JsonValue) -> Iterator[Effect]:
     for reason in msgspec.json.decode(read_headers(dead_letter.headers)[DlqHeader.REASONS]):
         code, pointer = Reason(reason["code"]), reason["pointer"]
         before = find(sent, pointer) if pointer else ABSENT
-        detail = reason["detail"]
-        meaning = detail if code.meaning in detail else f"{code.meaning}: {detail}"
-        yield Effect(EffectKind.REJECTED, code.value, pointer, meaning, before)
+        yield Effect(EffectKind.REJECTED, code.value, pointer, reason["detail"], before)
 
 
 def _warnings(sent: JsonValue, enriched: JsonValue) -> Iterator[Effect]:
     for text in enriched["enrichment"].get("warnings", ()):
         code, _, pointer = text.partition(" ")
+        warning = reasons.WarningCode(code)
         before, after = find(sent, pointer), find(enriched, pointer)
-        yield Effect(
-            EffectKind.WARNED, code, pointer, reasons.WarningCode(code).meaning, before, after
-        )
+        if warning is reasons.WarningCode.TIMESTAMP_UNPARSABLE:
+            after = ABSENT  # another time may be in its place, which is a change of its own
+        yield Effect(EffectKind.WARNED, code, pointer, warning.meaning, before, after)
 
 
 def _changes(
@@ -210,6 +212,7 @@ _TIMES: Final = {
         "{originalTimestamp}): corrects the error of the sender's clock"
     ),
     "original": "the sender's time; without sentAt and receivedAt it can't be corrected",
+    "far_past": "the sender's time; one as old as this was never set, so it is not corrected",
     "received": "receivedAt: the event has no usable time of its own",
 }
 _WRITE_KEYS: Final = {
@@ -247,8 +250,10 @@ def _explain_change(
     if after is ABSENT:
         return "not_set", "null or blank means that it is not set; removed"
     if pointer == "/timestamp":
-        source = enriched["enrichment"]["timestampSource"]
-        return f"timestamp_{source}", _TIMES[source].format_map(enriched)
+        source = reason = enriched["enrichment"]["timestampSource"]
+        if source == "original" and "sentAt" in enriched and "receivedAt" in enriched:
+            reason = "far_past"
+        return f"timestamp_{source}", _TIMES[reason].format_map(enriched)
     if pointer == "/receivedAt":
         return _explain_received_at(before, after, received)
     if pointer == "/properties/currency" and enriched["enrichment"].get("currencyDefaulted"):

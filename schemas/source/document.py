@@ -8,6 +8,7 @@ run time.
 
 The schemas describe the default settings. What JSON Schema can't express is in the descriptions:
 limits in bytes and levels, the magnitude of an amount in text, how a number was written.
+The schemas of earlier versions are as they were published: nothing makes them anew.
 """
 
 from __future__ import annotations

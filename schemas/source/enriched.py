@@ -130,7 +130,9 @@ class Enrichment(Object):
 class EnrichedEvent(Object):
     """A track event as it is written: typed, normalised, its traits promoted to the top level.
 
-    Its fields are in the order given here, followed by unknown fields as they were sent.
+    Its fields are in the order given here, followed by unknown fields as they were sent. What no
+    rule changes has the bytes that it was sent in: numbers of any size and spelling (`1e3`, `-0`),
+    strings with escapes, and objects in which a key occurs twice, of which the last one counts.
     Where the severity of a rule is warn, a value that breaks it is kept as sent.
     """
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from pipeline.core.contract import Limits
 from pipeline.core.json_value import JsonObject
 from schemas.source.values import (
     ANONYMOUS_ID,
@@ -17,6 +18,7 @@ from schemas.source.values import (
     REVENUE,
     USER_ID,
     VALUE,
+    WRITE_KEY,
     Amount,
     AmountText,
     Anything,
@@ -67,11 +69,12 @@ class RawProperties(Object):
 class RawEvent(Object):
     """A track event as it is sent. An event that is not valid becomes a dead letter.
 
-    Unknown fields are accepted and kept. Not expressed here: the limits on the size of an event and
-    on the depth of its nesting.
+    Unknown fields are accepted and kept, and so is everything that no rule reads, in the bytes that
+    it was sent in. Not expressed here: the limits on the size of an event, on the depth of its
+    nesting and on the digits of a number in an id; and of a key that occurs twice, the last counts.
     """
 
-    type: TrackText | NotSet = Field(OPTIONAL, description="The API call: only track.")
+    type: TrackText | NotSet = Field(OPTIONAL, description="The API call: track, or not set.")
     action: Anything = Field(
         OPTIONAL, description="Intilery's older form of `type`, read when `type` is not set."
     )
@@ -114,9 +117,13 @@ class RawEvent(Object):
     context: ContextObject | EmptyArray | None = Field(OPTIONAL, description=CONTEXT)
     integrations: JsonObject | EmptyArray | None = Field(OPTIONAL, description=INTEGRATIONS)
     enrichment: Anything = Field(
-        OPTIONAL, description="Written by the pipeline: one that is sent is replaced."
+        OPTIONAL,
+        description="Written by the pipeline: one that is sent is replaced, but for `unreadable` "
+        "and a `currencyDefaulted` that is still true.",
     )
-    write_key: Anything = Field(OPTIONAL, description="A credential: removed from the event.")
+    write_key_in_camel_case: Anything = Field(OPTIONAL, alias="writeKey", description=WRITE_KEY)
+    write_key_in_snake_case: Anything = Field(OPTIONAL, alias="write_key", description=WRITE_KEY)
+    write_key_in_pascal_case: Anything = Field(OPTIONAL, alias="WriteKey", description=WRITE_KEY)
 
     RULES: ClassVar[Schema] = {
         # There must be an id. Without a type, a string `action` is the type.
@@ -134,10 +141,15 @@ class Batch(Object):
     """Body of a batch call of a tracking API, valid when every item is.
 
     An item that is rejected becomes a dead letter by itself, and the others are enriched. A record
-    with an `event` is one event, whatever its `batch` holds.
+    with an `event` is one event, whatever its `batch` holds. Not expressed here: the limit on the
+    size of all outputs together.
     """
 
-    batch: list[RawEvent] = Field(min_length=1, description="The events, each processed by itself.")
+    batch: list[RawEvent] = Field(
+        min_length=1,
+        max_length=Limits().max_batch_items,
+        description="The events, each processed by itself.",
+    )
     event: None = Field(OPTIONAL, description="Not set: a record with an event is not a batch.")
     context: ContextObject | EmptyArray | None = Field(
         OPTIONAL, description="Merged into each item, one level deep. The item takes precedence."

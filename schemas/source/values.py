@@ -99,7 +99,8 @@ class Amount(
 ):
     """An exact decimal number, below 10^29 in magnitude when rounded to nine decimals.
 
-    Negative ones are refunds. Not expressed here: an exponent below -100 is rejected.
+    Negative ones are refunds. One that was sent as a number keeps its spelling (`1.10`, `1e3`). Not
+    expressed here: an exponent below -100 is no amount.
     """
 
 
@@ -144,11 +145,11 @@ class Time(
 class SentTime(RootModel[str | float | Anything]):
     """A moment as clients send it.
 
-    Accepted are ISO-8601 (`Z`, an offset or none, which is UTC; date only; up to nine decimals of a
-    second), dates of RFC 1123, RFC 822 and RFC 850, and epoch seconds (10 digits), milliseconds
-    (13), microseconds (16) or nanoseconds (19), with or without a fraction, as number or text;
-    outer white space is trimmed. No event is rejected because of a time: one that can't be read is
-    removed, with warning `timestamp_unparsable`.
+    Accepted are ISO-8601 (`Z`, an offset or none, which is UTC; date only; hours of one digit; up
+    to nine decimals of a second), dates of RFC 1123, RFC 822 and RFC 850, and epoch seconds (10
+    digits), milliseconds (13), microseconds (16) or nanoseconds (19), with or without a fraction,
+    as number or text; outer white space is trimmed. No event is rejected because of a time: one
+    that can't be read is moved to `enrichment.unreadable`, with warning `timestamp_unparsable`.
     """
 
 
@@ -177,6 +178,7 @@ CONTEXT: Final = (
     "Dictionary of extra information that provides useful context about the event, but is not "
     "directly related to the call, like ip address or locale."
 )
+WRITE_KEY: Final = "A credential: removed from the event."
 INTEGRATIONS: Final = "Destinations that the event is for. Kept as sent."
 
 CONTEXT_FIELDS: Final = {
@@ -236,7 +238,8 @@ _context_fields: dict[str, Any] = {name: _context_field(name) for name in CONTEX
 ContextObject: type[Object] = create_model(
     "Context",
     __base__=Object,
-    __doc__="Kept as sent. A field with another type than documented is kept too, with warning "
-    "`context_field_type` (of `traits`, `traits_not_object`).",
+    __doc__="Kept as sent, but for a write key in `query_parameters`. A field with another type "
+    "than documented is kept too, with warning `context_field_type` (of `traits`, "
+    "`traits_not_object`).",
     **_context_fields,
 )

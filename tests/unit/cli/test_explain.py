@@ -94,6 +94,34 @@ def test_unparsable_time_is_reported_once() -> None:
     ]
 
 
+def test_time_in_place_of_an_unparsable_one_is_a_change_of_its_own() -> None:
+    """What was left out and what is there instead are told apart."""
+    times = '"timestamp":"never","receivedAt":"2015-12-12T19:11:01Z"'
+    found = effects('{"event":"A","userId":"u","messageId":"m",' + times + "}")
+    left_out = found["timestamp_unparsable /timestamp"]
+    assert (left_out["before"], "after" in left_out) == ("never", False)
+    instead = found["timestamp_received /timestamp"]
+    assert (instead["after"], "before" in instead) == ("2015-12-12T19:11:01.000Z", False)
+
+
+def test_time_of_the_far_past_says_why_it_is_not_corrected() -> None:
+    """With all times of a correction, the age of the event is the reason for none."""
+    times = '"timestamp":"1970-01-01T00:00:00Z","sentAt":1449947461,"receivedAt":1449947462'
+    found = effects('{"event":"A","userId":"u","messageId":"m",' + times + "}")
+    assert "never set" in found["timestamp_original /timestamp"]["meaning"]
+
+
+def test_halves_of_surrogate_pairs_are_explained() -> None:
+    """The text is shown as it is now; a forwarded call with a half is printed as it was sent."""
+    track = run("explain", stdin=b'{"event":"A","userId":"u","properties":{"title":"x \\ud83d"}}')
+    lines = track.out.decode().splitlines()
+    after = lines[lines.index("- warned: lone_surrogate_replaced /properties/title") + 2]
+    assert after == '    "x \N{REPLACEMENT CHARACTER}"'
+    page = b'{"type":"page","userId":"u","title":"x \\ud83d"}'
+    forwarded = run("explain", stdin=page, env={"TRACK_ON_OTHER_TYPE": "forward"})
+    assert (forwarded.code, forwarded.out.splitlines()[-1]) == (ExitCode.OK, page)
+
+
 def test_names_with_slashes_and_tildes_are_found() -> None:
     """A member whose name has a slash or a tilde is found at its escaped pointer."""
     found = effects('{"event":"A","userId":"u","a/b":null,"~2":1,"a":{"b":1}}')

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.contract import Limits
 from pipeline.core.money import AMOUNT_PATTERN, MIN_EXPONENT
 from pipeline.core.record import Output, Role
 from pipeline.core.reserved import AMOUNT_RULES
@@ -39,11 +40,7 @@ def _amount_is_unsaid(value: Any) -> bool:
 def _is_unsaid(event: Any, violation: str) -> bool:
     """Whether a violation is one of `UNSAID`."""
     code = violation.split(maxsplit=1)[0]
-    if code in AMOUNT_CODES:
-        return _amount_is_unsaid(event["properties"][AMOUNT_CODES[code]])
-    ids = (event.get("userId"), event.get("anonymousId")) if isinstance(event, dict) else ()
-    zero = any(isinstance(sent, Decimal) and sent.is_zero() for sent in ids)
-    return code in {"id_not_string", "no_user_anon_id"} and zero
+    return code in AMOUNT_CODES and _amount_is_unsaid(event["properties"][AMOUNT_CODES[code]])
 
 
 def _check(schema: str, value: bytes, events: list[Any], outcomes: list[Output]) -> None:
@@ -92,6 +89,16 @@ def test_envelopes_have_the_same_verdict(
     """A batch is accepted exactly when each of its items is enriched."""
     value, parts, _ = envelope
     _check("batch", value, [load(part) for part in parts], list(process(value)))
+
+
+def test_the_number_of_items_has_the_same_verdict() -> None:
+    """A batch of as many items as the default allows is accepted, and one of more is rejected."""
+    item = b'{"event":"Signed Up","userId":"u"}'
+    for count in (Limits().max_batch_items, Limits().max_batch_items + 1):
+        value = b'{"batch":[%b]}' % b",".join([item] * count)
+        outputs = process(value)
+        enriched = all(output.role is Role.ENRICHED for output in outputs)
+        assert accepts("batch", load(value)) is enriched is (count == len(outputs))
 
 
 def _strict(settings: dict[str, Any]) -> dict[str, Any]:

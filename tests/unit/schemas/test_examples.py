@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
-from pipeline.core.reasons import Reason
+from pipeline.core.reasons import Reason, WarningCode
 from pipeline.core.record import Role
 from tests.support import dead_letter_of, only, process, read
 from tests.unit.schemas.published import EXAMPLES, TEXTS, accepts, accepts_with_floats, load
@@ -36,6 +37,12 @@ UNSAYABLE: Final = {
 """Reasons that no example can have: no JSON, limits, rules that only warn, a bug of ours, what
 only a broker refuses."""
 
+OTHER_WARNINGS: Final = {
+    *(WarningCode.MORE_THAN_NINE_DECIMALS, WarningCode.REVENUE_INVALID),
+    WarningCode.RECEIVED_AT_UNKNOWN,
+}
+"""Warnings that depend on a setting, or on a record without a time."""
+
 
 def _examples(kind: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", FILES[kind], ids=lambda path: path.stem)
@@ -50,10 +57,11 @@ def _accepted(text: bytes) -> list[str]:
 
 @_examples("valid")
 def test_valid_events_are_enriched_as_shown(path: Path) -> None:
-    """A valid event is accepted, and becomes exactly the enriched example of the same name."""
+    """A valid event is accepted, and becomes the enriched example of its name, byte for byte."""
     assert _accepted(path.read_bytes()) == ["raw"]
     output = only(process(path.read_bytes()), Role.ENRICHED)
-    assert read(output.value) == read((EXAMPLES / "enriched" / path.name).read_bytes())
+    shown = msgspec.json.format(output.value or b"", indent=2) + b"\n"
+    assert shown == (EXAMPLES / "enriched" / path.name).read_bytes()
 
 
 @_examples("invalid")
@@ -108,6 +116,15 @@ def test_every_reason_that_can_be_said_has_an_example() -> None:
     """What a sender can get wrong in JSON is shown."""
     shown = {broken.split()[0] for codes in EXPECTED.values() for broken in codes}
     assert shown == {reason.value for reason in Reason} - {reason.value for reason in UNSAYABLE}
+
+
+def test_every_warning_has_an_example() -> None:
+    """What is changed or looks wrong under default settings, in a record with a time, is shown."""
+    events = [json.loads(path.read_bytes()) for path in FILES["enriched"]]
+    shown = {
+        text.split()[0] for event in events for text in event["enrichment"].get("warnings", ())
+    }
+    assert shown == set(WarningCode) - OTHER_WARNINGS
 
 
 def test_every_source_of_a_timestamp_has_an_example() -> None:
