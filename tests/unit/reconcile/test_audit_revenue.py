@@ -226,7 +226,8 @@ def test_revenue_beside_what_no_rule_reads(beside: bytes) -> None:
     fake.clean(*(v.replace(b'"revenue"', b'"n": ' + beside + b', "revenue"') for v in sent))
     balance = _balance(fake)
     assert (balance.ok, balance.sent.unreadable) == (True, 0)
-    assert [(row.delivered, row.blocked) for row in balance.totals()] == [(3, 4)]
+    (row,) = balance.totals()
+    assert (int(row.delivered), int(row.blocked)) == (3, 4)
 
 
 def test_moved_revenue_is_not_missing() -> None:
