@@ -7,13 +7,31 @@ as by default, and a number that can't be read stays raw.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final, NamedTuple
+
+from msgspec import Raw
 
 from pipeline.core.decode import BYTE_ORDER_MARK, read_event, read_repaired
 from pipeline.core.decoded_value import DEEPEST, decoded_value
-from pipeline.core.envelope import LEVELS, Envelope, is_batch, split, split_unreadable
+from pipeline.core.envelope import (
+    LEVELS,
+    Envelope,
+    is_batch,
+    shared_fields,
+    split,
+    split_unreadable,
+)
 from pipeline.core.json_value import JsonValue
-from pipeline.core.members import Members, decoded
+from pipeline.core.members import (
+    NULL,
+    Members,
+    decoded,
+    is_empty,
+    is_null,
+    kind_of,
+    read_items,
+)
 from pipeline.core.reasons import Invalid
 
 _DEEPEST_ITEM: Final = DEEPEST - LEVELS
@@ -37,10 +55,34 @@ class DecodedRecord(NamedTuple):
     """Whether the record is a batch call that can be split into items."""
 
 
-def merged_events(value: bytes | None) -> list[Members | Invalid]:
-    """Every event of a record as raw members, with the fields that it shares with its envelope."""
-    envelope, members = _open(value or b"")
-    return [members] if envelope is None else [_merged(item, envelope) for item in envelope.items]
+def merged_events(
+    value: bytes | None, names: Container[str] | None = None
+) -> list[Members | Invalid]:
+    """Every event of a record as raw members, with the fields that it shares with its envelope.
+
+    `names` are those of the shared fields that are needed; None stands for all. Of a record that is
+    rejected because it has `batch` twice, these are the items of the last one.
+    """
+    sent = value or b""
+    members = read_event(sent, DEEPEST)
+    if type(members) is Invalid:
+        envelope = split_unreadable(sent.removeprefix(BYTE_ORDER_MARK), DEEPEST, repairs=True)
+        if envelope is None:
+            return [_repaired(sent, members, DEEPEST)]
+    elif not is_null(members.get("event")) or not _has_items(batch := members.get("batch", NULL)):
+        return [members]
+    else:
+        # What would be around a single item is not needed.
+        items = [bytes(item) for item in read_items(batch)]
+        envelope = Envelope(items, b"", b"", shared_fields(members))
+    if names is not None:
+        shared = {name: field for name, field in envelope.shared.items() if name in names}
+        envelope = envelope._replace(shared=shared)
+    return [_merged(item, envelope) for item in envelope.items]
+
+
+def _has_items(batch: Raw) -> bool:
+    return kind_of(batch) is list and not is_empty(batch)
 
 
 def decoded_events(value: bytes | None) -> DecodedRecord:

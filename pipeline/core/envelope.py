@@ -87,11 +87,12 @@ def envelope_of(items: list[bytes], members: list[RawMember], cut: int) -> Envel
     marked = members[cut]._replace(value=Raw(b"[]"))
     around = bytes(write_object([*members[:cut], marked, *members[cut + 1 :]]))
     start = len(write_object([*members[:cut], marked])) - len(b"]}")
-    shared = _inherited({member.name: member.value for member in members})
+    shared = shared_fields({member.name: member.value for member in members})
     return Envelope(items, around[:start], around[start:], shared)
 
 
-def _inherited(members: Members) -> Members:
+def shared_fields(members: Members) -> Members:
+    """The fields that items inherit, of those of an envelope."""
     return {
         name: members[name] for name in _INHERITED if name in members and not is_null(members[name])
     }
@@ -115,7 +116,7 @@ def split_unreadable(sent: bytes, max_depth: int, *, repairs: bool) -> Envelope 
             members, changed = repaired.members, repaired.changed
     if type(members) is Invalid or not is_null(members.get("event")):
         return None
-    shared = _inherited(members)
+    shared = shared_fields(members)
     named = [pointer for pointer in changed if pointer.split("/")[1] in shared]
     return Envelope(found.items, found.before, found.after, shared, named)
 

@@ -192,11 +192,13 @@ class DeadLetter:
 
         None when there is no event object. Each call returns a new object.
         """
-        source, event = self.source, self.decoded
+        source = self.source
         if source is not None and source.item != NO_ITEM:
             events = merged_events(self.record.value)
-            if len(events) == 1 and type(events[0]) is not Invalid:
-                event = decoded(events[0])
+            if len(events) == 1:
+                (item,) = events
+                return None if type(item) is Invalid else decoded(item)
+        event = self.decoded
         return event if type(event) is dict else None
 
     @property

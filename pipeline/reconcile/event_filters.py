@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -47,6 +48,12 @@ class Filters:
         """Whether every event is selected."""
         return self == EVERY_EVENT
 
+    @cached_property
+    def _members(self) -> frozenset[str]:
+        """Names of the members that are looked at, and that an envelope may share."""
+        named = {tokens(pointer)[0] for pointer, _ in self.values}
+        return frozenset(named | ({"context"} if self.libraries else set()))
+
     def match(self, event: Members | Invalid) -> bool:
         """Whether an event, merged with the shared fields of its envelope, is selected."""
         if self.is_empty:
@@ -66,7 +73,7 @@ class Filters:
         """
         if self.is_empty:
             return WHOLE
-        events = merged_events(value)
+        events = merged_events(value, self._members)
         selected = [n for n, event in enumerate(events) if self.match(event)]
         if len(selected) == len(events):
             return WHOLE

@@ -15,17 +15,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.core.decoded_events import merged_events, read_envelope
+from pipeline.core.decoded_events import merged_events
 from pipeline.core.encode import encode_json
 from pipeline.core.members import (
     NULL,
     Members,
-    is_null,
     is_object,
-    kind_of,
     read_any_value,
-    read_items,
-    read_members,
 )
 from pipeline.core.money import BadAmount, is_set, read_amount
 from pipeline.core.process import Processor
@@ -251,7 +247,8 @@ class RevenueReader:
         """
         if not (value or b"").strip():
             return None
-        return join_revenue(self._of_rejected(event, timestamp) for event in _rejected(value))
+        events = merged_events(value, _TIMES)
+        return join_revenue(self._of_rejected(event, timestamp) for event in events)
 
     def _of_rejected(self, event: Members | Invalid, timestamp: int | None) -> str | None:
         """Let the contract process an event with only the revenue and times of the rejected one."""
@@ -272,17 +269,6 @@ class RevenueReader:
         record = Record(value, None, (), timestamp, "", NO_PARTITION, 0)
         (output,) = self._processor.process(record, 1)
         return self.of_enriched(output.value) if output.role is Role.ENRICHED else UNREADABLE
-
-
-def _rejected(value: bytes | None) -> list[Members | Invalid]:
-    """The events of a dead letter; those of the last batch when it has several."""
-    events = merged_events(value)
-    if len(events) > 1 or type(events[0]) is Invalid or not is_null(events[0].get("event")):
-        return events
-    batch = events[0].get("batch", NULL)
-    if kind_of(batch) is not list or read_envelope(value or b"") is not None:
-        return events
-    return [read_members(item) for item in read_items(batch) if is_object(item)]
 
 
 def _is_code(value: object) -> bool:

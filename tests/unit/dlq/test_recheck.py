@@ -21,7 +21,7 @@ from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.header_formats import read_dead_letter
 from pipeline.dlq.reason_counts import MOST_REASONS, OTHER
 from pipeline.dlq.recheck import Rechecker, RecheckKind, RecheckReport, RecheckResult
-from pipeline.dlq.repair import EventRepair, no_repair
+from pipeline.dlq.repair import EventRepair, generated_id, no_repair
 from pipeline.dlq.reprocess import Reprocessor, as_raw
 from tests.hostile import HOSTILE
 from tests.unit.dlq.dead_letters import (
@@ -54,6 +54,21 @@ def test_same_rules_same_reason(rechecker: Rechecker) -> None:
         ):
             result = rechecker.recheck(dead_letter, NOW)
             assert (result.kind, result.detail) == (RecheckKind.SAME, dead_letter.reason), row.name
+
+
+@pytest.mark.parametrize("beside", [b"9" * 5000, b"1e99999999999999999999", rb'"\ud83d"'])
+@pytest.mark.parametrize(
+    "around", [b"%b", b'{"batch":[%b,1]}', rb'{"context":{"a":"\ud83d"},"batch":[%b,2]}']
+)
+def test_repairs_work_beside_what_no_rule_reads(beside: bytes, around: bytes) -> None:
+    """An event is repaired whatever else is in it, and keeps the message id of its own bytes."""
+    value = b'{"event":"E","userId":"u","n":%b,"properties":{"revenue":5,"currency":"euro"}}'
+    dead_letter, *_ = dead_letters_of(raw(around % (value % beside)))
+    repair = repair_of([set_value("/properties/currency=EUR")], everywhere=False)
+    result = Rechecker(reprocessor(), repair).recheck(dead_letter, NOW)
+    assert result.kind is RecheckKind.PASSES
+    assert b'"currency":"EUR"' in (result.outputs[0].value or b"")
+    assert generated_id(dead_letter).encode() in (result.outputs[0].value or b"")
 
 
 def test_changed_rules_change_results() -> None:

@@ -218,6 +218,18 @@ def test_correct_pointer_blocks_revenue() -> None:
     assert [row.difference for row in _balance(fake).rows()] == [30]
 
 
+@pytest.mark.parametrize("beside", [b"9" * 5000, b"1e99999999999999999999", rb'"\ud83d"'])
+def test_revenue_beside_what_no_rule_reads(beside: bytes) -> None:
+    """Revenue is read whatever is beside it, in enriched events and in dead letters."""
+    fake = FakeTopics()
+    sent = (_sale(3), _rejected(4))
+    fake.clean(*(v.replace(b'"revenue"', b'"n": ' + beside + b', "revenue"') for v in sent))
+    balance = _balance(fake)
+    assert (balance.ok, balance.sent.unreadable) == (True, 0)
+    (row,) = balance.totals()
+    assert (int(row.delivered), int(row.blocked)) == (3, 4)
+
+
 def test_moved_revenue_is_not_missing() -> None:
     """An event in the wrong topic is a mismatch, but its revenue is there."""
     fake = FakeTopics()

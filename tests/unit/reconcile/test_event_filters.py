@@ -21,6 +21,7 @@ from pipeline.reconcile.event_filters import (
 )
 from tests.hostile import HOSTILE
 
+IDENTITY: Final = Identity(app="test", replay="r")
 EVENT: Final = {
     "type": "track",
     "event": "Order Completed",
@@ -67,6 +68,33 @@ def test_broken_record_is_selected_only_without_filters() -> None:
     assert not Filters(events=frozenset({"Order Completed"})).selects(broken)
 
 
+@pytest.mark.parametrize(
+    "score", [b"9" * 5000, b"1e99999999999999999999", rb'"\ud83d"', b"1E+3", b'{"a":[1]}']
+)
+def test_values_that_no_rule_reads_hide_nothing(score: bytes) -> None:
+    """An event that is enriched is selected, whatever is beside the members that filters read."""
+    value = json.dumps(EVENT).encode().replace(b'"seats": 3', b'"seats": 3, "score": ' + score)
+    record = _record(EVENT)._replace(value=value)
+    filters = Filters(
+        events=frozenset({"Order Completed"}),
+        libraries=frozenset({"analytics.js"}),
+        values=(("/properties/plan", "pro"),),
+    )
+    assert filters.selects(record)
+    (output,) = processor_for(ContractSettings(), IDENTITY, filters).process(record, 1)
+    assert output.role is Role.ENRICHED
+    if score.isdigit() or score.startswith(b"1e"):
+        assert Filters(values=(("/properties/score", score.decode()),)).selects(record)
+
+
+def test_an_unreadable_item_hides_no_other() -> None:
+    """Of a batch with an item that can't be read, the others are selected as ever."""
+    item = json.dumps(EVENT).encode()
+    value = b'{"batch":[%b,%b,%b]}' % (item, item.replace(b"3", b"NaN"), item.replace(b"u1", b"u2"))
+    assert Filters(users=frozenset({"u2"})).items(value) == frozenset({2})
+    assert Filters(users=frozenset({"u1"})).items(value) == frozenset({0})
+
+
 def test_items_of_a_batch_are_selected_one_by_one() -> None:
     """Each item is merged with the shared fields of its envelope."""
     envelope = {
@@ -89,9 +117,7 @@ def test_only_selected_items_have_outputs() -> None:
             EVENT | {"userId": "b"},
         ]
     }
-    processor = processor_for(
-        ContractSettings(), Identity(app="test", replay="r"), Filters(users=frozenset({"b"}))
-    )
+    processor = processor_for(ContractSettings(), IDENTITY, Filters(users=frozenset({"b"})))
     outputs = processor.process(_record(envelope), 1)
     assert [output.role for output in outputs] == [Role.DEAD_LETTER, Role.ENRICHED]
     assert dict(outputs[1].headers)[TrackHeader.SOURCE] == b"raw/0/7/2"
