@@ -15,25 +15,20 @@ from typing import Any, BinaryIO, Final, Self
 
 import msgspec
 
+from pipeline.compiled.choice import VARIABLE, Core, CoreUnavailableError, choose
 from tests.oracle.cores import today
 from tests.oracle.corpus import Case
 
-VARIABLE: Final = "TRACK_CORE"
 _encode: Final = msgspec.msgpack.Encoder().encode
-_IS_COMPILED: Final = (
-    "import sys, pipeline.core.process as core; sys.exit(core.__file__.endswith('.py'))"
-)
 
 
 def is_there() -> bool:
-    """Whether this checkout has a compiled core."""
-    made = subprocess.run(
-        [sys.executable, "-c", _IS_COMPILED],
-        env=os.environ | {VARIABLE: "compiled"},
-        capture_output=True,
-        check=False,
-    )
-    return made.returncode == 0
+    """Whether this checkout has a compiled core of its sources."""
+    try:
+        choose({VARIABLE: Core.COMPILED})
+    except CoreUnavailableError:
+        return False
+    return True
 
 
 class CompiledCore:
@@ -55,7 +50,7 @@ class CompiledCore:
     def _start(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
-            env=os.environ | {VARIABLE: "compiled"},
+            env=os.environ | {VARIABLE: Core.COMPILED.value},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

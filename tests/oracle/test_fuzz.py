@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle import corpus
+from tests.oracle import compiled, corpus
 from tests.oracle.check import faults
 from tests.oracle.corpus import Case
 from tests.oracle.fuzz import Found, Fuzzer, cases, smallest, until
@@ -21,6 +21,14 @@ def test_first_mutated_records_are_fine() -> None:
     """Mutated records of a fixed seed give well-formed outputs, and those of version 1."""
     found = list(islice(Fuzzer().search(cases(1), until(60, RECORDS)), 3))
     assert [(each.row(), each.faults) for each in found] == []
+
+
+@pytest.mark.skipif(not compiled.is_there(), reason="needs the compiled core: `make compiled`")
+def test_compiled_core_gives_the_same_bytes() -> None:
+    """The core in a child process, compiled, gives what this one gives."""
+    records = list(islice(cases(2), 400))
+    with compiled.CompiledCore() as core:
+        assert core.differing(records) == []
 
 
 def test_seed_decides_the_records() -> None:
