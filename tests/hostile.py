@@ -488,6 +488,8 @@ def _batches() -> Iterator[Hostile]:
     yield _row("batch_truncated", batch(EVENT, EVENT)[:-2], "invalid_json")
     yield _row("batch_broken_item", batch(EVENT, EVENT[:-1]), "invalid_json")
     yield _row("batch_trailing_comma", batch(EVENT, b""), "invalid_json")
+    yield _row("batch_item_behind_bom", batch(BOM + EVENT, EVENT), "invalid_json")
+    yield _row("batch_item_behind_bom_and_nan", batch(BOM + EVENT, b"NaN"), "invalid_json")
     yield _row("batch_in_array", b"[" + batch(EVENT) + b"]", "not_an_object")
     yield _row(
         "batch_white_space", b' { "batch" : [ ' + EVENT + b" ,\n" + EVENT + b" ] } \n", OK, OK

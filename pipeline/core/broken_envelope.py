@@ -26,6 +26,9 @@ _OPEN: Final = frozenset({b"[", b"{"})
 _CLOSED: Final = frozenset({b"]", b"}"})
 _ARRAY: Final = ord("[")
 _SPACE: Final = b" \t\r\n"
+_MARK_OF_ORDER: Final = b"\xef\xbb\xbf"
+"""A byte-order mark, which is skipped before a record, and is a fault of the envelope before an
+item."""
 
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
@@ -127,7 +130,7 @@ def _items(marks: _Marks, first: int, last: int) -> list[bytes] | None:
             continue
         item = marks.value[marks.positions[start] + 1 : marks.positions[number]].strip(_SPACE)
         bracketed = item[:1] in _OPEN and item[-1:] in _CLOSED
-        if not item or closed > 1 or bracketed != (closed == 1):
+        if not item or closed > 1 or bracketed != (closed == 1) or item.startswith(_MARK_OF_ORDER):
             return None
         items.append(item)
         start, closed = number, 0

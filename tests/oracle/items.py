@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from pipeline.core.contract import ContractSettings
 from tests.oracle.contract_1.contract import Limits
-from tests.oracle.contract_1.decode import decode
+from tests.oracle.contract_1.decode import BYTE_ORDER_MARK, decode
 from tests.oracle.contract_1.reasons import Invalid
 from tests.oracle.corpus import Case
 from tests.oracle.facts import Facts
@@ -115,7 +115,10 @@ def _spans(value: bytes) -> list[tuple[int, int]]:
         elif depth == 1 and token[2]:
             key = token[1]
             batches += _is_batch(key)
-    is_whole = depth == 0 and batches == 1 and all(start < end for start, end in spans)
+    are_items = all(
+        start < end and not value.startswith(BYTE_ORDER_MARK, start) for start, end in spans
+    )
+    is_whole = depth == 0 and batches == 1 and are_items
     return spans if is_whole else []
 
 
