@@ -33,6 +33,7 @@ NOT_RUN: Final = {
     "schemas/README.md": "its command is a usual one, and needs the checkout",
     "docs/how-to/secure-cluster.md": "tests/kafka/test_acl.py holds the permissions it grants",
     "docs/how-to/other-calls.md": "tests/kafka/test_other_calls.py does what it says",
+    "docs/how-to/upgrade.md": "tests/oracle/test_tools.py does it with topics of version 1",
     "docs/how-to/deploy.md": "tests/system/deploy looks at the image and the compose file",
     "docs/how-to/watch.md": "tests/kafka/test_monitor.py runs both commands",
     "deploy/helm/track-pipeline/README.md": "tests/system/deploy renders the chart",
