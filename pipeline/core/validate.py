@@ -24,7 +24,7 @@ from pipeline.core.members import (
     read_members,
     read_value,
 )
-from pipeline.core.other_calls import TRACK_CALL, call_of
+from pipeline.core.other_calls import OTHER_CALLS, TRACK_CALL, call_of
 from pipeline.core.policy import Policy
 from pipeline.core.raw_event import (
     ABSENT,
@@ -154,11 +154,10 @@ def _is_track(members: Members, findings: Findings) -> bool:
     if type(kind) is str and _is_spelled_otherwise(kind):
         findings.warn(WarningCode.TYPE_NORMALISED, pointer)
         return True
-    findings.reject(
-        Reason.UNSUPPORTED_TYPE,
-        pointer,
-        "only track calls are processed; on_other_type decides what becomes of others",
-    )
+    detail = "only track calls are processed; on_other_type decides what becomes of others"
+    if type(kind) is not str or kind.strip().lower() not in OTHER_CALLS:
+        detail = "this is no call of a tracking API: track calls are processed, and others rejected"
+    findings.reject(Reason.UNSUPPORTED_TYPE, pointer, detail)
     return False
 
 
