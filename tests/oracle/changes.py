@@ -287,11 +287,11 @@ def null_reserved(case: Case, old: Facts, new: Facts) -> None:
         ]
 
 
-def unreadable_times(case: Case, _old: Facts, new: Facts) -> None:
+def unreadable_times(_: Case, _old: Facts, new: Facts) -> None:
     """The texts of times that can't be read, each with its warning now or when it was enriched."""
     texts = new.get("enrichment", {}).get("unreadable", {})
     warned = {warning.partition(" ")[2] for warning in new.get("warnings", ())}
-    was_enriched = b"enrichment" in (case.record.value or b"")
+    was_enriched = "enrichment_replaced /enrichment" in new.get("warnings", ())
     is_short = all(len(text) <= _MOST_TEXT for text in texts.values())
     if texts and is_short and (was_enriched or texts.keys() <= warned):
         del new["enrichment"]["unreadable"]
