@@ -16,6 +16,7 @@ WRITE_KEY_NAMES: Final = frozenset({"writeKey", "write_key", "WriteKey"})
 
 _PARAMETER: Final = re.compile(r"[?&]writeKey=")
 _QUERY: Final = "query_parameters"
+_QUESTION_MARK: Final = ord("?")
 _Step = tuple[Any, str, JsonValue]
 """A value inside an event: the step to its parent or None, its escaped name or index, and itself.
 
@@ -45,7 +46,7 @@ def may_have_url_with_key(event: bytes) -> bool:
 
     Few events have a question mark at all, and a single byte is found much faster than a word.
     """
-    start = event.find(b"?")
+    start = event.find(_QUESTION_MARK)
     return start >= 0 and event.find(b"writeKey=", start) >= 0
 
 
