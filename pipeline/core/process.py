@@ -20,7 +20,8 @@ from mypy_extensions import mypyc_attr
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.dead_letter import DeadLetterWriter, RejectedEvent
 from pipeline.core.decode import BYTE_ORDER_MARK, read_event, read_repaired, reject
-from pipeline.core.enriched_event import EnrichedEvent, encode_event
+from pipeline.core.encode import encode_event
+from pipeline.core.enriched_event import EnrichedEvent
 from pipeline.core.envelope import LEVELS, Envelope, is_batch, split, split_unreadable
 from pipeline.core.findings import Findings
 from pipeline.core.headers import TrackHeader
