@@ -91,31 +91,47 @@ class RawMember(NamedTuple):
 
 def every_member(sent: bytes) -> list[RawMember]:
     """All members of an object in order, also those whose name occurs again."""
-    if _BACKSLASH in sent:
-        return _with_sent_keys(sent)
-    # Without a backslash there is only one way to write a key.
     unique = read_members(sent)
-    members: Iterable[tuple[str, Raw]] = unique.items()
-    if not _is_compact(sent, unique):
-        members = [(str(name), value) for name, value in _read_repeated(sent).items()]
-    return [new_tuple(RawMember, (name, encode_json(name), value)) for name, value in members]
+    if _is_compact(sent, unique):
+        return [
+            new_tuple(RawMember, (name, encode_json(name), value)) for name, value in unique.items()
+        ]
+    repeated = _read_repeated(sent).items()
+    if _BACKSLASH not in sent:  # so there is only one way to write a key
+        return [
+            new_tuple(RawMember, (str(name), encode_json(name), value)) for name, value in repeated
+        ]
+    return _with_sent_keys(sent, repeated)
+
+
+def _is_compact(sent: bytes, unique: Members) -> bool:
+    """Whether an object is written in the shortest way, as `encode_json` does.
+
+    A repeated name, white space, an escape and a character that is not ASCII all make it longer.
+    """
+    size = sum(map(len, unique.values())) + sum(map(len, unique)) + _PER_MEMBER * len(unique) + 1
+    return size == len(sent)
 
 
 def written_without(sent: bytes, left_out: frozenset[str]) -> bytes:
     """The members of an object as JSON, in order and with commas, but for those of some names."""
-    if _BACKSLASH not in sent:
-        unique = read_members(sent)
-        if _is_compact(sent, unique):
-            return b",".join(
-                [
-                    b"%b:%b" % (encode_json(name), bytes(value))
-                    for name, value in unique.items()
-                    if name not in left_out
-                ]
-            )
+    unique = read_members(sent)
+    if _is_compact(sent, unique):
+        return b",".join(
+            [
+                b"%b:%b" % (encode_json(name), bytes(value))
+                for name, value in unique.items()
+                if name not in left_out
+            ]
+        )
     return b",".join(
         [member.written() for member in every_member(sent) if member.name not in left_out]
     )
+
+
+def may_escape_letters(sent: bytes) -> bool:
+    r"""Whether JSON text may spell a lower-case letter as an escape, such as `\u0072`."""
+    return _BACKSLASH in sent and (rb"\u006" in sent or rb"\u007" in sent)
 
 
 def with_value(sent: bytes, key: bytes, old: Raw, new: Raw) -> bytes:
@@ -138,16 +154,10 @@ def without_member(sent: bytes, key: bytes, value: Raw) -> bytes:
     return before + after.lstrip().removeprefix(b",")
 
 
-def _is_compact(sent: bytes, unique: Members) -> bool:
-    """Whether the object holds nothing but these members: no repeated name and no white space."""
-    size = sum(map(len, unique.values())) + sum(map(len, unique)) + _PER_MEMBER * len(unique) + 1
-    return size == len(sent)
-
-
-def _with_sent_keys(sent: bytes) -> list[RawMember]:
+def _with_sent_keys(sent: bytes, repeated: Iterable[tuple[str, Raw]]) -> list[RawMember]:
     members = []
     position = 0
-    for name, value in _read_repeated(sent).items():
+    for name, value in repeated:
         match = _KEY.match(sent, position)
         if match is None:
             raise AssertionError  # the decoder has accepted it
