@@ -98,9 +98,8 @@ def every_member(sent: bytes) -> list[RawMember]:
         ]
     repeated = _read_repeated(sent).items()
     if _BACKSLASH not in sent:  # so there is only one way to write a key
-        return [
-            new_tuple(RawMember, (str(name), encode_json(name), value)) for name, value in repeated
-        ]
+        named = [(str(key), value) for key, value in repeated]
+        return [new_tuple(RawMember, (name, encode_json(name), value)) for name, value in named]
     return _with_sent_keys(sent, repeated)
 
 
