@@ -95,7 +95,7 @@ def test_good_items_are_as_without_a_bad_one() -> None:
 @pytest.mark.parametrize(
     ("value", "code", "says"),
     [
-        (gzip.compress(EVENT), "invalid_utf8", "gzip data"),
+        (gzip.compress(EVENT, mtime=0), "invalid_utf8", "gzip data"),
         (EVENT.decode().encode("utf-16"), "invalid_utf8", "UTF-16"),
         (EVENT.decode().encode("utf-16-le"), "invalid_utf8", "UTF-16"),
         (b"\x00\x00\x00\x00\x07" + EVENT, "invalid_json", "Schema Registry"),
@@ -104,6 +104,7 @@ def test_good_items_are_as_without_a_bad_one() -> None:
         (b'"{\\"event\\":\\"E\\"}"', "not_an_object", "an event inside a JSON string"),
         (batch(b'"{\\"event\\":1}"'), "not_an_object", "an event inside a JSON string"),
     ],
+    ids=["gzip", "utf_16", "utf_16_le", "registry", "form", "array", "text", "text_in_batch"],
 )
 def test_details_say_what_it_looks_like(value: bytes, code: str, says: str) -> None:
     """The detail of a usual mistake names it; the code is that of any other such value."""
