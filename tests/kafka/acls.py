@@ -19,6 +19,7 @@ _WORDS: Final = {
     "enriched": "enriched",
     "dead_letter": "dead-letter",
     "identify": "identify, with `identify` rules only",
+    "other": 'other, with `on_other_type = "forward"` only',
     GROUP: "the setting `group`",
     TRANSACTIONAL_ID: "prefix `<transactional_id_prefix>.<group>.`, not with `at-least-once`",
 }
@@ -41,6 +42,7 @@ WORKER: Final = (
     Right(TOPIC, "enriched", "WRITE"),
     Right(TOPIC, "dead_letter", "WRITE"),
     Right(TOPIC, "identify", "WRITE"),
+    Right(TOPIC, "other", "WRITE"),
     Right(GROUP, GROUP, "READ"),
     Right(TRANSACTIONAL_ID, TRANSACTIONAL_ID, "WRITE"),
 )

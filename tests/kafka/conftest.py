@@ -86,6 +86,6 @@ def secure_pipeline(secure_kafka: SecureKafka, tmp_path: Path) -> Iterator[Pipel
     """A pipeline whose topics exist, on the broker with ACLs; its workers have no rights yet."""
     secure_kafka.allow_only([])
     made = Pipeline(secure_kafka.servers, unique, tmp_path)
-    made.create_topics()
+    made.create_topics(with_other=True)
     yield made
     made.end_all()

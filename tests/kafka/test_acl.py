@@ -43,13 +43,16 @@ pytestmark = pytest.mark.kafka
 
 RULES: Final = {"identify": [{"event": "Signed Up"}]}
 WITH_RULES: Final = {"identify": '[{"event": "Signed Up"}]'}
+FORWARD: Final = {"on_other_type": "forward"}
+PAGE: Final = b'{"type":"page","userId":"u1"}'
 SIGNED_UP: Final = b'{"event":"Signed Up","userId":"u1","context":{"traits":{"plan":"pro"}}}'
 
 
-def _fill(pipeline: Pipeline) -> None:
-    """Raw records of every outcome."""
+def _fill(pipeline: Pipeline, *others: bytes) -> None:
+    """Raw records: 30 track calls, one that is unreadable, and others."""
     events = [Sent(SIGNED_UP, b"u1", (), RECENT + n, n % 3) for n in range(30)]
-    produce(pipeline.servers, pipeline.names.raw, [*events, Sent(b"{", None, (), RECENT, 0)])
+    rest = [Sent(value, None, (), RECENT, 0) for value in (b"{", *others)]
+    produce(pipeline.servers, pipeline.names.raw, [*events, *rest])
 
 
 def _allow(kafka: SecureKafka, pipeline: Pipeline, rights: Iterable[Right]) -> None:
@@ -71,25 +74,26 @@ def _sentence(pipeline: Pipeline) -> str:
     return said.removeprefix("track-pipeline: ")
 
 
-def _run(kafka: SecureKafka, pipeline: Pipeline, *arguments: str) -> Ran:
+def _run(kafka: SecureKafka, pipeline: Pipeline, *arguments: str, **settings: str) -> Ran:
     """Another command, under the worker's user and settings."""
     topics = {f"topics__{role}": name for role, name in pipeline.names._asdict().items()}
-    settings = kafka.login() | WITH_RULES | topics | {"group": pipeline.names.raw}
+    settings = kafka.login() | WITH_RULES | settings | topics | {"group": pipeline.names.raw}
     return run_program(*arguments, env=variables(settings))
 
 
 def test_listed_rights_are_enough(secure_kafka: SecureKafka, secure_pipeline: Pipeline) -> None:
     """Over TLS and SCRAM, with the listed rights alone, every outcome is written exactly once."""
     _allow(secure_kafka, secure_pipeline, WORKER)
-    _fill(secure_pipeline)
-    worker = secure_pipeline.start(**secure_kafka.login(), **WITH_RULES)
+    _fill(secure_pipeline, PAGE)
+    worker = secure_pipeline.start(**secure_kafka.login(), **WITH_RULES, **FORWARD)
     secure_pipeline.wait_until_done()
     assert terminate(worker) == 0
-    found = secure_pipeline.found()
-    assert found == secure_pipeline.expected(RULES)
+    found = secure_pipeline.found(with_other=True)
+    assert found == secure_pipeline.expected(RULES | FORWARD)
     assert {role: len(written) for role, written in found.items()} == {
         Role.ENRICHED: 30,
         Role.IDENTIFY: 30,
+        Role.OTHER: 1,
         Role.DEAD_LETTER: 1,
     }
     assert not secure_pipeline.lines("recovering")
@@ -99,13 +103,14 @@ def test_listed_rights_are_enough(secure_kafka: SecureKafka, secure_pipeline: Pi
     ("without", "settings"),
     [
         ("identify", {"identify": "[]"}),
+        ("other", WITH_RULES),
         ("transactional id", {**WITH_RULES, "delivery": "at-least-once"}),
     ],
 )
 def test_rights_that_depend_on_settings(
     secure_kafka: SecureKafka, secure_pipeline: Pipeline, without: str, settings: dict[str, str]
 ) -> None:
-    """Two of the rights are needed only under the settings that are named beside them."""
+    """Three of the rights are needed only under the settings that are named beside them."""
     rights = [right for right in WORKER if right.of != without]
     _allow(secure_kafka, secure_pipeline, rights)
     _fill(secure_pipeline)
@@ -121,8 +126,8 @@ def test_each_missing_permission_is_named(
 ) -> None:
     """Each single permission that is missing is named with its resource, and nothing is done."""
     _allow(secure_kafka, secure_pipeline, [right for right in WORKER if right != missing])
-    _fill(secure_pipeline)
-    said = _ends(secure_kafka, secure_pipeline)
+    _fill(secure_pipeline, PAGE)
+    said = _ends(secure_kafka, secure_pipeline, **FORWARD)
     assert "the broker does not allow" in said
     assert f"grant this user {missing.operation} on the {missing.kind}" in said
     assert resource(missing, secure_pipeline.names, secure_pipeline.names.raw) in said
@@ -137,7 +142,7 @@ def test_topic_that_may_only_be_seen(
     """DESCRIBE in place of the right is told by `check` already, without a record at hand."""
     seen = missing._replace(operation="DESCRIBE")
     _allow(secure_kafka, secure_pipeline, [seen if each == missing else each for each in WORKER])
-    ran = _run(secure_kafka, secure_pipeline, "check")
+    ran = _run(secure_kafka, secure_pipeline, "check", **FORWARD)
     assert ran.code == ExitCode.KAFKA
     name = resource(missing, secure_pipeline.names, "")
     assert f"topic {name}: the broker does not allow this user to" in ran.err
@@ -147,7 +152,7 @@ def test_topic_that_may_only_be_seen(
 @pytest.mark.parametrize(
     "taken",
     # The other outputs are refused in the same way as the first.
-    [right for right in WORKER if right.of not in {"dead_letter", "identify"}],
+    [right for right in WORKER if right.of not in {"dead_letter", "identify", "other"}],
     ids=str,
 )
 def test_right_taken_and_given_back(
@@ -223,7 +228,7 @@ def test_topics_fix_names_the_missing_permission(
         assert f"grant this user {operation} on the topic" in ran.err
     _allow(secure_kafka, secure_pipeline, rights)
     assert _run(secure_kafka, secure_pipeline, *fix).code == 0
-    facts = secure_pipeline.admin.topics(names)
+    facts = secure_pipeline.admin.topics([name for name in names if name != names.other])
     assert {topic.partitions for topic in facts.values()} == {5}
 
 
@@ -233,17 +238,17 @@ def test_audit_names_the_missing_permission(
     """`audit` needs READ on all topics and DESCRIBE on the group; what is missing is named."""
     _allow(secure_kafka, secure_pipeline, WORKER)
     _fill(secure_pipeline)
-    worker = secure_pipeline.start(**secure_kafka.login(), **WITH_RULES)
+    worker = secure_pipeline.start(**secure_kafka.login(), **WITH_RULES, **FORWARD)
     secure_pipeline.wait_until_done()
     assert terminate(worker) == 0
     for missing in AUDIT:
         _allow(secure_kafka, secure_pipeline, [right for right in AUDIT if right != missing])
-        ran = _run(secure_kafka, secure_pipeline, "audit")
+        ran = _run(secure_kafka, secure_pipeline, "audit", **FORWARD)
         assert ran.code == ExitCode.KAFKA
         assert f"grant this user {missing.operation} on the {missing.kind}" in ran.err
         assert resource(missing, secure_pipeline.names, secure_pipeline.names.raw) in ran.err
     _allow(secure_kafka, secure_pipeline, AUDIT)
-    assert _run(secure_kafka, secure_pipeline, "audit").code == 0
+    assert _run(secure_kafka, secure_pipeline, "audit", **FORWARD).code == 0
 
 
 def test_status_says_what_is_not_known_without_a_permission(
