@@ -38,7 +38,8 @@ def test_worker_in_a_terminal_says_what_it_does(pipeline: Pipeline) -> None:
         lines = read_terminal(ours).splitlines()
         assert process.wait(TIMEOUT_S) == 0
     first = (
-        rf"[\d-]+ [\d:]+ track-pipeline \S+: reads {names.raw}, writes {names.enriched} and "
+        rf"[\d-]+ [\d:]+ track-pipeline \S+ \(core: (?:python|compiled)\): "
+        rf"reads {names.raw}, writes {names.enriched} and "
         rf"{names.dead_letter}, exactly-once \(group {names.raw}, Kafka at {pipeline.servers}\)"
     )
     assert re.fullmatch(first, lines[0])
