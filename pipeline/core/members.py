@@ -128,8 +128,8 @@ def written_without(sent: bytes, left_out: frozenset[str]) -> bytes:
     )
 
 
-def may_escape_letters(sent: bytes) -> bool:
-    r"""Whether JSON text may spell a lower-case letter as an escape, such as `\u0072`."""
+def may_escape_keys(sent: bytes) -> bool:
+    r"""Whether JSON text may spell one of a-z as an escape, such as `\u0072`, perhaps in a key."""
     return _BACKSLASH in sent and (rb"\u006" in sent or rb"\u007" in sent)
 
 

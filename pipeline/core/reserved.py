@@ -19,7 +19,7 @@ from pipeline.core.members import (
     RawMember,
     every_member,
     is_object,
-    may_escape_letters,
+    may_escape_keys,
     read_members,
     read_value,
     with_value,
@@ -198,7 +198,7 @@ def _written(properties: Raw, sent: ReservedMembers, changes: dict[str, Raw | No
     A member that changes keeps its place, a new one is the last, and None removes one.
     """
     text = bytes(properties)
-    if may_escape_letters(text) or _has_key_twice(text, sent):
+    if may_escape_keys(text) or _has_key_twice(text, sent):
         return _written_anew(properties, changes)
     if not changes:
         return properties

@@ -39,9 +39,7 @@ def test_the_page_shows_what_happens(own_kafka: LocalKafka, tmp_path: Path) -> N
 
 
 def _run_worker(servers: str, folder: Path) -> None:
-    usual = {"raw": "track.raw", "enriched": "track.enriched"}
-    names = {**usual, "dead_letter": "track.dead-letter", "identify": "track.identify"}
-    pipeline = Pipeline(servers, lambda role: names[role], folder)
+    pipeline = Pipeline(servers, lambda role: f"track.{role.replace('_', '-')}", folder)
     worker = pipeline.start(group="track-pipeline")
     pipeline.wait_for(lambda: pipeline.progress("track-pipeline").committed == COUNT, "the worker")
     assert terminate(worker) == 0

@@ -59,7 +59,7 @@ def test_same_name_elsewhere_is_kept() -> None:
 @pytest.mark.parametrize(
     ("fields", "pointer"),
     [
-        ({"context": {"page": {"url": "https://a.b/?writeKey=w"}}}, "/context/page/url"),
+        ({"context": {"page": {"url": "https://shop.example/?writeKey=w"}}}, "/context/page/url"),
         ({"context": {"page": {"search": "?a=1&writeKey=w&b=2"}}}, "/context/page/search"),
         ({"properties": {"urls": ["/", "/c?writeKey=w"]}}, "/properties/urls/1"),
         ({"properties": {"a/b~c": "?writeKey=w"}}, "/properties/a~1b~0c"),
@@ -76,7 +76,7 @@ def test_write_key_in_a_url(fields: dict[str, Any], pointer: str) -> None:
 
 def test_url_in_a_batch() -> None:
     """The context of an envelope, which is each item's own, is looked at as well."""
-    context = {"page": {"url": "https://a.b/?writeKey=w"}}
+    context = {"page": {"url": "https://shop.example/?writeKey=w"}}
     event = enrich({"batch": [good()], "context": context})
     assert warnings(event) == ["write_key_in_url /context/page/url"]
 
