@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 from uuid import UUID, uuid5
 
+from pipeline.core.enriched_event import OUR_FIELDS
 from pipeline.core.json_value import JsonValue
 
 NAMESPACE: Final = UUID("6f0c1d52-9f0e-5d7b-8b7c-3b1a52f6f3a1")
@@ -37,6 +38,7 @@ _MAX_COMPARED: Final = 8
 _MAX_DISTANCE: Final = 3
 """Number of characters by which the length of a close name may differ, and also the number of its
 characters that the right name does not contain."""
+_OUR_NAMES: Final = frozenset(OUR_FIELDS)
 _OTHER_CHARACTERS: Final = {name: str.maketrans("", "", name) for name in _ID_NAMES}
 
 
@@ -106,7 +108,7 @@ def near_id_name(names: Iterable[str]) -> str:
 
 def _normalised(name: str) -> str:
     """The name in lower case without punctuation; empty for a name that is not a typo."""
-    if len(name) > _MAX_NAME_LENGTH or name in _ID_NAMES.values():
+    if len(name) > _MAX_NAME_LENGTH or name in _OUR_NAMES:
         return ""
     text = name.lower()
     return text if text.isalnum() else "".join(filter(str.isalnum, text))

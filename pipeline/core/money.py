@@ -83,12 +83,18 @@ def read_amount(value: JsonValue) -> Amount | BadAmount:
     if type(value) is Decimal:
         return _from_decimal(value, "")
     if type(value) is str:
-        text = value.strip()
-        if not _AMOUNT.fullmatch(text):
-            return _NOT_PLAIN
-        text = text.lstrip("$+")
-        return _from_decimal(Decimal(text), text)
+        return _from_text(value.strip())
     return _NOT_A_NUMBER
+
+
+def _from_text(sent: str) -> Amount | BadAmount:
+    if not _AMOUNT.fullmatch(sent):
+        return _NOT_PLAIN
+    text = _as_json(sent.lstrip("$+"))
+    if is_short_number(text.encode()):
+        number = Decimal(text) if "." in text else int(text)
+        return Amount(number, from_text=True, rounds=False, json=text)
+    return _from_decimal(Decimal(text), text)
 
 
 def read_short_amount(value: JsonValue) -> Amount | BadAmount:
@@ -104,7 +110,7 @@ def _digits(number: int | Decimal) -> int:
 
 
 def _from_decimal(value: Decimal, text: str) -> Amount | BadAmount:
-    """The amount of a number, which was sent as `text` unless that is empty."""
+    """The amount of a number, which text states with the digits `text` unless that is empty."""
     exponent, magnitude = value.as_tuple().exponent, value.adjusted()
     # The decoder reads a number with an exponent beyond all bounds as infinity.
     if not isinstance(exponent, int) or (magnitude > _LIMIT_DIGITS and value):
@@ -117,7 +123,7 @@ def _from_decimal(value: Decimal, text: str) -> Amount | BadAmount:
         return _TOO_LARGE
     # An integer in text becomes an int, so that "-0" reads as 0, like -0 in JSON.
     number = int(value) if exponent == 0 else value
-    return Amount(number, bool(text), column != value, _as_json(text))
+    return Amount(number, bool(text), column != value, text)
 
 
 def _as_json(text: str) -> str:
