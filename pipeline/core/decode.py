@@ -38,12 +38,38 @@ def decode(value: bytes | None, max_depth: int) -> JsonValue | Invalid:
     Numbers keep every digit: integers as int, all others as Decimal; one that is too long, or whose
     exponent is too large, stays raw.
     """
-    return _read(value, max_depth, read_any_value)
+    found = _read(value, max_depth, read_any_value)
+    return found if type(found) is Invalid else too_deep(value or b"", max_depth) or found
 
 
 def read_event(value: bytes | None, max_depth: int) -> Members | Invalid:
     """Read one JSON object as raw members, or say why it is rejected."""
-    return _read(value, max_depth, read_members)
+    members = _read(value, max_depth, read_members)
+    return members if type(members) is Invalid else too_deep(value or b"", max_depth) or members
+
+
+def read_record(value: bytes | None, max_depth: int) -> Members | Invalid:
+    """Read the object that a record is, like `read_event`.
+
+    Only the depth of one with a member `batch` is left to the caller: a batch call is large, and
+    each of its items is looked at anyway.
+    """
+    members = _read(value, max_depth, read_members)
+    if type(members) is Invalid or "batch" in members:
+        return members
+    return too_deep(value or b"", max_depth) or members
+
+
+def too_deep(value: bytes, max_depth: int) -> Invalid | None:
+    """The rejection of valid JSON that has more levels than that; None when it has not."""
+    # A level takes at least 2 bytes, so most records can't be too deep.
+    if len(value) > 2 * max_depth and _may_be_deeper(value, max_depth):
+        return _reject_depth(max_depth)
+    return None
+
+
+def _reject_depth(max_depth: int) -> Invalid:
+    return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
 
 
 class RepairedEvent(NamedTuple):
@@ -74,9 +100,6 @@ def read_repaired(value: bytes, max_depth: int, invalid: Invalid) -> RepairedEve
 def _read(value: bytes | None, max_depth: int, read: Callable[[bytes], _T]) -> _T | Invalid:
     if not value:
         return _no_value(value)
-    # A level takes at least 2 bytes, so most records can't be too deep.
-    if len(value) > 2 * max_depth and _may_be_deeper(value, max_depth):
-        return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
     try:
         value.decode()  # the decoder does not check the text of what it skips
         return read(value)
@@ -104,8 +127,7 @@ def _no_value(value: bytes | None) -> Invalid:
 
 
 def _may_be_deeper(value: bytes, limit: int) -> bool:
-    # An array takes at least 2 bytes and an object with a member 5, and "[" is rare. For what is
-    # not JSON, see _diagnose.
+    # An array takes at least 2 bytes and an object with a member 5, and "[" is rare.
     return len(value) // 5 + value.count(b"[") > limit and _deeper_than(value, limit)
 
 
@@ -130,8 +152,7 @@ def _diagnose(value: bytes, max_depth: int, error: Exception) -> Invalid:
         detail = f"not UTF-8 text: it has NULs between its characters{looks_like(value)}"
         return reject(Reason.INVALID_UTF8, detail)
     if isinstance(error, RecursionError) or _deeper_than(value, max_depth):
-        # Brackets that are never closed need fewer bytes than _read assumes.
-        return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
+        return _reject_depth(max_depth)
     if isinstance(error, msgspec.ValidationError):
         return _wrong_type(value)
     return _not_json(value, error)

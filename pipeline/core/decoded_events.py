@@ -12,7 +12,13 @@ from typing import Final, NamedTuple
 
 from msgspec import Raw
 
-from pipeline.core.decode import BYTE_ORDER_MARK, read_event, read_repaired
+from pipeline.core.decode import (
+    BYTE_ORDER_MARK,
+    read_event,
+    read_record,
+    read_repaired,
+    too_deep,
+)
 from pipeline.core.decoded_value import DEEPEST, decoded_value
 from pipeline.core.envelope import (
     LEVELS,
@@ -101,13 +107,15 @@ def read_envelope(value: bytes) -> Envelope | None:
 
 def _open(value: bytes) -> tuple[Envelope | None, Members | Invalid]:
     """The envelope of a batch call, and the members of the record as a whole."""
-    members = read_event(value, DEEPEST)
+    members = read_record(value, DEEPEST)
     text = value.removeprefix(BYTE_ORDER_MARK)
     if type(members) is Invalid:
         found = split_unreadable(text, DEEPEST, repairs=True)
         return found, members if found is not None else _repaired(value, members, DEEPEST)
-    envelope = split(text) if is_batch(text, members) else None
-    return None if type(envelope) is Invalid else envelope, members
+    envelope = split(text, DEEPEST) if is_batch(text, members) else None
+    if envelope is None or type(envelope) is Invalid:
+        return None, too_deep(text, DEEPEST) or members
+    return envelope, members
 
 
 def _repaired(value: bytes, invalid: Invalid, max_depth: int) -> Members | Invalid:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from msgspec import Raw
 
 from pipeline.core.broken_envelope import find_items
-from pipeline.core.decode import read_event, read_repaired
+from pipeline.core.decode import read_event, read_repaired, too_deep
 from pipeline.core.members import (
     Members,
     RawMember,
@@ -66,8 +66,11 @@ def _merged(own: Raw, shared: Raw) -> Raw:
     return joined(shared, own) if is_object(own) and is_object(shared) else own
 
 
-def split(sent: bytes) -> Envelope | Invalid:
-    """Split the body of a batch call, which is an object with a member `batch`."""
+def split(sent: bytes, max_depth: int) -> Envelope | Invalid:
+    """Split the body of a batch call, which is an object with a member `batch`.
+
+    How deep its items are is not known yet.
+    """
     members = every_member(sent)
     batches = [number for number, member in enumerate(members) if member.name == _BATCH]
     if len(batches) > 1:
@@ -79,7 +82,8 @@ def split(sent: bytes) -> Envelope | Invalid:
     items = [bytes(item) for item in read_items(batch)]
     if not items:
         return _reject(Reason.EMPTY_BATCH, "the batch has no items")
-    return envelope_of(items, members, cut)
+    envelope = envelope_of(items, members, cut)
+    return too_deep(envelope.around(b""), max_depth) or envelope
 
 
 def envelope_of(items: list[bytes], members: list[RawMember], cut: int) -> Envelope:

@@ -19,7 +19,14 @@ from mypy_extensions import mypyc_attr
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.dead_letter import DeadLetterWriter, RejectedEvent
-from pipeline.core.decode import BYTE_ORDER_MARK, read_event, read_repaired, reject
+from pipeline.core.decode import (
+    BYTE_ORDER_MARK,
+    read_event,
+    read_record,
+    read_repaired,
+    reject,
+    too_deep,
+)
 from pipeline.core.encode import encode_event
 from pipeline.core.enriched_event import EnrichedEvent
 from pipeline.core.envelope import LEVELS, Envelope, is_batch, split, split_unreadable
@@ -118,7 +125,7 @@ class Processor:
             return (self._reject_record(record, origin, invalid, now),)
         original = value or b""
         sent = new_tuple(SentEvent, (record, origin, original, None, original, ()))
-        members = read_event(value, limits.max_depth)
+        members = read_record(value, limits.max_depth)
         if type(members) is Invalid:
             envelope = split_unreadable(
                 original.removeprefix(BYTE_ORDER_MARK),
@@ -130,10 +137,8 @@ class Processor:
             sent, members = self._repaired(sent, limits.max_depth, members)
             if type(members) is Invalid:
                 return (self._reject(sent, members, now),)
-        if "batch" in members and is_batch(
-            text := sent.text.removeprefix(BYTE_ORDER_MARK), members
-        ):
-            return self._batch(record, origin, text, now)
+        if "batch" in members:
+            return self._batch(sent, members, now)
         return self._event(sent, members, now)
 
     def crashed(self, record: Record, now: int) -> Output:
@@ -148,12 +153,20 @@ class Processor:
         origin = read_origin(record, accept_headers=self._accept_headers)
         return self._reject_record(record, origin, reject(reason, detail, stage), now)
 
-    def _batch(self, record: Record, origin: Origin, text: bytes, now: int) -> tuple[Output, ...]:
-        """Outputs of the items of an envelope; `text` is the record's value without a mark."""
-        envelope = split(text)
+    def _batch(self, sent: SentEvent, members: Members, now: int) -> tuple[Output, ...]:
+        """Outputs of the items of an envelope, or of one event that has a field `batch`."""
+        text, max_depth = sent.text.removeprefix(BYTE_ORDER_MARK), self._policy.limits.max_depth
+        if not is_batch(text, members):
+            deep = too_deep(text, max_depth)
+            return (
+                self._event(sent, members, now)
+                if deep is None
+                else (self._reject(sent, deep, now),)
+            )
+        envelope = split(text, max_depth)
         if type(envelope) is Invalid:
-            return (self._reject_record(record, origin, envelope, now),)
-        return self._items(record, origin, envelope, now)
+            return (self._reject(sent, envelope, now),)
+        return self._items(sent.record, sent.origin, envelope, now)
 
     def _items(
         self, record: Record, origin: Origin, envelope: Envelope, now: int

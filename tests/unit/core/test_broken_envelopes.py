@@ -145,12 +145,12 @@ def test_valid_envelopes_have_the_same_items(
 ) -> None:
     """In a valid envelope, the same items are found as by decoding it."""
     value, _, _ = parts
-    whole, found = split(value), split_unreadable(value, 512, repairs=False)
+    whole, found = split(value, 512), split_unreadable(value, 512, repairs=False)
     assert isinstance(whole, Envelope)
     assert found is not None
     assert found.items == whole.items
     assert found.shared == whole.shared
-    single = split(found.around(b"0"))
+    single = split(found.around(b"0"), 512)
     assert isinstance(single, Envelope)
     assert single.around(b"0") == whole.around(b"0")
 
