@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.demo.generate import Generator
 from pipeline.settings.model import Settings
@@ -37,6 +37,12 @@ from tests.bench.rounds import median_of, run_rounds, spread
 
 _OURS: Final = Path(__file__).resolve().parents[2]
 _SECONDS: Final = 1800.0
+_BEGINNING: Final = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+"""Codes of a group whose coordinator is being found."""
 _GOAL: Final = 1.1
 """CPU time over that of the other checkout: as much, but for noise."""
 _INVALID: Final = 0.1
@@ -200,11 +206,15 @@ def _worker(checkout: Checkout, log: IO[bytes]) -> Iterator[subprocess.Popen[byt
 
 
 def _committed(settings: Settings) -> int:
-    """Return how many records of the raw topic the group has committed."""
+    """Return how many records of the raw topic the group has committed; 0 as long as it begins."""
     servers = settings.kafka["bootstrap.servers"]
     consumer: Any = Consumer({"bootstrap.servers": servers, "group.id": settings.group})
     try:
         places = [TopicPartition(settings.topics.raw, number) for number in range(PARTITIONS)]
         return sum(max(0, place.offset) for place in consumer.committed(places, timeout=30))
+    except KafkaException as error:
+        if error.args[0].code() not in _BEGINNING:
+            raise
+        return 0
     finally:
         consumer.close()
