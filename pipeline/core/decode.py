@@ -64,11 +64,12 @@ def too_deep(value: bytes, max_depth: int) -> Invalid | None:
     """The rejection of valid JSON that has more levels than that; None when it has not."""
     # A level takes at least 2 bytes, so most records can't be too deep.
     if len(value) > 2 * max_depth and _may_be_deeper(value, max_depth):
-        return _reject_depth(max_depth)
+        return reject_depth(max_depth)
     return None
 
 
-def _reject_depth(max_depth: int) -> Invalid:
+def reject_depth(max_depth: int) -> Invalid:
+    """Rejection of a value that has more levels than that."""
     return reject(Reason.TOO_DEEP, f"nested deeper than {max_depth} levels")
 
 
@@ -152,7 +153,7 @@ def _diagnose(value: bytes, max_depth: int, error: Exception) -> Invalid:
         detail = f"not UTF-8 text: it has NULs between its characters{looks_like(value)}"
         return reject(Reason.INVALID_UTF8, detail)
     if isinstance(error, RecursionError) or _deeper_than(value, max_depth):
-        return _reject_depth(max_depth)
+        return reject_depth(max_depth)
     if isinstance(error, msgspec.ValidationError):
         return _wrong_type(value)
     return _not_json(value, error)

@@ -23,9 +23,8 @@ from pipeline.core.decoded_value import DEEPEST, decoded_value
 from pipeline.core.envelope import (
     LEVELS,
     Envelope,
-    is_batch,
+    open_envelope,
     shared_fields,
-    split,
     split_unreadable,
 )
 from pipeline.core.json_value import JsonValue
@@ -112,7 +111,7 @@ def _open(value: bytes) -> tuple[Envelope | None, Members | Invalid]:
     if type(members) is Invalid:
         found = split_unreadable(text, DEEPEST, repairs=True)
         return found, members if found is not None else _repaired(value, members, DEEPEST)
-    envelope = split(text, DEEPEST) if is_batch(text, members) else None
+    envelope = open_envelope(text, members, DEEPEST, repairs=True)
     if envelope is None or type(envelope) is Invalid:
         return None, too_deep(text, DEEPEST) or members
     return envelope, members

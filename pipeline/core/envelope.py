@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from msgspec import Raw
 
 from pipeline.core.broken_envelope import find_items
-from pipeline.core.decode import read_event, read_repaired, too_deep
+from pipeline.core.decode import read_event, read_repaired, reject_depth, too_deep
 from pipeline.core.members import (
     Members,
     RawMember,
@@ -121,8 +121,21 @@ def split_unreadable(sent: bytes, max_depth: int, *, repairs: bool) -> Envelope 
     if type(members) is Invalid or not is_null(members.get("event")):
         return None
     shared = shared_fields(members)
-    named = [pointer for pointer in changed if pointer.split("/")[1] in shared]
+    # The pointer of a key that is too long to be named is empty.
+    named = [each for each in changed if each.removeprefix("/").partition("/")[0] in shared]
     return Envelope(found.items, found.before, found.after, shared, named)
+
+
+def open_envelope(
+    sent: bytes, members: Members, max_depth: int, *, repairs: bool
+) -> Envelope | Invalid | None:
+    """Split a record that has `members`; None when it is one event, and no batch call."""
+    try:
+        return split(sent, max_depth) if is_batch(sent, members) else None
+    except RecursionError:
+        # The interpreter counts the levels of JSON together with its own calls, and there are more
+        # of these here than where the record was read: an item, or more, is far too deep.
+        return split_unreadable(sent, max_depth, repairs=repairs) or reject_depth(max_depth)
 
 
 def is_batch(sent: bytes, members: Members) -> bool:

@@ -29,7 +29,7 @@ from pipeline.core.decode import (
 )
 from pipeline.core.encode import encode_event
 from pipeline.core.enriched_event import EnrichedEvent
-from pipeline.core.envelope import LEVELS, Envelope, is_batch, split, split_unreadable
+from pipeline.core.envelope import LEVELS, Envelope, open_envelope, split_unreadable
 from pipeline.core.findings import Findings
 from pipeline.core.headers import TrackHeader
 from pipeline.core.members import Members
@@ -156,14 +156,11 @@ class Processor:
     def _batch(self, sent: SentEvent, members: Members, now: int) -> tuple[Output, ...]:
         """Outputs of the items of an envelope, or of one event that has a field `batch`."""
         text, max_depth = sent.text.removeprefix(BYTE_ORDER_MARK), self._policy.limits.max_depth
-        if not is_batch(text, members):
+        repairs = self._policy.replaces_surrogates
+        envelope = open_envelope(text, members, max_depth, repairs=repairs)
+        if envelope is None:
             deep = too_deep(text, max_depth)
-            return (
-                self._event(sent, members, now)
-                if deep is None
-                else (self._reject(sent, deep, now),)
-            )
-        envelope = split(text, max_depth)
+            return (self._reject(sent, deep, now),) if deep else self._event(sent, members, now)
         if type(envelope) is Invalid:
             return (self._reject(sent, envelope, now),)
         return self._items(sent.record, sent.origin, envelope, now)

@@ -122,7 +122,7 @@ def validate(  # noqa: C901, PLR0912  a condition for each rule
         if not is_regular:
             fields = _check_context(context, findings, policy)
         if fields.query_parameters and not policy.keep_write_key:
-            context = without_write_key(context, fields.query_parameters)
+            context = without_write_key(context)
     revenue, defaulted = None, False
     if reserved != NO_RESERVED or policy.default_always:
         checked = check_reserved(properties or EMPTY_OBJECT, reserved, findings, policy)

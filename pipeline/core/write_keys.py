@@ -24,18 +24,18 @@ A type that refers to itself would stop the compiler of the core.
 """
 
 
-def without_write_key(context: Raw, query: Raw) -> Raw:
-    """The context without the write keys in `query`, its member `query_parameters`."""
-    if not is_object(query) or WRITE_KEY_NAMES.isdisjoint(read_members(query)):
-        return context
-    return write_object(
+def without_write_key(context: Raw) -> Raw:
+    """The context without the write keys in `query_parameters`, be it sent once or repeatedly."""
+    members = every_member(bytes(context))
+    kept = [
         member._replace(value=_without_keys(member.value)) if member.name == _QUERY else member
-        for member in every_member(bytes(context))
-    )
+        for member in members
+    ]
+    return context if kept == members else write_object(kept)
 
 
 def _without_keys(query: Raw) -> Raw:
-    if not is_object(query):
+    if not is_object(query) or WRITE_KEY_NAMES.isdisjoint(read_members(query)):
         return query
     parameters = every_member(bytes(query))
     return write_object(member for member in parameters if member.name not in WRITE_KEY_NAMES)

@@ -146,11 +146,11 @@ class TransactionWriter:
 
     def _send(self, session: Session, made: list[Output], *, pointers: bool) -> None:
         contents, send = self._contents, session.send
-        enriched = size = 0
+        enriched = 0
         contents.outputs += len(made)
+        contents.output_bytes += sum(map(output_bytes, made))
         for output in made:
             role, revenue = output[0], output[7]
-            size += output_bytes(output)
             if role is _ENRICHED:
                 enriched += 1
                 send(output)
@@ -163,7 +163,6 @@ class TransactionWriter:
             if revenue is not None:
                 contents.revenue.append((role, revenue))
         contents.counts.enriched += enriched
-        contents.output_bytes += size
 
     def outputs(self, record: Record, now: int, forced: ForcedOutcome | None) -> tuple[Output, ...]:
         """Return the outputs of a record; never raises, whatever the contract does."""

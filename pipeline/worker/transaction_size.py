@@ -107,6 +107,8 @@ class TransactionHalving:
         place = f"the record {first.topic}/{first.partition}/{first.offset}"
         if self._failed_alone[span] < _ATTEMPTS:
             return HalvingStep(f"{place} is tried alone once more")
+        if self._failed_alone[span] > _ATTEMPTS:
+            return HalvingStep(f"the dead letter of {place} is tried again", is_halved=False)
         return HalvingStep(f"{place} becomes a dead letter, {Reason.BATCH_TOO_LARGE}", first)
 
 

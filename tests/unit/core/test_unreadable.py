@@ -141,3 +141,25 @@ def test_tools_see_the_same_events() -> None:
     assert type(second.merged) is Invalid
     assert decoded_events(HALF).events[0].sent["userId"] == "u1"
     assert decoded_events(b'{"batch":[],"a":"\\ud83d"}').is_batch is False
+
+
+def test_half_in_a_key_that_is_too_long_to_be_named() -> None:
+    """The pointer of such a key is empty; the items of the envelope are enriched all the same."""
+    key = b'"' + b"k" * 250 + b'"'
+    (output,) = process(b"{" + key + b':"\\ud800","batch":[' + EVENT + b"]}")
+    assert output.role is Role.ENRICHED
+
+
+def test_item_of_any_depth_is_rejected_alone() -> None:
+    """Its neighbours are good, wherever the interpreter's own limit is."""
+    for levels in range(600, 1_100):
+        deep = b'{"event":"E","userId":"u","p":' + b"[" * levels + b"]" * levels + b"}"
+        good, bad = process(batch(EVENT, deep))
+        assert (good.role, bad.role, bad.reason) == (Role.ENRICHED, Role.DEAD_LETTER, "too_deep")
+
+
+def test_field_batch_of_any_depth() -> None:
+    """An event with a field `batch` is too deep like any other."""
+    for levels in range(600, 1_100):
+        (output,) = process(EVENT[:-1] + b',"batch":' + b"[" * levels + b"]" * levels + b"}")
+        assert (output.role, output.reason) == (Role.DEAD_LETTER, "too_deep")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.write_keys import may_have_url_with_key, url_with_key
-from tests.support import enrich, good, text_of, warnings
+from tests.support import enrich, good, process, text_of, warnings
 
 KEY = "hunter2"
 NAMES = ("writeKey", "write_key", "WriteKey")
@@ -72,6 +72,15 @@ def test_write_key_in_a_url(fields: dict[str, Any], pointer: str) -> None:
     event = enrich(good(**fields))
     assert warnings(event) == [f"write_key_in_url {pointer}"]
     assert all(event[name] == value for name, value in fields.items() if name != "properties")
+
+
+@pytest.mark.parametrize("last", [b"{}", b"null", b'{"writeKey":"w"}'])
+def test_repeated_query_parameters_lose_their_write_keys(last: bytes) -> None:
+    """Of a repeated member, too, no write key is carried."""
+    query = b'"query_parameters":{"writeKey":"SECRET","a":1},"query_parameters":' + last
+    (output,) = process(b'{"event":"E","userId":"u","context":{' + query + b"}}")
+    assert b"SECRET" not in (output.value or b"")
+    assert b'{"a":1}' in (output.value or b"")
 
 
 def test_url_in_a_batch() -> None:

@@ -23,7 +23,7 @@ from pipeline.worker.memory_broker import (
     MemorySession,
     Sent,
 )
-from pipeline.worker.transaction_size import TransactionLimits
+from pipeline.worker.transaction_size import TransactionHalving, TransactionLimits, TransactionSize
 from tests.hostile import EVENT
 from tests.unit.worker.harness import FixedClock, NoWait, Remembering, make_worker, work
 
@@ -233,3 +233,12 @@ def test_a_rejected_record_is_looked_for_in_its_transaction_alone() -> None:
     ends = [positions[0] for _, positions in _transactions(broker)]
     assert ends == [2, 4, 8]
     assert all(first < second for first, second in pairwise(ends))
+
+
+def test_a_dead_letter_that_takes_too_long_counts_as_an_attempt() -> None:
+    """Once a record is to become a dead letter, nothing gets smaller: the attempts are counted."""
+    limits = TransactionLimits(outputs=10, output_bytes=10, seconds=1.0)
+    halving = TransactionHalving(limits)
+    record = Record(b"{}", None, (), 1, "raw", 0, 7)
+    steps = [halving.timed_out(TransactionSize(1, 1, 1_000), record) for _ in range(4)]
+    assert [step.is_halved for step in steps] == [True, True, False, False]
