@@ -126,6 +126,10 @@ class LocalKafka:
         """SIGKILL the broker, as a crash would; its files and port stay, for `restart`."""
         self._end(kill=True)
 
+    def shut_down(self) -> None:
+        """End the broker in order; its files and port stay, for `restart`."""
+        self._end()
+
     def restart(self) -> None:
         """Start again on the same files and port, after a `kill` or by stopping it first."""
         self._end()
