@@ -134,7 +134,7 @@ def open_envelope(
         return split(sent, max_depth) if is_batch(sent, members) else None
     except RecursionError:
         # The interpreter counts the levels of JSON together with its own calls, and there are more
-        # of these here than where the record was read: an item, or more, is far too deep.
+        # of these here than where the record was read: an item is too deep.
         return split_unreadable(sent, max_depth, repairs=repairs) or reject_depth(max_depth)
 
 

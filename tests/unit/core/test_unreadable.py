@@ -151,7 +151,7 @@ def test_half_in_a_key_that_is_too_long_to_be_named() -> None:
 
 
 def test_item_of_any_depth_is_rejected_alone() -> None:
-    """Its neighbours are good, wherever the interpreter's own limit is."""
+    """An item's neighbours are good, wherever the interpreter's own limit is."""
     for levels in range(600, 1_100):
         deep = b'{"event":"E","userId":"u","p":' + b"[" * levels + b"]" * levels + b"}"
         good, bad = process(batch(EVENT, deep))
