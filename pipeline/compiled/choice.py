@@ -22,7 +22,7 @@ SOURCES: Final = Path(__file__).parents[1] / "core"
 BUILDS: Final = Path(__file__).parent / "builds"
 
 PLACE: Final = Path("pipeline", "core")
-"""Where a build has its extension modules."""
+"""Directory of the extension modules, below that of a build."""
 _DIGITS: Final = 32
 _HOW_TO_BUILD: Final = "`make compiled` in a checkout, else `python -m pipeline.compiled.build`"
 
@@ -43,7 +43,7 @@ class Choice(NamedTuple):
 
     core: Core
     directories: tuple[str, ...] = ()
-    """Where its extension modules and their library are: they come before the sources."""
+    """Directories of its extension modules and their library, which come before the sources."""
     unused: str = ""
     """Why a build that exists is not used."""
 

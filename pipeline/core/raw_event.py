@@ -47,7 +47,7 @@ class ContextFields(Struct, gc=False):
     """Fields of `context`, as far as the rules read them."""
 
     traits: Raw = ABSENT
-    """Of any type: the rules decide."""
+    """User traits, which may be of any type: the rules decide."""
     query_parameters: Raw = ABSENT
     """Query of the request, where a gateway puts it."""
 

@@ -20,7 +20,7 @@ _PROPERTIES: Final = {
     "log.retention.check.interval.ms": "10000",
 }
 _KEPT: Final = {"segment.bytes": str(64 << 20), "retention.bytes": str(256 << 20)}
-"""Of the outputs, which nobody reads: each run writes them all again."""
+"""Retention of the outputs, which nobody reads: each run writes them all again."""
 _TOPICS: Final = ("raw", "enriched", "dead_letter", "identify")
 
 

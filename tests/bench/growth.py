@@ -37,7 +37,7 @@ _EVENTS: Final = 100_000
 _DIFFERENT: Final = 20_000
 """Different events among the items of batch calls."""
 _BYTES: Final = 200_000_000
-"""Of all events of one size."""
+"""Bytes of all events of one size together."""
 _TRANSACTION: Final = 5000
 """Events of a transaction, by default its records."""
 _COLUMNS: Final = (

@@ -102,7 +102,7 @@ def test_too_few_records_are_said_to_be_too_few() -> None:
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (0.999, 100), (0, 1)])
 def test_percentile_is_a_value_that_was_measured(share: float, expected: int) -> None:
-    """Of the numbers 1 to 100 the 99th percentile is 99."""
+    """The 99th percentile of the numbers 1 to 100 is 99."""
     assert percentile(range(1, 101), share) == expected
 
 

@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 EXAMPLES: Final = ROOT / "schemas" / "examples"
 GOLDEN: Final = ROOT / "tests" / "unit" / "core" / "golden"
 FOUND: Final = Path(__file__).parent / "found"
-"""Where the fuzz target saves what it has found, one file per value."""
+"""Folder in which the fuzz target saves what it has found, one file per value."""
 _IDENTIFY: Final[dict[str, Any]] = {"identify": [{"event": "*"}]}
 _STRICT: Final[dict[str, Any]] = STRICT_SETTINGS.model_dump(
     mode="json", include={"rules", "limits"}, exclude_unset=True

@@ -64,7 +64,7 @@ def read_value(value: bytes | str) -> Any:
 
 
 def difference(one: Any, other: Any) -> str | None:
-    """Where two facts differ, a path, with both values there; None when they are equal.
+    """The path at which two facts differ, with both values there; None when they are equal.
 
     Members must have the same order.
     """

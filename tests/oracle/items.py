@@ -98,7 +98,7 @@ def _items(case: Case, value: bytes) -> list[_Item]:
 
 
 def _spans(value: bytes) -> list[tuple[int, int]]:
-    """Where the items are, found by brackets and quotes; nowhere when a batch is not there once."""
+    """Places of the items, found by brackets and quotes; none unless there is one batch."""
     depth, key, spans, start, batches = 0, b"", [], 0, 0
     for token in _TOKEN.finditer(value):
         mark = token[0]
