@@ -126,8 +126,11 @@ lock: $(INSTALLED) ## Pin the packages of pyproject.toml anew; ARGS=--upgrade ta
 	$(COMPILE) --group lock -o requirements/lock.txt
 	$(COMPILE) --group site -o requirements/site.txt
 	$(COMPILE) pyproject.toml --extra otel -c requirements/runtime.txt -o requirements/otel.txt
-	$(COMPILE) pyproject.toml --extra local --extra otel --group dev -c requirements/otel.txt \
-		-c requirements/build.txt -c requirements/compile.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra registry -c requirements/otel.txt \
+		-o requirements/registry.txt
+	$(COMPILE) pyproject.toml --extra local --extra otel --extra registry --group dev \
+		-c requirements/otel.txt -c requirements/registry.txt -c requirements/build.txt \
+		-c requirements/compile.txt -o requirements/dev.txt
 
 .PHONY: clean
 clean: ## Remove .venv, caches and built files

@@ -10,6 +10,7 @@
     ├── TooLargeError             70   one output; its caller handles it
     └── TransportError             5   the network or Kafka, not the data
         ├── AbortableError         5   abort, rewind, try the batch again
+        │   └── RegistryUnavailableError 5  the Schema Registry does not answer
         ├── OutcomeUnknownError    5   forget everything, start anew
         │   ├── LostTrackError     5   fenced by mistake
         │   └── TransactionTimeoutError 5  a transaction took too long
@@ -123,6 +124,10 @@ class TransportError(TrackError):
 
 class AbortableError(TransportError):
     """The transaction is lost, the clients are healthy: abort, rewind, try the batch again."""
+
+
+class RegistryUnavailableError(AbortableError):
+    """The Schema Registry does not answer, or not as one; a record can't be read without it now."""
 
 
 class OutcomeUnknownError(TransportError):

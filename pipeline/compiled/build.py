@@ -29,6 +29,7 @@ MODULES: Final = (
     "encode",
     "envelope",
     "findings",
+    "formats",
     "identities",
     "json_pointer",
     "lookalikes",

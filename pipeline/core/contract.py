@@ -104,6 +104,42 @@ class DeadLetterSettings(_Group):
     )
 
 
+class InputSettings(_Group):
+    """Form of raw records."""
+
+    format: Literal["json", "avro", "auto"] = Field(
+        "json",
+        description=(
+            "form of raw records. json: plain JSON. avro: framed records (Avro or JSON with a "
+            "schema id, or Avro single-object encoding). auto: each record is either"
+        ),
+    )
+    schemas: str | None = Field(
+        None,
+        description=(
+            "folder of Avro schemas (*.avsc) of raw records in single-object encoding, which no "
+            "registry knows"
+        ),
+    )
+
+
+class OutputSettings(_Group):
+    """Form of enriched events and identify messages. Dead letters are raw records, unchanged."""
+
+    format: Literal["json", "avro"] = Field(
+        "json", description="form of enriched events and identify messages"
+    )
+    framing: Literal["prefix", "header", "single-object"] | None = Field(
+        None,
+        description=(
+            "how an Avro output names its schema. prefix: Confluent's id in front of the value. "
+            "header: the schema's GUID in the header `__value_schema_id`. single-object: Avro's "
+            "own fingerprint, without a registry. Unset: prefix with a `schema_registry.url`, "
+            "otherwise single-object"
+        ),
+    )
+
+
 class IdentifyRule(_Group):
     """Events that also produce an identify message."""
 
@@ -136,6 +172,8 @@ class ContractSettings(BaseModel):
     accept_origin_headers: bool = Field(
         False, description="trust track.origin and dlq.attempt headers of the raw topic"
     )
+    input: InputSettings = InputSettings()
+    output: OutputSettings = OutputSettings()
     limits: Limits = Limits()
     rules: Rules = Rules()
     currency: Currency = Currency()
@@ -147,7 +185,7 @@ class ContractSettings(BaseModel):
     def contract(self) -> str:
         """`version;hash` (header `track.contract`), equal when outcomes and payloads are equal."""
         plain = self.rules_only()
-        del plain["dead_letter"]
+        del plain["dead_letter"], plain["output"]["framing"], plain["input"]["schemas"]
         text = json.dumps([plain, sorted(ISO_4217)], sort_keys=True)
         return f"{CONTRACT_VERSION};{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 

@@ -56,6 +56,8 @@ class DlqHeader(StrEnum):
     POINTER = "dlq.pointer"
 
 
+VALUE_SCHEMA_ID: Final = "__value_schema_id"
+"""Confluent's header with the schema's GUID: a version byte (`01`) and 16 bytes."""
 OUR_PREFIXES: Final = ("track.", "dlq.")
 """Names with these prefixes are ours: removed from raw records, whoever wrote them."""
 CONNECT_PREFIX: Final = "__connect.errors."

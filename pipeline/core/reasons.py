@@ -34,6 +34,15 @@ class Reason(DocumentedEnum):
         "the value is not UTF-8 text, or has a lone surrogate and rules.lone_surrogate is reject",
     )
     INVALID_JSON = "invalid_json", "the value is not one JSON document that can be read exactly"
+    INVALID_AVRO = (
+        "invalid_avro",
+        "a framed record can't be read with its schema, or has no framing where input.format is "
+        "avro",
+    )
+    SCHEMA_UNKNOWN = (
+        "schema_unknown",
+        "the record names a schema that neither the registry nor input.schemas knows",
+    )
     TOO_DEEP = "too_deep", "objects and arrays are nested deeper than limits.max_depth"
     INVALID_HEADERS = "invalid_headers", "the name of a Kafka header is not UTF-8 text"
     RECORD_TOO_LARGE = (

@@ -17,6 +17,7 @@ TESTS: Final = "tests"
 
 _GROUND: Final = frozenset({"core", "errors", "ports"})
 _TOOLS: Final = _GROUND | {
+    "avro",
     "service",
     "files",
     "identity",
@@ -24,7 +25,9 @@ _TOOLS: Final = _GROUND | {
     "metrics",
     "preflight",
     "progress",
+    "reading",
     "reconcile",
+    "registry",
     "settings",
     "topic_changes",
     "topic_roles",
@@ -44,16 +47,20 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "topics": _GROUND,
     "topic_changes": _GROUND | {"topics"},
     "topic_roles": _GROUND | {"settings", "topics"},
+    "avro": frozenset({"core", "errors"}),
+    "registry": _GROUND | {"avro", "settings"},
+    "reading": _GROUND | {"avro", "registry"},
     "files": _GROUND | {"settings"},
     "kafka": _GROUND | {"settings"},
     "metrics": _GROUND | {"identity"},
     "tracing": _GROUND | {"settings"},
     "worker": _GROUND | {"identity", "metrics"},
-    "wiring": _GROUND | {"kafka", "metrics", "settings", "topics", "tracing", "worker"},
+    "wiring": _GROUND
+    | {"avro", "kafka", "metrics", "registry", "settings", "topics", "tracing", "worker"},
     "service": _GROUND
     | {"compiled", "identity", "kafka", "metrics", "preflight", "settings", "topics"}
     | {"wiring", "worker"},
-    "preflight": _GROUND | {"kafka", "settings", "topics", "wiring"},
+    "preflight": _GROUND | {"kafka", "registry", "settings", "topics", "wiring"},
     "reconcile": _TOOLS - {"reconcile"},
     "replay": _TOOLS,
     "dlq": _TOOLS,
@@ -70,10 +77,14 @@ ONLY_IN: Final = {
     "rich": "cli",
     "prometheus_client": "metrics",
     "opentelemetry": "tracing",
+    "fastavro": "avro",
     "mypyc": "compiled",
     "setuptools": "compiled",
 }
 """The one place that may import each library."""
+
+PARTS_ONLY_IN: Final = {"confluent_kafka.schema_registry": "registry"}
+"""The one place that may import a part of a library whose rest belongs to another place."""
 
 LOOP: Final = frozenset(
     {
@@ -118,6 +129,9 @@ def _place(name: str) -> str:
 
 def _may_import(name: str, imported: str) -> bool:
     library = imported.split(".", maxsplit=1)[0]
+    for part, place in PARTS_ONLY_IN.items():
+        if imported == part or imported.startswith(f"{part}."):
+            return _place(name) == place
     if library in ONLY_IN:
         return _place(name) == ONLY_IN[library]
     if library == TESTS:
