@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from pipeline.core.record import ItemOutputs, Output, Record
+from pipeline.core.record import ItemOutputs, Output
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
@@ -28,17 +28,18 @@ class _Envelope(msgspec.Struct):
 _decode: Final = msgspec.json.Decoder(_Envelope).decode
 
 
-def expected_outcomes(record: Record, outputs: tuple[Output, ...]) -> int:
+def expected_outcomes(text: bytes | None, outputs: tuple[Output, ...]) -> int:
     """Return how many of a record's outputs must be outcomes: all but identify messages.
 
-    A record that is no batch call has one outcome, and so has one that was rejected as a whole.
+    `text` is the JSON text of the record. A record that is no batch call has one outcome, and so
+    has one that was rejected as a whole.
     """
     if type(outputs) is not ItemOutputs:
         return 1
     try:
-        return len(_decode((record.value or b"").removeprefix(_BYTE_ORDER_MARK)).batch)
+        return len(_decode((text or b"").removeprefix(_BYTE_ORDER_MARK)).batch)
     except (msgspec.DecodeError, RecursionError):
-        return _count_by_brackets(record.value or b"")
+        return _count_by_brackets(text or b"")
 
 
 def _count_by_brackets(value: bytes) -> int:

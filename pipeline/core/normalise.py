@@ -8,9 +8,10 @@ from msgspec import Raw, ValidationError
 
 from pipeline.core.currencies import withdrawn
 from pipeline.core.decode import BYTE_ORDER_MARK
-from pipeline.core.encode import encode_sorted
+from pipeline.core.encode import encode_event, encode_sorted
 from pipeline.core.enriched_event import IDENTIFY, OUR_FIELDS, TRACK, EnrichedEvent
 from pipeline.core.findings import MAX_UNREADABLE, Findings
+from pipeline.core.formats import TypedValues
 from pipeline.core.identities import (
     PLACEHOLDERS,
     generated_message_id,
@@ -58,13 +59,15 @@ def normalise(  # noqa: PLR0913, PLR0917  what is known about the event
     policy: Policy,
     origin: Origin,
     original: bytes,
+    typed: TypedValues | None = None,
 ) -> EnrichedEvent:
-    """The enriched event.
+    """The enriched event; `typed` gets what typed formats need besides.
 
     A missing receivedAt is taken from `origin`; a missing messageId is generated from `origin` and
     `original`, the event's own bytes.
     """
-    _, user_id, anonymous_id, properties, context, traits, integrations, defaulted, revenue = track
+    _, user_id, anonymous_id, properties, context, traits, integrations, defaulted, *_ = track
+    revenue = track.revenue
     get = members.get
     sent = get("messageId")
     message_id = None if sent is None else read_value(sent)
@@ -73,7 +76,9 @@ def normalise(  # noqa: PLR0913, PLR0917  what is known about the event
     if message_id in PLACEHOLDERS:
         findings.warn(WarningCode.ID_PLACEHOLDER, "/messageId")
     enriched = EnrichedEvent(TRACK, get("event"), message_id, user_id, anonymous_id)
-    moment, timestamp_source = _set_times(members, enriched, findings, origin.timestamp)
+    moment, timestamp_source = _set_times(members, enriched, findings, origin.timestamp, typed)
+    if typed is not None:
+        typed.revenue, typed.value, typed.currency = track.amount, track.value, track.currency
     if revenue is not None and moment is not None and withdrawn(revenue[0], moment[0]):
         findings.warn(WarningCode.CURRENCY_WITHDRAWN, "/properties/currency")
     enriched.properties = properties
@@ -105,12 +110,12 @@ def other_members(members: Members, sent: bytes, policy: Policy) -> bytes:
     return written_without(sent.removeprefix(BYTE_ORDER_MARK), not_copied)
 
 
-def warn_of_write_key(enriched: EnrichedEvent, value: bytes, findings: Findings) -> bool:
-    """Warn of a write key in a URL of an event, which is written as `value`; True if there is one.
+def warn_of_write_key(enriched: EnrichedEvent, others: bytes, findings: Findings) -> bool:
+    """Warn of a write key in a URL of an event; True if there is one.
 
     The event then has to be written again.
     """
-    fields = decoded(read_members(value))
+    fields = decoded(read_members(encode_event(enriched, others)))
     del fields["enrichment"]
     pointer = url_with_key(fields)
     if not pointer or enriched.enrichment is None:
@@ -136,7 +141,11 @@ def _message_id(
 
 
 def _set_times(  # noqa: C901  four times the same, unrolled: it runs for every event
-    members: Members, enriched: EnrichedEvent, findings: Findings, record_time: int | None
+    members: Members,
+    enriched: EnrichedEvent,
+    findings: Findings,
+    record_time: int | None,
+    typed: TypedValues | None,
 ) -> tuple[_Time | None, str | None]:
     """Set the four time fields; returns the timestamp and the `timestampSource`.
 
@@ -174,6 +183,11 @@ def _set_times(  # noqa: C901  four times the same, unrolled: it runs for every 
         enriched.sent_at = sent[1]
     if received is not None:
         enriched.received_at = received[1]
+    if typed is not None:
+        typed.timestamp = None if moment is None else moment[0]
+        typed.original_timestamp = None if client is None else client[0]
+        typed.sent_at = None if sent is None else sent[0]
+        typed.received_at = None if received is None else received[0]
     return moment, source
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from pipeline.core.headers import OUR_PREFIXES, DlqHeader, TrackHeader
+from pipeline.core.headers import OUR_PREFIXES, VALUE_SCHEMA_ID, DlqHeader, TrackHeader
 from pipeline.core.record import NO_PARTITION, Headers, Record, new_tuple
 from pipeline.core.timestamps import MAX_MS, read_time
 
@@ -97,3 +97,8 @@ def sender_headers(headers: Headers) -> Headers:
     if not headers:
         return ()
     return [header for header in headers if not header[0].startswith(OUR_PREFIXES)]
+
+
+def without_schema_id(headers: Headers) -> Headers:
+    """Headers without the one that names the schema of the raw value, for another value."""
+    return [header for header in headers if header[0] != VALUE_SCHEMA_ID]

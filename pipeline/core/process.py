@@ -11,9 +11,6 @@ clock, the network or the environment.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
-
 from msgspec import ValidationError
 from mypy_extensions import mypyc_attr
 
@@ -27,25 +24,22 @@ from pipeline.core.decode import (
     reject,
     too_deep,
 )
-from pipeline.core.encode import encode_event
-from pipeline.core.enriched_event import EnrichedEvent
 from pipeline.core.envelope import LEVELS, Envelope, open_envelope, split_unreadable
 from pipeline.core.findings import Findings
+from pipeline.core.formats import PLAIN_JSON, Formats, TypedValues
 from pipeline.core.headers import TrackHeader
 from pipeline.core.members import Members
 from pipeline.core.normalise import (
-    has_traits,
-    identify_message,
     normalise,
-    other_members,
-    warn_of_write_key,
 )
-from pipeline.core.origin import Origin, read_origin, sender_headers
+from pipeline.core.origin import Origin, read_origin, sender_headers, without_schema_id
 from pipeline.core.other_calls import is_other_call
+from pipeline.core.output_writer import SOURCE, UNKNOWN_TIME, OutputWriter
 from pipeline.core.policy import Policy
 from pipeline.core.reasons import Invalid, Reason, Stage, WarningCode
 from pipeline.core.record import (
     INVALID_HEADERS,
+    Headers,
     ItemOutputs,
     Output,
     Record,
@@ -54,46 +48,26 @@ from pipeline.core.record import (
     output_bytes,
 )
 from pipeline.core.reserved import rejected_revenue
-from pipeline.core.timestamps import read_time
+from pipeline.core.sent_event import SentEvent
 from pipeline.core.validate import validate
-from pipeline.core.write_keys import may_have_url_with_key
-
-# Globals are found faster than members of an enum.
-_ENRICHED: Final = Role.ENRICHED
-_SOURCE: Final = TrackHeader.SOURCE.value
-UNKNOWN_TIME: Final = 1
-"""Kafka timestamp of an output whose time is not known: the client takes 0 for "now"."""
-
-
-class SentEvent(NamedTuple):
-    """One event of a record, as it was sent."""
-
-    record: Record
-    origin: Origin
-    original: bytes
-    """The event's own bytes."""
-    envelope: Envelope | None
-    """The envelope that is kept around it; None when it has all of the record."""
-    text: bytes
-    """The event's bytes as they were read, which is without halves of surrogate pairs."""
-    changed: Sequence[str]
-    """JSON Pointers of strings that had such halves."""
-
-    def carried_value(self) -> bytes | None:
-        """What a dead letter or a forwarded call holds: the record, or the envelope with it."""
-        return self.envelope.around(self.original) if self.envelope else self.record.value
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Processor:
     """The contract under given settings. It is pure and deterministic.
 
+    `formats` says how records are read and outputs written when they are not plain JSON.
     `trust_origin` accepts origin headers whatever the settings say, for records whose headers this
     program has made itself.
     """
 
     def __init__(
-        self, settings: ContractSettings, identity: Identity, *, trust_origin: bool = False
+        self,
+        settings: ContractSettings,
+        identity: Identity,
+        formats: Formats = PLAIN_JSON,
+        *,
+        trust_origin: bool = False,
     ) -> None:
         self.contract = settings.contract()
         self._policy = Policy.from_settings(settings)
@@ -106,29 +80,34 @@ class Processor:
         ]
         if identity.replay:
             self._headers.append((TrackHeader.REPLAY.value, identity.replay.encode()))
+        self._read = formats.read
+        self._is_typed = formats.enriched is not None
+        self._writer = OutputWriter(formats, self._headers, self._policy)
+
+    def text(self, record: Record) -> bytes | None:
+        """The value of a record as JSON text, whatever its format; None when it can't be read."""
+        if self._read is None or not record.value:
+            return record.value
+        text = self._read(record.value, record.headers)
+        return None if type(text) is Invalid else text
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:
         """The outputs of one record: one outcome per event, and identify messages.
 
-        `now` (epoch ms) is only used for Kafka timestamps and the `failed.at` headers.
+        `now` (epoch ms) is only used for Kafka timestamps and the `failed.at` headers. Raises
+        TransportError when the schema of the record can't be looked up now.
         """
-        value, limits = record.value, self._policy.limits
+        limits = self._policy.limits
         origin = read_origin(record, accept_headers=self._accept_headers)
-        if record.headers == INVALID_HEADERS:
-            invalid = reject(
-                Reason.INVALID_HEADERS, "a header name is not UTF-8; no header was kept"
-            )
-            return (self._reject_record(record, origin, invalid, now),)
-        if limits.max_record_bytes is not None and len(value or b"") > limits.max_record_bytes:
-            detail = f"{len(value or b'')} bytes, over limits.max_record_bytes"
-            invalid = reject(Reason.RECORD_TOO_LARGE, detail)
-            return (self._reject_record(record, origin, invalid, now),)
-        original = value or b""
-        sent = new_tuple(SentEvent, (record, origin, original, None, original, ()))
+        value = self._read_value(record)
+        if type(value) is Invalid:
+            return (self._reject_record(record, origin, value, now),)
+        text = value or b""
+        sent = new_tuple(SentEvent, (record, origin, record.value or b"", None, text, ()))
         members = read_record(value, limits.max_depth)
         if type(members) is Invalid:
             envelope = split_unreadable(
-                original.removeprefix(BYTE_ORDER_MARK),
+                text.removeprefix(BYTE_ORDER_MARK),
                 limits.max_depth,
                 repairs=self._policy.replaces_surrogates,
             )
@@ -152,6 +131,16 @@ class Processor:
         """Dead letter of a whole record for a reason outside of the rules; it is not decoded."""
         origin = read_origin(record, accept_headers=self._accept_headers)
         return self._reject_record(record, origin, reject(reason, detail, stage), now)
+
+    def _read_value(self, record: Record) -> bytes | Invalid | None:
+        """The value of a record as JSON text, whatever its format, or why it is not read."""
+        value, headers, limit = record.value, record.headers, self._policy.limits.max_record_bytes
+        if headers == INVALID_HEADERS:
+            return reject(Reason.INVALID_HEADERS, "a header name is not UTF-8; no header was kept")
+        if limit is not None and value is not None and len(value) > limit:
+            detail = f"{len(value)} bytes, over limits.max_record_bytes"
+            return reject(Reason.RECORD_TOO_LARGE, detail)
+        return self._read(value, headers) if self._read is not None and value else value
 
     def _batch(self, sent: SentEvent, members: Members, now: int) -> tuple[Output, ...]:
         """Outputs of the items of an envelope, or of one event that has a field `batch`."""
@@ -214,54 +203,29 @@ class Processor:
         text, members, changed = repaired
         return sent._replace(text=text, changed=[*changed, *sent.changed]), members
 
-    def _event(  # noqa: PLR0911  one for each verdict
-        self, sent: SentEvent, members: Members, now: int
-    ) -> tuple[Output, ...]:
+    def _event(self, sent: SentEvent, members: Members, now: int) -> tuple[Output, ...]:
         """Outputs of one event: normally its enriched event, with an identify message by rule."""
-        record, origin, original, _envelope, text, changed = sent
+        _record, origin, original, _envelope, text, changed = sent
         policy = self._policy
-        if len(original) > policy.limits.max_event_bytes:
-            detail = f"{len(original)} bytes, over limits.max_event_bytes"
+        if len(text) > policy.limits.max_event_bytes:
+            detail = f"{len(text)} bytes, over limits.max_event_bytes"
             return (self._reject(sent, reject(Reason.EVENT_TOO_LARGE, detail), now, members),)
         if policy.takes_other_calls and is_other_call(members):
             return (self._other_call(sent, now),)
         findings = Findings()
+        typed = TypedValues() if self._is_typed else None
         for pointer in changed:
             findings.warn(WarningCode.LONE_SURROGATE_REPLACED, pointer)
         try:
             track = validate(members, findings, policy)
             if type(track) is Invalid:
                 return (self._reject(sent, track, now, members),)
-            enriched = normalise(members, track, findings, policy, origin, original)
+            enriched = normalise(members, track, findings, policy, origin, original, typed)
         except ValidationError:
             invalid = reject(Reason.INVALID_JSON, "an integer has too many digits to be read")
             return (self._reject(sent, invalid, now, members),)
-        others = other_members(members, text, policy)
-        value = encode_event(enriched, others)
-        if (
-            may_have_url_with_key(value)
-            and not policy.keep_write_key
-            and warn_of_write_key(enriched, value, findings)
-        ):
-            value = encode_event(enriched, others)
-        _value, key, headers, _timestamp, _topic, partition, _offset = record
-        size = len(value) + (len(key) if key else 0)
-        if headers:
-            headers = sender_headers(headers)
-            size += sum(len(name) + len(sent or b"") for name, sent in headers)
-        if size > policy.limits.max_output_bytes:
-            detail = f"{len(value)} bytes of enriched event, over limits.max_output_bytes"
-            invalid = reject(Reason.ENRICHED_TOO_LARGE, detail, Stage.ENCODE)
-            return (self._reject(sent, invalid, now, members),)
-        time = origin.timestamp or _kafka_time(enriched, now)
-        headers = [*headers, (_SOURCE, origin.source().encode()), *self._headers]
-        output = new_tuple(
-            Output, (_ENRICHED, value, key, headers, time, partition, "", track.revenue)
-        )
-        if policy.identify_events and has_traits(track.traits) and policy.identifies(track.name):
-            message = encode_event(identify_message(enriched), b"")
-            return output, output._replace(role=Role.IDENTIFY, value=message, revenue=None)
-        return (output,)
+        outputs = self._writer.write(sent, members, track, enriched, typed, findings, now)
+        return (self._reject(sent, outputs, now, members),) if type(outputs) is Invalid else outputs
 
     def _reject_record(self, record: Record, origin: Origin, invalid: Invalid, now: int) -> Output:
         """Dead letter of a record as a whole."""
@@ -275,7 +239,7 @@ class Processor:
         rejected = RejectedEvent(
             sent.carried_value(),
             record.key,
-            sender_headers(record.headers),
+            self._carried_headers(sent),
             record.partition,
             sent.origin,
             invalid,
@@ -285,20 +249,19 @@ class Processor:
         revenue = None if members is None else rejected_revenue(members, self._policy)
         return dead_letter if revenue is None else dead_letter._replace(revenue=revenue)
 
+    def _carried_headers(self, sent: SentEvent) -> Headers:
+        """Headers for `SentEvent.carried_value`: an item of a framed batch call is plain JSON."""
+        headers = sender_headers(sent.record.headers)
+        return without_schema_id(headers) if self._read and sent.envelope else headers
+
     def _other_call(self, sent: SentEvent, now: int) -> Output:
         """The record as it was read, with our headers; or only a count when a setting says so."""
         record, origin = sent.record, sent.origin
         if not self._policy.forwards_other_calls:
             reason = Reason.UNSUPPORTED_TYPE.value
             return Output(Role.DROPPED, None, None, (), now, record.partition, reason)
-        source = (_SOURCE, origin.source().encode())
-        headers = [*sender_headers(record.headers), source, *self._headers]
+        source = (SOURCE, origin.source().encode())
+        headers = [*self._carried_headers(sent), source, *self._headers]
         time = origin.timestamp or UNKNOWN_TIME
         value = sent.carried_value()
         return Output(Role.OTHER, value, record.key, headers, time, record.partition)
-
-
-def _kafka_time(enriched: EnrichedEvent, now: int) -> int:
-    """Kafka timestamp of an event that was read without one."""
-    received = read_time(enriched.received_at)
-    return received[0] if received is not None and 0 < received[0] <= now else UNKNOWN_TIME

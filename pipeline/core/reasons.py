@@ -36,12 +36,11 @@ class Reason(DocumentedEnum):
     INVALID_JSON = "invalid_json", "the value is not one JSON document that can be read exactly"
     INVALID_AVRO = (
         "invalid_avro",
-        "a framed record can't be read with its schema, or has no framing where input.format is "
-        "avro",
+        "a record can't be read with the schema that it names, or names none as it must",
     )
     SCHEMA_UNKNOWN = (
         "schema_unknown",
-        "the record names a schema that neither the registry nor input.schemas knows",
+        "the record names a schema that is in neither the registry nor input.schemas",
     )
     TOO_DEEP = "too_deep", "objects and arrays are nested deeper than limits.max_depth"
     INVALID_HEADERS = "invalid_headers", "the name of a Kafka header is not UTF-8 text"

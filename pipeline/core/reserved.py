@@ -60,6 +60,11 @@ class Reserved(NamedTuple):
     currency_defaulted: bool
     revenue: Revenue | None
     """None when there is none, or when a rule let an invalid one pass."""
+    amount: int | Decimal | None
+    """Number of the revenue, also when its currency is invalid. None as above."""
+    value: int | Decimal | None
+    currency: str | None
+    """None when there is none, or when it is no code."""
 
 
 def check_reserved(
@@ -71,8 +76,7 @@ def check_reserved(
         _warn_misspelled(sent, findings)
     amount = _check_amount("revenue", sent.revenue, findings, policy, changes)
     has_revenue = bool(sent.revenue) and changes.get("revenue", sent.revenue) is not None
-    if sent.value:
-        _check_amount("value", sent.value, findings, policy, changes)
+    value = _check_amount("value", sent.value, findings, policy, changes) if sent.value else None
     code, currency, defaulted = None, None, False
     if sent.currency and is_set(currency := _value(sent.currency)):
         code = _check_currency(currency, findings, policy, changes, has_revenue=has_revenue)
@@ -83,8 +87,13 @@ def check_reserved(
             code, defaulted = policy.default_currency, True
             changes["currency"] = Raw(encode_json(code))
             _warn_of_product_currency(properties, findings, policy)
-    revenue = None if amount is None or code is None else (code, amount.number)
-    return Reserved(_written(properties, sent, changes), defaulted, revenue)
+    number = None if amount is None else amount.number
+    revenue = None if number is None or code is None else (code, number)
+    written = _written(properties, sent, changes)
+    return new_tuple(
+        Reserved,
+        (written, defaulted, revenue, number, None if value is None else value.number, code),
+    )
 
 
 def rejected_revenue(members: Members, policy: Policy) -> Revenue | None:

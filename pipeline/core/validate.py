@@ -7,6 +7,7 @@ properties (revenue, value, currency) are in `reserved.py`.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from msgspec import Raw, ValidationError
@@ -64,6 +65,11 @@ class TrackEvent(NamedTuple):
     integrations: Raw | None
     currency_defaulted: bool
     revenue: Revenue | None
+    """The revenue with its currency; None when there is none, or one of them is invalid."""
+    amount: int | Decimal | None
+    """Number of the revenue; None when there is none, or a rule let an invalid one pass."""
+    value: int | Decimal | None
+    currency: str | None
 
 
 def validate(  # noqa: C901, PLR0912  a condition for each rule
@@ -124,9 +130,10 @@ def validate(  # noqa: C901, PLR0912  a condition for each rule
         if fields.query_parameters and not policy.keep_write_key:
             context = without_write_key(context)
     revenue, defaulted = None, False
+    amount = value = currency = None
     if reserved != NO_RESERVED or policy.default_always:
         checked = check_reserved(properties or EMPTY_OBJECT, reserved, findings, policy)
-        properties, defaulted, revenue = checked
+        properties, defaulted, revenue, amount, value, currency = checked
     if findings.violations:
         return Invalid(Stage.VALIDATE, findings.violations)
     return new_tuple(
@@ -141,6 +148,9 @@ def validate(  # noqa: C901, PLR0912  a condition for each rule
             integrations,
             defaulted,
             revenue,
+            amount,
+            value,
+            currency,
         ),
     )
 

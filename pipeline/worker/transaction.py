@@ -17,7 +17,7 @@ from pipeline.core.dead_letter import pointer_to
 from pipeline.core.expected_outcomes import expected_outcomes
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Revenue, Role, output_bytes
-from pipeline.errors import TooLargeError
+from pipeline.errors import TooLargeError, TransportError
 from pipeline.ports import Clock, CommittedBatch, Meter, Session
 from pipeline.worker.bisection import ForcedOutcome, SubBatch, cut
 from pipeline.worker.circuit_breaker import CircuitBreaker
@@ -138,7 +138,7 @@ class TransactionWriter:
             made += outputs
             records += 1
             if type(outputs) is not tuple:  # more than the one that is usual
-                expected += expected_outcomes(record, outputs) - 1
+                expected += expected_outcomes(self._processor.text(record), outputs) - 1
                 break
         contents.counts.records += records
         contents.expected += records + expected
@@ -170,6 +170,8 @@ class TransactionWriter:
             return (self._processor.set_aside(record, now, *forced),)
         try:
             return self._processor.process(record, now)
+        except TransportError:
+            raise  # a schema can't be looked up now, which is no fault of the record
         except Exception as error:  # noqa: BLE001  the one catch for bugs of our own
             self._meter.crashed(record, error)
             return (self._processor.crashed(record, now),)

@@ -20,8 +20,8 @@ def test_an_outcome_that_is_missing_shows() -> None:
     """An item of a batch that vanished makes a difference, as would one that came twice."""
     record = raw(json.dumps({"batch": [EVENT, EVENT, {"event": 1}]}).encode())
     outputs = process(record)
-    assert expected_outcomes(record, ItemOutputs(outputs[:-1])) == 3
-    assert expected_outcomes(record, ItemOutputs((*outputs, outputs[0]))) == 3
+    assert expected_outcomes(record.value, ItemOutputs(outputs[:-1])) == 3
+    assert expected_outcomes(record.value, ItemOutputs((*outputs, outputs[0]))) == 3
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_batch_is_recognised_however_it_is_written(value: bytes) -> None:
     """Keys may be escaped, and a byte order mark may precede the object."""
     record = raw(value)
     outputs = process(record)
-    assert len(outputs) == expected_outcomes(record, outputs) == 2
+    assert len(outputs) == expected_outcomes(record.value, outputs) == 2
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_items_that_cannot_be_read_are_counted(value: bytes) -> None:
     """An item of a batch that can't be decoded is an event like the others."""
     record = raw(value)
     outputs = process(record)
-    assert len(outputs) == expected_outcomes(record, outputs) == 2
-    assert expected_outcomes(record, ItemOutputs(outputs[:-1])) == 2
+    assert len(outputs) == expected_outcomes(record.value, outputs) == 2
+    assert expected_outcomes(record.value, ItemOutputs(outputs[:-1])) == 2

@@ -24,7 +24,7 @@ def test_hostile_payloads_have_their_outcomes(row: Hostile) -> None:
     outputs = process(record, **row.settings)
     assert outcomes(outputs) == row.outcomes
     check_outputs(record, outputs)
-    assert expected_outcomes(record, outputs) == len(row.outcomes)
+    assert expected_outcomes(record.value, outputs) == len(row.outcomes)
     assert process(record, **row.settings) == outputs
 
 

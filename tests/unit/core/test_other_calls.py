@@ -113,7 +113,7 @@ def test_item_of_a_batch_keeps_the_shared_context() -> None:
     assert other.value == b'{"sentAt":1.0,"batch":[%s],"context":{"ip":"::1"}}' % item
     assert (rejected.value or b"").replace(b'{"type":"x"}', item) == other.value
     assert header(other, TrackHeader.SOURCE) == f"{SOURCE}/1"
-    assert expected_outcomes(record, outputs) == 3
+    assert expected_outcomes(record.value, outputs) == 3
 
 
 def test_only_item_of_a_batch_keeps_its_record() -> None:
