@@ -7,9 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from pipeline.avro.framing import Frame, unframe
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
 from pipeline.core.decoded_events import merged_events
 from pipeline.core.decoded_value import decoded_value
+from pipeline.core.formats import ReadText
 from pipeline.core.headers import OUR_PREFIXES, DlqHeader, TrackHeader
 from pipeline.core.json_value import JsonValue
 from pipeline.core.members import decoded
@@ -56,7 +58,7 @@ class DeadLetter:
     reason must not cost the decoding of the value.
     """
 
-    __slots__ = ("_decoded", "_headers", "_writer", "reason_headers", "record")
+    __slots__ = ("_decoded", "_headers", "_read", "_text", "_writer", "reason_headers", "record")
 
     def __init__(
         self,
@@ -64,19 +66,35 @@ class DeadLetter:
         writer: Writer,
         headers: Mapping[str, bytes | None] | None,
         reason_headers: ReasonHeaders | None = None,
+        read: ReadText | None = None,
     ) -> None:
-        """Wrap a record; `headers` are the translated ones, None for the record's own."""
+        """Wrap a record; `headers` are the translated ones, None for the record's own.
+
+        `read` turns the value into JSON text; None when all raw records are plain JSON.
+        """
         self.record = record
         self._writer = writer
         self._headers = headers
         self.reason_headers = reason_headers
         """None when finding them takes a search of all headers, which takes as long as everything
         else that is done to count a dead letter."""
+        self._read = read
+        self._text: bytes | Invalid | None = None
         self._decoded: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Make it picklable for another process, which decodes the value itself."""
-        return _unpickled, (self.record, self._writer, self._headers, self.reason_headers)
+        """Make it picklable for another process, which decodes the value itself.
+
+        What the value is as JSON text is found out here: the other process knows no schemas.
+        """
+        found = None if self._read is None else self._found_text()
+        return _unpickled, (
+            self.record,
+            self._writer,
+            self._headers,
+            self.reason_headers,
+            None if found is None else _Known(found),
+        )
 
     @property
     def header_format(self) -> str:
@@ -133,6 +151,29 @@ class DeadLetter:
         return self.record.value
 
     @property
+    def text(self) -> bytes | None:
+        """The value as JSON text, whatever the format of the raw record.
+
+        None when there is no value, and when it can't be read. Raises TransportError when its
+        schema can't be looked up now.
+        """
+        found = self.record.value if self._read is None else self._found_text()
+        return None if type(found) is Invalid else found
+
+    @property
+    def frame(self) -> Frame | None:
+        """What names the schema of the value; None for plain JSON, and for a broken framing."""
+        if self._read is None or not self.record.value:
+            return None
+        frame = unframe(self.record.value, self.record.headers)
+        return None if type(frame) is Invalid else frame
+
+    def _found_text(self) -> bytes | Invalid | None:
+        if self._text is None and self._read is not None and self.record.value:
+            self._text = self._read(self.record.value, self.record.headers)
+        return self._text if self.record.value else self.record.value
+
+    @property
     def reason(self) -> str:
         """Code of the first violation, or what another system states as its reason."""
         return self.header(DlqHeader.REASON) or UNKNOWN
@@ -183,7 +224,8 @@ class DeadLetter:
     def decoded(self) -> JsonValue | Invalid:
         """The value as JSON with exact numbers, or why it can't be decoded; decoded only once."""
         if self._decoded is None:
-            self._decoded = decoded_value(self.record.value)
+            text = self.record.value if self._read is None else self._found_text()
+            self._decoded = text if type(text) is Invalid else decoded_value(text)
         return self._decoded
 
     @property
@@ -194,7 +236,7 @@ class DeadLetter:
         """
         source = self.source
         if source is not None and source.item != NO_ITEM:
-            events = merged_events(self.record.value)
+            events = merged_events(self.text)
             if len(events) == 1:
                 (item,) = events
                 return None if type(item) is Invalid else decoded(item)
@@ -233,6 +275,16 @@ def unpickled(record: Record) -> Record:
     """A record that came from another process; unreadable headers are known by identity."""
     is_invalid = record.headers == INVALID_HEADERS
     return record._replace(headers=INVALID_HEADERS) if is_invalid else record
+
+
+class _Known(NamedTuple):
+    """A `ReadText` that has read one value already."""
+
+    text: bytes | Invalid
+
+    def __call__(self, value: bytes, headers: Headers) -> bytes | Invalid:
+        del value, headers
+        return self.text
 
 
 def _unpickled(record: Record, *rest: Any) -> DeadLetter:  # noqa: ANN401  the other arguments

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.core.dead_letter import CONNECT_CLASS
+from pipeline.core.formats import ReadText
 from pipeline.core.headers import CONNECT_PREFIX, OUR_PREFIXES, DlqHeader
 from pipeline.core.record import Record
 from pipeline.dlq.dead_letter import TRACK, UNKNOWN, DeadLetter, Writer
@@ -33,11 +34,14 @@ _FEWEST: Final = 4
 """Number of headers that every dead letter of ours begins with: version, reason, reasons, stage."""
 
 
-def read_dead_letter(record: Record) -> DeadLetter:
-    """Read a record of a dead-letter topic; whatever its headers hold, it is a dead letter."""
+def read_dead_letter(record: Record, read: ReadText | None = None) -> DeadLetter:
+    """Read a record of a dead-letter topic; whatever its headers hold, it is a dead letter.
+
+    `read` turns its value into JSON text; None when all raw records are plain JSON.
+    """
     headers = record.headers
     if not headers:
-        return DeadLetter(record._replace(headers=()), _UNKNOWN, {})
+        return DeadLetter(record._replace(headers=()), _UNKNOWN, {}, None, read)
     if (
         len(headers) > _FEWEST
         and headers[0][0] == _VERSION
@@ -48,15 +52,15 @@ def read_dead_letter(record: Record) -> DeadLetter:
     ):
         # As the worker writes it for a record without headers.
         reasons = headers[1][1], headers[2][1], headers[3][1]
-        return DeadLetter(record, _TRACK, None, reasons)
+        return DeadLetter(record, _TRACK, None, reasons, read)
     # Of a name that occurs twice the last one counts, as in Kafka's own lastHeader().
     named = dict(headers)
     if headers[-1][0].startswith(OUR_PREFIXES) and _REASON in named:
-        return DeadLetter(record, _TRACK, named)
-    return _by_last_writer(record, named)
+        return DeadLetter(record, _TRACK, named, None, read)
+    return _by_last_writer(record, named, read)
 
 
-def _by_last_writer(record: Record, named: Named) -> DeadLetter:
+def _by_last_writer(record: Record, named: Named, read: ReadText | None) -> DeadLetter:
     """Read the headers of the system that wrote last: each one appends its own at the end.
 
     The record may have been through several systems, and its sender may have written any header.
@@ -65,11 +69,11 @@ def _by_last_writer(record: Record, named: Named) -> DeadLetter:
     for name, _ in reversed(record.headers):
         header_format = _BY_HEADER.get(name)
         if _is_ours(name, header_format, named):
-            return DeadLetter(record, _TRACK, named)
+            return DeadLetter(record, _TRACK, named, None, read)
         if header_format is not None and header_format.needed <= named.keys():
             translated = header_format.translate(named, record.timestamp)
-            return DeadLetter(record, header_format.writer, translated)
-    return DeadLetter(record, _UNKNOWN, {})
+            return DeadLetter(record, header_format.writer, translated, None, read)
+    return DeadLetter(record, _UNKNOWN, {}, None, read)
 
 
 def _is_ours(name: str, header_format: HeaderFormat | None, named: Named) -> bool:
