@@ -11,11 +11,12 @@ import pytest
 
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.counts import OutcomeCounts
+from pipeline.core.formats import Formats
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.offset_metadata import OffsetMetadata
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason
-from pipeline.core.record import Output, Record, Role
+from pipeline.core.record import Headers, Output, Record, Role
 from pipeline.errors import (
     AbortableError,
     DataLossError,
@@ -23,6 +24,7 @@ from pipeline.errors import (
     OutcomeUnknownError,
     RecordRefusedError,
     RefusedError,
+    RegistryUnavailableError,
     TooLargeError,
     TransportError,
 )
@@ -108,6 +110,26 @@ def test_a_lost_transaction_is_a_soft_reset(call: str) -> None:
     assert words.count("opened") == 1
     assert [_source(o) for o in broker.outputs] == ["track.raw/0/0", "track.raw/0/1"]
     assert meter.recoveries == [("soft reset", "lost")]
+
+
+def test_a_schema_that_cannot_be_looked_up_is_no_dead_letter() -> None:
+    """The registry's outage is waited for: the batch is read again, until it can be processed."""
+    outages = 2
+
+    def read(value: bytes, headers: Headers) -> bytes:
+        del headers
+        nonlocal outages
+        if outages:
+            outages -= 1
+            raise RegistryUnavailableError("the registry does not answer")
+        return value
+
+    broker = _filled(2)
+    contract = Processor(ContractSettings(), Identity(app="test"), Formats(read=read))
+    meter = work(broker, 2, contract=contract)
+    assert meter.recoveries == [("soft reset", "the registry does not answer")] * 2
+    assert meter.crashes == []
+    assert [output.role for output in broker.outputs] == [Role.ENRICHED] * 2
 
 
 def test_a_commit_ends_a_recovery() -> None:

@@ -1,0 +1,37 @@
+"""Where schemas of framed records come from, seen from the records: a protocol.
+
+The implementation that asks a Schema Registry is `pipeline/registry`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Protocol
+from uuid import UUID
+
+SchemaKind = Literal["avro", "json", "protobuf"]
+"""Language of a registered schema."""
+
+
+class WriterSchema(NamedTuple):
+    """The registered schema that a record was written with."""
+
+    kind: SchemaKind
+    text: str
+    references: tuple[tuple[str, str], ...] = ()
+    """Name and text of every schema that it refers to, directly or not; each comes after those that
+    it refers to itself."""
+
+
+class SchemaSource(Protocol):
+    """Finds registered schemas.
+
+    Both methods return None when the registry says, also when asked again, that it has no such
+    schema; they raise RegistryUnavailableError when it gives no answer that can be used. They are
+    called for every framed record, so an answer that never changes is kept.
+    """
+
+    def by_id(self, schema_id: int) -> WriterSchema | None:
+        """Find the schema of an id, 0 to 2^31 - 1."""
+
+    def by_guid(self, guid: UUID) -> WriterSchema | None:
+        """Find the schema of a GUID."""

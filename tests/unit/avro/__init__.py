@@ -1,0 +1,1 @@
+"""Tests of Avro: framings, raw records, schemas and the encoder."""
