@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+from pipeline.core.formats import PLAIN_JSON, Formats
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.expiry import NO_RETENTION, DeadLetterRetention, retention_of
 from pipeline.dlq.filters import EVERYTHING, Selection
@@ -20,6 +21,7 @@ from pipeline.dlq.header_formats import read_dead_letter
 from pipeline.dlq.ledger import Action, Ledger, read_entry
 from pipeline.dlq.ledger_topic import LedgerTopic
 from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
+from pipeline.dlq.values import of_dead_letters
 from pipeline.errors import RefusedError, SettingsError
 from pipeline.kafka import Admin
 from pipeline.ports import Ranges, Reader, TopicFacts
@@ -27,7 +29,7 @@ from pipeline.progress import Gauge, OnProgress
 from pipeline.settings.groups import Topics
 from pipeline.topic_roles import topic_role
 from pipeline.topics import LEDGER_SUFFIX, require_permission
-from pipeline.wiring import admin, range_reader
+from pipeline.wiring import admin, formats, range_reader
 
 Extents = Mapping[int, tuple[int, int]]
 """Partition → first offset, and the offset after the last."""
@@ -92,7 +94,9 @@ class DlqReader:
         selection: Selection = EVERYTHING,
         *,
         include_done: bool = False,
+        formats: Formats = PLAIN_JSON,
     ) -> None:
+        """See the attributes; `formats` says how values are read."""
         self.snapshot = snapshot
         self.ledger = ledger
         self.coverage = Coverage()
@@ -100,6 +104,8 @@ class DlqReader:
         self._records = records
         self._selection = selection
         self._include_done = include_done or ledger.is_empty
+        self.formats = formats
+        """How the raw records in dead letters are read."""
 
     def dead_letters(self, on_progress: OnProgress | None = None) -> Iterator[DeadLetter]:
         """All selected dead letters, each partition in order; raises TransportError."""
@@ -143,12 +149,13 @@ class DlqReader:
         ranges = self.snapshot.ranges(selection)
         gauge = Gauge("reading dead letters", ranges, on_progress)
         has_filters, matches = selection.has_filters, selection.matches
+        read = self.formats.read
         include_done, action_of = self._include_done, self.ledger.action
         for record in self._records.read(ranges):
             if coverage.read % _REPORT_EVERY == 0:
                 gauge.passed(record)
             coverage.read += 1
-            dead_letter = read_dead_letter(record)
+            dead_letter = read_dead_letter(record, read)
             if has_filters and not matches(dead_letter):
                 continue
             if not include_done:
@@ -164,11 +171,15 @@ class DlqReader:
         gauge.finished()
 
 
-def open_reader(request: DlqRequest, on_notice: OnNotice = ignore_notice) -> DlqReader:
+def open_reader(
+    request: DlqRequest, on_notice: OnNotice = ignore_notice, *, only_shows: bool = False
+) -> DlqReader:
     """Open the dead-letter topic of a request, as it and its ledger are now.
 
-    Raises SettingsError when the topic has another role or lacks a requested partition,
-    RefusedError when it does not exist or may not be read, and TransportError.
+    With `only_shows`, values whose schema can't be looked up now count as unreadable, which a
+    notice says once; otherwise reading them raises TransportError. Raises SettingsError when the
+    topic has another role or lacks a requested partition, RefusedError when it does not exist or
+    may not be read, and TransportError.
     """
     settings, topic = request.settings, request.dead_letter_topic
     _refuse_other_role(topic, settings.topics)
@@ -195,7 +206,12 @@ def open_reader(request: DlqRequest, on_notice: OnNotice = ignore_notice) -> Dlq
                 ledger.add(entry)
     snapshot = _snapshot(cluster, facts[topic], request.selection)
     return DlqReader(
-        records, snapshot, ledger, request.selection, include_done=request.include_done
+        records,
+        snapshot,
+        ledger,
+        request.selection,
+        include_done=request.include_done,
+        formats=of_dead_letters(formats(settings, writes=False), on_notice if only_shows else None),
     )
 
 

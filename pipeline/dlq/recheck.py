@@ -21,9 +21,10 @@ from pipeline.dlq.reprocess import (
     KilledError,
     Reprocessor,
     make_reprocessor,
+    sent_headers,
 )
 from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
-from pipeline.errors import UnusableFileError
+from pipeline.errors import TransportError, UnusableFileError
 from pipeline.progress import OnProgress
 from pipeline.wiring import WallClock
 
@@ -47,6 +48,8 @@ class RecheckKind(StrEnum):
     POINTER = "pointer only"
     """The dead letter holds only a reference to the raw record."""
     CRASHES = "crashes"
+    UNKNOWN = "not known now"
+    """The schema of the raw record can't be looked up now."""
 
 
 FAILING: Final = frozenset(
@@ -88,7 +91,7 @@ class Rechecker:
 
     def __init__(self, reprocessor: Reprocessor, repair: Repair) -> None:
         self._reprocessor = reprocessor
-        self._isolated = IsolatedReprocessor(reprocessor.settings, reprocessor.identity)
+        self._isolated = IsolatedReprocessor(reprocessor)
         self._repair = repair
 
     def end(self) -> None:
@@ -99,7 +102,7 @@ class Rechecker:
         """Recheck one dead letter; `now` is in epoch milliseconds.
 
         Whatever the dead letter holds gives a result. UnusableFileError is raised when the repair
-        can't work for any dead letter.
+        can't work for any dead letter, and TransportError when its schema can't be looked up now.
         """
         if dead_letter.is_pointer:
             where = dead_letter.source.text() if dead_letter.source else "unknown"
@@ -114,7 +117,7 @@ class Rechecker:
             outputs = self._outputs(dead_letter, now, tried)
         except RepairError as error:
             return RecheckResult(RecheckKind.REPAIR_FAILED, detail=str(error))
-        except UnusableFileError:
+        except (UnusableFileError, TransportError):
             raise
         except KilledError as error:
             text = f"{dead_letter.position}: {error}"
@@ -155,7 +158,8 @@ class SourceRechecker(Rechecker):
         record, source = dead_letter.record, dead_letter.source
         partition = source.partition if source else record.partition
         time = dead_letter.source_timestamp or dead_letter.failed_at or now
-        return (Output(Role.ENRICHED, value, record.key, dead_letter.headers, time, partition),)
+        headers = sent_headers(dead_letter, value)
+        return (Output(Role.ENRICHED, value, record.key, headers, time, partition),)
 
 
 def _result(
@@ -179,7 +183,7 @@ class RecheckSample(NamedTuple):
     source: str
     detail: str
     before: bytes | None = None
-    """Value of the dead letter, where a repair changed it."""
+    """Value of the dead letter as JSON text, where a repair changed it."""
     after: bytes | None = None
 
 
@@ -224,7 +228,7 @@ class RecheckReport:
         self.changed += changed
         if changed or len(outcome.samples) < _SAMPLES:
             source = dead_letter.source.text() if dead_letter.source else ""
-            values = (dead_letter.value, result.value) if changed else (None, None)
+            values = (dead_letter.text, result.value) if changed else (None, None)
             outcome.keep(RecheckSample(dead_letter.position, source, result.detail, *values))
 
     def total(self, kind: RecheckKind | None = None) -> int:

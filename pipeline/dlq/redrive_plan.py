@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from pipeline.core.headers import TrackHeader
+from pipeline.core.headers import VALUE_SCHEMA_ID, TrackHeader
 from pipeline.core.record import Headers, Output, Role
 from pipeline.dlq.candidates import (
     Candidate,
@@ -153,7 +153,8 @@ class RedriveJob:
 
     def _outputs(self, candidate: Candidate) -> list[Output]:
         if self.options.to == RAW:
-            return [as_raw_output(candidate, self._kept(as_raw(candidate.dead_letter).headers))]
+            record = as_raw(candidate.dead_letter, candidate.result.value, self.id)
+            return [as_raw_output(candidate, self._kept(record.headers))]
         if self.options.to == SOURCE:
             outputs = candidate.result.outputs
             return [output._replace(headers=self._kept(output.headers)) for output in outputs]
@@ -185,14 +186,18 @@ class RedriveJob:
         ]
 
     def _kept(self, headers: Headers) -> Headers:
-        """Headers without those that belong to the first sending."""
+        """Headers without those that belong to the first sending.
+
+        The one that names the schema of the value belongs to the value.
+        """
         dropped = self.settings.dead_letter.redrive_drop_headers
         names = {name.lower() for name in dropped if not name.endswith("*")}
         starts = tuple(name[:-1].lower() for name in dropped if name.endswith("*"))
         return [
             header
             for header in headers
-            if header[0].lower() not in names and not header[0].lower().startswith(starts)
+            if header[0] == VALUE_SCHEMA_ID
+            or (header[0].lower() not in names and not header[0].lower().startswith(starts))
         ]
 
     def _entry(self, candidate: Candidate, action: Action) -> Entry:

@@ -87,7 +87,7 @@ class EventRepair:
         return None if changed is None else bytes(memoryview(changed))
 
     def _by_event(self, change: Change, dead_letter: DeadLetter, value: bytes) -> bytes | None:
-        located = locate(value, dead_letter.decoded, dead_letter.source)
+        located = locate(dead_letter.text or b"", dead_letter.decoded, dead_letter.source)
         if located is None:
             return value
         # Decoded anew: a copy of its own, however deep it is.
@@ -135,11 +135,11 @@ def generated_id(dead_letter: DeadLetter) -> str:
     the raw record and the repaired dead letter would look like two events.
     """
     value = dead_letter.value or b""
-    located = locate(value, dead_letter.decoded, dead_letter.source)
-    origin = read_origin(as_raw(dead_letter), accept_headers=True)
-    return generated_message_id(
-        origin.message_id_source(), value if located is None else located.raw
-    )
+    located = locate(dead_letter.text or b"", dead_letter.decoded, dead_letter.source)
+    origin = read_origin(as_raw(dead_letter, value), accept_headers=True)
+    # The bytes of a whole record are in the format in which it was sent.
+    is_whole = located is None or located.envelope is None
+    return generated_message_id(origin.message_id_source(), value if is_whole else located.raw)
 
 
 def with_message_id(dead_letter: DeadLetter, value: bytes, message_id: str) -> bytes:
