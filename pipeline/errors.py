@@ -6,6 +6,7 @@
     │   ├── ArchiveError           2   a line that is no archived record
     │   └── ExportError            2   a line that is no exported dead letter
     ├── BrokenInputError          74   an input that failed after some of it was read
+    ├── UnreadableOutputError     74   a message of an output topic that is not what it should be
     ├── LocalKafkaError            5   the embedded Kafka of demo and tests
     ├── TooLargeError             70   one output; its caller handles it
     └── TransportError             5   the network or Kafka, not the data
@@ -102,6 +103,12 @@ class ExportError(UnusableFileError):
 
 class BrokenInputError(TrackError):
     """An input that failed after some of it was read."""
+
+    exit_code = ExitCode.INPUT_OUTPUT
+
+
+class UnreadableOutputError(TrackError):
+    """A message of an output topic that can't be read; the text says what it is and why."""
 
     exit_code = ExitCode.INPUT_OUTPUT
 
