@@ -83,7 +83,7 @@ chaos: $(INSTALLED) ## Inject faults for 5 minutes; is any event lost or duplica
 	@$(BIN)/python -m tests.system.chaos $(ARGS)
 
 .PHONY: schemas
-schemas: $(INSTALLED) ## Write the JSON Schemas of schemas/ anew from the code
+schemas: $(INSTALLED) ## Write the schemas of schemas/ anew from the code
 	$(BIN)/python -m schemas.publish
 
 .PHONY: docs

@@ -4,8 +4,10 @@
     ├── SettingsError              2   the operator's settings
     ├── UnusableFileError          2   a file that can't be used at all
     │   ├── ArchiveError           2   a line that is no archived record
-    │   └── ExportError            2   a line that is no exported dead letter
+    │   ├── ExportError            2   a line that is no exported dead letter
+    │   └── SchemaFileError        2   a schema that is missing, or is none
     ├── BrokenInputError          74   an input that failed after some of it was read
+    ├── UnreadableOutputError     74   a message of an output topic that is not what it should be
     ├── LocalKafkaError            5   the embedded Kafka of demo and tests
     ├── TooLargeError             70   one output; its caller handles it
     └── TransportError             5   the network or Kafka, not the data
@@ -100,8 +102,18 @@ class ExportError(UnusableFileError):
     """A line that is no exported dead letter; the text says what is wrong with it."""
 
 
+class SchemaFileError(UnusableFileError):
+    """A schema that is missing or is none; the text says which, and what is wrong with it."""
+
+
 class BrokenInputError(TrackError):
     """An input that failed after some of it was read."""
+
+    exit_code = ExitCode.INPUT_OUTPUT
+
+
+class UnreadableOutputError(TrackError):
+    """A message of an output topic that can't be read; the text says what it is and why."""
 
     exit_code = ExitCode.INPUT_OUTPUT
 

@@ -1,10 +1,11 @@
-"""Writes the JSON Schemas of `schemas.source.document` into this folder, by contract version."""
+"""Writes the schemas of `schemas.source` into this folder, by contract version."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from pipeline.core.contract import CONTRACT_VERSION
+from schemas.source.avro import AVRO_NAMES, avro_document
 from schemas.source.document import NAMES, document
 
 
@@ -14,6 +15,8 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     for name in NAMES:
         (folder / f"{name}.json").write_bytes(document(name))
+    for name in AVRO_NAMES:
+        (folder / f"{name}.avsc").write_bytes(avro_document(name))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ MODULES: Final = (
     "decode",
     "encode",
     "envelope",
+    "event_times",
     "findings",
     "formats",
     "identities",

@@ -1,1 +1,1 @@
-"""Types from which the published JSON Schemas are made. Only `schemas/publish.py` uses them."""
+"""Types from which the published schemas are made. Only `schemas/publish.py` uses them."""

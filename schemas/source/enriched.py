@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
+from pipeline.core.event_times import TIMES
 from pipeline.core.findings import MAX_UNREADABLE
 from pipeline.core.json_value import JsonObject
-from pipeline.core.normalise import MAX_WARNINGS, TIMES
+from pipeline.core.normalise import MAX_WARNINGS
 from pipeline.core.reasons import WarningCode
 from schemas.source.values import (
     ANONYMOUS_ID,

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pipeline import __version__
+from pipeline.avro.published import fingerprint, published_schemas
 from pipeline.settings.model import load_settings
 from tests.system.deploy.files import (
     ROOT,
@@ -42,6 +43,18 @@ ADDRESS: Final = re.compile(r"\bhttps?://([\w.-]+)", re.IGNORECASE)
 PLACE_ON_A_MACHINE: Final = re.compile(
     r"(?<![\w.$}>*-])/(?:(?:home|Users)/[\w.-]+/|(?:root|work)/\w)"
 )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the wheel installs."""
+    built, folder = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (file,) = built.iterdir()
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(folder)
+    return folder
 
 
 class TestImage:
@@ -153,19 +166,34 @@ class TestPackages:
         readme = project()["project"]["readme"]
         assert {f"/{path.name}" for path in ROOT.glob("*.md")} <= {*include, f"/{readme}"}
 
-    def test_wheel_holds_the_whole_package(self, tmp_path: Path) -> None:
-        """Every module, the typing marker, the licence and the command are in the wheel."""
-        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-        subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-        (wheel,) = tmp_path.iterdir()
-        with zipfile.ZipFile(wheel) as archive:
-            names = set(archive.namelist())
-            (points,) = (name for name in names if name.endswith(".dist-info/entry_points.txt"))
-            commands = archive.read(points).decode()
+    def test_wheel_holds_the_whole_package(self, wheel: Path) -> None:
+        """Every module, schema, the typing marker, licence and command are in the wheel."""
+        names = {path.relative_to(wheel).as_posix() for path in wheel.rglob("*")}
+        (points,) = wheel.glob("*.dist-info/entry_points.txt")
         modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("pipeline/**/*.py")}
         assert modules | {"pipeline/py.typed"} <= names
+        schemas = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("schemas/[0-9]*/*")}
+        assert {f"pipeline/{path}" for path in schemas} <= names
         assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
-        assert "track-pipeline = pipeline.__main__:main" in commands
+        assert "track-pipeline = pipeline.__main__:main" in points.read_text()
+
+    def test_wheel_finds_its_own_schemas(self, wheel: Path) -> None:
+        """Installed without a checkout, the package has the published Avro schemas with it."""
+        ask = (
+            "from pipeline.avro.published import *\n"
+            "found = [(each.version, fingerprint(each.text)) for each in published_schemas()]\n"
+            "print(schema_folder(), found)"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", ask],
+            cwd=wheel,
+            env=os.environ | {"PYTHONPATH": str(wheel)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        there = [(schema.version, fingerprint(schema.text)) for schema in published_schemas()]
+        assert found.stdout.strip() == f"{wheel / 'pipeline' / 'schemas'} {there}"
 
 
 class TestMake:

@@ -32,10 +32,12 @@ UNSAYABLE: Final = {
         Reason.INVALID_HEADERS,
         Reason.TIMESTAMP_REFUSED,
         Reason.RECORD_REFUSED,
+        Reason.INVALID_AVRO,
+        Reason.SCHEMA_UNKNOWN,
     ),
 }
 """Reasons that no example can have: no JSON, limits, rules that only warn, a bug of ours, what
-only a broker refuses."""
+only a broker refuses, framed records."""
 
 OTHER_WARNINGS: Final = {
     *(WarningCode.MORE_THAN_NINE_DECIMALS, WarningCode.REVENUE_INVALID),

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from pipeline.core.contract import CONTRACT_VERSION
 from pipeline.core.enriched_event import OUR_FIELDS
 from pipeline.core.raw_event import CONTEXT_TYPES
+from schemas.source.avro import AVRO_NAMES, avro_document
 from schemas.source.document import NAMES, document
 from schemas.source.values import WHITE
 from tests.unit.schemas.published import FOLDER, TEXTS, load
@@ -35,6 +36,13 @@ def test_files_are_what_the_code_publishes(name: str) -> None:
     assert TEXTS[name] == document(name)
 
 
+@pytest.mark.parametrize("name", AVRO_NAMES)
+def test_avro_files_are_what_the_code_publishes(name: str) -> None:
+    """A description that changes in the JSON Schemas changes in the Avro ones."""
+    path = FOLDER / CONTRACT_VERSION / f"{name}.avsc"
+    assert path.read_bytes() == avro_document(name)
+
+
 def test_schemas_of_earlier_versions_never_change() -> None:
     """A version that was published stays as it was, file by file."""
     earlier = {
@@ -48,7 +56,8 @@ def test_schemas_of_earlier_versions_never_change() -> None:
 def test_nothing_else_lies_beside_them() -> None:
     """The folder of a version holds the published schemas and nothing else."""
     found = {path.name for path in (FOLDER / CONTRACT_VERSION).iterdir()}
-    assert found == {f"{name}.json" for name in NAMES}
+    json, avro = {f"{name}.json" for name in NAMES}, {f"{name}.avsc" for name in AVRO_NAMES}
+    assert found == json | avro
 
 
 @pytest.mark.parametrize("name", NAMES)
