@@ -13,6 +13,8 @@ from pipeline import __version__
 from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
+from pipeline.core.formats import PLAIN_JSON, Formats
+from pipeline.core.headers import TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
 from pipeline.errors import SettingsError
@@ -96,9 +98,31 @@ def range_reader(settings: Settings) -> RangeReader:
     )
 
 
-def make_processor(settings: Settings, *, group: str = "") -> Processor:
-    """Make a processor that applies the contract under these settings."""
-    return Processor(settings, Identity(app=APP, group=group))
+def formats(
+    settings: Settings, on_wait: Callable[[str], None] = log_wait, *, writes: bool
+) -> Formats:
+    """STUB."""
+    del settings, on_wait, writes
+    return PLAIN_JSON
+
+
+def with_plain_json(formats: Formats) -> Formats:
+    """Formats for records that need not be framed: those of files, and dead letters."""
+    read = formats.read
+    if read is None:
+        return formats
+    # As a redrive would send them.
+    allowed = (TrackHeader.REDRIVE.value, b"")
+    return formats._replace(read=lambda value, headers: read(value, [*headers, allowed]))
+
+
+def make_processor(settings: Settings, *, group: str = "", writes: bool = False) -> Processor:
+    """Make a processor that applies the contract under these settings.
+
+    With `writes` its outputs have the form of the output topics; otherwise they are JSON, as tools
+    need them.
+    """
+    return Processor(settings, Identity(app=APP, group=group), formats(settings, writes=writes))
 
 
 def make_broker(

@@ -19,19 +19,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
+from pipeline.core.formats import PLAIN_JSON, Formats
 from pipeline.dlq.backlog_counts import BacklogCounts
 from pipeline.dlq.blocked_revenue import BlockedRevenue
 from pipeline.dlq.expiry import EXPIRY_WARNING_S, DeadLetterRetention, retention_of
 from pipeline.dlq.header_formats import read_dead_letter
 from pipeline.dlq.ledger import read_entry
 from pipeline.dlq.ledger_topic import LedgerTopic, TopicExtents
+from pipeline.dlq.values import of_dead_letters
 from pipeline.errors import RefusedError
 from pipeline.ports import Clock, Ranges, Reader, Stop, TopicFacts
 from pipeline.progress import OnProgress, Progress
 from pipeline.reconcile.revenue import Sums, exact_amount
 from pipeline.settings.model import Settings
 from pipeline.topics import LEDGER_SUFFIX, require_permission
-from pipeline.wiring import WallClock, admin, range_reader
+from pipeline.wiring import WallClock, admin, formats, range_reader
 
 MOST_OFFSETS: Final = 100_000
 """Offsets of dead letters that one look reads at most: some seconds. Without a limit, a look after
@@ -105,6 +107,7 @@ class BacklogFollower:
         *,
         warning_s: float = EXPIRY_WARNING_S,
         clock: Clock | None = None,
+        formats: Formats = PLAIN_JSON,
     ) -> None:
         self._settings = settings
         self._cluster = cluster
@@ -113,6 +116,7 @@ class BacklogFollower:
         self._ledger_name = topic + LEDGER_SUFFIX
         self._warning_s = warning_s
         self._clock = clock or WallClock()
+        self._read = formats.read
         self._ids: tuple[str, str] | None = None
         self._deleted_before = 0
         self._start("")
@@ -192,7 +196,7 @@ class BacklogFollower:
             self._next[number] = max(begin, self._next.get(number, begin))
         ranges = self._ranges(extents, most)
         for record in self._reader.read(ranges):
-            self._counts.add(read_dead_letter(record))
+            self._counts.add(read_dead_letter(record, self._read))
             self._next[record.partition] = record.offset + 1
         for (_, number), (_, end) in ranges.items():
             self._next[number] = end  # the last offsets may have no record
@@ -247,5 +251,10 @@ def follow_backlog(
     """
     name = topic or settings.topics.dead_letter
     return BacklogFollower(
-        settings, admin(settings), range_reader(settings), name, warning_s=warning_s
+        settings,
+        admin(settings),
+        range_reader(settings),
+        name,
+        warning_s=warning_s,
+        formats=of_dead_letters(formats(settings, writes=False)),
     )

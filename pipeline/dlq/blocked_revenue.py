@@ -22,7 +22,8 @@ from pipeline.reconcile.revenue import DayCurrency, RevenueReader, Sums, exact_a
 _KEPT: Final = 8192
 _NOTHING: Final = msgspec.Raw(b"")
 _UNDECODABLE: Final = frozenset(
-    reason.encode() for reason in (Reason.INVALID_JSON, Reason.INVALID_UTF8, Reason.TOO_DEEP)
+    reason.encode()
+    for reason in (Reason.INVALID_JSON, Reason.INVALID_AVRO, Reason.INVALID_UTF8, Reason.TOO_DEEP)
 )
 _NO_EVENT: Final = Reason.NOT_AN_OBJECT.encode()
 _REASON_HEADERS: Final = (DlqHeader.REASON.value, DlqHeader.REASONS.value, DlqHeader.STAGE.value)
@@ -94,9 +95,13 @@ class BlockedRevenue:
             if reason in _UNDECODABLE or stage == _CRASH or dead_letter.is_pointer:
                 self._count_unreadable()
             elif reason != _NO_EVENT:
-                self._add_slowly(dead_letter, value)
-        elif b"revenue" in value or (b"\\" in value and b"\\u" in value):
-            self._add(dead_letter, value)
+                self._add_slowly(dead_letter)
+            return
+        text = dead_letter.text
+        if text is None:
+            self._count_unreadable()
+        elif b"revenue" in text or (b"\\" in text and b"\\u" in text):
+            self._add(dead_letter, text)
 
     def take(self) -> Sums:
         """Sums since the last call; counting starts anew."""
@@ -109,7 +114,7 @@ class BlockedRevenue:
         try:
             event = _read_event(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self._add_slowly(dead_letter, value)
+            self._add_slowly(dead_letter)
             return
         before = self.unreadable, self._amounts
         for item in event.items():
@@ -132,9 +137,13 @@ class BlockedRevenue:
         self.dead_letters += 1
         self.sums.unreadable += 1
 
-    def _add_slowly(self, dead_letter: DeadLetter, value: bytes) -> None:
+    def _add_slowly(self, dead_letter: DeadLetter) -> None:
         """Count a value as the audit reads it, without the days."""
-        found = self._reader.of_dead_letter(value, dead_letter.source_timestamp)
+        text = dead_letter.text
+        if text is None:
+            self._count_unreadable()
+            return
+        found = self._reader.of_dead_letter(text, dead_letter.source_timestamp)
         if found is None:
             return
         self.dead_letters += 1

@@ -58,7 +58,7 @@ def contrast_with_baseline(
     It returns at most `most` findings. Without any good event the report says what most of the
     dead letters have in common. See `open_reader` for errors.
     """
-    reader = open_reader(request, on_notice)
+    reader = open_reader(request, on_notice, only_shows=True)
     dead_letters = _DeadLetters(request, reader, on_progress)
     sample = dead_letters.sample
     baseline, kind, alike = _baseline(request, dead_letters, on_progress, on_notice)

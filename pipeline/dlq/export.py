@@ -16,16 +16,19 @@ import msgspec
 
 from pipeline.core.coordinates import NO_ITEM, parse_source
 from pipeline.core.encode import encode_json
+from pipeline.core.formats import ReadText
 from pipeline.core.masking import masked_text
+from pipeline.core.origin import without_schema_id
 from pipeline.core.reasons import Stage
 from pipeline.core.record import INVALID_HEADERS, Headers, Record
 from pipeline.core.surrogates import find_halves
-from pipeline.dlq.as_json import facts, masked_dead_letter_value
+from pipeline.dlq.as_json import facts, framing, masked_dead_letter_value
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.event_location import locate
 from pipeline.dlq.header_formats import read_dead_letter
 from pipeline.dlq.reader import Coverage, open_reader
 from pipeline.dlq.repair import generated_id, has_message_id, with_message_id
+from pipeline.dlq.reprocess import is_plain_json
 from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
 from pipeline.errors import ExportError
 from pipeline.files.lines import Input, TooLongLine
@@ -96,12 +99,13 @@ def line_of(dead_letter: DeadLetter, topic_id: str, *, reveal: bool) -> bytes:
     """Format one dead letter as a line without its line end, masked unless `reveal` is given."""
     record = dead_letter.record
     value = record.value if reveal else masked_dead_letter_value(dead_letter)
-    encoding, written = _written(dead_letter, value)
+    encoding, written = _written(dead_letter, value, reveal=reveal)
     document: dict[str, Any] = {
         "dead_letter": f"{record.topic}/{dead_letter.position}",
         "topic_id": topic_id,
         "timestamp": record.timestamp,
         **facts(dead_letter, reveal=reveal),
+        **framing(dead_letter, reveal=reveal),
         "masked": not reveal,
         "key": _text(record.key, reveal=reveal),
         "headers": None
@@ -126,7 +130,9 @@ def _header(name: str, sent: bytes | None, *, reveal: bool) -> NamedText:
     return NamedText(name, text.encoding, text.value)
 
 
-def _written(dead_letter: DeadLetter, value: bytes | None) -> tuple[str, str | msgspec.Raw | None]:
+def _written(
+    dead_letter: DeadLetter, value: bytes | None, *, reveal: bool
+) -> tuple[str, str | msgspec.Raw | None]:
     if value is None:
         return UTF_8, None
     encoding, text = as_text(value)
@@ -138,6 +144,7 @@ def _written(dead_letter: DeadLetter, value: bytes | None) -> tuple[str, str | m
         and text.endswith("}")
         and dead_letter.stage != Stage.CRASH
         and type(dead_letter.decoded) is dict
+        and not (reveal and dead_letter.text != value)  # Avro may look like JSON
         and not find_halves(value)
     ):
         return JSON, msgspec.Raw(value)
@@ -148,7 +155,7 @@ def _generated_id(dead_letter: DeadLetter) -> str | None:
     """Message id that the rules generate; None if the event has one or must not be decoded."""
     if dead_letter.stage == Stage.CRASH:
         return None
-    located = locate(dead_letter.value or b"", dead_letter.decoded, dead_letter.source)
+    located = locate(dead_letter.text or b"", dead_letter.decoded, dead_letter.source)
     if located is not None and has_message_id(located.event):
         return None
     return generated_id(dead_letter)
@@ -184,10 +191,11 @@ def export(
     return ExportResult(count, reader.coverage)
 
 
-def read_dead_letters(source: Input) -> Iterator[Exported]:
+def read_dead_letters(source: Input, read: ReadText | None = None) -> Iterator[Exported]:
     """Read the dead letters of a file in its order; blank lines are skipped.
 
-    Raises ExportError, which names file and line, and the errors of `lines`.
+    `read` turns their values into JSON text; None when all raw records are plain JSON. Raises
+    ExportError, which names file and line, and the errors of `lines`.
     """
     for lines in source.lines():
         for line in lines:
@@ -195,13 +203,13 @@ def read_dead_letters(source: Input) -> Iterator[Exported]:
                 raise ExportError(f"{source.name}:{line.number}: {line.problem}")
             if line.text.strip():
                 try:
-                    yield read_line(line.text)
+                    yield read_line(line.text, read)
                 except ExportError as error:
                     raise ExportError(f"{source.name}:{line.number}: {error}") from error
 
 
-def read_line(text: bytes) -> Exported:
-    """Read one dead letter; raises ExportError."""
+def read_line(text: bytes, read: ReadText | None = None) -> Exported:
+    """Read one dead letter; raises ExportError. See `read_dead_letters`."""
     try:
         line = _decode(text)
         value = _bytes_of(line.encoding, line.value)
@@ -214,11 +222,14 @@ def read_line(text: bytes) -> Exported:
     at = parse_source(line.dead_letter.encode())
     if at is None or at.item != NO_ITEM:
         raise ExportError(f"dead_letter {line.dead_letter!r} is not topic/partition/offset")
+    is_edited = _digest(value) != line.sha256
+    if is_edited and is_plain_json(value):
+        headers = without_schema_id(headers)
     record = Record(value, key, headers, line.timestamp, at.topic, at.partition, at.offset)
-    dead_letter = read_dead_letter(record)
-    if line.generated_message_id is not None and value and _digest(value) != line.sha256:
+    dead_letter = read_dead_letter(record, read)
+    if line.generated_message_id is not None and value and is_edited:
         value = with_message_id(dead_letter, value, line.generated_message_id)
-        dead_letter = read_dead_letter(record._replace(value=value))
+        dead_letter = read_dead_letter(record._replace(value=value), read)
     return Exported(dead_letter, line.topic_id, line.masked, line.sha256)
 
 

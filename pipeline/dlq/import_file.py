@@ -19,7 +19,7 @@ from typing import IO, Final
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.export import read_dead_letters
 from pipeline.dlq.live_contract import check_live_contract
-from pipeline.dlq.reader import TopicSnapshot, open_reader
+from pipeline.dlq.reader import DlqReader, open_reader
 from pipeline.dlq.redrive_plan import RedriveJob, RedriveOptions, job_of
 from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
 from pipeline.errors import UnusableFileError
@@ -125,17 +125,15 @@ def prepare_import(
             request,
             replace(options, repair=Edited(file)),
             reader,
-            lambda _: islice(_imported(file, request, reader.snapshot), request.selection.limit),
+            lambda _: islice(_imported(file, request, reader), request.selection.limit),
             note,
         )
 
 
-def _imported(
-    file: ImportFile, request: DlqRequest, snapshot: TopicSnapshot
-) -> Iterator[DeadLetter]:
+def _imported(file: ImportFile, request: DlqRequest, reader: DlqReader) -> Iterator[DeadLetter]:
     """Selected dead letters of a file; raises UnusableFileError for those that can't be sent."""
-    selection = request.selection
-    for exported in read_dead_letters(file.input()):
+    selection, snapshot = request.selection, reader.snapshot
+    for exported in read_dead_letters(file.input(), reader.formats.read):
         dead_letter = exported.dead_letter
         where = f"{file.name}: dead letter {dead_letter.position}"
         if exported.masked:

@@ -86,7 +86,7 @@ class DlqReader:
     Those that were redriven or discarded are left out and counted, unless they are to be included.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  made in one place
         self,
         records: Reader,
         snapshot: TopicSnapshot,

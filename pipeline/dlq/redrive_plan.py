@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from pipeline.core.headers import VALUE_SCHEMA_ID, TrackHeader
 from pipeline.core.record import Headers, Output, Role
@@ -91,7 +92,8 @@ class RedriveJob:
         """Count what would be sent as things are now; nothing is written."""
         plan, revenue_reader = RedrivePlan(), RevenueReader(make_processor(self.settings))
         began = time.monotonic()
-        for candidate in self._candidates(self.reader.ledger, on_progress):
+        rules = self._reprocessor(writes=False)
+        for candidate in self._candidates(rules, self.reader.ledger, on_progress):
             plan.add(candidate, revenue_reader)
         plan.took_s = time.monotonic() - began
         return plan
@@ -114,10 +116,11 @@ class RedriveJob:
     ) -> WriteResult:
         """Send the dead letters; see `commit_writes`. Decisions are made anew, one by one."""
         self.refuse_too_many(plan)
+        rules = self._reprocessor(writes=self.options.to == ENRICHED)
         left_out = set() if self.options.reinsert_failing else {Role.DEAD_LETTER}
         return commit_writes(
             self.targets,
-            self._writes,
+            partial(self._writes, rules),
             planned=self.planned(plan),
             written=set(self.targets.outputs) - left_out,
             rate=self.options.rate,
@@ -127,27 +130,27 @@ class RedriveJob:
         )
 
     def _candidates(
-        self, ledger: Ledger, on_progress: OnProgress | None = None
+        self, rules: Reprocessor, ledger: Ledger, on_progress: OnProgress | None = None
     ) -> Iterator[Candidate]:
         """Every selected dead letter, with the decision about it."""
         kind = SourceRechecker if self.options.to == SOURCE else Rechecker
-        rechecker = kind(self._reprocessor(), self.options.repair)
+        rechecker = kind(rules, self.options.repair)
         try:
             selector = RedriveSelector(rechecker, self.rules, ledger)
             yield from selector.select(self.dead_letters(on_progress), self.now)
         finally:
             rechecker.end()
 
-    def _reprocessor(self) -> Reprocessor:
+    def _reprocessor(self, *, writes: bool) -> Reprocessor:
         """Make the rules; their outputs for dead letters of a replay belong to the replay, too."""
-        return make_reprocessor(self.settings, replay=self.rules.replay)
+        return make_reprocessor(self.settings, replay=self.rules.replay, writes=writes)
 
-    def _writes(self, ledger: Ledger) -> Iterator[LedgerWrite]:
-        for candidate in self._candidates(ledger):
+    def _writes(self, rules: Reprocessor, ledger: Ledger) -> Iterator[LedgerWrite]:
+        for candidate in self._candidates(rules, ledger):
             if not candidate.skip_reason:
                 yield LedgerWrite(self._outputs(candidate), self._entry(candidate, Action.REDRIVEN))
             elif self.options.reinsert_failing and fails_again(candidate):
-                outputs = self._rejected_as_it_is(candidate)
+                outputs = self._rejected_as_it_is(rules, candidate)
                 if outputs:
                     yield LedgerWrite(outputs, self._entry(candidate, Action.REINSERTED))
 
@@ -160,7 +163,7 @@ class RedriveJob:
             return [output._replace(headers=self._kept(output.headers)) for output in outputs]
         return self._linked(candidate)
 
-    def _rejected_as_it_is(self, candidate: Candidate) -> list[Output]:
+    def _rejected_as_it_is(self, rules: Reprocessor, candidate: Candidate) -> list[Output]:
         """New dead letter with the value of the old one, since the repair did not help.
 
         Nothing when the event would pass without the repair.
@@ -168,7 +171,7 @@ class RedriveJob:
         dead_letter, result = candidate.dead_letter, candidate.result
         if result.value == dead_letter.value:
             return self._linked(candidate)
-        outputs = self._reprocessor().outputs(dead_letter, self.now, dead_letter.value)
+        outputs = rules.outputs(dead_letter, self.now, dead_letter.value)
         if any(output.role is not Role.DEAD_LETTER for output in outputs):
             return []
         return self._linked(candidate._replace(result=result._replace(outputs=outputs)))

@@ -137,9 +137,10 @@ def generated_id(dead_letter: DeadLetter) -> str:
     value = dead_letter.value or b""
     located = locate(dead_letter.text or b"", dead_letter.decoded, dead_letter.source)
     origin = read_origin(as_raw(dead_letter, value), accept_headers=True)
-    # The bytes of a whole record are in the format in which it was sent.
-    is_whole = located is None or located.envelope is None
-    return generated_message_id(origin.message_id_source(), value if is_whole else located.raw)
+    # An item is JSON; the bytes of a whole record are in the format in which it was sent.
+    if located is not None and located.envelope is not None:
+        value = located.raw
+    return generated_message_id(origin.message_id_source(), value)
 
 
 def with_message_id(dead_letter: DeadLetter, value: bytes, message_id: str) -> bytes:

@@ -16,7 +16,7 @@ from pipeline.core.record import INVALID_HEADERS, Headers, Output, Record
 from pipeline.dlq.child_process import ChildEndedError, ChildProcess
 from pipeline.dlq.dead_letter import DeadLetter, unpickled
 from pipeline.settings.model import Settings
-from pipeline.wiring import APP, formats, settings_of_formats
+from pipeline.wiring import APP, formats
 
 _TIMEOUT_S: Final = 60.0
 _NO_REDRIVE: Final = "-"
@@ -65,8 +65,9 @@ def make_reprocessor(settings: Settings, *, replay: str = "", writes: bool = Fal
     TransportError when the form needs a registry that can't be reached.
     """
     identity = Identity(app=APP, group=settings.group, replay=replay)
-    make_formats = partial(formats, settings_of_formats(settings), writes=writes)
-    return Reprocessor(settings, identity, make_formats)
+    # A child process may get them, and has no use for the secrets of Kafka clients.
+    allowed = settings.model_copy(update={"kafka": {}, "consumer": {}, "producer": {}})
+    return Reprocessor(settings, identity, partial(formats, allowed, writes=writes))
 
 
 class KilledError(Exception):

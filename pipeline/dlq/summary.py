@@ -217,7 +217,7 @@ def summarize(
     One process reads, in chunks of `kafka.reader.CHUNK`: more processes would save seconds of a
     million dead letters, and were a second mechanism to understand.
     """
-    reader = open_reader(request, on_notice)
+    reader = open_reader(request, on_notice, only_shows=True)
     limit, now = None, WallClock().now()
     if not request.include_done:
         limit = reader.snapshot.retention.limit_ms(now, EXPIRY_WARNING_S)

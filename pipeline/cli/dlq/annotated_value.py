@@ -36,7 +36,8 @@ class AnnotatedLine(NamedTuple):
 def annotated_value(dead_letter: DeadLetter, *, reveal: bool, as_json: bool) -> list[AnnotatedLine]:
     """Format the value as indented JSON, as text, or as hexadecimal bytes; masked unless `reveal`.
 
-    With `as_json` it may be decoded in this process.
+    A framed value is shown as the JSON that it stands for. With `as_json` it may be decoded in this
+    process.
     """
     value = dead_letter.value
     if value is None:
@@ -49,7 +50,7 @@ def annotated_value(dead_letter: DeadLetter, *, reveal: bool, as_json: bool) -> 
     position = _position(dead_letter)
     if reveal and not _is_text(value):
         return list(_hex_lines(value, position))
-    if b"\0" in value:
+    if b"\0" in value or dead_letter.frame is not None:
         return [AnnotatedLine(f"({len(value)} bytes that are not UTF-8 text; --reveal shows them)")]
     return list(_text_lines(value, position, reveal=reveal))
 
@@ -76,7 +77,7 @@ def _marks(dead_letter: DeadLetter) -> dict[str, tuple[str, ...]]:
     A missing member is noted at the object that lacks it.
     """
     decoded = dead_letter.decoded
-    located = locate(dead_letter.value or b"", decoded, dead_letter.source)
+    located = locate(dead_letter.text or b"", decoded, dead_letter.source)
     root = "" if located is None or located.envelope is None else ITEM
     marks: dict[str, tuple[str, ...]] = {}
     for problem in dead_letter.problems:

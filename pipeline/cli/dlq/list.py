@@ -38,7 +38,7 @@ def list_dead_letters(request: DlqRequest, display: Display) -> None:
 
     Exit code 0, also when there are none.
     """
-    reader = open_reader(request, print_notice)
+    reader = open_reader(request, print_notice, only_shows=True)
     listing = _Listing(request, display, reader)
     if display.as_json:
         for document in listing.documents():

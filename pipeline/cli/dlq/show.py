@@ -20,7 +20,8 @@ from pipeline.cli.output import print_json, print_line, print_notice
 from pipeline.core.escape import one_line
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.masking import mask, masked_text
-from pipeline.dlq.as_json import iso_time, masked_problem, to_dict
+from pipeline.core.reasons import Invalid, Stage
+from pipeline.dlq.as_json import frame_name, iso_time, masked_problem, to_dict
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.dlq.filters import SourceFilter, read_source_filter
 from pipeline.dlq.reader import DlqReader, TopicSnapshot, open_reader
@@ -28,7 +29,7 @@ from pipeline.dlq.recheck import Rechecker, RecheckKind, RecheckResult
 from pipeline.dlq.repair import no_repair
 from pipeline.dlq.reprocess import make_reprocessor
 from pipeline.dlq.request import DlqRequest
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, RegistryUnavailableError
 from pipeline.wiring import WallClock
 
 _POSITION: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
@@ -65,7 +66,7 @@ def show(  # noqa: PLR0913  one for each option
     Exit code 1 when there is none.
     """
     request = _narrowed(request, which)
-    reader = open_reader(request, print_notice)
+    reader = open_reader(request, print_notice, only_shows=True)
     if which is not None and last is None:
         dead_letters: Iterable[DeadLetter] = _named(reader)
     else:
@@ -143,7 +144,7 @@ def _print_all(
     rechecker = Rechecker(make_reprocessor(request.settings), no_repair())
     try:
         for dead_letter in dead_letters:
-            result = rechecker.recheck(dead_letter, now)
+            result = _rechecked(rechecker, dead_letter, now)
             done = reader.ledger.action(dead_letter.partition, dead_letter.offset)
             view = _View(dead_letter, result, done, display.reveal)
             if display.as_json:
@@ -154,6 +155,13 @@ def _print_all(
     finally:
         rechecker.end()
     return count
+
+
+def _rechecked(rechecker: Rechecker, dead_letter: DeadLetter, now: int) -> RecheckResult:
+    try:
+        return rechecker.recheck(dead_letter, now)
+    except RegistryUnavailableError as error:
+        return RecheckResult(RecheckKind.UNKNOWN, detail=str(error))
 
 
 class _View(NamedTuple):
@@ -203,6 +211,16 @@ class _View(NamedTuple):
             print_line(Text.assemble((line.text, style), (notes, "red")))
         print_line()
 
+    def _framing(self) -> str:
+        """How the value names its schema, and why it is not decoded below."""
+        frame = self.dead_letter.frame
+        if frame is None:
+            return ""
+        is_crash = self.dead_letter.stage == Stage.CRASH
+        decoded = None if is_crash else self.dead_letter.decoded
+        problem = decoded.violations[0].detail if type(decoded) is Invalid else ""
+        return ": ".join(filter(None, (frame_name(frame), problem)))
+
     def _reasons(self) -> Iterator[tuple[str, str]]:
         for problem in self.dead_letter.problems:
             yield "reason", " ".join(filter(None, problem))
@@ -233,6 +251,7 @@ class _View(NamedTuple):
             "rejected by": by if ours else dead_letter.header_format,
             "replay": header(DlqHeader.REPLAY),
             "key": self._text(dead_letter.record.key),
+            "framing": self._framing(),
         }
         yield from ((name, text) for name, text in facts.items() if text)
 

@@ -121,7 +121,7 @@ def test_unknown_dead_letter(headers: Any) -> None:
     assert dead_letter.event == "e"
     senders = [each for each in headers or () if not each[0].startswith(("dlq.", "track."))]
     assert dead_letter.headers == senders
-    record = as_raw(dead_letter)
+    record = as_raw(dead_letter, dead_letter.value)
     assert (record.topic, record.partition, record.offset) == ("dead", 1, 9)
     assert record.value == VALUE
 

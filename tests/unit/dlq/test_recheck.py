@@ -237,17 +237,18 @@ def test_samples_are_those_that_a_repair_changes() -> None:
 
 
 def test_headers_of_the_sender_are_kept() -> None:
-    """The raw record has the headers of the sender, and the four that carry its origin."""
+    """The raw record has the headers of the sender, and those that a redrive adds."""
     dead_letter = dead_letter_of(
         {"event": "A"}, headers=(("traceparent", b"x"), (DlqHeader.REASON, b"forged"))
     )
-    names = [name for name, _ in as_raw(dead_letter).headers]
+    names = [name for name, _ in as_raw(dead_letter, dead_letter.value).headers]
     assert names == [
         "traceparent",
         TrackHeader.ORIGIN,
         "track.origin.timestamp",
         DlqHeader.ATTEMPT,
         "dlq.first.failed.at",
+        TrackHeader.REDRIVE,
     ]
 
 
