@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple, cast
 from uuid import UUID
 
-from confluent_kafka import schema_registry as confluent
+from confluent_kafka.schema_registry import RegisteredSchema as ConfluentSchema
+from confluent_kafka.schema_registry import Schema
 
 from pipeline.avro.schema_source import SchemaKind
 from pipeline.registry.errors import NonsenseError
@@ -25,7 +26,7 @@ class RegisteredSchema(NamedTuple):
     text: str
 
 
-def registered(answer: confluent.RegisteredSchema, subject: str) -> RegisteredSchema:
+def registered(answer: ConfluentSchema, subject: str) -> RegisteredSchema:
     """Return a registered schema; NonsenseError when something of it is missing or wrong."""
     return RegisteredSchema(
         subject,
@@ -43,7 +44,7 @@ def whole_number(value: object, name: str, least: int) -> int:
     raise NonsenseError(f"its answer has no valid {name}")
 
 
-def text_of(schema: confluent.Schema) -> str:
+def text_of(schema: Schema) -> str:
     """Return the text of a schema; NonsenseError when there is none."""
     text: object = schema.schema_str
     if isinstance(text, str) and text:
@@ -51,7 +52,7 @@ def text_of(schema: confluent.Schema) -> str:
     raise NonsenseError("its answer has no schema")
 
 
-def kind_of(schema: confluent.Schema) -> SchemaKind:
+def kind_of(schema: Schema) -> SchemaKind:
     """Return the language of a schema; NonsenseError for one that is not known."""
     name: object = schema.schema_type
     kind = name.lower() if isinstance(name, str) else ""
