@@ -7,9 +7,9 @@ were found are kept for good, since an id never gets another schema.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from confluent_kafka.schema_registry import (
@@ -42,7 +42,9 @@ from pipeline.settings.groups import RegistrySettings
 
 _Answer = TypeVar("_Answer")
 _AVRO: Final = "AVRO"
+_NO_LEVEL: Final = "NONE"
 _NO_GUID: Final = UUID(int=0)
+"""No schema has it."""
 _MOST_REFERENCES: Final = 1000
 """References of one schema: a registry's nonsense must not keep us busy for ever."""
 
@@ -60,23 +62,10 @@ class RegistryClient:
         self._client = client or connect(settings)
         self._unknown = unknown or UnknownSchemas()
         self._found: dict[int | UUID, WriterSchema] = {}
+        self._has_guids = False
         urls = (settings.url or "").count(",") + 1
         self._limit_s = settings.timeout_s * urls + 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        weakref.finalize(self, self._client.close)
 
     def by_id(self, schema_id: int) -> WriterSchema | None:
         """See `SchemaSource`."""
@@ -85,8 +74,11 @@ class RegistryClient:
         )
 
     def by_guid(self, guid: UUID) -> WriterSchema | None:
-        """See `SchemaSource`."""
-        return self._found.get(guid) or self._find(
+        """See `SchemaSource`. A registry without GUIDs has no such schema."""
+        found = self._found.get(guid)
+        if found is not None or not self.knows_guids():
+            return found
+        return self._find(
             guid, f"schema GUID {guid}", lambda: self._client.get_schema_by_guid(str(guid))
         )
 
@@ -178,17 +170,25 @@ class RegistryClient:
         )
 
     def compatibility(self, subject: str) -> str:
-        """Return the compatibility level that applies to a subject, such as BACKWARD."""
+        """Return the compatibility level that applies to a subject, such as BACKWARD.
 
-        def ask(name: str | None) -> str:
-            answer: object = self._client.get_compatibility(name)
+        A level NONE of the subject's own is named together with the one of the registry, since
+        Apicurio also says NONE for a subject without a level, to which the registry's applies.
+        """
+        own, of_all = self._level(subject), self._level(None)
+        if own == _NO_LEVEL and of_all not in {None, _NO_LEVEL}:
+            return f"{own}, or the registry's {of_all}"
+        return own or of_all or _NO_LEVEL
+
+    def _level(self, subject: str | None) -> str | None:
+        def ask() -> str:
+            answer: object = self._client.get_compatibility(subject)
             if isinstance(answer, str):
                 return answer
             raise NonsenseError("its answer has no compatibilityLevel")
 
-        what = f"read the compatibility level of subject {subject}"
-        own = self._ask(what, lambda: ask(subject))
-        return own or self._ask(what, lambda: ask(None)) or "unknown"
+        of_what = "the registry" if subject is None else f"subject {subject}"
+        return self._ask(f"read the compatibility level of {of_what}", ask)
 
     def set_compatibility(self, subject: str, level: str) -> None:
         """Set the compatibility level of a subject."""
@@ -201,12 +201,16 @@ class RegistryClient:
 
     def knows_guids(self) -> bool:
         """Whether the registry finds schemas by GUID. One that does not has no such path."""
+        if self._has_guids or _NO_GUID in self._unknown:
+            return self._has_guids
         try:
             self._ask("look up a GUID", lambda: self._client.get_schema_by_guid(str(_NO_GUID)))
         except RefusedError:
             self.ping()  # raises if it is not for the path that it refuses
-            return False
-        return True
+            self._unknown.add(_NO_GUID)
+        else:
+            self._has_guids = True
+        return self._has_guids
 
     def ping(self) -> None:
         """Raise unless the registry answers."""
