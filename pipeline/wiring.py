@@ -166,6 +166,20 @@ def require_tracing(settings: Settings) -> None:
         raise SettingsError([problem]) from error
 
 
+def require_registry(settings: Settings) -> None:
+    """SettingsError when a Schema Registry is wanted, but its client is not installed."""
+    if settings.schema_registry.url is None:
+        return
+    try:
+        import pipeline.registry.client  # noqa: F401, PLC0415  without the setting, it is not imported
+    except ModuleNotFoundError as error:
+        problem = (
+            f"schema_registry.url: the package {error.name} is not installed. Install what a "
+            'registry needs with pip install "track-pipeline[registry]", or leave the setting out'
+        )
+        raise SettingsError([problem]) from error
+
+
 def make_ledger_producer(
     settings: Settings,
     topic: str,

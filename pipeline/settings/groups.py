@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -178,3 +179,96 @@ class TracingSettings(_SettingsGroup):
             "(credentials belong in OTEL_EXPORTER_OTLP_HEADERS)"
         )
         raise ValueError(message)
+
+
+class RegistrySettings(_SettingsGroup):
+    """A Schema Registry with Confluent's API. Secrets are in files, never in a setting."""
+
+    url: str | None = Field(
+        None,
+        description=(
+            "URL of a Schema Registry, such as `http://localhost:8081`, several of one registry "
+            "separated by commas; needs the extra `registry`. Unset: there is none"
+        ),
+    )
+    subject_name_strategy: Literal["topic", "record", "topic-record"] = Field(
+        "topic",
+        description=(
+            "subjects of the outputs' schemas. topic: `<topic>-value`. record: the record's full "
+            "name. topic-record: `<topic>-<full name>`"
+        ),
+    )
+    auto_register: bool = Field(
+        False,
+        description=(
+            "register the outputs' schemas on startup when they are missing and compatible; "
+            "otherwise `track-pipeline schemas register` does"
+        ),
+    )
+    timeout_s: float = Field(
+        5.0,
+        ge=0.1,
+        le=60,
+        allow_inf_nan=False,
+        description="maximum wait for an answer of the registry, seconds",
+    )
+    basic_auth_file: str | None = Field(
+        None, min_length=1, description="file with `user:password` for the registry"
+    )
+    bearer_token_file: str | None = Field(
+        None,
+        min_length=1,
+        description="file with a bearer token for the registry; read again for each request",
+    )
+    ca_file: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "file of the authorities (PEM) that the registry's certificate is verified with. "
+            "Unset: the usual public ones"
+        ),
+    )
+    certificate_file: str | None = Field(
+        None, min_length=1, description="file with the client certificate (PEM) for the registry"
+    )
+    key_file: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "file with the key (PEM, not encrypted) of the client certificate. Unset: it is in "
+            "`certificate_file`"
+        ),
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _base_urls(cls, url: str | None) -> str | None:
+        """Reject what is no list of base URLs. The message shows no value: it may be a password."""
+        if url is None or all(map(_is_base_url, url.split(","))):
+            return url
+        message = (
+            "is not a URL such as http://localhost:8081, or several separated by commas, without "
+            "user, query and fragment (credentials belong in basic_auth_file or bearer_token_file)"
+        )
+        raise ValueError(message)
+
+    @model_validator(mode="after")
+    def _fit(self) -> RegistrySettings:
+        """Reject settings that contradict each other."""
+        if self.basic_auth_file and self.bearer_token_file:
+            message = "set only one of basic_auth_file and bearer_token_file"
+        elif self.key_file and not self.certificate_file:
+            message = "key_file is the key of a certificate: set certificate_file too"
+        else:
+            return self
+        raise ValueError(message)
+
+
+def _is_base_url(url: str) -> bool:
+    if not _BASE_URL.fullmatch(url.strip()):
+        return False
+    try:
+        parts = urlsplit(url.strip())
+        return bool(parts.hostname) and parts.port != 0  # a number that is no port raises
+    except ValueError:
+        return False

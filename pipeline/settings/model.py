@@ -21,6 +21,7 @@ from pydantic import (
 from pipeline.core.contract import ContractSettings
 from pipeline.errors import SettingsError
 from pipeline.settings.client_properties import Properties, masked
+from pipeline.settings.contradictions import contradictions
 from pipeline.settings.errors import sentences
 from pipeline.settings.groups import (
     BatchSettings,
@@ -28,6 +29,7 @@ from pipeline.settings.groups import (
     HttpSettings,
     LogSettings,
     Name,
+    RegistrySettings,
     Topics,
     TracingSettings,
 )
@@ -122,6 +124,7 @@ class Settings(ContractSettings):
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     tracing: TracingSettings = TracingSettings()
+    schema_registry: RegistrySettings = RegistrySettings()
     allow_unverified_tls: bool = Field(
         False,
         description=(
@@ -201,6 +204,9 @@ def load_settings(
     if problems:
         raise SettingsError(problems)
     settings._sources.update({".".join(path): a.source for path, a in layers.assigned.items()})  # noqa: SLF001  our own
+    found = list(contradictions(settings.input, settings.output, settings.schema_registry))
+    if found:
+        raise SettingsError(f"{settings.sources[name]}: {name}: {wrong}" for name, wrong in found)
     return settings
 
 

@@ -1,0 +1,165 @@
+"""Turns what the registry's client raises into one sentence: what is wrong, where, what to do.
+
+no answer, 408, 429, 5xx, or an answer that is not a registry's    RegistryUnavailableError
+certificate, TLS, 401, 403, 404 without a registry's code, 422     RefusedError
+404 with a registry's code (404xx)                                 the caller's: not found
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+import httpx2
+from confluent_kafka.schema_registry import SchemaRegistryError
+
+from pipeline.core.escape import one_line
+from pipeline.errors import RefusedError, RegistryUnavailableError, TransportError
+from pipeline.settings.groups import RegistrySettings
+
+NONSENSE: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+"""What the client raises for an answer that is not JSON, or other JSON than it expects."""
+CLIENT_ERRORS: Final = (SchemaRegistryError, httpx2.RequestError, *NONSENSE)
+
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
+_INVALID: Final = 422
+_REDIRECTS: Final = range(300, 400)
+_TRANSIENT: Final = frozenset({408, 429, *range(500, 600)})
+_CODES_OF_NOT_FOUND: Final = range(40400, 40500)
+"""404 with one of these codes is the answer of a registry; without one, nothing has the path."""
+_LONGEST: Final = 300
+
+
+def is_not_found(error: Exception) -> bool:
+    """Whether the registry says that it does not have what was asked for."""
+    return (
+        isinstance(error, SchemaRegistryError)
+        and error.http_status_code == _NOT_FOUND
+        and error.error_code in _CODES_OF_NOT_FOUND
+    )
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether the registry rejects a schema that is not compatible with earlier ones."""
+    return isinstance(error, SchemaRegistryError) and error.http_status_code == _CONFLICT
+
+
+def translated(error: Exception, registry: RegistrySettings, what: str) -> TransportError:
+    """Return the error of ours for one of `CLIENT_ERRORS`; `what` was asked of the registry."""
+    where = f"the Schema Registry at {registry.url}"
+    if isinstance(error, SchemaRegistryError):
+        return _by_status(error, registry, where, what)
+    if isinstance(error, httpx2.RequestError):
+        return _no_answer(error, registry, where)
+    return RegistryUnavailableError(
+        f"{where} does not answer as a registry ({what}): {_nonsense(error)}; is "
+        "schema_registry.url the URL of its API?"
+    )
+
+
+def _nonsense(error: Exception) -> str:
+    if isinstance(error, NonsenseError):
+        return str(error)
+    return "its answer is not the JSON that is expected"
+
+
+class NonsenseError(ValueError):
+    """An answer of the registry that has another form than its API promises; the text says how."""
+
+
+def _by_status(
+    error: SchemaRegistryError, registry: RegistrySettings, where: str, what: str
+) -> TransportError:
+    status = error.http_status_code
+    text = f"HTTP {status}{_message(error)}"
+    if status in _TRANSIENT:
+        return RegistryUnavailableError(f"{where} fails ({what}): {text}")
+    match status:
+        case _ if status == _UNAUTHORIZED:
+            sentence = f"{where} {_credentials(registry)} ({text})"
+        case _ if status == _FORBIDDEN:
+            sentence = (
+                f"{where} does not let us {what} ({text}): give the user of its credentials that "
+                "permission"
+            )
+        case _ if status == _NOT_FOUND:
+            sentence = (
+                f"{where} has no such API ({what}: {text}): schema_registry.url must be the URL of "
+                "a Confluent-compatible API, for Apicurio the one that ends in /apis/ccompat/v7"
+            )
+        case _ if status in _REDIRECTS:
+            sentence = (
+                f"{where} sends us elsewhere ({text}): schema_registry.url must be the URL of the "
+                "registry's API itself, not of a login page"
+            )
+        case _:
+            sentence = f"{where} rejects the request ({what}): {text}"
+    return RefusedError(sentence)
+
+
+def _credentials(registry: RegistrySettings) -> str:
+    file = registry.basic_auth_file or registry.bearer_token_file
+    if file is None:
+        return (
+            "asks for credentials: set schema_registry.basic_auth_file or "
+            "schema_registry.bearer_token_file"
+        )
+    return f"rejects the credentials in {file}"
+
+
+def _message(error: SchemaRegistryError) -> str:
+    """Return what the registry itself says; nothing when the answer is somebody else's."""
+    text: object = error.error_message
+    if error.error_code == SchemaRegistryError.UNKNOWN or not isinstance(text, str):
+        return ""
+    short = one_line(text)
+    return f": {short if len(short) <= _LONGEST else short[:_LONGEST] + '…'}"
+
+
+def _no_answer(
+    error: httpx2.RequestError, registry: RegistrySettings, where: str
+) -> TransportError:
+    cause = _tls_cause(error)
+    if cause is not None:
+        return RefusedError(f"{where} can't be trusted: {cause}")
+    if isinstance(error, httpx2.TimeoutException):
+        return RegistryUnavailableError(
+            f"{where} does not answer within {registry.timeout_s:g} s (schema_registry.timeout_s)"
+        )
+    if isinstance(error, httpx2.ConnectError):
+        return RegistryUnavailableError(
+            f"{where} can't be reached: {_system(error)}; is it running, and is "
+            "schema_registry.url right?"
+        )
+    text = one_line(str(error)) or type(error).__name__
+    return RegistryUnavailableError(
+        f"{where} breaks off its answer: {text}; does schema_registry.url have the right scheme "
+        "(http or https)?"
+    )
+
+
+def _system(error: httpx2.RequestError) -> str:
+    """Return the system's words, without its number of the error."""
+    text = one_line(str(error))
+    return text.partition("] ")[2] or text
+
+
+def _tls_cause(error: BaseException | None) -> str | None:
+    """Return why TLS failed, from the errors that led to this one; None when it did not."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not valid for us ({error.verify_message}): set "
+                "schema_registry.ca_file to the authority that has signed it"
+            )
+        if isinstance(error, ssl.SSLError):
+            reason = (error.reason or str(error)).replace("_", " ").lower()
+            return (
+                f"TLS fails ({reason}): does it want https, and a client certificate "
+                "(schema_registry.certificate_file)?"
+            )
+        error = error.__cause__ or error.__context__
+    return None

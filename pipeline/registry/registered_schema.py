@@ -1,0 +1,70 @@
+"""What a registry says about schemas, checked: an answer may be anything."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, cast
+from uuid import UUID
+
+from confluent_kafka.schema_registry import RegisteredSchema as ConfluentSchema
+from confluent_kafka.schema_registry import Schema
+
+from pipeline.avro.schema_source import SchemaKind
+from pipeline.registry.errors import NonsenseError
+
+_LARGEST_ID: Final = 2**31 - 1
+_KINDS: Final = ("avro", "json", "protobuf")
+
+
+class RegisteredSchema(NamedTuple):
+    """A schema as a version of a subject."""
+
+    subject: str
+    version: int
+    schema_id: int
+    guid: UUID | None
+    """None when the registry has no GUIDs."""
+    text: str
+
+
+def registered(answer: ConfluentSchema, subject: str) -> RegisteredSchema:
+    """Return a registered schema; NonsenseError when something of it is missing or wrong."""
+    return RegisteredSchema(
+        subject,
+        whole_number(answer.version, "version", 1),
+        whole_number(answer.schema_id, "id", 0),
+        _guid(answer.guid),
+        text_of(answer.schema),
+    )
+
+
+def whole_number(value: object, name: str, least: int) -> int:
+    """Return the number; NonsenseError when it is none that a registry gives."""
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST_ID:
+        return value
+    raise NonsenseError(f"its answer has no valid {name}")
+
+
+def text_of(schema: Schema) -> str:
+    """Return the text of a schema; NonsenseError when there is none."""
+    text: object = schema.schema_str
+    if isinstance(text, str) and text:
+        return text
+    raise NonsenseError("its answer has no schema")
+
+
+def kind_of(schema: Schema) -> SchemaKind:
+    """Return the language of a schema; NonsenseError for one that is not known."""
+    name: object = schema.schema_type
+    kind = name.lower() if isinstance(name, str) else ""
+    if kind in _KINDS:
+        return cast("SchemaKind", kind)
+    raise NonsenseError("its answer has an unknown schemaType")
+
+
+def _guid(value: object) -> UUID | None:
+    if value is None:
+        return None
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise NonsenseError("its answer has no valid guid") from None
