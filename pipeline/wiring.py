@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pipeline import __version__
+from pipeline.avro.output_json import OutputReader
 from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
@@ -104,6 +105,17 @@ def formats(
     """STUB."""
     del settings, on_wait, writes
     return PLAIN_JSON
+
+
+def output_reader(settings: Settings) -> OutputReader:
+    """STUB."""
+    del settings
+    return OutputReader()
+
+
+def framing_of(settings: Settings) -> Literal["prefix", "header", "single-object"]:
+    """STUB."""
+    return settings.output.framing or "single-object"
 
 
 def with_plain_json(formats: Formats) -> Formats:

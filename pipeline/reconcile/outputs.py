@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.core.coordinates import Source
 from pipeline.core.headers import CONNECT_PREFIX, DlqHeader, TrackHeader
-from pipeline.core.reasons import Stage
+from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Headers, Record, Role
 
 SOURCE: Final = TrackHeader.SOURCE.value
@@ -34,13 +34,15 @@ WHEN_AND_WHO: Final = frozenset(
 )
 _REFUSAL: Final = frozenset({DlqHeader.REASON, DlqHeader.REASONS, DlqHeader.STAGE})
 _SET_ASIDE: Final = frozenset({Stage.PRODUCE.value.encode(), Stage.CRASH.value.encode()})
+_SCHEMA_UNKNOWN: Final = Reason.SCHEMA_UNKNOWN.value.encode()
+"""Reason that a registry decides on, which may have learnt the schema since."""
 
 
 OTHER_RULES: Final = 1
 """Mark of an output that was written under a different contract than the audit's."""
 SET_ASIDE: Final = 2
-"""Mark of a dead letter whose reason is outside the rules: the broker rejected the record, or the
-program crashed."""
+"""Mark of a dead letter whose reason is outside the rules: the broker rejected the record, the
+program crashed, or the registry did not know a schema."""
 POINTER: Final = 4
 """Mark of a dead letter that only points to its raw record."""
 REPLAYED: Final = 8
@@ -102,7 +104,7 @@ def read_output(record: Record, role: Role, contract: bytes) -> OutputFacts:
             excluded = "replayed"
         elif name == REDRIVE:
             excluded = "redriven"
-        elif name == DlqHeader.STAGE and value in _SET_ASIDE:
+        elif _is_outside_rules(name, value):
             marks |= SET_ASIDE
         elif name == DlqHeader.POINTER:
             marks |= POINTER
@@ -129,13 +131,20 @@ def _compared(headers: Headers) -> Headers:
     Kafka Connect's headers are left out because they come from a setting outside the contract. A
     dead letter for a reason outside the rules is not held to the rules' reason.
     """
-    stage = next((value for name, value in headers if name == DlqHeader.STAGE), None)
-    left_out = WHEN_AND_WHO | _REFUSAL if stage in _SET_ASIDE else WHEN_AND_WHO
+    refused_by_rules = not any(_is_outside_rules(name, value) for name, value in headers)
+    left_out = WHEN_AND_WHO if refused_by_rules else WHEN_AND_WHO | _REFUSAL
     return [
         header
         for header in headers
         if header[0] not in left_out and not header[0].startswith(CONNECT_PREFIX)
     ]
+
+
+def _is_outside_rules(name: str, value: bytes | None) -> bool:
+    """Whether a header of a dead letter states a reason that is outside the rules."""
+    if name == DlqHeader.STAGE:
+        return value in _SET_ASIDE
+    return name == DlqHeader.REASON and value == _SCHEMA_UNKNOWN
 
 
 def key_hash(key: bytes | None) -> bytes | None:

@@ -17,6 +17,7 @@ import msgspec
 
 from pipeline.core.decoded_events import merged_events
 from pipeline.core.encode import encode_json
+from pipeline.core.formats import ReadText
 from pipeline.core.members import (
     NULL,
     Members,
@@ -27,7 +28,7 @@ from pipeline.core.money import BadAmount, is_set, read_amount
 from pipeline.core.process import Processor
 from pipeline.core.raw_event import ABSENT, read_reserved
 from pipeline.core.reasons import Invalid, Reason
-from pipeline.core.record import NO_PARTITION, Record, Role
+from pipeline.core.record import NO_PARTITION, Headers, Record, Role
 
 UNREADABLE: Final = "?"
 """Stands for a revenue that can't be read, or for an event that can't be."""
@@ -215,11 +216,13 @@ class RevenueReader:
     None stands for no revenue at all, `UNREADABLE` for an amount or an event that can't be read.
     """
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Processor, read: ReadText | None = None) -> None:
+        """`processor` has the rules, for plain JSON; `read` reads raw records that are not."""
         self._processor = processor
+        self._read = read
 
     def of_enriched(self, value: bytes | None) -> str | None:
-        """Read the revenue that an enriched event states."""
+        """Read the revenue that an enriched event states, as JSON."""
         # Most events have none. A key may be escaped as its sender has it.
         if value is None or (b"revenue" not in value and b"\\u" not in value):
             return None
@@ -240,13 +243,21 @@ class RevenueReader:
         day = _DAY.match(str(time))
         return f"{day[1] if day else ''} {currency} {amount.number}"
 
-    def of_dead_letter(self, value: bytes | None, timestamp: int | None) -> str | None:
+    def of_dead_letter(
+        self, value: bytes | None, timestamp: int | None, headers: Headers = ()
+    ) -> str | None:
         """Read the revenue of the rejected events in a dead letter, as the contract would.
 
-        `timestamp` is the Kafka timestamp of the raw record, epoch milliseconds.
+        `timestamp` is the Kafka timestamp of the raw record, epoch milliseconds. Raises
+        TransportError when the schema of the record can't be looked up now.
         """
-        if not (value or b"").strip():
+        if value is None or not value.strip():
             return None
+        if self._read is not None:
+            text = self._read(value, headers)
+            if type(text) is Invalid:
+                return UNREADABLE
+            value = text
         events = merged_events(value, _TIMES)
         return join_revenue(self._of_rejected(event, timestamp) for event in events)
 

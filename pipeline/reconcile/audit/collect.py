@@ -7,15 +7,17 @@ from typing import Final
 from pipeline.core.coordinates import Source, parse_source
 from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Record, Role
+from pipeline.errors import UnreadableOutputError
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
+from pipeline.reconcile.audit.forms import ComparedForms
 from pipeline.reconcile.audit.match import UnmatchedKind
 from pipeline.reconcile.audit.result import AuditResult, Discrepancy, DiscrepancyKind
 from pipeline.reconcile.output_store import OutputStore
-from pipeline.reconcile.outputs import OutputFacts, OutputRow, key_hash, output_digest, read_output
+from pipeline.reconcile.outputs import OutputFacts, OutputRow, key_hash, read_output
 from pipeline.reconcile.ranges import AuditRanges
 from pipeline.reconcile.retention import RetentionGaps
-from pipeline.reconcile.revenue import RevenueReader
+from pipeline.reconcile.revenue import UNREADABLE, RevenueReader
 
 _ROWS: Final = 1000
 _NO_TIME: Final = -1
@@ -30,6 +32,7 @@ class OutputCollector:
         store: OutputStore,
         result: AuditResult,
         revenue_reader: RevenueReader | None,
+        forms: ComparedForms,
         *,
         keeps_outside: bool,
         show: int,
@@ -39,6 +42,7 @@ class OutputCollector:
         self._store = store
         self._result = result
         self._revenue_reader = revenue_reader
+        self._forms = forms
         self._keeps_outside = keeps_outside
         self._show = show
         self._roles = {topic: role for role, topic in ranges.topics.items()}
@@ -103,12 +107,12 @@ class OutputCollector:
             self._redriven.append(self._row(record, role, facts, source))
 
     def _row(self, record: Record, role: Role, facts: OutputFacts, source: Source) -> OutputRow:
-        value, key, headers, timestamp, _topic, partition, offset = record
+        _value, key, _headers, timestamp, _topic, partition, offset = record
         if role is Role.DEAD_LETTER or role in self._ranges.stamped_by_broker:
             time = 0
         else:
             time = timestamp or _NO_TIME
-        digest = output_digest(role, value, key, headers)
+        digest = self._forms.digest_of(record, role, facts.marks)
         revenue = self._revenue(record, role)
         return OutputRow(
             *source, role, partition, offset, digest, time, key_hash(key), facts.marks, revenue
@@ -118,13 +122,16 @@ class OutputCollector:
         if self._revenue_reader is None or role in {Role.IDENTIFY, Role.OTHER}:
             return None
         if role is Role.ENRICHED:
-            return self._revenue_reader.of_enriched(record.value)
+            try:
+                return self._revenue_reader.of_enriched(self._forms.json_of(record))
+            except UnreadableOutputError:
+                return UNREADABLE
         if any(name == DlqHeader.POINTER for name, _ in record.headers):
             return None
         times = (value for name, value in record.headers if name == DlqHeader.SOURCE_TIMESTAMP)
         time = next(times, None) or b""
         timestamp = int(time) if time.isdigit() else None
-        return self._revenue_reader.of_dead_letter(record.value, timestamp)
+        return self._revenue_reader.of_dead_letter(record.value, timestamp, record.headers)
 
     def _add_without_source(self, record: Record, role: Role) -> None:
         """Report an output that names no raw record; count a dead letter of another program."""

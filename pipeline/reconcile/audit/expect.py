@@ -14,7 +14,9 @@ from pipeline.core.origin import Origin, read_origin
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Output, Record, Role
-from pipeline.reconcile.outputs import SOURCE, output_digest
+from pipeline.errors import TransportError
+from pipeline.reconcile.audit.forms import ComparedForms
+from pipeline.reconcile.outputs import SOURCE
 from pipeline.reconcile.ranges import OutputPartitioner
 from pipeline.reconcile.revenue import RevenueReader
 
@@ -77,11 +79,12 @@ def encode_expected(expected: ExpectedRecord) -> bytes:
 class ExpectationBuilder:
     """Builds expectations by processing raw records again."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  made in one place
         self,
         processor: Processor,
         partitioner: OutputPartitioner,
         revenue_reader: RevenueReader | None,
+        forms: ComparedForms,
         *,
         accept_origin: bool,
         now: int,
@@ -89,6 +92,7 @@ class ExpectationBuilder:
         self._processor = processor
         self._partitioner = partitioner
         self._revenue_reader = revenue_reader
+        self._forms = forms
         self._accept_origin = accept_origin
         self._now = now
 
@@ -97,9 +101,11 @@ class ExpectationBuilder:
         return read_origin(record, accept_headers=self._accept_origin)
 
     def outputs(self, record: Record) -> tuple[Output, ...]:
-        """Process a record under the rules."""
+        """Process a record under the rules; raises TransportError when its schema is not found."""
         try:
             return self._processor.process(record, self._now)
+        except TransportError:
+            raise
         except Exception:  # noqa: BLE001  as in the worker: a bug of ours is a dead letter
             return (self._processor.crashed(record, self._now),)
 
@@ -132,8 +138,8 @@ class ExpectationBuilder:
             dead_letter = self._processor.set_aside(
                 record, self._now, Reason.PROCESSING_ERROR, Stage.CRASH, ""
             )
-            expected.set_aside_digest = _digest(dead_letter)
-            expected.set_aside_pointer_digest = _digest(pointer_to(dead_letter))
+            expected.set_aside_digest = self._forms.digest(dead_letter)
+            expected.set_aside_pointer_digest = self._forms.digest(pointer_to(dead_letter))
         return expected
 
     def _expected_output(
@@ -145,13 +151,13 @@ class ExpectationBuilder:
         expected = ExpectedOutput(
             role,
             NO_ITEM,
-            _digest(output),
+            self._forms.digest(output),
             out_partition=self._partitioner(role, record.partition, output.key),
         )
         expected.of_other_type = role is Role.OTHER or output.reason == Reason.UNSUPPORTED_TYPE
         if role is Role.DEAD_LETTER:
             if special:
-                expected.pointer_digest = _digest(pointer_to(output))
+                expected.pointer_digest = self._forms.digest(pointer_to(output))
             return expected
         # The output of a record without a timestamp has one that depends on when it was made.
         expected.timestamp = origin.timestamp or 0
@@ -164,15 +170,13 @@ class ExpectationBuilder:
         if self._revenue_reader is None:
             return
         for each in expected.events:
-            value = outputs[each.number].value
+            output = outputs[each.number]
             if each.role is Role.ENRICHED:
-                each.revenue = self._revenue_reader.of_enriched(value)
+                each.revenue = self._revenue_reader.of_enriched(self._forms.json(output))
             elif each.role is Role.DEAD_LETTER:
-                each.revenue = self._revenue_reader.of_dead_letter(value, origin.timestamp)
-
-
-def _digest(output: Output) -> bytes:
-    return output_digest(output.role, output.value, output.key, output.headers)
+                each.revenue = self._revenue_reader.of_dead_letter(
+                    output.value, origin.timestamp, output.headers
+                )
 
 
 def item_of(output: Output, base: bytes) -> int:

@@ -20,13 +20,13 @@ from pipeline.core.record import Output, Record
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
 from pipeline.reconcile.audit.collect import OutputCollector
-from pipeline.reconcile.audit.difference import describe_difference
 from pipeline.reconcile.audit.expect import (
     ExpectationBuilder,
     ExpectedRecord,
     decode_expected,
     encode_expected,
 )
+from pipeline.reconcile.audit.forms import ComparedForms
 from pipeline.reconcile.audit.match import CONTENTS, Match, UnmatchedKind, match_record
 from pipeline.reconcile.audit.recorder import ResultRecorder
 from pipeline.reconcile.audit.request import AuditRequest
@@ -49,22 +49,33 @@ def recount(  # noqa: PLR0913  made in one place, by keyword
     accept_origin: bool,
     now: int,
     on_progress: OnProgress | None = None,
+    revenue_reader: RevenueReader | None = None,
+    forms: ComparedForms | None = None,
 ) -> AuditResult:
     """Compare the outputs with the raw records; the window is that of `ranges`.
 
     `processor` must have the settings that were in force; `accept_origin` is one of them. `now` is
-    the wall clock, epoch milliseconds. Raises TransportError when the topics can't be read, and
-    OSError when the temporary file can't be written.
+    the wall clock, epoch milliseconds. `revenue_reader` reads revenue where raw records or outputs
+    are not plain JSON, and `forms` says how outputs that are not are compared. Raises
+    TransportError when the topics can't be read, and OSError when the temporary file can't be
+    written.
     """
     started = time.monotonic()
     result = _empty_result(ranges, processor.contract, with_revenue=request.revenue)
-    revenue_reader = RevenueReader(processor) if request.revenue else None
+    forms = forms or ComparedForms()
+    revenue_reader = (revenue_reader or RevenueReader(processor)) if request.revenue else None
     expectations = ExpectationBuilder(
-        processor, partitioner, revenue_reader, accept_origin=accept_origin, now=now
+        processor, partitioner, revenue_reader, forms, accept_origin=accept_origin, now=now
     )
     with OutputStore(request.spill_dir, request.cache_kib) as store:
         collector = OutputCollector(
-            ranges, store, result, revenue_reader, keeps_outside=accept_origin, show=request.show
+            ranges,
+            store,
+            result,
+            revenue_reader,
+            forms,
+            keeps_outside=accept_origin,
+            show=request.show,
         )
         collector.collect(reader, on_progress)
         recorder = ResultRecorder(ranges, store, result, collector.gaps, request.show)
@@ -75,6 +86,7 @@ def recount(  # noqa: PLR0913  made in one place, by keyword
             expectations=expectations,
             recorder=recorder,
             result=result,
+            forms=forms,
         )
         matcher.run(on_progress, to_last=accept_origin)
     order = list(DiscrepancyKind)
@@ -107,6 +119,7 @@ class _RecordMatcher:
         expectations: ExpectationBuilder,
         recorder: ResultRecorder,
         result: AuditResult,
+        forms: ComparedForms,
     ) -> None:
         self._ranges = ranges
         self._reader = reader
@@ -114,6 +127,7 @@ class _RecordMatcher:
         self._expectations = expectations
         self._recorder = recorder
         self._result = result
+        self._forms = forms
         self._rows = {
             number: RowCursor(store.of_partition(ranges.raw_topic, number)) for number in ranges.raw
         }
@@ -186,5 +200,5 @@ class _RecordMatcher:
         output = outputs[expected.number]
         place = self._ranges.topics[output.role], row.out_partition
         for found in self._reader.read({place: (row.out_offset, row.out_offset + 1)}):
-            return describe_difference(output, found)
+            return self._forms.describe(output, found)
         return "it was deleted meanwhile"

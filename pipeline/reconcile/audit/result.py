@@ -22,7 +22,8 @@ class DiscrepancyKind(DocumentedEnum):
 
 EXCLUDED: Final = {
     "other_rules": "outputs under another contract: checked for presence only",
-    "set_aside": "dead letters of records that the broker rejected or that crashed the program",
+    "set_aside": "dead letters of records that the broker rejected, that crashed the program, or "
+    "whose schema the registry did not know",
     "pointers": "dead letters that only point to their raw record and expire with it",
     "replayed": "outputs of replays, not compared",
     "redriven": "outputs of redrives, not compared",

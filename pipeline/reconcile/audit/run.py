@@ -6,17 +6,33 @@ meanwhile; whatever they write during the audit is beyond the captured offsets a
 
 from __future__ import annotations
 
+from pipeline.core.contract import Identity
+from pipeline.core.formats import PLAIN_JSON, Formats
+from pipeline.core.process import Processor
+from pipeline.core.record import Role
 from pipeline.errors import RefusedError
 from pipeline.preflight import create_command
 from pipeline.progress import OnProgress
 from pipeline.reconcile.audit.capture import capture, notes
+from pipeline.reconcile.audit.forms import AvroForm, ComparedForms, avro_form
 from pipeline.reconcile.audit.recount import recount
 from pipeline.reconcile.audit.request import AuditRequest
 from pipeline.reconcile.audit.result import AuditResult
 from pipeline.reconcile.capture import output_partitioner
+from pipeline.reconcile.revenue import RevenueReader
 from pipeline.settings.model import Settings
 from pipeline.topics import missing, require_permission
-from pipeline.wiring import WallClock, admin, make_processor, range_reader, topic_names
+from pipeline.wiring import (
+    APP,
+    WallClock,
+    admin,
+    formats,
+    framing_of,
+    output_reader,
+    range_reader,
+    topic_names,
+    with_plain_json,
+)
 
 
 def audit(
@@ -42,15 +58,34 @@ def audit(
     outputs = names.outputs(settings)
     require_permission([facts[name] for name in (names.raw, *outputs.values())], "READ")
     ranges = capture(settings, cluster, names, facts, request.window)
+    forms = _avro_forms(settings)
+    reads = formats(settings, writes=False)
     result = recount(
         range_reader(settings),
         ranges,
-        make_processor(settings, group=settings.group),
+        _processor(settings, reads, forms),
         output_partitioner(facts[names.raw].partitions, outputs, facts),
         request,
         accept_origin=settings.accept_origin_headers,
         now=WallClock().now(),
         on_progress=on_progress,
+        revenue_reader=RevenueReader(
+            _processor(settings, PLAIN_JSON, {}), with_plain_json(reads).read
+        ),
+        forms=ComparedForms(output_reader(settings), forms),
     )
     result.notes += notes(ranges)
     return result
+
+
+def _avro_forms(settings: Settings) -> dict[Role, AvroForm]:
+    """Forms of the outputs that are written as Avro. An audit registers nothing."""
+    if settings.output.format == "json":
+        return {}
+    framing = framing_of(settings)
+    return {role: avro_form(role, framing) for role in (Role.ENRICHED, Role.IDENTIFY)}
+
+
+def _processor(settings: Settings, formats: Formats, forms: dict[Role, AvroForm]) -> Processor:
+    written = {role.value: avro.form for role, avro in forms.items()}
+    return Processor(settings, Identity(app=APP, group=settings.group), formats._replace(**written))
