@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pipeline.avro.encoder_source import EncoderSource, Form, Given
 from pipeline.core.formats import WriteEvent
+from pipeline.errors import SchemaFileError
 
 _OUR_FIELDS: Final = {
     "type": Given("event.type", Form.REPEATED),
@@ -39,7 +40,7 @@ def compile_encoder(schema_text: str) -> Callable[[Mapping[str, Any]], bytes]:
     """Return a function that encodes a record: str, bool, int, Decimal, dict and list.
 
     Times are epoch milliseconds. A decimal is rounded half-even to the places of its scale; with
-    too many digits it is null in a union with null. ValueError for a schema with other types.
+    too many digits it is null in a union with null. SchemaFileError for a schema with other types.
     """
     source = EncoderSource(schema_text)
     return source.compiled(source.add_record(source.schema))
@@ -48,13 +49,13 @@ def compile_encoder(schema_text: str) -> Callable[[Mapping[str, Any]], bytes]:
 def event_writer(schema_text: str, prefix: bytes) -> WriteEvent:
     """Return a function that writes the prefix and an encoded event, or identify message.
 
-    The schema is a published one: ValueError for a field that no event has.
+    SchemaFileError for a schema with a field that no event has.
     """
     source = EncoderSource(schema_text)
     items = [repr(prefix)]
     for field in source.schema["fields"]:
         given = _OUR_FIELDS.get(field["name"])
         if given is None:
-            raise ValueError(f"no event has the field {field['name']!r} of this Avro schema")
+            raise SchemaFileError(f"no event has the field {field['name']!r} of this Avro schema")
         items += source.items(field["type"], given)
     return source.compiled(source.add_function("event, others, typed", items))

@@ -13,13 +13,12 @@ from enum import Enum
 from itertools import count
 from typing import Any, Final, NamedTuple
 
-from fastavro import parse_schema
-from fastavro.schema import SchemaParseException, UnknownType
-
 from pipeline.avro.binary import LOW_BITS, amount_writer, high_bits, lengths, low_bits, write_long
+from pipeline.avro.published import parsed
 from pipeline.core.encode import encode_json
 from pipeline.core.members import read_value
 from pipeline.core.memo import Memo
+from pipeline.errors import SchemaFileError
 
 Schema = Any
 """An Avro schema as fastavro parses it: a name, a list (a union) or a dict."""
@@ -58,12 +57,12 @@ class Given(NamedTuple):
 class EncoderSource:
     """Source of functions that encode values of one schema.
 
-    ValueError, with one sentence, for an invalid schema, or one with a type that no output needs.
+    SchemaFileError for an invalid schema, or one with a type that no output needs.
     """
 
     def __init__(self, schema_text: str) -> None:
-        self._types: dict[str, Schema] = {}
-        self.schema: Schema = _parse(schema_text, self._types)
+        self.schema: Final = _record_schema(schema_text)
+        self._types: dict[str, Schema] = {self.schema["name"]: self.schema}
         self._records: dict[str, str] = {}
         self._numbers = count(1)
         self._text = ""
@@ -122,11 +121,17 @@ class EncoderSource:
             return [self._remembered(schema, given)]
         if isinstance(schema, list):
             return [self._union(schema, given)]
-        schema = self._types.get(schema, schema) if isinstance(schema, str) else schema
+        schema = self._definition(schema)
         name = schema if isinstance(schema, str) else schema["type"]
         if name not in self._writers or (name != "string" and given.form is not Form.PLAIN):
             raise _unsupported(schema)
         return self._writers[name](schema, given, branch)
+
+    def _definition(self, schema: Schema) -> Schema:
+        """What a name stands for; a type that is defined here is known by its name from now on."""
+        if isinstance(schema, dict) and "name" in schema:
+            self._types[schema["name"]] = schema
+        return self._types.get(schema, schema) if isinstance(schema, str) else schema
 
     def _new(self, kind: str) -> str:
         return f"{kind}_{next(self._numbers)}"
@@ -249,15 +254,12 @@ def _unescaped(text: bytes) -> bytes:
     return value.encode()
 
 
-def _unsupported(schema: Schema) -> ValueError:
-    return ValueError(f"the encoder can't write values of the Avro type {json.dumps(schema)}")
+def _unsupported(schema: Schema) -> SchemaFileError:
+    return SchemaFileError(f"the encoder can't write values of the Avro type {json.dumps(schema)}")
 
 
-def _parse(schema_text: str, types: dict[str, Schema]) -> Schema:
-    try:
-        schema = parse_schema(json.loads(schema_text), named_schemas=types)
-    except (ValueError, KeyError, TypeError, SchemaParseException, UnknownType) as error:
-        raise ValueError(f"this is not a valid Avro schema: {error!r}") from error
+def _record_schema(text: str) -> dict[str, Any]:
+    schema = parsed(text)
     if not isinstance(schema, dict) or schema["type"] != "record":
-        raise ValueError("the encoder needs an Avro schema of a record")
+        raise SchemaFileError("the encoder needs an Avro schema of a record")
     return schema
