@@ -35,6 +35,7 @@ MODULES: Final = (
     "json_pointer",
     "lookalikes",
     "members",
+    "memo",
     "money",
     "normalise",
     "origin",

@@ -7,12 +7,12 @@ it, so reading and writing takes two look-ups: the second, and its fraction.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Context, Decimal
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from pipeline.core.json_value import JsonValue
+from pipeline.core.memo import Memo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE = 60_000
@@ -84,8 +84,6 @@ _MAX_MINUTE = 59
 
 _Time: TypeAlias = tuple[int, str]
 """Epoch milliseconds and the canonical text."""
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 
 
 def read_time(value: JsonValue) -> _Time | None:
@@ -126,20 +124,6 @@ def time_text(ms: int | None) -> str | None:
     return format_time(ms) if ms is not None and MIN_MS <= ms <= MAX_MS else None
 
 
-class _Memo(dict[_K, _V]):
-    """Bounded cache of a pure function; a look-up takes half the time of an lru_cache's."""
-
-    def __init__(self, function: Callable[[_K], _V], max_size: int) -> None:
-        self._function = function
-        self._max_size = max_size
-
-    def __missing__(self, key: _K) -> _V:
-        if len(self) >= self._max_size:
-            self.clear()
-        value = self[key] = self._function(key)
-        return value
-
-
 def _parse_minute(text: str) -> int:
     """Epoch milliseconds of `2015-12-12T19:11:`; KeyError when it is not a valid minute."""
     if not _MINUTE.fullmatch(text):
@@ -159,8 +143,8 @@ def _format_minute(minutes: int) -> str:
 _SECONDS: Final = [f"{second:02d}." for second in range(60)]
 _FRACTIONS: Final = [f"{ms:03d}Z" for ms in range(1000)]
 _MS_IN_MINUTE: Final = {text: second * 1000 for second, text in enumerate(_SECONDS)}
-_MS_OF_MINUTE: Final = _Memo(_parse_minute, 8192)
-_TEXT_OF_MINUTE: Final = _Memo(_format_minute, 8192)
+_MS_OF_MINUTE: Final = Memo(_parse_minute, 8192)
+_TEXT_OF_MINUTE: Final = Memo(_format_minute, 8192)
 
 
 def _parse_second(text: str) -> int:
@@ -173,8 +157,8 @@ def _format_second(seconds: int) -> str:
 
 
 # Based on the minute's, so that a second that is not cached is fast, too.
-_MS_OF_SECOND: Final = _Memo(_parse_second, 8192)
-_TEXT_OF_SECOND: Final = _Memo(_format_second, 8192)
+_MS_OF_SECOND: Final = Memo(_parse_second, 8192)
+_TEXT_OF_SECOND: Final = Memo(_format_second, 8192)
 _MS_OF_FRACTION: Final = {text: ms for ms, text in enumerate(_FRACTIONS)}
 
 
@@ -249,7 +233,7 @@ def _parse_zone(zone: str) -> int:
     return -offset if zone[0] == "-" else offset
 
 
-_OFFSET: Final = _Memo(_parse_zone, 8192)
+_OFFSET: Final = Memo(_parse_zone, 8192)
 
 
 def _from_epoch(number: int) -> int | None:
