@@ -1,21 +1,23 @@
 """Enriched events and identify messages of any form and framing, read by the schema that they name.
 
-A topic may hold several forms: it was JSON first, or its schema has got another id since.
+A topic may hold several forms: it was JSON first, or its schema has got another id since. fastavro
+is only imported for the first output that is Avro.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
-from pipeline.avro.event_json import Schema, enriched_json
 from pipeline.avro.framing import Frame, unframe
-from pipeline.avro.published import by_fingerprint, fingerprint, parsed
 from pipeline.avro.schema_source import SchemaSource
 from pipeline.core.origin import without_schema_id
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers, Record
 from pipeline.errors import SchemaFileError, UnreadableOutputError
+
+if TYPE_CHECKING:
+    from pipeline.avro.event_json import Schema
 
 _JSON: Final = b"{"
 """First byte of an output that is JSON. Avro begins with the length of `type`, another byte."""
@@ -68,6 +70,8 @@ class OutputReader:
         output = self.avro(value, record.headers)
         if output is None:
             return record
+        from pipeline.avro.event_json import enriched_json  # noqa: PLC0415  see above
+
         written = enriched_json(output.payload, output.schema.parsed)
         return record._replace(value=written, headers=without_schema_id(record.headers))
 
@@ -81,6 +85,8 @@ class OutputReader:
 
     def _looked_up(self, frame: Frame) -> OutputSchema | str:
         """Return the schema that a frame names, or a sentence that says why it can't be used."""
+        from pipeline.avro.published import by_fingerprint  # noqa: PLC0415  see above
+
         name = frame.schema_name()
         if isinstance(frame.schema, bytes):
             published = by_fingerprint(frame.schema)
@@ -99,6 +105,8 @@ class OutputReader:
 
 
 def _output_schema(text: str, name: str) -> OutputSchema | str:
+    from pipeline.avro.published import fingerprint, parsed  # noqa: PLC0415  see above
+
     try:
         schema = parsed(text, name)
         if not isinstance(schema, dict):

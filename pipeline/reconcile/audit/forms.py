@@ -8,19 +8,19 @@ any event being another one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
-from pipeline.avro.encoder import event_writer
-from pipeline.avro.event_json import Schema, enriched_json
 from pipeline.avro.framing import prefix_of_fingerprint, prefix_of_id
 from pipeline.avro.output_json import OutputReader
-from pipeline.avro.published import fingerprint, parsed, published
 from pipeline.core.formats import OutputForm
 from pipeline.core.origin import without_schema_id
 from pipeline.core.record import Output, Record, Role
 from pipeline.errors import UnreadableOutputError
 from pipeline.reconcile.audit.difference import describe_difference
 from pipeline.reconcile.outputs import OTHER_RULES, output_digest
+
+if TYPE_CHECKING:
+    from pipeline.avro.event_json import Schema
 
 Framing = Literal["prefix", "header", "single-object"]
 
@@ -38,6 +38,10 @@ class AvroForm(NamedTuple):
 
 def avro_form(role: Role, framing: Framing) -> AvroForm:
     """Make the Avro form of a kind of output; no registry is asked."""
+    # Here: fastavro is not imported for JSON.
+    from pipeline.avro.encoder import event_writer  # noqa: PLC0415
+    from pipeline.avro.published import fingerprint, parsed, published  # noqa: PLC0415
+
     text = published(role)
     schema = cast("Schema", parsed(text))
     identity = fingerprint(text)
@@ -86,6 +90,8 @@ class ComparedForms:
         form = self._avro.get(output.role)
         if form is None or output.value is None:
             return output.value
+        from pipeline.avro.event_json import enriched_json  # noqa: PLC0415  as above
+
         return enriched_json(output.value[form.prefix_size :], form.schema)
 
     def json_of(self, record: Record) -> bytes | None:

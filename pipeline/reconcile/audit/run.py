@@ -87,5 +87,8 @@ def _avro_forms(settings: Settings) -> dict[Role, AvroForm]:
 
 
 def _processor(settings: Settings, formats: Formats, forms: dict[Role, AvroForm]) -> Processor:
-    written = {role.value: avro.form for role, avro in forms.items()}
-    return Processor(settings, Identity(app=APP, group=settings.group), formats._replace(**written))
+    if forms:
+        formats = formats._replace(
+            enriched=forms[Role.ENRICHED].form, identify=forms[Role.IDENTIFY].form
+        )
+    return Processor(settings, Identity(app=APP, group=settings.group), formats)
