@@ -130,8 +130,18 @@ def with_settings(*flags: str, needs_kafka: bool = False) -> Callable[[_Function
 
 
 def offline_processor(settings: Settings) -> Processor:
-    """Build the processor for these settings, for commands that need no Kafka."""
-    return Processor(settings, Identity(app=f"track-pipeline/{__version__}"))
+    """Build the processor for these settings, for commands that need no Kafka.
+
+    It reads plain JSON whatever `input.format` is, and framed records where that allows them. Its
+    outputs are JSON.
+    """
+    identity = Identity(app=f"track-pipeline/{__version__}")
+    if settings.input.format == "json":
+        return Processor(settings, identity)
+    # Here: for plain JSON nothing of Kafka is imported.
+    from pipeline.wiring import formats, with_plain_json  # noqa: PLC0415
+
+    return Processor(settings, identity, with_plain_json(formats(settings, writes=False)))
 
 
 def require_kafka(settings: Settings) -> None:

@@ -34,6 +34,7 @@ from pipeline.cli.tables import Cell, CellKind, Column
 from pipeline.core.escape import one_line
 from pipeline.core.reasons import Reason
 from pipeline.errors import ExitCode
+from pipeline.files.archived_records import record_of
 from pipeline.files.lines import STDIN, OpenedInput, check_inputs, open_input, printable
 from pipeline.files.outputs import FileOutput, check_redirection, opened_output
 from pipeline.files.transform import NamedFile, Transformer, TransformOptions, TransformResult
@@ -105,6 +106,9 @@ def transform(  # noqa: PLR0913  one for each flag
     events go to standard output, as do identify messages when the settings have rules for them. A
     summary goes to standard error.
 
+    With the setting input.format avro or auto, lines may also be archived records of Kafka, whose
+    values may be framed (Avro, or JSON with a schema id). Enriched events are always JSON.
+
     The exit code is 0 even when events are rejected; with --strict it is 1 then.
     """
     for option, name in (("--dead-letters", dead_letters), ("--other", other)):
@@ -125,7 +129,12 @@ def transform(  # noqa: PLR0913  one for each flag
             NamedFile(STANDARD_OUTPUT, sys.stdout.buffer),
             target,
             TransformOptions(
-                received_at, time.time_ns() // 1_000_000, sys.stdout.isatty(), _tell_of_bug
+                received_at,
+                time.time_ns() // 1_000_000,
+                sys.stdout.isatty(),
+                _tell_of_bug,
+                # Framed records are no text, so that only archived ones can be in a file.
+                None if settings.input.format == "json" else record_of,
             ),
             other_target,
         )

@@ -138,10 +138,11 @@ def read_lines(
             continue
         for line in lines:
             if line.number > after:
-                yield NumberedRecord(line.number, _record(source.name, line, received_at))
+                yield NumberedRecord(line.number, record_of(source.name, line, received_at))
 
 
-def _record(name: str, line: Line | TooLongLine, received_at: int | None) -> Record | None:
+def record_of(name: str, line: Line | TooLongLine, received_at: int | None) -> Record | None:
+    """Return the raw record on a line; None for a blank one. See `read_records`."""
     if isinstance(line, TooLongLine):
         start = line.value.start
         if _COORDINATE in start or start.startswith(_EXPORTED):

@@ -87,8 +87,12 @@ def _record_to_dict(output: Output) -> dict[str, Any]:
 
 
 def explain(processor: Processor, record: Record, now: int) -> list[Explanation]:
-    """Explain all events of a record; a batch envelope has several."""
-    decoded = decoded_events(record.value)
+    """Explain all events of a record; a batch envelope has several.
+
+    The record is read in the format of the processor, whose outputs must be JSON.
+    """
+    text = processor.text(record)
+    decoded = decoded_events(text)
     origin = read_origin(record, accept_headers=False)
     explanations: list[Explanation] = []
     for output in processor.process(record, now):
@@ -99,8 +103,11 @@ def explain(processor: Processor, record: Record, now: int) -> list[Explanation]
         dropped = origin._replace(item=position) if decoded.is_batch else origin
         source = _source(output) or dropped.source()
         index = source.removeprefix(origin.source()).lstrip(":/")
-        sent, merged = _event(record, decoded, index)
+        sent, merged = _event(text, decoded, index)
         effects = [*_from_envelope(sent, merged), *_effects(output, merged, record.timestamp)]
+        if output.role is Role.OTHER:  # in the format of the record
+            written = record._replace(value=output.value, headers=output.headers)
+            output = output._replace(value=processor.text(written))  # noqa: PLW2901
         outputs = [] if output.role is Role.DROPPED else [output]
         explanations.append(Explanation(source, output.role.value, effects, outputs))
     return explanations
@@ -113,11 +120,11 @@ def _source(output: Output) -> str:
     return ""
 
 
-def _event(record: Record, decoded: DecodedRecord, index: str) -> DecodedEvent:
+def _event(text: bytes | None, decoded: DecodedRecord, index: str) -> DecodedEvent:
     """The event at an index of a batch call; without one, the record as a whole."""
     if index or not decoded.is_batch:
         return decoded.events[int(index or 0)]
-    whole = decoded_value(record.value)
+    whole = decoded_value(text)
     return DecodedEvent(whole, whole)
 
 

@@ -20,6 +20,7 @@ from pipeline.core.escape import escaped
 from pipeline.core.headers import DlqHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import NO_PARTITION, Output, Record, Role
+from pipeline.errors import TransportError
 from pipeline.files.lines import Input, Line, TooLongLine
 
 
@@ -72,6 +73,10 @@ class NamedFile(NamedTuple):
             raise OSError(error.errno, error.strerror, self.name) from error
 
 
+ReadLine = Callable[[str, Line | TooLongLine, int | None], Record | None]
+"""Makes a record of a line of a named file; see `archived_records.record_of`."""
+
+
 class TransformOptions(NamedTuple):
     """Options of a transformation; times are epoch milliseconds."""
 
@@ -83,6 +88,8 @@ class TransformOptions(NamedTuple):
     """Whether to escape characters that would steer a terminal."""
     on_bug: Callable[[str, Exception], None]
     """Called with the line (`file:line`) on which our own code has failed."""
+    read_line: ReadLine | None = None
+    """Reads lines that may be archived records; None takes each as an event."""
 
 
 class Transformer:
@@ -101,7 +108,9 @@ class Transformer:
         self._events = events
         self._dead_letters = dead_letters
         self._other = other
-        self._received_at, self._now, self._for_terminal, self._on_bug = options
+        self._received_at, self._now = options.received_at, options.now
+        self._for_terminal, self._on_bug = options.for_terminal, options.on_bug
+        self._read_line = options.read_line or line_record
         self._enriched_lines: list[bytes] = []
         self._dead_lines: list[bytes] = []
         self._other_lines: list[bytes] = []
@@ -109,13 +118,16 @@ class Transformer:
     def transform(self, source: Input, on_progress: Callable[[int], None]) -> None:
         """Transform all lines of an input; `on_progress` gets the position in bytes now and then.
 
-        Raises BrokenInputError or UnusableFileError when the input fails, and OSError when writing
-        fails. Outputs of the lines before that are written.
+        Raises BrokenInputError or UnusableFileError when the input fails, TransportError when the
+        schema of a record can't be looked up, and OSError when writing fails. Outputs of the lines
+        before that are written.
         """
         for lines in source.lines():
-            for line in lines:
-                self._take(source.name, line)
-            self._flush()
+            try:
+                for line in lines:
+                    self._take(source.name, line)
+            finally:
+                self._flush()
             on_progress(source.position)
 
     def _take(self, name: str, line: Line | TooLongLine) -> None:
@@ -123,23 +135,30 @@ class Transformer:
         if isinstance(line, Line) and (not line.text or line.text.isspace()):
             self.result.blank += 1
             return
-        record = line_record(name, line, self._received_at)
+        record = self._read_line(name, line, self._received_at)
+        if record is None:
+            self.result.blank += 1
+            return
         try:
             outputs = self._processor.process(record, self._now)
+        except TransportError:
+            raise
         except Exception as error:  # noqa: BLE001  a bug of ours must not lose the line
             self._on_bug(f"{name}:{line.number}", error)
             outputs = (self._processor.crashed(record, self._now),)
         for output in outputs:
-            self._keep(output)
+            self._keep(record, output)
 
-    def _keep(self, output: Output) -> None:
+    def _keep(self, record: Record, output: Output) -> None:
         self.result.counts.count(output)
         if output.role is Role.DEAD_LETTER:
             if self._dead_letters is not None:
                 self._dead_lines.append(encode_json(dead_letter_line(output)) + b"\n")
         elif output.role is Role.OTHER:
             if self._other is not None:
-                self._other_lines.append((output.value or b"") + b"\n")
+                # In the format of the record, which may be no line.
+                written = record._replace(value=output.value, headers=output.headers)
+                self._other_lines.append((self._processor.text(written) or b"") + b"\n")
         elif output.role is not Role.DROPPED:
             text = output.value or b""
             if self._for_terminal:

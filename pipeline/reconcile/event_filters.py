@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Protocol
@@ -12,6 +12,7 @@ import msgspec
 from pipeline.core.contract import ContractSettings, Identity
 from pipeline.core.coordinates import NO_ITEM, parse_source
 from pipeline.core.decoded_events import merged_events
+from pipeline.core.formats import PLAIN_JSON, Formats
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.json_pointer import ABSENT, find, tokens
 from pipeline.core.json_value import JsonValue
@@ -19,6 +20,7 @@ from pipeline.core.members import Members, is_object, read_any_value, read_membe
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Output, Record
+from pipeline.core.time_window import Window
 
 _NAMES_OF_USERS: Final = ("userId", "anonymousId")
 _SOURCES: Final = frozenset({TrackHeader.SOURCE, DlqHeader.SOURCE})
@@ -66,22 +68,23 @@ class Filters:
             and all(_is(_find(event, pointer), value) for pointer, value in self.values)
         )
 
-    def items(self, value: bytes | None) -> frozenset[int] | None:
+    def items(self, text: bytes | None) -> frozenset[int] | None:
         """Return the indexes of a batch's selected items; empty when the record is not selected.
 
-        `WHOLE` stands for all of the record, which need not be a batch.
+        `text` is the JSON text of the record. `WHOLE` stands for all of it, which need not be a
+        batch.
         """
         if self.is_empty:
             return WHOLE
-        events = merged_events(value, self._members)
+        events = merged_events(text, self._members)
         selected = [n for n, event in enumerate(events) if self.match(event)]
         if len(selected) == len(events):
             return WHOLE
         return frozenset(selected)
 
-    def selects(self, record: Record) -> bool:
-        """Whether anything in a record is selected."""
-        return self.is_empty or self.items(record.value) != frozenset()
+    def selects(self, text: bytes | None) -> bool:
+        """Whether anything in a record with this JSON text is selected."""
+        return self.is_empty or self.items(text) != frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the filters as JSON values; unused ones are left out."""
@@ -113,13 +116,20 @@ class FilteredProcessor(Processor):
     Without filters `Processor` itself is used: see `processor_for`.
     """
 
-    def __init__(self, settings: ContractSettings, identity: Identity, filters: Filters) -> None:
-        super().__init__(settings, identity)
+    def __init__(
+        self,
+        settings: ContractSettings,
+        identity: Identity,
+        filters: Filters,
+        formats: Formats = PLAIN_JSON,
+    ) -> None:
+        super().__init__(settings, identity, formats)
         self._filters = filters
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:
         """Return the outputs of the selected events."""
-        items = self._filters.items(record.value)
+        filters = self._filters
+        items = WHOLE if filters.is_empty else filters.items(self.text(record))
         outputs = super().process(record, now)
         return outputs if items is WHOLE else tuple(outputs_of_items(outputs, items))
 
@@ -140,8 +150,9 @@ class OutputSelectingProcessor(FilteredProcessor):
         identity: Identity,
         filters: Filters,
         selector: OutputSelector,
+        formats: Formats = PLAIN_JSON,
     ) -> None:
-        super().__init__(settings, identity, filters)
+        super().__init__(settings, identity, filters, formats)
         self._selector = selector
 
     def process(self, record: Record, now: int) -> tuple[Output, ...]:
@@ -149,11 +160,30 @@ class OutputSelectingProcessor(FilteredProcessor):
         return tuple(self._selector.select(record, super().process(record, now)))
 
 
-def processor_for(settings: ContractSettings, identity: Identity, filters: Filters) -> Processor:
+def processor_for(
+    settings: ContractSettings,
+    identity: Identity,
+    filters: Filters,
+    formats: Formats = PLAIN_JSON,
+) -> Processor:
     """Make a processor for the selected events; without filters it costs nothing extra."""
     if filters.is_empty:
-        return Processor(settings, identity)
-    return FilteredProcessor(settings, identity, filters)
+        return Processor(settings, identity, formats)
+    return FilteredProcessor(settings, identity, filters, formats)
+
+
+def selection(
+    window: Window, filters: Filters, text: Callable[[Record], bytes | None]
+) -> Callable[[Record], bool] | None:
+    """Return a test for the selected records; None when all are, which costs nothing.
+
+    `text` gives the JSON text of a record, see `Processor.text`.
+    """
+    if filters.is_empty:
+        return (lambda record: window.holds(record.timestamp)) if window.is_bounded else None
+    if not window.is_bounded:
+        return lambda record: filters.selects(text(record))
+    return lambda record: window.holds(record.timestamp) and filters.selects(text(record))
 
 
 def outputs_of_items(outputs: Sequence[Output], items: frozenset[int]) -> list[Output]:

@@ -29,7 +29,7 @@ from pipeline.replay.plan import Part
 from pipeline.replay.request import ReplayRequest
 from pipeline.replay.window_offsets import WindowRanges
 from pipeline.settings.model import Settings
-from pipeline.wiring import admin, range_reader
+from pipeline.wiring import admin, formats, range_reader, with_plain_json
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,9 @@ def offsets_of(parts: Iterable[Part]) -> dict[int, tuple[int, int]]:
 
 def _count(plan: DryRunPlan, on_progress: OnProgress | None) -> DryRunProcessor:
     settings, wanted = plan.settings, plan.compared
-    counted = make_dry_run(settings, wanted.window, wanted.filters, wanted.limit)
+    counted = make_dry_run(
+        settings, wanted.window, wanted.filters, wanted.limit, of_topic=not plan.files
+    )
     if plan.files:
         counted.run(_records(plan))
         return counted
@@ -149,6 +151,7 @@ def compare_window(
             plan.settings, wanted, on_progress, records=records, differences=differences
         )
         if file is not None:
-            lines = newly_invalid_lines(differences, wanted.topics, reveal=wanted.reveal)
+            read = with_plain_json(formats(plan.settings, writes=False)).read
+            lines = newly_invalid_lines(differences, wanted.topics, read, reveal=wanted.reveal)
             file.writelines(lines)
     return result

@@ -6,11 +6,13 @@ file is made by the first process, and opened by those of the slots.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.core.contract import Identity
+from pipeline.core.process import Processor
 from pipeline.core.record import Record
 from pipeline.files.outputs import FileOutput
 from pipeline.progress import Gauge, OnProgress
@@ -27,7 +29,7 @@ from pipeline.replay.raw_copies import Copies, LastCopies
 from pipeline.replay.request import ReplayRequest
 from pipeline.replay.run import ReplayRun
 from pipeline.settings.model import Settings
-from pipeline.wiring import admin, range_reader
+from pipeline.wiring import APP, admin, formats, range_reader, with_plain_json
 
 
 @contextmanager
@@ -109,9 +111,18 @@ def _dry_run_plan(
     )
 
 
+def _text_of(run: ReplayRun) -> Callable[[Record], bytes | None]:
+    """Return what reads a record of the replay as JSON text."""
+    reads = formats(run.settings, writes=False)
+    if run.plan.archive is not None:
+        reads = with_plain_json(reads)
+    return Processor(run.settings, Identity(app=APP), reads).text
+
+
 def _selected_records(run: ReplayRun) -> Iterator[Record]:
     """Read the records of a replay, all slots together, as far as retention has left them."""
-    plan, selects = run.plan, run.plan.selects()
+    plan = run.plan
+    selects = plan.selects(_text_of(run))
     if run.scan is None:
         topic = plan.raw_topic
         extents = admin(run.settings).extents(topic)

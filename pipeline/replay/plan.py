@@ -16,7 +16,7 @@ import msgspec
 from pipeline.core.record import Record, Role
 from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.core.timestamps import format_time
-from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
+from pipeline.reconcile.event_filters import EVERY_EVENT, Filters, selection
 from pipeline.replay.file_source import Archive
 from pipeline.topics import PLANS_TOPIC, REPLAY_INFIX
 
@@ -146,12 +146,9 @@ class ReplayPlan:
         """The ranges that belong to a slot."""
         return tuple(part for part in self.parts if part.partition % self.slots == slot)
 
-    def selects(self) -> Callable[[Record], bool] | None:
-        """Return the test for selected records; None when all are, which costs nothing."""
-        window, filters = self.window, self.filters
-        if not window.is_bounded:
-            return None if filters.is_empty else filters.selects
-        return lambda record: window.holds(record.timestamp) and filters.selects(record)
+    def selects(self, text: Callable[[Record], bytes | None]) -> Callable[[Record], bool] | None:
+        """Return the test for selected records; see `event_filters.selection`."""
+        return selection(self.window, self.filters, text)
 
     def most_of(self, slot: int) -> int | None:
         """A slot's share of `most`, since slots do not know of each other's count."""

@@ -18,7 +18,7 @@ from pipeline.reconcile.event_filters import OutputSelectingProcessor, processor
 from pipeline.replay.file_reader import FileConsumer
 from pipeline.replay.file_scan import FileScan
 from pipeline.replay.run import ReplayRun
-from pipeline.wiring import APP, make_worker
+from pipeline.wiring import APP, formats, make_worker, with_plain_json
 from pipeline.worker.loop import Worker
 from pipeline.worker.observe import LogMeter
 from pipeline.worker.shared_state import LocalCrashGuard
@@ -63,10 +63,11 @@ class _ReplayMeter(LogMeter):
 def work(run: ReplayRun, slot: int) -> None:
     """Replay the slot; FencedError names who has taken over, others are those of `Worker.run`."""
     done = Event()
-    broker = slot_broker(run, slot, done.set)
+    processor = replay_processor(run)
+    broker = slot_broker(run, slot, processor, done.set)
     meter = _ReplayMeter(run.settings.stats_interval_s)
     before = _before(broker) if run.plan.breaker else None
-    worker = make_replay_worker(run, broker, meter, before)
+    worker = make_replay_worker(run, broker, processor, meter, before)
     until = _Until(run.stop, done)
     for attempt in range(1, _TRIES + 1):
         try:
@@ -88,7 +89,9 @@ def _before(broker: ReplayBroker) -> OutcomeCounts | None:
     return None if last is None else last.totals
 
 
-def slot_broker(run: ReplayRun, slot: int, on_end: Callable[[], None]) -> ReplayBroker:
+def slot_broker(
+    run: ReplayRun, slot: int, processor: Processor, on_end: Callable[[], None]
+) -> ReplayBroker:
     """Make the sessions of one slot; `on_end` is called when everything is committed."""
     plan = run.plan
     config = SlotConfig(
@@ -96,7 +99,7 @@ def slot_broker(run: ReplayRun, slot: int, on_end: Callable[[], None]) -> Replay
         ranges={part.partition: (part.start, part.end) for part in plan.of_slot(slot)},
         owner=run.owner,
         topic_id=plan.raw_topic_id,
-        selects=plan.selects(),
+        selects=plan.selects(processor.text),
         max_records=plan.most_of(slot),
         rate=None if plan.rate is None else plan.rate / plan.slots,
         max_invalid_ratio=plan.max_invalid_ratio,
@@ -114,7 +117,11 @@ def _file_consumer(config: SlotConfig, scan: FileScan) -> Callable[[], FileConsu
 
 
 def make_replay_worker(
-    run: ReplayRun, broker: Broker, meter: Meter, before: OutcomeCounts | None = None
+    run: ReplayRun,
+    broker: Broker,
+    processor: Processor,
+    meter: Meter,
+    before: OutcomeCounts | None = None,
 ) -> Worker:
     """Make the worker's own loop over a slot, which has done `before` already.
 
@@ -125,17 +132,23 @@ def make_replay_worker(
     return make_worker(
         run.settings.model_copy(update={"breaker": breaker}),
         broker,
-        _processor(run),
+        processor,
         meter,
         LocalCrashGuard(()),
         before,
     )
 
 
-def _processor(run: ReplayRun) -> Processor:
-    """The contract of the plan, for the events that it selects."""
+def replay_processor(run: ReplayRun) -> Processor:
+    """Make the contract of the plan, for the events that it selects.
+
+    Raises TransportError when the form of its outputs needs a registry that can't be reached.
+    """
     plan = run.plan
+    forms = formats(run.settings, writes=True)
+    if plan.archive is not None:
+        forms = with_plain_json(forms)
     identity = Identity(app=APP, group=plan.group, replay=plan.id)
     if run.selection is not None:
-        return OutputSelectingProcessor(run.settings, identity, plan.filters, run.selection)
-    return processor_for(run.settings, identity, plan.filters)
+        return OutputSelectingProcessor(run.settings, identity, plan.filters, run.selection, forms)
+    return processor_for(run.settings, identity, plan.filters, forms)

@@ -27,7 +27,7 @@ from pipeline.preflight import checked_topics
 from pipeline.reconcile.compare.dry_run import DryRunProcessor
 from pipeline.replay.plan import Part, ReplayPlan, Target
 from pipeline.replay.run import ReplayRun, new_owner
-from pipeline.replay.slot import make_replay_worker, slot_broker
+from pipeline.replay.slot import make_replay_worker, replay_processor, slot_broker
 from pipeline.replay.takeover import take_over
 from pipeline.service.endpoint import endpoint, worker_service
 from pipeline.settings.groups import HttpSettings
@@ -191,9 +191,10 @@ def run_replay(settings: Settings, watch: Stopwatch) -> None:
     )
     run = ReplayRun(settings, plan, new_owner("begun"), facts, stop=watch.stop)
     take_over(run)
-    broker = slot_broker(run, 0, watch.stop.set)
+    processor = replay_processor(run)
+    broker = slot_broker(run, 0, processor, watch.stop.set)
     tune_memory()
-    make_replay_worker(run, broker, Meter(watch)).run(watch.stop)
+    make_replay_worker(run, broker, processor, Meter(watch)).run(watch.stop)
 
 
 def run_passthrough(settings: Settings, watch: Stopwatch) -> None:

@@ -44,7 +44,6 @@ def capture(
         output_partitioner(width, topics, facts),
         committed or None,
         settings.accept_origin_headers,
-        lambda record: request.filters.items(record.value),
     )
 
 

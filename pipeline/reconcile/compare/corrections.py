@@ -11,9 +11,11 @@ from typing import Any, Final, Protocol
 
 from pipeline.core.coordinates import Source, parse_source
 from pipeline.core.encode import encode_json
+from pipeline.core.formats import ReadText
 from pipeline.core.headers import TrackHeader
-from pipeline.core.masking import masked_value
-from pipeline.core.record import Output, Record, Role
+from pipeline.core.masking import HIDDEN, masked_value
+from pipeline.core.reasons import Invalid
+from pipeline.core.record import Headers, Output, Record, Role
 from pipeline.files.transform import dead_letter_line
 from pipeline.reconcile.compare.classify import DifferenceKind
 from pipeline.reconcile.compare.difference_store import (
@@ -82,6 +84,12 @@ class Corrections:
         return None if source is None else self._differences.find(source)
 
 
+def _masked(value: bytes | None, headers: Headers, read: ReadText | None) -> bytes | None:
+    """Return the masked value as JSON text; all of it is hidden when it can't be read."""
+    text = value if read is None or value is None else read(value, headers)
+    return HIDDEN.encode() if type(text) is Invalid else masked_value(text)
+
+
 def _marked(output: Output, replaced: str) -> Output:
     """Add the header of what an event replaces; an identify message replaces nothing."""
     if not replaced or output.role is not Role.ENRICHED:
@@ -90,17 +98,22 @@ def _marked(output: Output, replaced: str) -> Output:
 
 
 def newly_invalid_lines(
-    differences: DifferenceStore, topics: Mapping[Role, str], *, reveal: bool
+    differences: DifferenceStore,
+    topics: Mapping[Role, str],
+    read: ReadText | None = None,
+    *,
+    reveal: bool,
 ) -> Iterator[bytes]:
     """Yield the newly invalid events as NDJSON: the existing output, and why it is rejected now.
 
-    Values are masked unless `reveal` is set.
+    Values are masked unless `reveal` is set. `read` turns those of raw records into JSON text; None
+    when all of them are plain JSON.
     """
     for difference in differences.all_of(DifferenceKind.NEWLY_INVALID):
         if difference.after is None:
             continue
         value, key, headers = unpack(difference.after)
-        shown = value if reveal else masked_value(value)
+        shown = value if reveal else _masked(value, headers, read)
         dead_letter = Output(Role.DEAD_LETTER, shown, key, headers, 0, difference.raw_partition)
         existing = output_of(difference, dict(topics))
         line: dict[str, Any] = {**dead_letter_line(dead_letter), "output": existing or None}

@@ -12,6 +12,7 @@ import msgspec
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record, Role
+from pipeline.errors import TransportError
 
 _WARNINGS: Final = b'"warnings":['
 
@@ -121,9 +122,14 @@ class DryRunProcessor:
                 return
 
     def outputs(self, record: Record) -> Sequence[Output]:
-        """Process one record without counting its outputs."""
+        """Process one record without counting its outputs.
+
+        Raises TransportError when its schema can't be looked up now.
+        """
         try:
             return self.processor.process(record, self._now)
+        except TransportError:
+            raise
         except Exception:  # noqa: BLE001  as in the worker: a bug of ours is a dead letter
             self.counts.crashed += 1
             return (self.processor.crashed(record, self._now),)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.core.record import Record, Role
+from pipeline.core.record import Role
 from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.reconcile.event_filters import EVERY_EVENT, Filters
 
@@ -33,10 +33,3 @@ class CompareRequest:
     """Whether samples show personal data."""
     spill_dir: Path | None = None
     """Folder of the temporary files; None stands for the system's temporary folder."""
-
-
-def selection(window: Window, filters: Filters) -> Callable[[Record], bool] | None:
-    """Return a test for the selected records; None when all are selected."""
-    if filters.is_empty:
-        return (lambda record: window.holds(record.timestamp)) if window.is_bounded else None
-    return lambda record: window.holds(record.timestamp) and filters.selects(record)

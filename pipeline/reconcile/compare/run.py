@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.core.contract import Identity
-from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.progress import OnProgress
@@ -20,10 +19,18 @@ from pipeline.reconcile.compare.difference_store import DifferenceStore
 from pipeline.reconcile.compare.dry_run import DryRunCounts, DryRunProcessor
 from pipeline.reconcile.compare.field_diff import CompareOptions
 from pipeline.reconcile.compare.report import ComparisonReport
-from pipeline.reconcile.compare.request import CompareRequest, selection
-from pipeline.reconcile.event_filters import EVERY_EVENT, Filters, processor_for
+from pipeline.reconcile.compare.request import CompareRequest
+from pipeline.reconcile.event_filters import EVERY_EVENT, Filters, processor_for, selection
+from pipeline.reconcile.json_outputs import JsonOutputs
 from pipeline.settings.model import Settings
-from pipeline.wiring import APP, WallClock, range_reader
+from pipeline.wiring import (
+    APP,
+    WallClock,
+    formats,
+    output_reader,
+    range_reader,
+    with_plain_json,
+)
 
 
 @dataclass(frozen=True)
@@ -52,13 +59,22 @@ def compare(
     read, TransportError, and OSError when the temporary files can't be written.
     """
     target = capture(settings, request, is_whole_topic=records is None)
-    dry_run = make_dry_run(settings, request.window, request.filters, request.limit)
+    dry_run = make_dry_run(
+        settings, request.window, request.filters, request.limit, of_topic=records is None
+    )
+    if not request.filters.is_empty:
+        text = dry_run.processor.text
+        target = replace(target, items=lambda record: request.filters.items(text(record)))
+    outputs = JsonOutputs(
+        range_reader(settings), output_reader(settings), [target.ranges.topics[Role.ENRICHED]]
+    )
     dropped = tuple(settings.dead_letter.redrive_drop_headers)
     options = CompareOptions(request.show, request.reveal, dropped)
     opened = DifferenceStore(request.spill_dir) if differences is None else nullcontext(differences)
     with opened as store:
         comparison = Comparison(target, dry_run, store, options)
-        report = comparison.run(range_reader(settings), request.spill_dir, on_progress, records)
+        report = comparison.run(outputs, request.spill_dir, on_progress, records)
+    report.notes += outputs.notes()
     if Role.DEAD_LETTER not in target.ranges.topics:
         report.notes.append(
             "dead letters were not compared (--compare-dead-letters names their topic): newly "
@@ -72,7 +88,18 @@ def make_dry_run(
     window: Window = ALL_TIME,
     filters: Filters = EVERY_EVENT,
     limit: int | None = None,
+    *,
+    of_topic: bool = True,
 ) -> DryRunProcessor:
-    """Make what processes raw records under these settings and counts the outcomes."""
-    processor: Processor = processor_for(settings, Identity(app=APP, group=settings.group), filters)
-    return DryRunProcessor(processor, WallClock().now(), selection(window, filters), limit)
+    """Make what processes raw records under these settings and counts the outcomes.
+
+    Its outputs are JSON, whatever the form of the output topics. Records that are not `of_topic`
+    are those of files.
+    """
+    read = formats(settings, writes=False)
+    identity = Identity(app=APP, group=settings.group)
+    processor = processor_for(
+        settings, identity, filters, read if of_topic else with_plain_json(read)
+    )
+    is_selected = selection(window, filters, processor.text)
+    return DryRunProcessor(processor, WallClock().now(), is_selected, limit)
