@@ -29,7 +29,12 @@ from __future__ import annotations
 from pipeline.avro.output_json import Schemas
 from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.dead_letter_fields import Problem
-from pipeline.errors import RegistryUnavailableError, TrackError, UnreadableOutputError
+from pipeline.errors import (
+    RegistryUnavailableError,
+    SettingsError,
+    TrackError,
+    UnreadableOutputError,
+)
 from pipeline.reading.events import (
     DeadLetterMessage,
     EnrichedTrack,
@@ -40,6 +45,7 @@ from pipeline.reading.events import (
     UserMessage,
 )
 from pipeline.reading.read import KafkaMessage, read_message, read_output
+from pipeline.reading.registry import registry_schemas
 
 __all__ = [
     "NO_ITEM",
@@ -53,10 +59,12 @@ __all__ = [
     "Provenance",
     "RegistryUnavailableError",
     "Schemas",
+    "SettingsError",
     "Source",
     "TrackError",
     "UnreadableOutputError",
     "UserMessage",
     "read_message",
     "read_output",
+    "registry_schemas",
 ]
