@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.core.dead_letter_fields import Problem
 from pipeline.core.headers import DlqHeader
 from pipeline.core.masking import mask, masked_text, masked_value
 from pipeline.core.reasons import Stage
 from pipeline.core.timestamps import format_time
-from pipeline.dlq.dead_letter import DeadLetter, Problem
+from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.files.transform import UTF_8, as_text
 
 
