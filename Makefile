@@ -83,8 +83,8 @@ chaos: $(INSTALLED) ## Inject faults for 5 minutes; is any event lost or duplica
 	@$(BIN)/python -m tests.system.chaos $(ARGS)
 
 .PHONY: schemas
-schemas: $(INSTALLED) ## Write the schemas of schemas/ anew from the code
-	$(BIN)/python -m schemas.publish
+schemas: $(INSTALLED) ## Write the schemas of schemas/ anew from the code; ARGS=--release: they are final
+	$(BIN)/python -m schemas.publish $(ARGS)
 
 .PHONY: docs
 docs: $(INSTALLED) ## Refresh the parts of the documents that are made from the code

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 from pipeline import __version__
-from pipeline.avro.output_json import OutputReader
+from pipeline.avro.output_reader import OutputReader
 from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from pipeline.core.decode import reject
 from pipeline.core.headers import VALUE_SCHEMA_ID
-from pipeline.core.reasons import Invalid, Reason, Stage, Violation
+from pipeline.core.reasons import Invalid, Reason
 from pipeline.core.record import Headers
 
 _ID: Final = b"\x00"
@@ -112,4 +113,4 @@ def _cut_off(value: bytes, what: str) -> Invalid:
 
 
 def _invalid(detail: str) -> Invalid:
-    return Invalid(Stage.DECODE, [Violation(Reason.INVALID_AVRO, "", detail)])
+    return reject(Reason.INVALID_AVRO, detail)

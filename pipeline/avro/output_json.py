@@ -1,116 +1,114 @@
-"""Enriched events and identify messages of any form and framing, read by the schema that they name.
-
-A topic may hold several forms: it was JSON first, or its schema has got another id since. fastavro
-is only imported for the first output that is Avro.
-"""
+"""The JSON form of any message of an output topic, whichever format and framing it has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias, cast
 from uuid import UUID
 
+from pipeline.avro.event_json import Schema, enriched_json
 from pipeline.avro.framing import Frame, unframe
-from pipeline.avro.schema_source import SchemaSource
-from pipeline.core.origin import without_schema_id
+from pipeline.avro.published import by_fingerprint, fingerprint, parsed, versions
+from pipeline.avro.schema_source import SchemaSource, WriterSchema
+from pipeline.core.headers import VALUE_SCHEMA_ID
 from pipeline.core.reasons import Invalid
-from pipeline.core.record import Headers, Record
+from pipeline.core.record import Headers, Role
 from pipeline.errors import SchemaFileError, UnreadableOutputError
 
-if TYPE_CHECKING:
-    from pipeline.avro.event_json import Schema
+Schemas: TypeAlias = SchemaSource | Mapping[int | UUID | bytes, str] | None
+"""Where the schema of a message is found: a registry, or texts of Avro schemas by what names them
+in a message (an id, a GUID or the 8 bytes of a fingerprint). The published schemas are known by
+their fingerprints in any case."""
 
 _JSON: Final = b"{"
-"""First byte of an output that is JSON. Avro begins with the length of `type`, another byte."""
-
-
-class OutputSchema(NamedTuple):
-    """A schema that outputs were written with."""
-
-    parsed: Schema
-    fingerprint: bytes
+_SHOWN: Final = 4
 
 
 class AvroOutput(NamedTuple):
-    """The Avro data of an output, without its framing."""
+    """An Avro message taken apart."""
 
     payload: bytes
-    schema: OutputSchema
+    """The Avro data without its framing."""
+    schema: Schema
+    fingerprint: bytes
+    """Fingerprint of the schema, which the id of a registry is not."""
 
 
-class OutputReader:
-    """Reads outputs by the schemas that they name.
+def output_json(value: bytes, headers: Headers = (), schemas: Schemas = None) -> bytes:
+    """The JSON form of an enriched event or identify message.
 
-    `source` finds the schemas of a registry; without one, single-object encoding alone can be read.
+    JSON is returned as it is and not looked at any further. What begins like JSON is JSON, whatever
+    a header says: no Avro message of ours begins so.
+
+    Raises:
+        UnreadableOutputError: It is neither, or nobody knows its schema.
+        RegistryUnavailableError: The registry that knows its schema does not answer now.
     """
-
-    def __init__(self, source: SchemaSource | None = None) -> None:
-        self._source = source
-        self._schemas: dict[int | UUID | bytes, OutputSchema | str] = {}
-
-    def avro(self, value: bytes | None, headers: Headers) -> AvroOutput | None:
-        """Take an output apart; None for JSON, and for a tombstone.
-
-        Raises UnreadableOutputError when its framing is broken or its schema can't be used, and
-        TransportError when the registry does not answer.
-        """
-        if value is None or value.startswith(_JSON):
-            return None
-        frame = unframe(value, headers)
-        if frame is None:
-            return None
-        if type(frame) is Invalid:
-            raise UnreadableOutputError(frame.violations[0].detail)
-        return AvroOutput(frame.payload, self._schema(frame))
-
-    def as_json(self, record: Record) -> Record:
-        """Return an output in the form in which it would be written as JSON; raises as `avro`."""
-        value = record.value
-        if value is None or value.startswith(_JSON):
-            return record
-        output = self.avro(value, record.headers)
-        if output is None:
-            return record
-        from pipeline.avro.event_json import enriched_json  # noqa: PLC0415  see above
-
-        written = enriched_json(output.payload, output.schema.parsed)
-        return record._replace(value=written, headers=without_schema_id(record.headers))
-
-    def _schema(self, frame: Frame) -> OutputSchema:
-        found = self._schemas.get(frame.schema)
-        if found is None:
-            found = self._schemas[frame.schema] = self._looked_up(frame)
-        if isinstance(found, str):
-            raise UnreadableOutputError(found)
-        return found
-
-    def _looked_up(self, frame: Frame) -> OutputSchema | str:
-        """Return the schema that a frame names, or a sentence that says why it can't be used."""
-        from pipeline.avro.published import by_fingerprint  # noqa: PLC0415  see above
-
-        name = frame.schema_name()
-        if isinstance(frame.schema, bytes):
-            published = by_fingerprint(frame.schema)
-            if published is None:
-                return f"its {name} is not that of a published schema of this version or an older"
-            return _output_schema(published.text, name)
-        if self._source is None:
-            return f"its {name} can't be looked up: schema_registry.url is not set"
-        schema, source = frame.schema, self._source
-        registered = source.by_id(schema) if isinstance(schema, int) else source.by_guid(schema)
-        if registered is None:
-            return f"its {name} is unknown to the registry"
-        if registered.kind != "avro" or registered.references:
-            return f"its {name} is not that of an enriched event or an identify message"
-        return _output_schema(registered.text, name)
+    if value.startswith(_JSON):
+        return value
+    output = avro_output(value, headers, schemas)
+    return enriched_json(output.payload, output.schema)
 
 
-def _output_schema(text: str, name: str) -> OutputSchema | str:
-    from pipeline.avro.published import fingerprint, parsed  # noqa: PLC0415  see above
+def avro_output(value: bytes, headers: Headers = (), schemas: Schemas = None) -> AvroOutput:
+    """Take an Avro message apart; raises what `output_json` raises."""
+    frame = unframe(value, headers)
+    if frame is None:
+        raise UnreadableOutputError(
+            f"the value is neither JSON nor framed Avro: it begins with {value[:_SHOWN].hex(' ')} "
+            f"and there is no header {VALUE_SCHEMA_ID}"
+            if value
+            else "the value has no bytes"
+        )
+    if type(frame) is Invalid:
+        raise UnreadableOutputError(frame.violations[0].detail)
+    writer = _writer(frame, schemas)
+    if writer.kind != "avro":
+        raise UnreadableOutputError(
+            f"{frame.schema_name()} is a {writer.kind} schema, not that of an enriched event"
+        )
+    return AvroOutput(frame.payload, *_schema(writer.text, frame.schema_name()))
 
+
+def _writer(frame: Frame, schemas: Schemas) -> WriterSchema:
+    """The schema that a message was written with."""
+    found = _known(frame.schema, schemas)
+    if found is None:
+        raise UnreadableOutputError(f"{frame.schema_name()} is unknown: {_advice(frame, schemas)}")
+    return found
+
+
+def _known(name: int | UUID | bytes, schemas: Schemas) -> WriterSchema | None:
+    text = schemas.get(name) if isinstance(schemas, Mapping) else None
+    if text is not None:
+        return WriterSchema("avro", text)
+    if isinstance(name, bytes):
+        schema = by_fingerprint(name)
+        return None if schema is None else WriterSchema("avro", schema.text)
+    if schemas is None or isinstance(schemas, Mapping):
+        return None
+    return schemas.by_id(name) if isinstance(name, int) else schemas.by_guid(name)
+
+
+def _advice(frame: Frame, schemas: Schemas) -> str:
+    if isinstance(frame.schema, bytes):
+        newest = versions(Role.ENRICHED)[-1]
+        return (
+            f"no schema up to contract version {newest} has it. If a newer program wrote the "
+            "message, install that version, or pass the schema's text by its fingerprint"
+        )
+    if schemas is None:
+        return "pass a Schema Registry that has it, or the schema's text by this id"
+    if isinstance(schemas, Mapping):
+        return f"it is not among the {len(schemas)} schemas that were passed"
+    return "the Schema Registry does not have it. Is it the registry that the worker uses?"
+
+
+@lru_cache(maxsize=64)
+def _schema(text: str, name: str) -> tuple[Schema, bytes]:
+    """The parsed schema and its fingerprint."""
     try:
-        schema = parsed(text, name)
-        if not isinstance(schema, dict):
-            return f"its {name} is not that of a record"
-        return OutputSchema(schema, fingerprint(text))
+        return cast("Schema", parsed(text, name)), fingerprint(text)
     except SchemaFileError as error:
-        return str(error)
+        raise UnreadableOutputError(str(error)) from error

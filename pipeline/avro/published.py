@@ -88,14 +88,16 @@ def published_schemas() -> tuple[PublishedSchema, ...]:
     )
 
 
-def parsed(text: str, name: str = "the schema") -> AvroSchema:
+def parsed(text: str, name: str = "the schema", types: dict[str, Any] | None = None) -> AvroSchema:
     """A schema that fastavro has parsed; `name` is what an error calls it.
+
+    `types` are named types that it may refer to; those that it defines are added.
 
     Raises:
         SchemaFileError: The text is no Avro schema.
     """
     try:
-        schema: AvroSchema = parse_schema(json.loads(text))
+        schema: AvroSchema = parse_schema(json.loads(text), types)
     except json.JSONDecodeError as error:
         raise SchemaFileError(f"{name} is no JSON: {error}") from error
     except UnknownType as error:

@@ -26,8 +26,8 @@ class SchemaSource(Protocol):
     """Finds registered schemas.
 
     Both methods return None when the registry says, also when asked again, that it has no such
-    schema; they raise RegistryUnavailableError when it gives no answer that can be used. They are
-    called for every framed record, so an answer that never changes is kept.
+    schema; they raise RegistryUnavailableError when it gives no answer that can be used. Whoever
+    asks keeps what was found, which never changes, but asks again for what was not.
     """
 
     def by_id(self, schema_id: int) -> WriterSchema | None:

@@ -16,9 +16,10 @@ callbacks. It may import everything but `replay`, `demo` and `cli`, and never pr
 | follow what is unresolved | `follow_backlog` | `BacklogFollower`: `look` returns a `Backlog` |
 """
 
+from pipeline.core.dead_letter_fields import Problem
 from pipeline.dlq.backlog import Backlog, BacklogFollower, follow_backlog
 from pipeline.dlq.contrast_report import ContrastReport, contrast_with_baseline
-from pipeline.dlq.dead_letter import DeadLetter, Problem
+from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.export import ExportResult, export
 from pipeline.dlq.filters import Selection
 from pipeline.dlq.header_formats import read_dead_letter

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.avro.framing import Frame
+from pipeline.core.dead_letter_fields import Problem
 from pipeline.core.headers import VALUE_SCHEMA_ID, DlqHeader
 from pipeline.core.masking import HIDDEN, mask, masked_event, masked_text, masked_value
 from pipeline.core.reasons import Stage
 from pipeline.core.timestamps import format_time
-from pipeline.dlq.dead_letter import DeadLetter, Problem
+from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.files.transform import UTF_8, as_text
 
 

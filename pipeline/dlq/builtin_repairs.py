@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipeline.core.dead_letter_fields import Problem
 from pipeline.core.decode import decode
 from pipeline.core.json_pointer import ABSENT, delete, find, put, tokens
 from pipeline.core.json_value import JsonValue
 from pipeline.core.reasons import Invalid, Reason
-from pipeline.dlq.dead_letter import DeadLetter, Problem
+from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.repair import EventRepair
 
 _DEEPEST: Final = 512

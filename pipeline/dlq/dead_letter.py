@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from pipeline.avro.framing import Frame, unframe
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
+from pipeline.core.dead_letter_fields import Problem, read_number, read_problems
 from pipeline.core.decoded_events import merged_events
 from pipeline.core.decoded_value import decoded_value
 from pipeline.core.formats import ReadText
@@ -23,8 +22,6 @@ TRACK: Final = "track"
 """Header format of our own dead letters."""
 UNKNOWN: Final = "unknown"
 """Header format of records that no known program wrote, and reason of those that state none."""
-_MAX_DIGITS: Final = 19
-"""Number of digits of the largest 64-bit integer."""
 
 ReasonHeaders = tuple[bytes | None, bytes | None, bytes | None]
 """Values of the headers reason, reasons and stage."""
@@ -39,15 +36,6 @@ class Writer(NamedTuple):
     """Prefixes of added headers."""
     names: frozenset[str] = frozenset()
     """Whole names of added headers."""
-
-
-class Problem(NamedTuple):
-    """One reason for the rejection, as the dead letter states it."""
-
-    code: str
-    pointer: str
-    """JSON Pointer into the event; empty for the event as a whole."""
-    detail: str
 
 
 class DeadLetter:
@@ -181,12 +169,7 @@ class DeadLetter:
     @property
     def problems(self) -> list[Problem]:
         """All reasons for the rejection; at least one."""
-        try:
-            listed = msgspec.json.decode(self.raw(DlqHeader.REASONS) or b"[]")
-            found = [Problem(str(p["code"]), str(p["pointer"]), str(p["detail"])) for p in listed]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            found = []
-        return found or [Problem(self.reason, "", "")]
+        return read_problems(self.raw(DlqHeader.REASONS), self.reason)
 
     @property
     def stage(self) -> str:
@@ -289,8 +272,3 @@ class _Known(NamedTuple):
 
 def _unpickled(record: Record, *rest: Any) -> DeadLetter:  # noqa: ANN401  the other arguments
     return DeadLetter(unpickled(record), *rest)
-
-
-def read_number(text: str) -> int | None:
-    """Read a decimal number of at most 19 digits; None for any other text."""
-    return int(text) if len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit() else None

@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pipeline.core.dead_letter import read_headers
+from pipeline.core.dead_letter_fields import Problem
 from pipeline.core.headers import DlqHeader
 from pipeline.core.record import Output, Role
-from pipeline.dlq.dead_letter import DeadLetter, Problem
+from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.reader import Coverage, open_reader
 from pipeline.dlq.reason_counts import ReasonCounts
 from pipeline.dlq.repair import Repair, RepairError, generated_id, no_repair, with_message_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from pipeline.avro.output_json import OutputReader
+from pipeline.avro.output_reader import OutputReader
 from pipeline.core.record import Record
 from pipeline.errors import UnreadableOutputError
 from pipeline.ports import Ranges, Reader

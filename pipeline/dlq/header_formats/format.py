@@ -15,8 +15,9 @@ from typing import Final
 import msgspec
 
 from pipeline.core.dead_letter import one_line
+from pipeline.core.dead_letter_fields import read_number
 from pipeline.core.headers import DlqHeader
-from pipeline.dlq.dead_letter import UNKNOWN, Writer, read_number
+from pipeline.dlq.dead_letter import UNKNOWN, Writer
 
 Named = Mapping[str, bytes | None]
 """Header values by name."""

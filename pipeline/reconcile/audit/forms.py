@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from pipeline.avro.framing import prefix_of_fingerprint, prefix_of_id
-from pipeline.avro.output_json import OutputReader
+from pipeline.avro.output_reader import OutputReader
 from pipeline.core.formats import OutputForm
 from pipeline.core.origin import without_schema_id
 from pipeline.core.record import Output, Record, Role
@@ -81,7 +81,7 @@ class ComparedForms:
                 found = self._outputs.avro(value, headers)
             except UnreadableOutputError:
                 found = None
-            if found is not None and found.schema.fingerprint == form.fingerprint:
+            if found is not None and found.fingerprint == form.fingerprint:
                 value, headers = _compared(form, found.payload), without_schema_id(headers)
         return output_digest(role, value, key, headers)
 

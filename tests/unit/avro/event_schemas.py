@@ -3,69 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any, Final
 
 import fastavro
 
+from pipeline.avro.published import published
 from pipeline.core.record import Role
 
-_TEXT: Final = ["null", "string"]
-_TIME: Final = ["null", {"type": "long", "logicalType": "timestamp-millis"}]
-_AMOUNT: Final = [
-    "null",
-    {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 9},
-]
-_IDS: Final = {"messageId": "string", "userId": _TEXT, "anonymousId": _TEXT}
-_TIMES: Final = dict.fromkeys(("timestamp", "originalTimestamp", "sentAt", "receivedAt"), _TIME)
-_MONEY: Final = {"revenue": _AMOUNT, "currency": _TEXT, "value": _AMOUNT}
-
-
-def _fields(types: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "type": kind} | ({"default": None} if isinstance(kind, list) else {})
-        for name, kind in types.items()
-    ]
-
-
-_ENRICHMENT: Final = {
-    "type": "record",
-    "name": "Enrichment",
-    "fields": [
-        {"name": "currencyDefaulted", "type": "boolean", "default": False},
-        {"name": "timestampSource", "type": _TEXT, "default": None},
-        {
-            "name": "unreadable",
-            "type": ["null", {"type": "map", "values": "string"}],
-            "default": None,
-        },
-        {"name": "warnings", "type": {"type": "array", "items": "string"}, "default": []},
-    ],
-}
 SCHEMAS: Final[dict[Role, dict[str, Any]]] = {
-    Role.ENRICHED: {
-        "type": "record",
-        "name": "EnrichedTrackEvent",
-        "namespace": "track_pipeline",
-        "fields": _fields(
-            {"type": "string", "event": "string"}
-            | _IDS
-            | _TIMES
-            | _MONEY
-            | {"properties": "string", "traits": _TEXT, "context": "string"}
-            | {"integrations": _TEXT, "extra": _TEXT, "enrichment": _ENRICHMENT}
-        ),
-    },
-    Role.IDENTIFY: {
-        "type": "record",
-        "name": "IdentifyMessage",
-        "namespace": "track_pipeline",
-        "fields": _fields(
-            {"type": "string"}
-            | _IDS
-            | _TIMES
-            | {"traits": "string", "context": "string", "integrations": _TEXT}
-        ),
-    },
+    role: json.loads(published(role)) for role in (Role.ENRICHED, Role.IDENTIFY)
 }
 
 

@@ -47,7 +47,7 @@ def amount(number: Any) -> Decimal | None:
     if not Decimal(number).is_finite() or not -130 < Decimal(number).adjusted() < 40:
         return None
     rounded = Decimal(number).quantize(_NINE_PLACES, context=_EXACT)
-    return rounded if abs(rounded) < LIMIT else None
+    return rounded if rounded.copy_abs() < LIMIT else None
 
 
 def written(value: bytes, schema: dict[str, Any]) -> bytes:
