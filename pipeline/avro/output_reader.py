@@ -24,8 +24,8 @@ _JSON: Final = b"{"
 class OutputReader:
     """Reads enriched events and identify messages; fastavro is imported for the first that is Avro.
 
-    `source` finds the schemas of a registry. Without one, framings that name a schema by an id can't
-    be read. What is neither JSON nor framed stays as it is.
+    `source` finds the schemas of a registry; without one, an id or GUID says nothing. What is
+    neither JSON nor framed stays as it is.
     """
 
     def __init__(self, source: SchemaSource | None = None) -> None:
