@@ -13,6 +13,7 @@ from pipeline import __version__
 from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
+from pipeline.core.formats import PLAIN_JSON, Formats
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
 from pipeline.errors import SettingsError
@@ -30,7 +31,7 @@ from pipeline.kafka.clients import (
     producer_config,
     transactional_config,
 )
-from pipeline.ports import Broker, CrashGuard, Meter, TopicFacts
+from pipeline.ports import Broker, CrashGuard, Meter, Stop, TopicFacts
 from pipeline.settings.model import Settings
 from pipeline.topics import (
     HEADER_ROOM,
@@ -96,9 +97,11 @@ def range_reader(settings: Settings) -> RangeReader:
     )
 
 
-def make_processor(settings: Settings, *, group: str = "") -> Processor:
+def make_processor(
+    settings: Settings, *, group: str = "", formats: Formats = PLAIN_JSON
+) -> Processor:
     """Make a processor that applies the contract under these settings."""
-    return Processor(settings, Identity(app=APP, group=group))
+    return Processor(settings, Identity(app=APP, group=group), formats)
 
 
 def make_broker(
@@ -140,6 +143,32 @@ def require_tracing(settings: Settings) -> None:
             'pip install "track-pipeline[otel]", or leave the setting out'
         )
         raise SettingsError([problem]) from error
+
+
+def formats(
+    settings: Settings,
+    on_wait: Callable[[str], None] = log_wait,
+    *,
+    writes: bool,
+    stop: Stop | None = None,
+) -> Formats:
+    """Return how records are read and outputs written; plain JSON after a request to stop.
+
+    `writes` says that outputs will be written, for which schemas are looked up now; `on_wait` is
+    called with sentences about a registry that does not answer. Raises RefusedError, SettingsError
+    and RegistryUnavailableError.
+    """
+    if settings.input.format == "json" and not (writes and settings.output.format == "avro"):
+        return PLAIN_JSON
+    # Here: plain JSON needs neither Avro nor the registry's client.
+    from pipeline.registry.formats import formats_without_registry, uses_registry  # noqa: PLC0415
+
+    if not uses_registry(settings, writes=writes):
+        return formats_without_registry(settings, writes=writes)
+    require_registry(settings)
+    from pipeline.registry.startup import formats_with_registry  # noqa: PLC0415
+
+    return formats_with_registry(settings, on_wait, stop, writes=writes)
 
 
 def require_registry(settings: Settings) -> None:
