@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.avro.difference import incompatibilities
 from pipeline.errors import SchemaFileError
 from pipeline.registry.client import RegistryClient
 from pipeline.registry.output_schemas import OutputSchema
 from pipeline.registry.registered_schema import RegisteredSchema
+
+_SHOWN: Final = 3
+"""Obstacles that a sentence names."""
 
 
 class SchemaStatus(NamedTuple):
@@ -31,9 +34,11 @@ class SchemaStatus(NamedTuple):
 
     def incompatible(self) -> str:
         """Return a sentence about what hinders it."""
+        more = len(self.obstacles) - _SHOWN
+        rest = f"; and {more} more (see `track-pipeline schemas check`)" if more > 0 else ""
         return (
             f"the schema of {self.schema.topic} is not compatible with subject "
-            f"{self.schema.subject} ({self.level}): {'; '.join(self.obstacles)}"
+            f"{self.schema.subject} ({self.level}): {'; '.join(self.obstacles[:_SHOWN])}{rest}"
         )
 
 
