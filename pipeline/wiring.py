@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pipeline import __version__
 from pipeline.avro.output_reader import OutputReader
@@ -33,7 +33,7 @@ from pipeline.kafka.clients import (
     producer_config,
     transactional_config,
 )
-from pipeline.ports import Broker, CrashGuard, Meter, TopicFacts
+from pipeline.ports import Broker, CrashGuard, Meter, Stop, TopicFacts
 from pipeline.settings.model import Settings
 from pipeline.topics import (
     HEADER_ROOM,
@@ -99,42 +99,11 @@ def range_reader(settings: Settings) -> RangeReader:
     )
 
 
-def formats(
-    settings: Settings, on_wait: Callable[[str], None] = log_wait, *, writes: bool
-) -> Formats:
-    """STUB."""
-    del settings, on_wait, writes
-    return PLAIN_JSON
-
-
-def output_reader(settings: Settings) -> OutputReader:
-    """STUB."""
-    del settings
-    return OutputReader()
-
-
-def framing_of(settings: Settings) -> Literal["prefix", "header", "single-object"]:
-    """STUB."""
-    return settings.output.framing or "single-object"
-
-
-def with_plain_json(formats: Formats) -> Formats:
-    """Formats for records that need not be framed: those of files, and dead letters."""
-    read = formats.read
-    if read is None:
-        return formats
-    # As a redrive would send them.
-    allowed = (TrackHeader.REDRIVE.value, b"")
-    return formats._replace(read=lambda value, headers: read(value, [*headers, allowed]))
-
-
-def make_processor(settings: Settings, *, group: str = "", writes: bool = False) -> Processor:
-    """Make a processor that applies the contract under these settings.
-
-    With `writes` its outputs have the form of the output topics; otherwise they are JSON, as tools
-    need them.
-    """
-    return Processor(settings, Identity(app=APP, group=group), formats(settings, writes=writes))
+def make_processor(
+    settings: Settings, *, group: str = "", formats: Formats = PLAIN_JSON
+) -> Processor:
+    """Make a processor that applies the contract under these settings."""
+    return Processor(settings, Identity(app=APP, group=group), formats)
 
 
 def make_broker(
@@ -176,6 +145,52 @@ def require_tracing(settings: Settings) -> None:
             'pip install "track-pipeline[otel]", or leave the setting out'
         )
         raise SettingsError([problem]) from error
+
+
+def formats(
+    settings: Settings,
+    on_wait: Callable[[str], None] = log_wait,
+    *,
+    writes: bool,
+    stop: Stop | None = None,
+) -> Formats:
+    """Return how records are read and outputs written; plain JSON after a request to stop.
+
+    `writes` says that outputs will be written, for which schemas are looked up now; `on_wait` is
+    called with sentences about a registry that does not answer. Raises RefusedError, SettingsError
+    and RegistryUnavailableError.
+    """
+    if settings.input.format == "json" and not (writes and settings.output.format == "avro"):
+        return PLAIN_JSON
+    # Here: plain JSON needs neither Avro nor the registry's client.
+    from pipeline.registry.formats import formats_without_registry, uses_registry  # noqa: PLC0415
+
+    if not uses_registry(settings, writes=writes):
+        return formats_without_registry(settings, writes=writes)
+    require_registry(settings)
+    from pipeline.registry.startup import formats_with_registry  # noqa: PLC0415
+
+    return formats_with_registry(settings, on_wait, stop, writes=writes)
+
+
+def with_plain_json(formats: Formats) -> Formats:
+    """Formats for records that need not be framed: those of files, and those of dead letters."""
+    read = formats.read
+    if read is None:
+        return formats
+    # As a redrive would send them.
+    allowed = (TrackHeader.REDRIVE.value, b"")
+    return formats._replace(read=lambda value, headers: read(value, [*headers, allowed]))
+
+
+def output_reader(settings: Settings) -> OutputReader:
+    """Make a reader of outputs of any form, with the schemas of the registry if there is one."""
+    if settings.schema_registry.url is None:
+        return OutputReader()
+    require_registry(settings)
+    from pipeline.registry.client import RegistryClient  # noqa: PLC0415  as above
+
+    return OutputReader(RegistryClient(settings.schema_registry))
 
 
 def require_registry(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from pipeline.ports import Span
 from pipeline.service.workers import run_alone, run_one_of_several, supervise
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
-from pipeline.wiring import require_tracing
+from pipeline.wiring import require_registry, require_tracing
 from pipeline.worker.observe import configure_logging, get_logger, is_for_people
 from pipeline.worker.processes import InheritedHandles, inherited_handles
 from pipeline.worker.restart_policy import SupervisorResult
@@ -89,6 +89,7 @@ def run(settings: Settings, start_over: str | None, quarantined: tuple[Span, ...
     """
     _check(settings, quarantined)
     require_tracing(settings)
+    require_registry(settings)
     configure_logging(settings.log.format, settings.log.level)
     # A supervisor or systemd ends a stuck worker with SIGABRT.
     faulthandler.enable(_STANDARD_ERROR)

@@ -29,6 +29,7 @@ from pipeline.registry.errors import (
     NonsenseError,
     is_not_found,
     translated,
+    where,
 )
 from pipeline.registry.registered_schema import (
     RegisteredSchema,
@@ -59,6 +60,7 @@ class RegistryClient:
         unknown: UnknownSchemas | None = None,
     ) -> None:
         self.settings: Final = settings
+        self.where: Final = where(settings)
         self._client = client or connect(settings)
         self._unknown = unknown or UnknownSchemas()
         self._found: dict[int | UUID, WriterSchema] = {}
@@ -165,7 +167,7 @@ class RegistryClient:
             return found
         # Another node of the registry may answer: whoever asked tries again.
         raise RegistryUnavailableError(
-            f"the Schema Registry at {self.settings.url} does not find the schema that it has just "
+            f"{self.where} does not find the schema that it has just "
             f"registered for subject {subject}"
         )
 
@@ -222,8 +224,7 @@ class RegistryClient:
             return call_within(self._limit_s, call)
         except TimeoutError:
             raise RegistryUnavailableError(
-                f"the Schema Registry at {self.settings.url} does not finish its answer within "
-                f"{self._limit_s:g} s ({what})"
+                f"{self.where} does not finish its answer within {self._limit_s:g} s ({what})"
             ) from None
         except CLIENT_ERRORS as error:
             if is_not_found(error):

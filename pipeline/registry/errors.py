@@ -33,6 +33,11 @@ _CODES_OF_NOT_FOUND: Final = range(40400, 40500)
 _LONGEST: Final = 300
 
 
+def where(registry: RegistrySettings) -> str:
+    """Return what sentences call a registry."""
+    return f"the Schema Registry at {registry.url}"
+
+
 def is_not_found(error: Exception) -> bool:
     """Whether the registry says that it does not have what was asked for."""
     return (
@@ -49,55 +54,37 @@ def is_conflict(error: Exception) -> bool:
 
 def translated(error: Exception, registry: RegistrySettings, what: str) -> TransportError:
     """Return the error of ours for one of `CLIENT_ERRORS`; `what` was asked of the registry."""
-    where = f"the Schema Registry at {registry.url}"
     if isinstance(error, SchemaRegistryError):
-        return _by_status(error, registry, where, what)
-    if isinstance(error, httpx2.RequestError):
-        return _no_answer(error, registry, where)
-    return RegistryUnavailableError(
-        f"{where} does not answer as a registry ({what}): {_nonsense(error)}; is "
-        "schema_registry.url the URL of its API?"
-    )
+        status = error.http_status_code
+        kind = RegistryUnavailableError if status in _TRANSIENT else RefusedError
+        says = _rejection(status, f"HTTP {status}{_message(error)}", registry, what)
+    elif (cause := _tls_cause(error)) is not None:
+        kind, says = RefusedError, f"can't be trusted: {cause}"
+    elif isinstance(error, httpx2.RequestError):
+        kind, says = RegistryUnavailableError, _silence(error, registry)
+    else:
+        kind, says = RegistryUnavailableError, _nonsense(error, what)
+    return kind(f"{where(registry)} {says}")
 
 
-def _nonsense(error: Exception) -> str:
-    if isinstance(error, NonsenseError):
-        return str(error)
-    return "its answer is not the JSON that is expected"
-
-
-class NonsenseError(ValueError):
-    """An answer of the registry that has another form than its API promises; the text says how."""
-
-
-def _by_status(
-    error: SchemaRegistryError, registry: RegistrySettings, where: str, what: str
-) -> TransportError:
-    status = error.http_status_code
-    text = f"HTTP {status}{_message(error)}"
+def _rejection(status: int, text: str, registry: RegistrySettings, what: str) -> str:
     if status in _TRANSIENT:
-        return RegistryUnavailableError(f"{where} fails ({what}): {text}")
-    match status:
-        case _ if status == _UNAUTHORIZED:
-            sentence = f"{where} {_credentials(registry)} ({text})"
-        case _ if status == _FORBIDDEN:
-            sentence = (
-                f"{where} does not let us {what} ({text}): give the user of its credentials that "
-                "permission"
-            )
-        case _ if status == _NOT_FOUND:
-            sentence = (
-                f"{where} has no such API ({what}: {text}): schema_registry.url must be the URL of "
-                "a Confluent-compatible API, for Apicurio the one that ends in /apis/ccompat/v7"
-            )
-        case _ if status in _REDIRECTS:
-            sentence = (
-                f"{where} sends us elsewhere ({text}): schema_registry.url must be the URL of the "
-                "registry's API itself, not of a login page"
-            )
-        case _:
-            sentence = f"{where} rejects the request ({what}): {text}"
-    return RefusedError(sentence)
+        return f"fails ({what}): {text}"
+    if status in _REDIRECTS:
+        return (
+            f"sends us elsewhere ({text}): schema_registry.url must be the URL of the registry's "
+            "API itself, not of a login page"
+        )
+    if status == _UNAUTHORIZED:
+        return f"{_credentials(registry)} ({text})"
+    if status == _FORBIDDEN:
+        return f"does not let us {what} ({text}): give the user of its credentials that permission"
+    if status == _NOT_FOUND:
+        return (
+            f"has no such API ({what}: {text}): schema_registry.url must be the URL of a "
+            "Confluent-compatible API, for Apicurio the one that ends in /apis/ccompat/v7"
+        )
+    return f"rejects the request ({what}): {text}"
 
 
 def _credentials(registry: RegistrySettings) -> str:
@@ -119,32 +106,24 @@ def _message(error: SchemaRegistryError) -> str:
     return f": {short if len(short) <= _LONGEST else short[:_LONGEST] + '…'}"
 
 
-def _no_answer(
-    error: httpx2.RequestError, registry: RegistrySettings, where: str
-) -> TransportError:
-    cause = _tls_cause(error)
-    if cause is not None:
-        return RefusedError(f"{where} can't be trusted: {cause}")
+def _silence(error: httpx2.RequestError, registry: RegistrySettings) -> str:
     if isinstance(error, httpx2.TimeoutException):
-        return RegistryUnavailableError(
-            f"{where} does not answer within {registry.timeout_s:g} s (schema_registry.timeout_s)"
-        )
+        return f"does not answer within {registry.timeout_s:g} s (schema_registry.timeout_s)"
     if isinstance(error, httpx2.ConnectError):
-        return RegistryUnavailableError(
-            f"{where} can't be reached: {_system(error)}; is it running, and is "
-            "schema_registry.url right?"
-        )
-    text = one_line(str(error)) or type(error).__name__
-    return RegistryUnavailableError(
-        f"{where} breaks off its answer: {text}; does schema_registry.url have the right scheme "
-        "(http or https)?"
+        cause = one_line(str(error))
+        cause = cause.partition("] ")[2] or cause  # without the system's number of the error
+        return f"can't be reached: {cause}; is it running, and is schema_registry.url right?"
+    return (
+        f"breaks off its answer: {one_line(str(error)) or type(error).__name__}; does "
+        "schema_registry.url have the right scheme (http or https)?"
     )
 
 
-def _system(error: httpx2.RequestError) -> str:
-    """Return the system's words, without its number of the error."""
-    text = one_line(str(error))
-    return text.partition("] ")[2] or text
+def _nonsense(error: Exception, what: str) -> str:
+    how = str(error) if isinstance(error, NonsenseError) else "its answer is not the JSON expected"
+    return (
+        f"does not answer as a registry ({what}): {how}; is schema_registry.url the URL of its API?"
+    )
 
 
 def _tls_cause(error: BaseException | None) -> str | None:
@@ -163,3 +142,7 @@ def _tls_cause(error: BaseException | None) -> str | None:
             )
         error = error.__cause__ or error.__context__
     return None
+
+
+class NonsenseError(ValueError):
+    """An answer of the registry that has another form than its API promises; the text says how."""

@@ -18,7 +18,7 @@ from pipeline.service.decommission import check_leave_on_stop, leave_on_stop, le
 from pipeline.service.endpoint import endpoint, worker_service
 from pipeline.service.systemd import notifying_systemd
 from pipeline.settings.model import Settings
-from pipeline.wiring import make_broker, make_processor, make_worker, tracing
+from pipeline.wiring import formats, make_broker, make_processor, make_worker, tracing
 from pipeline.worker.memory_tuning import tune_memory
 from pipeline.worker.observe import (
     AggregateStatistics,
@@ -135,13 +135,14 @@ def _work(
     guard: CrashGuard,
 ) -> None:
     log = get_logger("pipeline.worker")
-    processor = make_processor(settings, group=settings.group)
     check_leave_on_stop(settings, log.warning)
     facts = checked_topics(settings, log.warning, stop)
+    forms = formats(settings, log.warning, writes=True, stop=stop)
     if stop.is_set():
         leave_on_stop(settings, log)
         log.info("stopped")
         return
+    processor = make_processor(settings, group=settings.group, formats=forms)
     log.info("topics", partitions={name: topic.partitions for name, topic in sorted(facts.items())})
     broker = make_broker(settings, facts, start_over)
     meter = make_meter()

@@ -27,7 +27,6 @@ from pipeline.wiring import (
     WallClock,
     admin,
     formats,
-    framing_of,
     output_reader,
     range_reader,
     topic_names,
@@ -82,6 +81,9 @@ def _avro_forms(settings: Settings) -> dict[Role, AvroForm]:
     """Forms of the outputs that are written as Avro. An audit registers nothing."""
     if settings.output.format == "json":
         return {}
+    # Here: JSON needs nothing of Avro.
+    from pipeline.registry.output_schemas import framing_of  # noqa: PLC0415
+
     framing = framing_of(settings)
     return {role: avro_form(role, framing) for role in (Role.ENRICHED, Role.IDENTIFY)}
 

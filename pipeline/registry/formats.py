@@ -1,0 +1,36 @@
+"""Joins what reads framed records with what writes Avro outputs.
+
+Nothing here needs the registry's client, which is an extra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.avro.framed_records import FramedReader
+from pipeline.avro.schema_source import SchemaSource
+from pipeline.core.formats import Formats, OutputForm
+from pipeline.core.record import Role
+from pipeline.registry.output_schemas import asks_for_outputs, single_object_forms
+from pipeline.settings.model import Settings
+
+
+def uses_registry(settings: Settings, *, writes: bool) -> bool:
+    """Whether a registry is asked by somebody who writes outputs, or who only reads."""
+    reads = settings.input.format != "json"
+    registry = settings.schema_registry
+    return registry.url is not None and (reads or (writes and asks_for_outputs(settings)))
+
+
+def formats_without_registry(settings: Settings, *, writes: bool) -> Formats:
+    """Make the formats of settings that need no registry."""
+    is_avro = writes and settings.output.format == "avro"
+    return joined(settings, None, single_object_forms(settings) if is_avro else {})
+
+
+def joined(
+    settings: Settings, source: SchemaSource | None, forms: Mapping[Role, OutputForm]
+) -> Formats:
+    """Join how raw records are read, with schemas of a registry if there is one, and outputs."""
+    read = None if settings.input.format == "json" else FramedReader(settings, source)
+    return Formats(read, forms.get(Role.ENRICHED), forms.get(Role.IDENTIFY))
