@@ -8,7 +8,7 @@ from pipeline.core.formats import Formats, ReadText
 from pipeline.core.reasons import Invalid, Reason
 from pipeline.core.record import Headers
 from pipeline.dlq.request import OnNotice
-from pipeline.errors import RegistryUnavailableError
+from pipeline.errors import TransportError
 from pipeline.wiring import with_plain_json
 
 
@@ -16,7 +16,7 @@ def of_dead_letters(formats: Formats, on_notice: OnNotice | None = None) -> Form
     """Formats for dead letters, which also hold plain JSON: pointers, items of batch calls.
 
     With `on_notice`, values whose schema can't be looked up now are unreadable, and it is called
-    once with a sentence about that; without it, reading them raises RegistryUnavailableError.
+    once with a sentence about that; without it, reading them raises TransportError.
     """
     read = with_plain_json(formats).read
     if read is None or on_notice is None:
@@ -44,14 +44,10 @@ class PatientRead:
             return self._invalid
         try:
             text = self._read(value, headers)
-        except RegistryUnavailableError as error:
-            self._invalid = not_now(error)
+        except TransportError as error:
+            detail = f"the value can't be decoded now: {error}"
+            self._invalid = reject(Reason.SCHEMA_UNKNOWN, detail)
             self._on_notice(f"warning: framed values can't be decoded now: {error}")
             return self._invalid
         self._known.add(schema)
         return text
-
-
-def not_now(error: RegistryUnavailableError) -> Invalid:
-    """Say why a value can't be read at this moment."""
-    return reject(Reason.SCHEMA_UNKNOWN, f"the value can't be decoded now: {error}")

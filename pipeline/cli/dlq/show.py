@@ -29,7 +29,7 @@ from pipeline.dlq.recheck import Rechecker, RecheckKind, RecheckResult
 from pipeline.dlq.repair import no_repair
 from pipeline.dlq.reprocess import make_reprocessor
 from pipeline.dlq.request import DlqRequest
-from pipeline.errors import ExitCode, RegistryUnavailableError
+from pipeline.errors import ExitCode, TransportError
 from pipeline.wiring import WallClock
 
 _POSITION: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
@@ -141,10 +141,10 @@ def _print_all(
     request: DlqRequest, display: Display, reader: DlqReader, dead_letters: Iterable[DeadLetter]
 ) -> int:
     now, count = WallClock().now(), 0
-    rechecker = Rechecker(make_reprocessor(request.settings), no_repair())
+    rechecker = _PatientRechecker(make_reprocessor(request.settings), no_repair())
     try:
         for dead_letter in dead_letters:
-            result = _rechecked(rechecker, dead_letter, now)
+            result = rechecker.recheck(dead_letter, now)
             done = reader.ledger.action(dead_letter.partition, dead_letter.offset)
             view = _View(dead_letter, result, done, display.reveal)
             if display.as_json:
@@ -157,11 +157,19 @@ def _print_all(
     return count
 
 
-def _rechecked(rechecker: Rechecker, dead_letter: DeadLetter, now: int) -> RecheckResult:
-    try:
-        return rechecker.recheck(dead_letter, now)
-    except RegistryUnavailableError as error:
-        return RecheckResult(RecheckKind.UNKNOWN, detail=str(error))
+class _PatientRechecker(Rechecker):
+    """Does not ask again for schemas once that has failed, which takes seconds each time."""
+
+    _problem = ""
+
+    def recheck(self, dead_letter: DeadLetter, now: int) -> RecheckResult:
+        """Recheck one dead letter; what can't be known now is a result, too."""
+        if not self._problem or dead_letter.frame is None or dead_letter.text is not None:
+            try:
+                return super().recheck(dead_letter, now)
+            except TransportError as error:
+                self._problem = str(error)
+        return RecheckResult(RecheckKind.UNKNOWN, detail=self._problem)
 
 
 class _View(NamedTuple):
