@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from pipeline.avro.output_reader import OutputReader
 from pipeline.core.contract import ContractSettings, Identity
+from pipeline.core.formats import PLAIN_JSON
 from pipeline.core.process import Processor
 from pipeline.core.record import Headers, Output, Record, Role
 from pipeline.ports import Ranges
 from pipeline.progress import OnProgress
 from pipeline.reconcile.audit import AuditRequest, AuditResult
 from pipeline.reconcile.audit.recount import recount
+from pipeline.reconcile.audit.rules import AuditRules, audit_rules
 from pipeline.reconcile.ranges import AuditRanges, OutputPartition, RawPartition
 from pipeline.topics import TopicNames
 
@@ -138,13 +141,17 @@ class FakeTopics:
                 window=request.window,
                 **ranges,
             ),
-            self.processor(Identity(app="auditor")),
+            self.audit_rules(),
             lambda _, partition, __: partition % width,
             request,
             accept_origin=self.settings.accept_origin_headers,
             now=LATER + 5,
             on_progress=on_progress,
         )
+
+    def audit_rules(self) -> AuditRules:
+        """The rules of the current settings, for plain JSON."""
+        return audit_rules(self.settings, "auditor", PLAIN_JSON, OutputReader(), None)
 
     def _raw(self) -> Mapping[int, RawPartition]:
         raw = {}

@@ -11,11 +11,10 @@ from pipeline.core.coordinates import NO_ITEM
 from pipeline.core.dead_letter import pointer_to
 from pipeline.core.headers import DlqHeader
 from pipeline.core.origin import Origin, read_origin
-from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.core.record import Output, Record, Role
 from pipeline.errors import TransportError
-from pipeline.reconcile.audit.forms import ComparedForms
+from pipeline.reconcile.audit.rules import AuditRules
 from pipeline.reconcile.outputs import SOURCE
 from pipeline.reconcile.ranges import OutputPartitioner
 from pipeline.reconcile.revenue import RevenueReader
@@ -79,20 +78,19 @@ def encode_expected(expected: ExpectedRecord) -> bytes:
 class ExpectationBuilder:
     """Builds expectations by processing raw records again."""
 
-    def __init__(  # noqa: PLR0913  made in one place
+    def __init__(
         self,
-        processor: Processor,
+        rules: AuditRules,
         partitioner: OutputPartitioner,
         revenue_reader: RevenueReader | None,
-        forms: ComparedForms,
         *,
         accept_origin: bool,
         now: int,
     ) -> None:
-        self._processor = processor
+        self._processor = rules.processor
         self._partitioner = partitioner
         self._revenue_reader = revenue_reader
-        self._forms = forms
+        self._forms = rules.forms
         self._accept_origin = accept_origin
         self._now = now
 

@@ -15,7 +15,6 @@ from typing import Final
 
 from pipeline.core.coordinates import Source
 from pipeline.core.origin import Origin
-from pipeline.core.process import Processor
 from pipeline.core.record import Output, Record
 from pipeline.ports import Reader
 from pipeline.progress import Gauge, OnProgress
@@ -31,10 +30,11 @@ from pipeline.reconcile.audit.match import CONTENTS, Match, UnmatchedKind, match
 from pipeline.reconcile.audit.recorder import ResultRecorder
 from pipeline.reconcile.audit.request import AuditRequest
 from pipeline.reconcile.audit.result import AuditResult, DiscrepancyKind
+from pipeline.reconcile.audit.rules import AuditRules
 from pipeline.reconcile.output_store import OutputStore, RowCursor
 from pipeline.reconcile.outputs import POINTER, SET_ASIDE
 from pipeline.reconcile.ranges import AuditRanges, OutputPartitioner
-from pipeline.reconcile.revenue import RevenueBalance, RevenueReader
+from pipeline.reconcile.revenue import RevenueBalance
 
 _SPECIAL: Final = SET_ASIDE | POINTER
 
@@ -42,30 +42,26 @@ _SPECIAL: Final = SET_ASIDE | POINTER
 def recount(  # noqa: PLR0913  made in one place, by keyword
     reader: Reader,
     ranges: AuditRanges,
-    processor: Processor,
+    rules: AuditRules,
     partitioner: OutputPartitioner,
     request: AuditRequest,
     *,
     accept_origin: bool,
     now: int,
     on_progress: OnProgress | None = None,
-    revenue_reader: RevenueReader | None = None,
-    forms: ComparedForms | None = None,
 ) -> AuditResult:
     """Compare the outputs with the raw records; the window is that of `ranges`.
 
-    `processor` must have the settings that were in force; `accept_origin` is one of them. `now` is
-    the wall clock, epoch milliseconds. `revenue_reader` reads revenue where raw records or outputs
-    are not plain JSON, and `forms` says how outputs that are not are compared. Raises
-    TransportError when the topics can't be read, and OSError when the temporary file can't be
-    written.
+    `rules` must be those that were in force; `accept_origin` is one of them. `now` is the wall
+    clock, epoch milliseconds. Raises TransportError when the topics can't be read, or the schema of
+    a record can't be looked up, and OSError when the temporary file can't be written.
     """
     started = time.monotonic()
-    result = _empty_result(ranges, processor.contract, with_revenue=request.revenue)
-    forms = forms or ComparedForms()
-    revenue_reader = (revenue_reader or RevenueReader(processor)) if request.revenue else None
+    contract, forms = rules.processor.contract, rules.forms
+    result = _empty_result(ranges, contract, with_revenue=request.revenue)
+    revenue_reader = rules.revenue_reader if request.revenue else None
     expectations = ExpectationBuilder(
-        processor, partitioner, revenue_reader, forms, accept_origin=accept_origin, now=now
+        rules, partitioner, revenue_reader, accept_origin=accept_origin, now=now
     )
     with OutputStore(request.spill_dir, request.cache_kib) as store:
         collector = OutputCollector(
