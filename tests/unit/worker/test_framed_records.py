@@ -53,8 +53,8 @@ def test_a_framed_batch_call_is_split_into_its_events() -> None:
     work(broker, 1, contract=_contract(KnownSchemas({GUID: BATCH})))
     assert outcomes(tuple(broker.outputs)) == ("enriched", "event_blank", "enriched")
     assert [event["event"] for event in _values(broker.outputs, Role.ENRICHED)] == ["a", "b"]
-    (letter,) = _values(broker.outputs, Role.DEAD_LETTER)
-    assert letter == {"batch": [_event(" ")]}
+    (dead_letter,) = _values(broker.outputs, Role.DEAD_LETTER)
+    assert dead_letter == {"batch": [_event(" ")]}
     for output in broker.outputs:
         assert ("own", b"1") in output.headers
         assert VALUE_SCHEMA_ID not in dict(output.headers)
@@ -66,13 +66,13 @@ def test_a_redriven_item_is_read_as_json() -> None:
     framed = prefix_of_id(BATCH_ID) + body(BATCH, {"batch": [_event("a"), _event(" ")]})
     broker = _filled((framed, ()))
     work(broker, 1, contract=contract)
-    letter = broker.outputs[1]
-    repaired = (letter.value or b"").replace(b'" "', b'"mended"')
+    dead_letter = broker.outputs[1]
+    repaired = (dead_letter.value or b"").replace(b'" "', b'"mended"')
     redriven: Headers = [
         (TrackHeader.REDRIVE, b"id"),
         (TrackHeader.ORIGIN, b"track.raw/0/0/1"),
     ]
-    broker.append(repaired, letter.key, redriven, SENT_AT)
+    broker.append(repaired, dead_letter.key, redriven, SENT_AT)
     work(broker, 1, contract=contract)
     assert outcomes(tuple(broker.outputs[2:])) == ("enriched",)
     assert dict(broker.outputs[2].headers)[TrackHeader.SOURCE] == b"track.raw/0/0/1"
@@ -85,9 +85,9 @@ def test_a_redriven_record_is_read_with_its_schema() -> None:
     broker = _filled((body(EVENT, _event("a")), [guid_header(GUID)]))
     work(broker, 1, contract=contract)
     assert outcomes(tuple(broker.outputs)) == ("schema_unknown",)
-    letter = broker.outputs[0]
+    dead_letter = broker.outputs[0]
     source.register(GUID, EVENT)
-    broker.append(letter.value, letter.key, letter.headers, SENT_AT)
+    broker.append(dead_letter.value, dead_letter.key, dead_letter.headers, SENT_AT)
     work(broker, 1, contract=contract)
     assert outcomes(tuple(broker.outputs[1:])) == ("enriched",)
     assert VALUE_SCHEMA_ID not in dict(broker.outputs[1].headers)
