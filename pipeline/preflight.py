@@ -6,6 +6,8 @@ Everything that is wrong is reported before the first record is read, with what 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from threading import Event
+from typing import TYPE_CHECKING
 
 from pipeline.errors import RefusedError
 from pipeline.kafka import Coordinators
@@ -14,7 +16,10 @@ from pipeline.settings.client_properties import weaknesses
 from pipeline.settings.groups import Topics
 from pipeline.settings.model import Settings
 from pipeline.topics import missing, problems, warnings
-from pipeline.wiring import admin, session_config, topic_names
+from pipeline.wiring import admin, formats, registry_client, session_config, topic_names
+
+if TYPE_CHECKING:  # without a registry, nothing of Avro is imported
+    from pipeline.registry.report import SchemaReport
 
 
 def checked_topics(
@@ -42,6 +47,35 @@ def checked_topics(
     config = session_config(settings, names.outputs(settings), facts, None)
     Coordinators(config, cluster, brokers, warn).check(stop)
     return {name: topic for name, topic in facts.items() if topic.partitions}
+
+
+def checked_schemas(settings: Settings, warn: Callable[[str], None]) -> SchemaReport | None:
+    """Return what the registry has of the outputs' schemas, if a worker could start with it.
+
+    None when there is no registry to ask. Raises RefusedError with every reason why a worker could
+    not start, SettingsError, SchemaFileError and RegistryUnavailableError.
+    """
+    formats(settings, warn, writes=False)  # reads the schema files of raw records
+    if settings.schema_registry.url is None:
+        return None
+    # Here: without a registry, nothing of Avro is imported.
+    from pipeline.registry.formats import uses_registry  # noqa: PLC0415
+    from pipeline.registry.patience import patiently  # noqa: PLC0415
+    from pipeline.registry.report import schema_report  # noqa: PLC0415
+
+    if not uses_registry(settings, writes=True):
+        return None
+    client = registry_client(settings)
+    report = patiently(
+        lambda: schema_report(settings, client),
+        client.where,
+        settings.startup_timeout_s,
+        warn,
+        Event(),
+    )
+    if report is not None and report.is_needed and report.problems:
+        raise RefusedError("; ".join(report.problems))
+    return report
 
 
 def require_topics(settings: Settings, facts: Mapping[str, TopicFacts]) -> None:

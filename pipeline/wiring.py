@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline import __version__
 from pipeline.avro.output_reader import OutputReader
@@ -44,6 +44,9 @@ from pipeline.topics import (
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
 from pipeline.worker.transaction_size import TransactionLimits
+
+if TYPE_CHECKING:  # the client is an extra
+    from pipeline.registry.client import RegistryClient
 
 WAITS: Final = logging.getLogger("pipeline.waits")
 """Logger of what tools wait for; its warnings are whole sentences."""
@@ -167,10 +170,30 @@ def formats(
 
     if not uses_registry(settings, writes=writes):
         return formats_without_registry(settings, writes=writes)
-    require_registry(settings)
     from pipeline.registry.startup import formats_with_registry  # noqa: PLC0415
 
-    return formats_with_registry(settings, on_wait, stop, writes=writes)
+    client = registry_client(settings)
+    return formats_with_registry(settings, client, on_wait, stop, writes=writes)
+
+
+def registry_client(settings: Settings, *, waits: bool = True) -> RegistryClient:
+    """Make a client of the Schema Registry; without `waits`, an unknown id is asked for only once.
+
+    Raises SettingsError when the settings name no registry, its client is not installed, or a file
+    of its secrets can't be used.
+    """
+    if settings.schema_registry.url is None:
+        problem = (
+            "schema_registry.url: is not set; give --schema-registry-url, the variable "
+            "TRACK_SCHEMA_REGISTRY__URL, or the key in the --config file"
+        )
+        raise SettingsError([problem])
+    require_registry(settings)
+    from pipeline.registry.client import RegistryClient  # noqa: PLC0415  an extra
+    from pipeline.registry.unknown_schemas import WAIT_S, UnknownSchemas  # noqa: PLC0415  as above
+
+    unknown = UnknownSchemas(WAIT_S if waits else 0)
+    return RegistryClient(settings.schema_registry, unknown=unknown)
 
 
 def with_plain_json(formats: Formats) -> Formats:

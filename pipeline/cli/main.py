@@ -97,6 +97,9 @@ COMMANDS: Final = {
         "pipeline.cli.generate", "Generate realistic events for tests and benchmarks."
     ),
     "topics": Listed("pipeline.cli.topics", "Create the topics, or fix existing ones."),
+    "schemas": Listed(
+        "pipeline.cli.schemas", "Register and check Avro schemas in a Schema Registry."
+    ),
     "check": Listed("pipeline.cli.check", "Check settings, broker and topics."),
     "run": Listed(
         "pipeline.cli.run", "Run the worker: raw topic in, enriched topic out, exactly once."

@@ -182,7 +182,9 @@ def _metavar(leaf: Leaf) -> str:
     choices = allowed(leaf.field)
     if "number" in choices:
         return "N"
-    return choices.replace(", ", "|").replace(" or ", "|") if "text" not in choices else "NAME"
+    if "text" not in choices:
+        return choices.replace(", ", "|").replace(" or ", "|")
+    return "URL" if leaf.name.endswith(".url") else "NAME"
 
 
 def _help(leaf: Leaf) -> str:

@@ -53,6 +53,7 @@ def _record(text: str) -> Span:
         "Workers": ("--workers", "--instance-id"),
         "Log": ("--log-format", "--log-level"),
         "Metrics and health": ("--http-port",),
+        "Schemas": ("--schema-registry-url",),
         "Recovery": ("--initial-offset", "--quarantine"),
     },
     examples={

@@ -12,7 +12,8 @@ _READ: Final = 256
 """Bytes that are looked at."""
 
 _COMPRESSED: Final = "send it as it is and let the producer compress (compression.type)"
-_AVRO: Final = "write JSON instead, such as with a JsonConverter without schemas"
+_AVRO: Final = "read it with input.format = auto, or write JSON"
+_AVRO_FILE: Final = "write one event per record, as JSON or framed Avro"
 _UTF_8: Final = "write it in UTF-8"
 
 _FIRST_BYTES: Final = (
@@ -22,7 +23,7 @@ _FIRST_BYTES: Final = (
     (b"\xff\x06\x00\x00sNaPpY", f"snappy data: {_COMPRESSED}"),
     (b"\x82SNAPPY\x00", f"snappy data: {_COMPRESSED}"),
     (b"\xc3\x01", f"Avro: {_AVRO}"),
-    (b"Obj\x01", f"an Avro file: {_AVRO}"),
+    (b"Obj\x01", f"an Avro file: {_AVRO_FILE}"),
     (b"\xff\xfe\x00\x00", f"UTF-32 text: {_UTF_8}"),
     (b"\x00\x00\xfe\xff", f"UTF-32 text: {_UTF_8}"),
     (b"\xff\xfe", f"UTF-16 text: {_UTF_8}"),
@@ -33,7 +34,7 @@ _FORMS: Final = (
     (re.compile(rb"[^\0]\0[^\0]\0|\0[^\0]\0[^\0]"), f"UTF-16 text: {_UTF_8}"),
     (
         re.compile(rb"\0(?!\0{4})[\s\S]{4}[{\[\"]"),
-        "JSON behind a Schema Registry's id: use a plain JSON serializer, without these 5 bytes",
+        "JSON behind a Schema Registry's id: read it with input.format = auto",
     ),
     (re.compile(rb"\0(?!\0{4})[\s\S]{5}"), f"Avro or Protobuf of a Schema Registry: {_AVRO}"),
     (

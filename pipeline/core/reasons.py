@@ -46,7 +46,7 @@ class Reason(DocumentedEnum):
     INVALID_HEADERS = "invalid_headers", "the name of a Kafka header is not UTF-8 text"
     RECORD_TOO_LARGE = (
         "record_too_large",
-        "the record is larger than limits.max_record_bytes, or a line of a file than 16 MiB",
+        "the record is over limits.max_record_bytes, a line over 16 MiB, or its JSON is too long",
     )
     EVENT_TOO_LARGE = "event_too_large", "the event is larger than limits.max_event_bytes"
     NOT_AN_OBJECT = "not_an_object", "the value (or the batch item) is JSON, but not an object"

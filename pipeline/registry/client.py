@@ -26,12 +26,12 @@ from pipeline.registry.connection import connect
 from pipeline.registry.deadline import call_within
 from pipeline.registry.errors import (
     CLIENT_ERRORS,
-    NonsenseError,
     is_not_found,
     translated,
     where,
 )
 from pipeline.registry.registered_schema import (
+    NonsenseError,
     RegisteredSchema,
     kind_of,
     registered,
@@ -128,18 +128,22 @@ class RegistryClient:
             lambda: registered(self._client.lookup_schema(subject, Schema(text, _AVRO)), subject),
         )
 
-    def versions(self, subject: str) -> list[RegisteredSchema]:
-        """Return all versions of a subject, oldest first; none when there is no such subject."""
+    def versions(self, subject: str) -> list[int]:
+        """Return the versions of a subject, oldest first; none when there is no such subject."""
 
-        def ask() -> list[RegisteredSchema]:
-            numbers = sorted(
+        def ask() -> list[int]:
+            return sorted(
                 whole_number(number, "version", 1) for number in self._client.get_versions(subject)
             )
-            return [
-                registered(self._client.get_version(subject, number), subject) for number in numbers
-            ]
 
         return self._ask(f"read the versions of subject {subject}", ask) or []
+
+    def version(self, subject: str, version: int) -> RegisteredSchema | None:
+        """Find a version of a subject; None when there is none, or none any more."""
+        return self._ask(
+            f"read version {version} of subject {subject}",
+            lambda: registered(self._client.get_version(subject, version), subject),
+        )
 
     def is_compatible(self, subject: str, text: str) -> bool:
         """Whether the registry would take this Avro schema as a new version of the subject."""

@@ -15,6 +15,7 @@ from confluent_kafka.schema_registry import SchemaRegistryError
 
 from pipeline.core.escape import one_line
 from pipeline.errors import RefusedError, RegistryUnavailableError, TransportError
+from pipeline.registry.registered_schema import NonsenseError
 from pipeline.settings.groups import RegistrySettings
 
 NONSENSE: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
@@ -142,7 +143,3 @@ def _tls_cause(error: BaseException | None) -> str | None:
             )
         error = error.__cause__ or error.__context__
     return None
-
-
-class NonsenseError(ValueError):
-    """An answer of the registry that has another form than its API promises; the text says how."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pipeline.avro.encoder import event_writer
 from pipeline.avro.framing import prefix_of_fingerprint
@@ -16,11 +16,9 @@ from pipeline.avro.published import fingerprint, published
 from pipeline.core.formats import OutputForm
 from pipeline.core.record import Role
 from pipeline.settings.model import Settings
-from pipeline.settings.names import FLAGS
+from pipeline.settings.names import FLAGS, PREFIX
 
 Framing = Literal["prefix", "header", "single-object"]
-
-_TOPIC_SETTINGS: Final = ("topics.enriched", "topics.identify")
 
 
 class OutputSchema(NamedTuple):
@@ -70,18 +68,22 @@ def asks_for_outputs(settings: Settings) -> bool:
 
 def register_command(settings: Settings) -> str:
     """Return the command that registers the schemas, with what the user has given."""
-    words = ["track-pipeline", "schemas", "register"]
-    words += _config_option(settings.sources)
+    words = ["track-pipeline", "schemas", "register", *_config_option(settings.sources)]
+    given = {
+        "topics.enriched": settings.topics.enriched,
+        "topics.identify": settings.topics.identify,
+        "schema_registry.url": settings.schema_registry.url or "",
+    }
     for flag, name in FLAGS.items():
-        if name in _TOPIC_SETTINGS and settings.sources.get(name) == flag:
-            words += [flag, getattr(settings.topics, name.removeprefix("topics."))]
+        if name in given and settings.sources.get(name) == flag:
+            words += [flag, given[name]]
     return shlex.join(words)
 
 
 def _config_option(sources: Mapping[str, str]) -> list[str]:
     """Return `--config` with the file that settings came from; nothing without one."""
     for source in sources.values():
-        if not source.startswith(("--", "TRACK_")):
+        if source not in FLAGS and not source.startswith(PREFIX):
             return ["--config", source]
     return []
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from uuid import UUID
 
-from confluent_kafka.schema_registry import RegisteredSchema as ConfluentSchema
-from confluent_kafka.schema_registry import Schema
-
 from pipeline.avro.schema_source import SchemaKind
-from pipeline.registry.errors import NonsenseError
+
+if TYPE_CHECKING:  # the client is an extra
+    from confluent_kafka.schema_registry import RegisteredSchema as ConfluentSchema
+    from confluent_kafka.schema_registry import Schema
 
 _LARGEST_ID: Final = 2**31 - 1
 _KINDS: Final = ("avro", "json", "protobuf")
+
+
+class NonsenseError(ValueError):
+    """An answer of the registry that has another form than its API promises; the text says how."""
 
 
 class RegisteredSchema(NamedTuple):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipeline.avro.difference import incompatibilities
 from pipeline.errors import SchemaFileError
-from pipeline.registry.client import RegistryClient
-from pipeline.registry.output_schemas import OutputSchema
+from pipeline.registry.output_schemas import OutputSchema, register_command
 from pipeline.registry.registered_schema import RegisteredSchema
+from pipeline.settings.model import Settings
+
+if TYPE_CHECKING:  # the client is an extra
+    from pipeline.registry.client import RegistryClient
 
 _SHOWN: Final = 3
 """Obstacles that a sentence names."""
+_NO_SCHEMA: Final = "the registry rejects it for a reason of its own"
 
 
 class SchemaStatus(NamedTuple):
@@ -22,15 +26,21 @@ class SchemaStatus(NamedTuple):
     level: str
     """Compatibility level that applies to the subject."""
     registered: RegisteredSchema | None
-    latest: int
+    newest: int
     """Newest version of the subject; 0 when there is none."""
     obstacles: tuple[str, ...]
     """Why the registry would not take the schema; empty when it would, or has it."""
 
-    @property
-    def can_be_registered(self) -> bool:
-        """Whether the schema is missing, and nothing hinders it."""
-        return self.registered is None and not self.obstacles
+    def sentence(self) -> str:
+        """Return what is registered; for a schema that nothing hinders."""
+        found, subject = self.registered, self.schema.subject
+        if found is None:
+            return f"{subject}: is registered on startup, compatibility {self.level}"
+        guid = "" if found.guid is None else f", GUID {found.guid}"
+        return (
+            f"{subject}: version {found.version}, id {found.schema_id}{guid}, "
+            f"compatibility {self.level}"
+        )
 
     def incompatible(self) -> str:
         """Return a sentence about what hinders it."""
@@ -48,31 +58,37 @@ def schema_status(client: RegistryClient, schema: OutputSchema) -> SchemaStatus:
     registered = client.look_up(subject, schema.text)
     versions = client.versions(subject)
     level = client.compatibility(subject)
-    found: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
     if registered is None and not client.is_compatible(subject, schema.text):
-        found = tuple(_obstacles(schema.text, versions, level)) or (
-            "the registry rejects it for a reason of its own",
-        )
-    newest = versions[-1].version if versions else 0
-    return SchemaStatus(schema, level, registered, newest, found)
+        obstacles = tuple(_obstacles(client, schema, versions, level)) or (_NO_SCHEMA,)
+    return SchemaStatus(schema, level, registered, versions[-1] if versions else 0, obstacles)
 
 
-def _obstacles(text: str, versions: list[RegisteredSchema], level: str) -> Iterator[str]:
+def missing(settings: Settings, client: RegistryClient, schema: OutputSchema) -> str:
+    """Return a sentence about a schema that is not registered, and what to do."""
+    return (
+        f"{client.where} does not have the schema of {schema.topic} in subject {schema.subject}: "
+        f"register it with `{register_command(settings)}`, or set schema_registry.auto_register = "
+        "true"
+    )
+
+
+def _obstacles(
+    client: RegistryClient, schema: OutputSchema, versions: list[int], level: str
+) -> Iterator[str]:
     """Yield why a new schema is not compatible with a subject's versions, oldest first."""
-    for version in versions if "TRANSITIVE" in level else versions[-1:]:
-        for problem in _against(text, version.text, level):
-            yield f"version {version.version}: {problem}"
+    for number in versions if "TRANSITIVE" in level else versions[-1:]:
+        version = client.version(schema.subject, number)
+        if version is not None:
+            for problem in _against(schema.text, version.text, level):
+                yield f"version {number}: {problem}"
 
 
 def _against(new: str, old: str, level: str) -> Iterator[str]:
     try:
         if "BACKWARD" in level or "FULL" in level:
-            yield from (
-                f"a reader with the new schema: {why}" for why in incompatibilities(new, old)
-            )
+            yield from (f"with the new schema, {why}" for why in incompatibilities(new, old))
         if "FORWARD" in level or "FULL" in level:
-            yield from (
-                f"a reader with the old schema: {why}" for why in incompatibilities(old, new)
-            )
+            yield from (f"with the old schema, {why}" for why in incompatibilities(old, new))
     except SchemaFileError as error:
         yield str(error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Event
-from typing import Final
+from typing import TYPE_CHECKING
 
 from pipeline.avro.encoder import event_writer
 from pipeline.avro.framing import guid_header, prefix_of_id
@@ -17,37 +17,37 @@ from pipeline.core.formats import PLAIN_JSON, Formats, OutputForm
 from pipeline.core.record import Role
 from pipeline.errors import RefusedError
 from pipeline.ports import Stop
-from pipeline.registry.client import RegistryClient
 from pipeline.registry.formats import joined
 from pipeline.registry.output_schemas import (
     OutputSchema,
     asks_for_outputs,
     framing_of,
     output_schemas,
-    register_command,
     single_object_forms,
 )
 from pipeline.registry.patience import patiently
 from pipeline.registry.registered_schema import RegisteredSchema
-from pipeline.registry.schema_status import schema_status
+from pipeline.registry.report import NO_GUIDS
+from pipeline.registry.schema_status import missing, schema_status
 from pipeline.settings.model import Settings
 
-NO_GUIDS: Final = (
-    "header needs the schemas' GUIDs, which this registry does not have (Confluent's newer ones "
-    "do): use prefix"
-)
-"""Why framing by header is not possible."""
+if TYPE_CHECKING:  # the client is an extra
+    from pipeline.registry.client import RegistryClient
 
 
 def formats_with_registry(
-    settings: Settings, on_wait: Callable[[str], None], stop: Stop | None, *, writes: bool
+    settings: Settings,
+    client: RegistryClient,
+    on_wait: Callable[[str], None],
+    stop: Stop | None,
+    *,
+    writes: bool,
 ) -> Formats:
     """Make the formats of settings that need a registry; plain JSON after a request to stop.
 
     Whoever writes outputs waits until the registry answers, up to `startup_timeout_s`. Who only
     reads may never meet a framed record, and asks when there is one.
     """
-    client = RegistryClient(settings.schema_registry)
     if not writes:
         return joined(settings, client, {})
     forms = patiently(
@@ -86,16 +86,12 @@ def _registered(
         raise RefusedError(status.incompatible())
     if settings.schema_registry.auto_register:
         return client.register(schema.subject, schema.text)
-    raise RefusedError(
-        f"{client.where} does not have the schema of {schema.topic} in subject {schema.subject}: "
-        f"register it with `{register_command(settings)}`, or set schema_registry.auto_register = "
-        "true"
-    )
+    raise RefusedError(missing(settings, client, schema))
 
 
 def _form(settings: Settings, schema: OutputSchema, registered: RegisteredSchema) -> OutputForm:
     if framing_of(settings) == "prefix":
         return OutputForm(event_writer(schema.text, prefix_of_id(registered.schema_id)))
     if registered.guid is None:
-        raise RefusedError(f"output.framing: {NO_GUIDS}")
+        raise RefusedError(NO_GUIDS)
     return OutputForm(event_writer(schema.text, b""), (guid_header(registered.guid),))

@@ -27,13 +27,14 @@ class UnknownSchemas:
 
     def __init__(
         self,
+        wait_s: float = WAIT_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._clock, self._sleep = clock, sleep
         self._until: dict[Hashable, float] = {}
         self._period_ends = clock()
-        self._left_s = WAIT_S
+        self._wait_s = self._left_s = wait_s
 
     def __contains__(self, key: Hashable) -> bool:
         until = self._until.get(key)
@@ -49,7 +50,7 @@ class UnknownSchemas:
         """Yield after each pause, until the period has had all the waits that it may have."""
         now, pause_s = self._clock(), _FIRST_S
         if now >= self._period_ends:
-            self._period_ends, self._left_s = now + PERIOD_S, WAIT_S
+            self._period_ends, self._left_s = now + PERIOD_S, self._wait_s
         while self._left_s > 0:
             pause_s = min(pause_s, self._left_s)
             self._left_s -= pause_s

@@ -30,6 +30,7 @@ FLAGS: Final = {
     "--dead-letter-topic": "topics.dead_letter",
     "--identify-topic": "topics.identify",
     "--other-topic": "topics.other",
+    "--schema-registry-url": "schema_registry.url",
     "--http-port": "http.port",
     "--log-format": "log.format",
     "--log-level": "log.level",

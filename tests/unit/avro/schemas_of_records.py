@@ -65,12 +65,18 @@ BATCH: Final = {
 
 
 class KnownSchemas:
-    """A schema source that knows some schemas, and fails while it is told to."""
+    """A schema source that knows some schemas, and does not answer the first few times."""
 
-    def __init__(self, schemas: Mapping[int | UUID, WriterSchema | Any]) -> None:
-        self.schemas = {name: as_registered(schema) for name, schema in schemas.items()}
-        self.is_down = False
+    def __init__(
+        self, schemas: Mapping[int | UUID, WriterSchema | Any], *, outages: int = 0
+    ) -> None:
+        self._schemas = {name: as_registered(schema) for name, schema in schemas.items()}
+        self.outages = outages
         self.asked: list[int | UUID] = []
+
+    def register(self, name: int | UUID, schema: WriterSchema | Any) -> None:
+        """Make a schema known."""
+        self._schemas[name] = as_registered(schema)
 
     def by_id(self, schema_id: int) -> WriterSchema | None:
         """Find a schema by its id."""
@@ -82,9 +88,10 @@ class KnownSchemas:
 
     def _find(self, name: int | UUID) -> WriterSchema | None:
         self.asked.append(name)
-        if self.is_down:
+        if self.outages:
+            self.outages -= 1
             raise RegistryUnavailableError("the Schema Registry does not answer")
-        return self.schemas.get(name)
+        return self._schemas.get(name)
 
 
 def as_registered(schema: WriterSchema | Any) -> WriterSchema:

@@ -142,7 +142,7 @@ def test_a_schema_that_appears_later_is_read() -> None:
     source = KnownSchemas({})
     read = reader(source)
     assert rejection(read(prefix_of_id(ID) + BODY, ()))[0] == "schema_unknown"
-    source.schemas[ID] = WriterSchema("avro", json.dumps(EVENT))
+    source.register(ID, EVENT)
     assert read(prefix_of_id(ID) + BODY, ()) == TEXT
 
 
@@ -155,12 +155,9 @@ def test_without_a_registry_ids_are_unknown() -> None:
 
 def test_an_unavailable_registry_is_an_error() -> None:
     """A registry that does not answer rejects no record, and the next attempt asks again."""
-    source = KnownSchemas({ID: EVENT})
-    read = reader(source)
-    source.is_down = True
+    read = reader(KnownSchemas({ID: EVENT}, outages=1))
     with pytest.raises(RegistryUnavailableError):
         read(prefix_of_id(ID) + BODY, ())
-    source.is_down = False
     assert read(prefix_of_id(ID) + BODY, ()) == TEXT
 
 
@@ -169,7 +166,7 @@ def test_known_schemas_are_read_while_the_registry_is_down() -> None:
     source = KnownSchemas({ID: EVENT})
     read = reader(source)
     assert read(prefix_of_id(ID) + BODY, ()) == TEXT
-    source.is_down = True
+    source.outages = 1
     assert read(prefix_of_id(ID) + BODY, ()) == TEXT
 
 

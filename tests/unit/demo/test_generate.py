@@ -43,8 +43,10 @@ NEVER: Final = {
     Reason.INVALID_HEADERS,
     Reason.TIMESTAMP_REFUSED,
     Reason.RECORD_REFUSED,
+    Reason.INVALID_AVRO,
+    Reason.SCHEMA_UNKNOWN,
 }
-"""Not of what a value holds."""
+"""Not of what a value of plain JSON holds; `tests/framed_hostile.py` has framed ones."""
 USUAL: Final = set(Reason) - SIZES - BY_SETTING - NEVER - {Reason.RECORD_TOO_LARGE}
 
 

@@ -543,6 +543,7 @@ def test_every_flag_sets_a_setting() -> None:
     """The setting of each flag exists and receives the value."""
     values = dict.fromkeys(FLAGS.values(), "json") | {"log.level": "debug", "workers": "2"}
     values["http.port"] = "9400"
+    values["schema_registry.url"] = "http://a:1"
     values |= {name: f"topic-{name}" for name in values if name.startswith("topics.")}
     values["kafka.bootstrap.servers"] = "a:1"
     settings = load_settings(None, values, {})
