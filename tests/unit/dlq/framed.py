@@ -56,7 +56,7 @@ def reprocessor(source: KnownSchemas | None = None) -> Reprocessor:
 
 
 def dead_letters(record: Record, source: KnownSchemas | None = None) -> list[DeadLetter]:
-    """The dead letters of a record, as the desk reads them from their topic."""
+    """The dead letters of a record, as the tools read them from their topic."""
     outputs = Processor(AVRO, IDENTITY, formats()).process(record, NOW)
     read = of_dead_letters(formats(source)).read
     return [

@@ -1,4 +1,4 @@
-"""Dead letters of framed raw records: their bytes stay, and the desk sees the JSON."""
+"""Dead letters of framed raw records: their bytes stay, and tools see the JSON."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_an_outage_of_the_registry_is_said_once() -> None:
     read = of_dead_letters(formats(source), notices.append).read
     assert read is not None
     assert read(by_id().value or b"", ()) == TEXT
-    source.is_down = True
+    source.outages = 9
     asked = len(source.asked)
     for _ in range(3):
         assert type(read(by_guid().value or b"", by_guid().headers)) is not bytes
@@ -228,7 +228,7 @@ def test_an_outage_of_the_registry_ends_a_redrive() -> None:
     """What sends events does not guess: it ends, and nothing is rejected for the outage."""
     source = KnownSchemas({ID: EVENT})
     found = dead_letter(by_id(), source)
-    source.is_down = True
+    source.outages = 9
     with pytest.raises(RegistryUnavailableError):
         Rechecker(reprocessor(source), no_repair()).recheck(found, NOW)
 

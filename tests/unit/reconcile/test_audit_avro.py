@@ -19,7 +19,7 @@ from pipeline.reconcile.audit import AuditRequest, AuditResult
 from pipeline.reconcile.audit.forms import Framing
 from tests.avro_topics import GUID, OLD_ID, AvroTopics
 from tests.fake_topics import FakeTopics, event
-from tests.unit.avro.schemas_of_records import EVENT, ID, body
+from tests.unit.avro.schemas_of_records import EVENT, ID, KnownSchemas, body
 
 ENRICHED: Final = Role.ENRICHED
 FRAMINGS: Final[tuple[Framing, ...]] = ("prefix", "header", "single-object")
@@ -206,11 +206,11 @@ def test_framed_raw_records_are_audited() -> None:
 def test_schemas_that_became_known_are_no_mismatch() -> None:
     """A dead letter for an unknown schema was right when the registry did not know it."""
     fake = AvroTopics(input={"format": "avro"})
-    known = fake.schemas.schemas.pop(ID)
+    known, fake.schemas = fake.schemas, KnownSchemas({})
     fake.clean(_framed("u"))
     result = fake.audit()
     assert (result.ok, result.dead_letters) == (True, 1)
-    fake.schemas.schemas[ID] = known
+    fake.schemas = known
     result = fake.audit()
     assert result.ok, result.discrepancies
     assert result.excluded == {"set_aside": 1}
@@ -221,7 +221,7 @@ def test_an_audit_needs_the_registry_that_it_asks(part: str) -> None:
     """An outage ends the audit; what is not known is not taken for a mismatch."""
     fake = AvroTopics(input={"format": "avro" if part == "raw" else "json"})
     fake.clean(_framed("u") if part == "raw" else _sale(1))
-    fake.schemas.is_down = True
+    fake.schemas.outages = 1
     with pytest.raises(RegistryUnavailableError):
         fake.audit()
 
