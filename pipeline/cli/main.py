@@ -117,7 +117,6 @@ COMMANDS: Final = {
     "audit": Listed("pipeline.cli.audit", "Prove that every raw event has its one outcome."),
     "replay": Listed("pipeline.cli.replay", "Run the rules over part of the raw topic again."),
     "dlq": Listed("pipeline.cli.dlq", "Inspect, repair and redrive dead letters."),
-    "schemas": Listed("pipeline.cli.schemas", "Compare the schemas of the outputs."),
 }
 """Commands in the order in which a newcomer needs them."""
 

@@ -60,7 +60,7 @@ def test_compatible_change_ends_with_zero(tmp_path: Path) -> None:
 
 
 def test_description_alone_is_only_named(tmp_path: Path) -> None:
-    """Whose description changed is said; its text is in the document for machines."""
+    """The text names the field; the description itself is in the document for machines."""
     path = tmp_path / "next.avsc"
     path.write_text(COMPATIBLE["description changed"].text)
     lines = run("schemas", "diff", PUBLISHED, path).out.decode().splitlines()
@@ -68,7 +68,7 @@ def test_description_alone_is_only_named(tmp_path: Path) -> None:
 
 
 def test_document_for_machines_says_the_same(renamed: Path) -> None:
-    """--json has every change and every problem, also when nothing is compatible."""
+    """The JSON document has every change and every problem."""
     ran = run("schemas", "diff", PUBLISHED, renamed, "--json")
     document = json.loads(ran.out)
     (schema,) = document["schemas"]
