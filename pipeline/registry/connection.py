@@ -9,6 +9,7 @@ from typing import Any, Final
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from pipeline.errors import SettingsError
+from pipeline.registry.errors import tls_reason
 from pipeline.settings.groups import RegistrySettings
 
 _GROUP: Final = "schema_registry"
@@ -107,7 +108,7 @@ def _refuse_password() -> str:
 
 def _unusable(name: str, files: str, error: Exception, wanted: str) -> str:
     if isinstance(error, ssl.SSLError):
-        cause = f"is not a {wanted} (PEM): {error.reason or error}"
+        cause = f"is not a {wanted} (PEM): {tls_reason(error)}"
     elif isinstance(error, OSError):
         cause = f"can't be read: {error.strerror or error}"
     else:
