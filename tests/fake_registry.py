@@ -34,8 +34,8 @@ class FakeRegistry(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *, guids: bool, tls: ssl.SSLContext | None) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int, tls: ssl.SSLContext | None, *, guids: bool) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.guids = guids
         self._scheme = "http" if tls is None else "https"
         if tls is not None:
@@ -95,10 +95,10 @@ class FakeRegistry(ThreadingHTTPServer):
 
 @contextmanager
 def fake_registry(
-    *, guids: bool = True, tls: ssl.SSLContext | None = None
+    *, port: int = 0, guids: bool = True, tls: ssl.SSLContext | None = None
 ) -> Iterator[FakeRegistry]:
-    """Yield a registry that serves while the body runs."""
-    with FakeRegistry(guids=guids, tls=tls) as server:
+    """Yield a registry that serves while the body runs, on a free port unless one is given."""
+    with FakeRegistry(port, tls, guids=guids) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

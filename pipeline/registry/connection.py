@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,8 @@ from pipeline.registry.errors import tls_reason
 from pipeline.settings.groups import RegistrySettings
 
 _GROUP: Final = "schema_registry"
+_TALKATIVE: Final = ("httpx2", "httpcore2")
+"""Loggers that log every request, which would be lines of the worker's own log."""
 
 
 def connect(settings: RegistrySettings) -> SchemaRegistryClient:
@@ -39,6 +42,8 @@ def connect(settings: RegistrySettings) -> SchemaRegistryClient:
     config |= _tls(settings, problems)
     if problems:
         raise SettingsError(problems)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     return SchemaRegistryClient(config)
 
 
