@@ -203,7 +203,7 @@ def test_incompatible_schema_is_explained_in_words(
 
 
 def test_worker_waits_for_a_registry_that_starts_later(pipeline: Pipeline) -> None:
-    """It says at once what it waits for, and when it is over, and then does its work."""
+    """The worker says at once what it waits for, and when it is over; then it works."""
     produce(pipeline.servers, pipeline.names.raw, map(_event, range(3)))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -218,7 +218,7 @@ def test_worker_waits_for_a_registry_that_starts_later(pipeline: Pipeline) -> No
 
 
 def test_worker_gives_up_a_registry_that_never_answers(pipeline: Pipeline) -> None:
-    """After startup_timeout_s it ends with the sentence, and no record was touched."""
+    """After startup_timeout_s the worker ends with the sentence; no record was touched."""
     produce(pipeline.servers, pipeline.names.raw, map(_event, range(3)))
     url = f"http://127.0.0.1:{free_port()}"
     worker = pipeline.start(schema_registry__url=url, startup_timeout_s="2", **AVRO)
