@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,9 +34,14 @@ class FakeRegistry(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *, guids: bool = True) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int, tls: ssl.SSLContext | None, *, guids: bool) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.guids = guids
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self.socket = tls.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.answers: list[Answer] = []
         """Given instead of the real ones: each once, but the last for ever."""
         self.incompatible = False
@@ -55,7 +61,10 @@ class FakeRegistry(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """What `schema_registry.url` is set to."""
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: a client that breaks off is a part of tests."""
 
     def fail(self, *answers: Answer) -> None:
         """Give these answers, the last one for ever; without any, the real ones again."""
@@ -85,9 +94,11 @@ class FakeRegistry(ThreadingHTTPServer):
 
 
 @contextmanager
-def fake_registry(*, guids: bool = True) -> Iterator[FakeRegistry]:
-    """Yield a registry that serves while the body runs."""
-    with FakeRegistry(guids=guids) as server:
+def fake_registry(
+    *, port: int = 0, guids: bool = True, tls: ssl.SSLContext | None = None
+) -> Iterator[FakeRegistry]:
+    """Yield a registry that serves while the body runs, on a free port unless one is given."""
+    with FakeRegistry(port, tls, guids=guids) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

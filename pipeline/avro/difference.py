@@ -124,9 +124,13 @@ def _is_alike(reader: AvroType, writer: AvroType) -> bool:
     """Whether both are of one kind, and, if it has a name, the reader's has or had the writer's."""
     if reader["type"] != writer["type"] or reader["type"] not in _NAMED:
         return bool(reader["type"] == writer["type"])
-    name = writer["name"]
     names = (reader["name"], *reader.get("aliases", ()))
-    return name in names or name.rpartition(".")[2] in names
+    return _short(writer["name"]) in map(_short, names)
+
+
+def _short(name: str) -> str:
+    """A name without its namespace, which does not count in resolution."""
+    return name.rpartition(".")[2]
 
 
 def _at(path: str, problem: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from pathlib import Path
 from typing import Any, Final
@@ -9,9 +10,12 @@ from typing import Any, Final
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from pipeline.errors import SettingsError
+from pipeline.registry.errors import tls_reason
 from pipeline.settings.groups import RegistrySettings
 
 _GROUP: Final = "schema_registry"
+_TALKATIVE: Final = ("httpx2", "httpcore2")
+"""Loggers that log every request, which would be lines of the worker's own log."""
 
 
 def connect(settings: RegistrySettings) -> SchemaRegistryClient:
@@ -38,6 +42,8 @@ def connect(settings: RegistrySettings) -> SchemaRegistryClient:
     config |= _tls(settings, problems)
     if problems:
         raise SettingsError(problems)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     return SchemaRegistryClient(config)
 
 
@@ -107,7 +113,7 @@ def _refuse_password() -> str:
 
 def _unusable(name: str, files: str, error: Exception, wanted: str) -> str:
     if isinstance(error, ssl.SSLError):
-        cause = f"is not a {wanted} (PEM): {error.reason or error}"
+        cause = f"is not a {wanted} (PEM): {tls_reason(error)}"
     elif isinstance(error, OSError):
         cause = f"can't be read: {error.strerror or error}"
     else:

@@ -136,10 +136,14 @@ def _tls_cause(error: BaseException | None) -> str | None:
                 "schema_registry.ca_file to the authority that has signed it"
             )
         if isinstance(error, ssl.SSLError):
-            reason = (error.reason or str(error)).replace("_", " ").lower()
             return (
-                f"TLS fails ({reason}): does it want https, and a client certificate "
+                f"TLS fails ({tls_reason(error)}): does it want https, and a client certificate "
                 "(schema_registry.certificate_file)?"
             )
         error = error.__cause__ or error.__context__
     return None
+
+
+def tls_reason(error: ssl.SSLError) -> str:
+    """Return OpenSSL's reason in lower case, such as `wrong version number`."""
+    return (error.reason or str(error)).replace("_", " ").lower()

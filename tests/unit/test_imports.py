@@ -18,6 +18,7 @@ TESTS: Final = "tests"
 _GROUND: Final = frozenset({"core", "errors", "ports"})
 _TOOLS: Final = _GROUND | {
     "avro",
+    "evolution",
     "service",
     "files",
     "identity",
@@ -48,6 +49,7 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "topic_changes": _GROUND | {"topics"},
     "topic_roles": _GROUND | {"settings", "topics"},
     "avro": frozenset({"core", "errors"}),
+    "evolution": frozenset({"avro", "core", "errors"}),
     "registry": _GROUND | {"avro", "settings"},
     "reading": _GROUND | {"avro", "registry"},
     "files": _GROUND | {"settings"},

@@ -13,12 +13,13 @@ _LISTED: Final = {
     "check": Listed(f"{_PACKAGE}.check", "Check what the registry has of the outputs' schemas."),
     "register": Listed(f"{_PACKAGE}.register", "Register the outputs' schemas."),
     "show": Listed(f"{_PACKAGE}.show", "Print a schema, published or of the registry."),
+    "diff": Listed(f"{_PACKAGE}.diff", "Show what changes between two versions of the schemas."),
 }
 
 
 @click.group(cls=CommandTree, listed=_LISTED)
 def schemas() -> None:
-    """Register and check the Avro schemas of the outputs, and print schemas.
+    """Register and check the Avro schemas of the outputs, print schemas, and compare them.
 
     Only register changes something.
     """

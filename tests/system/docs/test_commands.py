@@ -30,7 +30,7 @@ RUN_ELSEWHERE: Final = {
 }
 """Page → the test that runs all of its commands."""
 NOT_RUN: Final = {
-    "schemas/README.md": "its command is a usual one, and needs the checkout",
+    "schemas/README.md": "tests/unit/cli runs explain and schemas diff",
     "docs/how-to/secure-cluster.md": "tests/kafka/test_acl.py holds the permissions it grants",
     "docs/how-to/other-calls.md": "tests/kafka/test_other_calls.py does what it says",
     "docs/how-to/upgrade.md": "tests/oracle/test_tools.py does it with topics of version 1",

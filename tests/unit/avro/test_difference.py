@@ -53,6 +53,7 @@ READABLE: Final[dict[str, tuple[Schema, Schema]]] = {
         _record(_field("int")),
     ),
     "record renamed with an alias": (_record(name="n.Call", aliases=["n.Event"]), _record()),
+    "namespace renamed": (_record(name="m.Event"), _record()),
     "in another order": (
         _record(_field("int", "a"), _field("int", "b")),
         _record(_field("int", "b"), _field("int", "a")),
@@ -88,11 +89,6 @@ UNREADABLE: Final[dict[str, tuple[Schema, Schema, str]]] = {
         _record(name="n.Call"),
         _record(),
         "the whole value: written as record n.Event, read as record n.Call",
-    ),
-    "namespace renamed": (
-        _record(name="m.Event"),
-        _record(),
-        "the whole value: written as record n.Event, read as record m.Event",
     ),
     "narrowed": (
         _record(_field("int")),

@@ -1,0 +1,1 @@
+"""Tests of what asks a Schema Registry, on a small one on loopback."""
