@@ -22,7 +22,7 @@ database.execute(
 
 
 def row(event: Event) -> list[object]:
-    """The columns. The exact revenue is rounded here: DuckDB might make it a double."""
+    """The columns. The exact revenue is rounded here: DuckDB might lose digits."""
     source = event.provenance.source and event.provenance.source.text()
     time = event.timestamp and event.timestamp.replace(tzinfo=None)
     revenue = None if event.revenue is None else column_amount(event.revenue)
