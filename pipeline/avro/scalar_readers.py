@@ -172,7 +172,6 @@ def decimal_reader(scale: int, size: int | None) -> ReadValue:
             end = end_of(data, at, size)
         if end - at > _MAX_DECIMAL_BYTES:
             raise DecodingFault(f"a decimal of {end - at} bytes, over {_MAX_DECIMAL_BYTES}")
-        text.spend(scale)  # zero has as many digits, from no byte at all
         text.append(_decimal(int.from_bytes(data[at:end], "big", signed=True), scale).encode())
         return end
 
