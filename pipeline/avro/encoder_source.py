@@ -112,7 +112,11 @@ class EncoderSource:
         return name
 
     def add_record(self, schema: Schema) -> str:
-        """Add a function that writes a record, given as a dict; returns its name."""
+        """Add a function that writes a record, given as a dict; returns its name.
+
+        Times are epoch milliseconds. A decimal is rounded half-even to the places of its scale, and
+        null, where it may be, when it has too many digits.
+        """
         name = schema["name"]
         if name not in self._records:
             self._records[name] = self._new("record")  # known already where a record holds itself
