@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.errors import LocalKafkaError
 from tests.brokers import choose, delete_topics, no_broker, unique
+from tests.registries import LocalRegistry, NoRegistryError
 
 _SHARED_BROKER: Final = "bootstrap_servers"
 _LEFT_OUT: Final = ("kafka", "slow")
@@ -143,3 +144,18 @@ def own_kafka() -> Iterator[LocalKafka]:
         no_broker(str(error))
     yield kafka
     kafka.stop()
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[LocalRegistry]:
+    """A Schema Registry that all tests share: its subjects are named after a test's own topics.
+
+    It takes seconds to start, in each process that runs tests: few files may use it.
+    """
+    shared = LocalRegistry()
+    try:
+        shared.start()
+    except NoRegistryError as error:
+        no_broker(str(error))
+    yield shared
+    shared.stop()

@@ -29,6 +29,7 @@ _TOOLS: Final = {
     "Audit": ["pipeline.reconcile.audit"],
     "Compare": ["pipeline.reconcile.compare"],
     "Dead letters": ["pipeline.dlq"],
+    "Reading": ["pipeline.reading"],
     "Replay": [
         f"{_REPLAY}.request.ReplayRequest",
         f"{_REPLAY}.capture.capture",

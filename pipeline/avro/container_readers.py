@@ -7,6 +7,7 @@ from pipeline.avro.decoding import (
     DecodingFault,
     DepthFault,
     JsonText,
+    LengthFault,
     ReadValue,
     block_at,
     located,
@@ -26,7 +27,9 @@ def record_reader(fields: list[tuple[str, ReadValue]]) -> ReadValue:
     size = sum(len(key) for key, _read, _name in readers) + 1
 
     def read_record(data: bytes, at: int, text: JsonText) -> int:
-        text.spend(size)
+        text.left -= size
+        if text.left < 0:
+            raise LengthFault
         append = text.append
         name = ""
         try:

@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+_MORE: Final = 0x80
+"""Bit of a byte that another one follows."""
+_DIGIT: Final = 0x7F
+_SHIFTS: Final = tuple(range(7, 70, 7))
+"""Places of the second and each further byte of a number, of which there are ten at most."""
 _LONG_BITS: Final = 64
+_TOO_MANY_BITS: Final = "a number of more than 64 bits"
 _INT_BOUND: Final = 1 << 31
 
 
@@ -84,16 +90,20 @@ FAULTS: Final = (DecodingFault, IndexError, UnicodeDecodeError)
 
 def long_at(data: bytes, at: int) -> tuple[int, int]:
     """Read a number of up to 64 bits; return it and the position behind."""
-    byte = data[at]
-    value, shift = byte & 0x7F, 7
+    value = data[at]
     at += 1
-    while byte > 0x7F:  # noqa: PLR2004  the highest bit says that another byte follows
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if value >> _LONG_BITS or shift > _LONG_BITS + 7:
-            raise DecodingFault("a number of more than 64 bits")
+    if value >= _MORE:
+        value &= _DIGIT
+        for shift in _SHIFTS:
+            byte = data[at]
+            at += 1
+            value |= (byte & _DIGIT) << shift
+            if byte < _MORE:
+                break
+        else:
+            raise DecodingFault(_TOO_MANY_BITS)
+        if value >> _LONG_BITS:
+            raise DecodingFault(_TOO_MANY_BITS)
     return (value >> 1) ^ -(value & 1), at
 
 
@@ -123,6 +133,8 @@ def end_of(data: bytes, at: int, size: int) -> int:
 
 def block_at(data: bytes, at: int) -> tuple[int, int]:
     """Read the head of a block of items, each of at least one byte; return count and position."""
+    if not data[at]:
+        return 0, at + 1
     count, at = long_at(data, at)
     if count < 0:
         count = -count

@@ -20,6 +20,7 @@ from pipeline.avro.container_readers import (
 from pipeline.avro.decoding import (
     FAULTS,
     DecodingFault,
+    DepthFault,
     JsonText,
     LengthFault,
     ReadValue,
@@ -52,8 +53,10 @@ _PRIMITIVES: Final[dict[str, ReadValue]] = {
     "string": read_string,
     "bytes": read_bytes,
 }
-_MAX_FRAMES: Final = 500
-"""Nested calls while one record is read, half of what Python allows at all."""
+_MAX_FRAMES: Final = 250
+"""Nested calls that a schema may take without recursion."""
+_MAX_RECURSIVE_FRAMES: Final = 500
+"""Nested calls that recursion may add: together three quarters of what Python allows at all."""
 _MAX_SCALE: Final = 1_000
 _UUID_SIZE: Final = 16
 
@@ -79,7 +82,7 @@ class JsonReader:
             raise UnreadableSchemaError(f"it nests types deeper than {_MAX_FRAMES} levels")
         self._read = compiled.read
         self._max_text = max_text
-        self._recursions = _MAX_FRAMES // compiled.frames
+        self._recursions = _MAX_RECURSIVE_FRAMES // compiled.frames
 
     def read(self, data: bytes, at: int) -> bytes:
         """Read the value that begins at a position and has all bytes to the end.
@@ -91,6 +94,8 @@ class JsonReader:
             end = self._read(data, at, text)
         except FAULTS as error:
             raise located(error, at, "") from None
+        except RecursionError:
+            raise DepthFault from None
         if end != len(data):
             raise DecodingFault(f"{len(data) - end} bytes follow its end at byte {end}")
         joined = b"".join(text)

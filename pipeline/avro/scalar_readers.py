@@ -20,7 +20,7 @@ from pipeline.avro.decoding import (
     int_at,
     long_at,
 )
-from pipeline.core.timestamps import MAX_MS, MIN_MS, format_time
+from pipeline.core.timestamps import MAX_MS, MIN_MS, format_time, time_text
 
 as_json: Final[Callable[[str | int | float], bytes]] = msgspec.json.Encoder().encode
 
@@ -106,13 +106,17 @@ def _shortest(value: float, raw: bytes) -> float:
 def read_string(data: bytes, at: int, text: JsonText) -> int:
     """Read a string."""
     size = data[at]
-    if size & 0x81:
-        at, end = bounds_at(data, at)
-    else:  # a length below 64
+    if not size & 0x81:  # a length below 64
         at += 1
-        end = at + (size >> 1)
-        if end > len(data):
-            end_of(data, at, size >> 1)
+    elif not size & 1 and data[at + 1] < 0x80:  # noqa: PLR2004  one below 8192, of two bytes
+        size = size & 0x7F | data[at + 1] << 7
+        at += 2
+    else:
+        at, end = bounds_at(data, at)
+        size = (end - at) << 1
+    end = at + (size >> 1)
+    if end > len(data):
+        end_of(data, at, size >> 1)
     text.append(as_json(data[at:end].decode()))
     return end
 
@@ -168,6 +172,7 @@ def decimal_reader(scale: int, size: int | None) -> ReadValue:
             end = end_of(data, at, size)
         if end - at > _MAX_DECIMAL_BYTES:
             raise DecodingFault(f"a decimal of {end - at} bytes, over {_MAX_DECIMAL_BYTES}")
+        text.spend(scale)  # zero has as many digits, from no byte at all
         text.append(_decimal(int.from_bytes(data[at:end], "big", signed=True), scale).encode())
         return end
 
@@ -235,7 +240,7 @@ TIMES: Final[Mapping[tuple[str, str], ReadValue]] = {
     ("int", "date"): number_reader(int_at, _date),
     ("int", "time-millis"): number_reader(int_at, _time_of_day(1)),
     ("long", "time-micros"): number_reader(long_at, _time_of_day(_MICROS)),
-    ("long", "timestamp-millis"): number_reader(long_at, _moment(1, "Z")),
+    ("long", "timestamp-millis"): number_reader(long_at, time_text),
     ("long", "timestamp-micros"): number_reader(long_at, _moment(_MICROS, "Z")),
     ("long", "timestamp-nanos"): number_reader(long_at, _moment(_NANOS, "Z")),
     ("long", "local-timestamp-millis"): number_reader(long_at, _moment(1, "")),

@@ -117,13 +117,18 @@ def _from_decimal(value: Decimal, text: str) -> Amount | BadAmount:
         return _TOO_LARGE
     if exponent < MIN_EXPONENT:
         return _TOO_SMALL
-    column = value.quantize(_NINE_PLACES, context=_EXACT) if value else value
+    column = column_amount(value) if value else value
     # abs() would round to the 28 digits of the default context.
     if column.copy_abs() >= LIMIT:
         return _TOO_LARGE
     # An integer in text becomes an int, so that "-0" reads as 0, like -0 in JSON.
     number = int(value) if exponent == 0 else value
     return Amount(number, bool(text), column != value, text)
+
+
+def column_amount(amount: Decimal) -> Decimal:
+    """A valid amount as a decimal(38, 9) column holds it, rounded half to even."""
+    return amount.quantize(_NINE_PLACES, context=_EXACT)
 
 
 def _as_json(text: str) -> str:

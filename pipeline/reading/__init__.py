@@ -16,6 +16,10 @@ whose attributes say what they hold.
 registry has given it: `registry_schemas(url)`, or the texts of schemas by id, `{7: text}`. JSON and
 single-object encoding are read without.
 
+Amounts are exact, with all digits that were sent. `column_amount(event.revenue)` rounds one to the
+nine places of a decimal(38, 9) column, half to even, as the Avro column `revenue` is. Adding exact
+amounts needs a `decimal` context of more than the usual 28 digits.
+
 Both raise `UnreadableOutputError`, whose text says what the message is and why it can't be read;
 and, only with a registry, `RegistryUnavailableError` when it does not answer: try again later. Both
 are a `TrackError`.
@@ -29,6 +33,7 @@ from __future__ import annotations
 from pipeline.avro.output_json import Schemas
 from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.dead_letter_fields import Problem
+from pipeline.core.money import column_amount
 from pipeline.errors import (
     RegistryUnavailableError,
     SettingsError,
@@ -64,6 +69,7 @@ __all__ = [
     "TrackError",
     "UnreadableOutputError",
     "UserMessage",
+    "column_amount",
     "read_message",
     "read_output",
     "registry_schemas",

@@ -12,7 +12,6 @@ from pipeline.errors import LocalKafkaError
 from tests.brokers import delete_topics, no_broker, unique
 from tests.kafka.secure import SecureKafka
 from tests.kafka.worker_process import Pipeline
-from tests.registries import LocalRegistry, NoRegistryError
 
 
 @pytest.fixture
@@ -90,18 +89,3 @@ def secure_pipeline(secure_kafka: SecureKafka, tmp_path: Path) -> Iterator[Pipel
     made.create_topics(with_other=True)
     yield made
     made.end_all()
-
-
-@pytest.fixture(scope="session")
-def registry() -> Iterator[LocalRegistry]:
-    """A Schema Registry that all tests share: its subjects are named after a test's own topics.
-
-    It takes seconds to start, in each process that runs tests: few files may use it.
-    """
-    shared = LocalRegistry()
-    try:
-        shared.start()
-    except NoRegistryError as error:
-        no_broker(str(error))
-    yield shared
-    shared.stop()

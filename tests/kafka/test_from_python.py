@@ -18,16 +18,16 @@ pytestmark = pytest.mark.kafka
 
 SCRIPTS: Final = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "python"
 SALE: Final = event(properties={"revenue": "19.99"})
-_LONGEST: Final = 45
+_LONGEST: Final = 55
 
 
 def run_script(pipeline: Pipeline, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a script with the settings of a pipeline."""
-    variables = {
-        "TRACK_KAFKA_BOOTSTRAP_SERVERS": pipeline.servers,
-        "TRACK_GROUP": pipeline.names.raw,
-        **{f"TRACK_TOPICS__{n.upper()}": t for n, t in pipeline.names._asdict().items()},
-    }
+    return run_alone(name, *arguments, **pipeline.variables)
+
+
+def run_alone(name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a script."""
     ran = subprocess.run(
         [sys.executable, SCRIPTS / name, *arguments],
         env=environment() | variables,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
+from pipeline.avro.published import published
 from pipeline.core.contract import Rules
 from pipeline.core.reasons import Reason
 from pipeline.core.reasons import WarningCode as Noticed
+from pipeline.core.record import Role
 from pipeline.errors import ExitCode
 from pipeline.metrics.catalogue import Metric
 from pipeline.settings.model import Settings
@@ -99,6 +101,42 @@ def scripts() -> str:
     return "\n".join(f"### {name}\n\n```python\n{code}```\n" for name, code in pages)
 
 
+def columns() -> str:
+    """The columns of the Avro schemas."""
+    schemas = [json.loads(published(role)) for role in (Role.ENRICHED, Role.IDENTIFY)]
+    return "\n".join(
+        f"### {schema['name']}\n\n"
+        + _table(("column", "type", "meaning"), _columns(schema["fields"], ""))
+        for schema in schemas
+    )
+
+
+def _columns(fields: list[dict[str, Any]], path: str) -> Iterator[tuple[str, str, str]]:
+    """A row for each field, and one below it for each field of a record in it."""
+    for field in fields:
+        name = path + field["name"]
+        yield f"`{name}`", _type_name(field["type"]), field["doc"]
+        if isinstance(field["type"], dict) and field["type"]["type"] == "record":
+            yield from _columns(field["type"]["fields"], f"{name}.")
+
+
+def _type_name(kind: Any) -> str:
+    """An Avro type as people write it."""
+    if isinstance(kind, list):
+        return f"{', '.join(_type_name(each) for each in kind if each != 'null')} or null"
+    if not isinstance(kind, dict):
+        return str(kind)
+    match kind.get("logicalType", kind["type"]):
+        case "decimal":
+            return f"decimal({kind['precision']}, {kind['scale']})"
+        case "array":
+            return f"array of {_type_name(kind['items'])}"
+        case "map":
+            return f"map of {_type_name(kind['values'])}"
+        case name:
+            return str(name)
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "metrics": metrics,
@@ -107,6 +145,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "exit_codes": exits,
     "cli": command_help.reference,
     "scripts": scripts,
+    "columns": columns,
 }
 """Name of the marked part → how it is made."""
 
@@ -118,6 +157,7 @@ PAGES: Final[Mapping[str, str]] = {
     "docs/reference/exit-codes.md": "exit_codes",
     "docs/reference/cli.md": "cli",
     "docs/how-to/use-from-python.md": "scripts",
+    "docs/reference/schemas.md": "columns",
 }
 """Page → its marked part."""
 

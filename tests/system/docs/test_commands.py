@@ -27,6 +27,7 @@ RUN_ELSEWHERE: Final = {
     "docs/how-to/replay.md": "test_replay_tutorial.py",
     "docs/how-to/after-a-replay.md": "test_replay_tutorial.py",
     "docs/capacity.md": "test_capacity.py",
+    "docs/how-to/avro.md": "test_avro_tutorial.py",
 }
 """Page → the test that runs all of its commands."""
 NOT_RUN: Final = {

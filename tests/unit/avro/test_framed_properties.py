@@ -238,3 +238,46 @@ def without_small(value: Any) -> Any:
         **{name: each for name, each in value.items() if name != "small"},
         "child": None if child is None else without_small(child),
     }
+
+
+_NAMES: Final = st.sampled_from(["R", "E", "string", "null", "long", "record", "enum", "x.y", ""])
+_KEYS: Final = st.sampled_from(
+    [
+        "type",
+        "name",
+        "namespace",
+        "fields",
+        "items",
+        "values",
+        "symbols",
+        "size",
+        "logicalType",
+        "precision",
+        "scale",
+        "default",
+        "aliases",
+        "order",
+        "doc",
+    ]
+)
+_KINDS: Final = st.sampled_from(
+    ["record", "array", "map", "enum", "fixed", "bytes", "decimal", "R"]
+)
+_SCALARS: Final = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 10**6), st.floats(), _NAMES, _KINDS
+)
+any_schemas: Final = st.recursive(
+    _SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(_KEYS, inner, max_size=5),
+        st.builds(lambda kind, rest: {**rest, "type": kind}, _KINDS, st.dictionaries(_KEYS, inner)),
+    ),
+    max_leaves=12,
+)
+
+
+@given(any_schemas, st.binary(max_size=20))
+def test_no_schema_raises(schema: Any, data: bytes) -> None:
+    """Whatever a registry says that a schema is: its records are text or a rejection."""
+    check(read_body(schema, data), data)

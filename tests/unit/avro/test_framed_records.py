@@ -315,6 +315,24 @@ def test_text_that_grows_too_long_is_refused() -> None:
     assert code == "record_too_large"
 
 
+def test_zeros_of_decimals_are_bounded() -> None:
+    """A decimal has all the digits of its scale, also one that is written in one byte."""
+    zero = {"type": "bytes", "logicalType": "decimal", "precision": 1000, "scale": 1000}
+    schema = record_of(x={"type": "array", "items": zero})
+    data = b"\x80\x89\x7a" + bytes(1_000_001)
+    assert rejection(read_body(schema, data))[0] == "record_too_large"
+
+
+@pytest.mark.parametrize("levels", [30, 125, 240])
+def test_nested_types_are_read_or_refused(levels: int) -> None:
+    """A schema of many levels that contains itself does not exhaust the stack."""
+    kind: Any = ["null", "R"]
+    for _ in range(levels):
+        kind = {"type": "array", "items": kind}
+    found = read_body(record_of(x=kind), b"\x02" * 100_000)
+    assert rejection(found)[0] in {"too_deep", "invalid_avro"}
+
+
 def test_the_bound_is_that_of_the_outputs() -> None:
     """What is longer than all outputs of a batch call may be could never be written."""
     limits = {"max_batch_output_bytes": 1_000, "max_event_bytes": 500}
