@@ -108,7 +108,7 @@ panels: $(INSTALLED) $(SITE_INSTALLED) ## Draw the dashboard from a run with fau
 		docs/images/dashboard.png
 
 .PHONY: up
-up: ## Start Kafka, two workers and sample events in Docker; ARGS="--profile monitoring", or ui
+up: ## Start Kafka, two workers and sample events in Docker; ARGS="--profile monitoring", ui or registry
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2;\
 	 without Docker, try: make demo" >&2; exit 1; }
 	docker compose $(ARGS) up --build --detach --wait

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pipeline.avro.decoding import (
     FAULTS,
     DecodingFault,
@@ -14,6 +16,9 @@ from pipeline.avro.decoding import (
     long_at,
 )
 from pipeline.avro.scalar_readers import as_json, read_string
+
+_MAX_PIECES: Final = 4096
+"""Pieces of text after which they are joined, between items of an array or a map."""
 
 
 def record_reader(fields: list[tuple[str, ReadValue]]) -> ReadValue:
@@ -64,6 +69,8 @@ def array_reader(read: ReadValue) -> ReadValue:
             for index in range(items, items + count):
                 if index:
                     text.append(b",")
+                    if len(text) > _MAX_PIECES:
+                        text.join()
                 try:
                     at = read(data, at, text)
                 except FAULTS as error:
@@ -87,6 +94,8 @@ def map_reader(read: ReadValue) -> ReadValue:
             for _ in range(count):
                 text.append(opening)
                 opening = b","
+                if len(text) > _MAX_PIECES:
+                    text.join()
                 try:
                     at = read_string(data, at, text)
                     text.append(b":")

@@ -47,23 +47,42 @@ class DepthFault(DecodingFault):
 
 
 class JsonText(list[bytes]):
-    """Pieces of JSON text while they are written, with what may still follow."""
+    """Pieces of JSON text while they are written, with what may still follow.
 
-    __slots__ = ("left", "recursions")
+    Pieces take far more memory than their text, so they are joined now and then.
+    """
 
-    def __init__(self, left: int, recursions: int) -> None:
+    __slots__ = ("_joined", "_room", "left", "recursions")
+
+    def __init__(self, max_text: int, recursions: int) -> None:
         super().__init__()
-        self.left = left
+        self.left = max_text
         """Bytes of names and symbols that may still be written: a record of few bytes may have a
-        schema that makes any length of text of it. All other text is in proportion to the bytes."""
+        schema that makes any length of text of it."""
         self.recursions = recursions
         """How many times a type may still contain itself."""
+        self._room = max_text
+        self._joined: list[bytes] = []
 
     def spend(self, size: int) -> None:
-        """Count text that is about to be written; LengthFault when it is too much."""
+        """Count a name or symbol that is about to be written; LengthFault when it is too much."""
         self.left -= size
         if self.left < 0:
             raise LengthFault
+
+    def join(self) -> None:
+        """Join the pieces that there are; LengthFault when all text so far is too long."""
+        text = b"".join(self)
+        self.clear()
+        self._room -= len(text)
+        if self._room < 0:
+            raise LengthFault
+        self._joined.append(text)
+
+    def whole(self) -> bytes:
+        """Return the whole text; LengthFault when it is too long."""
+        self.join()
+        return b"".join(self._joined)
 
 
 ReadValue = Callable[[bytes, int, JsonText], int]

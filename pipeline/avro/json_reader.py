@@ -22,7 +22,6 @@ from pipeline.avro.decoding import (
     DecodingFault,
     DepthFault,
     JsonText,
-    LengthFault,
     ReadValue,
     located,
 )
@@ -98,10 +97,7 @@ class JsonReader:
             raise DepthFault from None
         if end != len(data):
             raise DecodingFault(f"{len(data) - end} bytes follow its end at byte {end}")
-        joined = b"".join(text)
-        if len(joined) > self._max_text:
-            raise LengthFault
-        return joined
+        return text.whole()
 
 
 class _Compiled(NamedTuple):

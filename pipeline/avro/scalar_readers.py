@@ -37,6 +37,8 @@ _EPOCH: Final = date(1970, 1, 1)
 _FIRST_DAY: Final = (date.min - _EPOCH).days
 _LAST_DAY: Final = (date.max - _EPOCH).days
 _MS_OF_DAY: Final = 86_400_000
+_SMALL: Final = {byte: as_json((byte >> 1) ^ -(byte & 1)) for byte in range(0x80)}
+"""Texts of the numbers of one byte."""
 
 
 def read_null(data: bytes, at: int, text: JsonText) -> int:  # noqa: ARG001  a ReadValue
@@ -56,6 +58,10 @@ def read_boolean(data: bytes, at: int, text: JsonText) -> int:
 
 def read_int(data: bytes, at: int, text: JsonText) -> int:
     """Read an int."""
+    byte = data[at]
+    if byte in _SMALL:
+        text.append(_SMALL[byte])
+        return at + 1
     value, at = int_at(data, at)
     text.append(as_json(value))
     return at
@@ -63,6 +69,10 @@ def read_int(data: bytes, at: int, text: JsonText) -> int:
 
 def read_long(data: bytes, at: int, text: JsonText) -> int:
     """Read a long."""
+    byte = data[at]
+    if byte in _SMALL:
+        text.append(_SMALL[byte])
+        return at + 1
     value, at = long_at(data, at)
     text.append(as_json(value))
     return at
@@ -172,7 +182,6 @@ def decimal_reader(scale: int, size: int | None) -> ReadValue:
             end = end_of(data, at, size)
         if end - at > _MAX_DECIMAL_BYTES:
             raise DecodingFault(f"a decimal of {end - at} bytes, over {_MAX_DECIMAL_BYTES}")
-        text.spend(scale)  # zero has as many digits, from no byte at all
         text.append(_decimal(int.from_bytes(data[at:end], "big", signed=True), scale).encode())
         return end
 
@@ -182,8 +191,8 @@ def decimal_reader(scale: int, size: int | None) -> ReadValue:
 def _decimal(unscaled: int, scale: int) -> str:
     if not scale:
         return str(unscaled)
-    digits = f"{abs(unscaled):0{scale + 1}d}"
-    return f"{'-' if unscaled < 0 else ''}{digits[:-scale]}.{digits[-scale:]}"
+    digits = str(unscaled).zfill(scale + 2 if unscaled < 0 else scale + 1)
+    return f"{digits[:-scale]}.{digits[-scale:]}"
 
 
 def number_reader(read: Callable[[bytes, int], tuple[int, int]], form: Form) -> ReadValue:

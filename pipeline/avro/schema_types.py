@@ -56,7 +56,7 @@ class SchemaTypes:
                 base = f"fixed {whole['name']} of {whole['size']} bytes"
             case _:
                 base = " ".join([whole["type"], *filter(None, [whole.get("name")])])
-        meaning = logical_type(whole)
+        meaning = logical_type(whole) or whole.get("logicalType")
         return f"{base} ({meaning})" if meaning else base
 
     def _grouped(self, kind: AvroType) -> str:

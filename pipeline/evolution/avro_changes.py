@@ -42,6 +42,8 @@ def avro_difference(old: str, new: str, name: str) -> SchemaDifference:
 
 
 class _AvroComparison:
+    """Compares the types of an old schema with those of a new one."""
+
     def __init__(self, old: SchemaTypes, new: SchemaTypes) -> None:
         self.old: Final = old
         self.new: Final = new
@@ -150,5 +152,5 @@ def _symbol_changes(old: list[str], new: list[str]) -> str:
 def _default_of(field: _Field, data: str) -> str:
     """What stands for the field in data that does not have it."""
     if "default" in field:
-        return f", optional: {json.dumps(field['default'])} in {data}"
+        return f", optional: {member_text(field, 'default')} in {data}"
     return f", required: {data} can't be read without it"

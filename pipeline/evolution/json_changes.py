@@ -14,6 +14,7 @@ from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 from pipeline.core.encode import encode_json
+from pipeline.errors import SchemaFileError
 from pipeline.evolution.change import (
     ChangeKind,
     SchemaChange,
@@ -41,7 +42,11 @@ _COMPARED: Final = frozenset(
     | {"additionalProperties", "items", "pattern", *_UPPER_BOUNDS, *_LOWER_BOUNDS}
 )
 _THEN: Final = frozenset({"then", "else"})
-_CONDITIONS: Final = _THEN | {"if"}
+_BOTH_WAYS: Final = _THEN | {"if", "prefixItems", "unevaluatedItems", "unevaluatedProperties"}
+"""Rules that may reject and accept documents even where there was none, since others depend on
+them."""
+_OTHER_RULES: Final = frozenset({"patternProperties", "unevaluatedProperties"})
+"""What else may say what a property must be that has no schema of its own."""
 _WORDS: Final = re.compile(r"(.*?\(\?:)([\w|\[\]]+)(\).*)")
 """A pattern that allows a list of words."""
 _ANY_CASE: Final = re.compile(r"\[(\w)\w\]")
@@ -68,7 +73,12 @@ def json_difference(old: str, new: str, name: str) -> SchemaDifference:
     """
     before = load_json_schema(old, f"the old {name}")
     after = load_json_schema(new, f"the new {name}")
-    found = list(dict.fromkeys(_of_schemas("", before, after)))
+    try:
+        found = list(dict.fromkeys(_of_schemas("", before, after)))
+    except (AttributeError, RecursionError, TypeError) as error:
+        raise SchemaFileError(
+            f"the old or the new {name} has a keyword whose value is of the wrong kind ({error})"
+        ) from error
     return SchemaDifference(
         name,
         tuple(each.change for each in found),
@@ -180,18 +190,21 @@ def _of_properties(path: str, old: JsonSchema, new: JsonSchema) -> Iterator[Weig
             yield from _of_schemas(where, before[name], schema)
         else:
             change = SchemaChange(where, ChangeKind.ADDED, _property_words(schema, new, name))
-            yield WeighedChange(change, *_narrows_and_widens(_other_properties(old), schema))
+            yield WeighedChange(change, *_narrows_and_widens(old, schema))
     for name, schema in before.items():
         if name not in after:
             where = f"{path}.{name}".removeprefix(".")
             change = SchemaChange(where, ChangeKind.REMOVED, _property_words(schema, old, name))
-            widens, narrows = _narrows_and_widens(_other_properties(new), schema)
+            widens, narrows = _narrows_and_widens(new, schema)
             yield WeighedChange(change, narrows, widens)
     yield from _of_requirements(path, old.get("required", []), new.get("required", []))
 
 
-def _narrows_and_widens(others: JsonSchema | None, schema: JsonSchema) -> tuple[bool, bool]:
+def _narrows_and_widens(owner: JsonSchema, schema: JsonSchema) -> tuple[bool, bool]:
     """What a property of its own schema does to documents in which it was one of the others."""
+    others = _other_properties(owner)
+    if owner.keys() & _OTHER_RULES:
+        return True, True
     if others is None:
         return False, True
     general, special = plain(others), plain(schema)
@@ -261,8 +274,8 @@ def _of_rule(path: str, name: str, old: Any, new: Any) -> WeighedChange:  # noqa
     change = SchemaChange(path, ChangeKind.RULE, f"{name}: {before} -> {after}")
     return WeighedChange(
         change,
-        rejects=new is not None or name in _CONDITIONS,
-        accepts=old is not None or name in _CONDITIONS,
+        rejects=new is not None or name in _BOTH_WAYS,
+        accepts=old is not None or name in _BOTH_WAYS,
     )
 
 

@@ -82,8 +82,8 @@ def register_command(settings: Settings) -> str:
 
 def _config_option(sources: Mapping[str, str]) -> list[str]:
     """Return `--config` with the file that settings came from; nothing without one."""
-    for source in sources.values():
-        if source not in FLAGS and not source.startswith(PREFIX):
+    for name, source in sources.items():
+        if source not in {*FLAGS, name} and not source.startswith(PREFIX):
             return ["--config", source]
     return []
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from pipeline.core.contract import InputSettings, OutputSettings
 from pipeline.settings.groups import RegistrySettings
 
+Contradiction = tuple[str, str]
+"""Name of a setting, and what it contradicts and what to do."""
 
-def contradictions(
-    raw: InputSettings, output: OutputSettings, registry: RegistrySettings
-) -> Iterator[tuple[str, str]]:
-    """Yield the name of a setting, and what it contradicts and what to do."""
-    if registry.url is not None:
-        return
+_MAX_POLL_INTERVAL_MS: Final = 300_000
+"""librdkafka's default of max.poll.interval.ms."""
+_SHARE: Final = 0.5
+"""Part of an interval that one look-up may take: the worker has other things to do in it."""
+
+
+def without_registry(raw: InputSettings, output: OutputSettings) -> Iterator[Contradiction]:
+    """Yield what needs schemas that nobody has."""
     if output.format == "avro" and output.framing in {"prefix", "header"}:
         wrong = "needs a Schema Registry, but schema_registry.url is not set: set it, or use"
         yield "output.framing", f"{output.framing} {wrong} single-object"
@@ -23,3 +28,22 @@ def contradictions(
             "input.schemas, or use json"
         )
         yield "input.format", f"{raw.format} {wrong}"
+
+
+def slow_registry(
+    registry: RegistrySettings, consumer: Mapping[str, str], transaction_timeout_ms: int
+) -> Iterator[Contradiction]:
+    """Yield a limit of look-ups that is too long: meanwhile a worker may lose its partitions."""
+    urls = (registry.url or "").count(",") + 1
+    poll_ms = consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)
+    limits = {
+        "max.poll.interval.ms": float(poll_ms) / 1000,
+        "transaction_timeout_ms": transaction_timeout_ms / 1000,
+    }
+    name, least = min(limits.items(), key=lambda limit: limit[1])
+    if registry.timeout_s * urls > _SHARE * least:
+        each = f" for each of {urls} URLs" if urls > 1 else ""
+        yield (
+            "schema_registry.timeout_s",
+            f"{registry.timeout_s:g} s{each} is more than half of {name}, which is {least:g} s",
+        )

@@ -7,7 +7,7 @@ problems of all sources are reported at once. Secrets are never printed.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,11 @@ from pydantic import (
 from pipeline.core.contract import ContractSettings
 from pipeline.errors import SettingsError
 from pipeline.settings.client_properties import Properties, masked
-from pipeline.settings.contradictions import contradictions
+from pipeline.settings.contradictions import (
+    Contradiction,
+    slow_registry,
+    without_registry,
+)
 from pipeline.settings.errors import sentences
 from pipeline.settings.groups import (
     BatchSettings,
@@ -204,10 +208,19 @@ def load_settings(
     if problems:
         raise SettingsError(problems)
     settings._sources.update({".".join(path): a.source for path, a in layers.assigned.items()})  # noqa: SLF001  our own
-    found = list(contradictions(settings.input, settings.output, settings.schema_registry))
-    if found:
-        raise SettingsError(f"{settings.sources[name]}: {name}: {wrong}" for name, wrong in found)
+    if found := list(_contradictions(settings)):
+        raise SettingsError(
+            f"{settings.sources.get(name, 'default')}: {name}: {wrong}" for name, wrong in found
+        )
     return settings
+
+
+def _contradictions(settings: Settings) -> Iterator[Contradiction]:
+    registry = settings.schema_registry
+    if registry.url is None:
+        yield from without_registry(settings.input, settings.output)
+    elif settings.input.format != "json":
+        yield from slow_registry(registry, settings.consumer, settings.transaction_timeout_ms)
 
 
 def _nested(assigned: Mapping[NamePath, Assigned]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ _AMOUNT_NOTE: Final = (
     f" Here rounded half to even to {SCALE} decimals; `properties` has the exact digits. Null when "
     "`properties` has none, or anything but an amount."
 )
-_CURRENCY_NOTE: Final = " Null when `properties` has none, or anything but text."
+_CURRENCY_NOTE: Final = " Null when `properties` has none, or anything but a code."
 _OBJECT_NOTE: Final = " JSON text of an object."
 _EXTRA: Final = "Unknown top-level fields, kept as sent."
 

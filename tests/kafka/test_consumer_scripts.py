@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,8 @@ import pytest
 from pipeline.core.record import Headers
 from tests.brokers import RECENT, Sent, produce
 from tests.kafka.test_from_python import run_alone
-from tests.kafka.worker_process import Pipeline
+from tests.kafka.worker_process import Pipeline, terminate
+from tests.registries import LocalRegistry
 from tests.unit.reading.messages import forms, output
 
 pytestmark = pytest.mark.kafka
@@ -46,6 +48,29 @@ def test_revenue_is_summed_with_every_digit(pipeline: Pipeline) -> None:
         "EUR 2.50",
         "USD 12345678901234567890123456789.4234567891",
     ]
+
+
+def test_avro_of_a_worker_is_read_with_the_registry(
+    pipeline: Pipeline, registry: LocalRegistry
+) -> None:
+    """From raw records to exact sums: registered, written with ids of the registry, and read."""
+    raw = [json.dumps(_sale(amount, "USD")).encode() for amount in (LARGE, "0.1")]
+    sent = [Sent(value, b"u", (), RECENT + n, n) for n, value in enumerate(raw)]
+    produce(pipeline.servers, pipeline.names.raw, sent)
+    settings = {"output__format": "avro", "schema_registry__url": registry.url}
+    variables = {f"TRACK_{name.upper()}": value for name, value in settings.items()}
+    assert pipeline.run("schemas", "register", env=variables).code == 0
+    worker = pipeline.start(**settings)
+    pipeline.wait_until_done()
+    assert terminate(worker) == 0
+    enriched = pipeline.names.enriched
+    ran = run_alone("revenue.py", pipeline.servers, enriched, registry.url)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "USD 12345678901234567890123456789.2234567891\n"
+    ran = run_alone("revenue.py", pipeline.servers, enriched)
+    assert ran.returncode == 1
+    assert f"{enriched}: schema id " in ran.stderr
+    assert "is unknown: pass a Schema Registry that has it" in ran.stderr
 
 
 def test_events_are_loaded_into_a_table(pipeline: Pipeline, tmp_path: Path) -> None:

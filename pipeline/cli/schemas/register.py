@@ -53,7 +53,11 @@ _COLUMNS: Final = (
 @click.option(
     "--compatibility",
     type=click.Choice(LEVELS, case_sensitive=False),
-    help="Compatibility level that the subjects get. By default it is left as it is.",
+    metavar="LEVEL",
+    help=(
+        "Compatibility level that the subjects get: BACKWARD, FORWARD or FULL, each also with "
+        "_TRANSITIVE, or NONE. By default it is left as it is."
+    ),
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")

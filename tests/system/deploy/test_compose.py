@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from pipeline.registry.formats import uses_registry
 from pipeline.settings.model import Settings, load_settings
-from tests.system.deploy.files import ROOT, compose, image, text
+from tests.system.deploy.files import ROOT, compose, image, stages, text
 from tests.system.docs.shell import parse
 from tests.tools import required_tool
 
 OURS: Final = ("topics", "worker-1", "worker-2", "generator", "watch")
 """The services that run this program."""
 WORKERS: Final = ("worker-1", "worker-2")
-THEIRS: Final = ("kafka", "prometheus", "grafana", "ui")
+THEIRS: Final = ("kafka", "registry", "prometheus", "grafana", "ui")
 ALL: Final = (*OURS, *THEIRS)
 PORT: Final = "9400"
 PROVISIONING: Final = "deploy/grafana/provisioning"
+_VARIABLE: Final = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 
 
 def _services() -> dict[str, dict[str, Any]]:
@@ -34,12 +39,20 @@ def _service(name: str) -> dict[str, Any]:
     return _services()[name]
 
 
-def _settings(name: str) -> Settings:
-    """The settings that a service of ours runs with."""
-    environment = {key: str(value) for key, value in _service(name)["environment"].items()}
+def _settings(name: str, **variables: str) -> Settings:
+    """The settings that a service of ours runs with, under these variables of the shell."""
+    environment = {
+        key: _substituted(str(value), variables)
+        for key, value in _service(name)["environment"].items()
+    }
     settings = load_settings(None, {}, environment)
     assert len(settings.sources) == len(environment)
     return settings
+
+
+def _substituted(value: str, variables: Mapping[str, str]) -> str:
+    """What Compose makes of `${NAME:-default}`."""
+    return _VARIABLE.sub(lambda match: variables.get(match[1]) or match[2], value)
 
 
 def _mounts(name: str) -> dict[PurePosixPath, Path]:
@@ -75,6 +88,7 @@ class TestServices:
             "watch": ["monitoring"],
             "prometheus": ["monitoring"],
             "grafana": ["monitoring"],
+            "registry": ["registry"],
             "ui": ["ui"],
         }
 
@@ -134,6 +148,7 @@ class TestServices:
             "watch": after_topics,
             "prometheus": {"worker-1": "service_healthy", "worker-2": "service_healthy"},
             "grafana": {"prometheus": "service_healthy"},
+            "registry": {"kafka": "service_healthy"},
             "ui": {"kafka": "service_healthy"},
         }
 
@@ -195,6 +210,39 @@ class TestOurServices:
         """Each endpoint can be asked from this machine."""
         (port,) = _service(name)["ports"]
         assert port.split(":")[2] == PORT == image("EXPOSE").rest
+
+
+class TestRegistry:
+    """The Schema Registry, for outputs in Avro."""
+
+    def test_outputs_are_json_unless_asked_for(self) -> None:
+        """Nobody asks the registry by default; one variable of the shell changes the outputs."""
+        assert not uses_registry(_settings("worker-1"), writes=True)
+        assert uses_registry(_settings("worker-1", TRACK_OUTPUT__FORMAT="avro"), writes=True)
+
+    def test_image_has_the_packages_of_the_registry(self) -> None:
+        """The image that the services share is built with the client's packages."""
+        build = _service("topics")["build"]
+        assert build["args"] == {"REQUIREMENTS": "registry"}
+        copied = next(step.rest for step in stages()[0] if step.word == "COPY")
+        assert "requirements/registry.txt" in copied.split()
+
+    def test_workers_and_health_check_ask_the_same_api(self) -> None:
+        """The address is that of the service, and the path that of Confluent's API."""
+        url = urlsplit(_settings("worker-1").schema_registry.url or "")
+        service = _service("registry")
+        assert url.hostname == "registry"
+        assert [port.rpartition(":")[2] for port in service["ports"]] == [str(url.port)]
+        checked = urlsplit(service["healthcheck"]["test"][-1])
+        assert checked.port == url.port
+        assert checked.path.startswith(f"{url.path}/")
+
+    def test_schemas_outlive_the_container(self) -> None:
+        """Schemas are records of the same Kafka, at the address that it gives to containers."""
+        environment = _service("registry")["environment"]
+        assert environment["APICURIO_STORAGE_KIND"] == "kafkasql"
+        servers = environment["APICURIO_KAFKASQL_BOOTSTRAP_SERVERS"]
+        assert servers == _settings("worker-1").kafka["bootstrap.servers"]
 
 
 class TestMonitoring:

@@ -100,11 +100,11 @@ class TestImage:
         assert labels[f"{prefix}version"] == "${VERSION}"
         assert labels[f"{prefix}licenses"] == project()["project"]["license"]
 
-    def test_traces_are_a_build_argument_away(self) -> None:
-        """The file that REQUIREMENTS names by default, and the one for traces, are copied."""
+    def test_extras_are_a_build_argument_away(self) -> None:
+        """The file that REQUIREMENTS names by default, and those of the extras, are copied."""
         (default,) = [s.rest for s in stages()[0] if s.rest.startswith("REQUIREMENTS=")]
         copied = next(step.rest for step in stages()[0] if step.word == "COPY")
-        for name in (default.partition("=")[2], "otel"):
+        for name in (default.partition("=")[2], "otel", "registry"):
             assert f"requirements/{name}.txt" in copied.split()
 
     def test_installs_nothing_that_is_not_pinned(self) -> None:

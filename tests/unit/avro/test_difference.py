@@ -206,7 +206,7 @@ def _named_once(kind: Schema, name: str) -> Schema:
 
 
 @st.composite
-def _versions(draw: st.DrawFn) -> tuple[Schema, Schema]:
+def two_versions(draw: st.DrawFn) -> tuple[Schema, Schema]:
     """Two schemas of an event that have some of their fields in common."""
     names = draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True))
     fields = [_field(_named_once(draw(_UNIONS), name), name) for name in names]
@@ -219,7 +219,7 @@ def _versions(draw: st.DrawFn) -> tuple[Schema, Schema]:
     return _record(*read, _field(["string", "null"], "new", default="")), _record(*fields)
 
 
-@given(_versions(), st.integers(0, 2**32))
+@given(two_versions(), st.integers(0, 2**32))
 @settings(max_examples=60)
 def test_fastavro_reads_what_has_no_problems(versions: tuple[Schema, Schema], seed: int) -> None:
     """Where no problem is found, every value that the writer may write is read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +322,22 @@ def test_zeros_of_decimals_are_bounded() -> None:
     schema = record_of(x={"type": "array", "items": zero})
     data = b"\x80\x89\x7a" + bytes(1_000_001)
     assert rejection(read_body(schema, data))[0] == "record_too_large"
+
+
+def test_memory_is_in_proportion_to_the_text() -> None:
+    """Millions of small values do not take many times the memory of their text."""
+    item = {**record_of(a="boolean"), "name": "Item"}
+    read = reader_of(record_of(x={"type": "array", "items": item}))
+    value = prefix_of_id(ID) + b"\x80\xb5\x18" + bytes(200_001)
+    read(prefix_of_id(ID), ())
+    tracemalloc.start()
+    try:
+        text = read(value, ())
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(text, bytes)
+    assert peak < 4 * len(text)
 
 
 @pytest.mark.parametrize("levels", [30, 125, 240])

@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 import pytest
+from hypothesis import given, settings
 
 from pipeline.avro.published import published
 from pipeline.core.record import Role
@@ -13,6 +14,7 @@ from pipeline.errors import SchemaFileError
 from pipeline.evolution.avro_changes import avro_difference
 from pipeline.evolution.change import ChangeKind, Compatibility
 from tests.unit.avro.next_versions import COMPATIBLE, INCOMPATIBLE, OTHER_MEANING
+from tests.unit.avro.test_difference import two_versions
 
 Schema = Any
 ALL: Final = {**COMPATIBLE, **INCOMPATIBLE, **OTHER_MEANING}
@@ -154,6 +156,11 @@ OTHERS: Final = {
         _record(_field({"type": "fixed", "name": "n.Hash", "size": 16})),
         [("f", ChangeKind.TYPE, "fixed n.Hash of 8 bytes -> fixed n.Hash of 16 bytes")],
     ),
+    "logical type that only describes": (
+        _record(_field("string")),
+        _record(_field({"type": "string", "logicalType": "uuid"})),
+        [("f", ChangeKind.TYPE, "string -> string (uuid)")],
+    ),
     "order of sorting": (
         _record(_field("int")),
         _record(_field("int", order="ignore")),
@@ -196,3 +203,15 @@ def test_schema_that_is_none_is_named_with_its_side() -> None:
     """The message says which of the two files is wrong."""
     with pytest.raises(SchemaFileError, match=r"the new x.avsc is no JSON"):
         avro_difference('"null"', "{", "x.avsc")
+
+
+@given(two_versions())
+@settings(max_examples=60)
+def test_something_is_said_exactly_where_schemas_differ(versions: tuple[Schema, Schema]) -> None:
+    """No change is left out, and each reason for a level belongs to a change that is said."""
+    new, old = versions
+    found = avro_difference(json.dumps(old), json.dumps(new), "x.avsc")
+    assert bool(found.changes) is (old != new)
+    fields = tuple(change.field for change in found.changes)
+    for reason in (*found.new_reader, *found.old_reader):
+        assert reason.startswith(fields)

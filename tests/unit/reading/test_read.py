@@ -53,7 +53,7 @@ def _cases() -> Iterator[Case]:
 
 
 def _events() -> Iterator[Output]:
-    for case in _cases():
+    for case in chain(values(), files(), generated(5, _GENERATED), found()):
         for each in process(case.record, **case.settings):
             if each.role in {Role.ENRICHED, Role.IDENTIFY}:
                 yield each
