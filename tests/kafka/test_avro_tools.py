@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from pipeline.avro.framing import prefix_of_fingerprint
+from pipeline.avro.framing import prefix_of_fingerprint, prefix_of_id
 from pipeline.avro.published import fingerprint
 from pipeline.core.headers import TrackHeader
 from pipeline.errors import ExitCode
@@ -189,6 +189,8 @@ def test_framed_dead_letters_are_shown_decoded(worked: Pipeline, variables: dict
     assert raw.startswith(FRAMING)
     summary = json.loads(worked.run("dlq", "summary", "--json", env=variables).out.splitlines()[-1])
     assert "15.75" in json.dumps(summary)
+    why = json.loads(worked.run("dlq", "why", "--json", env=variables).out)
+    assert why["good_events"] == GOOD, why
 
 
 def test_framed_dead_letters_are_exported_and_redriven(
@@ -235,3 +237,26 @@ def test_redriven_json_is_read_by_the_worker(
     assert event.user_id == "repaired"
     assert event.provenance.source is not None
     assert event.provenance.source.offset == 0
+
+
+def test_commands_that_only_show_go_on_without_the_registry(pipeline: Pipeline) -> None:
+    """They say once that values can't be decoded now; what would send them ends with code 5."""
+    value = prefix_of_id(7) + _framed(0, None)[len(FRAMING) :]
+    sent = [Sent(value, b"k", (), RECENT + n, n) for n in range(2)]
+    produce(pipeline.servers, pipeline.names.dead_letter, sent)
+    down = {
+        "TRACK_INPUT__FORMAT": "auto",
+        "TRACK_SCHEMA_REGISTRY__URL": "http://127.0.0.1:1",
+        "TRACK_SCHEMA_REGISTRY__TIMEOUT_S": "2",
+    }
+    for shows in (["show", "-n", "2"], ["list"], ["summary"], ["summary", "--by", "event"]):
+        ran = pipeline.run("dlq", *shows, env=down)
+        assert ran.code == ExitCode.OK, ran.err
+        assert ran.err.count("can't be decoded now") == 1, ran.err
+    shown = pipeline.run("dlq", "show", env=down).out.decode()
+    assert "prefix, schema id 7: the value can't be decoded now" in shown
+    assert "not known now" in shown
+    ran = pipeline.run("dlq", "check", env=down)
+    assert ran.code == ExitCode.KAFKA
+    assert "http://127.0.0.1:1" in ran.err
+    assert "Traceback" not in ran.err
