@@ -240,7 +240,7 @@ def test_redriven_json_is_read_by_the_worker(
 
 
 def test_commands_that_only_show_go_on_without_the_registry(pipeline: Pipeline) -> None:
-    """They say once that values can't be decoded now; what would send them ends with code 5."""
+    """What shows values says once that it can't decode them now; what would send them fails."""
     value = prefix_of_id(7) + _framed(0, None)[len(FRAMING) :]
     sent = [Sent(value, b"k", (), RECENT + n, n) for n in range(2)]
     produce(pipeline.servers, pipeline.names.dead_letter, sent)
