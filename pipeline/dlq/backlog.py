@@ -23,7 +23,7 @@ from pipeline.core.formats import PLAIN_JSON, Formats
 from pipeline.dlq.backlog_counts import BacklogCounts
 from pipeline.dlq.blocked_revenue import BlockedRevenue
 from pipeline.dlq.expiry import EXPIRY_WARNING_S, DeadLetterRetention, retention_of
-from pipeline.dlq.header_formats import read_dead_letter
+from pipeline.dlq.header_formats import reader_of
 from pipeline.dlq.ledger import read_entry
 from pipeline.dlq.ledger_topic import LedgerTopic, TopicExtents
 from pipeline.dlq.values import of_dead_letters
@@ -116,7 +116,7 @@ class BacklogFollower:
         self._ledger_name = topic + LEDGER_SUFFIX
         self._warning_s = warning_s
         self._clock = clock or WallClock()
-        self._read = formats.read
+        self._dead_letter = reader_of(formats.read)
         self._ids: tuple[str, str] | None = None
         self._deleted_before = 0
         self._start("")
@@ -196,7 +196,7 @@ class BacklogFollower:
             self._next[number] = max(begin, self._next.get(number, begin))
         ranges = self._ranges(extents, most)
         for record in self._reader.read(ranges):
-            self._counts.add(read_dead_letter(record, self._read))
+            self._counts.add(self._dead_letter(record))
             self._next[record.partition] = record.offset + 1
         for (_, number), (_, end) in ranges.items():
             self._next[number] = end  # the last offsets may have no record

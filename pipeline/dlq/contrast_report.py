@@ -21,8 +21,10 @@ from pipeline.dlq.features import HOUR, of_dead_letter
 from pipeline.dlq.filters import EVERYTHING
 from pipeline.dlq.reader import Coverage, DlqReader, open_reader
 from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
+from pipeline.errors import RegistryUnavailableError
 from pipeline.progress import OnProgress
-from pipeline.wiring import admin, range_reader
+from pipeline.reconcile.json_outputs import JsonOutputs
+from pipeline.wiring import admin, output_reader, range_reader
 
 _OF_ITS_TIME: Final = frozenset({HOUR})
 """Features that can't be compared with events of another time."""
@@ -125,13 +127,19 @@ def _baseline(
         problem = "does not exist" if facts is None else "may not be read"
         on_notice(f"topic {topic} {problem} (topics.enriched): no comparison")
         return nothing, BaselineKind.NONE, False
-    events = Baseline(cluster, range_reader(settings), topic)
+    outputs = JsonOutputs(range_reader(settings), output_reader(settings), [topic])
+    events = Baseline(cluster, outputs, topic)
     window = around(dead_letters.sent_first, dead_letters.sent_last)
     limited = bool(selection.events or selection.libraries)
     # Where no good event has the requested names, others are better than none.
     for alike in (True, False) if limited else (False,):
         sample = GroupSample(MOST_BASELINE, dead_letters.sample.vocabulary)
-        kind = events.fill(sample, window, like(selection if alike else EVERYTHING), on_progress)
+        wanted = like(selection if alike else EVERYTHING)
+        try:
+            kind = events.fill(sample, window, wanted, on_progress)
+        except RegistryUnavailableError as error:
+            on_notice(f"the good events of {topic} can't be read now: {error}: no comparison")
+            break
         if kind is not BaselineKind.NONE:
             return sample, kind, alike
     return nothing, BaselineKind.NONE, False

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from pipeline.avro.framing import Frame, unframe
+from pipeline.avro.framing import Frame
 from pipeline.core.coordinates import NO_ITEM, Source, parse_source
 from pipeline.core.dead_letter_fields import Problem, read_number, read_problems
 from pipeline.core.decoded_events import merged_events
 from pipeline.core.decoded_value import decoded_value
-from pipeline.core.formats import ReadText
 from pipeline.core.headers import OUR_PREFIXES, DlqHeader, TrackHeader
 from pipeline.core.json_value import JsonValue
 from pipeline.core.members import decoded
@@ -46,7 +45,7 @@ class DeadLetter:
     reason must not cost the decoding of the value.
     """
 
-    __slots__ = ("_decoded", "_headers", "_read", "_text", "_writer", "reason_headers", "record")
+    __slots__ = ("_decoded", "_headers", "_writer", "reason_headers", "record")
 
     def __init__(
         self,
@@ -54,35 +53,22 @@ class DeadLetter:
         writer: Writer,
         headers: Mapping[str, bytes | None] | None,
         reason_headers: ReasonHeaders | None = None,
-        read: ReadText | None = None,
     ) -> None:
-        """Wrap a record; `headers` are the translated ones, None for the record's own.
-
-        `read` turns the value into JSON text; None when all raw records are plain JSON.
-        """
+        """Wrap a record; `headers` are the translated ones, None for the record's own."""
         self.record = record
         self._writer = writer
         self._headers = headers
         self.reason_headers = reason_headers
         """None when finding them takes a search of all headers, which takes as long as everything
         else that is done to count a dead letter."""
-        self._read = read
-        self._text: bytes | Invalid | None = None
         self._decoded: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Make it picklable for another process, which decodes the value itself.
+        """Make it picklable for another process, which decodes the value itself."""
+        return unpickled_dead_letter, self._parts()
 
-        What the value is as JSON text is found out here: the other process knows no schemas.
-        """
-        found = None if self._read is None else self._found_text()
-        return _unpickled, (
-            self.record,
-            self._writer,
-            self._headers,
-            self.reason_headers,
-            None if found is None else _Known(found),
-        )
+    def _parts(self) -> tuple[Any, ...]:
+        return self.record, self._writer, self._headers, self.reason_headers
 
     @property
     def header_format(self) -> str:
@@ -145,21 +131,12 @@ class DeadLetter:
         None when there is no value, and when it can't be read. Raises TransportError when its
         schema can't be looked up now.
         """
-        found = self.record.value if self._read is None else self._found_text()
-        return None if type(found) is Invalid else found
+        return self.record.value
 
     @property
     def frame(self) -> Frame | None:
         """What names the schema of the value; None for plain JSON, and for a broken framing."""
-        if self._read is None or not self.record.value:
-            return None
-        frame = unframe(self.record.value, self.record.headers)
-        return None if type(frame) is Invalid else frame
-
-    def _found_text(self) -> bytes | Invalid | None:
-        if self._text is None and self._read is not None and self.record.value:
-            self._text = self._read(self.record.value, self.record.headers)
-        return self._text if self.record.value else self.record.value
+        return None
 
     @property
     def reason(self) -> str:
@@ -207,8 +184,7 @@ class DeadLetter:
     def decoded(self) -> JsonValue | Invalid:
         """The value as JSON with exact numbers, or why it can't be decoded; decoded only once."""
         if self._decoded is None:
-            text = self.record.value if self._read is None else self._found_text()
-            self._decoded = text if type(text) is Invalid else decoded_value(text)
+            self._decoded = decoded_value(self.record.value)
         return self._decoded
 
     @property
@@ -260,15 +236,6 @@ def unpickled(record: Record) -> Record:
     return record._replace(headers=INVALID_HEADERS) if is_invalid else record
 
 
-class _Known(NamedTuple):
-    """A `ReadText` that has read one value already."""
-
-    text: bytes | Invalid
-
-    def __call__(self, value: bytes, headers: Headers) -> bytes | Invalid:
-        del value, headers
-        return self.text
-
-
-def _unpickled(record: Record, *rest: Any) -> DeadLetter:  # noqa: ANN401  the other arguments
+def unpickled_dead_letter(record: Record, *rest: Any) -> DeadLetter:  # noqa: ANN401  the others
+    """A dead letter that came from another process."""
     return DeadLetter(unpickled(record), *rest)

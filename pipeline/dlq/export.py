@@ -25,7 +25,7 @@ from pipeline.core.surrogates import find_halves
 from pipeline.dlq.as_json import facts, framing, masked_dead_letter_value
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.event_location import locate
-from pipeline.dlq.header_formats import read_dead_letter
+from pipeline.dlq.header_formats import reader_of
 from pipeline.dlq.reader import Coverage, open_reader
 from pipeline.dlq.repair import generated_id, has_message_id, with_message_id
 from pipeline.dlq.reprocess import is_plain_json
@@ -226,10 +226,11 @@ def read_line(text: bytes, read: ReadText | None = None) -> Exported:
     if is_edited and is_plain_json(value):
         headers = without_schema_id(headers)
     record = Record(value, key, headers, line.timestamp, at.topic, at.partition, at.offset)
-    dead_letter = read_dead_letter(record, read)
+    as_dead_letter = reader_of(read)
+    dead_letter = as_dead_letter(record)
     if line.generated_message_id is not None and value and is_edited:
         value = with_message_id(dead_letter, value, line.generated_message_id)
-        dead_letter = read_dead_letter(record._replace(value=value), read)
+        dead_letter = as_dead_letter(record._replace(value=value))
     return Exported(dead_letter, line.topic_id, line.masked, line.sha256)
 
 

@@ -17,7 +17,7 @@ from pipeline.core.formats import PLAIN_JSON, Formats
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.expiry import NO_RETENTION, DeadLetterRetention, retention_of
 from pipeline.dlq.filters import EVERYTHING, Selection
-from pipeline.dlq.header_formats import read_dead_letter
+from pipeline.dlq.header_formats import reader_of
 from pipeline.dlq.ledger import Action, Ledger, read_entry
 from pipeline.dlq.ledger_topic import LedgerTopic
 from pipeline.dlq.request import DlqRequest, OnNotice, ignore_notice
@@ -149,13 +149,13 @@ class DlqReader:
         ranges = self.snapshot.ranges(selection)
         gauge = Gauge("reading dead letters", ranges, on_progress)
         has_filters, matches = selection.has_filters, selection.matches
-        read = self.formats.read
+        as_dead_letter = reader_of(self.formats.read)
         include_done, action_of = self._include_done, self.ledger.action
         for record in self._records.read(ranges):
             if coverage.read % _REPORT_EVERY == 0:
                 gauge.passed(record)
             coverage.read += 1
-            dead_letter = read_dead_letter(record, read)
+            dead_letter = as_dead_letter(record)
             if has_filters and not matches(dead_letter):
                 continue
             if not include_done:

@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusedError, SettingsError
 from pipeline.replay.plan import ReplayPlan
+from pipeline.settings.contradictions import without_registry
 from pipeline.settings.model import Settings
 from pipeline.settings.names import leaves
 
@@ -43,8 +44,17 @@ def _text(value: object) -> str:
 
 
 def plan_settings(settings: Settings) -> dict[str, Any]:
-    """Return the settings that a plan keeps, as JSON values; no secret is among them."""
-    return {**settings.rules_only(), **settings.model_dump(mode="json", include=set(_GROUPS))}
+    """Return the settings that a plan keeps, as JSON values; no secret is among them.
+
+    The framing of Avro is kept as it is, not as what an unset one means under other settings.
+    """
+    plain = settings.rules_only()
+    if settings.output.format == "avro":
+        # Here: JSON needs nothing of Avro.
+        from pipeline.registry.output_schemas import framing_of  # noqa: PLC0415
+
+        plain["output"]["framing"] = framing_of(settings)
+    return {**plain, **settings.model_dump(mode="json", include=set(_GROUPS))}
 
 
 def settings_hash(settings: Settings) -> str:
@@ -57,7 +67,8 @@ def settings_hash(settings: Settings) -> str:
 def with_plan_settings(settings: Settings, plan: ReplayPlan) -> Settings:
     """Replace those of the settings that the plan keeps by the plan's.
 
-    Raises RefusedError when this version of the program does not know them.
+    Raises RefusedError when this version of the program does not know them, and SettingsError when
+    the connection of now has no Schema Registry that they need.
     """
     if plan.kept is None:
         return settings
@@ -68,7 +79,12 @@ def with_plan_settings(settings: Settings, plan: ReplayPlan) -> Settings:
             f"replay {plan.id} was planned by version {plan.version}, whose settings this version "
             "does not know: go on with that version, or make a new replay"
         ) from error
-    return settings.model_copy(update={name: getattr(planned, name) for name in plan.kept})
+    joined = settings.model_copy(update={name: getattr(planned, name) for name in plan.kept})
+    if joined.schema_registry.url is None:
+        found = list(without_registry(joined.input, joined.output))
+        if found:
+            raise SettingsError(f"replay {plan.id}: {name}: {wrong}" for name, wrong in found)
+    return joined
 
 
 def differing_settings(settings: Settings, plan: ReplayPlan) -> Iterator[DifferingSetting]:

@@ -13,7 +13,7 @@ from pipeline.core.formats import Formats
 from pipeline.core.process import Processor
 from pipeline.core.record import Headers, Record, Role
 from pipeline.dlq.dead_letter import DeadLetter
-from pipeline.dlq.header_formats import read_dead_letter
+from pipeline.dlq.header_formats import reader_of
 from pipeline.dlq.reprocess import Reprocessor
 from pipeline.dlq.values import of_dead_letters
 from tests.unit.avro.schemas_of_records import BATCH, EVENT, GUID, ID, KnownSchemas, body
@@ -58,11 +58,9 @@ def reprocessor(source: KnownSchemas | None = None) -> Reprocessor:
 def dead_letters(record: Record, source: KnownSchemas | None = None) -> list[DeadLetter]:
     """The dead letters of a record, as the tools read them from their topic."""
     outputs = Processor(AVRO, IDENTITY, formats()).process(record, NOW)
-    read = of_dead_letters(formats(source)).read
+    as_dead_letter = reader_of(of_dead_letters(formats(source)).read)
     return [
-        read_dead_letter(
-            Record(each.value, each.key, each.headers, each.timestamp, TOPIC, 0, number), read
-        )
+        as_dead_letter(Record(each.value, each.key, each.headers, each.timestamp, TOPIC, 0, number))
         for number, each in enumerate(outputs)
         if each.role is Role.DEAD_LETTER
     ]

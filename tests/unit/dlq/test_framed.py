@@ -21,7 +21,7 @@ from pipeline.dlq.blocked_revenue import BlockedRevenue
 from pipeline.dlq.builtin_repairs import repair_of, set_value
 from pipeline.dlq.export import line_of, read_line
 from pipeline.dlq.filters import Selection
-from pipeline.dlq.header_formats import read_dead_letter
+from pipeline.dlq.header_formats import reader_of
 from pipeline.dlq.recheck import Rechecker, RecheckKind
 from pipeline.dlq.repair import generated_id, no_repair
 from pipeline.dlq.reprocess import as_raw
@@ -186,7 +186,7 @@ def test_avro_that_looks_like_json_is_not_taken_for_it() -> None:
     value = b'{"event":"Order"}'
     record = Record(value, None, by_guid().headers, NOW, "dead", 0, 0)
     read = lambda _value, _headers: TEXT  # noqa: E731
-    line = json.loads(line_of(read_dead_letter(record, read), "id", reveal=True))
+    line = json.loads(line_of(reader_of(read)(record), "id", reveal=True))
     assert (line["encoding"], line["value"]) == ("utf-8", value.decode())
 
 
@@ -239,8 +239,8 @@ def test_rules_for_framed_records_work_in_a_child_process() -> None:
     rules = reprocessor()
     rejected = Processor(AVRO, IDENTITY, formats()).crashed(record, NOW)
     read = of_dead_letters(formats()).read
-    found = read_dead_letter(
-        Record(rejected.value, rejected.key, rejected.headers, NOW, "dead", 0, 0), read
+    found = reader_of(read)(
+        Record(rejected.value, rejected.key, rejected.headers, NOW, "dead", 0, 0)
     )
     rechecker = Rechecker(rules, no_repair())
     try:

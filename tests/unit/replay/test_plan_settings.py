@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusedError, SettingsError
 from pipeline.replay.plan import PlanRecord, ReplayPlan, State, read_plan
 from pipeline.replay.plan_settings import differing_settings, plan_settings, with_plan_settings
 from pipeline.settings.model import Settings, load_settings
@@ -70,3 +70,15 @@ def test_plans_of_other_versions_are_understood_or_named(tmp_path: Path) -> None
     later = replace(plan, version="9.9", kept={**(plan.kept or {}), "taste": "sweet"})
     with pytest.raises(RefusedError, match=r"planned by version 9\.9"):
         with_plan_settings(Settings(), later)
+
+
+def test_a_plan_keeps_the_framing_of_its_outputs(tmp_path: Path) -> None:
+    """A replay does not go on with another framing when the registry is no longer set."""
+    registry = '[schema_registry]\nurl = "http://localhost:1"\n'
+    settings, plan = _planned(tmp_path, f'[output]\nformat = "avro"\n{registry}')
+    assert with_plan_settings(settings, plan).output.framing == "prefix"
+    without = load_settings(None, SECRET, {})
+    with pytest.raises(SettingsError, match=r"output\.framing: prefix needs a Schema Registry"):
+        with_plan_settings(without, plan)
+    single, plan = _planned(tmp_path, '[output]\nformat = "avro"\n')
+    assert with_plan_settings(single, plan).output.framing == "single-object"
