@@ -1,7 +1,7 @@
 """A small Schema Registry on loopback, with GUIDs, that can be told to fail.
 
-It answers as Confluent's newer registries do, which no free one with a Java or Python package does
-yet. It compares no schemas: `incompatible` says what it claims.
+It answers as Confluent's newer registries do. It compares no schemas: `incompatible` says what it
+claims.
 """
 
 from __future__ import annotations

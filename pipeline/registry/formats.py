@@ -16,10 +16,14 @@ from pipeline.settings.model import Settings
 
 
 def uses_registry(settings: Settings, *, writes: bool) -> bool:
-    """Whether a registry is asked by somebody who writes outputs, or who only reads."""
-    reads = settings.input.format != "json"
-    registry = settings.schema_registry
-    return registry.url is not None and (reads or (writes and asks_for_outputs(settings)))
+    """Whether a registry is asked by somebody who writes outputs, or who only reads.
+
+    Outputs whose framing needs one never do without, also when the settings name none: a replay
+    takes its framing from its plan, and the registry from the settings of now.
+    """
+    if writes and asks_for_outputs(settings):
+        return True
+    return settings.schema_registry.url is not None and settings.input.format != "json"
 
 
 def formats_without_registry(settings: Settings, *, writes: bool) -> Formats:

@@ -18,6 +18,7 @@ from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.errors import RefusedError, RegistryUnavailableError, SettingsError
 from pipeline.registry.output_schemas import output_schemas, register_command
+from pipeline.settings.groups import RegistrySettings
 from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import formats, registry_client, require_registry
 from tests.fake_registry import Answer, FakeRegistry, fake_registry
@@ -77,6 +78,16 @@ def test_single_objects_are_written_without_the_registry(server: FakeRegistry) -
     value, _ = _enriched(formats(settings, print, writes=True), settings)
     assert value.startswith(prefix_of_fingerprint(fingerprint(ENRICHED)))
     assert server.asked == []
+
+
+def test_framing_that_needs_a_registry_never_becomes_another() -> None:
+    """A replay's plan may say `prefix` where the settings of now name no registry."""
+    planned = _settings(
+        output__format="avro", output__framing="prefix", schema_registry__url="http://a"
+    )
+    now = planned.model_copy(update={"schema_registry": RegistrySettings()})
+    with pytest.raises(SettingsError, match=r"schema_registry\.url: is not set"):
+        formats(now, print, writes=True)
 
 
 def test_schema_is_registered_only_on_request(server: FakeRegistry) -> None:
