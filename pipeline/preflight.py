@@ -67,7 +67,7 @@ def checked_schemas(settings: Settings, warn: Callable[[str], None]) -> SchemaRe
         return None
     client = registry_client(settings)
     report = patiently(
-        lambda: schema_report(settings, client),
+        lambda: schema_report(settings, client, only_needed=True),
         client.where,
         settings.startup_timeout_s,
         warn,

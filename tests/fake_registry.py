@@ -47,6 +47,8 @@ class FakeRegistry(ThreadingHTTPServer):
         self.incompatible = False
         self.authorization: str | None = None
         """Header that requests must have."""
+        self.forbidden = ""
+        """Beginning of paths that nobody may ask for; empty: there are none."""
         self.opened = threading.Event()
         """Nothing is answered before this."""
         self.opened.set()
@@ -133,6 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(server.answers.pop(0) if server.answers[1:] else server.answers[0])
         elif server.authorization not in {None, self.headers["Authorization"]}:
             self._say(401, {"error_code": 401, "message": "Unauthorized"})
+        elif server.forbidden and path.startswith(server.forbidden):
+            self._say(403, {"error_code": 40301, "message": "Forbidden"})
         else:
             try:
                 found = self._answer(path, body)

@@ -53,7 +53,9 @@ def check(settings: Settings, *, show_config: bool) -> None:
             f"max.message.bytes {topic.config.get('max.message.bytes', 'default')}"
         )
     report = checked_schemas(settings, print_notice)
-    if report is not None and report.is_needed:
+    if report is not None:
+        guids = "knows GUIDs" if report.knows_guids else "knows no GUIDs"
+        print_line(f"ok  {report.url}: a Schema Registry that {guids}")
         for status in report.schemas:
             print_line(f"ok  {status.sentence()}")
     print_line("the worker would start")

@@ -45,16 +45,23 @@ class SchemaReport(NamedTuple):
         }
 
 
-def schema_report(settings: Settings, client: RegistryClient) -> SchemaReport:
-    """Ask a registry about the schemas of all outputs."""
+def schema_report(
+    settings: Settings, client: RegistryClient, *, only_needed: bool = False
+) -> SchemaReport:
+    """Ask a registry about the schemas of all outputs; `only_needed`: if a worker would ask.
+
+    A worker that only reads schemas may have no permission to look at subjects.
+    """
+    is_needed = asks_for_outputs(settings)
     knows_guids = client.knows_guids()
     framing = framing_of(settings)
-    found = [schema_status(client, schema) for schema in output_schemas(settings)]
+    schemas = output_schemas(settings) if is_needed or not only_needed else []
+    found = [schema_status(client, schema) for schema in schemas]
     problems = [] if framing == "single-object" else _problems(settings, client, found)
     if framing == "header" and not knows_guids:
         problems.append(NO_GUIDS)
     url = str(settings.schema_registry.url)
-    return SchemaReport(url, knows_guids, framing, asks_for_outputs(settings), found, problems)
+    return SchemaReport(url, knows_guids, framing, is_needed, found, problems)
 
 
 def _problems(settings: Settings, client: RegistryClient, found: list[SchemaStatus]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pipeline.avro.difference import incompatibilities
-from pipeline.errors import SchemaFileError
+from pipeline.errors import RefusedError, SchemaFileError
 from pipeline.registry.output_schemas import OutputSchema, register_command
 from pipeline.registry.registered_schema import RegisteredSchema
 from pipeline.settings.model import Settings
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the client is an extra
 
 _SHOWN: Final = 3
 """Obstacles that a sentence names."""
+UNKNOWN_LEVEL: Final = "unknown"
 _NO_SCHEMA: Final = "the registry rejects it for a reason of its own"
 
 
@@ -57,11 +58,19 @@ def schema_status(client: RegistryClient, schema: OutputSchema) -> SchemaStatus:
     subject = schema.subject
     registered = client.look_up(subject, schema.text)
     versions = client.versions(subject)
-    level = client.compatibility(subject)
+    level = _level(client, subject)
     obstacles: tuple[str, ...] = ()
     if registered is None and not client.is_compatible(subject, schema.text):
         obstacles = tuple(_obstacles(client, schema, versions, level)) or (_NO_SCHEMA,)
     return SchemaStatus(schema, level, registered, versions[-1] if versions else 0, obstacles)
+
+
+def _level(client: RegistryClient, subject: str) -> str:
+    """Return the subject's compatibility level, which whoever may register may still not read."""
+    try:
+        return client.compatibility(subject)
+    except RefusedError:
+        return UNKNOWN_LEVEL
 
 
 def missing(settings: Settings, client: RegistryClient, schema: OutputSchema) -> str:
@@ -86,7 +95,7 @@ def _obstacles(
 
 def _against(new: str, old: str, level: str) -> Iterator[str]:
     try:
-        if "BACKWARD" in level or "FULL" in level:
+        if level == UNKNOWN_LEVEL or "BACKWARD" in level or "FULL" in level:
             yield from (f"with the new schema, {why}" for why in incompatibilities(new, old))
         if "FORWARD" in level or "FULL" in level:
             yield from (f"with the old schema, {why}" for why in incompatibilities(old, new))

@@ -176,6 +176,7 @@ def test_operator_registers_what_a_worker_needs(
     assert (schema["subject"], schema["version"]) == (subject, 1)
     assert schema["compatibility"] == "FULL_TRANSITIVE"
     checked = pipeline.run("check", env=env)
+    assert f"ok  {registry.url}: a Schema Registry that knows no GUIDs" in checked.out.decode()
     assert (
         f"ok  {subject}: version 1, id {schema['id']}, compatibility FULL" in checked.out.decode()
     )

@@ -17,6 +17,7 @@ from pipeline.core.headers import VALUE_SCHEMA_ID
 from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.errors import RefusedError, RegistryUnavailableError, SettingsError
+from pipeline.preflight import checked_schemas
 from pipeline.registry.output_schemas import output_schemas, register_command
 from pipeline.settings.groups import RegistrySettings
 from pipeline.settings.model import Settings, load_settings
@@ -121,6 +122,13 @@ def test_incompatible_schema_is_explained_and_not_registered(server: FakeRegistr
     assert len(server.schemas) == 1
 
 
+def test_level_that_must_not_be_read_hinders_nobody(server: FakeRegistry) -> None:
+    """Permission to register is enough to register."""
+    server.forbidden = "/config"
+    formats(_avro(server, schema_registry__auto_register=True), print, writes=True)
+    assert server.subjects == {"track.enriched-value": [1]}
+
+
 def test_rejection_without_a_reason_says_so(server: FakeRegistry) -> None:
     """A registry may have rules of its own, which Avro's do not explain."""
     server.register("track.enriched-value", {"schema": ENRICHED + " "})
@@ -216,3 +224,13 @@ def test_client_without_a_url_says_where_to_set_it() -> None:
     """A command that needs a registry names the flag, the variable and the key."""
     with pytest.raises(SettingsError, match="give --schema-registry-url, the variable TRACK_SCHEM"):
         registry_client(_settings())
+
+
+def test_check_of_a_reader_asks_for_no_subject(server: FakeRegistry) -> None:
+    """A worker that reads Avro and writes JSON may have no permission to look at subjects."""
+    settings = _settings(input__format="auto", schema_registry__url=server.url)
+    report = checked_schemas(settings, print)
+    assert report is not None
+    assert (report.knows_guids, report.schemas) == (True, [])
+    assert not any("/subjects/" in each for each in server.asked)
+    assert checked_schemas(_settings(schema_registry__url=server.url), print) is None
