@@ -8,10 +8,12 @@ from typing import Final
 
 from pipeline.core.memo import Memo
 
-LOW_BITS: Final = 13
-"""Bits of a positive long that its first two bytes hold."""
-_LENGTHS: Final = 1 << LOW_BITS
-"""Lengths that are kept as bytes, which are those of two bytes; a longer text takes a call more."""
+FIRST_BITS: Final = 6
+"""Bits of a positive long in its first byte, beside the sign."""
+NEXT_BITS: Final = 7
+LOW_BITS: Final = FIRST_BITS + NEXT_BITS
+_LENGTHS: Final = 8192
+"""Number of lengths that are kept: as many as have one byte or two."""
 _BLOCKS: Final = 4096
 """Times are kept in blocks of eight seconds, so these cover nine hours."""
 _DIGIT: Final = 0x7F
@@ -39,19 +41,18 @@ def lengths(branch: bytes) -> Memo[int, bytes]:
     return Memo(lambda length: branch + write_long(length), _LENGTHS)
 
 
-def low_bits(branch: bytes) -> list[bytes]:
-    """First two bytes of each positive long of more than `LOW_BITS`, by these bits of it.
-
-    A list, since an index into one takes half the time of a key.
-    """
-    return [
-        branch + bytes([(bits << 1) & _DIGIT | _MORE, bits >> 6 | _MORE])
-        for bits in range(1 << LOW_BITS)
-    ]
+def first_bytes(branch: bytes) -> list[bytes]:
+    """First byte of a longer positive long, after the branch of a union, by its lowest bits."""
+    return [branch + bytes([bits << 1 | _MORE]) for bits in range(1 << FIRST_BITS)]
 
 
-high_bits: Final = Memo(_variable_length, _BLOCKS)
-"""All other bytes of such a long, by its bits above these."""
+second_bytes: Final = [bytes([bits | _MORE]) for bits in range(1 << NEXT_BITS)]
+"""Second byte of such a long that has a third one, by the bits above these.
+
+Tables as small as these stay in the processor's caches; one for both bytes does not.
+"""
+other_bytes: Final = Memo(_variable_length, _BLOCKS)
+"""Its other bytes, by all bits above `LOW_BITS`."""
 
 
 def amount_writer(precision: int, scale: int, branch: bytes, unfit: bytes | None) -> WriteAmount:

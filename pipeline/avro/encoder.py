@@ -6,8 +6,7 @@ them (contract §5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from pipeline.avro.encoder_source import EncoderSource, Form, Given
 from pipeline.core.formats import WriteEvent
@@ -36,20 +35,10 @@ _OUR_FIELDS: Final = {
 """Where the fields of published schemas are, in the arguments of `WriteEvent`."""
 
 
-def compile_encoder(schema_text: str) -> Callable[[Mapping[str, Any]], bytes]:
-    """Return a function that encodes a record: str, bool, int, Decimal, dict and list.
-
-    Times are epoch milliseconds. A decimal is rounded half-even to the places of its scale; with
-    too many digits it is null in a union with null. SchemaFileError for a schema with other types.
-    """
-    source = EncoderSource(schema_text)
-    return source.compiled(source.add_record(source.schema))
-
-
 def event_writer(schema_text: str, prefix: bytes) -> WriteEvent:
     """Return a function that writes the prefix and an encoded event, or identify message.
 
-    SchemaFileError for a schema with a field that no event has.
+    SchemaFileError for a schema with a field that no event has, or a type that no output needs.
     """
     source = EncoderSource(schema_text)
     items = [repr(prefix)]

@@ -13,7 +13,17 @@ from enum import Enum
 from itertools import count
 from typing import Any, Final, NamedTuple
 
-from pipeline.avro.binary import LOW_BITS, amount_writer, high_bits, lengths, low_bits, write_long
+from pipeline.avro.binary import (
+    FIRST_BITS,
+    LOW_BITS,
+    NEXT_BITS,
+    amount_writer,
+    first_bytes,
+    lengths,
+    other_bytes,
+    second_bytes,
+    write_long,
+)
 from pipeline.avro.published import parsed
 from pipeline.core.encode import encode_json
 from pipeline.core.members import read_value
@@ -23,7 +33,6 @@ from pipeline.errors import SchemaFileError
 Schema = Any
 """An Avro schema as fastavro parses it: a name, a list (a union) or a dict."""
 
-_MAX_LOW: Final = (1 << LOW_BITS) - 1
 _BACKSLASH: Final = ord("\\")
 _KEPT: Final = 256
 """Number of different values that are kept of a field that repeats, and bytes of the longest."""
@@ -69,10 +78,11 @@ class EncoderSource:
         self._names: dict[str, Any] = {
             "Memo": Memo,
             "encode_json": encode_json,
-            "high": high_bits,
             "join": b"".join,
             "long": write_long,
+            "other_bytes": other_bytes,
             "read_value": read_value,
+            "second_bytes": second_bytes,
         }
         self._writers: Final[dict[str, Callable[[Schema, Given, bytes], list[str]]]] = {
             "array": self._array,
@@ -102,7 +112,11 @@ class EncoderSource:
         return name
 
     def add_record(self, schema: Schema) -> str:
-        """Add a function that writes a record, given as a dict; returns its name."""
+        """Add a function that writes a record, given as a dict; returns its name.
+
+        Times are epoch milliseconds. A decimal is rounded half-even to the places of its scale, and
+        null, where it may be, when it has too many digits.
+        """
         name = schema["name"]
         if name not in self._records:
             self._records[name] = self._new("record")  # known already where a record holds itself
@@ -200,9 +214,10 @@ class EncoderSource:
         if _logical(schema) != "timestamp-millis":
             raise _unsupported(schema)
         name, bound = self._bound(given.expression)
-        low = f"{self._table(low_bits, branch)}[{name} & {_MAX_LOW}]"
-        usual = f"{low} + high[{name} >> {LOW_BITS}]"
-        return [f"({usual} if {bound} > {_MAX_LOW} else {branch!r} + long({name}))"]
+        first = f"{self._table(first_bytes, branch)}[{name} & {(1 << FIRST_BITS) - 1}]"
+        second = f"second_bytes[{name} >> {FIRST_BITS} & {(1 << NEXT_BITS) - 1}]"
+        usual = f"{first} + {second} + other_bytes[{name} >> {LOW_BITS}]"
+        return [f"({usual} if {bound} >= {1 << LOW_BITS} else {branch!r} + long({name}))"]
 
     def _amount(self, schema: Schema, given: Given, branch: bytes) -> list[str]:
         if _logical(schema) != "decimal":

@@ -67,7 +67,7 @@ def published(role: Role, version: str = CONTRACT_VERSION) -> str:
     """Text of the Avro schema that this output has in a contract version.
 
     Raises:
-        SchemaFileError: There is none.
+        SchemaFileError: There is none, or it can't be read.
     """
     known = versions(role)
     if version not in known:
@@ -75,7 +75,13 @@ def published(role: Role, version: str = CONTRACT_VERSION) -> str:
             f"contract version {version} has no {_file_name(role)} (versions that have one: "
             f"{', '.join(known) or 'none'})"
         )
-    return (schema_folder() / version / _file_name(role)).read_text("utf-8")
+    path = schema_folder() / version / _file_name(role)
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SchemaFileError(
+            f"{path} can't be read ({error}): install track-pipeline again"
+        ) from error
 
 
 @cache

@@ -15,6 +15,8 @@ from pipeline.errors import SchemaFileError, SettingsError
 
 _MAX_DEPTH: Final = 256
 """Levels of brackets in the text of a schema; parsing takes several calls for each."""
+_MALFORMED: Final = (AttributeError, KeyError, TypeError, ValueError)
+"""What a schema leads to that says that fastavro has parsed it, which then does not look at it."""
 _OURS: Final = frozenset({f"track_pipeline.{EVENT}", f"track_pipeline.{IDENTIFY}"})
 
 
@@ -36,6 +38,10 @@ def avro_reader(schema: WriterSchema, name: str, max_text: int) -> JsonReader:
         raise SchemaFileError(f"records of {name} can't be read: {error}") from None
     except RecursionError:
         raise SchemaFileError(f"records of {name} can't be read: it is too deep") from None
+    except _MALFORMED as error:
+        raise SchemaFileError(
+            f"{name} is no Avro schema: a part of it is missing or of the wrong kind ({error})"
+        ) from None
 
 
 def output_as_input(name: str) -> str:

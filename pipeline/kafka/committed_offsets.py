@@ -13,6 +13,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from pipeline.errors import OutcomeUnknownError
 from pipeline.kafka import error_codes
 from pipeline.kafka.clients import LibrdkafkaConfig, make_consumer, plain_config
 from pipeline.kafka.errors import LastClientError, kafka_error
@@ -71,6 +72,61 @@ class CommittedOffsets:
             error = message.error()
             if error is not None:
                 raise KafkaException(error)
+
+
+class StartingOffsets:
+    """Reads a group's committed offsets with a member of the group, at a rebalance.
+
+    They are final: of a transaction that holds offsets the end is waited for, and said so.
+    """
+
+    def __init__(self, kafka: LibrdkafkaConfig, group: str, last_error: LastClientError) -> None:
+        self._kafka = kafka
+        self._group = group
+        self._last_error = last_error
+
+    def read(
+        self, consumer: Consumer, places: Sequence[TopicPartition], timeout_s: float
+    ) -> list[TopicPartition]:
+        """See `committed`.
+
+        Asks again every second: after a restart of its broker the client may not notice an answer.
+        Raises OutcomeUnknownError when a transaction holds the offsets for longer than this.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._last_error.announcing_retries() as again:
+            while True:
+                try:
+                    return committed(consumer, places, min(_STEP_S, timeout_s))
+                except KafkaException as failure:
+                    error = kafka_error(failure)
+                    if error.code() not in _PASSING:
+                        raise
+                    is_held = self._is_held(places)
+                    if time.monotonic() >= deadline:
+                        if is_held:
+                            raise OutcomeUnknownError(self._held()) from failure
+                        raise
+                    again(f"reading the offsets of group {self._group}", error)
+                    if is_held:
+                        self._last_error.retrying_because = self._held()
+
+    def _is_held(self, places: Sequence[TopicPartition]) -> bool:
+        """Whether the offsets are readable, but for a transaction that has not ended."""
+        try:
+            CommittedOffsets(self._kafka, self._group, LastClientError()).read(places, _STEP_S)
+        except KafkaException:
+            return False
+        return True
+
+    def _held(self) -> str:
+        return (
+            f"a transaction that has not ended holds offsets of group {self._group}, so nobody "
+            "knows where to continue. It ends when the worker that began it starts again under its "
+            "instance_id, or after transaction_timeout_ms. One that stays has lost its end in a "
+            "crash of the brokers: Kafka's kafka-transactions finds it (find-hanging) and ends it "
+            "(abort)"
+        )
 
 
 def committed(

@@ -123,7 +123,7 @@ class DependencyMonitor:
         return sum(client.count for client in self._clients)
 
     def _waits_for(self) -> str:
-        return next((each.retrying_because for each in self._clients if each.retrying_because), "")
+        return next(filter(None, (each.waits_for() for each in self._clients)), "")
 
     def _is_without(self) -> bool:
         since = self._without_since

@@ -132,6 +132,28 @@ class LastClientError:
         """Number of errors reported so far."""
         self.retrying_because = ""
         """What is being retried, and why; empty when nothing is. Another thread reads it."""
+        self._call: tuple[str, float] | None = None
+        """What a call in progress waits for, and since when."""
+
+    @contextmanager
+    def calling(self, what: str) -> Iterator[None]:
+        """Say what the calls in the block wait for, should they take long."""
+        self._call = what, time.monotonic()
+        try:
+            yield
+        finally:
+            self._call = None
+
+    def waits_for(self) -> str:
+        """Return what the client has been waiting for, and why; empty when it does not wait.
+
+        Any thread may ask.
+        """
+        call = self._call
+        if self.retrying_because or call is None:
+            return self.retrying_because
+        what, since = call
+        return f"{what} takes long" if time.monotonic() - since >= _TRANSIENT_S else ""
 
     @contextmanager
     def announcing_retries(self) -> Iterator[Callable[[str, KafkaError], None]]:

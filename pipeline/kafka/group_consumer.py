@@ -288,7 +288,8 @@ class GroupConsumer:
             )
 
     def _start_of(self, partitions: Sequence[TopicPartition]) -> StartOffsets:
-        return self._start.resolve(self._consumer, partitions, self.topic_id)
+        with self._last_error.calling(f"finding out where to start in topic {self._topic}"):
+            return self._start.resolve(self._consumer, partitions, self.topic_id)
 
     def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         try:

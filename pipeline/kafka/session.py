@@ -93,7 +93,7 @@ class KafkaSession:
         self._group_consumer = GroupConsumer(
             self._consumer,
             config,
-            StartOffsetPolicy(config),
+            StartOffsetPolicy(config, self._last_error),
             topic_ids,
             self._last_error,
             partitions=self._producer.raw_partitions,

@@ -22,13 +22,15 @@ from pipeline.core.offset_metadata import OffsetMetadata, read_offset_metadata
 from pipeline.core.record import Role
 from pipeline.errors import DataLossError
 from pipeline.kafka.clients import make_admin, plain_config
-from pipeline.kafka.committed_offsets import committed
+from pipeline.kafka.committed_offsets import StartingOffsets
 from pipeline.kafka.errors import LastClientError
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.reader import read_committed
 from pipeline.kafka.session_config import SessionConfig
 
 _LATEST: Final = "latest"
+_ANSWER_S: Final = 15.0
+"""Time limit of one question. A rebalance asks several, and meanwhile a stop is not noticed."""
 
 
 class StartOffsets(NamedTuple):
@@ -48,13 +50,14 @@ class StartOffsetPolicy:
     decision for a group that has lost its offsets.
     """
 
-    def __init__(self, config: SessionConfig) -> None:
+    def __init__(self, config: SessionConfig, last_error: LastClientError) -> None:
         self.group = config.group
+        self._offsets = StartingOffsets(config.shared, config.group, last_error)
         self._initial_offset = config.initial_offset
         self._start_over = config.start_over
         self._kafka = config.shared
         self._enriched_topic = config.topics[Role.ENRICHED]
-        self._timeout_s = config.startup_timeout_s
+        self._timeout_s = min(config.startup_timeout_s, _ANSWER_S)
 
     def resolve(
         self, consumer: Consumer, assigned: Sequence[TopicPartition], topic_id: str
@@ -64,7 +67,7 @@ class StartOffsetPolicy:
         Raises KafkaException when the broker does not answer, DataLossError when starting over
         would duplicate events, or when the offsets belong to another topic of the same name.
         """
-        places = committed(consumer, assigned, self._timeout_s)
+        places = self._offsets.read(consumer, assigned, self._timeout_s)
         notes = [note for place in places if (note := read_offset_metadata(place.metadata))]
         if topic_id and any(note.topic_id not in {"", topic_id} for note in notes):
             raise created_anew(places[0].topic, self.group)
@@ -84,7 +87,7 @@ class StartOffsetPolicy:
         everywhere = [TopicPartition(topic, number) for number in self._partitions(topic)]
 
         def is_known() -> bool:
-            places = committed(consumer, everywhere, self._timeout_s)
+            places = self._offsets.read(consumer, everywhere, self._timeout_s)
             return any(place.offset >= 0 for place in places)
 
         if self._start_over is None:

@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from msgspec import Raw, ValidationError
+import msgspec
+from msgspec import Raw, Struct, ValidationError
 
 from pipeline.avro.output_json import Schemas, output_json
 from pipeline.core.coordinates import parse_source
@@ -36,7 +37,19 @@ MessageHeaders = Iterable[tuple[str, bytes | None]]
 _ByName = Mapping[str, bytes | None]
 _OURS: Final = frozenset(OUR_FIELDS)
 _INVALID_CURRENCY: Final = f"{WarningCode.CURRENCY_INVALID} /properties/currency"
-_ENRICHMENT: Final = frozenset({"currencyDefaulted", "timestampSource", "unreadable", "warnings"})
+
+
+class _EnrichmentFields(Struct, rename="camel"):
+    """The members of `enrichment` that this version knows."""
+
+    currency_defaulted: bool = False
+    timestamp_source: str | None = None
+    unreadable: dict[str, str] = {}
+    warnings: tuple[str, ...] = ()
+
+
+_ENRICHMENT: Final = frozenset(_EnrichmentFields.__struct_encode_fields__)
+_read_enrichment: Final = msgspec.json.Decoder(_EnrichmentFields).decode
 
 
 class KafkaMessage(Protocol):
@@ -183,12 +196,18 @@ def _currency(sent: Raw, enrichment: Enrichment) -> str | None:
 
 
 def _enrichment(text: bytes) -> Enrichment:
+    try:
+        known = _read_enrichment(text)
+    except ValidationError as error:
+        raise UnreadableOutputError(
+            f"the message is no output of this program: its enrichment is unusual: {error}"
+        ) from error
     found = read_object(text)
     return Enrichment(
-        currency_defaulted=found.get("currencyDefaulted") is True,
-        timestamp_source=found.get("timestampSource"),
-        unreadable=found.get("unreadable") or {},
-        warnings=tuple(found.get("warnings") or ()),
+        currency_defaulted=known.currency_defaulted,
+        timestamp_source=known.timestamp_source,
+        unreadable=known.unreadable,
+        warnings=known.warnings,
         others={name: value for name, value in found.items() if name not in _ENRICHMENT},
     )
 

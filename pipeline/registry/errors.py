@@ -25,8 +25,6 @@ CLIENT_ERRORS: Final = (SchemaRegistryError, httpx2.RequestError, *NONSENSE)
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
-_CONFLICT: Final = 409
-_INVALID: Final = 422
 _REDIRECTS: Final = range(300, 400)
 _TRANSIENT: Final = frozenset({408, 429, *range(500, 600)})
 _CODES_OF_NOT_FOUND: Final = range(40400, 40500)
@@ -46,11 +44,6 @@ def is_not_found(error: Exception) -> bool:
         and error.http_status_code == _NOT_FOUND
         and error.error_code in _CODES_OF_NOT_FOUND
     )
-
-
-def is_conflict(error: Exception) -> bool:
-    """Whether the registry rejects a schema that is not compatible with earlier ones."""
-    return isinstance(error, SchemaRegistryError) and error.http_status_code == _CONFLICT
 
 
 def translated(error: Exception, registry: RegistrySettings, what: str) -> TransportError:

@@ -23,7 +23,7 @@ PRECISION: Final = len(str(LIMIT - 1)) + SCALE
 
 _RECORD_NOTE: Final = (
     " What is absent from the JSON form is null, false or empty here. Free-form parts are JSON "
-    "text, with the bytes that they have in the JSON form."
+    "text, with the bytes that they have in the JSON form; line breaks between tokens remain."
 )
 _TIME_NOTE: Final = " Milliseconds since 1970-01-01T00:00:00Z, negative before it."
 _AMOUNT_NOTE: Final = (

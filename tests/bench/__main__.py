@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
 
+from tests.bench.avro import measure_avro
 from tests.bench.core import measure_core
 from tests.bench.dead_letters import measure_dead_letters
 from tests.bench.growth import measure_growth
@@ -29,8 +32,10 @@ _PARTS: Final = (
     "tools",
     "replay",
     "dead-letters",
+    "avro",
     "soak",
 )
+_LONG: Final = ("growth", "soak")
 
 
 @click.command()
@@ -75,24 +80,21 @@ def bench(  # noqa: PLR0917  one for each option
     """
     report = Report(as_json=as_json)
     usual = events or _EVENTS
-    if part in {"all", "core"}:
-        measure_core(report, rounds, usual // 10)
-    if part in {"all", "kafka"}:
-        measure_kafka(report, rounds, usual)
-    if part in {"all", "latency"}:
-        measure_latency(report, rounds, seconds)
-    if part in {"all", "loop"}:
-        measure_loop(report, rounds, usual)
-    if part in {"all", "tools"}:
-        measure_tools(report, rounds, usual, against)
-    if part in {"all", "replay"}:
-        measure_replay(report, rounds, usual)
-    if part in {"all", "dead-letters"}:
-        measure_dead_letters(report, rounds, usual)
-    if part == "growth":
-        measure_growth(report, rounds, events or _GROWTH_EVENTS)
-    if part == "soak":
-        soak(report, minutes, rate)
+    measurements: dict[str, Callable[[], None]] = {
+        "core": partial(measure_core, report, rounds, usual // 10),
+        "kafka": partial(measure_kafka, report, rounds, usual),
+        "latency": partial(measure_latency, report, rounds, seconds),
+        "loop": partial(measure_loop, report, rounds, usual),
+        "tools": partial(measure_tools, report, rounds, usual, against),
+        "replay": partial(measure_replay, report, rounds, usual),
+        "dead-letters": partial(measure_dead_letters, report, rounds, usual),
+        "avro": partial(measure_avro, report, rounds, usual),
+        "growth": partial(measure_growth, report, rounds, events or _GROWTH_EVENTS),
+        "soak": partial(soak, report, minutes, rate),
+    }
+    for name, measure in measurements.items():
+        if part == name or (part == "all" and name not in _LONG):
+            measure()
     report.finish()
 
 

@@ -6,9 +6,10 @@ that of all its threads, from its first commit to its last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count, islice
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from pipeline.demo.generate import Generator
@@ -24,6 +25,8 @@ _TWO_GOAL: Final = 1.05
 """CPU time per event of two processes over one."""
 _MEMORY_GOAL_MB: Final = 250
 _REPLAY_GOAL: Final = 1.1
+_AVRO_GOAL: Final = 1.3
+_AS_JSON: Final = "JSON"
 _COLUMNS: Final = (
     Column("variant"),
     Column("CPU µs/event", ".2f"),
@@ -41,11 +44,12 @@ Runs = dict[str, list[Steady]]
 
 
 class Variant(NamedTuple):
-    """What is run: the name of a child's variant, the core, and the number of processes."""
+    """What is run: a child's variant, the core, the number of processes, and settings."""
 
     name: str
     core: str = PYTHON
     processes: int = 1
+    flags: Mapping[str, str] = MappingProxyType({})
 
 
 def measure_kafka(report: Report, rounds: int, events: int) -> None:
@@ -75,6 +79,35 @@ def measure_replay(report: Report, rounds: int, events: int) -> None:
     goals = [
         Goal("replay over the worker", _over(runs, "replay", _WORKER), _REPLAY_GOAL),
         Goal("dry run over the worker", _over(runs, "replay --dry-run", _WORKER), 1.0),
+    ]
+    report.add(_result(title, runs, goals))
+
+
+def measure_formats(report: Report, rounds: int, events: int, registry: str | None) -> None:
+    """Measure the worker with outputs in Avro against JSON; `registry` is the URL of one."""
+    forms = {"Avro, single-object": {"output.format": "avro", "output.framing": "single-object"}}
+    if registry is not None:
+        forms["Avro, prefix"] = {
+            "output.format": "avro",
+            "output.framing": "prefix",
+            "schema_registry.url": registry,
+            "schema_registry.auto_register": "true",
+        }
+    variants = {}
+    for core in cores():
+        variants[_named(core, _AS_JSON)] = Variant("worker", core)
+        for form, flags in forms.items():
+            variants[_named(core, form)] = Variant("worker", core, flags=flags)
+    runs = _run(report, variants, rounds, events)
+    title = f"output formats, {events:,} records, {PARTITIONS} partitions, {rounds} rounds"
+    goals = [
+        Goal(
+            f"{_named(core, form)} over JSON",
+            _over(runs, _named(core, form), _named(core, _AS_JSON)),
+            _AVRO_GOAL,
+        )
+        for core in cores()
+        for form in forms
     ]
     report.add(_result(title, runs, goals))
 
@@ -109,7 +142,7 @@ def _run(report: Report, variants: dict[str, Variant], rounds: int, events: int)
         def runner(variant: Variant) -> Callable[[], Steady]:
             def run() -> Steady:
                 group = f"bench-{variant.name}-{next(numbers)}"
-                flags = {"kafka.bootstrap.servers": servers, "group": group}
+                flags = {"kafka.bootstrap.servers": servers, "group": group, **variant.flags}
                 return measure(
                     variant.name, flags, events, processes=variant.processes, core=variant.core
                 )[0]

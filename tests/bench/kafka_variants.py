@@ -35,6 +35,7 @@ from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import (
     WallClock,
     admin,
+    formats,
     make_broker,
     make_processor,
     make_worker,
@@ -125,7 +126,8 @@ class Meter:
 def run_worker(settings: Settings, watch: Stopwatch) -> None:
     """Run the worker as `track-pipeline run` does."""
     broker = make_broker(settings, checked_topics(settings, print), "earliest")
-    processor = make_processor(settings, group=settings.group)
+    forms = formats(settings, writes=True)
+    processor = make_processor(settings, group=settings.group, formats=forms)
     tune_memory()
     make_worker(settings, broker, processor, Meter(watch), LocalCrashGuard()).run(watch.stop)
 

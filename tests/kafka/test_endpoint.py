@@ -63,6 +63,10 @@ def _wait_until_ready(pipeline: Pipeline, address: str, *, wanted: bool = True) 
     pipeline.wait_for(lambda: _is_ready(address) is wanted, f"ready: {wanted}, {address}")
 
 
+def _has_watched_lag(address: str) -> bool:
+    return any(name.startswith("watch_lag") for name, _ in _metrics(address))
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_one_endpoint_counts_for_all_workers(pipeline: Pipeline, workers: int) -> None:
     """One port shows the sums of all workers, also while they are stopping."""
@@ -168,11 +172,16 @@ def test_a_broker_that_flaps_makes_a_worker_unready_not_dead(
     addresses = [_address(own_pipeline), _address(own_pipeline, "command-1")]
     for address in addresses:
         _wait_until_ready(own_pipeline, address)
+    # A transaction that is under way when the only broker crashes may lose its end, and with it the
+    # group's offsets for good: Kafka's fault, and another test's (docs/how-to/chaos.md).
+    produce(own_pipeline.servers, own_pipeline.names.raw, _events(3))
+    own_pipeline.wait_until_done()
     own_kafka.kill()
     for address in addresses:
         _wait_until_ready(own_pipeline, address, wanted=False)
         assert _get(address, "/livez") == (200, "ok\n")
-    assert not [name for name, _ in _metrics(addresses[1]) if name.startswith("watch_lag")]
+    # The look that the crash has met may have seen a part of it.
+    own_pipeline.wait_for(lambda: not _has_watched_lag(addresses[1]), "hiding the old lag")
     own_kafka.start()
     for address in addresses:
         _wait_until_ready(own_pipeline, address)

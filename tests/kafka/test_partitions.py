@@ -12,6 +12,7 @@ from pipeline.core.record import Role
 from pipeline.dlq.ledger_topic import LedgerTopic
 from pipeline.errors import RefusedError, TransportError
 from pipeline.kafka import Admin, RangeReader, read_committed
+from pipeline.kafka.errors import LastClientError
 from pipeline.kafka.start_offsets import StartOffsetPolicy
 from pipeline.ports import TopicFacts
 from pipeline.settings.model import Settings, load_settings
@@ -56,7 +57,8 @@ def _guard(cluster: MockCluster) -> object:
     )
     consumer = Consumer({**_kafka(cluster), "group.id": "g"})
     try:
-        return StartOffsetPolicy(config).resolve(consumer, [TopicPartition("raw", 0)], "")
+        policy = StartOffsetPolicy(config, LastClientError())
+        return policy.resolve(consumer, [TopicPartition("raw", 0)], "")
     finally:
         consumer.close()
 

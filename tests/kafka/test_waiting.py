@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import KafkaError as K
 
 from pipeline.demo.local_kafka.broker import LocalKafka
@@ -479,3 +479,25 @@ def test_leaving_without_a_name(pipeline: Pipeline) -> None:
     """Workers without one leave by themselves."""
     ran = pipeline.run("leave")
     assert (ran.code, "instance_id: is not set" in ran.err) == (ExitCode.USAGE, True)
+
+
+def test_offsets_that_a_transaction_holds_are_waited_for(pipeline: Pipeline) -> None:
+    """A worker that left a transaction open is gone: its successor says what it waits for."""
+    group, raw = pipeline.names.raw, pipeline.names.raw
+    cluster = {"bootstrap.servers": pipeline.servers, "log_level": 0}
+    gone = Producer({**cluster, "transactional.id": f"gone-{group}"})
+    gone.init_transactions(PATIENCE_S)
+    gone.begin_transaction()
+    with closing(Consumer({**cluster, "group.id": group})) as member:
+        metadata = member.consumer_group_metadata()
+        gone.send_offsets_to_transaction([TopicPartition(raw, 0, 0)], metadata, PATIENCE_S)
+    worker = pipeline.start(**SOON)
+    waiting = _wait_for_line(pipeline, "waiting", "w1")
+    assert waiting["cause"].startswith(
+        f"a transaction that has not ended holds offsets of group {group}"
+    )
+    gone.abort_transaction(PATIENCE_S)
+    assert _wait_for_line(pipeline, "recovered", "w1")["cause"] == waiting["cause"]
+    assert _wait_for_line(pipeline, "assigned", "w1")["held"] == 3
+    assert not pipeline.lines("recovering")
+    assert terminate(worker) == 0

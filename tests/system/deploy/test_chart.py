@@ -183,6 +183,18 @@ class TestEverything:
             else:
                 assert plain[key] == value
 
+    def test_policy_lets_workers_reach_a_registry_that_is_set(
+        self, rendered: Callable[[str], list[Manifest]]
+    ) -> None:
+        """Without a registry its ports stay closed."""
+
+        def ports(name: str) -> list[list[int]]:
+            policy = _named(rendered(name), "NetworkPolicy")
+            return [[each["port"] for each in rule["ports"]] for rule in policy["spec"]["egress"]]
+
+        assert [443, 8085] in ports("everything")
+        assert not any(8081 in each for each in ports("tls"))
+
     def test_rules_and_dashboard_are_those_of_the_project(
         self, rendered: Callable[[str], list[Manifest]]
     ) -> None:

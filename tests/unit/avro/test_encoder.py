@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import count
 from typing import Any, Final, NamedTuple
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.avro.encoder import compile_encoder
+from pipeline.avro.encoder_source import EncoderSource
 from pipeline.avro.published import parsed
 from pipeline.errors import SchemaFileError
 from tests.unit.avro.encoding import written_by_fastavro
@@ -40,6 +41,11 @@ class Typed(NamedTuple):
     values: st.SearchStrategy[Any]
 
 
+def _encoder(text: str) -> Callable[[dict[str, Any]], bytes]:
+    source = EncoderSource(text)
+    return source.compiled(source.add_record(source.schema))
+
+
 def _of_record(schema: Any, value: Any) -> tuple[str, dict[str, Any]]:
     record = {"type": "record", "name": "test.Root", "fields": [{"name": "field", "type": schema}]}
     return json.dumps(record), {"field": value}
@@ -47,7 +53,7 @@ def _of_record(schema: Any, value: Any) -> tuple[str, dict[str, Any]]:
 
 def _written(schema: Any, value: Any) -> bytes:
     text, record = _of_record(schema, value)
-    return compile_encoder(text)(record)
+    return _encoder(text)(record)
 
 
 def _expected(schema: Any, value: Any) -> bytes:
@@ -176,7 +182,7 @@ def test_missing_members_are_written_as_their_defaults() -> None:
         {"name": "word", "type": "string", "default": "none"},
     ]
     text = json.dumps({"type": "record", "name": "R", "fields": fields})
-    assert compile_encoder(text)({}) == written_by_fastavro(parsed(text), {})
+    assert _encoder(text)({}) == written_by_fastavro(parsed(text), {})
 
 
 def test_a_record_may_hold_itself() -> None:
@@ -184,7 +190,7 @@ def test_a_record_may_hold_itself() -> None:
     fields = [{"name": "name", "type": "string"}, {"name": "next", "type": [NULL, "test.Node"]}]
     text = json.dumps({"type": "record", "name": "test.Node", "fields": fields})
     record = {"name": "a", "next": {"name": "b", "next": {"name": "c", "next": None}}}
-    assert compile_encoder(text)(record) == written_by_fastavro(parsed(text), record)
+    assert _encoder(text)(record) == written_by_fastavro(parsed(text), record)
 
 
 @pytest.mark.parametrize(
@@ -218,4 +224,4 @@ def test_types_that_no_output_has_are_refused(schema: Any) -> None:
 def test_texts_that_are_no_schema_of_a_record_are_refused(text: str) -> None:
     """An encoder is made for a record, or not at all."""
     with pytest.raises(SchemaFileError):
-        compile_encoder(text)
+        _encoder(text)

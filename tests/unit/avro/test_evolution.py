@@ -12,10 +12,22 @@ import pytest
 from fastavro.read import SchemaResolutionError
 
 from pipeline.avro.difference import incompatibilities
+from pipeline.avro.encoder import event_writer
 from pipeline.avro.published import AVRO_FILES, published, versions
-from pipeline.core.contract import CONTRACT_VERSION
+from pipeline.core.contract import CONTRACT_VERSION, ContractSettings
+from pipeline.core.formats import Formats, OutputForm
+from pipeline.core.process import Processor
 from pipeline.core.record import Role
-from tests.unit.avro.golden import FOLDER, file_of, golden_records, made, schema_of
+from tests.support import IDENTITY, NOW, raw
+from tests.unit.avro.golden import (
+    FOLDER,
+    IDENTIFY_RULES,
+    file_of,
+    golden_records,
+    made,
+    schema_of,
+    sent,
+)
 from tests.unit.avro.next_versions import COMPATIBLE, INCOMPATIBLE, OTHER_MEANING, NextVersion
 
 EARLIER: Final[dict[str, str]] = {}
@@ -60,6 +72,18 @@ def test_every_version_has_golden_records(role: Role, version: str) -> None:
 def test_golden_records_are_what_is_written_now(role: Role) -> None:
     """`python -m tests.unit.avro.golden` writes them anew, as long as the version is current."""
     assert golden_records(role, CONTRACT_VERSION) == list(made(role))
+
+
+@pytest.mark.parametrize("role", AVRO_FILES)
+def test_worker_writes_the_golden_records(role: Role) -> None:
+    """The encoder writes for each example what fastavro has written."""
+    forms = [OutputForm(event_writer(published(each), b"")) for each in AVRO_FILES]
+    settings = ContractSettings.model_validate({"identify": IDENTIFY_RULES})
+    processor = Processor(settings, IDENTITY, Formats(None, *forms))
+    for record in golden_records(role, CONTRACT_VERSION):
+        outputs = processor.process(raw(sent(record.example)), NOW)
+        written = [each.value for each in outputs if each.role is role]
+        assert written == [record.data], record.example
 
 
 def test_golden_records_of_earlier_versions_never_change() -> None:

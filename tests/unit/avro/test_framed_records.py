@@ -252,6 +252,15 @@ def test_the_path_names_items() -> None:
         ('"unheard.of"', "schema id 7 has a type that nothing defines: unheard.of"),
         ("[" * 100_000, "schema id 7 is nested deeper than 256 levels"),
         ('{"type":"record","name":"R","fields":7}', "schema id 7 is no Avro schema"),
+        ('{"__fastavro_parsed":true,"type":"record"}', "schema id 7 is no Avro schema"),
+        (
+            '{"__fastavro_parsed":true,"__named_schemas":{},"type":"record","name":"R"}',
+            "schema id 7 is no Avro schema",
+        ),
+        (
+            '[{"__fastavro_parsed":true,"__named_schemas":{},"type":[],"name":[]}]',
+            "schema id 7 is no Avro schema",
+        ),
         ('{"type":"fixed","name":"F","size":"x"}', "a fixed has the size 'x'"),
         ('{"type":"fixed","name":"F","size":-1}', "a fixed has the size -1"),
         (

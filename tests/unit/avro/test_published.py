@@ -71,6 +71,19 @@ def test_schemas_that_are_not_installed_are_named(
     assert str(tmp_path) in str(caught.value)
 
 
+def test_schema_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that was damaged after the installation is one sentence."""
+    folder = tmp_path / CONTRACT_VERSION
+    folder.mkdir()
+    (folder / "track-enriched.avsc").write_bytes(b"\xff")
+    monkeypatch.setattr(module, "_PLACES", (tmp_path,))
+    published.cache_clear()
+    with pytest.raises(SchemaFileError, match=r"track-enriched.avsc can't be read"):
+        published(Role.ENRICHED)
+
+
 def test_unknown_version_names_those_there_are() -> None:
     """Whoever asks for a version that never was sees which there are."""
     with pytest.raises(SchemaFileError, match=r"version 99 has no track-enriched.avsc .*: 2"):

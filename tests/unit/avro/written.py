@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import fastavro
 
+from pipeline.core.currencies import ISO_4217
 from pipeline.core.enriched_event import OUR_FIELDS
 from pipeline.core.members import NULL, read_any_value, read_members, read_value, written_without
 from pipeline.core.money import COLUMN_DECIMALS, LIMIT
@@ -32,7 +33,7 @@ def columns(value: bytes) -> dict[str, Any]:
     for name in ("revenue", "value"):
         row[name] = amount(read_any_value(properties.get(name, NULL)))
     currency = read_any_value(properties.get("currency", NULL))
-    row["currency"] = currency if isinstance(currency, str) else None
+    row["currency"] = currency if isinstance(currency, str) and currency in ISO_4217 else None
     others = written_without(value, frozenset(OUR_FIELDS))
     row["extra"] = f"{{{others.decode()}}}" if others else None
     if "enrichment" in row:

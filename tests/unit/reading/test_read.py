@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
@@ -20,11 +22,14 @@ from pipeline.core.process import Processor
 from pipeline.core.record import Headers, Output, Role
 from pipeline.reading import (
     DeadLetterMessage,
+    EnrichedTrack,
     Enrichment,
     Identify,
     Problem,
+    Provenance,
     Source,
     UnreadableOutputError,
+    UserMessage,
     read_message,
     read_output,
 )
@@ -45,6 +50,7 @@ SALE: Final[dict[str, Any]] = {
     "plan": {"of": "sender"},
 }
 _GENERATED: Final = 200
+_DAMAGES: Final = 2_000
 _FORMS: Final = tuple(forms(output(SALE)))
 
 
@@ -283,6 +289,7 @@ def test_what_can_not_be_read_is_one_clear_error(name: str) -> None:
         (b'"properties":[]', "its properties is not an object but list"),
         (b'"context":null', "its context is not an object but NoneType"),
         (b'"enrichment":null', "its enrichment is not an object"),
+        (b'"enrichment":{"warnings":5}', "its enrichment is unusual: Expected `array`"),
         (b'"event":null', "its event is not text but NoneType"),
     ],
 )
@@ -291,6 +298,22 @@ def test_a_field_of_another_type_is_named(field: bytes, sentence: str) -> None:
     value = (output(SALE).value or b"")[:-1] + b",%b}" % field
     with pytest.raises(UnreadableOutputError, match=sentence):
         read_output(value)
+
+
+def test_damage_of_any_kind_is_one_clear_error() -> None:
+    """Whatever happens to bytes of a message, it is read or refused, and nothing else is raised."""
+    chance = random.Random(7)  # noqa: S311  the same damage in each run
+    made = list(forms(output(SALE)).values())
+    refused = 0
+    for _ in range(_DAMAGES):
+        value, headers = chance.choice(made)
+        place, length = chance.randrange(len(value)), chance.randrange(4)
+        damaged = value[:place] + chance.randbytes(length) + value[place + chance.randrange(4) :]
+        try:
+            read_track(damaged, headers, TEXTS).properties  # noqa: B018  it is decoded now
+        except UnreadableOutputError:
+            refused += 1
+    assert 0 < refused < _DAMAGES
 
 
 def test_an_id_that_the_given_schemas_lack_is_named() -> None:
@@ -315,6 +338,30 @@ def test_json_is_json_whatever_a_header_says() -> None:
     """A header that a sender forged was once carried: it must not make an event unreadable."""
     event = read_track(output(SALE).value or b"", [("__value_schema_id", b"\x01" + b"a" * 16)])
     assert event.message_id == "m-1"
+
+
+PUBLIC: Final = {
+    EnrichedTrack: "event revenue value currency properties_json properties enrichment",
+    UserMessage: (
+        "message_id user_id anonymous_id timestamp original_timestamp sent_at received_at "
+        "traits_json context_json integrations_json extra_json provenance "
+        "traits context integrations extra"
+    ),
+    Enrichment: "currency_defaulted timestamp_source unreadable warnings others",
+    Provenance: "source contract contract_hash replay redrive replaces",
+    DeadLetterMessage: (
+        "value is_stub reason problems stage attempt failed_at first_failed_at source_timestamp "
+        "event message_id library provenance"
+    ),
+}
+"""Attributes that consumers rely on."""
+
+
+@pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: kind.__name__)
+def test_public_attributes_stay(kind: type) -> None:
+    """A consumer of today runs with every later version: none is renamed or removed."""
+    names = {each.name for each in fields(kind)} | vars(kind).keys()
+    assert set(PUBLIC[kind].split()) <= names
 
 
 def test_importing_it_imports_no_client_and_no_terminal() -> None:
