@@ -189,19 +189,7 @@ class RedriveJob:
         ]
 
     def _kept(self, headers: Headers) -> Headers:
-        """Headers without those that belong to the first sending.
-
-        The one that names the schema of the value belongs to the value.
-        """
-        dropped = self.settings.dead_letter.redrive_drop_headers
-        names = {name.lower() for name in dropped if not name.endswith("*")}
-        starts = tuple(name[:-1].lower() for name in dropped if name.endswith("*"))
-        return [
-            header
-            for header in headers
-            if header[0] == VALUE_SCHEMA_ID
-            or (header[0].lower() not in names and not header[0].lower().startswith(starts))
-        ]
+        return kept_headers(headers, self.settings.dead_letter.redrive_drop_headers)
 
     def _entry(self, candidate: Candidate, action: Action) -> Entry:
         dead_letter = candidate.dead_letter
@@ -219,6 +207,22 @@ class RedriveJob:
             self.rules.target if sent else self.targets.topic,
             self.options.repair.name if sent else "",
         )
+
+
+def kept_headers(headers: Headers, dropped: Iterable[str]) -> Headers:
+    """Headers without those that belong to the first sending, by `redrive_drop_headers`.
+
+    The one that names the schema of the value belongs to the value.
+    """
+    lower = [name.lower() for name in dropped]
+    names = {name for name in lower if not name.endswith("*")}
+    starts = tuple(name[:-1] for name in lower if name.endswith("*"))
+    return [
+        header
+        for header in headers
+        if header[0] == VALUE_SCHEMA_ID
+        or (header[0].lower() not in names and not header[0].lower().startswith(starts))
+    ]
 
 
 def prepare_redrive(

@@ -108,6 +108,18 @@ def test_every_framing_is_read_with_a_real_registry(
     enriched = _names(_by_source(pipeline, pipeline.names.enriched))
     plain = {"3": "Order Completed", "4": "Order Completed"}
     assert enriched == {n: n for n in ("0", "1", "2/0", "2/2", "5")} | plain
+    variables = {
+        "TRACK_INPUT__FORMAT": "auto",
+        "TRACK_INPUT__SCHEMAS": str(tmp_path),
+        "TRACK_SCHEMA_REGISTRY__URL": registry.url,
+    }
+    ran = pipeline.run("audit", "--revenue", "--json", env=variables)
+    assert ran.code == 0, ran
+    # Of what the registry does not know, only the bytes are compared.
+    assert json.loads(ran.out)["excluded"] == {"set_aside": 2}
+    shown = pipeline.run("dlq", "show", f"{raw}/0/6", env=variables).out.decode()
+    assert f"prefix, schema id {UNKNOWN_ID}" in shown
+    assert "same reason: schema_unknown" in shown
 
 
 def test_a_worker_waits_for_a_registry_that_is_down(pipeline: Pipeline) -> None:

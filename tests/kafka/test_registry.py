@@ -78,6 +78,22 @@ def _assert_orders(found: list[dict[str, Any]], numbers: range) -> None:
         assert properties["nested"] == [1, {}]
 
 
+def _variables(url: str, framing: str) -> dict[str, str]:
+    return {
+        "TRACK_OUTPUT__FORMAT": "avro",
+        "TRACK_OUTPUT__FRAMING": framing,
+        "TRACK_SCHEMA_REGISTRY__URL": url,
+        "TRACK_IDENTIFY": IDENTIFY if framing == "prefix" else "[]",
+    }
+
+
+def _assert_audit_is_clean(pipeline: Pipeline, url: str, framing: str) -> None:
+    """An audit finds each output as it must be, and compares all of them in full."""
+    ran = pipeline.run("audit", "--json", env=_variables(url, framing))
+    assert ran.code == ExitCode.OK, ran
+    assert json.loads(ran.out)["excluded"] == {}
+
+
 def _schema_headers(record: Stored) -> list[bytes | None]:
     return [value for name, value in record.headers if name == VALUE_SCHEMA_ID]
 
@@ -105,6 +121,10 @@ def test_outputs_of_several_workers_are_read_by_confluents_deserializer(
     assert json.loads(person["traits"]) == {"email": "a@example.com"}
     client = RegistryClient(RegistrySettings(url=registry.url))
     assert client.versions(f"{pipeline.names.enriched}-value") == [1]
+    _assert_audit_is_clean(pipeline, registry.url, "prefix")
+    compare = ("replay", "--dry-run", "--compare", pipeline.names.enriched)
+    ran = pipeline.run(*compare, env=_variables(registry.url, "prefix"))
+    assert (ran.code, b"Nothing differs" in ran.out) == (ExitCode.OK, True), ran
 
 
 @pytest.fixture
@@ -135,6 +155,7 @@ def test_running_worker_never_asks_the_registry(
     enriched = read_topic(pipeline.servers, pipeline.names.enriched)
     (header,) = {tuple(_schema_headers(each)) for each in enriched}
     assert len(header) == 1
+    _assert_audit_is_clean(pipeline, small_registry.url, "header")
     _assert_orders(_decoded(small_registry.url, pipeline.names.enriched, enriched), range(20))
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from pipeline.avro.framing import guid_header
 from pipeline.cli.dlq.annotated_value import annotated_value
 from pipeline.core.headers import VALUE_SCHEMA_ID, TrackHeader
 from pipeline.core.identities import generated_message_id
@@ -23,11 +24,12 @@ from pipeline.dlq.export import line_of, read_line
 from pipeline.dlq.filters import Selection
 from pipeline.dlq.header_formats import reader_of
 from pipeline.dlq.recheck import Rechecker, RecheckKind
+from pipeline.dlq.redrive_plan import kept_headers
 from pipeline.dlq.repair import generated_id, no_repair
 from pipeline.dlq.reprocess import as_raw
 from pipeline.dlq.values import of_dead_letters
 from pipeline.errors import RegistryUnavailableError
-from tests.unit.avro.schemas_of_records import EVENT, ID, KnownSchemas
+from tests.unit.avro.schemas_of_records import EVENT, GUID, ID, KnownSchemas
 from tests.unit.dlq.dead_letters import IDENTITY, NOW, SETTINGS
 from tests.unit.dlq.framed import (
     AVRO,
@@ -248,3 +250,12 @@ def test_rules_for_framed_records_work_in_a_child_process() -> None:
     finally:
         rechecker.end()
     assert [output.role for output in result.outputs] == [Role.ENRICHED]
+
+
+def test_no_setting_drops_the_header_of_the_schema() -> None:
+    """Without it a framed record could not be read again."""
+    schema = guid_header(GUID)
+    headers = [("traceparent", b"1"), schema, ("Trace", b"2"), ("own", b"3")]
+    assert kept_headers(headers, ["trace*"]) == [schema, ("own", b"3")]
+    assert kept_headers(headers, ["*", VALUE_SCHEMA_ID]) == [schema]
+    assert kept_headers(headers, ["TRACE"]) == [headers[0], schema, ("own", b"3")]
