@@ -82,7 +82,7 @@ def _bearer(file: str) -> dict[str, Any]:
 
 def _tls(settings: RegistrySettings, problems: list[str]) -> dict[str, Any]:
     """Configure TLS. The files are tried out here: the client does not say which one is wrong."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if settings.ca_file is not None:
         try:
             context.load_verify_locations(settings.ca_file)
