@@ -88,15 +88,30 @@ class RegistryClient:
         if key in self._unknown:
             return None
         what = f"read {name}"
-        found = self._ask(what, lambda: self._writer_schema(ask()))
-        pauses = self._unknown.pauses()
-        while found is None and next(pauses, self) is None:
+        try:
             found = self._ask(what, lambda: self._writer_schema(ask()))
+            pauses = self._unknown.pauses()
+            while found is None and next(pauses, self) is None:
+                found = self._ask(what, lambda: self._writer_schema(ask()))
+        except RefusedError:
+            # Anyone can put any id into a record: one that we may not read must not stop the rest.
+            if not self._reads_others():
+                raise
+            found = None
         if found is None:
             self._unknown.add(key)
         else:
             self._found[key] = found
         return found
+
+    def _reads_others(self) -> bool:
+        """Whether a schema that was found before can still be read; raises if it can't."""
+        known = next((key for key in self._found if isinstance(key, int)), None)
+        if known is None:
+            return False
+        return (
+            self._ask(f"read schema id {known}", lambda: self._client.get_schema(known)) is not None
+        )
 
     def _writer_schema(self, schema: Schema) -> WriterSchema:
         references: dict[str, str] = {}

@@ -148,6 +148,23 @@ def test_level_of_a_subject_is_its_own_or_the_registrys(
     assert client.compatibility(SUBJECT) == "NONE"
 
 
+def test_one_schema_that_is_forbidden_stops_nobody(
+    server: FakeRegistry, client: RegistryClient
+) -> None:
+    """A sender can name any id: while we may read others, one that we may not is unknown."""
+    allowed = server.register(SUBJECT, {"schema": record("a")})
+    secret = server.register("secret-value", {"schema": record("b")})
+    server.forbidden = f"/schemas/ids/{secret}"
+    with pytest.raises(RefusedError, match="does not let us read schema id"):
+        client.by_id(secret)
+    assert client.by_id(allowed)
+    assert client.by_id(secret) is None
+    server.forbidden = "/schemas/ids/"
+    third = server.register("third-value", {"schema": record("c")})
+    with pytest.raises(RefusedError, match="does not let us read schema id"):
+        client.by_id(third)
+
+
 HTML: Final = b"<html><body>Sign in</body></html>"
 NO_CODE: Final = json.dumps({"error_code": 404, "message": "HTTP 404 Not Found"}).encode()
 INVALID: Final = json.dumps({"error_code": 42201, "message": "Bad\x1b[31m schema"}).encode()
