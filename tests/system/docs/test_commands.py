@@ -34,7 +34,7 @@ NOT_RUN: Final = {
     "schemas/README.md": "tests/unit/cli runs explain and schemas diff",
     "docs/how-to/secure-cluster.md": "tests/kafka/test_acl.py holds the permissions it grants",
     "docs/how-to/other-calls.md": "tests/kafka/test_other_calls.py does what it says",
-    "docs/how-to/upgrade.md": "tests/oracle/test_tools.py does it with topics of version 1",
+    "docs/how-to/upgrade.md": "tests/oracle/test_tools.py, tests/kafka/test_rolling_upgrade.py",
     "docs/how-to/deploy.md": "tests/system/deploy looks at the image and the compose file",
     "docs/how-to/watch.md": "tests/kafka/test_monitor.py runs both commands",
     "deploy/helm/track-pipeline/README.md": "tests/system/deploy renders the chart",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,13 +36,19 @@ _Exact: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]
 )
 
 TEXTS: Final = {name: (FOLDER / CONTRACT_VERSION / f"{name}.json").read_bytes() for name in NAMES}
-_EXACT: Final = {name: _Exact(load(text)) for name, text in TEXTS.items()}
+
+
+@cache
+def _exact(name: str, version: str = CONTRACT_VERSION) -> Draft202012Validator:
+    return _Exact(load((FOLDER / version / f"{name}.json").read_bytes()))
+
+
 _COMMON: Final = {name: Draft202012Validator(json.loads(text)) for name, text in TEXTS.items()}
 
 
 def accepts(name: str, document: Any) -> bool:
     """Whether the published schema accepts a document that `load` has read."""
-    return _EXACT[name].is_valid(document)
+    return _exact(name).is_valid(document)
 
 
 def accepts_with_floats(name: str, text: bytes) -> bool:
@@ -49,9 +56,9 @@ def accepts_with_floats(name: str, text: bytes) -> bool:
     return _COMMON[name].is_valid(json.loads(text))
 
 
-def faults(name: str, value: bytes | None) -> list[str]:
-    """What the published schema has against an output; empty when it accepts it."""
+def faults(name: str, value: bytes | None, version: str = CONTRACT_VERSION) -> list[str]:
+    """What a published schema has against an output; empty when it accepts it."""
     return [
         f"{error.json_path}: {error.message}"
-        for error in _EXACT[name].iter_errors(load(value or b""))
+        for error in _exact(name, version).iter_errors(load(value or b""))
     ]
