@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from pipeline.errors import RefusedError
 from pipeline.kafka import Coordinators
 from pipeline.ports import Stop, TopicFacts
+from pipeline.registry.optional_client import registry_client
 from pipeline.settings.client_properties import weaknesses
 from pipeline.settings.groups import Topics
 from pipeline.settings.model import Settings
 from pipeline.topics import missing, problems, warnings
-from pipeline.wiring import admin, formats, registry_client, session_config, topic_names
+from pipeline.wiring import admin, formats, session_config, topic_names
 
 if TYPE_CHECKING:  # without a registry, nothing of Avro is imported
     from pipeline.registry.report import SchemaReport

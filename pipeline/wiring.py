@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeline import __version__
 from pipeline.avro.output_reader import OutputReader
@@ -15,7 +15,6 @@ from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
 from pipeline.core.formats import PLAIN_JSON, Formats
-from pipeline.core.headers import TrackHeader
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
 from pipeline.errors import SettingsError
@@ -34,6 +33,7 @@ from pipeline.kafka.clients import (
     transactional_config,
 )
 from pipeline.ports import Broker, CrashGuard, Meter, Stop, TopicFacts
+from pipeline.registry.optional_client import registry_client
 from pipeline.settings.model import Settings
 from pipeline.topics import (
     HEADER_ROOM,
@@ -44,9 +44,6 @@ from pipeline.topics import (
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
 from pipeline.worker.transaction_size import TransactionLimits
-
-if TYPE_CHECKING:  # the client is an extra
-    from pipeline.registry.client import RegistryClient
 
 WAITS: Final = logging.getLogger("pipeline.waits")
 """Logger of what tools wait for; its warnings are whole sentences."""
@@ -176,58 +173,11 @@ def formats(
     return formats_with_registry(settings, client, on_wait, stop, writes=writes)
 
 
-def registry_client(settings: Settings, *, waits: bool = True) -> RegistryClient:
-    """Make a client of the Schema Registry; without `waits`, an unknown id is asked for only once.
-
-    Raises SettingsError when the settings name no registry, its client is not installed, or a file
-    of its secrets can't be used.
-    """
-    if settings.schema_registry.url is None:
-        problem = (
-            "schema_registry.url: is not set; give --schema-registry-url, the variable "
-            "TRACK_SCHEMA_REGISTRY__URL, or the key in the --config file"
-        )
-        raise SettingsError([problem])
-    require_registry(settings)
-    from pipeline.registry.client import RegistryClient  # noqa: PLC0415  an extra
-    from pipeline.registry.unknown_schemas import WAIT_S, UnknownSchemas  # noqa: PLC0415  as above
-
-    unknown = UnknownSchemas(WAIT_S if waits else 0)
-    return RegistryClient(settings.schema_registry, unknown=unknown)
-
-
-def with_plain_json(formats: Formats) -> Formats:
-    """Formats for records that need not be framed: those of files, and those of dead letters."""
-    read = formats.read
-    if read is None:
-        return formats
-    # As a redrive would send them.
-    allowed = (TrackHeader.REDRIVE.value, b"")
-    return formats._replace(read=lambda value, headers: read(value, [*headers, allowed]))
-
-
 def output_reader(settings: Settings) -> OutputReader:
     """Make a reader of outputs of any form, with the schemas of the registry if there is one."""
     if settings.schema_registry.url is None:
         return OutputReader()
-    require_registry(settings)
-    from pipeline.registry.client import RegistryClient  # noqa: PLC0415  as above
-
-    return OutputReader(RegistryClient(settings.schema_registry))
-
-
-def require_registry(settings: Settings) -> None:
-    """SettingsError when a Schema Registry is wanted, but its client is not installed."""
-    if settings.schema_registry.url is None:
-        return
-    try:
-        import pipeline.registry.client  # noqa: F401, PLC0415  without the setting, it is not imported
-    except ModuleNotFoundError as error:
-        problem = (
-            f"schema_registry.url: the package {error.name} is not installed. Install what a "
-            'registry needs with pip install "track-pipeline[registry]", or leave the setting out'
-        )
-        raise SettingsError([problem]) from error
+    return OutputReader(registry_client(settings))
 
 
 def make_ledger_producer(

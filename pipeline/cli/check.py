@@ -8,9 +8,10 @@ from pipeline.cli.help import Command
 from pipeline.cli.options import PIPELINE_FLAGS, require_kafka, with_settings
 from pipeline.cli.output import print_json, print_line, print_notice
 from pipeline.preflight import checked_schemas, checked_topics
+from pipeline.registry.optional_client import require_registry
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
-from pipeline.wiring import require_registry, require_tracing
+from pipeline.wiring import require_tracing
 
 
 @click.command(

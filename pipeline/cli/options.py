@@ -14,6 +14,7 @@ import click
 
 from pipeline import __version__
 from pipeline.core.contract import Identity
+from pipeline.core.formats import with_plain_json
 from pipeline.core.process import Processor
 from pipeline.core.time_window import read_moment
 from pipeline.core.timestamps import read_time
@@ -139,7 +140,7 @@ def offline_processor(settings: Settings) -> Processor:
     if settings.input.format == "json":
         return Processor(settings, identity)
     # Here: for plain JSON nothing of Kafka is imported.
-    from pipeline.wiring import formats, with_plain_json  # noqa: PLC0415
+    from pipeline.wiring import formats  # noqa: PLC0415
 
     return Processor(settings, identity, with_plain_json(formats(settings, writes=False)))
 

@@ -16,10 +16,11 @@ from pipeline.cli.main import Failure, failure_of
 from pipeline.cli.options import Parsed, with_settings
 from pipeline.errors import ExitCode, SettingsError
 from pipeline.ports import Span
+from pipeline.registry.optional_client import require_registry
 from pipeline.service.workers import run_alone, run_one_of_several, supervise
 from pipeline.settings.model import Settings
 from pipeline.settings.names import FLAGS
-from pipeline.wiring import require_registry, require_tracing
+from pipeline.wiring import require_tracing
 from pipeline.worker.observe import configure_logging, get_logger, is_for_people
 from pipeline.worker.processes import InheritedHandles, inherited_handles
 from pipeline.worker.restart_policy import SupervisorResult

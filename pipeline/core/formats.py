@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from pipeline.core.enriched_event import EnrichedEvent
+from pipeline.core.headers import TrackHeader
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers
 
@@ -57,3 +58,13 @@ class Formats(NamedTuple):
 
 
 PLAIN_JSON: Final = Formats()
+
+
+def with_plain_json(formats: Formats) -> Formats:
+    """Formats for records that need not be framed: those of files, and those of dead letters."""
+    read = formats.read
+    if read is None:
+        return formats
+    # As a redrive would send them.
+    allowed = (TrackHeader.REDRIVE.value, b"")
+    return formats._replace(read=lambda value, headers: read(value, [*headers, allowed]))

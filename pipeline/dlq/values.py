@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pipeline.avro.framing import Frame, unframe
 from pipeline.core.decode import reject
-from pipeline.core.formats import Formats, ReadText
+from pipeline.core.formats import Formats, ReadText, with_plain_json
 from pipeline.core.reasons import Invalid, Reason
 from pipeline.core.record import Headers
 from pipeline.dlq.request import OnNotice
 from pipeline.errors import TransportError
-from pipeline.wiring import with_plain_json
 
 
 def of_dead_letters(formats: Formats, on_notice: OnNotice | None = None) -> Formats:

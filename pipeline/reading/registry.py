@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from pipeline.avro.schema_source import SchemaSource
 from pipeline.errors import SettingsError
+from pipeline.registry.optional_client import not_installed
 
 if TYPE_CHECKING:
     from pipeline.registry.consumer_schemas import RegistryOptions
@@ -23,9 +24,5 @@ def registry_schemas(url: str, **options: Unpack[RegistryOptions]) -> SchemaSour
         # Who reads JSON or single objects needs neither the packages nor the time to import them.
         from pipeline.registry.consumer_schemas import open_schemas  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        problem = (
-            f"the package {error.name} is not installed. Install what a registry needs with "
-            'pip install "track-pipeline[registry]"'
-        )
-        raise SettingsError([problem]) from error
+        raise SettingsError([not_installed(error)]) from error
     return open_schemas(url, options)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from pipeline.core.formats import with_plain_json
 from pipeline.core.record import Record
 from pipeline.core.time_window import Window
 from pipeline.files.archived_records import read_records
@@ -29,7 +30,7 @@ from pipeline.replay.plan import Part
 from pipeline.replay.request import ReplayRequest
 from pipeline.replay.window_offsets import WindowRanges
 from pipeline.settings.model import Settings
-from pipeline.wiring import admin, formats, range_reader, with_plain_json
+from pipeline.wiring import admin, formats, range_reader
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.core.contract import Identity
+from pipeline.core.formats import with_plain_json
 from pipeline.core.process import Processor
 from pipeline.core.record import Record
 from pipeline.files.outputs import FileOutput
@@ -29,7 +30,7 @@ from pipeline.replay.raw_copies import Copies, LastCopies
 from pipeline.replay.request import ReplayRequest
 from pipeline.replay.run import ReplayRun
 from pipeline.settings.model import Settings
-from pipeline.wiring import APP, admin, formats, range_reader, with_plain_json
+from pipeline.wiring import APP, admin, formats, range_reader
 
 
 @contextmanager

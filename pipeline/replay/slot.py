@@ -9,6 +9,7 @@ from typing import Final
 
 from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
+from pipeline.core.formats import with_plain_json
 from pipeline.core.process import Processor
 from pipeline.core.replay_checkpoint import latest_checkpoint
 from pipeline.errors import BreakerOpenError, FencedError
@@ -18,7 +19,7 @@ from pipeline.reconcile.event_filters import OutputSelectingProcessor, processor
 from pipeline.replay.file_reader import FileConsumer
 from pipeline.replay.file_scan import FileScan
 from pipeline.replay.run import ReplayRun
-from pipeline.wiring import APP, formats, make_worker, with_plain_json
+from pipeline.wiring import APP, formats, make_worker
 from pipeline.worker.loop import Worker
 from pipeline.worker.observe import LogMeter
 from pipeline.worker.shared_state import LocalCrashGuard

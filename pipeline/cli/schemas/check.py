@@ -9,9 +9,9 @@ from pipeline.cli.options import with_settings
 from pipeline.cli.output import print_json, print_notice
 from pipeline.cli.schemas.view import REGISTRY_FLAGS, print_framing, print_statuses
 from pipeline.errors import ExitCode
+from pipeline.registry.optional_client import registry_client
 from pipeline.registry.report import schema_report
 from pipeline.settings.model import Settings
-from pipeline.wiring import registry_client
 
 
 @click.command(

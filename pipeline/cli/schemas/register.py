@@ -12,6 +12,7 @@ from pipeline.cli.options import with_settings
 from pipeline.cli.output import print_json, print_notice, print_table
 from pipeline.cli.schemas.view import REGISTRY_FLAGS
 from pipeline.cli.tables import Cell, CellKind, Column
+from pipeline.registry.optional_client import registry_client
 from pipeline.registry.registered_schema import RegisteredSchema
 from pipeline.registry.registration import (
     LEVELS,
@@ -21,7 +22,6 @@ from pipeline.registry.registration import (
     require_compatible,
 )
 from pipeline.settings.model import Settings
-from pipeline.wiring import registry_client
 
 _COLUMNS: Final = (
     Column("action", CellKind.ID),

@@ -15,8 +15,8 @@ from pipeline.cli.output import print_json, print_line, print_notice
 from pipeline.core.contract import CONTRACT_VERSION
 from pipeline.core.record import Role
 from pipeline.errors import RefusedError, SettingsError
+from pipeline.registry.optional_client import registry_client
 from pipeline.settings.model import Settings
-from pipeline.wiring import registry_client
 
 _OUTPUTS: Final = {"enriched": Role.ENRICHED, "identify": Role.IDENTIFY}
 _REGISTRY: Final = ("--id", "--subject", "--subject-version")

@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 from pipeline.avro.output_reader import OutputReader
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.formats import Formats
+from pipeline.core.formats import Formats, with_plain_json
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
 from pipeline.reconcile.audit.forms import ComparedForms, Framing, avro_form
 from pipeline.reconcile.revenue import RevenueReader
-from pipeline.wiring import with_plain_json
 
 
 class AuditRules(NamedTuple):

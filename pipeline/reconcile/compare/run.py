@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from pipeline.core.contract import Identity
+from pipeline.core.formats import with_plain_json
 from pipeline.core.record import Record, Role
 from pipeline.core.time_window import ALL_TIME, Window
 from pipeline.progress import OnProgress
@@ -29,7 +30,6 @@ from pipeline.wiring import (
     formats,
     output_reader,
     range_reader,
-    with_plain_json,
 )
 
 

@@ -18,10 +18,11 @@ from pipeline.core.process import Processor
 from pipeline.core.record import Record, Role
 from pipeline.errors import RefusedError, RegistryUnavailableError, SettingsError
 from pipeline.preflight import checked_schemas
+from pipeline.registry.optional_client import registry_client, require_registry
 from pipeline.registry.output_schemas import output_schemas, register_command
 from pipeline.settings.groups import RegistrySettings
 from pipeline.settings.model import Settings, load_settings
-from pipeline.wiring import formats, registry_client, require_registry
+from pipeline.wiring import formats
 from tests.fake_registry import Answer, FakeRegistry, fake_registry
 from tests.hostile import EVENT
 
