@@ -8,29 +8,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.avro.encoder_source import EncoderSource, Form, Given
+from pipeline.avro.encoder_source import EncoderSource, Form, Operand
 from pipeline.core.formats import WriteEvent
 from pipeline.errors import SchemaFileError
 
 _OUR_FIELDS: Final = {
-    "type": Given("event.type", Form.REPEATED),
-    "event": Given("event.event", Form.JSON_STRING),
-    "messageId": Given("event.message_id"),
-    "userId": Given("event.user_id"),
-    "anonymousId": Given("event.anonymous_id"),
-    "timestamp": Given("typed.timestamp"),
-    "originalTimestamp": Given("typed.original_timestamp"),
-    "sentAt": Given("typed.sent_at"),
-    "receivedAt": Given("typed.received_at"),
-    "revenue": Given("typed.revenue"),
-    "currency": Given("typed.currency", Form.REPEATED),
-    "value": Given("typed.value"),
-    "properties": Given("event.properties", Form.JSON),
-    "traits": Given("event.traits", Form.JSON),
-    "context": Given("event.context", Form.JSON),
-    "integrations": Given("event.integrations", Form.JSON),
-    "extra": Given('(b"{%b}" % others if others else None)', Form.JSON),
-    "enrichment": Given("event.enrichment", Form.REPEATED_OBJECT),
+    "type": Operand("event.type", Form.REPEATED),
+    "event": Operand("event.event", Form.JSON_STRING),
+    "messageId": Operand("event.message_id"),
+    "userId": Operand("event.user_id"),
+    "anonymousId": Operand("event.anonymous_id"),
+    "timestamp": Operand("typed.timestamp"),
+    "originalTimestamp": Operand("typed.original_timestamp"),
+    "sentAt": Operand("typed.sent_at"),
+    "receivedAt": Operand("typed.received_at"),
+    "revenue": Operand("typed.revenue"),
+    "currency": Operand("typed.currency", Form.REPEATED),
+    "value": Operand("typed.value"),
+    "properties": Operand("event.properties", Form.JSON),
+    "traits": Operand("event.traits", Form.JSON),
+    "context": Operand("event.context", Form.JSON),
+    "integrations": Operand("event.integrations", Form.JSON),
+    "extra": Operand('(b"{%b}" % others if others else None)', Form.JSON),
+    "enrichment": Operand("event.enrichment", Form.REPEATED_OBJECT),
 }
 """Where the fields of published schemas are, in the arguments of `WriteEvent`."""
 
@@ -43,8 +43,8 @@ def event_writer(schema_text: str, prefix: bytes) -> WriteEvent:
     source = EncoderSource(schema_text)
     items = [repr(prefix)]
     for field in source.schema["fields"]:
-        given = _OUR_FIELDS.get(field["name"])
-        if given is None:
+        operand = _OUR_FIELDS.get(field["name"])
+        if operand is None:
             raise SchemaFileError(f"no event has the field {field['name']!r} of this Avro schema")
-        items += source.items(field["type"], given)
+        items += source.items(field["type"], operand)
     return source.compiled(source.add_function("event, others, typed", items))

@@ -25,13 +25,11 @@ from pipeline.avro.binary import (
     write_long,
 )
 from pipeline.avro.published import parsed
+from pipeline.avro.schema_types import AvroType
 from pipeline.core.encode import encode_json
 from pipeline.core.members import read_value
 from pipeline.core.memo import Memo
 from pipeline.errors import SchemaFileError
-
-Schema = Any
-"""An Avro schema as fastavro parses it: a name, a list (a union) or a dict."""
 
 _BACKSLASH: Final = ord("\\")
 _KEPT: Final = 256
@@ -56,7 +54,7 @@ class Form(Enum):
     REPEATED_OBJECT = "like PLAIN, of few different values; not hashable"
 
 
-class Given(NamedTuple):
+class Operand(NamedTuple):
     """Where the code of an encoder finds a value, and its form."""
 
     expression: str
@@ -71,7 +69,7 @@ class EncoderSource:
 
     def __init__(self, schema_text: str) -> None:
         self.schema: Final = _record_schema(schema_text)
-        self._types: dict[str, Schema] = {self.schema["name"]: self.schema}
+        self._types: dict[str, AvroType] = {self.schema["name"]: self.schema}
         self._records: dict[str, str] = {}
         self._numbers = count(1)
         self._text = ""
@@ -84,7 +82,7 @@ class EncoderSource:
             "read_value": read_value,
             "second_bytes": second_bytes,
         }
-        self._writers: Final[dict[str, Callable[[Schema, Given, bytes], list[str]]]] = {
+        self._writers: Final[dict[str, Callable[[AvroType, Operand, bytes], list[str]]]] = {
             "array": self._array,
             "boolean": _boolean,
             "bytes": self._amount,
@@ -111,7 +109,7 @@ class EncoderSource:
         self._text += f"def {name}({arguments}):\n    return join((\n{lines}    ))\n\n\n"
         return name
 
-    def add_record(self, schema: Schema) -> str:
+    def add_record(self, schema: AvroType) -> str:
         """Add a function that writes a record, given as a dict; returns its name.
 
         Times are epoch milliseconds. A decimal is rounded half-even to the places of its scale, and
@@ -123,25 +121,25 @@ class EncoderSource:
             items = [
                 item
                 for field in schema["fields"]
-                for item in self.items(field["type"], Given(self._member("value", field)))
+                for item in self.items(field["type"], Operand(self._member("value", field)))
             ]
             written = self.add_function("value", items)
             self._text += f"{self._records[name]} = {written}\n\n\n"
         return self._records[name]
 
-    def items(self, schema: Schema, given: Given, branch: bytes = b"") -> list[str]:
+    def items(self, schema: AvroType, operand: Operand, branch: bytes = b"") -> list[str]:
         """Expressions for the parts of an encoded value, one after the other."""
-        if given.form in {Form.REPEATED, Form.REPEATED_OBJECT}:
-            return [self._remembered(schema, given)]
+        if operand.form in {Form.REPEATED, Form.REPEATED_OBJECT}:
+            return [self._remembered(schema, operand)]
         if isinstance(schema, list):
-            return [self._union(schema, given)]
+            return [self._union(schema, operand)]
         schema = self._definition(schema)
         name = schema if isinstance(schema, str) else schema["type"]
-        if name not in self._writers or (name != "string" and given.form is not Form.PLAIN):
+        if name not in self._writers or (name != "string" and operand.form is not Form.PLAIN):
             raise _unsupported(schema)
-        return self._writers[name](schema, given, branch)
+        return self._writers[name](schema, operand, branch)
 
-    def _definition(self, schema: Schema) -> Schema:
+    def _definition(self, schema: AvroType) -> AvroType:
         """What a name stands for; a type that is defined here is known by its name from now on."""
         if isinstance(schema, dict) and "name" in schema:
             self._types[schema["name"]] = schema
@@ -169,7 +167,7 @@ class EncoderSource:
             self._names[name] = kind(branch)
         return name
 
-    def _member(self, record: str, field: Schema) -> str:
+    def _member(self, record: str, field: AvroType) -> str:
         name, default = field["name"], field.get("default")
         if default is not None:
             return f"{record}.get({name!r}, {self._named('default', default)})"
@@ -177,32 +175,32 @@ class EncoderSource:
             return f"{record}.get({name!r})"
         return f"{record}[{name!r}]"
 
-    def _remembered(self, schema: Schema, given: Given) -> str:
+    def _remembered(self, schema: AvroType, operand: Operand) -> str:
         write, memo = (
-            self.add_function("value", self.items(schema, Given("value"))),
+            self.add_function("value", self.items(schema, Operand("value"))),
             self._new("memo"),
         )
-        if given.form is Form.REPEATED:
+        if operand.form is Form.REPEATED:
             self._text += f"{memo} = Memo({write}, {_KEPT})\n\n\n"
-            return f"{memo}[{given.expression}]"
+            return f"{memo}[{operand.expression}]"
         self._text += f"{memo} = Memo(lambda text: {write}(read_value(text)), {_KEPT})\n\n\n"
         text = self._new("v")
-        known = f"len({text} := encode_json({given.expression})) <= {_KEPT}"
+        known = f"len({text} := encode_json({operand.expression})) <= {_KEPT}"
         return f"({memo}[{text}] if {known} else {write}(read_value({text})))"
 
-    def _union(self, schema: list[Schema], given: Given) -> str:
+    def _union(self, schema: list[AvroType], operand: Operand) -> str:
         if len(schema) != len(_BRANCHES) or "null" not in schema:
             raise _unsupported(schema)
         null = schema.index("null")
-        name, bound = self._bound(given.expression)
-        items = self.items(schema[1 - null], Given(name, given.form), _BRANCHES[1 - null])
+        name, bound = self._bound(operand.expression)
+        items = self.items(schema[1 - null], Operand(name, operand.form), _BRANCHES[1 - null])
         return f"({_BRANCHES[null]!r} if {bound} is None else {' + '.join(items)})"
 
-    def _string(self, _: Schema, given: Given, branch: bytes) -> list[str]:
-        text = given.expression
-        if given.form is Form.PLAIN:
+    def _string(self, _: AvroType, operand: Operand, branch: bytes) -> list[str]:
+        text = operand.expression
+        if operand.form is Form.PLAIN:
             text = f"{text}.encode()"
-        elif given.form is Form.JSON_STRING:
+        elif operand.form is Form.JSON_STRING:
             sent = self._new("v")
             self._names["unescaped"] = _unescaped
             escapes = f"{_BACKSLASH} in ({sent} := bytes({text}))"
@@ -210,32 +208,32 @@ class EncoderSource:
         name, bound = self._bound(text)
         return [f"{self._table(lengths, branch)}[len({bound})]", name]
 
-    def _long(self, schema: Schema, given: Given, branch: bytes) -> list[str]:
+    def _long(self, schema: AvroType, operand: Operand, branch: bytes) -> list[str]:
         if _logical(schema) != "timestamp-millis":
             raise _unsupported(schema)
-        name, bound = self._bound(given.expression)
+        name, bound = self._bound(operand.expression)
         first = f"{self._table(first_bytes, branch)}[{name} & {(1 << FIRST_BITS) - 1}]"
         second = f"second_bytes[{name} >> {FIRST_BITS} & {(1 << NEXT_BITS) - 1}]"
         usual = f"{first} + {second} + other_bytes[{name} >> {LOW_BITS}]"
         return [f"({usual} if {bound} >= {1 << LOW_BITS} else {branch!r} + long({name}))"]
 
-    def _amount(self, schema: Schema, given: Given, branch: bytes) -> list[str]:
+    def _amount(self, schema: AvroType, operand: Operand, branch: bytes) -> list[str]:
         if _logical(schema) != "decimal":
             raise _unsupported(schema)
         precision, scale = schema["precision"], schema.get("scale", 0)
         write = self._named("amount", amount_writer(precision, scale, branch, _NULL[branch]))
-        return [f"{write}({given.expression})"]
+        return [f"{write}({operand.expression})"]
 
-    def _array(self, schema: Schema, given: Given, branch: bytes) -> list[str]:
-        name, bound = self._bound(given.expression)
+    def _array(self, schema: AvroType, operand: Operand, branch: bytes) -> list[str]:
+        name, bound = self._bound(operand.expression)
         each = self._new("v")
-        item = " + ".join(self.items(schema["items"], Given(each)))
+        item = " + ".join(self.items(schema["items"], Operand(each)))
         return self._blocks(name, bound, f"{item} for {each} in {name}", branch)
 
-    def _map(self, schema: Schema, given: Given, branch: bytes) -> list[str]:
-        name, bound = self._bound(given.expression)
+    def _map(self, schema: AvroType, operand: Operand, branch: bytes) -> list[str]:
+        name, bound = self._bound(operand.expression)
         key, value = self._new("v"), self._new("v")
-        items = self.items("string", Given(key)) + self.items(schema["values"], Given(value))
+        items = self.items("string", Operand(key)) + self.items(schema["values"], Operand(value))
         pairs = f"{' + '.join(items)} for {key}, {value} in {name}.items()"
         return self._blocks(name, bound, pairs, branch)
 
@@ -244,23 +242,23 @@ class EncoderSource:
         block = f"{self._table(lengths, branch)}[len({name})] + join([{items}]) + {_LAST_BLOCK!r}"
         return [f"({block} if {bound} else {branch + _LAST_BLOCK!r})"]
 
-    def _record(self, schema: Schema, given: Given, branch: bytes) -> list[str]:
-        return [*_begin(branch), f"{self.add_record(schema)}({given.expression})"]
+    def _record(self, schema: AvroType, operand: Operand, branch: bytes) -> list[str]:
+        return [*_begin(branch), f"{self.add_record(schema)}({operand.expression})"]
 
-    def _enum(self, schema: Schema, given: Given, branch: bytes) -> list[str]:
+    def _enum(self, schema: AvroType, operand: Operand, branch: bytes) -> list[str]:
         symbols = {each: branch + write_long(at) for at, each in enumerate(schema["symbols"])}
-        return [f"{self._named('symbols', symbols)}[{given.expression}]"]
+        return [f"{self._named('symbols', symbols)}[{operand.expression}]"]
 
 
-def _boolean(_: Schema, given: Given, branch: bytes) -> list[str]:
-    return [f"({branch + _TRUE!r} if {given.expression} else {branch + _FALSE!r})"]
+def _boolean(_: AvroType, operand: Operand, branch: bytes) -> list[str]:
+    return [f"({branch + _TRUE!r} if {operand.expression} else {branch + _FALSE!r})"]
 
 
 def _begin(branch: bytes) -> list[str]:
     return [repr(branch)] if branch else []
 
 
-def _logical(schema: Schema) -> str | None:
+def _logical(schema: AvroType) -> str | None:
     return schema.get("logicalType") if isinstance(schema, dict) else None
 
 
@@ -269,7 +267,7 @@ def _unescaped(text: bytes) -> bytes:
     return value.encode()
 
 
-def _unsupported(schema: Schema) -> SchemaFileError:
+def _unsupported(schema: AvroType) -> SchemaFileError:
     return SchemaFileError(f"the encoder can't write values of the Avro type {json.dumps(schema)}")
 
 

@@ -25,7 +25,7 @@ from pipeline.core.enriched_event import OUR_FIELDS, EnrichedEvent
 from pipeline.core.timestamps import EPOCH, format_time
 from pipeline.errors import UnreadableOutputError
 
-Schema = dict[str, Any]
+RecordSchema = dict[str, Any]
 """A record schema that `fastavro.parse_schema` has parsed."""
 
 EVENT: Final = "EnrichedTrackEvent"
@@ -50,7 +50,7 @@ class WrittenEvent(NamedTuple):
     """The members that are not ours as JSON without braces, each with its own bytes."""
 
 
-def enriched_json(value: bytes, schema: Schema) -> bytes:
+def enriched_json(value: bytes, schema: RecordSchema) -> bytes:
     """The JSON form of an enriched event or identify message.
 
     `value` is the Avro data without any framing, `schema` the one that it was written with.
@@ -60,7 +60,7 @@ def enriched_json(value: bytes, schema: Schema) -> bytes:
     return encode_event(event, others)
 
 
-def written_event(value: bytes, schema: Schema) -> WrittenEvent:
+def written_event(value: bytes, schema: RecordSchema) -> WrittenEvent:
     """The same, not yet encoded."""
     name = str(schema.get("name")).rpartition(".")[2]
     if name not in {EVENT, IDENTIFY}:
@@ -77,7 +77,7 @@ def written_event(value: bytes, schema: Schema) -> WrittenEvent:
         ) from error
 
 
-def _read(value: bytes, schema: Schema) -> dict[str, Any]:
+def _read(value: bytes, schema: RecordSchema) -> dict[str, Any]:
     data = BytesIO(value)
     try:
         row = fastavro.schemaless_reader(data, schema, None)

@@ -26,6 +26,8 @@ _ID_SIZE: Final = 5
 _GUID_SIZE: Final = 17
 _SINGLE_OBJECT_SIZE: Final = 10
 FINGERPRINT_SIZE: Final = 8
+JSON_START: Final = b"{"
+"""First byte of an output that is JSON; Avro begins with the length of `type`, another byte."""
 
 
 class Frame(NamedTuple):

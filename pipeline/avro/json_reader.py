@@ -28,6 +28,7 @@ from pipeline.avro.decoding import (
 from pipeline.avro.published import AvroSchema
 from pipeline.avro.scalar_readers import (
     TIMES,
+    UUID_SIZE,
     decimal_reader,
     enum_reader,
     fixed_reader,
@@ -57,7 +58,8 @@ _MAX_FRAMES: Final = 250
 _MAX_RECURSIVE_FRAMES: Final = 500
 """Nested calls that recursion may add: together three quarters of what Python allows at all."""
 _MAX_SCALE: Final = 1_000
-_UUID_SIZE: Final = 16
+_OPTIONAL: Final = 2
+"""Branches of a union with null; that of any two is read the same way."""
 
 
 _Description = dict[str, Any]
@@ -182,10 +184,6 @@ class _Compiler:
         return _Compiled(read, 1 + max((branch.frames for branch in compiled), default=0))
 
 
-_OPTIONAL: Final = 2
-"""Branches of a union with null; that of any two is read the same way."""
-
-
 def _scalar(kind: str, schema: _Description) -> ReadValue:
     logical = schema.get("logicalType")
     if kind == "bytes" and logical == "decimal":
@@ -199,7 +197,7 @@ def _fixed(size: int, schema: _Description) -> ReadValue:
     logical = schema.get("logicalType")
     if logical == "decimal":
         return _decimal(schema, size) or fixed_reader(size)
-    if logical == "uuid" and size == _UUID_SIZE:
+    if logical == "uuid" and size == UUID_SIZE:
         return read_fixed_uuid
     return fixed_reader(size)
 

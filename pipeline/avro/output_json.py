@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias, cast
 from uuid import UUID
 
-from pipeline.avro.event_json import Schema, enriched_json
-from pipeline.avro.framing import Frame, unframe
+from pipeline.avro.event_json import RecordSchema, enriched_json
+from pipeline.avro.framing import JSON_START, Frame, unframe
 from pipeline.avro.published import by_fingerprint, fingerprint, parsed, versions
 from pipeline.avro.schema_source import SchemaSource, WriterSchema
 from pipeline.core.headers import VALUE_SCHEMA_ID
@@ -21,7 +21,6 @@ Schemas: TypeAlias = SchemaSource | Mapping[int | UUID | bytes, str] | None
 in a message (an id, a GUID or the 8 bytes of a fingerprint). The published schemas are known by
 their fingerprints in any case."""
 
-_JSON: Final = b"{"
 _SHOWN: Final = 4
 
 
@@ -30,7 +29,7 @@ class AvroOutput(NamedTuple):
 
     payload: bytes
     """The Avro data without its framing."""
-    schema: Schema
+    schema: RecordSchema
     fingerprint: bytes
     """Fingerprint of the schema, which the id of a registry is not."""
 
@@ -45,7 +44,7 @@ def output_json(value: bytes, headers: Headers = (), schemas: Schemas = None) ->
         UnreadableOutputError: It is neither, or nobody knows its schema.
         RegistryUnavailableError: The registry that knows its schema does not answer now.
     """
-    if value.startswith(_JSON):
+    if value.startswith(JSON_START):
         return value
     output = avro_output(value, headers, schemas)
     return enriched_json(output.payload, output.schema)
@@ -106,9 +105,9 @@ def _advice(frame: Frame, schemas: Schemas) -> str:
 
 
 @lru_cache(maxsize=64)
-def _schema(text: str, name: str) -> tuple[Schema, bytes]:
+def _schema(text: str, name: str) -> tuple[RecordSchema, bytes]:
     """The parsed schema and its fingerprint."""
     try:
-        return cast("Schema", parsed(text, name)), fingerprint(text)
+        return cast("RecordSchema", parsed(text, name)), fingerprint(text)
     except SchemaFileError as error:
         raise UnreadableOutputError(str(error)) from error

@@ -5,9 +5,9 @@ A topic may hold several: it was JSON first, or its schema has got another id si
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from pipeline.avro.framing import unframe
+from pipeline.avro.framing import JSON_START, unframe
 from pipeline.avro.schema_source import SchemaSource
 from pipeline.core.origin import without_schema_id
 from pipeline.core.reasons import Invalid
@@ -16,9 +16,6 @@ from pipeline.errors import UnreadableOutputError
 
 if TYPE_CHECKING:
     from pipeline.avro.output_json import AvroOutput
-
-_JSON: Final = b"{"
-"""First byte of an output that is JSON; Avro begins with the length of `type`, another byte."""
 
 
 class OutputReader:
@@ -37,7 +34,7 @@ class OutputReader:
         Raises UnreadableOutputError when its framing is broken or its schema can't be used, and
         TransportError when the registry does not answer.
         """
-        if value is None or value.startswith(_JSON):
+        if value is None or value.startswith(JSON_START):
             return None
         frame = unframe(value, headers)
         if frame is None:
@@ -51,10 +48,7 @@ class OutputReader:
 
     def as_json(self, record: Record) -> Record:
         """Return an output in the form in which it would be written as JSON; raises as `avro`."""
-        value = record.value
-        if value is None or value.startswith(_JSON):
-            return record
-        output = self.avro(value, record.headers)
+        output = self.avro(record.value, record.headers)
         if output is None:
             return record
         from pipeline.avro.event_json import enriched_json  # noqa: PLC0415  see the class

@@ -32,7 +32,7 @@ _FLOAT_DIGITS: Final = 6
 _MAX_FLOAT_DIGITS: Final = 9
 _MAX_DECIMAL_BYTES: Final = 1024
 """About 2,460 digits; Python does not write integers of more than 4,300, as they take long."""
-_UUID_SIZE: Final = 16
+UUID_SIZE: Final = 16
 _EPOCH: Final = date(1970, 1, 1)
 _FIRST_DAY: Final = (date.min - _EPOCH).days
 _LAST_DAY: Final = (date.max - _EPOCH).days
@@ -151,7 +151,7 @@ def fixed_reader(size: int) -> ReadValue:
 
 def read_fixed_uuid(data: bytes, at: int, text: JsonText) -> int:
     """Read a UUID of 16 bytes in its usual form."""
-    end = end_of(data, at, _UUID_SIZE)
+    end = end_of(data, at, UUID_SIZE)
     text.append(as_json(str(UUID(bytes=data[at:end]))))
     return end
 
@@ -195,7 +195,7 @@ def _decimal(unscaled: int, scale: int) -> str:
     return f"{digits[:-scale]}.{digits[-scale:]}"
 
 
-def number_reader(read: Callable[[bytes, int], tuple[int, int]], form: Form) -> ReadValue:
+def time_reader(read: Callable[[bytes, int], tuple[int, int]], form: TimeText) -> ReadValue:
     """Make the reader of a time; a number that is no such time stays a number."""
 
     def read_time(data: bytes, at: int, text: JsonText) -> int:
@@ -207,11 +207,11 @@ def number_reader(read: Callable[[bytes, int], tuple[int, int]], form: Form) -> 
     return read_time
 
 
-Form = Callable[[int], str | None]
+TimeText = Callable[[int], str | None]
 """Text of a number of a logical type; None when the number is outside of what the type is for."""
 
 
-def _moment(units_per_ms: int, zone: str) -> Form:
+def _moment(units_per_ms: int, zone: str) -> TimeText:
     """Form of a moment in time, with three, six or nine decimals."""
     digits = len(str(units_per_ms)) - 1
 
@@ -225,7 +225,7 @@ def _moment(units_per_ms: int, zone: str) -> Form:
     return form
 
 
-def _time_of_day(units_per_ms: int) -> Form:
+def _time_of_day(units_per_ms: int) -> TimeText:
     moment = _moment(units_per_ms, "")
 
     def form(value: int) -> str | None:
@@ -246,14 +246,14 @@ def _date(days: int) -> str | None:
 _MICROS: Final = 1_000
 _NANOS: Final = 1_000_000
 TIMES: Final[Mapping[tuple[str, str], ReadValue]] = {
-    ("int", "date"): number_reader(int_at, _date),
-    ("int", "time-millis"): number_reader(int_at, _time_of_day(1)),
-    ("long", "time-micros"): number_reader(long_at, _time_of_day(_MICROS)),
-    ("long", "timestamp-millis"): number_reader(long_at, time_text),
-    ("long", "timestamp-micros"): number_reader(long_at, _moment(_MICROS, "Z")),
-    ("long", "timestamp-nanos"): number_reader(long_at, _moment(_NANOS, "Z")),
-    ("long", "local-timestamp-millis"): number_reader(long_at, _moment(1, "")),
-    ("long", "local-timestamp-micros"): number_reader(long_at, _moment(_MICROS, "")),
-    ("long", "local-timestamp-nanos"): number_reader(long_at, _moment(_NANOS, "")),
+    ("int", "date"): time_reader(int_at, _date),
+    ("int", "time-millis"): time_reader(int_at, _time_of_day(1)),
+    ("long", "time-micros"): time_reader(long_at, _time_of_day(_MICROS)),
+    ("long", "timestamp-millis"): time_reader(long_at, time_text),
+    ("long", "timestamp-micros"): time_reader(long_at, _moment(_MICROS, "Z")),
+    ("long", "timestamp-nanos"): time_reader(long_at, _moment(_NANOS, "Z")),
+    ("long", "local-timestamp-millis"): time_reader(long_at, _moment(1, "")),
+    ("long", "local-timestamp-micros"): time_reader(long_at, _moment(_MICROS, "")),
+    ("long", "local-timestamp-nanos"): time_reader(long_at, _moment(_NANOS, "")),
 }
 """Readers of logical types that are times, by type and logical type."""

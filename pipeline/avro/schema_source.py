@@ -5,11 +5,15 @@ The implementation that asks a Schema Registry is `pipeline/registry`.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 SchemaKind = Literal["avro", "json", "protobuf"]
 """Language of a registered schema."""
+
+
+MAX_SCHEMA_ID: Final = 2**31 - 1
+"""Highest id that a registry gives, and highest version of a subject."""
 
 
 class WriterSchema(NamedTuple):
@@ -31,7 +35,7 @@ class SchemaSource(Protocol):
     """
 
     def by_id(self, schema_id: int) -> WriterSchema | None:
-        """Find the schema of an id, 0 to 2^31 - 1."""
+        """Find the schema of an id, 0 to `MAX_SCHEMA_ID`."""
 
     def by_guid(self, guid: UUID) -> WriterSchema | None:
         """Find the schema of a GUID."""

@@ -145,8 +145,8 @@ def _former_name(field: _Field, before: dict[str, _Field]) -> str | None:
 
 
 def _symbol_changes(old: list[str], new: list[str]) -> str:
-    went = [each for each in old if each not in new]
-    return listed_changes(went, [each for each in new if each not in old]) or "in another order"
+    removed = [each for each in old if each not in new]
+    return listed_changes(removed, [each for each in new if each not in old]) or "in another order"
 
 
 def _default_of(field: _Field, data: str) -> str:

@@ -83,9 +83,9 @@ class SchemaDifference(NamedTuple):
         }
 
 
-def listed_changes(went: list[str], came: list[str]) -> str:
+def listed_changes(removed: list[str], added: list[str]) -> str:
     """What is in a list no more, and what is new in it, in words."""
-    parts = (("added", came), ("removed", went))
+    parts = (("added", added), ("removed", removed))
     return "; ".join(f"{word} {', '.join(names)}" for word, names in parts if names)
 
 

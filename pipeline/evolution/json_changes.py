@@ -33,7 +33,7 @@ from pipeline.evolution.json_schema import (
     values_of,
 )
 
-_UPPER_BOUNDS: Final = (*("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"),)
+_UPPER_BOUNDS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _LOWER_BOUNDS: Final = tuple(
     name.replace("max", "min").replace("Max", "Min") for name in _UPPER_BOUNDS
 )
@@ -117,18 +117,18 @@ def _of_branches(
 ) -> Iterator[WeighedChange]:
     """Compare schemas of which a value needs only one."""
     known, kept = [plain(each) for each in old], [plain(each) for each in new]
-    went = [each for each in old if plain(each) not in kept]
-    came = [each for each in new if plain(each) not in known]
-    for former in list(went):
-        alike = [each for each in came if types_of(each) == types_of(former)]
+    removed = [each for each in old if plain(each) not in kept]
+    added = [each for each in new if plain(each) not in known]
+    for former in list(removed):
+        alike = [each for each in added if types_of(each) == types_of(former)]
         for later in alike[:1]:
-            went.remove(former)
-            came.remove(later)
+            removed.remove(former)
+            added.remove(later)
             yield from _of_schemas(path, former, later)
-    if went or came:
-        words = listed_changes(list(map(described, went)), list(map(described, came)))
+    if removed or added:
+        words = listed_changes(list(map(described, removed)), list(map(described, added)))
         change = SchemaChange(path, ChangeKind.TYPE, words)
-        yield WeighedChange(change, rejects=bool(went), accepts=bool(came))
+        yield WeighedChange(change, rejects=bool(removed), accepts=bool(added))
 
 
 def _of_types(path: str, old: JsonSchema, new: JsonSchema) -> Iterator[WeighedChange]:
@@ -152,10 +152,10 @@ def _of_values(path: str, old: JsonSchema, new: JsonSchema) -> Iterator[WeighedC
 
 def _of_lists(path: str, before: list[str], after: list[str]) -> WeighedChange:
     """Compare two lists of what is allowed, which differ."""
-    went = [each for each in before if each not in after]
-    came = [each for each in after if each not in before]
-    change = SchemaChange(path, ChangeKind.VALUES, listed_changes(went, came))
-    return WeighedChange(change, rejects=bool(went), accepts=bool(came))
+    removed = [each for each in before if each not in after]
+    added = [each for each in after if each not in before]
+    change = SchemaChange(path, ChangeKind.VALUES, listed_changes(removed, added))
+    return WeighedChange(change, rejects=bool(removed), accepts=bool(added))
 
 
 def _of_bounds(path: str, old: JsonSchema, new: JsonSchema) -> Iterator[WeighedChange]:

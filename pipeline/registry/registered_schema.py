@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from uuid import UUID
 
-from pipeline.avro.schema_source import SchemaKind
+from pipeline.avro.schema_source import MAX_SCHEMA_ID, SchemaKind
 
 if TYPE_CHECKING:  # the client is an extra
     from confluent_kafka.schema_registry import RegisteredSchema as ConfluentSchema
     from confluent_kafka.schema_registry import Schema
 
-_LARGEST_ID: Final = 2**31 - 1
 _KINDS: Final = ("avro", "json", "protobuf")
 
 
@@ -43,7 +42,7 @@ def registered(answer: ConfluentSchema, subject: str) -> RegisteredSchema:
 
 def whole_number(value: object, name: str, least: int) -> int:
     """Return the number; NonsenseError when it is none that a registry gives."""
-    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST_ID:
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_SCHEMA_ID:
         return value
     raise NonsenseError(f"its answer has no valid {name}")
 

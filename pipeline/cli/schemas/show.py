@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from pipeline.avro.published import published
-from pipeline.avro.schema_source import WriterSchema
+from pipeline.avro.schema_source import MAX_SCHEMA_ID, WriterSchema
 from pipeline.cli.help import Command
 from pipeline.cli.options import with_settings
 from pipeline.cli.output import print_json, print_line, print_notice
@@ -44,7 +44,9 @@ _REGISTRY: Final = ("--id", "--subject", "--subject-version")
     show_default=True,
     help="Contract version of a published schema.",
 )
-@click.option("--id", "schema_id", type=click.IntRange(0, 2**31 - 1), help="Id in the registry.")
+@click.option(
+    "--id", "schema_id", type=click.IntRange(0, MAX_SCHEMA_ID), help="Id in the registry."
+)
 @click.option("--subject", metavar="NAME", help="Subject in the registry.")
 @click.option(
     "--subject-version", type=click.IntRange(1), help="Version of the subject; else its newest."

@@ -20,7 +20,7 @@ from pipeline.reconcile.audit.difference import describe_difference
 from pipeline.reconcile.outputs import OTHER_RULES, output_digest
 
 if TYPE_CHECKING:
-    from pipeline.avro.event_json import Schema
+    from pipeline.avro.event_json import RecordSchema
 
 Framing = Literal["prefix", "header", "single-object"]
 
@@ -32,7 +32,7 @@ class AvroForm(NamedTuple):
     """Writes it as the worker does, but for the schema's id, which a registry would have to tell:
     only its size counts."""
     prefix_size: int
-    schema: Schema
+    schema: RecordSchema
     fingerprint: bytes
 
 
@@ -43,7 +43,7 @@ def avro_form(role: Role, framing: Framing) -> AvroForm:
     from pipeline.avro.published import fingerprint, parsed, published  # noqa: PLC0415
 
     text = published(role)
-    schema = cast("Schema", parsed(text))
+    schema = cast("RecordSchema", parsed(text))
     identity = fingerprint(text)
     prefix = {
         "prefix": prefix_of_id(0),
