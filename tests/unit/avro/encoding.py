@@ -30,10 +30,10 @@ _TIMES: Final = {
 }
 
 
-def written_by_fastavro(schema: AvroSchema, record: Mapping[str, Any]) -> bytes:
-    """A record as fastavro encodes it."""
+def written_by_fastavro(schema: AvroSchema, value: Any) -> bytes:
+    """A value as fastavro encodes it."""
     stream = io.BytesIO()
-    fastavro.schemaless_writer(stream, schema, record)
+    fastavro.schemaless_writer(stream, schema, value)
     return stream.getvalue()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,6 +15,7 @@ from pipeline.avro.schema_source import WriterSchema
 from pipeline.core.contract import ContractSettings
 from pipeline.core.reasons import Invalid
 from pipeline.errors import RegistryUnavailableError
+from tests.unit.avro.encoding import written_by_fastavro
 
 ID: Final = 7
 """Id of the schema that most tests use."""
@@ -101,9 +101,7 @@ def as_registered(schema: WriterSchema | Any) -> WriterSchema:
 
 def body(schema: Any, value: Any) -> bytes:
     """Write a value with fastavro, without framing."""
-    written = io.BytesIO()
-    fastavro.schemaless_writer(written, fastavro.parse_schema(schema), value)
-    return written.getvalue()
+    return written_by_fastavro(fastavro.parse_schema(schema), value)
 
 
 def reader_of(schema: WriterSchema | Any, **settings: Any) -> FramedReader:

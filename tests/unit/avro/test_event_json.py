@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from io import BytesIO
 from itertools import chain
 from typing import Any, Final
 
-import fastavro
 import msgspec
 import pytest
 
@@ -18,6 +16,7 @@ from pipeline.core.record import Output, Role
 from pipeline.errors import UnreadableOutputError
 from tests.oracle.corpus import files, found, generated, hostile, values
 from tests.support import process
+from tests.unit.avro.encoding import written_by_fastavro
 from tests.unit.avro.event_schemas import PARSED, parsed, with_column, without_columns
 from tests.unit.avro.written import columns, written
 
@@ -67,11 +66,8 @@ def test_times_of_all_years_are_exact() -> None:
 def test_a_column_of_a_newer_schema_is_kept() -> None:
     """A new column follows our fields, in front of what the sender added."""
     newer = with_column(Role.ENRICHED, "region", ["null", "string"], before="properties")
-    body = BytesIO()
-    fastavro.schemaless_writer(body, newer, columns(SALE) | {"region": "eu"})
-    assert enriched_json(body.getvalue(), newer) == SALE.replace(
-        b',"plan"', b',"region":"eu","plan"'
-    )
+    body = written_by_fastavro(newer, columns(SALE) | {"region": "eu"})
+    assert enriched_json(body, newer) == SALE.replace(b',"plan"', b',"region":"eu","plan"')
 
 
 @pytest.mark.parametrize(
@@ -95,9 +91,8 @@ def test_a_column_of_a_newer_schema_is_kept() -> None:
 def test_new_columns_of_all_kinds_are_json(kind: Any, column: Any, json: bytes) -> None:
     """Numbers with every digit, arrays and objects as what they are."""
     newer = with_column(Role.ENRICHED, "added", kind, before="extra")
-    body = BytesIO()
-    fastavro.schemaless_writer(body, newer, columns(SALE) | {"added": column})
-    assert b',"added":%b,"plan"' % json in enriched_json(body.getvalue(), newer)
+    body = written_by_fastavro(newer, columns(SALE) | {"added": column})
+    assert b',"added":%b,"plan"' % json in enriched_json(body, newer)
 
 
 def test_a_column_that_an_older_schema_lacks_is_absent() -> None:
@@ -116,11 +111,8 @@ def test_what_a_newer_enrichment_says_is_kept() -> None:
     newer = parsed(schema | {"fields": [*fields, last | {"type": kind}]})
     row = columns(SALE)
     row["enrichment"]["score"] = 5
-    body = BytesIO()
-    fastavro.schemaless_writer(body, newer, row)
-    assert b'"enrichment":{"timestampSource":"given","score":5}' in enriched_json(
-        body.getvalue(), newer
-    )
+    body = written_by_fastavro(newer, row)
+    assert b'"enrichment":{"timestampSource":"given","score":5}' in enriched_json(body, newer)
 
 
 def test_another_record_is_refused_by_name() -> None:
@@ -151,7 +143,6 @@ def test_data_with_bytes_behind_it_is_refused() -> None:
 )
 def test_a_part_that_is_no_json_is_refused(column: str, value: str) -> None:
     """A column of JSON text that holds something else would make the whole document invalid."""
-    body = BytesIO()
-    fastavro.schemaless_writer(body, TRACK, columns(SALE) | {column: value})
+    body = written_by_fastavro(TRACK, columns(SALE) | {column: value})
     with pytest.raises(UnreadableOutputError, match="the Avro data is none of EnrichedTrackEvent"):
-        enriched_json(body.getvalue(), TRACK)
+        enriched_json(body, TRACK)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from io import BytesIO
 from typing import Any, Final
-
-import fastavro
 
 from pipeline.core.currencies import ISO_4217
 from pipeline.core.enriched_event import OUR_FIELDS
 from pipeline.core.members import NULL, read_any_value, read_members, read_value, written_without
 from pipeline.core.money import COLUMN_DECIMALS, LIMIT
+from tests.unit.avro.encoding import written_by_fastavro
 
 TIMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 PARTS: Final = ("properties", "traits", "context", "integrations")
@@ -55,6 +53,4 @@ def written(value: bytes, schema: dict[str, Any]) -> bytes:
     """An output that is JSON as Avro."""
     names = {field["name"] for field in schema["fields"]}
     row = {name: column for name, column in columns(value).items() if name in names}
-    body = BytesIO()
-    fastavro.schemaless_writer(body, schema, row)
-    return body.getvalue()
+    return written_by_fastavro(schema, row)

@@ -13,6 +13,10 @@ from tests.support import process, raw
 from tests.unit.avro.event_schemas import PARSED
 from tests.unit.avro.written import written
 
+PREFIXES: Final = {
+    role: prefix_of_fingerprint(fingerprint(published(role)))
+    for role in (Role.ENRICHED, Role.IDENTIFY)
+}
 GUID: Final = UUID("6fb67d96-3b08-4f5e-a7f5-7a8b5ff9f3f2")
 IDS: Final = {Role.ENRICHED: 7, Role.IDENTIFY: 2**31 - 1}
 TEXTS: Final[dict[int | UUID | bytes, str]] = {
@@ -56,7 +60,7 @@ def forms(made: Output) -> dict[str, tuple[bytes, Headers]]:
     return {
         "json": (value, headers),
         "prefix": (prefix_of_id(IDS[role]) + body, headers),
-        "single-object": (prefix_of_fingerprint(fingerprint(published(role))) + body, headers),
+        "single-object": (PREFIXES[role] + body, headers),
         **guid,
     }
 
