@@ -11,7 +11,7 @@ from pipeline.avro.framing import Frame, unframe
 from pipeline.avro.json_reader import JsonReader
 from pipeline.avro.published import by_fingerprint
 from pipeline.avro.raw_schemas import avro_reader, output_as_input, read_folder
-from pipeline.avro.schema_source import SchemaSource, WriterSchema
+from pipeline.avro.schema_source import LARGEST_ID, SchemaSource, WriterSchema
 from pipeline.core.contract import ContractSettings
 from pipeline.core.decode import reject
 from pipeline.core.headers import TrackHeader
@@ -19,8 +19,6 @@ from pipeline.core.reasons import Invalid, Reason
 from pipeline.core.record import Headers
 from pipeline.errors import SchemaFileError
 
-_MAX_ID: Final = 2**31 - 1
-"""Highest id that a registry gives."""
 _MAX_PATH: Final = 80
 """Characters of the path to a field that a detail has room for."""
 
@@ -82,7 +80,7 @@ class FramedReader:
         if isinstance(schema, UUID):
             found = self._source.by_guid(schema)
         else:
-            found = self._source.by_id(schema) if schema <= _MAX_ID else None
+            found = self._source.by_id(schema) if schema <= LARGEST_ID else None
         return _unknown(f"the Schema Registry has no {name}") if found is None else found
 
     def _unknown_fingerprint(self, fingerprint: bytes, name: str) -> Invalid:

@@ -5,9 +5,11 @@ The implementation that asks a Schema Registry is `pipeline/registry`.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+LARGEST_ID: Final = 2**31 - 1
+"""Highest id that a registry gives: it may refuse to be asked for a higher one."""
 SchemaKind = Literal["avro", "json", "protobuf"]
 """Language of a registered schema."""
 
@@ -31,7 +33,7 @@ class SchemaSource(Protocol):
     """
 
     def by_id(self, schema_id: int) -> WriterSchema | None:
-        """Find the schema of an id, 0 to 2^31 - 1."""
+        """Find the schema of an id, 0 to LARGEST_ID."""
 
     def by_guid(self, guid: UUID) -> WriterSchema | None:
         """Find the schema of a GUID."""
