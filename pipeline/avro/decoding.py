@@ -36,7 +36,9 @@ class LengthFault(DecodingFault):
     """More JSON text than there may be."""
 
     def __init__(self) -> None:
-        super().__init__("it becomes too long as JSON")
+        super().__init__(
+            "it becomes more JSON than limits.max_batch_output_bytes: raise that, and redrive"
+        )
 
 
 class DepthFault(DecodingFault):

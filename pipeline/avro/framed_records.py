@@ -134,13 +134,14 @@ def _avro(reader: JsonReader) -> _ReadFrame:
 
 
 def _rejected(fault: DecodingFault, frame: Frame) -> Invalid:
-    code = Reason.INVALID_AVRO
+    name, where = frame.schema_name(), _position(fault)
     if isinstance(fault, LengthFault):
-        code = Reason.RECORD_TOO_LARGE
+        rejected = reject(Reason.RECORD_TOO_LARGE, f"read with {name}, {fault.what}")
     elif isinstance(fault, DepthFault):
-        code = Reason.TOO_DEEP
-    detail = f"not Avro of {frame.schema_name()}: {fault.what}{_position(fault)}"
-    return _second_framing(frame) or reject(code, detail)
+        rejected = reject(Reason.TOO_DEEP, f"read with {name}, {fault.what}{where}")
+    else:
+        rejected = reject(Reason.INVALID_AVRO, f"not Avro of {name}: {fault.what}{where}")
+    return _second_framing(frame) or rejected
 
 
 def _position(fault: DecodingFault) -> str:

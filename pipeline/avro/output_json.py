@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from pipeline.avro.event_json import RecordSchema, enriched_json
 from pipeline.avro.framing import JSON_START, Frame, unframe
 from pipeline.avro.published import by_fingerprint, fingerprint, parsed, versions
-from pipeline.avro.schema_source import SchemaSource, WriterSchema
+from pipeline.avro.schema_source import MAX_SCHEMA_ID, SchemaSource, WriterSchema
 from pipeline.core.headers import VALUE_SCHEMA_ID
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers, Role
@@ -87,7 +87,9 @@ def _known(name: int | UUID | bytes, schemas: Schemas) -> WriterSchema | None:
         return None if schema is None else WriterSchema("avro", schema.text)
     if schemas is None or isinstance(schemas, Mapping):
         return None
-    return schemas.by_id(name) if isinstance(name, int) else schemas.by_guid(name)
+    if isinstance(name, int):
+        return schemas.by_id(name) if name <= MAX_SCHEMA_ID else None
+    return schemas.by_guid(name)
 
 
 def _advice(frame: Frame, schemas: Schemas) -> str:
@@ -108,6 +110,12 @@ def _advice(frame: Frame, schemas: Schemas) -> str:
 def _schema(text: str, name: str) -> tuple[RecordSchema, bytes]:
     """The parsed schema and its fingerprint."""
     try:
-        return cast("RecordSchema", parsed(text, name)), fingerprint(text)
+        schema = parsed(text, name)
+        if isinstance(schema, dict) and "name" in schema:
+            return schema, fingerprint(text)
     except SchemaFileError as error:
         raise UnreadableOutputError(str(error)) from error
+    raise UnreadableOutputError(
+        f"{name} is not the schema of a record, so not that of an enriched event or of an identify "
+        "message: is this another topic?"
+    )

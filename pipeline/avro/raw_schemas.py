@@ -50,7 +50,7 @@ def output_as_input(name: str) -> str:
 
 
 def _parse(text: str, name: str, types: dict[str, Any]) -> AvroSchema:
-    if too_deep(text.encode(), _MAX_DEPTH):
+    if too_deep(text.encode(errors="replace"), _MAX_DEPTH):  # a registry may send half a pair
         raise SchemaFileError(f"{name} is nested deeper than {_MAX_DEPTH} levels")
     return parsed(text, name, types)
 

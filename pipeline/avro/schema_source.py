@@ -13,7 +13,8 @@ SchemaKind = Literal["avro", "json", "protobuf"]
 
 
 MAX_SCHEMA_ID: Final = 2**31 - 1
-"""Highest id that a registry gives, and highest version of a subject."""
+"""Highest id that a registry gives, and highest version of a subject. It may refuse to be asked for
+a higher one."""
 
 
 class WriterSchema(NamedTuple):

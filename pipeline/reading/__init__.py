@@ -21,8 +21,9 @@ nine places of a decimal(38, 9) column, half to even, as the Avro column `revenu
 amounts needs a `decimal` context of more than the usual 28 digits.
 
 Both raise `UnreadableOutputError`, whose text says what the message is and why it can't be read;
-and, only with a registry, `RegistryUnavailableError` when it does not answer: try again later. Both
-are a `TrackError`.
+and, only with a registry, `RegistryUnavailableError` when it does not answer: try again later; or
+`RefusedError` when it rejects the request, as it does with wrong credentials. All are a
+`TrackError`.
 
 It needs no settings of the worker, and importing it imports no Kafka client. May import `registry`,
 `avro`, `ports`, `errors` and `core`.
@@ -35,6 +36,7 @@ from pipeline.core.coordinates import NO_ITEM, Source
 from pipeline.core.dead_letter_fields import Problem
 from pipeline.core.money import column_amount
 from pipeline.errors import (
+    RefusedError,
     RegistryUnavailableError,
     SettingsError,
     TrackError,
@@ -62,6 +64,7 @@ __all__ = [
     "OutputMessage",
     "Problem",
     "Provenance",
+    "RefusedError",
     "RegistryUnavailableError",
     "Schemas",
     "SettingsError",

@@ -7,9 +7,10 @@ import ssl
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
-from pipeline.errors import SettingsError
+from pipeline.errors import RegistryUnavailableError, SettingsError
 from pipeline.registry.errors import tls_reason
 from pipeline.settings.groups import RegistrySettings
 
@@ -37,14 +38,32 @@ def connect(settings: RegistrySettings) -> SchemaRegistryClient:
             problems.append(f"{_GROUP}.basic_auth_file: {file}: is not user:password on one line")
         config["basic.auth.user.info"] = user
     if settings.bearer_token_file is not None:
-        _secret("bearer_token_file", settings.bearer_token_file, problems)
+        _token(settings.bearer_token_file, problems)
         config |= _bearer(settings.bearer_token_file)
     config |= _tls(settings, problems)
     if problems:
         raise SettingsError(problems)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
-    return SchemaRegistryClient(config)
+    try:
+        client = SchemaRegistryClient(config)
+    except (OSError, ssl.SSLError) as error:  # our own files have been tried out above
+        cause = "the authorities that SSL_CERT_FILE or SSL_CERT_DIR names can't be used"
+        raise SettingsError([f"{_GROUP}.ca_file: is not set, and {cause}: {error}"]) from error
+    _go_direct(client)
+    return client
+
+
+def _go_direct(client: SchemaRegistryClient) -> None:
+    """Ask the URL of the settings itself, whatever proxy the environment names.
+
+    Otherwise credentials would go to that proxy, and its failure would be called the registry's.
+    """
+    rest = client._rest_client  # noqa: SLF001  there is no setting for it
+    rest.session.close()
+    rest.session = httpx2.Client(
+        verify=rest.verify, auth=rest.auth, timeout=rest.timeout, trust_env=False
+    )
 
 
 def _secret(name: str, file: str, problems: list[str]) -> str:
@@ -63,14 +82,25 @@ def _secret(name: str, file: str, problems: list[str]) -> str:
     return ""
 
 
+def _token(file: str, problems: list[str]) -> str:
+    """Read a bearer token, which has to fit into a header."""
+    token = _secret("bearer_token_file", file, problems)
+    if not token.isascii():
+        problems.append(f"{_GROUP}.bearer_token_file: {file}: has characters that no token has")
+    return token
+
+
 def _bearer(file: str) -> dict[str, Any]:
-    """Configure a token that is read for each request, since platforms replace it in place."""
+    """Configure a token that is read for each request, since platforms replace it in place.
+
+    It may be missing while they do: then the request fails like one that is not answered.
+    """
 
     def fields(_config: dict[str, Any]) -> dict[str, str]:
         problems: list[str] = []
-        token = _secret("bearer_token_file", file, problems)
+        token = _token(file, problems)
         if problems:
-            raise SettingsError(problems)
+            raise RegistryUnavailableError(*problems)
         return {"bearer.auth.token": token, "bearer.auth.logical.cluster": ""}
 
     return {

@@ -328,6 +328,13 @@ def test_a_text_that_is_no_schema_is_named() -> None:
         read_output(b"\x00\x00\x00\x00\x07ab", (), {7: "{"})
 
 
+@pytest.mark.parametrize("schema", ['"string"', '["null","string"]', '{"type":"long"}'])
+def test_a_message_whose_schema_is_no_record_is_named(schema: str) -> None:
+    """Any topic may have a schema of one text, or a union."""
+    with pytest.raises(UnreadableOutputError, match="schema id 7 is not the schema of a record"):
+        read_output(b"\x00\x00\x00\x00\x07\x02a", (), {7: schema})
+
+
 def test_an_event_of_the_client_is_no_message() -> None:
     """The end of a partition, and errors, are named as such."""
     with pytest.raises(UnreadableOutputError, match="an event of the client: partition EOF"):

@@ -51,6 +51,12 @@ def test_an_id_that_the_registry_lacks_is_named() -> None:
         read_output(prefix_of_id(99) + b"ab", (), schemas)
 
 
+def test_an_id_that_no_registry_gives_is_not_asked_for() -> None:
+    """A registry refuses such a question as if its URL were wrong."""
+    with pytest.raises(UnreadableOutputError, match="id 4294967295 is unknown: the Schema Reg"):
+        read_output(prefix_of_id(2**32 - 1) + b"ab", (), registry_schemas(NOBODY, timeout_s=1))
+
+
 def test_a_registry_that_does_not_answer_is_another_error() -> None:
     """The message may be fine: whoever reads it tries again later."""
     schemas = registry_schemas(NOBODY, timeout_s=1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from pipeline.errors import RefusedError, SettingsError
+from pipeline.errors import RefusedError, RegistryUnavailableError, SettingsError
 from pipeline.registry.connection import connect
 from pipeline.settings.groups import RegistrySettings
 from tests.fake_registry import FakeRegistry, fake_registry
@@ -36,7 +36,7 @@ def test_user_and_password_are_read_from_a_file(server: FakeRegistry, tmp_path: 
 
 
 def test_token_is_read_for_each_request(server: FakeRegistry, tmp_path: Path) -> None:
-    """A token that is replaced in place is used from then on, and one that is gone is named."""
+    """A token that is replaced in place is used from then on; while it is gone, no record fails."""
     file = tmp_path / "token"
     file.write_text("first")
     client = impatient(server.url, bearer_token_file=str(file))
@@ -45,8 +45,11 @@ def test_token_is_read_for_each_request(server: FakeRegistry, tmp_path: Path) ->
         server.authorization = f"Bearer {token}"
         client.ping()
     file.unlink()
-    with pytest.raises(SettingsError, match=r"bearer_token_file: .*: can't be read: No such file"):
+    gone = r"bearer_token_file: .*: can't be read: No such file"
+    with pytest.raises(RegistryUnavailableError, match=gone):
         client.ping()
+    file.write_text("second")
+    client.ping()
 
 
 def test_every_unusable_file_is_named(tmp_path: Path) -> None:
@@ -68,10 +71,32 @@ def test_every_unusable_file_is_named(tmp_path: Path) -> None:
     assert _problems(bearer_token_file=str(text)) == (
         f"schema_registry.bearer_token_file: {text}: not UTF-8 text",
     )
+    text.write_text("t\u00f6ken")
+    assert _problems(bearer_token_file=str(text)) == (
+        f"schema_registry.bearer_token_file: {text}: has characters that no token has",
+    )
     text.write_text("one\ntwo")
     assert _problems(bearer_token_file=str(text)) == (
         f"schema_registry.bearer_token_file: {text}: is not one line of text",
     )
+
+
+def test_no_proxy_of_the_environment_is_asked(
+    server: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests, and the credentials in them, go to the URL of the settings."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    impatient(server.url).ping()
+
+
+def test_unusable_authorities_of_the_environment_are_named(
+    server: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The HTTP client reads them on its own, which only shows when a file is missing."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/absent")
+    with pytest.raises(SettingsError, match="authorities that SSL_CERT_FILE or SSL_CERT_DIR names"):
+        impatient(server.url)
 
 
 @pytest.fixture
