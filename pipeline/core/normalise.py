@@ -61,8 +61,20 @@ def normalise(  # noqa: PLR0913, PLR0917  what is known about the event
     A missing receivedAt is taken from `origin`; a missing messageId is generated from `origin` and
     `original`, the event's own bytes.
     """
-    _, user_id, anonymous_id, properties, context, traits, integrations, defaulted, *_ = track
-    revenue = track.revenue
+    (
+        _name,
+        user_id,
+        anonymous_id,
+        properties,
+        context,
+        traits,
+        integrations,
+        defaulted,
+        revenue,
+        amount,
+        value,
+        currency,
+    ) = track
     get = members.get
     sent = get("messageId")
     message_id = None if sent is None else read_value(sent)
@@ -73,7 +85,7 @@ def normalise(  # noqa: PLR0913, PLR0917  what is known about the event
     enriched = EnrichedEvent(TRACK, get("event"), message_id, user_id, anonymous_id)
     moment, timestamp_source = set_times(members, enriched, findings, origin.timestamp, typed)
     if typed is not None:
-        typed.revenue, typed.value, typed.currency = track.amount, track.value, track.currency
+        typed.revenue, typed.value, typed.currency = amount, value, currency
     if revenue is not None and moment is not None and withdrawn(revenue[0], moment[0]):
         findings.warn(WarningCode.CURRENCY_WITHDRAWN, "/properties/currency")
     enriched.properties = properties

@@ -57,16 +57,21 @@ class OutputWriter:
 
         `typed` is None when outputs are plain JSON.
         """
-        record, origin, policy, form = sent.record, sent.origin, self._policy, self._enriched
-        others = other_members(members, sent.text, policy)
-        value = _written(form, enriched, others, typed)
+        record, origin, _original, _envelope, text, _changed = sent
+        _value, key, headers, _timestamp, _topic, partition, _offset = record
+        policy, form = self._policy, self._enriched
+        others = other_members(members, text, policy)
+        value = (
+            encode_event(enriched, others)
+            if typed is None
+            else _written(form, enriched, others, typed)
+        )
         if (
             may_have_url_with_key(value)
             and not policy.keep_write_key
             and warn_of_write_key(enriched, others, findings)
         ):
             value = _written(form, enriched, others, typed)
-        key, headers = record.key, record.headers
         size = len(value) + (len(key) if key else 0)
         if headers:
             headers = without_schema_id(sender_headers(headers))
@@ -75,33 +80,17 @@ class OutputWriter:
             detail = f"{len(value)} bytes of enriched event, over limits.max_output_bytes"
             return reject(Reason.ENRICHED_TOO_LARGE, detail, Stage.ENCODE)
         time = origin.timestamp or _kafka_time(enriched, now)
-        common = [*headers, (SOURCE, origin.source().encode()), *self._headers]
-        output = new_tuple(
-            Output,
-            (
-                _ENRICHED,
-                value,
-                key,
-                _with_headers(common, form),
-                time,
-                record.partition,
-                "",
-                track.revenue,
-            ),
-        )
+        common: Headers = [*headers, (SOURCE, origin.source().encode()), *self._headers]
+        own = common if form is None else [*common, *form.headers]
+        output = new_tuple(Output, (_ENRICHED, value, key, own, time, partition, "", track.revenue))
         if policy.identify_events and has_traits(track.traits) and policy.identifies(track.name):
-            message = _written(self._identify, identify_message(enriched), b"", typed)
+            form = self._identify
+            own = common if form is None else [*common, *form.headers]
+            message = _written(form, identify_message(enriched), b"", typed)
             return output, output._replace(
-                role=Role.IDENTIFY,
-                value=message,
-                headers=_with_headers(common, self._identify),
-                revenue=None,
+                role=Role.IDENTIFY, value=message, headers=own, revenue=None
             )
         return (output,)
-
-
-def _with_headers(common: Headers, form: OutputForm | None) -> Headers:
-    return [*common, *form.headers] if form is not None and form.headers else common
 
 
 def _written(
