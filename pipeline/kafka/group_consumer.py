@@ -73,9 +73,10 @@ class GroupConsumer:
         self._limits = config.batch
         self._start = start
         self._topic_ids = topic_ids
-        self.topic_id = topic_ids.current()
-        """Kafka's id of the raw topic when this session began; empty when unknown."""
         self._last_error = last_error
+        with last_error.calling(f"asking for the id of topic {self._topic}"):
+            self.topic_id = topic_ids.current()
+        """Kafka's id of the raw topic when this session began; empty when unknown."""
         self._continue_on_data_loss = config.continue_on_data_loss
         self._timeout_s = config.startup_timeout_s
         self._partitions = partitions
@@ -188,7 +189,8 @@ class GroupConsumer:
         if number not in self.next:
             return  # the client also reports partitions that were revoked meanwhile
         place = TopicPartition(self._topic, number)
-        low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
+        with self._last_error.calling(f"asking which offsets {self._topic}/{number} still has"):
+            low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
         wanted = self._positions.lost_position(number, message.offset() or 0, high)
         self._lost += deleted_unread(
             place, wanted, low, high, continues=self._continue_on_data_loss

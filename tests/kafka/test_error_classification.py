@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import KafkaError as K
 
 from pipeline.errors import FencedError, RefusedError, TransportError
-from pipeline.kafka.errors import TRANSIENT
+from pipeline.kafka.errors import TRANSIENT, LastClientError
 from pipeline.kafka.session import KafkaSession
 from tests.kafka.error_codes import (
     ACKNOWLEDGED_HARD,
@@ -386,3 +386,18 @@ def test_moved_coordinators_cause_no_reset() -> None:
             assert set(harness.sources()) == set(ALL)
 
     _each(check, ["collect", "begin", "process", "commit"])
+
+
+def test_a_call_that_takes_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a call waits for is said while it lasts, though not at once; a retry says more."""
+    now = 0.0
+    monkeypatch.setattr("pipeline.kafka.errors.time.monotonic", lambda: now)
+    last_error = LastClientError()
+    with last_error.calling("asking for offsets"):
+        assert last_error.waits_for() == ""
+        now = 3.0
+        assert last_error.waits_for() == "asking for offsets takes long"
+        last_error.retrying_because = "retrying it"
+        assert last_error.waits_for() == "retrying it"
+        last_error.retrying_because = ""
+    assert last_error.waits_for() == ""

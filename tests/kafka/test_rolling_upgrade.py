@@ -37,7 +37,7 @@ JSON: Final[dict[str, str]] = {}
 AVRO: Final = {"output__format": "avro"}
 SETTINGS: Final = {"stats_interval_s": "1", "identify": '[{"event": "Signed Up"}]'}
 NAMES: Final = ("w1", "w2", "w3")
-CHUNK: Final = 75
+CHUNK: Final = 50
 """Number of raw records that are sent at once."""
 PAUSE_S: Final = 0.1
 
