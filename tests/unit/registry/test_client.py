@@ -135,16 +135,18 @@ def test_registry_without_guids_knows_no_guid() -> None:
         assert client.register(SUBJECT, record("a")).guid is None
 
 
+@pytest.mark.parametrize("apicurio", [False, True])
 def test_level_of_a_subject_is_its_own_or_the_registrys(
-    server: FakeRegistry, client: RegistryClient
+    server: FakeRegistry, client: RegistryClient, *, apicurio: bool
 ) -> None:
-    """A subject without a level has that of the registry."""
+    """Apicurio knows no levels of unknown subjects; without a parameter it calls no level NONE."""
+    server.is_apicurio = apicurio
+    assert client.compatibility(SUBJECT) == "BACKWARD"
+    server.register(SUBJECT, {"schema": record("a")})
     assert client.compatibility(SUBJECT) == "BACKWARD"
     client.set_compatibility(SUBJECT, "FULL_TRANSITIVE")
     assert client.compatibility(SUBJECT) == "FULL_TRANSITIVE"
     client.set_compatibility(SUBJECT, "NONE")
-    assert client.compatibility(SUBJECT) == "NONE, or the registry's BACKWARD"
-    server.level = "NONE"
     assert client.compatibility(SUBJECT) == "NONE"
 
 
