@@ -276,14 +276,16 @@ def test_answer_that_never_ends_is_given_up_in_time() -> None:
 
 def test_registry_that_is_not_there_is_named() -> None:
     """Where nobody listens, the sentence says what to check."""
-    with pytest.raises(RegistryUnavailableError, match="can't be reached: Connection refused; is"):
+    with pytest.raises(
+        RegistryUnavailableError, match="can't be reached: Connection refused; check that it runs"
+    ):
         impatient("http://127.0.0.1:1").ping()
 
 
 def test_server_without_tls_can_not_be_trusted(server: FakeRegistry) -> None:
     """A URL with https of a server that speaks http is the operator's to mend."""
     with pytest.raises(
-        RefusedError, match=r"can't be trusted: TLS fails \(.*\): does it want https"
+        RefusedError, match=r"can't be trusted: TLS fails \(.*\): check that it wants https"
     ):
         impatient(server.url.replace("http:", "https:")).ping()
 
