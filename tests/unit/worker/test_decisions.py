@@ -153,6 +153,7 @@ def test_a_worker_that_gives_up_says_so_once() -> None:
     """An outage that outlasts `max_resets` ends the worker, with the cause."""
 
     def read(value: bytes, headers: Headers) -> bytes:
+        del value, headers
         raise RegistryUnavailableError("the registry does not answer")
 
     contract = Processor(ContractSettings(), Identity(app="test"), Formats(read=read))
