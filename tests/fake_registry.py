@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
 
 _JSON: Final = "application/vnd.schemaregistry.v1+json"
@@ -55,6 +55,8 @@ class FakeRegistry(ThreadingHTTPServer):
         self.asked: list[str] = []
         """Method and path of each request."""
         self.level: str = "BACKWARD"
+        self.is_apicurio = False
+        """It answers for levels as Apicurio does."""
         self.levels: dict[str, str] = {}
         self.schemas: list[dict[str, Any]] = []
         """By id, from 1."""
@@ -119,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: FakeRegistry
 
     def do_GET(self) -> None:
-        self._serve({})
+        self._serve(dict(parse_qsl(urlsplit(self.path).query)))
 
     def do_POST(self) -> None:
         self._serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -220,12 +222,20 @@ def _compare(server: FakeRegistry, _body: dict[str, Any], _subject: str) -> obje
     return {"is_compatible": not server.incompatible}
 
 
-def _level(server: FakeRegistry, _body: dict[str, Any], subject: str | None = None) -> object:
-    if subject is None:
-        return {"compatibilityLevel": server.level}
-    if subject not in server.levels:
-        raise _NotFoundError(40408)
-    return {"compatibilityLevel": server.levels[subject]}
+def _level(server: FakeRegistry, _body: dict[str, Any]) -> object:
+    return {"compatibilityLevel": server.level}
+
+
+def _level_of(server: FakeRegistry, body: dict[str, Any], subject: str) -> object:
+    if server.is_apicurio and subject not in server.subjects:
+        raise _NotFoundError(40401)
+    if subject in server.levels:
+        return {"compatibilityLevel": server.levels[subject]}
+    if body.get("defaultToGlobal") == "true":
+        return _level(server, {})
+    if server.is_apicurio:
+        return {"compatibilityLevel": "NONE"}
+    raise _NotFoundError(40408)
 
 
 def _set_level(server: FakeRegistry, body: dict[str, Any], subject: str) -> object:
@@ -243,6 +253,6 @@ _ROUTES: Final[tuple[tuple[str, str, Callable[..., object]], ...]] = (
     ("POST", "/subjects/([^/]+)", _look_up),
     ("POST", "/compatibility/subjects/([^/]+)/versions", _compare),
     ("GET", "/config", _level),
-    ("GET", "/config/([^/]+)", _level),
+    ("GET", "/config/([^/]+)", _level_of),
     ("PUT", "/config/([^/]+)", _set_level),
 )

@@ -44,7 +44,7 @@ class PatientRead:
         try:
             text = self._read(value, headers)
         except TransportError as error:
-            detail = f"the value can't be decoded now: {error}"
+            detail = "the value can't be decoded now, since its schema can't be looked up"
             self._invalid = reject(Reason.SCHEMA_UNKNOWN, detail)
             self._on_notice(f"warning: framed values can't be decoded now: {error}")
             return self._invalid

@@ -22,7 +22,7 @@ from confluent_kafka.schema_registry import (
 
 from pipeline.avro.schema_source import WriterSchema
 from pipeline.errors import RefusedError, RegistryUnavailableError
-from pipeline.registry.connection import connect
+from pipeline.registry.connection import connect, level_that_applies
 from pipeline.registry.deadline import call_within
 from pipeline.registry.errors import (
     CLIENT_ERRORS,
@@ -193,23 +193,19 @@ class RegistryClient:
     def compatibility(self, subject: str) -> str:
         """Return the compatibility level that applies to a subject, such as BACKWARD.
 
-        A level NONE of the subject's own is named together with the one of the registry, since
-        Apicurio also says NONE for a subject without a level, to which the registry's applies.
+        A registry that does not know the subject yet has only its own level.
         """
-        own, of_all = self._level(subject), self._level(None)
-        if own == _NO_LEVEL and of_all not in {None, _NO_LEVEL}:
-            return f"{own}, or the registry's {of_all}"
-        return own or of_all or _NO_LEVEL
+        own = self._level(f"subject {subject}", lambda: level_that_applies(self._client, subject))
+        return own or self._level("the registry", self._client.get_compatibility) or _NO_LEVEL
 
-    def _level(self, subject: str | None) -> str | None:
-        def ask() -> str:
-            answer: object = self._client.get_compatibility(subject)
+    def _level(self, of_what: str, ask: Callable[[], object]) -> str | None:
+        def level() -> str:
+            answer = ask()
             if isinstance(answer, str):
                 return answer
             raise NonsenseError("its answer has no compatibilityLevel")
 
-        of_what = "the registry" if subject is None else f"subject {subject}"
-        return self._ask(f"read the compatibility level of {of_what}", ask)
+        return self._ask(f"read the compatibility level of {of_what}", level)
 
     def set_compatibility(self, subject: str, level: str) -> None:
         """Set the compatibility level of a subject."""

@@ -6,6 +6,7 @@ import logging
 import ssl
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx2
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -64,6 +65,17 @@ def _go_direct(client: SchemaRegistryClient) -> None:
     rest.session = httpx2.Client(
         verify=rest.verify, auth=rest.auth, timeout=rest.timeout, trust_env=False
     )
+
+
+def level_that_applies(client: SchemaRegistryClient, subject: str) -> object:
+    """Return the registry's answer to which compatibility level applies to a subject.
+
+    Without `defaultToGlobal`, Apicurio says NONE for a subject that has no level of its own,
+    although the registry's level applies to it.
+    """
+    path, query = f"config/{quote(subject, safe='')}", {"defaultToGlobal": "true"}
+    rest = client._rest_client  # noqa: SLF001  its own methods send no parameters
+    return rest.get(path, query)["compatibilityLevel"]
 
 
 def _secret(name: str, file: str, problems: list[str]) -> str:

@@ -106,17 +106,18 @@ def _silence(error: httpx2.RequestError, registry: RegistrySettings) -> str:
     if isinstance(error, httpx2.ConnectError):
         cause = one_line(str(error))
         cause = cause.partition("] ")[2] or cause  # without the system's number of the error
-        return f"can't be reached: {cause}; is it running, and is schema_registry.url right?"
+        return f"can't be reached: {cause}; check that it runs, and schema_registry.url"
     return (
-        f"breaks off its answer: {one_line(str(error)) or type(error).__name__}; does "
-        "schema_registry.url have the right scheme (http or https)?"
+        f"breaks off its answer: {one_line(str(error)).rstrip('.') or type(error).__name__}; "
+        "check the scheme of schema_registry.url (http or https)"
     )
 
 
 def _nonsense(error: Exception, what: str) -> str:
     how = str(error) if isinstance(error, NonsenseError) else "its answer is not the JSON expected"
     return (
-        f"does not answer as a registry ({what}): {how}; is schema_registry.url the URL of its API?"
+        f"does not answer as a registry ({what}): {how}; check that schema_registry.url is the URL "
+        "of its API"
     )
 
 
@@ -130,8 +131,8 @@ def _tls_cause(error: BaseException | None) -> str | None:
             )
         if isinstance(error, ssl.SSLError):
             return (
-                f"TLS fails ({tls_reason(error)}): does it want https, and a client certificate "
-                "(schema_registry.certificate_file)?"
+                f"TLS fails ({tls_reason(error)}): check that it wants https, and whether it wants "
+                "a client certificate (schema_registry.certificate_file)"
             )
         error = error.__cause__ or error.__context__
     return None
@@ -139,4 +140,6 @@ def _tls_cause(error: BaseException | None) -> str | None:
 
 def tls_reason(error: ssl.SSLError) -> str:
     """Return OpenSSL's reason in lower case, such as `wrong version number`."""
-    return (error.reason or str(error)).replace("_", " ").lower()
+    # Without a reason the text is `[SSL] PEM lib (_ssl.c:3905)`.
+    text = error.reason or str(error).rpartition("] ")[2].partition(" (_ssl.c")[0]
+    return text.replace("_", " ").lower()

@@ -25,6 +25,7 @@ When something fails, the committed offsets on the broker are the only truth:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pipeline.core.counts import OutcomeCounts
@@ -38,6 +39,7 @@ from pipeline.errors import (
     FencedError,
     RecordRefusedError,
     RefusedError,
+    RegistryUnavailableError,
     TransactionTimeoutError,
     TransportError,
 )
@@ -144,8 +146,6 @@ class Worker:
             self._breaker.inherit(batch.inherited)
             lost += batch.lost
             if batch.positions:
-                if batch.records and self._breaker.armed:
-                    self._check_breaker(session, batch, stop)
                 self._owes_commit = True
                 if self._commit_batch(session, batch, stop) and lost:
                     # Counted only now: a session that has to start again finds the same loss again.
@@ -164,15 +164,16 @@ class Worker:
         self._meter.collected(batch.records)
         return batch
 
-    def _check_breaker(self, session: Session, batch: Batch, stop: Stop) -> None:
+    def _check_breaker(self, session: Session, queue: Iterable[SubBatch], stop: Stop) -> None:
         """Ask the circuit breaker before anything is written.
 
         When it opens, the worker stays in the group without reading until it is stopped. The batch
         is processed twice, so that its outputs need not all be kept in memory.
         """
-        would_be = OutcomeCounts(records=len(batch.records))
+        would_be = OutcomeCounts()
         now = self._clock.now()
-        for sub_batch in self._split(batch):
+        for sub_batch in queue:
+            would_be.records += len(sub_batch.batch.records)
             self._guard.started(spans(sub_batch.batch.records))
             for record in sub_batch.batch.records:
                 for output in self._writer.outputs(record, now, sub_batch.forced):
@@ -196,6 +197,12 @@ class Worker:
     def _commit_batch(self, session: Session, batch: Batch, stop: Stop) -> bool:
         """Commit the batch, usually in one transaction. Return whether all of it is committed."""
         queue = deque(self._split(batch))
+        try:
+            if batch.records and self._breaker.armed:
+                self._check_breaker(session, queue, stop)
+        except RegistryUnavailableError as error:  # no transaction is open yet
+            self._guard.finished()
+            return self._rewind(session, queue, error, stop)
         while queue and not stop.is_set():
             sub_batch = queue[0]
             self._guard.started(spans(sub_batch.batch.records))
@@ -211,9 +218,7 @@ class Worker:
                 raise self._halved(sub_batch, error) from error
             except AbortableError as error:
                 self._abort(session)
-                session.rewind(remainder(queue))
-                self._delay("soft reset", error, stop)
-                return False
+                return self._rewind(session, queue, error, stop)
             else:
                 queue.popleft()
                 queue.extendleft(reversed(written.rest))
@@ -228,6 +233,14 @@ class Worker:
             finally:
                 self._guard.finished()
         return not queue
+
+    def _rewind(
+        self, session: Session, queue: Sequence[SubBatch], error: TransportError, stop: Stop
+    ) -> bool:
+        """Read what is left again, after a while. Return that not all of it is committed."""
+        session.rewind(remainder(queue))
+        self._delay("soft reset", error, stop)
+        return False
 
     def _abort(self, session: Session) -> None:
         session.abort()
@@ -272,6 +285,8 @@ class Worker:
         if not (isinstance(error, TransactionTimeoutError) and error.is_halved):
             self._resets += 1
         self._reading_since = None
+        if self._resets > self._max_resets + 1:
+            raise error  # a soft reset gave up, and said so
         if self._resets > self._max_resets:
             message = f"gave up after {self._max_resets} attempts without a commit: {error}"
             raise TransportError(message) from error

@@ -216,6 +216,7 @@ def test_incompatible_schema_is_explained_in_words(
     subject = f"{pipeline.names.enriched}-value"
     client = RegistryClient(RegistrySettings(url=registry.url))
     client.register(subject, OTHER_RECORD)
+    assert client.compatibility(subject) == "BACKWARD"  # the registry's: it has none of its own
     worker = pipeline.start(schema_registry__url=registry.url, **AVRO)
     assert worker.wait(PATIENCE_S) == ExitCode.KAFKA
     last = pipeline.text().splitlines()[-1]

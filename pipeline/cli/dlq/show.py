@@ -158,18 +158,21 @@ def _print_all(
 
 
 class _PatientRechecker(Rechecker):
-    """Does not ask again for schemas once that has failed, which takes seconds each time."""
+    """Does not ask again for schemas once that has failed, which takes seconds each time.
 
-    _problem = ""
+    Why it failed was said when the value could not be decoded.
+    """
+
+    _has_failed = False
 
     def recheck(self, dead_letter: DeadLetter, now: int) -> RecheckResult:
         """Recheck one dead letter; what can't be known now is a result, too."""
-        if not self._problem or dead_letter.frame is None or dead_letter.text is not None:
+        if not self._has_failed or dead_letter.frame is None or dead_letter.text is not None:
             try:
                 return super().recheck(dead_letter, now)
-            except TransportError as error:
-                self._problem = str(error)
-        return RecheckResult(RecheckKind.UNKNOWN, detail=self._problem)
+            except TransportError:
+                self._has_failed = True
+        return RecheckResult(RecheckKind.UNKNOWN, detail="the schema can't be looked up")
 
 
 class _View(NamedTuple):

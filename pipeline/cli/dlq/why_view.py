@@ -66,7 +66,8 @@ class WhyView(NamedTuple):
                 f"compared with {number} from before it"
             ),
             BaselineKind.NONE: (
-                f"no good event to compare with in {topic}: what most of them have in common"
+                f"no good event of {topic} could be read to compare with: "
+                "what most of them have in common"
             ),
         }
         lines = [sentences[report.baseline_kind]]

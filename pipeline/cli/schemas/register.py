@@ -32,6 +32,14 @@ _COLUMNS: Final = (
 )
 
 
+class _Level(click.Choice[str]):
+    """A compatibility level in any case, which messages write as registries do."""
+
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:  # noqa: ARG002  click's
+        """See `click.Choice`."""
+        return str(choice).upper()
+
+
 @click.command(
     cls=Command,
     groups={
@@ -52,7 +60,7 @@ _COLUMNS: Final = (
 @with_settings(*REGISTRY_FLAGS)
 @click.option(
     "--compatibility",
-    type=click.Choice(LEVELS, case_sensitive=False),
+    type=_Level(LEVELS),
     metavar="LEVEL",
     help=(
         "Compatibility level that the subjects get: BACKWARD, FORWARD or FULL, each also with "

@@ -36,7 +36,7 @@ _REGISTRY: Final = ("--id", "--subject", "--subject-version")
     },
 )
 @with_settings("--schema-registry-url")
-@click.argument("output", type=click.Choice(list(_OUTPUTS)), required=False)
+@click.argument("output", type=click.Choice(list(_OUTPUTS)), required=False, metavar="[OUTPUT]")
 @click.option(
     "--contract",
     default=CONTRACT_VERSION,
@@ -45,11 +45,18 @@ _REGISTRY: Final = ("--id", "--subject", "--subject-version")
     help="Contract version of a published schema.",
 )
 @click.option(
-    "--id", "schema_id", type=click.IntRange(0, MAX_SCHEMA_ID), help="Id in the registry."
+    "--id",
+    "schema_id",
+    type=click.IntRange(0, MAX_SCHEMA_ID),
+    metavar="ID",
+    help="Id in the registry.",
 )
 @click.option("--subject", metavar="NAME", help="Subject in the registry.")
 @click.option(
-    "--subject-version", type=click.IntRange(1), help="Version of the subject; else its newest."
+    "--subject-version",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Version of the subject; else its newest.",
 )
 def show(  # noqa: PLR0913, PLR0917  its options
     settings: Settings,
@@ -61,8 +68,9 @@ def show(  # noqa: PLR0913, PLR0917  its options
 ) -> None:
     """Print the Avro schema of an OUTPUT as it is published, or a schema of the registry.
 
-    Without --id and --subject it is the published one, of enriched events unless OUTPUT says
-    otherwise. The exit code is 5 when the registry does not have the schema.
+    OUTPUT is enriched or identify. Without --id and --subject it is the published one, of enriched
+    events unless OUTPUT says otherwise. The exit code is 5 when the registry does not have the
+    schema.
     """
     if (output is not None) + (schema_id is not None) + (subject is not None) > 1:
         raise SettingsError(["choose one of an output, --id and --subject"])

@@ -24,7 +24,7 @@ _COLUMNS: Final = (
 _FRAMINGS: Final = {
     "prefix": "00 and the id in front of each value",
     "header": "01 and the GUID in the header __value_schema_id",
-    "single-object": "C3 01 and the schema's fingerprint in front of each value",
+    "single-object": "C3 01 and the schema's fingerprint before each value",
 }
 
 
@@ -68,7 +68,7 @@ def print_framing(report: SchemaReport) -> None:
     """Print, for people, how outputs name their schema, and whether the registry has GUIDs."""
     if not is_terminal():
         return
-    guids = "knows GUIDs" if report.knows_guids else "knows no GUIDs"
-    print_line(f"framing: {report.framing} ({_FRAMINGS[report.framing]}); the registry {guids}")
+    print_line(f"framing: {report.framing} ({_FRAMINGS[report.framing]})")
+    print_line(f"the registry knows {'GUIDs' if report.knows_guids else 'no GUIDs'}")
     if not report.is_needed:
         print_line("outputs do not need the registry: see output.format and output.framing")

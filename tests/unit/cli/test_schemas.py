@@ -92,7 +92,7 @@ def test_terminal_shows_every_obstacle(
     shown = "\n".join(terminal.lines())
     assert "what hinders the schema of track.enriched:" in shown
     assert (
-        "framing: prefix (00 and the id in front of each value); the registry knows GUIDs" in shown
+        "framing: prefix (00 and the id in front of each value)\nthe registry knows GUIDs" in shown
     )
 
 
@@ -172,3 +172,11 @@ def test_registry_that_fails_is_one_sentence(command: str, server: FakeRegistry)
     missing = run("schemas", command)
     assert missing.code == ExitCode.USAGE
     assert "schema_registry.url: is not set; give --schema-registry-url" in missing.err
+
+
+def test_unknown_levels_and_ids_are_refused_with_what_is_allowed() -> None:
+    """Levels are named as registries write them."""
+    level = run("schemas", "register", "--compatibility", "wild")
+    assert level.code == ExitCode.USAGE
+    assert "'wild' is not one of 'BACKWARD', 'BACKWARD_TRANSITIVE'" in level.err
+    assert "--id ID" in run("schemas", "show", "--help").out.decode()

@@ -135,16 +135,18 @@ def test_registry_without_guids_knows_no_guid() -> None:
         assert client.register(SUBJECT, record("a")).guid is None
 
 
+@pytest.mark.parametrize("apicurio", [False, True])
 def test_level_of_a_subject_is_its_own_or_the_registrys(
-    server: FakeRegistry, client: RegistryClient
+    server: FakeRegistry, client: RegistryClient, *, apicurio: bool
 ) -> None:
-    """A subject without a level has that of the registry."""
+    """Apicurio knows no levels of unknown subjects; without a parameter it calls no level NONE."""
+    server.is_apicurio = apicurio
+    assert client.compatibility(SUBJECT) == "BACKWARD"
+    server.register(SUBJECT, {"schema": record("a")})
     assert client.compatibility(SUBJECT) == "BACKWARD"
     client.set_compatibility(SUBJECT, "FULL_TRANSITIVE")
     assert client.compatibility(SUBJECT) == "FULL_TRANSITIVE"
     client.set_compatibility(SUBJECT, "NONE")
-    assert client.compatibility(SUBJECT) == "NONE, or the registry's BACKWARD"
-    server.level = "NONE"
     assert client.compatibility(SUBJECT) == "NONE"
 
 
@@ -274,14 +276,16 @@ def test_answer_that_never_ends_is_given_up_in_time() -> None:
 
 def test_registry_that_is_not_there_is_named() -> None:
     """Where nobody listens, the sentence says what to check."""
-    with pytest.raises(RegistryUnavailableError, match="can't be reached: Connection refused; is"):
+    with pytest.raises(
+        RegistryUnavailableError, match="can't be reached: Connection refused; check that it runs"
+    ):
         impatient("http://127.0.0.1:1").ping()
 
 
 def test_server_without_tls_can_not_be_trusted(server: FakeRegistry) -> None:
     """A URL with https of a server that speaks http is the operator's to mend."""
     with pytest.raises(
-        RefusedError, match=r"can't be trusted: TLS fails \(.*\): does it want https"
+        RefusedError, match=r"can't be trusted: TLS fails \(.*\): check that it wants https"
     ):
         impatient(server.url.replace("http:", "https:")).ping()
 

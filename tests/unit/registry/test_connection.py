@@ -64,6 +64,8 @@ def test_every_unusable_file_is_named(tmp_path: Path) -> None:
         not_pem + "no certificate or crl found",
         "schema_registry.certificate_file: absent: can't be read: No such file or directory",
     )
+    (no_pair,) = _problems(certificate_file=str(text))
+    assert no_pair.endswith(f"{text}: is not a certificate with its key (PEM): pem lib")
     assert _problems(basic_auth_file=str(text)) == (
         f"schema_registry.basic_auth_file: {text}: is not user:password on one line",
     )

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from contextlib import nullcontext
+from typing import Literal
 
 import pytest
 
@@ -42,7 +43,15 @@ from pipeline.worker.memory_broker import (
     SessionOpened,
 )
 from tests.hostile import EVENT
-from tests.unit.worker.harness import FixedClock, NoWait, Remembering, make_worker, processor, work
+from tests.unit.worker.harness import (
+    NO_BREAKER,
+    FixedClock,
+    NoWait,
+    Remembering,
+    make_worker,
+    processor,
+    work,
+)
 
 TOO_LONG = b"{" * 201
 FIRST = ("track.raw", 0)
@@ -112,8 +121,14 @@ def test_a_lost_transaction_is_a_soft_reset(call: str) -> None:
     assert meter.recoveries == [("soft reset", "lost")]
 
 
-def test_a_schema_that_cannot_be_looked_up_is_no_dead_letter() -> None:
-    """The registry's outage is waited for: the batch is read again, until it can be processed."""
+@pytest.mark.parametrize("mode", ["off", "always"])
+def test_a_schema_that_cannot_be_looked_up_is_no_dead_letter(
+    mode: Literal["off", "always"],
+) -> None:
+    """The registry's outage is waited for: the batch is read again, until it can be processed.
+
+    The circuit breaker's look at the batch is no reason to leave the group.
+    """
     outages = 2
 
     def read(value: bytes, headers: Headers) -> bytes:
@@ -126,10 +141,27 @@ def test_a_schema_that_cannot_be_looked_up_is_no_dead_letter() -> None:
 
     broker = _filled(2)
     contract = Processor(ContractSettings(), Identity(app="test"), Formats(read=read))
-    meter = work(broker, 2, contract=contract)
+    rules = NO_BREAKER._replace(mode=mode)
+    meter = work(broker, 2, contract=contract, rules=rules)
     assert meter.recoveries == [("soft reset", "the registry does not answer")] * 2
+    assert _shape(broker.diary).count("opened") == 1
     assert meter.crashes == []
     assert [output.role for output in broker.outputs] == [Role.ENRICHED] * 2
+
+
+def test_a_worker_that_gives_up_says_so_once() -> None:
+    """An outage that outlasts `max_resets` ends the worker, with the cause."""
+
+    def read(value: bytes, headers: Headers) -> bytes:
+        del value, headers
+        raise RegistryUnavailableError("the registry does not answer")
+
+    contract = Processor(ContractSettings(), Identity(app="test"), Formats(read=read))
+    with pytest.raises(TransportError) as caught:
+        work(_filled(2), 2, contract=contract)
+    assert str(caught.value) == (
+        "gave up after 3 attempts without a commit: the registry does not answer"
+    )
 
 
 def test_a_commit_ends_a_recovery() -> None:
