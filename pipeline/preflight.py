@@ -61,13 +61,13 @@ def checked_schemas(settings: Settings, warn: Callable[[str], None]) -> SchemaRe
         return None
     # Here: without a registry, nothing of Avro is imported.
     from pipeline.registry.formats import uses_registry  # noqa: PLC0415
-    from pipeline.registry.patience import patiently  # noqa: PLC0415
     from pipeline.registry.report import schema_report  # noqa: PLC0415
+    from pipeline.registry.retry import retry_until_answered  # noqa: PLC0415
 
     if not uses_registry(settings, writes=True):
         return None
     client = registry_client(settings)
-    report = patiently(
+    report = retry_until_answered(
         lambda: schema_report(settings, client, only_needed=True),
         client.where,
         settings.startup_timeout_s,

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from io import BytesIO
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import fastavro
 import msgspec
@@ -35,19 +35,9 @@ IDENTIFY: Final = "IdentifyMessage"
 _ENRICHMENT: Final = ("currencyDefaulted", "timestampSource", "unreadable", "warnings")
 _OURS: Final = frozenset((*OUR_FIELDS, "revenue", "currency", "value", "extra"))
 """Columns that this version knows. Three of them repeat what `properties` holds."""
-
-
 _MS: Final = timedelta(milliseconds=1)
 _raw: Final[Callable[[str], Raw]] = msgspec.json.Decoder(Raw).decode
 """JSON text as it is. Raises msgspec.DecodeError when it is not exactly one document."""
-
-
-class WrittenEvent(NamedTuple):
-    """What an Avro message holds, in the form in which JSON is written."""
-
-    event: EnrichedEvent
-    others: bytes
-    """The members that are not ours as JSON without braces, each with its own bytes."""
 
 
 def enriched_json(value: bytes, schema: RecordSchema) -> bytes:
@@ -56,12 +46,6 @@ def enriched_json(value: bytes, schema: RecordSchema) -> bytes:
     `value` is the Avro data without any framing, `schema` the one that it was written with.
     Raises UnreadableOutputError when it is not such a message.
     """
-    event, others = written_event(value, schema)
-    return encode_event(event, others)
-
-
-def written_event(value: bytes, schema: RecordSchema) -> WrittenEvent:
-    """The same, not yet encoded."""
     name = str(schema.get("name")).rpartition(".")[2]
     if name not in {EVENT, IDENTIFY}:
         raise UnreadableOutputError(
@@ -70,11 +54,12 @@ def written_event(value: bytes, schema: RecordSchema) -> WrittenEvent:
         )
     row = _read(value, schema)
     try:
-        return WrittenEvent(_event(row, is_track=name == EVENT), _others(row))
+        event, others = _event(row, is_track=name == EVENT), _others(row)
     except (msgspec.DecodeError, KeyError, TypeError, OverflowError, ValueError) as error:
         raise UnreadableOutputError(
             f"the Avro data is none of {name}: {type(error).__name__}: {error}"
         ) from error
+    return encode_event(event, others)
 
 
 def _read(value: bytes, schema: RecordSchema) -> dict[str, Any]:
@@ -129,6 +114,7 @@ def _enrichment(column: dict[str, Any]) -> dict[str, Any]:
 
 
 def _others(row: dict[str, Any]) -> bytes:
+    """The members that are not ours as JSON without braces, each with its own bytes."""
     unknown = {name: value for name, value in row.items() if name not in _OURS}
     sent = row.get("extra") or ""
     if sent:

@@ -145,6 +145,25 @@ class Rechecker:
         return rules.outputs(dead_letter, now, value)
 
 
+class BestEffortRechecker(Rechecker):
+    """Gives a result also while a schema can't be looked up.
+
+    Once that has failed it is not asked for again, since each time takes seconds. Why it failed was
+    said when the value could not be decoded.
+    """
+
+    _has_failed = False
+
+    def recheck(self, dead_letter: DeadLetter, now: int) -> RecheckResult:
+        """Recheck one dead letter; what can't be known now is a result, too."""
+        if not self._has_failed or dead_letter.frame is None or dead_letter.text is not None:
+            try:
+                return super().recheck(dead_letter, now)
+            except TransportError:
+                self._has_failed = True
+        return RecheckResult(RecheckKind.UNKNOWN, detail="the schema can't be looked up")
+
+
 class SourceRechecker(Rechecker):
     """Tries dead letters that go back to their source topic, where our rules do not apply."""
 

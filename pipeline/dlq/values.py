@@ -20,10 +20,10 @@ def of_dead_letters(formats: Formats, on_notice: OnNotice | None = None) -> Form
     read = with_plain_json(formats).read
     if read is None or on_notice is None:
         return formats._replace(read=read)
-    return formats._replace(read=PatientRead(read, on_notice))
+    return formats._replace(read=BestEffortRead(read, on_notice))
 
 
-class PatientRead:
+class BestEffortRead:
     """Reads values until a schema can't be looked up; from then on only those of known schemas.
 
     A look-up that gets no answer takes seconds, and a topic may hold a million dead letters.

@@ -55,7 +55,7 @@ def translated(error: Exception, registry: RegistrySettings, what: str) -> Trans
     elif (cause := _tls_cause(error)) is not None:
         kind, says = RefusedError, f"can't be trusted: {cause}"
     elif isinstance(error, httpx2.RequestError):
-        kind, says = RegistryUnavailableError, _silence(error, registry)
+        kind, says = RegistryUnavailableError, _no_answer(error, registry)
     else:
         kind, says = RegistryUnavailableError, _nonsense(error, what)
     return kind(f"{where(registry)} {says}")
@@ -66,7 +66,7 @@ def _rejection(status: int, text: str, registry: RegistrySettings, what: str) ->
         return f"fails ({what}): {text}"
     if status in _REDIRECTS:
         return (
-            f"sends us elsewhere ({text}): schema_registry.url must be the URL of the registry's "
+            f"redirects ({text}): schema_registry.url must be the URL of the registry's "
             "API itself, not of a login page"
         )
     if status == _UNAUTHORIZED:
@@ -100,7 +100,7 @@ def _message(error: SchemaRegistryError) -> str:
     return f": {short if len(short) <= _LONGEST else short[:_LONGEST] + '…'}"
 
 
-def _silence(error: httpx2.RequestError, registry: RegistrySettings) -> str:
+def _no_answer(error: httpx2.RequestError, registry: RegistrySettings) -> str:
     if isinstance(error, httpx2.TimeoutException):
         return f"does not answer within {registry.timeout_s:g} s (schema_registry.timeout_s)"
     if isinstance(error, httpx2.ConnectError):

@@ -21,7 +21,7 @@ _NO_SCHEMA: Final = "the registry rejects it for a reason of its own"
 
 
 class SchemaStatus(NamedTuple):
-    """Whether a schema is registered, and what hinders it."""
+    """Whether a schema is registered, and if not, whether it could be."""
 
     schema: OutputSchema
     level: str
@@ -44,7 +44,7 @@ class SchemaStatus(NamedTuple):
         )
 
     def incompatible(self) -> str:
-        """Return a sentence about what hinders it."""
+        """Return a sentence that says why it is not compatible."""
         more = len(self.obstacles) - _SHOWN
         rest = f"; and {more} more (see `track-pipeline schemas check`)" if more > 0 else ""
         return (

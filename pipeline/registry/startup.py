@@ -25,9 +25,9 @@ from pipeline.registry.output_schemas import (
     output_schemas,
     single_object_forms,
 )
-from pipeline.registry.patience import patiently
 from pipeline.registry.registered_schema import RegisteredSchema
 from pipeline.registry.report import NO_GUIDS
+from pipeline.registry.retry import retry_until_answered
 from pipeline.registry.schema_status import missing, schema_status
 from pipeline.settings.model import Settings
 
@@ -50,7 +50,7 @@ def formats_with_registry(
     """
     if not writes:
         return joined(settings, client, {})
-    forms = patiently(
+    forms = retry_until_answered(
         lambda: output_forms(settings, client),
         client.where,
         settings.startup_timeout_s,

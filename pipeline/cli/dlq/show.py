@@ -25,11 +25,11 @@ from pipeline.dlq.as_json import frame_name, iso_time, masked_problem, to_dict
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.dlq.filters import SourceFilter, read_source_filter
 from pipeline.dlq.reader import DlqReader, TopicSnapshot, open_reader
-from pipeline.dlq.recheck import Rechecker, RecheckKind, RecheckResult
+from pipeline.dlq.recheck import BestEffortRechecker, RecheckKind, RecheckResult
 from pipeline.dlq.repair import no_repair
 from pipeline.dlq.reprocess import make_reprocessor
 from pipeline.dlq.request import DlqRequest
-from pipeline.errors import ExitCode, TransportError
+from pipeline.errors import ExitCode
 from pipeline.wiring import WallClock
 
 _POSITION: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
@@ -141,7 +141,7 @@ def _print_all(
     request: DlqRequest, display: Display, reader: DlqReader, dead_letters: Iterable[DeadLetter]
 ) -> int:
     now, count = WallClock().now(), 0
-    rechecker = _PatientRechecker(make_reprocessor(request.settings), no_repair())
+    rechecker = BestEffortRechecker(make_reprocessor(request.settings), no_repair())
     try:
         for dead_letter in dead_letters:
             result = rechecker.recheck(dead_letter, now)
@@ -155,24 +155,6 @@ def _print_all(
     finally:
         rechecker.end()
     return count
-
-
-class _PatientRechecker(Rechecker):
-    """Does not ask again for schemas once that has failed, which takes seconds each time.
-
-    Why it failed was said when the value could not be decoded.
-    """
-
-    _has_failed = False
-
-    def recheck(self, dead_letter: DeadLetter, now: int) -> RecheckResult:
-        """Recheck one dead letter; what can't be known now is a result, too."""
-        if not self._has_failed or dead_letter.frame is None or dead_letter.text is not None:
-            try:
-                return super().recheck(dead_letter, now)
-            except TransportError:
-                self._has_failed = True
-        return RecheckResult(RecheckKind.UNKNOWN, detail="the schema can't be looked up")
 
 
 class _View(NamedTuple):

@@ -29,7 +29,7 @@ from pipeline.settings.model import Settings
 def check(ctx: click.Context, /, *, settings: Settings, as_json: bool) -> None:
     """Check what the registry has of the outputs' schemas: subject, id, version, compatibility.
 
-    What hinders a schema is told in words. It also tells whether the registry knows GUIDs, which
+    It says what is not compatible, field by field, and whether the registry knows GUIDs, which
     output.framing = header needs. Nothing is changed.
 
     The exit code is 0 when a worker could write Avro with these settings, 1 when it could not, and

@@ -75,7 +75,7 @@ def register(
     """Register the Avro schemas of enriched events and, with a rule, of identify messages.
 
     A schema that is registered already is left as it is. Nothing is registered unless the registry
-    calls all of them compatible; what hinders one is told in words.
+    calls all of them compatible; otherwise the message says what is not.
 
     The exit code is 0 even when there is nothing to register, and 5 when the registry can't be
     reached, or rejects a schema.

@@ -36,7 +36,7 @@ def state(status: SchemaStatus) -> str:
 
 
 def print_statuses(statuses: Sequence[SchemaStatus]) -> None:
-    """Print a row for each schema and, for people, what hinders it."""
+    """Print a row for each schema and, for people, why it is not compatible."""
     print_table(_COLUMNS, map(_row, statuses))
     if is_terminal():
         _print_obstacles(statuses)
@@ -59,7 +59,7 @@ def _row(status: SchemaStatus) -> list[Cell]:
 def _print_obstacles(statuses: Iterable[SchemaStatus]) -> None:
     for status in statuses:
         if status.obstacles:
-            print_line(f"what hinders the schema of {status.schema.topic}:", "bold")
+            print_line(f"why the schema of {status.schema.topic} is not compatible:", "bold")
             for obstacle in status.obstacles:
                 print_indented(obstacle)
 

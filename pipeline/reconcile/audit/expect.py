@@ -90,7 +90,8 @@ class ExpectationBuilder:
         self._processor = rules.processor
         self._partitioner = partitioner
         self._revenue_reader = revenue_reader
-        self._forms = rules.forms
+        self.forms: Final = rules.forms
+        """Compares outputs that must exist with those that do."""
         self._accept_origin = accept_origin
         self._now = now
 
@@ -136,8 +137,8 @@ class ExpectationBuilder:
             dead_letter = self._processor.set_aside(
                 record, self._now, Reason.PROCESSING_ERROR, Stage.CRASH, ""
             )
-            expected.set_aside_digest = self._forms.digest(dead_letter)
-            expected.set_aside_pointer_digest = self._forms.digest(pointer_to(dead_letter))
+            expected.set_aside_digest = self.forms.digest(dead_letter)
+            expected.set_aside_pointer_digest = self.forms.digest(pointer_to(dead_letter))
         return expected
 
     def _expected_output(
@@ -149,13 +150,13 @@ class ExpectationBuilder:
         expected = ExpectedOutput(
             role,
             NO_ITEM,
-            self._forms.digest(output),
+            self.forms.digest(output),
             out_partition=self._partitioner(role, record.partition, output.key),
         )
         expected.of_other_type = role is Role.OTHER or output.reason == Reason.UNSUPPORTED_TYPE
         if role is Role.DEAD_LETTER:
             if special:
-                expected.pointer_digest = self._forms.digest(pointer_to(output))
+                expected.pointer_digest = self.forms.digest(pointer_to(output))
             return expected
         # The output of a record without a timestamp has one that depends on when it was made.
         expected.timestamp = origin.timestamp or 0
@@ -170,7 +171,7 @@ class ExpectationBuilder:
         for each in expected.events:
             output = outputs[each.number]
             if each.role is Role.ENRICHED:
-                each.revenue = self._revenue_reader.of_enriched(self._forms.json(output))
+                each.revenue = self._revenue_reader.of_enriched(self.forms.json(output))
             elif each.role is Role.DEAD_LETTER:
                 each.revenue = self._revenue_reader.of_dead_letter(
                     output.value, origin.timestamp, output.headers

@@ -25,7 +25,6 @@ from pipeline.reconcile.audit.expect import (
     decode_expected,
     encode_expected,
 )
-from pipeline.reconcile.audit.forms import ComparedForms
 from pipeline.reconcile.audit.match import CONTENTS, Match, UnmatchedKind, match_record
 from pipeline.reconcile.audit.recorder import ResultRecorder
 from pipeline.reconcile.audit.request import AuditRequest
@@ -57,8 +56,7 @@ def recount(  # noqa: PLR0913  made in one place, by keyword
     a record can't be looked up, and OSError when the temporary file can't be written.
     """
     started = time.monotonic()
-    contract, forms = rules.processor.contract, rules.forms
-    result = _empty_result(ranges, contract, with_revenue=request.revenue)
+    result = _empty_result(ranges, rules.processor.contract, with_revenue=request.revenue)
     revenue_reader = rules.revenue_reader if request.revenue else None
     expectations = ExpectationBuilder(
         rules, partitioner, revenue_reader, accept_origin=accept_origin, now=now
@@ -69,7 +67,7 @@ def recount(  # noqa: PLR0913  made in one place, by keyword
             store,
             result,
             revenue_reader,
-            forms,
+            rules.forms,
             keeps_outside=accept_origin,
             show=request.show,
         )
@@ -82,7 +80,6 @@ def recount(  # noqa: PLR0913  made in one place, by keyword
             expectations=expectations,
             recorder=recorder,
             result=result,
-            forms=forms,
         )
         matcher.run(on_progress, to_last=accept_origin)
     order = list(DiscrepancyKind)
@@ -115,7 +112,6 @@ class _RecordMatcher:
         expectations: ExpectationBuilder,
         recorder: ResultRecorder,
         result: AuditResult,
-        forms: ComparedForms,
     ) -> None:
         self._ranges = ranges
         self._reader = reader
@@ -123,7 +119,6 @@ class _RecordMatcher:
         self._expectations = expectations
         self._recorder = recorder
         self._result = result
-        self._forms = forms
         self._rows = {
             number: RowCursor(store.of_partition(ranges.raw_topic, number)) for number in ranges.raw
         }
@@ -196,5 +191,5 @@ class _RecordMatcher:
         output = outputs[expected.number]
         place = self._ranges.topics[output.role], row.out_partition
         for found in self._reader.read({place: (row.out_offset, row.out_offset + 1)}):
-            return self._forms.describe(output, found)
+            return self._expectations.forms.describe(output, found)
         return "it was deleted meanwhile"

@@ -90,7 +90,7 @@ def test_terminal_shows_every_obstacle(
     with pytest.raises(SystemExit):
         check.main(["--schema-registry-url", server.url], prog_name="check")
     shown = "\n".join(terminal.lines())
-    assert "what hinders the schema of track.enriched:" in shown
+    assert "why the schema of track.enriched is not compatible:" in shown
     assert (
         "framing: prefix (00 and the id in front of each value)\nthe registry knows GUIDs" in shown
     )

@@ -177,7 +177,7 @@ _FAILURES: Final[dict[str, tuple[Answer, type[TransportError], str]]] = {
     "404 without a code": (Answer(404, NO_CODE), RefusedError, "HTTP 404: HTTP 404 Not Found"),
     "409": (Answer(409), RefusedError, "rejects the request"),
     "422": (Answer(422, INVALID), RefusedError, "HTTP 422: Bad\\u001b[31m schema"),
-    "302": (Answer(302), RefusedError, "sends us elsewhere"),
+    "302": (Answer(302), RefusedError, "redirects"),
     "429": (Answer(429), RegistryUnavailableError, "fails (read schema id 1): HTTP 429"),
     "500": (Answer(500), RegistryUnavailableError, "fails (read schema id 1): HTTP 500"),
     "502 in HTML": (Answer(502, HTML, "text/html"), RegistryUnavailableError, "HTTP 502"),

@@ -39,7 +39,7 @@ class _Notices:
             self._say(f"{where} answers now, after {waited} s")
 
 
-def patiently(
+def retry_until_answered(
     ask: Callable[[], _Answer],
     where: str,
     limit_s: float,
