@@ -6,8 +6,7 @@ schemas of `SCHEMAS`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from pipeline.core.contract import ContractSettings
 from pipeline.core.headers import VALUE_SCHEMA_ID, TrackHeader
 from pipeline.core.record import Headers
 from tests.hostile import EVENT, OK, Hostile, batch, padded
+from tests.unit.avro.schemas_of_records import KnownSchemas
 
 TRACK: Final = 1
 BATCH: Final = 2
@@ -49,7 +49,7 @@ _TRACK: Final = _record(
     ),
 )
 _NODE: Final = _record("Node", next=["null", "Node"])
-_SCHEMAS: Final[dict[int | UUID, Any]] = {
+SCHEMAS: Final[dict[int | UUID, Any]] = {
     TRACK: _TRACK,
     GUID: _TRACK,
     BATCH: _record("Batch", batch={"type": "array", "items": _TRACK}),
@@ -63,29 +63,13 @@ _SCHEMAS: Final[dict[int | UUID, Any]] = {
     BROKEN: WriterSchema("avro", '{"type": "record", "name": "Track"'),
     TEXT: "string",
 }
-SCHEMAS: Final[Mapping[int | UUID, WriterSchema]] = {
-    name: schema if isinstance(schema, WriterSchema) else WriterSchema("avro", json.dumps(schema))
-    for name, schema in _SCHEMAS.items()
-}
 """Every schema that the registry of these records knows."""
-
-
-class Registry:
-    """A schema source that knows `SCHEMAS`."""
-
-    def by_id(self, schema_id: int) -> WriterSchema | None:
-        """Find a schema by its id."""
-        return SCHEMAS.get(schema_id)
-
-    def by_guid(self, guid: UUID) -> WriterSchema | None:
-        """Find a schema by its GUID."""
-        return SCHEMAS.get(guid)
 
 
 def framed_reader(settings: ContractSettings) -> FramedReader:
     """Make what reads the rows; the settings are completed by `input.format = auto`."""
     reading = settings.input.model_copy(update={"format": "auto"})
-    return FramedReader(settings.model_copy(update={"input": reading}), Registry())
+    return FramedReader(settings.model_copy(update={"input": reading}), KnownSchemas(SCHEMAS))
 
 
 def framed(data: bytes, schema: int = TRACK) -> bytes:

@@ -200,10 +200,9 @@ def open_reader(
             "can't be told from what is pending"
         )
     elif ledger_topic in facts:
-        for record in LedgerTopic(cluster, records, ledger_topic).news(stable=True):
-            entry = read_entry(record)
-            if entry is not None:
-                ledger.add(entry)
+        entries = map(read_entry, LedgerTopic(cluster, records, ledger_topic).news(stable=True))
+        for entry in filter(None, entries):
+            ledger.add(entry)
     snapshot = _snapshot(cluster, facts[topic], request.selection)
     return DlqReader(
         records,

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import fastavro
-
 from pipeline.avro.published import AVRO_FILES, published
 from pipeline.core.contract import CONTRACT_VERSION
 from pipeline.core.record import Role
 from tests.support import process
+from tests.unit.avro.event_schemas import parsed
 from tests.unit.avro.written import written
 from tests.unit.schemas.published import EXAMPLES
 
@@ -44,7 +43,7 @@ def golden_records(role: Role, version: str) -> list[GoldenRecord]:
 
 def schema_of(text: str) -> dict[str, Any]:
     """A schema as fastavro takes it."""
-    return dict(fastavro.parse_schema(json.loads(text)))  # type: ignore[arg-type]
+    return parsed(json.loads(text))
 
 
 def sent(example: str) -> bytes:

@@ -115,6 +115,14 @@ def read_body(schema: WriterSchema | Any, data: bytes, **settings: Any) -> bytes
     return reader_of(schema, **settings)(prefix_of_id(ID) + data, ())
 
 
+def rejection(found: bytes | Invalid) -> tuple[str, str]:
+    """Return code and detail of a record that can't be read."""
+    assert isinstance(found, Invalid), found
+    (violation,) = found.violations
+    assert len(violation.detail) <= 200, violation.detail
+    return violation.code.value, violation.detail
+
+
 def text_of_value(schema: Any, value: Any) -> str:
     """Write a value with fastavro and read it as JSON text, which must be possible."""
     text = read_body(schema, body(schema, value))

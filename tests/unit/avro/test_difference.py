@@ -8,7 +8,7 @@ import random
 from typing import Any, Final
 
 import pytest
-from fastavro import schemaless_reader, schemaless_writer
+from fastavro import schemaless_reader
 from fastavro.schema import parse_schema
 from fastavro.utils import generate_many
 from hypothesis import assume, given, settings
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.avro.difference import incompatibilities
 from pipeline.errors import SchemaFileError
+from tests.unit.avro.encoding import written_by_fastavro
 
 Schema = Any
 
@@ -227,9 +228,7 @@ def test_fastavro_reads_what_has_no_problems(versions: tuple[Schema, Schema], se
     assume(not incompatibilities(json.dumps(reader), json.dumps(writer)))
     random.seed(seed)
     for value in generate_many(parse_schema(writer), 3):
-        written = io.BytesIO()
-        schemaless_writer(written, parse_schema(writer), value)
-        written.seek(0)
-        read = schemaless_reader(written, parse_schema(writer), parse_schema(reader))
+        written = written_by_fastavro(parse_schema(writer), value)
+        read = schemaless_reader(io.BytesIO(written), parse_schema(writer), parse_schema(reader))
         assert isinstance(read, dict)
         assert set(read) == {field["name"] for field in reader["fields"]}
