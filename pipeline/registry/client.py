@@ -22,7 +22,7 @@ from confluent_kafka.schema_registry import (
 
 from pipeline.avro.schema_source import WriterSchema
 from pipeline.errors import RefusedError, RegistryUnavailableError
-from pipeline.registry.connection import connect, level_that_applies
+from pipeline.registry.connection import connect, level_that_applies, open_session
 from pipeline.registry.deadline import call_within
 from pipeline.registry.errors import (
     CLIENT_ERRORS,
@@ -238,6 +238,7 @@ class RegistryClient:
         try:
             return call_within(self._limit_s, call)
         except TimeoutError:
+            open_session(self._client)  # else an answer without end would fill the memory
             raise RegistryUnavailableError(
                 f"{self.where} does not finish its answer within {self._limit_s:g} s ({what})"
             ) from None

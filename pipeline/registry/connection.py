@@ -51,14 +51,15 @@ def connect(settings: RegistrySettings) -> SchemaRegistryClient:
     except (OSError, ssl.SSLError) as error:  # our own files have been tried out above
         cause = "the authorities that SSL_CERT_FILE or SSL_CERT_DIR names can't be used"
         raise SettingsError([f"{_GROUP}.ca_file: is not set, and {cause}: {error}"]) from error
-    _go_direct(client)
+    open_session(client)
     return client
 
 
-def _go_direct(client: SchemaRegistryClient) -> None:
-    """Ask the URL of the settings itself, whatever proxy the environment names.
+def open_session(client: SchemaRegistryClient) -> None:
+    """Close the client's HTTP session, which ends requests that still run, and open another one.
 
-    Otherwise credentials would go to that proxy, and its failure would be called the registry's.
+    The session asks the URL of the settings itself, whatever proxy the environment names. Otherwise
+    credentials would go to that proxy, and its failure would be called the registry's.
     """
     rest = client._rest_client  # noqa: SLF001  there is no setting for it
     rest.session.close()

@@ -17,7 +17,7 @@ _Answer = TypeVar("_Answer")
 def call_within(limit_s: float, call: Callable[[], _Answer]) -> _Answer:
     """Return what the call returns, and raise what it raises, or TimeoutError when it takes longer.
 
-    A call that takes longer is abandoned in its daemon thread.
+    A call that takes longer is abandoned in its daemon thread: whoever called has to end it.
     """
     results: queue.SimpleQueue[Callable[[], _Answer]] = queue.SimpleQueue()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from threading import Event
+import socket
+from contextlib import suppress
+from threading import Event, Thread
 from typing import Any, Final
 from uuid import UUID
 
@@ -272,6 +274,30 @@ def test_answer_that_never_ends_is_given_up_in_time() -> None:
     with pytest.raises(RegistryUnavailableError, match="does not finish its answer within"):
         client.ping()
     ends.set()
+
+
+def _drip(listener: socket.socket, closed: Event) -> None:
+    """Answer one request without an end, until its sender closes the connection."""
+    connection, _address = listener.accept()
+    with connection, suppress(OSError):
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not closed.wait(0.01):
+            connection.sendall(b"1\r\n \r\n")
+    closed.set()
+
+
+def test_answer_that_never_ends_is_not_read_any_further() -> None:
+    """Otherwise it would fill the memory; the next request has a connection of its own."""
+    closed = Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=_drip, args=(listener, closed), daemon=True).start()
+        client = impatient(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=0.1)
+        with pytest.raises(RegistryUnavailableError, match="does not finish its answer within"):
+            client.ping()
+        assert closed.wait(10)
+        with pytest.raises(RegistryUnavailableError, match="does not answer within"):
+            client.ping()
 
 
 def test_registry_that_is_not_there_is_named() -> None:
