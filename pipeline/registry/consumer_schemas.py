@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from pydantic import ValidationError
 
 from pipeline.errors import SettingsError
 from pipeline.registry.client import RegistryClient
 from pipeline.settings.groups import RegistrySettings
+
+_PYDANTIC: Final = "Value error, "
+"""What pydantic writes in front of our own sentences."""
 
 
 class RegistryOptions(TypedDict, total=False):
@@ -28,6 +31,7 @@ def open_schemas(url: str, options: RegistryOptions) -> RegistryClient:
         settings = RegistrySettings(url=url, **options)
     except ValidationError as error:
         raise SettingsError(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
+            f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix(_PYDANTIC)}"
+            for each in error.errors()
         ) from error
     return RegistryClient(settings)

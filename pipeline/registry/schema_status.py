@@ -46,7 +46,7 @@ class SchemaStatus(NamedTuple):
     def incompatible(self) -> str:
         """Return a sentence that says why it is not compatible."""
         more = len(self.obstacles) - _SHOWN
-        rest = f"; and {more} more (see `track-pipeline schemas check`)" if more > 0 else ""
+        rest = f"; and {more} more (see `track-pipeline schemas check --json`)" if more > 0 else ""
         return (
             f"the schema of {self.schema.topic} is not compatible with subject "
             f"{self.schema.subject} ({self.level}): {'; '.join(self.obstacles[:_SHOWN])}{rest}"

@@ -71,7 +71,7 @@ def test_json_is_read_while_no_registry_answers() -> None:
 
 def test_wrong_options_are_named() -> None:
     """A URL that is none, and a file that is not there."""
-    with pytest.raises(SettingsError, match=r"^url: "):
+    with pytest.raises(SettingsError, match=r"^url: is not a URL such as"):
         registry_schemas("localhost")
     with pytest.raises(SettingsError, match=r"ca_file: missing\.pem: can't be read"):
         registry_schemas(NOBODY, ca_file="missing.pem")
