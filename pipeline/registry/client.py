@@ -31,7 +31,7 @@ from pipeline.registry.errors import (
     where,
 )
 from pipeline.registry.registered_schema import (
-    NonsenseError,
+    MalformedAnswerError,
     RegisteredSchema,
     kind_of,
     registered,
@@ -47,7 +47,7 @@ _NO_LEVEL: Final = "NONE"
 _NO_GUID: Final = UUID(int=0)
 """No schema has it."""
 _MOST_REFERENCES: Final = 1000
-"""References of one schema: a registry's nonsense must not keep us busy for ever."""
+"""References of one schema: a wrong answer may name any number of them, and each is a request."""
 
 
 class RegistryClient:
@@ -125,11 +125,11 @@ class RegistryClient:
         for reference in wanted:
             name, subject = reference.name, reference.subject
             if not (isinstance(name, str) and isinstance(subject, str)):
-                raise NonsenseError("its answer has a reference without a name or a subject")
+                raise MalformedAnswerError("its answer has a reference without a name or a subject")
             if name in begun:
                 continue
             if len(begun) >= _MOST_REFERENCES:
-                raise NonsenseError(f"a schema has more than {_MOST_REFERENCES} references")
+                raise MalformedAnswerError(f"a schema has more than {_MOST_REFERENCES} references")
             begun.add(name)
             version = whole_number(reference.version, "version of a reference", 1)
             schema = self._client.get_version(subject, version, deleted=True).schema
@@ -169,7 +169,7 @@ class RegistryClient:
             )
             if isinstance(answer, bool):
                 return answer
-            raise NonsenseError("its answer does not say whether a schema is compatible")
+            raise MalformedAnswerError("its answer does not say whether a schema is compatible")
 
         # An unknown subject is compatible with everything.
         return self._ask(f"compare a schema with subject {subject}", ask) is not False
@@ -203,7 +203,7 @@ class RegistryClient:
             answer = ask()
             if isinstance(answer, str):
                 return answer
-            raise NonsenseError("its answer has no compatibilityLevel")
+            raise MalformedAnswerError("its answer has no compatibilityLevel")
 
         return self._ask(f"read the compatibility level of {of_what}", level)
 

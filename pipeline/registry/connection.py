@@ -16,7 +16,7 @@ from pipeline.registry.errors import tls_reason
 from pipeline.settings.groups import RegistrySettings
 
 _GROUP: Final = "schema_registry"
-_TALKATIVE: Final = ("httpx2", "httpcore2")
+_REQUEST_LOGGERS: Final = ("httpx2", "httpcore2")
 """Loggers that log every request, which would be lines of the worker's own log."""
 
 
@@ -44,7 +44,7 @@ def connect(settings: RegistrySettings) -> SchemaRegistryClient:
     config |= _tls(settings, problems)
     if problems:
         raise SettingsError(problems)
-    for name in _TALKATIVE:
+    for name in _REQUEST_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         client = SchemaRegistryClient(config)

@@ -15,12 +15,12 @@ from confluent_kafka.schema_registry import SchemaRegistryError
 
 from pipeline.core.escape import one_line
 from pipeline.errors import RefusedError, RegistryUnavailableError, TransportError
-from pipeline.registry.registered_schema import NonsenseError
+from pipeline.registry.registered_schema import MalformedAnswerError
 from pipeline.settings.groups import RegistrySettings
 
-NONSENSE: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+_MALFORMED: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 """What the client raises for an answer that is not JSON, or other JSON than it expects."""
-CLIENT_ERRORS: Final = (SchemaRegistryError, httpx2.RequestError, *NONSENSE)
+CLIENT_ERRORS: Final = (SchemaRegistryError, httpx2.RequestError, *_MALFORMED)
 
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
@@ -57,7 +57,7 @@ def translated(error: Exception, registry: RegistrySettings, what: str) -> Trans
     elif isinstance(error, httpx2.RequestError):
         kind, says = RegistryUnavailableError, _no_answer(error, registry)
     else:
-        kind, says = RegistryUnavailableError, _nonsense(error, what)
+        kind, says = RegistryUnavailableError, _malformed_answer(error, what)
     return kind(f"{where(registry)} {says}")
 
 
@@ -113,8 +113,12 @@ def _no_answer(error: httpx2.RequestError, registry: RegistrySettings) -> str:
     )
 
 
-def _nonsense(error: Exception, what: str) -> str:
-    how = str(error) if isinstance(error, NonsenseError) else "its answer is not the JSON expected"
+def _malformed_answer(error: Exception, what: str) -> str:
+    how = (
+        str(error)
+        if isinstance(error, MalformedAnswerError)
+        else "its answer is not the JSON expected"
+    )
     return (
         f"does not answer as a registry ({what}): {how}; check that schema_registry.url is the URL "
         "of its API"

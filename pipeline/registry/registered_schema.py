@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the client is an extra
 _KINDS: Final = ("avro", "json", "protobuf")
 
 
-class NonsenseError(ValueError):
+class MalformedAnswerError(ValueError):
     """An answer of the registry that has another form than its API promises; the text says how."""
 
 
@@ -30,7 +30,7 @@ class RegisteredSchema(NamedTuple):
 
 
 def registered(answer: ConfluentSchema, subject: str) -> RegisteredSchema:
-    """Return a registered schema; NonsenseError when something of it is missing or wrong."""
+    """Return a registered schema; MalformedAnswerError when something of it is missing or wrong."""
     return RegisteredSchema(
         subject,
         whole_number(answer.version, "version", 1),
@@ -41,27 +41,27 @@ def registered(answer: ConfluentSchema, subject: str) -> RegisteredSchema:
 
 
 def whole_number(value: object, name: str, least: int) -> int:
-    """Return the number; NonsenseError when it is none that a registry gives."""
+    """Return the number; MalformedAnswerError when it is none that a registry gives."""
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_SCHEMA_ID:
         return value
-    raise NonsenseError(f"its answer has no valid {name}")
+    raise MalformedAnswerError(f"its answer has no valid {name}")
 
 
 def text_of(schema: Schema) -> str:
-    """Return the text of a schema; NonsenseError when there is none."""
+    """Return the text of a schema; MalformedAnswerError when there is none."""
     text: object = schema.schema_str
     if isinstance(text, str) and text:
         return text
-    raise NonsenseError("its answer has no schema")
+    raise MalformedAnswerError("its answer has no schema")
 
 
 def kind_of(schema: Schema) -> SchemaKind:
-    """Return the language of a schema; NonsenseError for one that is not known."""
+    """Return the language of a schema; MalformedAnswerError for one that is not known."""
     name: object = schema.schema_type
     kind = name.lower() if isinstance(name, str) else ""
     if kind in _KINDS:
         return cast("SchemaKind", kind)
-    raise NonsenseError("its answer has an unknown schemaType")
+    raise MalformedAnswerError("its answer has an unknown schemaType")
 
 
 def _guid(value: object) -> UUID | None:
@@ -70,4 +70,4 @@ def _guid(value: object) -> UUID | None:
     try:
         return UUID(str(value))
     except ValueError:
-        raise NonsenseError("its answer has no valid guid") from None
+        raise MalformedAnswerError("its answer has no valid guid") from None

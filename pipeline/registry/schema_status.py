@@ -33,7 +33,7 @@ class SchemaStatus(NamedTuple):
     """Why the registry would not take the schema; empty when it would, or has it."""
 
     def sentence(self) -> str:
-        """Return what is registered; for a schema that nothing hinders."""
+        """Return what is registered; for a schema that has no obstacles."""
         found, subject = self.registered, self.schema.subject
         if found is None:
             return f"{subject}: is registered on startup, compatibility {self.level}"
