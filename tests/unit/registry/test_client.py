@@ -230,7 +230,7 @@ def test_every_wrong_answer_is_one_sentence(
 def test_id_that_is_none_is_not_believed(
     answer: str, server: FakeRegistry, client: RegistryClient
 ) -> None:
-    """An id that is not a number from 0 to 2^31 - 1 is a malformed answer, and never in front of a value."""
+    """An id that is not a number from 0 to 2^31 - 1 is a malformed answer, and never a prefix."""
     server.fail(Answer(200, f'{{"schema": "s", "version": 1, "id": {answer}}}'.encode()))
     with pytest.raises(RegistryUnavailableError, match="its answer has no valid id"):
         client.look_up(SUBJECT, record("a"))
