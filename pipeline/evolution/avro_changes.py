@@ -24,14 +24,16 @@ _OF_TYPES: Final = frozenset(
 )
 
 
-def avro_difference(old: str, new: str, name: str) -> SchemaDifference:
+def avro_difference(old: str, new: str, name: str, old_name: str = "") -> SchemaDifference:
     """Compare the texts of two Avro schemas; `name` is what the result calls them.
+
+    `old_name` is what an error calls the old one when that has another name.
 
     Raises:
         SchemaFileError: One of the texts is no Avro schema.
     """
     comparison = _AvroComparison(
-        SchemaTypes(old, f"the old {name}"), SchemaTypes(new, f"the new {name}")
+        SchemaTypes(old, f"the old {old_name or name}"), SchemaTypes(new, f"the new {name}")
     )
     return SchemaDifference(
         name,

@@ -12,7 +12,7 @@ from pipeline.evolution.avro_changes import avro_difference
 from pipeline.evolution.change import Compatibility, SchemaDifference
 from pipeline.evolution.json_changes import json_difference
 
-_Compare = Callable[[str, str, str], SchemaDifference]
+_Compare = Callable[[str, str, str, str], SchemaDifference]
 _COMPARE: Final[dict[str, _Compare]] = {".avsc": avro_difference, ".json": json_difference}
 """How files are compared, by suffix."""
 
@@ -101,7 +101,7 @@ def _files(named: str) -> dict[str, Path]:
 def _difference(old: Path, new: Path) -> SchemaDifference:
     if old.suffix != new.suffix:
         raise SchemaFileError(f"{old} and {new} are of two kinds: one is Avro, one JSON Schema")
-    return _COMPARE[old.suffix](_text(old), _text(new), new.name)
+    return _COMPARE[old.suffix](_text(old), _text(new), new.name, old.name)
 
 
 def _text(path: Path) -> str:

@@ -65,19 +65,22 @@ class WeighedChange(NamedTuple):
     """Whether it may accept documents that were not valid."""
 
 
-def json_difference(old: str, new: str, name: str) -> SchemaDifference:
+def json_difference(old: str, new: str, name: str, old_name: str = "") -> SchemaDifference:
     """Compare the texts of two JSON Schemas; `name` is what the result calls them.
+
+    `old_name` is what an error calls the old one when that has another name.
 
     Raises:
         SchemaFileError: One of the texts is no JSON Schema.
     """
-    before = load_json_schema(old, f"the old {name}")
+    before = load_json_schema(old, f"the old {old_name or name}")
     after = load_json_schema(new, f"the new {name}")
     try:
         found = list(dict.fromkeys(_of_schemas("", before, after)))
     except (AttributeError, RecursionError, TypeError) as error:
         raise SchemaFileError(
-            f"the old or the new {name} has a keyword whose value is of the wrong kind ({error})"
+            f"the old {old_name or name} or the new {name} has a keyword whose value is of the wrong "
+            f"kind ({error})"
         ) from error
     return SchemaDifference(
         name,

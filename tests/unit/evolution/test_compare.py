@@ -49,6 +49,18 @@ def test_version_is_compatible_with_itself() -> None:
     assert [each.changes for each in found.differences] == [()] * 6
 
 
+@pytest.mark.parametrize("kind", ["avsc", "json"])
+def test_file_that_is_no_schema_is_called_by_its_own_name(kind: str, tmp_path: Path) -> None:
+    """Two files may have two names: the sentence has that of the broken one."""
+    former, later = tmp_path / f"former.{kind}", tmp_path / f"later.{kind}"
+    former.write_text("{")
+    later.write_text('{"type": "string"}')
+    with pytest.raises(SchemaFileError, match=rf"the old former\.{kind} is no JSON"):
+        compare_schemas(str(former), str(later))
+    with pytest.raises(SchemaFileError, match=rf"the new former\.{kind} is no JSON"):
+        compare_schemas(str(later), str(former))
+
+
 def test_file_is_compared_with_the_file_of_the_same_name(changed: Path) -> None:
     """A version stands for its file of the same name, on either side."""
     there, back = compare_schemas("2", str(changed)), compare_schemas(str(changed), "2")
