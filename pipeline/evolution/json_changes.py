@@ -79,8 +79,8 @@ def json_difference(old: str, new: str, name: str, old_name: str = "") -> Schema
         found = list(dict.fromkeys(_of_schemas("", before, after)))
     except (AttributeError, RecursionError, TypeError) as error:
         raise SchemaFileError(
-            f"the old {old_name or name} or the new {name} has a keyword whose value is of the wrong "
-            f"kind ({error})"
+            f"the old {old_name or name} or the new {name} has a keyword whose value is of the "
+            f"wrong kind ({error})"
         ) from error
     return SchemaDifference(
         name,
