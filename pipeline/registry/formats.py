@@ -29,10 +29,10 @@ def uses_registry(settings: Settings, *, writes: bool) -> bool:
 def formats_without_registry(settings: Settings, *, writes: bool) -> Formats:
     """Make the formats of settings that need no registry."""
     is_avro = writes and settings.output.format == "avro"
-    return joined(settings, None, single_object_forms(settings) if is_avro else {})
+    return join_formats(settings, None, single_object_forms(settings) if is_avro else {})
 
 
-def joined(
+def join_formats(
     settings: Settings, source: SchemaSource | None, forms: Mapping[Role, OutputForm]
 ) -> Formats:
     """Join how raw records are read, with schemas of a registry if there is one, and outputs."""

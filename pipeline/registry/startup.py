@@ -17,7 +17,7 @@ from pipeline.core.formats import PLAIN_JSON, Formats, OutputForm
 from pipeline.core.record import Role
 from pipeline.errors import RefusedError
 from pipeline.ports import Stop
-from pipeline.registry.formats import joined
+from pipeline.registry.formats import join_formats
 from pipeline.registry.output_schemas import (
     OutputSchema,
     asks_for_outputs,
@@ -49,7 +49,7 @@ def formats_with_registry(
     reads may never meet a framed record, and asks when there is one.
     """
     if not writes:
-        return joined(settings, client, {})
+        return join_formats(settings, client, {})
     forms = retry_until_answered(
         lambda: output_forms(settings, client),
         client.where,
@@ -57,7 +57,7 @@ def formats_with_registry(
         on_wait,
         stop or Event(),
     )
-    return PLAIN_JSON if forms is None else joined(settings, client, forms)
+    return PLAIN_JSON if forms is None else join_formats(settings, client, forms)
 
 
 def output_forms(settings: Settings, client: RegistryClient) -> Mapping[Role, OutputForm]:

@@ -25,6 +25,18 @@ TEXTS: Final[dict[int | UUID | bytes, str]] = {
     GUID: published(Role.ENRICHED),
 }
 
+SALE: Final[dict[str, Any]] = {
+    "type": "track",
+    "event": "Order Completed",
+    "messageId": "m-1",
+    "userId": "u-1",
+    "timestamp": "2015-12-12T19:11:01.249Z",
+    "properties": {"revenue": "19.9000000001", "value": 5, "score": 0.1, "n": 2**70},
+    "context": {"traits": {"plan": "pro"}, "ip": "::1"},
+    "integrations": {"All": False},
+    "plan": {"of": "sender"},
+}
+
 
 class Message(NamedTuple):
     """A message as confluent_kafka has it."""
