@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from uuid import UUID
 
@@ -26,6 +27,7 @@ class RegisteredSchema(NamedTuple):
     schema_id: int
     guid: UUID | None
     """None when the registry has no GUIDs."""
+    kind: SchemaKind
     text: str
 
 
@@ -36,6 +38,7 @@ def registered(answer: ConfluentSchema, subject: str) -> RegisteredSchema:
         whole_number(answer.version, "version", 1),
         whole_number(answer.schema_id, "id", 0),
         _guid(answer.guid),
+        kind_of(answer.schema),
         text_of(answer.schema),
     )
 
@@ -48,11 +51,16 @@ def whole_number(value: object, name: str, least: int) -> int:
 
 
 def text_of(schema: Schema) -> str:
-    """Return the text of a schema; MalformedAnswerError when there is none."""
+    """Return the text of a schema; MalformedAnswerError when there is none that can be one."""
     text: object = schema.schema_str
-    if isinstance(text, str) and text:
-        return text
-    raise MalformedAnswerError("its answer has no schema")
+    if not isinstance(text, str) or not text:
+        raise MalformedAnswerError("its answer has no schema")
+    if kind_of(schema) != "protobuf":
+        try:
+            json.loads(text)
+        except ValueError:
+            raise MalformedAnswerError("the schema in its answer is not JSON") from None
+    return text
 
 
 def kind_of(schema: Schema) -> SchemaKind:

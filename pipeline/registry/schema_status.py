@@ -60,8 +60,10 @@ def schema_status(client: RegistryClient, schema: OutputSchema) -> SchemaStatus:
     versions = client.versions(subject)
     level = _level(client, subject)
     obstacles: tuple[str, ...] = ()
-    if registered is None and not client.is_compatible(subject, schema.text):
-        obstacles = tuple(_obstacles(client, schema, versions, level)) or (_NO_SCHEMA,)
+    if registered is None:
+        obstacles = tuple(_other_language(client, subject, versions))
+        if not obstacles and not client.is_compatible(subject, schema.text):
+            obstacles = tuple(_obstacles(client, schema, versions, level)) or (_NO_SCHEMA,)
     return SchemaStatus(schema, level, registered, versions[-1] if versions else 0, obstacles)
 
 
@@ -80,6 +82,18 @@ def missing(settings: Settings, client: RegistryClient, schema: OutputSchema) ->
         f"register it with `{register_command(settings)}`, or set schema_registry.auto_register = "
         "true"
     )
+
+
+def _other_language(client: RegistryClient, subject: str, versions: list[int]) -> Iterator[str]:
+    """Yield why a subject takes no Avro schema at all: it has others."""
+    newest = client.version(subject, versions[-1]) if versions else None
+    if newest is not None and newest.kind != "avro":
+        language = {"json": "JSON", "protobuf": "Protobuf"}[newest.kind]
+        yield (
+            f"version {newest.version} is a {language} schema, and a subject has schemas of one "
+            "language: write Avro to another topic, or choose another "
+            "schema_registry.subject_name_strategy"
+        )
 
 
 def _obstacles(

@@ -97,8 +97,8 @@ def test_json_and_protobuf_schemas_are_told_apart(
     server: FakeRegistry, client: RegistryClient
 ) -> None:
     """The language of a schema is that of its registration."""
-    for kind in ("JSON", "PROTOBUF"):
-        number = server.register(SUBJECT, {"schema": kind, "schemaType": kind})
+    for kind, text in (("JSON", "{}"), ("PROTOBUF", "message A {}")):
+        number = server.register(SUBJECT, {"schema": text, "schemaType": kind})
         found = client.by_id(number)
         assert found is not None
         assert found.kind == kind.lower()
@@ -190,6 +190,11 @@ _FAILURES: Final[dict[str, tuple[Answer, type[TransportError], str]]] = {
     "a list": (Answer(200, b"[]"), RegistryUnavailableError, "not the JSON expected"),
     "deep JSON": (Answer(200, DEEP), RegistryUnavailableError, "not the JSON expected"),
     "no schema": (Answer(200, b"{}"), RegistryUnavailableError, "its answer has no schema"),
+    "a schema that is no JSON": (
+        Answer(200, b'{"schema": "{"}'),
+        RegistryUnavailableError,
+        "the schema in its answer is not JSON",
+    ),
     "a number as schema": (
         Answer(200, b'{"schema": 7}'),
         RegistryUnavailableError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,6 +21,7 @@ from pipeline.errors import RefusedError, RegistryUnavailableError, SettingsErro
 from pipeline.preflight import checked_schemas
 from pipeline.registry.optional_client import registry_client, require_registry
 from pipeline.registry.output_schemas import output_schemas, register_command
+from pipeline.registry.report import schema_report
 from pipeline.settings.groups import RegistrySettings
 from pipeline.settings.model import Settings, load_settings
 from pipeline.wiring import formats
@@ -121,6 +123,64 @@ def test_incompatible_schema_is_explained_and_not_registered(server: FakeRegistr
     assert "version 1: with the new schema, event: " in text
     assert "version 1: with the old schema, eventName: " in text
     assert len(server.schemas) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "language", "text"),
+    [("JSON", "JSON", '{"type": "object"}'), ("PROTOBUF", "Protobuf", "message A {}")],
+)
+def test_subject_of_another_language_is_named(
+    kind: str, language: str, text: str, server: FakeRegistry
+) -> None:
+    """A subject that holds JSON or Protobuf schemas is said to, before any comparison."""
+    server.register("track.enriched-value", {"schema": text, "schemaType": kind})
+    with pytest.raises(RefusedError, match=f"version 1 is a {language} schema, and a subject"):
+        formats(_avro(server, schema_registry__auto_register=True), print, writes=True)
+    assert not [path for path in server.asked if "compatibility" in path]
+
+
+def _registered(server: FakeRegistry) -> None:
+    server.register("track.enriched-value", {"schema": ENRICHED})
+
+
+def _refused(server: FakeRegistry) -> None:
+    server.register("track.enriched-value", {"schema": '"int"'})
+    server.incompatible = True
+
+
+def _of_another_language(server: FakeRegistry) -> None:
+    server.register("track.enriched-value", {"schema": "{}", "schemaType": "JSON"})
+
+
+@pytest.mark.parametrize("framing", ["prefix", "header"])
+@pytest.mark.parametrize("auto_register", [False, True])
+@pytest.mark.parametrize("guids", [False, True])
+@pytest.mark.parametrize(
+    "prepare", [None, _registered, _refused, _of_another_language], ids=lambda each: str(each)[:20]
+)
+def test_the_check_foretells_whether_a_worker_starts(
+    prepare: Callable[[FakeRegistry], None] | None,
+    framing: str,
+    *,
+    auto_register: bool,
+    guids: bool,
+) -> None:
+    """The report has a problem exactly when a start fails, whatever the registry holds."""
+    with fake_registry(guids=guids) as server:
+        if prepare is not None:
+            prepare(server)
+        settings = _avro(
+            server, output__framing=framing, schema_registry__auto_register=auto_register
+        )
+        problems = schema_report(settings, registry_client(settings)).problems
+        try:
+            formats(settings, print, writes=True)
+        except RefusedError as error:
+            failure = [str(error)]
+        else:
+            failure = []
+        assert bool(failure) == bool(problems)
+        assert set(failure) <= set(problems)
 
 
 def test_level_that_must_not_be_read_hinders_nobody(server: FakeRegistry) -> None:
