@@ -77,6 +77,13 @@ class _Duration(click.ParamType[float]):
 )
 @click.option("--partitions", type=click.IntRange(3), default=6, show_default=True)
 @click.option(
+    "--output-format",
+    type=click.Choice(["json", "avro"]),
+    default="json",
+    show_default=True,
+    help="Form of the outputs; Avro as single objects, without a registry.",
+)
+@click.option(
     "--seeded-bug",
     type=click.Choice([*SEEDED_BUGS, _ALL]),
     help="Run workers with a bug that is built in on purpose; exit code 0 if it is detected.",
@@ -102,6 +109,7 @@ def chaos(  # noqa: PLR0917  one for each option
     static: bool,  # noqa: FBT001  click gives it by name
     rate: int,
     partitions: int,
+    output_format: str,
     seeded_bug: str | None,
     only_alerts: bool,  # noqa: FBT001  as above
     cases: tuple[str, ...],
@@ -125,6 +133,7 @@ def chaos(  # noqa: PLR0917  one for each option
         partitions=partitions,
         static=static,
         needs_full_coverage=not faults,
+        settings={"TRACK_OUTPUT__FORMAT": output_format},
     )
     folder = _new_folder()
     log = _log_to(console)
