@@ -50,7 +50,7 @@ test: $(INSTALLED) ## Run all tests, also those on a real Kafka; only this prove
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: quick
-quick: $(INSTALLED) ## Run the tests that need no broker, in less than a minute: for every edit
+quick: $(INSTALLED) ## Run the tests that need no broker, in a minute and a half: for every edit
 	@# Three processes on two cores: many of these tests wait for time limits or child processes.
 	$(BIN)/python -m pytest --quick -n 3 --dist worksteal $(ARGS)
 
