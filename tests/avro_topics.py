@@ -51,10 +51,14 @@ class AvroTopics(FakeTopics):
 
     def formats(self, rules: ContractSettings) -> Formats:
         """How the worker reads and writes."""
-        read = None if rules.input.format == "json" else FramedReader(rules, self.schemas)
+        made = Formats()
+        if rules.input.format != "json":
+            reader = FramedReader(rules, self.schemas)
+            made = Formats(reader, read_any=reader.read_any)
         if rules.output.format == "json":
-            return Formats(read)
-        return Formats(read, self._form(Role.ENRICHED), self._form(Role.IDENTIFY))
+            return made
+        forms = self._form(Role.ENRICHED), self._form(Role.IDENTIFY)
+        return made._replace(enriched=forms[0], identify=forms[1])
 
     def _form(self, role: Role) -> OutputForm:
         text = published(role)
@@ -70,7 +74,7 @@ class AvroTopics(FakeTopics):
         return audit_rules(
             self.settings,
             "auditor",
-            Formats(self.formats(self.settings).read),
+            self.formats(self.settings)._replace(enriched=None, identify=None),
             OutputReader(self.schemas),
             self.framing if is_avro else None,
         )

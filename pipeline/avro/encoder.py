@@ -32,7 +32,7 @@ _OUR_FIELDS: Final = {
     "extra": Operand('(b"{%b}" % others if others else None)', Form.JSON),
     "enrichment": Operand("event.enrichment", Form.REPEATED_OBJECT),
 }
-"""Where the fields of published schemas are, in the arguments of `WriteEvent`."""
+"""Expression that finds each field of the published schemas in the arguments of `WriteEvent`."""
 
 
 def event_writer(schema_text: str, prefix: bytes) -> WriteEvent:

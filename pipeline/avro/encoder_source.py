@@ -55,7 +55,7 @@ class Form(Enum):
 
 
 class Operand(NamedTuple):
-    """Where the code of an encoder finds a value, and its form."""
+    """Expression of a value in the code of an encoder, and the form of that value."""
 
     expression: str
     form: Form = Form.PLAIN

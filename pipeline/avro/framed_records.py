@@ -11,7 +11,7 @@ from pipeline.avro.framing import Frame, unframe
 from pipeline.avro.json_reader import JsonReader
 from pipeline.avro.published import by_fingerprint
 from pipeline.avro.raw_schemas import avro_reader, output_as_input, read_folder
-from pipeline.avro.schema_source import MAX_SCHEMA_ID, SchemaSource, WriterSchema
+from pipeline.avro.schema_source import SchemaSource, WriterSchema, find_schema
 from pipeline.core.contract import ContractSettings
 from pipeline.core.decode import reject
 from pipeline.core.headers import TrackHeader
@@ -53,13 +53,20 @@ class FramedReader:
     def __call__(self, value: bytes, headers: Headers) -> bytes | Invalid:
         """Return the JSON text of a record, or why it can't be read."""
         frame = unframe(value, headers)
+        if frame is None and self._must_be_framed and not _is_redriven(headers):
+            detail = (
+                "the record names no schema (00 and an id, C3 01 and a fingerprint, or a header): "
+                "with input.format = auto it may be plain JSON"
+            )
+            return reject(Reason.INVALID_AVRO, detail)
+        return self._text(value, frame)
+
+    def read_any(self, value: bytes, headers: Headers) -> bytes | Invalid:
+        """Return the JSON text of a record that may be plain JSON, or why it can't be read."""
+        return self._text(value, unframe(value, headers))
+
+    def _text(self, value: bytes, frame: Frame | Invalid | None) -> bytes | Invalid:
         if frame is None:
-            if self._must_be_framed and not _is_redriven(headers):
-                detail = (
-                    "the record names no schema (00 and an id, C3 01 and a fingerprint, or a "
-                    "header): with input.format = auto it may be plain JSON"
-                )
-                return reject(Reason.INVALID_AVRO, detail)
             return value
         if type(frame) is Invalid:
             return frame
@@ -77,10 +84,7 @@ class FramedReader:
             return self._unknown_fingerprint(schema, name)
         if self._source is None:
             return _unknown(f"{name} can't be looked up: schema_registry.url is not set")
-        if isinstance(schema, UUID):
-            found = self._source.by_guid(schema)
-        else:
-            found = self._source.by_id(schema) if schema <= MAX_SCHEMA_ID else None
+        found = find_schema(self._source, schema)
         return _unknown(f"the Schema Registry has no {name}") if found is None else found
 
     def _unknown_fingerprint(self, fingerprint: bytes, name: str) -> Invalid:
@@ -145,7 +149,7 @@ def _rejected(fault: DecodingFault, frame: Frame) -> Invalid:
 
 
 def _position(fault: DecodingFault) -> str:
-    """Where the fault is, as a clause in brackets."""
+    """Position of the fault, as a clause in brackets: byte and field; empty when unknown."""
     if fault.at is None:
         return ""
     path = "".join(f".{name}" if name[:1] not in "[{" else name for name in reversed(fault.path))

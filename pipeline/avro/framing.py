@@ -50,12 +50,12 @@ class Frame(NamedTuple):
 
 
 def prefix_of_id(schema_id: int) -> bytes:
-    """Return what stands in front of a value whose schema has this id in the registry."""
+    """Return the prefix of values whose schema has this id in the registry, 5 bytes."""
     return _ID + schema_id.to_bytes(4, "big")
 
 
 def prefix_of_fingerprint(fingerprint: bytes) -> bytes:
-    """Return what stands in front of a value in single-object encoding."""
+    """Return the prefix of values in single-object encoding, 10 bytes."""
     if len(fingerprint) != FINGERPRINT_SIZE:
         raise ValueError(f"a fingerprint has {FINGERPRINT_SIZE} bytes, not {len(fingerprint)}")
     return _SINGLE_OBJECT + fingerprint

@@ -10,16 +10,16 @@ from uuid import UUID
 from pipeline.avro.event_json import RecordSchema, enriched_json
 from pipeline.avro.framing import JSON_START, Frame, unframe
 from pipeline.avro.published import by_fingerprint, fingerprint, parsed, versions
-from pipeline.avro.schema_source import MAX_SCHEMA_ID, SchemaSource, WriterSchema
+from pipeline.avro.schema_source import SchemaSource, WriterSchema, find_schema
 from pipeline.core.headers import VALUE_SCHEMA_ID
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers, Role
 from pipeline.errors import SchemaFileError, UnreadableOutputError
 
 Schemas: TypeAlias = SchemaSource | Mapping[int | UUID | bytes, str] | None
-"""Where the schema of a message is found: a registry, or texts of Avro schemas by what names them
-in a message (an id, a GUID or the 8 bytes of a fingerprint). The published schemas are known by
-their fingerprints in any case."""
+"""Source of the schemas of messages: a registry, or texts of Avro schemas by what names them in a
+message (an id, a GUID or the 8 bytes of a fingerprint). The published schemas are known by their
+fingerprints in any case."""
 
 _SHOWN: Final = 4
 
@@ -46,13 +46,12 @@ def output_json(value: bytes, headers: Headers = (), schemas: Schemas = None) ->
     """
     if value.startswith(JSON_START):
         return value
-    output = avro_output(value, headers, schemas)
+    output = avro_output(value, unframe(value, headers), schemas)
     return enriched_json(output.payload, output.schema)
 
 
-def avro_output(value: bytes, headers: Headers = (), schemas: Schemas = None) -> AvroOutput:
-    """Take an Avro message apart; raises what `output_json` raises."""
-    frame = unframe(value, headers)
+def avro_output(value: bytes, frame: Frame | Invalid | None, schemas: Schemas = None) -> AvroOutput:
+    """Take an Avro message apart; `frame` is its framing. Raises what `output_json` raises."""
     if frame is None:
         raise UnreadableOutputError(
             f"the value is neither JSON nor framed Avro: it begins with {value[:_SHOWN].hex(' ')} "
@@ -87,9 +86,7 @@ def _known(name: int | UUID | bytes, schemas: Schemas) -> WriterSchema | None:
         return None if schema is None else WriterSchema("avro", schema.text)
     if schemas is None or isinstance(schemas, Mapping):
         return None
-    if isinstance(name, int):
-        return schemas.by_id(name) if name <= MAX_SCHEMA_ID else None
-    return schemas.by_guid(name)
+    return find_schema(schemas, name)
 
 
 def _advice(frame: Frame, schemas: Schemas) -> str:

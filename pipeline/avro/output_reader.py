@@ -44,7 +44,7 @@ class OutputReader:
             raise UnreadableOutputError(f"{name} is unknown: schema_registry.url is not set")
         from pipeline.avro.output_json import avro_output  # noqa: PLC0415  see the class
 
-        return avro_output(value, headers, self._source)
+        return avro_output(value, frame, self._source)
 
     def as_json(self, record: Record) -> Record:
         """Return an output in the form in which it would be written as JSON; raises as `avro`."""

@@ -31,7 +31,7 @@ AVRO_FILES: Final = {Role.ENRICHED: "track-enriched.avsc", Role.IDENTIFY: "track
 
 _PACKAGE: Final = Path(__file__).parents[1]
 _PLACES: Final = (_PACKAGE / "schemas", _PACKAGE.parent / "schemas")
-"""Where the folders of the versions are: in a wheel, in a checkout."""
+"""Folders that may hold those of the versions: that of a wheel, that of a checkout."""
 _FINGERPRINT: Final = "CRC-64-AVRO"
 _NO_SCHEMA: Final = (AttributeError, RecursionError, TypeError)
 """What fastavro raises for some of the texts that are no schema, besides errors of its own."""

@@ -56,26 +56,23 @@ def read_boolean(data: bytes, at: int, text: JsonText) -> int:
     return at + 1
 
 
-def read_int(data: bytes, at: int, text: JsonText) -> int:
-    """Read an int."""
-    byte = data[at]
-    if byte in _SMALL:
-        text.append(_SMALL[byte])
-        return at + 1
-    value, at = int_at(data, at)
-    text.append(as_json(value))
-    return at
+def _number_reader(number_at: Callable[[bytes, int], tuple[int, int]]) -> ReadValue:
+    def read_number(data: bytes, at: int, text: JsonText) -> int:
+        byte = data[at]
+        if byte in _SMALL:
+            text.append(_SMALL[byte])
+            return at + 1
+        value, at = number_at(data, at)
+        text.append(as_json(value))
+        return at
+
+    return read_number
 
 
-def read_long(data: bytes, at: int, text: JsonText) -> int:
-    """Read a long."""
-    byte = data[at]
-    if byte in _SMALL:
-        text.append(_SMALL[byte])
-        return at + 1
-    value, at = long_at(data, at)
-    text.append(as_json(value))
-    return at
+read_int: Final = _number_reader(int_at)
+"""Reads an int."""
+read_long: Final = _number_reader(long_at)
+"""Reads a long."""
 
 
 def read_float(data: bytes, at: int, text: JsonText) -> int:

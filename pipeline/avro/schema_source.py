@@ -1,4 +1,4 @@
-"""Where schemas of framed records come from, seen from the records: a protocol.
+"""The protocol by which framed records get their schemas.
 
 The implementation that asks a Schema Registry is `pipeline/registry`.
 """
@@ -40,3 +40,13 @@ class SchemaSource(Protocol):
 
     def by_guid(self, guid: UUID) -> WriterSchema | None:
         """Find the schema of a GUID."""
+
+
+def find_schema(source: SchemaSource, name: int | UUID) -> WriterSchema | None:
+    """Find the schema that a record names by an id or a GUID; see `SchemaSource`.
+
+    A registry is never asked for an id that none gives.
+    """
+    if isinstance(name, UUID):
+        return source.by_guid(name)
+    return source.by_id(name) if name <= MAX_SCHEMA_ID else None

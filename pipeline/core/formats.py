@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from pipeline.core.enriched_event import EnrichedEvent
-from pipeline.core.headers import TrackHeader
 from pipeline.core.reasons import Invalid
 from pipeline.core.record import Headers
 
@@ -55,6 +54,8 @@ class Formats(NamedTuple):
     read: ReadText | None = None
     enriched: OutputForm | None = None
     identify: OutputForm | None = None
+    read_any: ReadText | None = None
+    """Like `read`, for records that need not be framed although those of the raw topic must be."""
 
 
 PLAIN_JSON: Final = Formats()
@@ -62,9 +63,4 @@ PLAIN_JSON: Final = Formats()
 
 def with_plain_json(formats: Formats) -> Formats:
     """Formats for records that need not be framed: those of files, and those of dead letters."""
-    read = formats.read
-    if read is None:
-        return formats
-    # As a redrive would send them.
-    allowed = (TrackHeader.REDRIVE.value, b"")
-    return formats._replace(read=lambda value, headers: read(value, [*headers, allowed]))
+    return formats._replace(read=formats.read_any)

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from pipeline.core.reasons import Reason
-from pipeline.reconcile.revenue import UNREADABLE, DayCurrency, Sums
+from pipeline.reconcile.revenue import DayCurrency, Sums
+from pipeline.reconcile.revenue_reader import UNREADABLE
 
 OTHER_REASON: Final = "other"
 """Stands for all reasons that are not codes of this program. Other programs' reasons may be any

@@ -17,7 +17,8 @@ from pipeline.core.policy import Policy
 from pipeline.core.process import Processor
 from pipeline.core.reasons import Reason, Stage
 from pipeline.dlq.dead_letter import TRACK, DeadLetter
-from pipeline.reconcile.revenue import DayCurrency, RevenueReader, Sums, exact_amount, without_days
+from pipeline.reconcile.revenue import DayCurrency, Sums, exact_amount
+from pipeline.reconcile.revenue_reader import RevenueReader, without_days
 
 _KEPT: Final = 8192
 _NOTHING: Final = msgspec.Raw(b"")

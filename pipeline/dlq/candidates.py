@@ -16,7 +16,8 @@ from pipeline.dlq.dead_letter import TRACK, DeadLetter
 from pipeline.dlq.ledger import Ledger, fingerprint
 from pipeline.dlq.reason_counts import ReasonCounts
 from pipeline.dlq.recheck import CRASH, Rechecker, RecheckKind, RecheckResult
-from pipeline.reconcile.revenue import RevenueReader, Sums
+from pipeline.reconcile.revenue import Sums
+from pipeline.reconcile.revenue_reader import RevenueReader
 
 _SAMPLES: Final = 3
 _NOT_TRIED: Final = frozenset({RecheckKind.REPAIR_FAILED, RecheckKind.POINTER, RecheckKind.CRASHES})

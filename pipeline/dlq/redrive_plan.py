@@ -33,7 +33,7 @@ from pipeline.errors import SettingsError
 from pipeline.identity import new_id, whoami
 from pipeline.ports import Stop
 from pipeline.progress import OnProgress
-from pipeline.reconcile.revenue import RevenueReader
+from pipeline.reconcile.revenue_reader import RevenueReader
 from pipeline.settings.model import Settings
 from pipeline.topics import REPLAY_INFIX
 from pipeline.wiring import WallClock, make_processor, topic_names

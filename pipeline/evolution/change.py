@@ -34,7 +34,7 @@ class SchemaChange(NamedTuple):
 
 
 class Compatibility(StrEnum):
-    """Who reads whose data, in the words of a Schema Registry."""
+    """Compatibility level of two versions, in the words of a Schema Registry."""
 
     meaning: str
 
@@ -64,7 +64,7 @@ class SchemaDifference(NamedTuple):
 
     @property
     def compatibility(self) -> Compatibility:
-        """Who reads whose data."""
+        """Highest compatibility level that the two versions have."""
         if self.new_reader:
             return Compatibility.NONE if self.old_reader else Compatibility.FORWARD
         return Compatibility.BACKWARD if self.old_reader else Compatibility.FULL

@@ -16,7 +16,7 @@ from pipeline.reading.json_parts import read_object, read_part
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a message comes from, as its headers say."""
+    """Origin of a message, as its headers say."""
 
     source: Source | None
     """Coordinates of the raw event: topic, partition, offset, and the item of a batch call (-1
@@ -142,7 +142,8 @@ class DeadLetterMessage:
     problems: tuple[Problem, ...]
     """All reasons, each with `code`, `pointer` and `detail`; at least one."""
     stage: str
-    """Where it was rejected: decode, split, validate, normalise, encode, produce or crash."""
+    """Stage that rejected the event: decode, split, validate, normalise, encode, produce or
+    crash."""
     attempt: int
     """1, and one more each time that it was redriven and failed again."""
     failed_at: datetime | None

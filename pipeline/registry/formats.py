@@ -36,5 +36,8 @@ def join_formats(
     settings: Settings, source: SchemaSource | None, forms: Mapping[Role, OutputForm]
 ) -> Formats:
     """Join how raw records are read, with schemas of a registry if there is one, and outputs."""
-    read = None if settings.input.format == "json" else FramedReader(settings, source)
-    return Formats(read, forms.get(Role.ENRICHED), forms.get(Role.IDENTIFY))
+    enriched, identify = forms.get(Role.ENRICHED), forms.get(Role.IDENTIFY)
+    if settings.input.format == "json":
+        return Formats(None, enriched, identify)
+    reader = FramedReader(settings, source)
+    return Formats(reader, enriched, identify, reader.read_any)

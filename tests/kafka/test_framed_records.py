@@ -59,25 +59,45 @@ def _names(records: dict[str, Stored]) -> dict[str, str]:
     return {source: json.loads(each.value or b"")["event"] for source, each in records.items()}
 
 
+def _registered_ids(registry: LocalRegistry, raw: str) -> dict[str, int]:
+    """Ids of schemas of an event, a batch call, an event with a reference, and a JSON Schema."""
+    money = {**record_of(amount="double"), "name": "com.acme.Money"}
+    order = {**record_of(event="string", userId="string", properties="com.acme.Money")}
+    _register(registry, f"{raw}-money", money)
+    reference = {"name": "com.acme.Money", "subject": f"{raw}-money", "version": 1}
+    document = {"$schema": DRAFT, "type": "object"}
+    return {
+        "event": _register(registry, f"{raw}-event", EVENT),
+        "batch": _register(registry, f"{raw}-batch", BATCH),
+        "order": _register(registry, f"{raw}-order", order, references=[reference]),
+        "json": _register(registry, f"{raw}-json", document, schemaType="JSON"),
+    }
+
+
+def _assert_tools_read(pipeline: Pipeline, registry: LocalRegistry, schemas: Path) -> None:
+    """An audit adds up, and a dead letter whose schema is unknown is shown with its framing."""
+    variables = {
+        "TRACK_INPUT__FORMAT": "auto",
+        "TRACK_INPUT__SCHEMAS": str(schemas),
+        "TRACK_SCHEMA_REGISTRY__URL": registry.url,
+    }
+    ran = pipeline.run("audit", "--revenue", "--json", env=variables)
+    assert ran.code == 0, ran
+    # Of what the registry does not know, only the bytes are compared.
+    assert json.loads(ran.out)["excluded"] == {"set_aside": 2}
+    shown = pipeline.run("dlq", "show", f"{pipeline.names.raw}/0/6", env=variables).out.decode()
+    assert f"prefix, schema id {UNKNOWN_ID}" in shown
+    assert "same reason: schema_unknown" in shown
+
+
 def test_every_framing_is_read_with_a_real_registry(
     pipeline: Pipeline, registry: LocalRegistry, tmp_path: Path
 ) -> None:
     """Each event has its outcome, whatever its framing; dead letters can be read again."""
     raw = pipeline.names.raw
-    money = {**record_of(amount="double"), "name": "com.acme.Money"}
-    order = {**record_of(event="string", userId="string", properties="com.acme.Money")}
-    _register(registry, f"{raw}-money", money)
-    reference = {"name": "com.acme.Money", "subject": f"{raw}-money", "version": 1}
     single = {**EVENT, "name": "Single"}
     (tmp_path / "single.avsc").write_text(json.dumps(single))
-    ids = {
-        "event": _register(registry, f"{raw}-event", EVENT),
-        "batch": _register(registry, f"{raw}-batch", BATCH),
-        "order": _register(registry, f"{raw}-order", order, references=[reference]),
-        "json": _register(
-            registry, f"{raw}-json", {"$schema": DRAFT, "type": "object"}, schemaType="JSON"
-        ),
-    }
+    ids = _registered_ids(registry, raw)
     call = body(BATCH, {"batch": [_event("2/0"), _event(" "), _event("2/2")]})
     records: list[tuple[bytes, Any]] = [
         (prefix_of_id(ids["event"]) + body(EVENT, _event("0")), ()),
@@ -108,18 +128,7 @@ def test_every_framing_is_read_with_a_real_registry(
     enriched = _names(_by_source(pipeline, pipeline.names.enriched))
     plain = {"3": "Order Completed", "4": "Order Completed"}
     assert enriched == {n: n for n in ("0", "1", "2/0", "2/2", "5")} | plain
-    variables = {
-        "TRACK_INPUT__FORMAT": "auto",
-        "TRACK_INPUT__SCHEMAS": str(tmp_path),
-        "TRACK_SCHEMA_REGISTRY__URL": registry.url,
-    }
-    ran = pipeline.run("audit", "--revenue", "--json", env=variables)
-    assert ran.code == 0, ran
-    # Of what the registry does not know, only the bytes are compared.
-    assert json.loads(ran.out)["excluded"] == {"set_aside": 2}
-    shown = pipeline.run("dlq", "show", f"{raw}/0/6", env=variables).out.decode()
-    assert f"prefix, schema id {UNKNOWN_ID}" in shown
-    assert "same reason: schema_unknown" in shown
+    _assert_tools_read(pipeline, registry, tmp_path)
 
 
 def test_a_worker_waits_for_a_registry_that_is_down(pipeline: Pipeline) -> None:

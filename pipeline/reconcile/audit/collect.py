@@ -17,7 +17,7 @@ from pipeline.reconcile.output_store import OutputStore
 from pipeline.reconcile.outputs import OutputFacts, OutputRow, key_hash, read_output
 from pipeline.reconcile.ranges import AuditRanges
 from pipeline.reconcile.retention import RetentionGaps
-from pipeline.reconcile.revenue import UNREADABLE, RevenueReader
+from pipeline.reconcile.revenue_reader import UNREADABLE, RevenueReader
 
 _ROWS: Final = 1000
 _NO_TIME: Final = -1

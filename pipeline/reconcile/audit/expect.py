@@ -17,7 +17,7 @@ from pipeline.errors import TransportError
 from pipeline.reconcile.audit.rules import AuditRules
 from pipeline.reconcile.outputs import SOURCE
 from pipeline.reconcile.ranges import OutputPartitioner
-from pipeline.reconcile.revenue import RevenueReader
+from pipeline.reconcile.revenue_reader import RevenueReader
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 

@@ -10,7 +10,8 @@ from pipeline.reconcile.audit.expect import ExpectedOutput, ExpectedRecord
 from pipeline.reconcile.audit.match import Match, MatchResult
 from pipeline.reconcile.output_store import OutputStore
 from pipeline.reconcile.outputs import OTHER_RULES, POINTER
-from pipeline.reconcile.revenue import RevenueBalance, join_revenue, same_revenue
+from pipeline.reconcile.revenue import RevenueBalance
+from pipeline.reconcile.revenue_reader import join_revenue, same_revenue
 
 
 class RedrivenRevenue:

@@ -10,7 +10,7 @@ from pipeline.core.formats import Formats, with_plain_json
 from pipeline.core.process import Processor
 from pipeline.core.record import Role
 from pipeline.reconcile.audit.forms import ComparedForms, Framing, avro_form
-from pipeline.reconcile.revenue import RevenueReader
+from pipeline.reconcile.revenue_reader import RevenueReader
 
 
 class AuditRules(NamedTuple):

@@ -34,7 +34,7 @@ from pipeline.reconcile.compare.report import ComparisonReport
 from pipeline.reconcile.output_store import OutputStore, RowCursor
 from pipeline.reconcile.outputs import REDRIVEN, REPLAYED, OutputRow
 from pipeline.reconcile.ranges import AuditRanges, OutputPartitioner
-from pipeline.reconcile.revenue import RevenueReader
+from pipeline.reconcile.revenue_reader import RevenueReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from pipeline.reconcile.compare.difference_store import (
     unpack,
 )
 from pipeline.reconcile.compare.report import ComparisonReport, DiffSample, FieldChange
-from pipeline.reconcile.revenue import RevenueReader
+from pipeline.reconcile.revenue_reader import RevenueReader
 
 KEY: Final = "key"
 _LONGEST: Final = 120

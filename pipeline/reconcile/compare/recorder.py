@@ -14,7 +14,7 @@ from pipeline.reconcile.compare.classify import (
 )
 from pipeline.reconcile.compare.difference_store import DifferenceStore, EventDifference, pack
 from pipeline.reconcile.outputs import OutputRow
-from pipeline.reconcile.revenue import RevenueReader
+from pipeline.reconcile.revenue_reader import RevenueReader
 
 _BATCH: Final = 500
 _PACKED: Final = frozenset(

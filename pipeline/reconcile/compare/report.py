@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from pipeline.reconcile.compare.classify import DIFFERENT, DifferenceKind
-from pipeline.reconcile.revenue import DayCurrency, Sums, exact_amount, subtract, without_days
+from pipeline.reconcile.revenue import DayCurrency, Sums, exact_amount, subtract
+from pipeline.reconcile.revenue_reader import without_days
 
 EXCLUDED: Final = {
     "ahead": "raw records that the live group has not committed yet: not compared",

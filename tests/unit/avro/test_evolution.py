@@ -74,7 +74,8 @@ def test_worker_writes_the_golden_records(role: Role) -> None:
     """The encoder writes for each example what fastavro has written."""
     forms = [OutputForm(event_writer(published(each), b"")) for each in AVRO_FILES]
     settings = ContractSettings.model_validate({"identify": IDENTIFY_RULES})
-    processor = Processor(settings, IDENTITY, Formats(None, *forms))
+    enriched, identify = forms
+    processor = Processor(settings, IDENTITY, Formats(enriched=enriched, identify=identify))
     for record in golden_records(role, CONTRACT_VERSION):
         outputs = processor.process(raw(sent(record.example)), NOW)
         written = [each.value for each in outputs if each.role is role]

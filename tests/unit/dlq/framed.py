@@ -31,7 +31,7 @@ def sent(name: str = "", **properties: Any) -> dict[str, Any]:
 
 
 def by_id(*, event: dict[str, Any] | None = None) -> Record:
-    """A record whose schema id stands in front of it."""
+    """A record with a schema id as its prefix."""
     return _raw(prefix_of_id(ID) + body(EVENT, event or sent()))
 
 
@@ -47,7 +47,8 @@ def batch(*events: dict[str, Any]) -> Record:
 
 def formats(source: KnownSchemas | None = None) -> Formats:
     """Formats that a worker has which reads framed records only."""
-    return Formats(read=FramedReader(AVRO, source or KnownSchemas(SCHEMAS)))
+    reader = FramedReader(AVRO, source or KnownSchemas(SCHEMAS))
+    return Formats(read=reader, read_any=reader.read_any)
 
 
 def reprocessor(source: KnownSchemas | None = None) -> Reprocessor:

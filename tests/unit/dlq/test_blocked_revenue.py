@@ -15,7 +15,8 @@ from pipeline.demo.generate import Generator
 from pipeline.dlq.blocked_revenue import BlockedRevenue
 from pipeline.dlq.dead_letter import DeadLetter
 from pipeline.dlq.header_formats import read_dead_letter
-from pipeline.reconcile.revenue import RevenueReader, Sums
+from pipeline.reconcile.revenue import Sums
+from pipeline.reconcile.revenue_reader import RevenueReader
 from tests.hostile import HOSTILE
 from tests.unit.dlq.dead_letters import (
     IDENTITY,

@@ -15,14 +15,8 @@ from pipeline.core.dead_letter import pointer_to
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Record, Role
 from pipeline.reconcile.audit import AuditRequest
-from pipeline.reconcile.revenue import (
-    DayCurrency,
-    RevenueBalance,
-    Sums,
-    exact_amount,
-    join_revenue,
-    same_revenue,
-)
+from pipeline.reconcile.revenue import DayCurrency, RevenueBalance, Sums, exact_amount
+from pipeline.reconcile.revenue_reader import join_revenue, same_revenue
 from tests.fake_topics import NAMES, TIME, FakeTopics, event
 
 ENRICHED, DEAD_LETTER = Role.ENRICHED, Role.DEAD_LETTER

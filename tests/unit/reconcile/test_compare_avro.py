@@ -8,7 +8,6 @@ from typing import Any
 from pipeline.avro.framing import prefix_of_id
 from pipeline.avro.output_reader import OutputReader
 from pipeline.core.contract import ContractSettings, Identity
-from pipeline.core.formats import Formats
 from pipeline.core.record import Role
 from pipeline.core.time_window import ALL_TIME
 from pipeline.reconcile.compare.comparison import Comparison, ComparisonTarget
@@ -29,7 +28,7 @@ def _compared(
 ) -> ComparisonReport:
     """Compare as `compare.run` does: the results are JSON, and existing outputs are read so."""
     rules = ContractSettings.model_validate(fake.settings.model_dump() | settings)
-    reads = Formats(fake.formats(rules).read)
+    reads = fake.formats(rules)._replace(enriched=None, identify=None)
     processor = processor_for(rules, Identity(app="dry run"), filters, reads)
     outputs = JsonOutputs(fake, OutputReader(fake.schemas), [NAMES.enriched])
     target = ComparisonTarget(
