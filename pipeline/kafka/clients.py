@@ -6,6 +6,7 @@ the user.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -96,6 +97,8 @@ _PRODUCER_GUARANTEE: Final[dict[str, Any]] = {
     # The commit, or the flush before it, confirms success; a callback per record costs 0.7 µs.
     "delivery.report.only.error": True,
 }
+_DISCARDED_S: Final = 5.0
+"""A millisecond is enough. A client whose threads wait for a name server gets no answers either."""
 _BAD_CONFIG: Final = (KafkaException, TypeError, ValueError)
 """Exceptions that the client raises for an unknown property or a wrong value."""
 
@@ -187,6 +190,20 @@ def make_producer(
         return Producer({**config, **_CREATES_NOTHING, **callbacks}, logger=log)
     except _BAD_CONFIG as error:
         raise _bad_config(error, config) from error
+
+
+def discard(producer: Producer) -> None:
+    """Give up what a producer has not delivered. Call it before the last reference goes.
+
+    librdkafka 2.16 frees the text of a transaction's error when the client is destroyed, and a
+    second time when a broker answers a produce request meanwhile with another error: the process
+    aborts, or goes on with corrupted memory (rd_kafka_txns_term). Without requests nothing is
+    answered. Closing the client instead would wait for its transaction.
+    """
+    with contextlib.suppress(KafkaException):  # a fatal error, which is known
+        producer.purge()
+        # Also waits for the purge, which only asks the client's threads to forget their requests.
+        producer.flush(_DISCARDED_S)
 
 
 def make_admin(config: dict[str, Any], on_error: Callable[[KafkaError], None]) -> AdminClient:

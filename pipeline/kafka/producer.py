@@ -26,7 +26,7 @@ from pipeline.errors import (
 from pipeline.kafka import error_codes
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.call_timeout import TimedCalls
-from pipeline.kafka.clients import ConnectionLog, make_producer
+from pipeline.kafka.clients import ConnectionLog, discard, make_producer
 from pipeline.kafka.delivery_errors import DeliveryErrors
 from pipeline.kafka.errors import LastClientError, kafka_error, reason, refusal
 from pipeline.kafka.partitioner import PartitionMap
@@ -73,7 +73,7 @@ class SessionProducer(ABC):
             raise
 
     def use(self, producer: Producer) -> None:
-        """Continue with this client. An old one is dropped, never closed: that may take forever."""
+        """Send through this client."""
         self.producer = producer
         self._produce: Any = self._produce_numbered if self._one_by_one else producer.produce
 
@@ -99,8 +99,10 @@ class SessionProducer(ABC):
         self._one_by_one = False
 
     def start_anew(self) -> None:
-        """Continue with a new client."""
-        self.use(self.new_producer())
+        """Continue with a new client. The old one is dropped, never closed: that may not end."""
+        fresh = self.new_producer()
+        discard(self.producer)
+        self.use(fresh)
         self.renew = False
         if self.config.statistics is not None:
             self.config.statistics.rotated()
@@ -307,6 +309,7 @@ class SessionProducer(ABC):
     def drop(self) -> None:
         """Release the client; never raises."""
         self.calls.end()
+        discard(self.producer)
         # The client's callback refers to this object. Without this, the two would keep each other
         # alive, with threads and buffers, until the next garbage collection.
         del self.producer, self._produce

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from logging import Logger
@@ -31,6 +33,7 @@ from tests.hostile import EVENT
 from tests.kafka.mock_cluster import Api, MockCluster
 from tests.kafka.mock_harness import NAMES, RECORDS, Interrupted, MockHarness
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
+from tests.unit.cli.program import environment
 from tests.unit.worker.harness import work
 
 ALL: Final = list(range(RECORDS))
@@ -327,3 +330,18 @@ def _until_left(servers: str, group: str) -> Callable[[], None]:
             time.sleep(0.1)
 
     return wait
+
+
+def test_dropped_producer_leaves_the_memory_alone() -> None:
+    """Trap 15: an answer to a failed producer that is being destroyed corrupts the memory.
+
+    The C library notices most of that, and aborts the process.
+    """
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.kafka.failed_producers"],
+        env=environment(),
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
