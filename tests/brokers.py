@@ -302,10 +302,13 @@ def open_transaction(
     return producer
 
 
-def read_topic(servers: str, topic: str, isolation: str = "read_committed") -> list[Stored]:
+def read_topic(
+    servers: str, topic: str, isolation: str = "read_committed", *, to_open: bool = False
+) -> list[Stored]:
     """Read a topic from beginning to end; records are sorted by partition and offset.
 
-    With `read_committed` the end is where the first open transaction begins.
+    With `read_committed` it waits for transactions to end: a commit is answered before its markers
+    are written. With `to_open` the end is where the first open transaction begins.
     """
     consumer = Consumer(
         {
@@ -321,24 +324,30 @@ def read_topic(servers: str, topic: str, isolation: str = "read_committed") -> l
         found = consumer.list_topics(topic, timeout=_CLIENT_S).topics[topic]
         assert found.error is None, found.error.str()
         consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in found.partitions])
-        return sorted(_to_the_end(consumer, set(found.partitions)), key=_place)
+        ends = dict.fromkeys(found.partitions, 0)
+        if not to_open:
+            cluster = Admin({"bootstrap.servers": servers}, _CLIENT_S)
+            ends = {number: end for number, (_, end) in cluster.extents(topic).items()}
+        return sorted(_to_the_end(consumer, ends), key=_place)
     finally:
         consumer.close()
 
 
-def _to_the_end(consumer: Consumer, open_partitions: set[int]) -> Iterator[Stored]:
+def _to_the_end(consumer: Consumer, ends: dict[int, int]) -> Iterator[Stored]:
     progressed = time.monotonic()
-    while open_partitions:
+    while ends:
         messages = consumer.consume(1000, timeout=0.02)
         if messages:
             progressed = time.monotonic()
-        assert time.monotonic() - progressed < _CLIENT_S, f"no end of {open_partitions} in sight"
+        assert time.monotonic() - progressed < _CLIENT_S, f"not reached: partition → end {ends}"
         for message in messages:
             error = message.error()
             if error is None:
                 yield _stored(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's name
-                open_partitions.discard(_number(message.partition()))
+                number = _number(message.partition())
+                if _number(message.offset()) >= ends.get(number, 0):
+                    ends.pop(number, None)
             else:
                 raise KafkaException(error)
 
