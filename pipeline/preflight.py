@@ -14,6 +14,7 @@ from pipeline.kafka import Coordinators
 from pipeline.ports import Stop, TopicFacts
 from pipeline.registry.optional_client import registry_client
 from pipeline.settings.client_properties import weaknesses
+from pipeline.settings.contradictions import without_effect
 from pipeline.settings.groups import Topics
 from pipeline.settings.model import Settings
 from pipeline.topics import missing, problems, warnings
@@ -31,7 +32,10 @@ def checked_topics(
     Raises RefusedError with every reason why they can't, and TransportError. Returns no topics when
     a stop is requested while waiting for the cluster.
     """
-    for sentence in weaknesses(settings.kafka, settings.consumer, settings.producer):
+    for sentence in (
+        *weaknesses(settings.kafka, settings.consumer, settings.producer),
+        *without_effect(settings.input, settings.output, settings.schema_registry),
+    ):
         warn(sentence)
     cluster = admin(settings, warn)
     brokers = cluster.wait_until_reachable(stop)

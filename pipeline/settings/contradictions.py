@@ -1,4 +1,4 @@
-"""Settings of different groups that contradict each other, each of them valid by itself."""
+"""Settings that contradict each other or have no effect, each of them valid by itself."""
 
 from __future__ import annotations
 
@@ -47,3 +47,15 @@ def slow_registry(
             "schema_registry.timeout_s",
             f"{registry.timeout_s:g} s{each} is more than half of {name}, which is {least:g} s",
         )
+
+
+def without_effect(
+    raw: InputSettings, output: OutputSettings, registry: RegistrySettings
+) -> Iterator[str]:
+    """Yield a sentence about each setting of a format that is not used."""
+    if raw.format == "json" and raw.schemas is not None:
+        yield "input.schemas has no effect: input.format is json"
+    if output.format == "json" and output.framing is not None:
+        yield "output.framing has no effect: output.format is json"
+    if registry.url is not None and raw.format == output.format == "json":
+        yield "schema_registry.url has no effect: input.format and output.format are json"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
+
+import psutil
 
 from pipeline.core.headers import DlqHeader, TrackHeader
 from pipeline.core.record import Role
@@ -49,6 +52,42 @@ def wait_for_records(pipeline: Pipeline, id_: str, least: int) -> None:
     settings = load_settings(None, {}, pipeline.variables)
     reader = StatusReader(settings, PlanStore(settings).one(id_).plan)
     pipeline.wait_for(lambda: reader.read().totals.records >= least, f"{least} records")
+
+
+def suspend_between_transactions(
+    pipeline: Pipeline, replays: Iterable[tuple[subprocess.Popen[bytes], str]]
+) -> list[psutil.Process]:
+    """Suspend replays, with their workers, while no transaction of theirs is open.
+
+    A broker that shuts down while it ends a transaction may leave out the markers of partitions
+    that it does not lead any more (docs/how-to/chaos.md).
+    """
+    suspended: list[psutil.Process] = []
+
+    def is_suspended(process: psutil.Process, topics: Collection[str]) -> bool:
+        family = [process, *process.children(recursive=True)]
+        for each in family:
+            each.suspend()
+        if all(_is_stable(pipeline, topic) for topic in topics):
+            suspended.extend(family)
+            return True
+        for each in family:
+            each.resume()
+        return False
+
+    for replay, id_ in replays:
+        process = psutil.Process(replay.pid)
+        topics = [f"{topic}.replay.{id_}" for topic in _outputs(pipeline)]
+        pipeline.wait_for(partial(is_suspended, process, topics), "a moment between transactions")
+    return suspended
+
+
+def _is_stable(pipeline: Pipeline, topic: str) -> bool:
+    return pipeline.admin.extents(topic, stable=True) == pipeline.admin.extents(topic)
+
+
+def _outputs(pipeline: Pipeline) -> tuple[str, str]:
+    return pipeline.names.enriched, pipeline.names.dead_letter
 
 
 def written(pipeline: Pipeline, id_: str) -> dict[Role, Counter[str]]:

@@ -28,6 +28,7 @@ from tests.kafka.replay_process import (
     filled,
     resumed,
     status,
+    suspend_between_transactions,
     wait_for_records,
     written,
 )
@@ -74,8 +75,10 @@ def test_replay_gives_up_when_the_broker_stays_away(
     ]
     for _, id_ in replays:
         wait_for_records(own_pipeline, id_, 50)
-    # A crash of the only broker could lose the end of a transaction.
+    suspended = suspend_between_transactions(own_pipeline, replays)
     own_kafka.shut_down()
+    for each in suspended:
+        each.resume()
     for number, (process, id_) in enumerate(replays, 1):
         assert process.wait(2 * PATIENCE_S) == ExitCode.KAFKA
         said = own_pipeline.text(f"command-{number}")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import SettingsError
+from pipeline.settings.contradictions import without_effect
 from pipeline.settings.model import load_settings
 
 NO_URL = "is not a URL such as http://localhost:8081"
@@ -120,3 +121,29 @@ def test_contradictions_are_one_sentence_each(values: dict[str, Any], sentence: 
 def test_what_fits_together_is_accepted(values: dict[str, Any]) -> None:
     """Avro without a registry has its own framing, and schemas may come from a folder."""
     load_settings(None, values, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "sentences"),
+    [
+        ({}, []),
+        ({"input.format": "avro", "input.schemas": "folder"}, []),
+        ({"output.format": "avro", "output.framing": "single-object"}, []),
+        ({"input.format": "auto", "schema_registry.url": "http://a"}, []),
+        (
+            {"input.schemas": "folder", "output.framing": "single-object"},
+            [
+                "input.schemas has no effect: input.format is json",
+                "output.framing has no effect: output.format is json",
+            ],
+        ),
+        (
+            {"schema_registry.url": "http://a"},
+            ["schema_registry.url has no effect: input.format and output.format are json"],
+        ),
+    ],
+)
+def test_settings_without_effect_are_named(values: dict[str, Any], sentences: list[str]) -> None:
+    """Who sets what is not used is told, and not stopped: formats are changed step by step."""
+    made = load_settings(None, values, {})
+    assert list(without_effect(made.input, made.output, made.schema_registry)) == sentences
