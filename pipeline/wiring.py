@@ -34,6 +34,7 @@ from pipeline.kafka.clients import (
 )
 from pipeline.ports import Broker, CrashGuard, Meter, Stop, TopicFacts
 from pipeline.registry.optional_client import registry_client
+from pipeline.settings.client_properties import max_poll_interval_s
 from pipeline.settings.model import Settings
 from pipeline.topics import (
     HEADER_ROOM,
@@ -48,9 +49,10 @@ from pipeline.worker.transaction_size import TransactionLimits
 WAITS: Final = logging.getLogger("pipeline.waits")
 """Logger of what tools wait for; its warnings are whole sentences."""
 APP: Final = f"track-pipeline/{__version__}"
-_MAX_POLL_INTERVAL_MS: Final = 300_000
-"""librdkafka's default of max.poll.interval.ms."""
 _DEADLINE_SHARE: Final = 0.8
+_BATCH_SHARE: Final = 0.25
+"""Part of max.poll.interval.ms after which a batch takes no further transaction. One that has begun
+may take 0.4 of it (`_DEADLINE_SHARE` of a half), and the time for processing its records."""
 _SMALLEST: Final = KAFKA_DEFAULT_MAX_BYTES + HEADER_ROOM
 _LIBRDKAFKA_LARGEST: Final = 1_000_000_000
 _LIBRDKAFKA_BATCH: Final = 1_000_000
@@ -218,7 +220,7 @@ def session_config(
     """Configure a session that writes to `outputs`; `facts` are those of the existing topics."""
     limits = {name: facts[name].number("max.message.bytes", _SMALLEST) for name in outputs.values()}
     consumer = group_consumer_config(settings)
-    max_poll_s = float(consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
+    max_poll_s = max_poll_interval_s(consumer)
     deadline_s = _DEADLINE_SHARE * min(settings.transaction_timeout_ms / 1000, max_poll_s / 2)
     producer: dict[str, str | int | float | bool] = {
         "message.max.bytes": min(_LIBRDKAFKA_LARGEST, max(limits.values(), default=_SMALLEST)),
@@ -271,6 +273,8 @@ def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
         processor.contract,
         origin=settings.accept_origin_headers,
     )
+    transaction_s = settings.batch.max_timeout_share * settings.transaction_timeout_ms / 1000
+    batch_s = _BATCH_SHARE * max_poll_interval_s(settings.consumer)
     return Worker(
         broker,
         processor,
@@ -282,6 +286,7 @@ def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
         limits=TransactionLimits(
             settings.batch.max_outputs,
             settings.batch.max_output_bytes,
-            settings.batch.max_timeout_share * settings.transaction_timeout_ms / 1000,
+            min(transaction_s, batch_s),
         ),
+        max_batch_s=batch_s,
     )

@@ -11,6 +11,7 @@ import json
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,6 +53,8 @@ class FakeRegistry(ThreadingHTTPServer):
         self.opened = threading.Event()
         """Nothing is answered before this."""
         self.opened.set()
+        self.delay_s = 0.0
+        """How long each answer takes."""
         self.asked: list[str] = []
         """Method and path of each request."""
         self.level: str = "BACKWARD"
@@ -133,6 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         server.asked.append(f"{self.command} {unquote(path)}")
         server.opened.wait(30)
+        time.sleep(server.delay_s)
         if server.answers:
             self._send(server.answers.pop(0) if server.answers[1:] else server.answers[0])
         elif server.authorization not in {None, self.headers["Authorization"]}:

@@ -35,6 +35,8 @@ OWNED: Final = {
 }
 """librdkafka properties that are not configurable, and what to do instead."""
 
+_MAX_POLL_INTERVAL_MS: Final = 300_000
+"""librdkafka's default of max.poll.interval.ms."""
 MASK: Final = "********"
 _SECRET = re.compile(r"^sasl\b|^ssl\b|pass|secret|token|credential|key\.pem", re.IGNORECASE)
 _IN_URL = re.compile(r"//[^/@]*@")
@@ -166,6 +168,11 @@ def masked(properties: Mapping[str, str]) -> dict[str, str]:
         name: MASK if is_secret(name) else _IN_URL.sub(f"//{MASK}@", value)
         for name, value in properties.items()
     }
+
+
+def max_poll_interval_s(consumer: Mapping[str, str]) -> float:
+    """Return the seconds without a read after which a consumer loses its partitions."""
+    return float(consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)) / 1000
 
 
 def weaknesses(shared: Mapping[str, str], *own: Mapping[str, str]) -> list[str]:

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pipeline.core.contract import InputSettings, OutputSettings
+from pipeline.settings.client_properties import max_poll_interval_s
 from pipeline.settings.groups import RegistrySettings
 
 Contradiction = tuple[str, str]
 """Name of a setting, and what it contradicts and what to do."""
 
-_MAX_POLL_INTERVAL_MS: Final = 300_000
-"""librdkafka's default of max.poll.interval.ms."""
 _SHARE: Final = 0.5
 """Part of an interval that one look-up may take: the worker has other things to do in it."""
 
@@ -35,9 +34,8 @@ def slow_registry(
 ) -> Iterator[Contradiction]:
     """Yield a limit of look-ups that is too long: meanwhile a worker may lose its partitions."""
     urls = (registry.url or "").count(",") + 1
-    poll_ms = consumer.get("max.poll.interval.ms", _MAX_POLL_INTERVAL_MS)
     limits = {
-        "max.poll.interval.ms": float(poll_ms) / 1000,
+        "max.poll.interval.ms": max_poll_interval_s(consumer),
         "transaction_timeout_ms": transaction_timeout_ms / 1000,
     }
     name, least = min(limits.items(), key=lambda limit: limit[1])

@@ -9,7 +9,8 @@ Rules of this file
 The idea
     One transaction covers one batch, or its first records when their outputs are enough for one:
     outputs and offsets are committed together or not at all. No transaction is open while the
-    session reads, so a rebalance never interrupts one.
+    session reads, so a rebalance never interrupts one. A batch that takes long is given up after a
+    commit, and what is left of it read again: a member that does not read loses its partitions.
 
 When something fails, the committed offsets on the broker are the only truth:
 
@@ -64,20 +65,14 @@ from pipeline.worker.bisection import (
     split,
 )
 from pipeline.worker.circuit_breaker import CircuitBreaker
+from pipeline.worker.recovery import Recovery
 from pipeline.worker.transaction import TransactionWriter
 from pipeline.worker.transaction_size import TransactionHalving, TransactionLimits
 
 _FOR_THE_OPERATOR: Final = (RefusedError, FencedError, DataLossError, BreakerOpenError)
 """Errors that no retry resolves."""
-_FIRST_DELAY_S: Final = 0.1
-_LONGEST_DELAY_S: Final = 30.0
-"""Delays between resets double from the first to the longest: the default `max_resets` of 10 adds
-up to 81 seconds, in which a killed broker is usually back."""
 _PAUSE_S: Final = 1.0
 """Length of one pause while the circuit breaker is open; a stop request is noticed after it."""
-_CALM_S: Final = 60.0
-"""After reading for so long without a failure, earlier resets no longer count, although nothing was
-committed. Otherwise those of an idle worker would add up over weeks until it gives up."""
 
 
 class Worker:
@@ -94,22 +89,21 @@ class Worker:
         breaker: CircuitBreaker,
         guard: CrashGuard,
         limits: TransactionLimits,
+        max_batch_s: float,
     ) -> None:
+        """`max_batch_s`: time after which the rest of a batch is read again.
+
+        A consumer that does not read for long loses its partitions.
+        """
         self._broker = broker
         self._writer = TransactionWriter(processor, clock, meter, limits)
         self._halving = TransactionHalving(limits)
         self._clock = clock
         self._meter = meter
-        self._max_resets = max_resets
+        self._max_batch_s = max_batch_s
+        self._recovery = Recovery(clock, meter, max_resets)
         self._breaker = breaker
         self._guard = guard
-        self._resets = 0
-        self._reading_since: float | None = None
-        """When the worker began to read after its last reset, by the monotonic clock."""
-        self._owes_commit = False
-        """Whether a batch has failed and none was committed since."""
-        self._is_recovering = False
-        """Whether nothing has shown since the last reset that the worker makes progress again."""
 
     def run(self, stop: Stop) -> None:
         """Run until `stop` is set. The current transaction is finished first.
@@ -124,7 +118,7 @@ class Worker:
             except _FOR_THE_OPERATOR:
                 raise
             except TransportError as error:
-                self._delay("open", error, stop)
+                self._recovery.wait("open", error, stop)
                 continue
             try:
                 self._run_session(session, stop)
@@ -132,7 +126,7 @@ class Worker:
                 raise
             except TransportError as error:
                 self._meter.assigned(())
-                self._delay("hard reset", error, stop)
+                self._recovery.wait("hard reset", error, stop)
             finally:
                 self._guard.finished()
                 session.close()
@@ -146,13 +140,13 @@ class Worker:
             self._breaker.inherit(batch.inherited)
             lost += batch.lost
             if batch.positions:
-                self._owes_commit = True
+                self._recovery.begun()
                 if self._commit_batch(session, batch, stop) and lost:
                     # Counted only now: a session that has to start again finds the same loss again.
                     self._meter.lost(lost)
                     lost = 0
             elif assigned:
-                self._note_idle_read()
+                self._recovery.idle()
             self._meter.tick(session)
 
     def _collect(self, session: Session) -> Batch:
@@ -196,6 +190,7 @@ class Worker:
 
     def _commit_batch(self, session: Session, batch: Batch, stop: Stop) -> bool:
         """Commit the batch, usually in one transaction. Return whether all of it is committed."""
+        deadline = self._clock.monotonic() + self._max_batch_s
         queue = deque(self._split(batch))
         try:
             if batch.records and self._breaker.armed:
@@ -224,14 +219,16 @@ class Worker:
                 queue.extendleft(reversed(written.rest))
                 self._breaker = written.breaker
                 self._halving.committed(written.committed.records)
-                self._resets = 0
-                self._owes_commit = False
+                self._recovery.settle()
                 self._meter.committed(written.committed)
                 if queue:  # what is left of the batch still waits
                     self._meter.collected([each for sub in queue for each in sub.batch.records])
-                self._recovered()
+                self._recovery.end()
             finally:
                 self._guard.finished()
+            if queue and self._clock.monotonic() > deadline:
+                session.rewind(remainder(queue))
+                return False
         return not queue
 
     def _rewind(
@@ -239,7 +236,7 @@ class Worker:
     ) -> bool:
         """Read what is left again, after a while. Return that not all of it is committed."""
         session.rewind(remainder(queue))
-        self._delay("soft reset", error, stop)
+        self._recovery.wait("soft reset", error, stop)
         return False
 
     def _abort(self, session: Session) -> None:
@@ -276,40 +273,3 @@ class Worker:
             raise RefusedError(str(error)) from error
         self._meter.isolated(records[0], str(error))
         return [changed]
-
-    def _delay(self, how: str, error: TransportError, stop: Stop) -> None:
-        """Count a reset and wait before the next attempt, longer each time.
-
-        A smaller transaction is progress, so the limit does not end the search for its size.
-        """
-        if not (isinstance(error, TransactionTimeoutError) and error.is_halved):
-            self._resets += 1
-        self._reading_since = None
-        if self._resets > self._max_resets + 1:
-            raise error  # a soft reset gave up, and said so
-        if self._resets > self._max_resets:
-            message = f"gave up after {self._max_resets} attempts without a commit: {error}"
-            raise TransportError(message) from error
-        self._is_recovering = True
-        attempt = max(1, self._resets)
-        self._meter.recovering(how, error, attempt)
-        stop.wait(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (attempt - 1)))
-
-    def _note_idle_read(self) -> None:
-        """Note that the worker reads its partitions and there is nothing to commit.
-
-        After a failed commit that alone proves nothing: the records to commit may arrive later.
-        """
-        now = self._clock.monotonic()
-        if self._reading_since is None:
-            self._reading_since = now
-        if now - self._reading_since >= _CALM_S:
-            self._resets = 0
-            self._owes_commit = False
-        if not self._owes_commit:
-            self._recovered()
-
-    def _recovered(self) -> None:
-        if self._is_recovering:
-            self._is_recovering = False
-            self._meter.recovered()

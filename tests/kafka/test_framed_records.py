@@ -22,6 +22,7 @@ from tests.unit.avro.schemas_of_records import BATCH, EVENT, GUID, body, record_
 pytestmark = pytest.mark.kafka
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 UNKNOWN_ID: Final = 2**31 - 1
+FLOOD: Final = 300
 PROPERTIES: Final[dict[str, Any]] = {"revenue": None, "currency": None, "tags": []}
 
 
@@ -145,3 +146,23 @@ def test_a_worker_waits_for_a_registry_that_is_down(pipeline: Pipeline) -> None:
         assert terminate(worker) == 0
     assert _names(_by_source(pipeline, pipeline.names.enriched)) == {"0": "0"}
     assert not _by_source(pipeline, pipeline.names.dead_letter)
+
+
+def test_a_flood_of_unknown_schemas_does_not_cost_the_partitions(pipeline: Pipeline) -> None:
+    """Looking them up takes longer than a consumer may go without reading; it reads in between."""
+    with fake_registry() as server:
+        server.delay_s = 0.05
+        worker = pipeline.start(
+            input__format="avro",
+            schema_registry__url=server.url,
+            schema_registry__timeout_s="1",
+            consumer_max_poll_interval_ms="6000",
+        )
+        pipeline.wait_for(lambda: bool(pipeline.lines("assigned")), "the assignment")
+        _send(pipeline, *((prefix_of_id(1000 + number) + b"\0", ()) for number in range(FLOOD)))
+        pipeline.wait_until_done()
+        assert terminate(worker) == 0
+    assert pipeline.lines("statistics")[-1]["resets"] == 0, pipeline.text()[-3000:]
+    rejected = _by_source(pipeline, pipeline.names.dead_letter).values()
+    reasons = [dict(each.headers)[DlqHeader.REASON] for each in rejected]
+    assert reasons == [b"schema_unknown"] * FLOOD

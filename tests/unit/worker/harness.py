@@ -198,6 +198,7 @@ def make_worker(
     rules: CircuitBreakerRules = NO_BREAKER,
     clock: FixedClock | None = None,
     limits: TransactionLimits = LIMITS,
+    max_batch_s: float = 60.0,
 ) -> Worker:
     """A worker whose clock does not go on by itself."""
     return Worker(
@@ -209,6 +210,7 @@ def make_worker(
         breaker=CircuitBreaker(rules, contract.contract, origin=False),
         guard=guard or Guard(),
         limits=limits,
+        max_batch_s=max_batch_s,
     )
 
 

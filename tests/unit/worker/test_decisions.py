@@ -44,6 +44,7 @@ from pipeline.worker.memory_broker import (
 )
 from tests.hostile import EVENT
 from tests.unit.worker.harness import (
+    LIMITS,
     NO_BREAKER,
     FixedClock,
     NoWait,
@@ -103,6 +104,37 @@ def test_an_empty_topic_opens_no_transaction() -> None:
     broker = _filled(0)
     work(broker, 0)
     assert Begun() not in broker.diary
+
+
+class _Slow(Processor):
+    """The contract; each record takes half a second, as when a registry is asked for its schema."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__(ContractSettings(), Identity(app="track-pipeline/test", group="g"))
+        self._clock = clock
+
+    def process(self, record: Record, now: int) -> tuple[Output, ...]:
+        """As the contract."""
+        self._clock.time += 500
+        return super().process(record, now)
+
+
+def test_the_rest_of_a_slow_batch_is_read_again() -> None:
+    """A consumer that does not read for long loses its partitions, so a batch may not last."""
+    broker, clock = _filled(20), FixedClock()
+    stop = threading.Event()
+    meter = Remembering(stop, 20)
+    limits = LIMITS._replace(outputs=1)  # each eight records are a transaction
+    worker = make_worker(broker, _Slow(clock), meter, clock=clock, limits=limits, max_batch_s=6.0)
+    worker.run(stop)
+    assert [word for word in _shape(broker.diary) if not word.startswith("sent")] == [
+        "opened",
+        *["begun", "committed 8"],
+        *["begun", "committed 16", "rewound 16"],
+        *["begun", "committed 20", "closed"],
+    ]
+    assert len(broker.outputs) == 20
+    assert meter.recoveries == [], "nothing has failed"
 
 
 @pytest.mark.parametrize("call", ["begin", "send", "commit"])
