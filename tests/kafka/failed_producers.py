@@ -31,7 +31,11 @@ def _config(cluster: MockCluster) -> SessionConfig:
     facts = {name: TopicFacts(name, _BROKERS, 1, {}) for name in (_RAW, _ENRICHED)}
     for name in facts:
         cluster.create_topic(name, _BROKERS)
-    topics = {"topics.raw": _RAW, "topics.enriched": _ENRICHED, "topics.dead_letter": "letters"}
+    topics = {
+        "topics.raw": _RAW,
+        "topics.enriched": _ENRICHED,
+        "topics.dead_letter": "dead-letters",
+    }
     settings = load_settings(None, flags | topics, {})
     return session_config(settings, {Role.ENRICHED: _ENRICHED}, facts, None)
 
