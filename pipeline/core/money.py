@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final, NamedTuple, final
 
 from pipeline.core.json_value import JsonValue
+from pipeline.core.record import new_tuple
 
 COLUMN_DECIMALS = 9
 """Decimal places of a typed column, decimal(38, 9)."""
@@ -23,6 +24,7 @@ MAX_VALUE_DIGITS = 15
 doubles; an identifier with more of them would not."""
 
 _AMOUNT = re.compile(AMOUNT_PATTERN)
+_SHORT_TEXT = re.compile(rb'"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"')
 _POINT_FIRST = re.compile(r"(?<![0-9])\.")
 _POINT_LAST = re.compile(r"\.(?![0-9])")
 _NINE_PLACES = Decimal(1).scaleb(-COLUMN_DECIMALS)
@@ -72,6 +74,15 @@ def is_short_number(sent: bytes) -> bool:
         and _E not in sent
         and _CAPITAL_E not in sent
     )
+
+
+def read_short_text(sent: bytes) -> Amount | None:
+    """Read JSON text that holds a short number as almost all senders write one; None otherwise."""
+    if len(sent) > _SHORT + len('""') or _SHORT_TEXT.fullmatch(sent) is None:
+        return None
+    text = sent[1:-1].decode()
+    number = Decimal(text) if "." in text else int(text)
+    return new_tuple(Amount, (number, True, False, text))
 
 
 def read_amount(value: JsonValue) -> Amount | BadAmount:
@@ -140,6 +151,8 @@ def read_currency(value: JsonValue, codes: frozenset[str]) -> str | None:
     """Upper-case code of a currency that is set; None when it is not an accepted code."""
     if type(value) is not str:
         return None
+    if value in codes:
+        return value
     text = value.strip()
     # ASCII only, since the upper case of a dotless i is "I".
     if len(text) != _CODE_LENGTH or not text.isascii():

@@ -34,6 +34,7 @@ from pipeline.core.money import (
     read_amount,
     read_currency,
     read_short_amount,
+    read_short_text,
 )
 from pipeline.core.policy import Policy
 from pipeline.core.raw_event import ReservedMembers, read_reserved
@@ -144,13 +145,16 @@ def _check_amount(
     """Normalise one amount; None when it is not set, or invalid."""
     if not sent:
         return None
-    value = _value(sent)
-    if is_short_number(bytes(sent)):
-        return new_tuple(Amount, (value, False, False, ""))
-    if not is_set(value):
-        _remove(name, value, findings, changes)
-        return None
-    amount = read_amount(value) if name == "revenue" else read_short_amount(value)
+    text = bytes(sent)
+    if is_short_number(text):
+        return new_tuple(Amount, (_value(sent), False, False, ""))
+    amount: Amount | BadAmount | None = read_short_text(text)
+    if amount is None:
+        value = _value(sent)
+        if not is_set(value):
+            _remove(name, value, findings, changes)
+            return None
+        amount = read_amount(value) if name == "revenue" else read_short_amount(value)
     pointer = f"/properties/{name}"
     if type(amount) is BadAmount:
         findings.reject_or_warn(AMOUNT_RULES[name], pointer, f"{name} {amount.detail}", policy)

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.money import AMOUNT_PATTERN, Amount, BadAmount, read_amount, read_short_amount
+from pipeline.core.money import (
+    AMOUNT_PATTERN,
+    Amount,
+    BadAmount,
+    read_amount,
+    read_short_amount,
+    read_short_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +90,28 @@ def test_megabytes_are_read_at_once() -> None:
     many = 1_000_000
     for text in ("9" * many, "0." + "0" * many + "1", "1e" + "9" * many, "$" * many, "." * many):
         assert isinstance(read_short_amount(text), BadAmount)
+
+
+@given(
+    st.one_of(
+        st.from_regex(r"-?[0-9]{0,12}\.?[0-9]{0,12}", fullmatch=True),
+        st.sampled_from(
+            ["0", "00", "1.", ".5", "$5", "+5", "1e3", "1,5", " 5", "", "0.0", "٣"]
+        ),
+    )
+)
+def test_short_text_is_read_as_any_other(sent: str) -> None:
+    """The quick way knows the usual spellings alone, and makes of them what the rules make."""
+    amount = read_short_text(json.dumps(sent, ensure_ascii=False).encode())
+    if amount is not None:
+        assert amount == read_amount(sent)
+        assert amount == read_short_amount(sent)
+        assert type(amount.number) is type(Decimal(sent) if "." in sent else 0)
+
+
+def test_usual_text_is_short_text() -> None:
+    """What shops send goes the quick way, however long a number may be in it."""
+    for sent in ("49.99", "0.5", "12345678901", "123456.7890"):
+        assert read_short_text(b'"%b"' % sent.encode()) == read_amount(sent)
+    for sent in ("123456789012", "1.0123456789", "-5", "05", "5."):
+        assert read_short_text(b'"%b"' % sent.encode()) is None
