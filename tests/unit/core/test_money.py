@@ -95,9 +95,7 @@ def test_megabytes_are_read_at_once() -> None:
 @given(
     st.one_of(
         st.from_regex(r"-?[0-9]{0,12}\.?[0-9]{0,12}", fullmatch=True),
-        st.sampled_from(
-            ["0", "00", "1.", ".5", "$5", "+5", "1e3", "1,5", " 5", "", "0.0", "٣"]
-        ),
+        st.sampled_from(["0", "00", "1.", ".5", "$5", "+5", "1e3", "1,5", " 5", "", "0.0", "٣"]),
     )
 )
 def test_short_text_is_read_as_any_other(sent: str) -> None:
