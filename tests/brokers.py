@@ -302,6 +302,16 @@ def open_transaction(
     return producer
 
 
+def wait_for_markers(servers: str, *topics: str) -> None:
+    """Wait until no transaction is open in these topics: the end of one is answered earlier."""
+    cluster = Admin({"bootstrap.servers": servers}, _CLIENT_S)
+    deadline = time.monotonic() + _CLIENT_S
+    for topic in topics:
+        while cluster.extents(topic, stable=True) != cluster.extents(topic):
+            assert time.monotonic() < deadline, f"a transaction in {topic} does not end"
+            time.sleep(0.01)
+
+
 def read_topic(
     servers: str, topic: str, isolation: str = "read_committed", *, to_open: bool = False
 ) -> list[Stored]:

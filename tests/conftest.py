@@ -7,6 +7,7 @@ tests marked `kafka` or `slow`, tries fewer examples, and fails a test that star
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from typing import Any, Final, NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pipeline.demo.local_kafka import ports
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.errors import LocalKafkaError
 from tests.brokers import choose, delete_topics, no_broker, unique
@@ -52,12 +54,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Processes inherit it when signals are ignored here, as they are when a shell starts the tests
     in the background, or under nohup. They do not inherit handlers.
+
+    Processes of tests that run at once choose from ports of their own: a broker binds its ports
+    only seconds after they were chosen.
     """
     if config.getoption("--quick"):
         settings.load_profile("quick")
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    if name := os.environ.get("PYTEST_XDIST_WORKER"):
+        first, step = int(name.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        ports._FREE = ports._FREE[first::step]  # type: ignore[misc]  # noqa: SLF001
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> str | None:

@@ -101,13 +101,14 @@ def _example(findings: OutcomeCheck, reason: str) -> str:
 
 def _keep(servers: str) -> None:
     """Leave the broker running until Ctrl-C."""
+    stop = stop_on_signals(TIMEOUT_S)  # before anybody reads that Ctrl-C stops it
     print_heading("the broker keeps running")
     print_line(f"Kafka listens on {servers}; Ctrl-C stops and removes it. Try elsewhere:")
     print_line(f"  export TRACK_KAFKA_BOOTSTRAP_SERVERS={servers}")
     print_line("  track-pipeline generate --count 10000 --topic track.raw")
     print_line("  track-pipeline run")
     print_line("  track-pipeline dlq summary")
-    stop_on_signals(TIMEOUT_S).wait()
+    stop.wait()
 
 
 def _print_next_steps() -> None:

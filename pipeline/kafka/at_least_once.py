@@ -4,7 +4,8 @@ Guarantees
     Every output is acknowledged by all in-sync replicas before the offsets of its records are
     committed, so none is lost. After a crash between the two, the records are processed again and
     their outputs appear twice. The producer is idempotent: its own retries neither duplicate nor
-    reorder. Nothing fences a second producer.
+    reorder, unless a broker was killed before it answered, which librdkafka may resolve by writing
+    the unanswered outputs again. Nothing fences a second producer.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from tests.brokers import (
     produce_in_transaction,
     read_topic,
     unique,
+    wait_for_markers,
 )
 from tests.fake_topics import event
 from tests.kafka.worker_process import Pipeline, terminate
@@ -190,12 +191,12 @@ def test_open_transaction_that_nobody_ends(worked: Pipeline) -> None:
     """The audit soon says what it waits for, and in the end that it gave up."""
     stored = read_topic(worked.servers, worked.names.enriched)
     producer = _in_transaction(worked, stored[:1])
-    ran = _command(worked, startup_timeout_s="1", transaction_timeout_ms="1000")
+    ran = _command(worked, startup_timeout_s="5", transaction_timeout_ms="1000")
     assert ran.code == ExitCode.KAFKA
     words = [line for line in ran.err.splitlines() if "is a transaction still open?" in line]
     assert len(words) == 2
     assert "does not go on" in words[0]
-    assert "did not go on for 2 s" in words[1]
+    assert "did not go on for 6 s" in words[1]
     producer.abort_transaction(10)
 
 
@@ -315,6 +316,7 @@ def test_invisible_offsets_are_not_outstanding(pipeline: Pipeline) -> None:
     result = _audit(pipeline, accept_origin_headers="true", transaction_timeout_ms="900000")
     assert (result.ok, result.records, result.notes) == (True, 3, [])
     opened.commit_transaction(30)
+    wait_for_markers(servers, raw)
     assert "has not committed the last 2 offsets" in _audit(pipeline).notes[0]
 
 

@@ -16,6 +16,7 @@ from tests.brokers import (
     open_transaction,
     produce,
     produce_in_transaction,
+    wait_for_markers,
 )
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 from tests.unit.dlq.dead_letters import dead_letter_of, event
@@ -107,4 +108,5 @@ def test_open_transaction_is_not_waited_for(failed: Pipeline) -> None:
     produce(failed.servers, topic, [_sale()])
     assert sum(follower.look().unresolved.values()) == 4
     open_one.commit_transaction(PATIENCE_S)
+    wait_for_markers(failed.servers, topic)
     assert sum(follower.look().unresolved.values()) == 6

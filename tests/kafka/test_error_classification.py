@@ -235,7 +235,7 @@ def test_fenced_instance_without_transactions(cluster: MockCluster) -> None:
     harness = MockHarness(cluster, instance_id="w1", delivery=AT_LEAST_ONCE)
     cluster.push(Api.JOIN_GROUP, [K.FENCED_INSTANCE_ID])
     with pytest.raises(FencedError, match=r"same group\.instance\.id"):
-        harness.work(give_up_s=10.0)
+        harness.work()
 
 
 def test_offset_out_of_range_that_is_there(cluster: MockCluster) -> None:
@@ -253,7 +253,7 @@ def test_missing_idempotent_write_permission_is_named(cluster: MockCluster, deli
     harness = MockHarness(cluster, delivery=delivery)
     cluster.push(Api.INIT_PRODUCER_ID, [K.CLUSTER_AUTHORIZATION_FAILED])
     with pytest.raises(RefusedError, match="IDEMPOTENT_WRITE on the cluster"):
-        harness.work(give_up_s=3.0)
+        harness.work()
 
 
 def test_transaction_not_allowed_a_topic(cluster: MockCluster) -> None:

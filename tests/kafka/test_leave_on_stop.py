@@ -24,10 +24,11 @@ SESSION: Final = {
 """The members' sessions outlast the test's patience: who gets partitions got them by a leave."""
 
 
-def _held(pipeline: Pipeline, name: str) -> int:
-    """Number of partitions that a worker has, by the last line that says so."""
+def _held(pipeline: Pipeline, name: str, worker: int | None = None) -> int:
+    """Number of partitions that a worker has, by the last line that says so; with its number."""
     lines = [*pipeline.lines("assigned", name), *pipeline.lines("revoked", name)]
-    return max(((line["timestamp"], line["held"]) for line in lines), default=("", 0))[1]
+    own = [line for line in lines if line.get("worker") == worker]
+    return max(((line["timestamp"], line["held"]) for line in own), default=("", 0))[1]
 
 
 def _wait_until_held(pipeline: Pipeline, name: str, partitions: int) -> None:
@@ -64,7 +65,11 @@ def test_all_workers_of_a_stopped_service_leave_at_once(pipeline: Pipeline) -> N
     """Each of its processes leaves, whatever rebalances the others cause."""
     service = pipeline.start("w1", "--workers", "2", **SESSION, leave_on_stop="always")
     stayer = pipeline.start("w2", **SESSION)
-    pipeline.wait_for(lambda: _held(pipeline, "w2") == 1, "sharing the partitions")
+
+    def shared() -> bool:
+        return {_held(pipeline, *each) for each in (("w1", 0), ("w1", 1), ("w2",))} == {1}
+
+    pipeline.wait_for(shared, "sharing the partitions")
     assert terminate(service) == 0
     left = {line["instance"]: line["partitions"] for line in pipeline.lines("left_group", "w1")}
     assert left.keys() == {"w1-0", "w1-1"}

@@ -17,7 +17,7 @@ from pipeline.kafka.topic_offsets import PartitionOffsets, offsets_of
 from pipeline.metrics.catalogue import Metric
 from pipeline.monitor.collectors import ReplayCollector
 from pipeline.settings.model import load_settings
-from tests.brokers import RECENT, Sent, open_transaction, produce, unique
+from tests.brokers import RECENT, Sent, open_transaction, produce, unique, wait_for_markers
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import MockCluster
 from tests.kafka.replay_process import begun, wait_for_records
@@ -78,6 +78,7 @@ def test_status_of_a_running_worker(pipeline: Pipeline) -> None:
     assert (raw["partition"], raw["offset"]) == (1, 2)
     assert (found["lag_records"], found["lag_seconds"] >= AGE_S) == (1, True)
     sender.abort_transaction(PATIENCE_S)
+    wait_for_markers(pipeline.servers, pipeline.names.raw)
     assert _status(pipeline)["lag_records"] == 0
     assert terminate(worker) == 0
 
@@ -133,7 +134,8 @@ def test_replay_is_watched_until_it_is_finished_or_cancelled(pipeline: Pipeline)
     settings = load_settings(None, {}, pipeline.variables)
     with closing(ReplayCollector(settings)) as collector:
         collector.collect()
-        process, id_ = begun(pipeline, "--rate", "20")
+        # So slow that it is not done before it is killed, however busy the machine is.
+        process, id_ = begun(pipeline, "--rate", "2")
         wait_for_records(pipeline, id_, 1)
         process.kill()
         process.wait(PATIENCE_S)

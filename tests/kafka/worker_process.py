@@ -20,8 +20,8 @@ from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.errors import TransportError
 from pipeline.kafka import Admin
 from pipeline.kafka.admin import GroupProgress
-from pipeline.topics import CreateOptions, TopicNames, specs
-from tests.brokers import read_topic
+from pipeline.topics import LEDGER_SUFFIX, CreateOptions, TopicNames, specs
+from tests.brokers import read_topic, wait_for_markers
 from tests.unit.cli.program import Ran, command, environment, run
 
 MARKERS_LOST: Final = "Couldn't find leader endpoint for partitions"
@@ -68,7 +68,12 @@ class Pipeline:
 
     def run(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> Ran:
         """Run a command of the program on these topics, in this process."""
-        return run(*arguments, env={**self.variables, **(env or {})})
+        ran = run(*arguments, env={**self.variables, **(env or {})})
+        if arguments[:1] == ("dlq",) and "--execute" in arguments:
+            # The next command reads what is committed, which is known once the markers are there.
+            topics = [self.names.dead_letter, self.names.dead_letter + LEDGER_SUFFIX]
+            wait_for_markers(self.servers, *self.admin.topics(topics))
+        return ran
 
     def start_command(
         self, *arguments: str, env: Mapping[str, str] | None = None

@@ -84,6 +84,7 @@ def check_by_ledger(servers: str, names: TopicNames, ledger: Ledger) -> CheckRes
     acknowledged = ledger.acknowledged() | {
         position: number for position, number in undecided.items() if position in raw
     }
+    acknowledged |= written_again(raw, intended, acknowledged)
     # If an undecided record was deleted since, nobody can say whether it was committed.
     unknown = {position for position in undecided if position[1] < begins[position[0]]}
     counts = Counter[str]()
@@ -109,6 +110,25 @@ def check_by_ledger(servers: str, names: TopicNames, ledger: Ledger) -> CheckRes
         report("other", position, "has an outcome, but was never written, or was aborted")
     events = sum(intended[number].events for number in acknowledged.values())
     return CheckResult(events, counts["lost"], counts["duplicated"], counts["other"], examples)
+
+
+def written_again(
+    raw: Mapping[_Position, Stored],
+    intended: Mapping[int, Entry],
+    acknowledged: Mapping[_Position, int],
+) -> dict[_Position, int]:
+    """Position → number of each copy in the raw topic of a record that is acknowledged elsewhere.
+
+    librdkafka's idempotent producer writes a record a second time, in a new epoch, when a broker
+    was killed before it answered. Both are raw records, and the workers have to treat them so.
+    """
+    numbers = {intended[number].digest: number for number in acknowledged.values()}
+    found = {}
+    for position, record in raw.items():
+        number = numbers.get(digest(record.key, record.value))
+        if number is not None and position not in acknowledged:
+            found[position] = number
+    return found
 
 
 def compare_outcomes(entry: Entry, outcomes: Outcomes, position: _Position) -> tuple[int, int, str]:

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.reasons import Reason
-from tests.system.chaos.audit_check import CheckResult, Outcomes, compare_outcomes
+from tests.brokers import Stored
+from tests.system.chaos.audit_check import (
+    CheckResult,
+    Outcomes,
+    compare_outcomes,
+    written_again,
+)
 from tests.system.chaos.cluster_admin import internal_partition
 from tests.system.chaos.coverage import Coverage
 from tests.system.chaos.engine import RunResult
@@ -102,6 +108,17 @@ def test_lost_and_duplicated_outcomes_are_counted(
     """Lost, duplicated and unexpected outcomes of one record are told apart."""
     outcomes = Outcomes({POSITION: Counter(enriched)}, {POSITION: dead_letters})
     assert compare_outcomes(ENTRY, outcomes, POSITION) == expected
+
+
+def test_a_copy_of_an_acknowledged_record_is_a_raw_record_too() -> None:
+    """A client may write a record again; one of an aborted transaction is still nobody's."""
+    again, aborted = (Stored(value, None, [], 1, 0, 0) for value in (b"again", b"aborted"))
+    intended = {
+        number: Entry(1, (), digest(each.key, each.value))
+        for number, each in enumerate((again, aborted))
+    }
+    raw = {(0, 5): again, (0, 7): again, (0, 8): aborted}
+    assert written_again(raw, intended, {(0, 7): 0}) == {(0, 5): 0}
 
 
 @pytest.mark.parametrize(
