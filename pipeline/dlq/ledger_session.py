@@ -37,6 +37,9 @@ from pipeline.kafka import LedgerProducer
 from pipeline.wiring import WallClock, admin, make_ledger_producer, range_reader
 
 _RUN_BYTES: Final = 8
+_SUCCESSOR_S: Final = 5.0
+"""Longest wait for the name of who took over; a process that was killed meanwhile has none."""
+_LOOK_S: Final = 0.1
 
 
 class LedgerSession:
@@ -175,13 +178,23 @@ class LedgerSessionOpener:
                 self._ledger.add(entry)
 
     def _taken_over(self) -> FencedError:
+        successor = None
         with suppress(TransportError):
-            self._read(stable=True)
-        newest = self._newest
-        known = newest is not None and newest.run != self._run
-        by = f": {newest.who} since {format_time(newest.at)}" if newest and known else ""
+            successor = self._await_successor()
+        by = "" if successor is None else f": {successor.who} since {format_time(successor.at)}"
         return FencedError(
             f"another dlq command has taken over topic {self._targets.topic}{by}. What this one "
             "committed stays; see `track-pipeline dlq history`, and start again when the other is "
             "done"
         )
+
+    def _await_successor(self) -> Holder | None:
+        """Return who took over: it fences this process first, and writes down its name then."""
+        deadline = time.monotonic() + _SUCCESSOR_S
+        while True:
+            self._read(stable=True)
+            if self._newest is not None and not self._is_holder():
+                return self._newest
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(_LOOK_S)
