@@ -31,8 +31,6 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions
 from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]
 from testcontainers.core.config import testcontainers_config
@@ -44,6 +42,7 @@ from pipeline.demo.local_kafka.files import PROPERTIES
 from pipeline.demo.local_kafka.jars import KAFKA_VERSION
 from pipeline.demo.local_kafka.ports import free_port
 from pipeline.kafka import Admin
+from pipeline.kafka.topic_alterations import TopicAlterations
 from pipeline.ports import TopicSpec
 
 ADDRESS_VARIABLE: Final = "TRACK_TEST_BOOTSTRAP_SERVERS"
@@ -229,12 +228,8 @@ def add_partitions(servers: str, topic: str, total: int) -> None:
 
 
 def set_topic_config(servers: str, topic: str, name: str, value: str) -> None:
-    """Change one configuration value of a topic."""
-    change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
-    admin = AdminClient({"bootstrap.servers": servers})
-    for done in admin.incremental_alter_configs([resource]).values():
-        done.result(_CLIENT_S)
+    """Change one configuration value of a topic, and wait until the brokers know of it."""
+    TopicAlterations({"bootstrap.servers": servers}, _CLIENT_S).set_config(topic, {name: value})
 
 
 def delete_records(servers: str, topic: str, *, partition: int, before: int) -> None:
@@ -292,7 +287,13 @@ def open_transaction(
 ) -> Producer:
     """Write records in a transaction that the caller ends or leaves open."""
     producer = Producer(
-        {"bootstrap.servers": servers, "transactional.id": transactional_id, "log_level": 0}
+        {
+            "bootstrap.servers": servers,
+            "transactional.id": transactional_id,
+            # The broker does not end it, however long a slow machine takes for the rest of a test.
+            "transaction.timeout.ms": 600_000,
+            "log_level": 0,
+        }
     )
     producer.init_transactions(_CLIENT_S)
     producer.begin_transaction()

@@ -92,7 +92,9 @@ class LocalRegistry:
                 raise NoRegistryError(f"Apicurio Registry did not start: {log}")
         # Confluent's default; Apicurio's own is NONE.
         level = {"compatibility": "BACKWARD"}
-        httpx2.put(f"{self.url}/config", json=level, trust_env=False).raise_for_status()
+        httpx2.put(
+            f"{self.url}/config", json=level, trust_env=False, timeout=_START_TIMEOUT_S
+        ).raise_for_status()
 
     def _answers(self) -> bool:
         try:

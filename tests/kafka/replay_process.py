@@ -128,7 +128,14 @@ def filled(pipeline: Pipeline, records: int = RECORDS) -> None:
 
 
 def forget_offsets(pipeline: Pipeline, id_: str) -> None:
-    """Delete the offsets of its group, as when they have expired."""
-    deleted = pipeline.admin._client.delete_consumer_groups([f"track-replay.{id_}"])  # noqa: SLF001
-    for each in deleted.values():
-        each.result()
+    """Delete the offsets of its group, as when they have expired.
+
+    Kafka refuses that until the markers of the last transaction are written.
+    """
+    group = f"track-replay.{id_}"
+
+    def is_deleted() -> bool:
+        (deleted,) = pipeline.admin._client.delete_consumer_groups([group]).values()  # noqa: SLF001
+        return deleted.exception() is None
+
+    pipeline.wait_for(is_deleted, "forgetting the offsets")

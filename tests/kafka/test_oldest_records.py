@@ -19,6 +19,7 @@ from tests.brokers import (
     produce_in_transaction,
     read_topic,
     unique,
+    wait_for_markers,
 )
 from tests.kafka.mock_cluster import MockCluster
 from tests.kafka.worker_process import PATIENCE_S
@@ -92,6 +93,7 @@ def test_aborted_records_do_not_wait(
 ) -> None:
     """A range of aborted records does not hide the record behind it."""
     produce_in_transaction(bootstrap_servers, topic, _records(4, 50, 40), committed=False)
+    wait_for_markers(bootstrap_servers, topic)
     assert oldest.timestamps({4: 0}) == {4: None}
     assert oldest.timestamps({4: 0}) == {4: None}
     produce(bootstrap_servers, topic, _records(4, 30))
@@ -108,6 +110,7 @@ def test_records_of_an_open_transaction_wait_until_it_is_aborted(
     assert oldest.timestamps({5: 0}) == {5: RECENT - 90}
     assert oldest.timestamps({5: 1}) == {5: RECENT - 70}
     sender.abort_transaction(PATIENCE_S)
+    wait_for_markers(bootstrap_servers, topic)
     assert oldest.timestamps({5: 1}) == {5: None}
 
 

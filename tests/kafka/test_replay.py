@@ -171,7 +171,9 @@ def test_id_is_enough_to_resume(pipeline: Pipeline, tmp_path: Path) -> None:
     process.kill()
     process.wait()
     only_kafka = {"TRACK_KAFKA_BOOTSTRAP_SERVERS": pipeline.servers}
-    ran = run_process("replay", "--resume", id_, "--rate", "1000", env=only_kafka)
+    ran = run_process(
+        "replay", "--resume", id_, "--rate", "1000", env=only_kafka, timeout_s=PATIENCE_S
+    )
     assert ran.code == ExitCode.OK, ran.err
     assert 'settings of its plan: default_currency = "EUR"' in ran.err
     written = read_topic(pipeline.servers, f"{pipeline.names.enriched}.replay.{id_}")

@@ -43,7 +43,7 @@ _COMPACTED: Final = {
 }
 _IMPATIENT: Final = {
     "TRACK_MAX_RESETS": "1",
-    "TRACK_STARTUP_TIMEOUT_S": "2",
+    "TRACK_STARTUP_TIMEOUT_S": "5",
     # Commits are given up soon; not by a short transaction_timeout_ms: Kafka loses the end of a
     # transaction that has expired when its broker comes back. So none may expire meanwhile.
     "TRACK_CONSUMER_MAX_POLL_INTERVAL_MS": "10000",
@@ -55,7 +55,7 @@ _IMPATIENT: Final = {
 def test_replay_survives_a_broker_restart(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
     """A replay goes on by itself after a broker restart, and every source is written once."""
     filled(own_pipeline)
-    process, id_ = begun(own_pipeline, *SLOW)
+    process, id_ = begun(own_pipeline, "--rate", "400")
     wait_for_records(own_pipeline, id_, 300)
     own_kafka.kill()
     own_kafka.restart()
@@ -92,6 +92,15 @@ def test_replay_gives_up_when_the_broker_stays_away(
         assert written(own_pipeline, id_) == expected(own_pipeline)
 
 
+def _sender(pipeline: Pipeline, transactional_id: str) -> dict[str, str | int]:
+    """Properties of a producer whose transactions stay open until it ends them."""
+    return {
+        "bootstrap.servers": pipeline.servers,
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": 600_000,
+    }
+
+
 def test_hanging_transaction_is_not_committed(pipeline: Pipeline) -> None:
     """What is open in an output although all writers are gone is not committed by mistake."""
     filled(pipeline, 200)
@@ -99,7 +108,7 @@ def test_hanging_transaction_is_not_committed(pipeline: Pipeline) -> None:
     assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     topic = f"{pipeline.names.enriched}.replay.{id_}"
     # Stands for one of the replay's own, whose marker a broker has skipped.
-    hanging = Producer({"bootstrap.servers": pipeline.servers, "transactional.id": topic})
+    hanging = Producer(_sender(pipeline, topic))
     hanging.init_transactions(30)
     hanging.begin_transaction()
     hanging.produce(topic, b"{}", partition=1)
@@ -118,7 +127,7 @@ def test_hanging_transaction_is_not_committed(pipeline: Pipeline) -> None:
 def test_verification_waits_for_ends_of_transactions(pipeline: Pipeline) -> None:
     """What is committed behind a transaction that is still open is verified, too."""
     live = pipeline.names.enriched
-    other = Producer({"bootstrap.servers": pipeline.servers, "transactional.id": live})
+    other = Producer(_sender(pipeline, live))
     other.init_transactions(30)
     other.begin_transaction()
     other.produce(live, b"{}", partition=0)
@@ -166,8 +175,8 @@ def test_compacted_raw_topic_is_replayed(bare_pipeline: Pipeline) -> None:
         return all(each.offset % 2 for each in read_topic(pipeline.servers, raw)[:150])
 
     pipeline.wait_for(is_compacted, "compacting")
-    process, id_ = begun(pipeline, "--from", "0:100", "--to", "0:301", "--rate", "40")
-    wait_for_records(pipeline, id_, 20)
+    process, id_ = begun(pipeline, "--from", "0:100", "--to", "0:301", "--rate", "8")
+    wait_for_records(pipeline, id_, 5)
     process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE_S)
     (position,) = (part["position"] for part in status(pipeline, id_)["partitions"])
@@ -208,12 +217,12 @@ def _partition_of_the_last_note(pipeline: Pipeline, id_: str) -> int:
 def test_lost_offsets_of_several_slots_are_rebuilt(pipeline: Pipeline, forgotten: str) -> None:
     """Each slot's position is read from the outputs; nothing is duplicated, lost or miscounted."""
     filled(pipeline)
-    process, id_ = begun(pipeline, *SLOW, "--workers", "2")
-    wait_for_records(pipeline, id_, 700)
+    process, id_ = begun(pipeline, *LASTING, "--workers", "2")
+    wait_for_records(pipeline, id_, 300)
     process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE_S)
     # A transaction that is open holds the group until somebody else has its id.
-    stopped = pipeline.start_command("replay", "--resume", id_, "--rate", "200")
+    stopped = pipeline.start_command("replay", "--resume", id_, *LASTING)
     pipeline.wait_for(lambda: status(pipeline, id_)["owner"] is not None, "taking it over")
     wait_for_records(pipeline, id_, status(pipeline, id_)["records"] + 20)
     stopped.send_signal(signal.SIGTERM)

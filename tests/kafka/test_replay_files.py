@@ -26,6 +26,8 @@ pytestmark = pytest.mark.kafka
 RECEIVED: Final = "2026-11-01T00:00:00.000Z"
 SLOW: Final = ("--rate", "800")
 """So that there is a middle to be killed in."""
+LASTING: Final = ("--rate", "100")
+"""So that it is not at its end before another process has started, however busy the machine is."""
 
 
 @pytest.fixture
@@ -125,8 +127,8 @@ def test_replay_of_files_is_resumed_elsewhere(
 
 def test_paused_process_is_fenced(pipeline: Pipeline, files: tuple[str, ...]) -> None:
     """A process that was paused while another took over ends with 3, and duplicates nothing."""
-    older, id_ = _begun(pipeline, *files, *SLOW)
-    _wait_for_lines(pipeline, id_, 200)
+    older, id_ = _begun(pipeline, *files, *LASTING)
+    _wait_for_lines(pipeline, id_, 100)
     older.send_signal(signal.SIGSTOP)
     newer = pipeline.start_command("replay", "--resume", id_, "--rate", "2000", "--json")
     pipeline.wait_for(lambda: _lines_done(pipeline, id_) >= 700, "the one that has taken over")

@@ -62,8 +62,8 @@ def test_replay_survives_kills_at_random_moments(pipeline: Pipeline, workers: st
 def test_paused_process_is_fenced(pipeline: Pipeline) -> None:
     """A process that was paused while another took over ends with 3, and duplicates nothing."""
     filled(pipeline)
-    older, id_ = begun(pipeline, *SLOW)
-    wait_for_records(pipeline, id_, 300)
+    older, id_ = begun(pipeline, *LASTING)
+    wait_for_records(pipeline, id_, 100)
     older.send_signal(signal.SIGSTOP)
     newer = pipeline.start_command("replay", "--resume", id_, *SLOW)
     before = status(pipeline, id_)["records"]
@@ -90,8 +90,8 @@ def test_older_process_does_not_stop_a_takeover(
 ) -> None:
     """A session that a live process opens in the middle of a takeover does not stop that."""
     filled(pipeline, 200)
-    process, id_ = begun(pipeline, "--rate", "50")
-    wait_for_records(pipeline, id_, 20)
+    process, id_ = begun(pipeline, "--rate", "15")
+    wait_for_records(pipeline, id_, 10)
     process.kill()
     process.wait()
     older: list[ReplayFence] = []
@@ -129,8 +129,8 @@ def test_replay_can_be_cancelled_while_it_is_resumed(
 ) -> None:
     """A resume that has read the plan before finds out, and does not bring the replay back."""
     filled(pipeline)
-    process, id_ = begun(pipeline, *SLOW)
-    wait_for_records(pipeline, id_, 300)
+    process, id_ = begun(pipeline, *LASTING)
+    wait_for_records(pipeline, id_, 100)
     process.kill()
     process.wait()
     done = status(pipeline, id_)["records"]

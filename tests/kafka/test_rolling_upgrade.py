@@ -92,11 +92,14 @@ class RollingGroup:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._before: dict[str, int] = {}
+        """Lines of statistics of the workers that had a name before."""
 
     def start(self, settings: dict[str, str], *names: str) -> None:
         """Start workers, and wait until each has committed records."""
         for name in names:
             self._workers[name] = self._pipeline.start(name, **SETTINGS, **settings)
+            self._before[name] = len(self._pipeline.lines("statistics", name))
         for name in names:
             self._pipeline.wait_for(partial(self._has_committed, name), f"{name} working")
 
@@ -107,10 +110,8 @@ class RollingGroup:
 
     def _has_committed(self, name: str) -> bool:
         assert self._workers[name].poll() is None, self._pipeline.text(name)
-        last = self._pipeline.lines("statistics", name)[-1:]
-        runs = len(self._pipeline.lines("starting", name))
-        stopped = len(self._pipeline.lines("stopped", name))
-        return runs > stopped and bool(last) and last[0]["total_consumed"] > 0
+        lines = self._pipeline.lines("statistics", name)[self._before[name] :]
+        return any(line["total_consumed"] > 0 for line in lines)
 
     def stop(self) -> None:
         """End all of them."""

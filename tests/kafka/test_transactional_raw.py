@@ -25,6 +25,7 @@ from tests.brokers import (
     produce_in_transaction,
     read_topic,
     set_topic_config,
+    wait_for_markers,
 )
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
 from tests.unit.worker.harness import Remembering, make_worker, processor
@@ -57,6 +58,7 @@ def _users(pipeline: Pipeline) -> list[int]:
 def _delete_all(pipeline: Pipeline) -> None:
     """Delete everything that is in the raw topic, as retention does after a quiet time."""
     raw = pipeline.names.raw
+    wait_for_markers(pipeline.servers, raw)
     for number, (_, end) in pipeline.admin.extents(raw).items():
         delete_records(pipeline.servers, raw, partition=number, before=end)
 

@@ -239,7 +239,7 @@ def test_more_workers_than_partitions(pipeline: Pipeline) -> None:
 def test_member_that_is_gone_without_leaving(pipeline: Pipeline) -> None:
     """Who waits for its partitions names it and says until when; then work goes on."""
     # Its session outlives the start of the next one.
-    gone = pipeline.start("w1", kafka_client_id="first", consumer_session_timeout_ms="20000")
+    gone = pipeline.start("w1", kafka_client_id="first", consumer_session_timeout_ms="30000")
     _wait_for_line(pipeline, "assigned", "w1")
     gone.kill()
     gone.wait()
@@ -249,6 +249,7 @@ def test_member_that_is_gone_without_leaving(pipeline: Pipeline) -> None:
     assert "member w1 (first at 127.0.0.1) holds partitions 0-2" in line["cause"]
     assert "session.timeout.ms" in line["cause"]
     assert _wait_for_line(pipeline, "recovered", "w2")["after_s"] > 0
+    _wait_for_line(pipeline, "assigned", "w2")
     (assigned,) = pipeline.lines("assigned", "w2")
     assert (assigned["partitions"], assigned["held"]) == ("0-2", 3)
     assert terminate(heir) == 0
@@ -401,7 +402,13 @@ def test_transaction_of_the_sender_that_stays_open(pipeline: Pipeline) -> None:
     """After a minute it is told from where on nothing can be read; when it ends, that is over."""
     names, servers = pipeline.names, pipeline.servers
     produce(servers, names.raw, [Sent(EVENT, None, (), 0, 1)] * 2)
-    sender = Producer({"bootstrap.servers": servers, "transactional.id": f"{names.raw}.sender"})
+    sender = Producer(
+        {
+            "bootstrap.servers": servers,
+            "transactional.id": f"{names.raw}.sender",
+            "transaction.timeout.ms": 600_000,
+        }
+    )
     sender.init_transactions(PATIENCE_S)
     sender.begin_transaction()
     sender.produce(names.raw, EVENT, partition=1)
@@ -485,7 +492,8 @@ def test_offsets_that_a_transaction_holds_are_waited_for(pipeline: Pipeline) -> 
     """A worker that left a transaction open is gone: its successor says what it waits for."""
     group, raw = pipeline.names.raw, pipeline.names.raw
     cluster = {"bootstrap.servers": pipeline.servers, "log_level": 0}
-    gone = Producer({**cluster, "transactional.id": f"gone-{group}"})
+    own = {"transactional.id": f"gone-{group}", "transaction.timeout.ms": 600_000}
+    gone = Producer({**cluster, **own})
     gone.init_transactions(PATIENCE_S)
     gone.begin_transaction()
     with closing(Consumer({**cluster, "group.id": group})) as member:

@@ -95,6 +95,7 @@ LOOP: Final = frozenset(
         "pipeline.worker.transaction_size",
         "pipeline.worker.circuit_breaker",
         "pipeline.worker.bisection",
+        "pipeline.worker.recovery",
     }
 )
 """The worker's loop, which knows the world only as `ports`: no process, signal, clock or log."""

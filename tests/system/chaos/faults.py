@@ -20,7 +20,9 @@ from tests.system.chaos.service_manager import Slot
 _FIRE_S: Final = 30.0
 _POLL_S: Final = 0.02
 _STORM: Final = 4
-_TRIES: Final = 3
+_OPEN_S: Final = (4.0, 5.5, 7.0)
+"""How long a transaction is kept open while another worker starts: on a busy machine the group may
+change too late for its offsets, so that it is tried again. Shorter than TRANSACTION_S."""
 _ALL_SHARE: Final = 0.25
 _AN_HOUR_S: Final = 3600.0
 
@@ -133,21 +135,23 @@ def slow_transaction(env: Environment) -> None:
 
 def lost_seek(env: Environment) -> None:
     """Do the same, and skip the seek back to the start of the aborted transaction."""
-    for _ in range(_TRIES):  # on a busy machine the group may change too late for the offsets
-        slots = _refused_offsets(env, Failpoint(Point.SEEK, Action.SKIP))
+    for seconds in _OPEN_S:
+        slots = _refused_offsets(env, Failpoint(Point.SEEK, Action.SKIP), seconds)
         if [slot.disarm() for slot in slots].count(False):
             return
     raise NotFiredError("no worker called seek")
 
 
-def _refused_offsets(env: Environment, then: Failpoint | None = None) -> list[Slot]:
-    failpoint = Failpoint(Point.AFTER_PRODUCE, Action.SLEEP, env.rng.randrange(3), 4.0)
+def _refused_offsets(
+    env: Environment, then: Failpoint | None = None, seconds: float = _OPEN_S[0]
+) -> list[Slot]:
+    failpoint = Failpoint(Point.AFTER_PRODUCE, Action.SLEEP, env.rng.randrange(3), seconds)
     slots = trigger(env, failpoint)
     if then is not None:
         for slot in slots:
             slot.arm(then)
     guest = env.workers.add("guest1")
-    time.sleep(5)
+    time.sleep(seconds + 1)
     env.workers.retire(guest, signal.SIGTERM)
     env.workers.await_end(guest)
     return slots

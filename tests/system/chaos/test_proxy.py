@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
@@ -84,10 +85,13 @@ def test_only_answers_to_end_txn_are_withheld(proxy: Proxy) -> None:
     with _connect(proxy) as client:
         client.sendall(_request(METADATA, 1) + _request(END_TXN, 2))
         assert _read(client) == 1
+        deadline = time.monotonic() + PATIENCE_S
+        while proxy.held != 1:
+            assert time.monotonic() < deadline, "the answer does not arrive"
+            time.sleep(0.01)
         client.settimeout(MOMENT_S)
         with pytest.raises(TimeoutError):
             client.recv(1)
-        assert proxy.held == 1
         client.settimeout(PATIENCE_S)
         proxy.release_end_txn()
         assert _read(client) == 2

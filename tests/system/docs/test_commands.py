@@ -154,7 +154,7 @@ def _run_worker(arguments: list[str], variables: dict[str, str], unread: int) ->
         stderr=subprocess.PIPE,
         text=True,
     ) as worker:
-        watchdog = threading.Timer(TIMEOUT_S, worker.kill)
+        watchdog = threading.Timer(2 * TIMEOUT_S, worker.kill)
         watchdog.start()
         try:
             assert worker.stderr is not None

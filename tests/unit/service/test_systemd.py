@@ -24,7 +24,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def _variables(manager: socket.socket) -> dict[str, str]:
-    return {"NOTIFY_SOCKET": str(manager.getsockname()), "WATCHDOG_USEC": "30000"}
+    return {"NOTIFY_SOCKET": str(manager.getsockname()), "WATCHDOG_USEC": "300000"}
 
 
 def test_a_service_reports_that_it_lives_until_it_is_stuck(manager: socket.socket) -> None:
