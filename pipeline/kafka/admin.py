@@ -19,7 +19,7 @@ from pipeline.kafka.errors import TRANSIENT, LastClientError, kafka_error, reaso
 from pipeline.kafka.partitions import partitions_of
 from pipeline.kafka.topic_metadata import broker_config, facts_of
 from pipeline.kafka.topic_offsets import PartitionOffsets, offsets_of
-from pipeline.kafka.wait_notices import OnWait, announced, ignore_wait
+from pipeline.kafka.wait_notices import OnWait, Wait, announced, ignore_wait
 from pipeline.ports import Stop, TopicFacts, TopicSpec
 
 _ATTEMPT_S: Final = 1.0
@@ -59,12 +59,13 @@ class Admin:
         Return the number of brokers, or 0 after a stop request.
         """
         deadline = time.monotonic() + self._timeout_s
-        with self.announced(f"Kafka does not answer yet at {self._servers}"):
+        with self.announced(f"Kafka does not answer yet at {self._servers}") as wait:
             while not self._ask_for_brokers():
                 if stop is not None and stop.is_set():
                     return 0
                 if time.monotonic() > deadline:
                     raise self._unreachable()
+            wait.end(f"Kafka answers now at {self._servers}")
         return len(self._brokers)
 
     def _ask_for_brokers(self) -> bool:
@@ -83,7 +84,7 @@ class Admin:
 
     def announced(
         self, what: str, why: Callable[[], str] | None = None
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[Wait]:
         """Announce a wait in the body that takes long, with `why` or the connection's fault."""
         return announced(self._on_wait, what, why or self.cause)
 
@@ -106,15 +107,18 @@ class Admin:
     def _patiently(self, call: Callable[[], _Result], what: str) -> _Result:
         """Retry a call while the cluster is only not ready yet."""
         deadline = time.monotonic() + self._timeout_s
-        with self.announced(f"still {what}"):
+        with self.announced(f"still {what}") as wait:
             while True:
                 try:
-                    return call()
+                    answer = call()
                 except KafkaException as error:
                     passing = kafka_error(error).code() in TRANSIENT
                     if not passing or time.monotonic() > deadline:
                         raise self._sentence(error, what) from error
                     time.sleep(_RETRY_S)
+                else:
+                    wait.end(f"done {what}")
+                    return answer
 
     def topics(self, names: Iterable[str]) -> dict[str, TopicFacts]:
         """Return the facts of those topics that exist or are hidden from this client."""
@@ -235,8 +239,10 @@ class Admin:
             )
             for topic in topics
         ]
-        with self.announced("still creating the topics"):
-            return self._created(new)
+        with self.announced("still creating the topics") as wait:
+            created = self._created(new)
+            wait.end("done creating the topics")
+        return created
 
     def _created(self, new: list[NewTopic]) -> list[str]:
         created = []

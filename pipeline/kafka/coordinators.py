@@ -117,7 +117,7 @@ class Coordinators:
             return self._cluster.cause()
 
         answered = False
-        with self._cluster.announced(f"the {coordinator.name} is not available yet", why):
+        with self._cluster.announced(f"the {coordinator.name} is not available yet", why) as wait:
             while not (answered and self._enough_in_sync(coordinator)):
                 if not answered and (answered := answers()):
                     continue
@@ -128,6 +128,7 @@ class Coordinators:
                         f"the {coordinator.name} is not available within {timeout_s:.0f} s{why()}"
                     )
                 time.sleep(_RETRY_S)
+            wait.end(f"the {coordinator.name} is available now")
 
     def _group_answers(self, offsets: CommittedOffsets) -> bool:
         group = self._config.group

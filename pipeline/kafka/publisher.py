@@ -89,6 +89,7 @@ class Publisher:
                 raise self._sentence(kafka_error(error)) from error
             else:
                 self._producer.poll(0)
+                wait.end(lambda: f"writing to topic {self._topic} goes on")
                 return
 
     def flush(self) -> None:
@@ -99,6 +100,7 @@ class Publisher:
             if wait.elapsed(self._unacknowledged) > _FLUSH_S:
                 raise TransportError(f"after {_FLUSH_S:.0f} s {self._unacknowledged()}")
         self._raise_if_failed()
+        wait.end(lambda: f"all records for topic {self._topic} are acknowledged")
 
     def _unacknowledged(self) -> str:
         left = len(self._producer)

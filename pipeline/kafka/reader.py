@@ -139,6 +139,7 @@ def arriving(
         while not (messages := taken(consumer)):
             if wait.elapsed(lambda: silence("does not go on")) > timeout_s:
                 raise TransportError(silence(f"did not go on for {timeout_s:.0f} s"))
+        wait.end(lambda: f"{places()} goes on")
         yield messages
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -10,8 +11,8 @@ import pytest
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.demo.local_kafka.ports import HOST, free_port
 from pipeline.errors import ExitCode, TransportError
-from pipeline.kafka import Admin
-from pipeline.kafka.wait_notices import announced
+from pipeline.kafka import Admin, wait_notices
+from pipeline.kafka.wait_notices import PollingWait, announced
 from pipeline.topics import CreateOptions, TopicNames, specs
 from tests.kafka.mock_cluster import Api, MockCluster
 from tests.unit.cli.program import run
@@ -86,19 +87,48 @@ def test_the_first_notice_does_not_wait_for_its_cause() -> None:
         assert found.wait(PATIENCE_S)
         return ": a cable"
 
-    with announced(say, "waiting", why):
+    with announced(say, "waiting", why) as wait:
         assert noticed.acquire(timeout=PATIENCE_S)
         assert words == ["waiting"]
         found.set()
         assert noticed.acquire(timeout=PATIENCE_S)
-    assert words == ["waiting", "waiting: a cable"]
+        wait.end("it is there")
+    assert words[:2] == ["waiting", "waiting: a cable"]
+    assert re.fullmatch(r"it is there, after \d+ s", words[2])
+
+
+def test_a_long_wait_is_announced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks an hour later still sees what is waited for, and a cause found meanwhile."""
+    monkeypatch.setattr(wait_notices, "AGAIN_S", 0.01)
+    monkeypatch.setattr(wait_notices, "_LOOK_S", 0.01)
+    words: list[str] = []
+    noticed, causes = threading.Semaphore(0), iter(["", ": a cable", ": a cable"])
+
+    def say(word: str) -> None:
+        words.append(word)
+        noticed.release()
+
+    with announced(say, "waiting", lambda: next(causes, "")):
+        for _ in range(3):
+            assert noticed.acquire(timeout=PATIENCE_S)
+    assert words[:3] == ["waiting", "waiting: a cable", "waiting: a cable"]
+
+
+def test_a_long_wait_of_a_polling_loop_is_announced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notice comes after a moment and is repeated, not at each poll."""
+    clock, told = [0.0], list[float]()
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    wait = PollingWait(lambda _: told.append(clock[0]))
+    for clock[0] in range(40):
+        wait.elapsed(lambda: "waiting")
+    assert told == [1, 11, 21, 31]
 
 
 def test_a_quick_call_is_not_announced() -> None:
     """Nothing is said about a call that returns at once, however long its cause would take."""
     words: list[str] = []
-    with announced(words.append, "waiting", lambda: ""):
-        pass
+    with announced(words.append, "waiting", lambda: "") as wait:
+        wait.end("it is there")
     assert words == []
 
 

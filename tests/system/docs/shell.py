@@ -151,7 +151,8 @@ def _check_variables(variables: dict[str, str]) -> None:
 
 _WAITS: Final = re.compile(
     r"^(?:track-pipeline: )?(?:the \w+ coordinator is not available yet"
-    r"|Kafka does not answer yet|still |.* does not go on).*\n",
+    r"|the \w+ coordinator is available now|Kafka does not answer yet|Kafka answers now"
+    r"|still |done .*, after |.* does not go on|.* goes on, after ).*\n",
     re.MULTILINE,
 )
 
