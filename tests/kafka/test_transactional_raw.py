@@ -159,7 +159,7 @@ def test_compacted_topic_is_committed_to_its_end(pipeline: Pipeline) -> None:
     for name, value in {
         "cleanup.policy": "compact",
         "segment.ms": "50",
-        "min.cleanable.dirty.ratio": "0.0001",
+        "min.cleanable.dirty.ratio": "0.001",
         "max.compaction.lag.ms": "100",
     }.items():
         set_topic_config(servers, raw, name, value)
