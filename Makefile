@@ -47,12 +47,13 @@ test quick: export TRACK_CORE ?= python
 .PHONY: test
 test: $(INSTALLED) ## Run all tests, also those on a real Kafka; only this proves a change
 	@# Three processes on two cores: a test that talks to Kafka waits more than half of its time.
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@# One that crashes is not replaced: pytest would wait for the new one for ever.
+	$(BIN)/python -m pytest -n 3 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: quick
 quick: $(INSTALLED) ## Run the tests that need no broker, in a minute and a half: for every edit
 	@# Three processes on two cores: many of these tests wait for time limits or child processes.
-	$(BIN)/python -m pytest --quick -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest --quick -n 3 --max-worker-restart 0 --dist worksteal $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types and the Dockerfile
