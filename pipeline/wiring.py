@@ -274,7 +274,7 @@ def make_worker(  # noqa: PLR0913, PLR0917  what a loop is made of
         origin=settings.accept_origin_headers,
     )
     transaction_s = settings.batch.max_timeout_share * settings.transaction_timeout_ms / 1000
-    batch_s = _BATCH_SHARE * max_poll_interval_s(settings.consumer)
+    batch_s = _BATCH_SHARE * max_poll_interval_s(group_consumer_config(settings))
     return Worker(
         broker,
         processor,

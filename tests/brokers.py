@@ -282,19 +282,23 @@ def produce_in_transaction(
         producer.abort_transaction(_CLIENT_S)
 
 
+def transactional_sender(servers: str, transactional_id: str) -> dict[str, str | int]:
+    """Properties of a producer whose transactions stay open until it ends them.
+
+    The broker does not, however long a slow machine takes for the rest of a test.
+    """
+    return {
+        "bootstrap.servers": servers,
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": 600_000,
+    }
+
+
 def open_transaction(
     servers: str, topic: str, records: Iterable[Sent], transactional_id: str
 ) -> Producer:
     """Write records in a transaction that the caller ends or leaves open."""
-    producer = Producer(
-        {
-            "bootstrap.servers": servers,
-            "transactional.id": transactional_id,
-            # The broker does not end it, however long a slow machine takes for the rest of a test.
-            "transaction.timeout.ms": 600_000,
-            "log_level": 0,
-        }
-    )
+    producer = Producer({**transactional_sender(servers, transactional_id), "log_level": 0})
     producer.init_transactions(_CLIENT_S)
     producer.begin_transaction()
     for value, key, headers, timestamp, partition in records:
@@ -303,12 +307,17 @@ def open_transaction(
     return producer
 
 
+def is_stable(cluster: Admin, topic: str) -> bool:
+    """Whether no transaction is open in a topic."""
+    return cluster.extents(topic, stable=True) == cluster.extents(topic)
+
+
 def wait_for_markers(servers: str, *topics: str) -> None:
     """Wait until no transaction is open in these topics: the end of one is answered earlier."""
     cluster = Admin({"bootstrap.servers": servers}, _CLIENT_S)
     deadline = time.monotonic() + _CLIENT_S
     for topic in topics:
-        while cluster.extents(topic, stable=True) != cluster.extents(topic):
+        while not is_stable(cluster, topic):
             assert time.monotonic() < deadline, f"a transaction in {topic} does not end"
             time.sleep(0.01)
 

@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, lambda *_: None)
     if name := os.environ.get("PYTEST_XDIST_WORKER"):
         first, step = int(name.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-        ports._FREE = ports._FREE[first::step]  # type: ignore[misc]  # noqa: SLF001
+        ports._FREE = ports._FREE[first::step]  # type: ignore[misc]  # noqa: SLF001  only tests share it out
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> str | None:

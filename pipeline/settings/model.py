@@ -220,7 +220,8 @@ def _contradictions(settings: Settings) -> Iterator[Contradiction]:
     if registry.url is None:
         yield from without_registry(settings.input, settings.output)
     elif settings.input.format != "json":
-        yield from slow_registry(registry, settings.consumer, settings.transaction_timeout_ms)
+        consumer = {**settings.kafka, **settings.consumer}
+        yield from slow_registry(registry, consumer, settings.transaction_timeout_ms)
 
 
 def _nested(assigned: Mapping[NamePath, Assigned]) -> dict[str, Any]:

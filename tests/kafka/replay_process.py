@@ -17,7 +17,7 @@ from pipeline.errors import ExitCode
 from pipeline.replay.plan_store import PlanStore
 from pipeline.replay.status import StatusReader
 from pipeline.settings.model import load_settings
-from tests.brokers import read_topic
+from tests.brokers import is_stable, read_topic
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 
 RECORDS: Final = 2500
@@ -68,7 +68,7 @@ def suspend_between_transactions(
         family = [process, *process.children(recursive=True)]
         for each in family:
             each.suspend()
-        if all(_is_stable(pipeline, topic) for topic in topics):
+        if all(is_stable(pipeline.admin, topic) for topic in topics):
             suspended.extend(family)
             return True
         for each in family:
@@ -77,17 +77,10 @@ def suspend_between_transactions(
 
     for replay, id_ in replays:
         process = psutil.Process(replay.pid)
-        topics = [f"{topic}.replay.{id_}" for topic in _outputs(pipeline)]
+        outputs = pipeline.names.enriched, pipeline.names.dead_letter
+        topics = [f"{topic}.replay.{id_}" for topic in outputs]
         pipeline.wait_for(partial(is_suspended, process, topics), "a moment between transactions")
     return suspended
-
-
-def _is_stable(pipeline: Pipeline, topic: str) -> bool:
-    return pipeline.admin.extents(topic, stable=True) == pipeline.admin.extents(topic)
-
-
-def _outputs(pipeline: Pipeline) -> tuple[str, str]:
-    return pipeline.names.enriched, pipeline.names.dead_letter
 
 
 def written(pipeline: Pipeline, id_: str) -> dict[Role, Counter[str]]:

@@ -25,5 +25,8 @@ def test_reading_waits_for_the_end_of_a_transaction(
     assert [each.value for each in found] == [b"before"]
     with ThreadPoolExecutor(1) as threads:
         reading = threads.submit(read_topic, bootstrap_servers, topic)
+        # What takes as long: by now it would be done if it did not wait.
+        read_topic(bootstrap_servers, topic, to_open=True)
+        assert not reading.done()
         producer.commit_transaction(10)
         assert [each.value for each in reading.result()] == [b"before", b"within"]

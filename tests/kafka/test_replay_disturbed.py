@@ -17,7 +17,7 @@ from pipeline.core.replay_checkpoint import read_checkpoint
 from pipeline.demo.local_kafka.broker import LocalKafka
 from pipeline.errors import ExitCode
 from pipeline.ports import TopicSpec
-from tests.brokers import Sent, add_partitions, produce, read_topic
+from tests.brokers import Sent, add_partitions, produce, read_topic, transactional_sender
 from tests.fake_topics import event
 from tests.kafka.replay_process import (
     LASTING,
@@ -92,15 +92,6 @@ def test_replay_gives_up_when_the_broker_stays_away(
         assert written(own_pipeline, id_) == expected(own_pipeline)
 
 
-def _sender(pipeline: Pipeline, transactional_id: str) -> dict[str, str | int]:
-    """Properties of a producer whose transactions stay open until it ends them."""
-    return {
-        "bootstrap.servers": pipeline.servers,
-        "transactional.id": transactional_id,
-        "transaction.timeout.ms": 600_000,
-    }
-
-
 def test_hanging_transaction_is_not_committed(pipeline: Pipeline) -> None:
     """What is open in an output although all writers are gone is not committed by mistake."""
     filled(pipeline, 200)
@@ -108,7 +99,7 @@ def test_hanging_transaction_is_not_committed(pipeline: Pipeline) -> None:
     assert process.wait(PATIENCE_S) == ExitCode.OK, pipeline.text("command-1")
     topic = f"{pipeline.names.enriched}.replay.{id_}"
     # Stands for one of the replay's own, whose marker a broker has skipped.
-    hanging = Producer(_sender(pipeline, topic))
+    hanging = Producer(transactional_sender(pipeline.servers, topic))
     hanging.init_transactions(30)
     hanging.begin_transaction()
     hanging.produce(topic, b"{}", partition=1)
@@ -127,7 +118,7 @@ def test_hanging_transaction_is_not_committed(pipeline: Pipeline) -> None:
 def test_verification_waits_for_ends_of_transactions(pipeline: Pipeline) -> None:
     """What is committed behind a transaction that is still open is verified, too."""
     live = pipeline.names.enriched
-    other = Producer(_sender(pipeline, live))
+    other = Producer(transactional_sender(pipeline.servers, live))
     other.init_transactions(30)
     other.begin_transaction()
     other.produce(live, b"{}", partition=0)

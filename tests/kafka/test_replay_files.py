@@ -18,16 +18,13 @@ from pipeline.kafka.partitioner import PartitionMap
 from pipeline.ports import TopicSpec
 from tests.brokers import delete_topics, read_topic
 from tests.fake_topics import event
+from tests.kafka.replay_process import LASTING, SLOW
 from tests.kafka.worker_process import PATIENCE_S, Pipeline
 from tests.unit.cli.program import run
 
 pytestmark = pytest.mark.kafka
 
 RECEIVED: Final = "2026-11-01T00:00:00.000Z"
-SLOW: Final = ("--rate", "800")
-"""So that there is a middle to be killed in."""
-LASTING: Final = ("--rate", "100")
-"""So that it is not at its end before another process has started, however busy the machine is."""
 
 
 @pytest.fixture

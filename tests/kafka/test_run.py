@@ -93,7 +93,7 @@ def test_second_signal_ends_at_once(own_pipeline: Pipeline, own_kafka: LocalKafk
     try:
         time.sleep(0.5)  # answers that were under way arrive; the next commit gets none
         worker.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        time.sleep(0.5)  # time in which the first signal could end it, wrongly
         assert worker.poll() is None
 
         def ends() -> bool:

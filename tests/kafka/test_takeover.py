@@ -36,7 +36,7 @@ from tests.kafka.worker_process import Pipeline
 NOTE: Final = OffsetMetadata("1;0123456789ab", 0.0, 0, 0, 1, origin=False)
 OUTPUT: Final = Output(Role.ENRICHED, b"{}", None, [(TrackHeader.SOURCE, b"t/0/0")], RECENT, 0)
 TRANSACTION_MS: Final = 3000
-"""Of a process whose transaction is to end by itself."""
+"""Time after which the broker ends the transaction of a process that a test replaces."""
 
 
 class Process:

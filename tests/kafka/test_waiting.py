@@ -21,7 +21,7 @@ from pipeline.ports import Session, Stall
 from pipeline.preflight import checked_topics
 from pipeline.settings.model import load_settings
 from pipeline.wiring import make_broker
-from tests.brokers import Sent, produce
+from tests.brokers import Sent, produce, transactional_sender
 from tests.hostile import EVENT
 from tests.kafka.mock_cluster import Api, MockCluster
 from tests.kafka.mock_harness import GROUP, NAMES, MockHarness
@@ -409,13 +409,7 @@ def test_transaction_of_the_sender_that_stays_open(pipeline: Pipeline) -> None:
     """After a minute it is told from where on nothing can be read; when it ends, that is over."""
     names, servers = pipeline.names, pipeline.servers
     produce(servers, names.raw, [Sent(EVENT, None, (), 0, 1)] * 2)
-    sender = Producer(
-        {
-            "bootstrap.servers": servers,
-            "transactional.id": f"{names.raw}.sender",
-            "transaction.timeout.ms": 600_000,
-        }
-    )
+    sender = Producer(transactional_sender(servers, f"{names.raw}.sender"))
     sender.init_transactions(PATIENCE_S)
     sender.begin_transaction()
     sender.produce(names.raw, EVENT, partition=1)
@@ -499,8 +493,7 @@ def test_offsets_that_a_transaction_holds_are_waited_for(pipeline: Pipeline) -> 
     """A worker that left a transaction open is gone: its successor says what it waits for."""
     group, raw = pipeline.names.raw, pipeline.names.raw
     cluster = {"bootstrap.servers": pipeline.servers, "log_level": 0}
-    own = {"transactional.id": f"gone-{group}", "transaction.timeout.ms": 600_000}
-    gone = Producer({**cluster, **own})
+    gone = Producer({**cluster, **transactional_sender(pipeline.servers, f"gone-{group}")})
     gone.init_transactions(PATIENCE_S)
     gone.begin_transaction()
     with closing(Consumer({**cluster, "group.id": group})) as member:

@@ -97,6 +97,14 @@ def test_other_texts_are_rejected_without_being_shown(url: str) -> None:
             },
             "default: schema_registry.timeout_s: 5 s is more than half of max.poll.interval.ms",
         ),
+        (
+            {
+                "input.format": "auto",
+                "schema_registry.url": "http://a",
+                "kafka.max.poll.interval.ms": "6000",
+            },
+            "default: schema_registry.timeout_s: 5 s is more than half of max.poll.interval.ms",
+        ),
     ],
 )
 def test_contradictions_are_one_sentence_each(values: dict[str, Any], sentence: str) -> None:
@@ -144,6 +152,6 @@ def test_what_fits_together_is_accepted(values: dict[str, Any]) -> None:
     ],
 )
 def test_settings_without_effect_are_named(values: dict[str, Any], sentences: list[str]) -> None:
-    """Who sets what is not used is told, and not stopped: formats are changed step by step."""
+    """Settings that are not used are named, and stop nobody: formats are changed step by step."""
     made = load_settings(None, values, {})
     assert list(without_effect(made.input, made.output, made.schema_registry)) == sentences
