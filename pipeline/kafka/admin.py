@@ -273,11 +273,17 @@ class Admin:
             time.sleep(_RETRY_S)
 
     def _is_known(self, name: str) -> bool:
-        """Return whether all partitions of a topic have a leader, or the topic is hidden."""
+        """Return whether the leaders of all partitions serve a topic, or the topic is hidden.
+
+        A broker is announced as a leader before it knows that itself, and refuses records until
+        then: a producer without idempotence that tries again would write them in another order.
+        """
         topic = self._client.list_topics(name, timeout=self._timeout_s).topics[name]
         if topic.error is not None:
             return bool(topic.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED)
-        return min((each.leader for each in topic.partitions.values()), default=-1) >= 0
+        if not topic.partitions or any(each.leader < 0 for each in topic.partitions.values()):
+            return False
+        return None not in offsets_of(self._client, name, self._timeout_s).values()
 
     def _sentence(self, error: KafkaException, what: str) -> TransportError:
         inner = kafka_error(error)

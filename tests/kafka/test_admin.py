@@ -62,3 +62,13 @@ def test_offsets_while_a_leader_is_new(code: str) -> None:
         cluster.push(Api.LIST_OFFSETS, [getattr(KafkaError, code)])
         assert admin.extents("new") == {0: (0, 0)}
         assert cluster.left(Api.LIST_OFFSETS) == 0
+
+
+def test_created_means_that_leaders_serve_it() -> None:
+    """A leader that does not know yet that it leads would refuse the first records."""
+    with MockCluster() as cluster:
+        cluster.create_topic("new")
+        admin = Admin({"bootstrap.servers": cluster.bootstrap_servers}, 10.0)
+        cluster.push(Api.LIST_OFFSETS, [KafkaError.NOT_LEADER_FOR_PARTITION] * 5)
+        admin._wait_until_known(["new"])  # noqa: SLF001  the mock can't create topics on request
+        assert cluster.left(Api.LIST_OFFSETS) == 0
