@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeline import __version__
 from pipeline.avro.output_reader import OutputReader
+from pipeline.avro.schema_source import SchemaSource
 from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
@@ -45,6 +46,9 @@ from pipeline.topics import (
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
 from pipeline.worker.transaction_size import TransactionLimits
+
+if TYPE_CHECKING:  # the client is an extra
+    from pipeline.registry.client import RegistryClient
 
 WAITS: Final = logging.getLogger("pipeline.waits")
 """Logger of what tools wait for; its warnings are whole sentences."""
@@ -155,31 +159,56 @@ def formats(
     *,
     writes: bool,
     stop: Stop | None = None,
+    is_patient: bool = True,
 ) -> Formats:
     """Return how records are read and outputs written; plain JSON after a request to stop.
 
-    `writes` says that outputs will be written, for which schemas are looked up now; `on_wait` is
-    called with sentences about a registry that does not answer. Raises RefusedError, SettingsError
-    and RegistryUnavailableError.
+    `writes` says that outputs will be written, for which schemas are looked up now. Who only reads
+    waits for a registry that does not answer, if `is_patient`. `on_wait` is called with sentences
+    about such waits. Raises RefusedError, SettingsError and RegistryUnavailableError.
     """
     if settings.input.format == "json" and not (writes and settings.output.format == "avro"):
         return PLAIN_JSON
     # Here: plain JSON needs neither Avro nor the registry's client.
-    from pipeline.registry.formats import formats_without_registry, uses_registry  # noqa: PLC0415
+    from pipeline.registry.formats import (  # noqa: PLC0415
+        formats_without_registry,
+        join_formats,
+        uses_registry,
+    )
 
     if not uses_registry(settings, writes=writes):
         return formats_without_registry(settings, writes=writes)
-    from pipeline.registry.startup import formats_with_registry  # noqa: PLC0415
-
     client = registry_client(settings)
-    return formats_with_registry(settings, client, on_wait, stop, writes=writes)
+    if writes:
+        from pipeline.registry.startup import formats_with_registry  # noqa: PLC0415
+
+        return formats_with_registry(settings, client, on_wait, stop)
+    # A reader may never meet a framed record, and asks when there is one.
+    source = _patient(client, settings, on_wait) if is_patient else client
+    return join_formats(settings, source, {})
 
 
-def output_reader(settings: Settings) -> OutputReader:
-    """Make a reader of outputs of any form, with the schemas of the registry if there is one."""
+def _patient(
+    client: RegistryClient, settings: Settings, on_wait: Callable[[str], None]
+) -> SchemaSource:
+    """Make a source of schemas that waits for the registry."""
+    from pipeline.registry.patient_schemas import PatientSchemas  # noqa: PLC0415  not without one
+
+    return PatientSchemas(client, client.where, settings.startup_timeout_s, on_wait)
+
+
+def output_reader(
+    settings: Settings, on_wait: Callable[[str], None] = log_wait, *, is_patient: bool = True
+) -> OutputReader:
+    """Make a reader of outputs of any form, with the schemas of the registry if there is one.
+
+    It waits for a registry that does not answer, up to `startup_timeout_s`, if `is_patient`;
+    `on_wait` is called with sentences about that.
+    """
     if settings.schema_registry.url is None:
         return OutputReader()
-    return OutputReader(registry_client(settings))
+    client = registry_client(settings)
+    return OutputReader(_patient(client, settings, on_wait) if is_patient else client)
 
 
 def make_ledger_producer(

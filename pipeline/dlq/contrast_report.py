@@ -127,7 +127,9 @@ def _baseline(
         problem = "does not exist" if facts is None else "may not be read"
         on_notice(f"topic {topic} {problem} (topics.enriched): no comparison")
         return nothing, BaselineKind.NONE, False
-    outputs = JsonOutputs(range_reader(settings), output_reader(settings), [topic])
+    outputs = JsonOutputs(
+        range_reader(settings), output_reader(settings, is_patient=False), [topic]
+    )
     events = Baseline(cluster, outputs, topic)
     window = around(dead_letters.sent_first, dead_letters.sent_last)
     limited = bool(selection.events or selection.libraries)

@@ -210,7 +210,10 @@ def open_reader(
         ledger,
         request.selection,
         include_done=request.include_done,
-        formats=of_dead_letters(formats(settings, writes=False), on_notice if only_shows else None),
+        formats=of_dead_letters(
+            formats(settings, writes=False, is_patient=not only_shows),
+            on_notice if only_shows else None,
+        ),
     )
 
 

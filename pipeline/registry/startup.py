@@ -40,16 +40,11 @@ def formats_with_registry(
     client: RegistryClient,
     on_wait: Callable[[str], None],
     stop: Stop | None,
-    *,
-    writes: bool,
 ) -> Formats:
-    """Make the formats of settings that need a registry; plain JSON after a request to stop.
+    """Make the formats of who writes outputs and needs a registry; plain JSON after a stop request.
 
-    Whoever writes outputs waits until the registry answers, up to `startup_timeout_s`. Who only
-    reads may never meet a framed record, and asks when there is one.
+    Waits until the registry answers, up to `startup_timeout_s`.
     """
-    if not writes:
-        return join_formats(settings, client, {})
     forms = retry_until_answered(
         lambda: output_forms(settings, client),
         client.where,

@@ -116,7 +116,7 @@ class Settings(ContractSettings):
         le=3600,
         ge=1,
         allow_inf_nan=False,
-        description="maximum wait for the broker on startup, seconds",
+        description="maximum wait for brokers on startup, and for a Schema Registry, seconds",
     )
     max_resets: int = Field(
         10, ge=0, description="consecutive resets without a commit after which the worker gives up"

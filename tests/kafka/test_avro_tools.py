@@ -248,6 +248,7 @@ def test_commands_that_only_show_go_on_without_the_registry(pipeline: Pipeline) 
         "TRACK_INPUT__FORMAT": "auto",
         "TRACK_SCHEMA_REGISTRY__URL": "http://127.0.0.1:1",
         "TRACK_SCHEMA_REGISTRY__TIMEOUT_S": "2",
+        "TRACK_STARTUP_TIMEOUT_S": "10",
     }
     for shows in (["show", "-n", "2"], ["list"], ["summary"], ["summary", "--by", "event"]):
         ran = pipeline.run("dlq", *shows, env=down)

@@ -57,10 +57,9 @@ def test_avro_of_a_worker_is_read_with_the_registry(
     raw = [json.dumps(_sale(amount, "USD")).encode() for amount in (LARGE, "0.1")]
     sent = [Sent(value, b"u", (), RECENT + n, n) for n, value in enumerate(raw)]
     produce(pipeline.servers, pipeline.names.raw, sent)
-    settings = {"output__format": "avro", "schema_registry__url": registry.url}
-    variables = {f"TRACK_{name.upper()}": value for name, value in settings.items()}
+    variables = {"TRACK_OUTPUT__FORMAT": "avro", **registry.variables}
     assert pipeline.run("schemas", "register", env=variables).code == 0
-    worker = pipeline.start(**settings)
+    worker = pipeline.start(output__format="avro", **registry.settings)
     pipeline.wait_until_done()
     assert terminate(worker) == 0
     enriched = pipeline.names.enriched

@@ -80,7 +80,7 @@ def _assert_tools_read(pipeline: Pipeline, registry: LocalRegistry, schemas: Pat
     variables = {
         "TRACK_INPUT__FORMAT": "auto",
         "TRACK_INPUT__SCHEMAS": str(schemas),
-        "TRACK_SCHEMA_REGISTRY__URL": registry.url,
+        **registry.variables,
     }
     ran = pipeline.run("audit", "--revenue", "--json", env=variables)
     assert ran.code == 0, ran
@@ -112,9 +112,7 @@ def test_every_framing_is_read_with_a_real_registry(
         (body(EVENT, _event("8")), (guid_header(GUID),)),
     ]
     _send(pipeline, *records)
-    worker = pipeline.start(
-        input__format="auto", input__schemas=str(tmp_path), schema_registry__url=registry.url
-    )
+    worker = pipeline.start(input__format="auto", input__schemas=str(tmp_path), **registry.settings)
     pipeline.wait_until_done()
     assert terminate(worker) == 0
     rejected = _by_source(pipeline, pipeline.names.dead_letter)

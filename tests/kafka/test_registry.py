@@ -19,8 +19,6 @@ from pipeline.core.headers import VALUE_SCHEMA_ID
 from pipeline.core.record import Role
 from pipeline.demo.local_kafka.ports import free_port
 from pipeline.errors import ExitCode
-from pipeline.registry.client import RegistryClient
-from pipeline.settings.groups import RegistrySettings
 from tests.brokers import RECENT, Sent, Stored, produce, read_topic
 from tests.fake_registry import Answer, FakeRegistry, fake_registry
 from tests.kafka.worker_process import PATIENCE_S, Pipeline, terminate
@@ -89,6 +87,7 @@ def _variables(url: str, framing: str) -> dict[str, str]:
         "TRACK_OUTPUT__FORMAT": "avro",
         "TRACK_OUTPUT__FRAMING": framing,
         "TRACK_SCHEMA_REGISTRY__URL": url,
+        "TRACK_STARTUP_TIMEOUT_S": str(PATIENCE_S),
         "TRACK_IDENTIFY": IDENTIFY if framing == "prefix" else "[]",
     }
 
@@ -111,9 +110,7 @@ def test_outputs_of_several_workers_are_read_by_confluents_deserializer(
     forged = Sent(_event(99).value, b"k", ((VALUE_SCHEMA_ID, b"forged"),), RECENT, 0)
     sent = [*map(_event, range(30)), _event(50, "Signed Up"), forged]
     produce(pipeline.servers, pipeline.names.raw, sent)
-    worker = pipeline.start(
-        "w", workers="2", schema_registry__url=registry.url, identify=IDENTIFY, **AVRO
-    )
+    worker = pipeline.start("w", workers="2", identify=IDENTIFY, **registry.settings, **AVRO)
     pipeline.wait_until_done()
     assert terminate(worker) == 0
     enriched = read_topic(pipeline.servers, pipeline.names.enriched)
@@ -125,7 +122,7 @@ def test_outputs_of_several_workers_are_read_by_confluents_deserializer(
     (person,) = _decoded(registry.url, pipeline.names.identify, identify)
     assert person["userId"] == "u-50"
     assert json.loads(person["traits"]) == {"email": "a@example.com"}
-    client = RegistryClient(RegistrySettings(url=registry.url))
+    client = registry.client()
     assert client.versions(f"{pipeline.names.enriched}-value") == [1]
     _assert_audit_is_clean(pipeline, registry.url, "prefix")
     compare = ("replay", "--dry-run", "--compare", pipeline.names.enriched)
@@ -185,9 +182,9 @@ def test_operator_registers_what_a_worker_needs(
     pipeline: Pipeline, registry: LocalRegistry
 ) -> None:
     """A worker without its schema names the command; check says so before and after."""
-    env = {"TRACK_OUTPUT__FORMAT": "avro", "TRACK_SCHEMA_REGISTRY__URL": registry.url}
+    env = {"TRACK_OUTPUT__FORMAT": "avro", **registry.variables}
     subject = f"{pipeline.names.enriched}-value"
-    worker = pipeline.start(output__format="avro", schema_registry__url=registry.url)
+    worker = pipeline.start(output__format="avro", **registry.settings)
     assert worker.wait(PATIENCE_S) == ExitCode.KAFKA
     last = pipeline.text().splitlines()[-1]
     assert f"does not have the schema of {pipeline.names.enriched} in subject {subject}" in last
@@ -220,10 +217,10 @@ def test_incompatible_schema_is_explained_in_words(
 ) -> None:
     """The registry only says no; we say which field hinders whom, and register nothing."""
     subject = f"{pipeline.names.enriched}-value"
-    client = RegistryClient(RegistrySettings(url=registry.url))
+    client = registry.client()
     client.register(subject, OTHER_RECORD)
     assert client.compatibility(subject) == "BACKWARD"  # the registry's: it has none of its own
-    worker = pipeline.start(schema_registry__url=registry.url, **AVRO)
+    worker = pipeline.start(**registry.settings, **AVRO)
     assert worker.wait(PATIENCE_S) == ExitCode.KAFKA
     last = pipeline.text().splitlines()[-1]
     assert f"is not compatible with subject {subject}" in last

@@ -11,7 +11,6 @@ import pytest
 from pipeline.avro.published import AVRO_FILES, published, versions
 from pipeline.core.record import Role
 from pipeline.registry.client import RegistryClient
-from pipeline.settings.groups import RegistrySettings
 from tests.registries import LocalRegistry
 from tests.unit.avro.next_versions import COMPATIBLE, INCOMPATIBLE, OTHER_MEANING, NextVersion
 from tests.unit.avro.test_difference import READABLE, UNREADABLE
@@ -22,7 +21,7 @@ ACCEPTED: Final = {**COMPATIBLE, **OTHER_MEANING}
 @pytest.fixture(scope="module")
 def client(registry: LocalRegistry) -> RegistryClient:
     """Asks the registry that all tests share."""
-    return RegistryClient(RegistrySettings(url=registry.url))
+    return registry.client()
 
 
 def _with_all_versions(client: RegistryClient, role: Role) -> str:

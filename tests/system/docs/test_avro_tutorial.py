@@ -33,7 +33,7 @@ def test_the_page_shows_what_happens(registry: LocalRegistry, tmp_path: Path) ->
     shown = blocks(PAGE, "sh")
     assert len(shown) == 3
     for block in shown:
-        ran = bash(block.text, tmp_path, {})
+        ran = bash(block.text, tmp_path, registry.variables)
         assert ran.returncode == 0, ran.stdout
         assert block.output is not None
         assert matches(_without_ids(block.output), _without_ids(ran.stdout)), ran.stdout
