@@ -245,6 +245,8 @@ def produce(servers: str, topic: str, records: Iterable[Sent], *, largest: int =
         {
             "bootstrap.servers": servers,
             # In order without idempotence, whose producer id costs half a second of each client.
+            # That holds while no request is refused: librdkafka sends the next one, which is queued
+            # already, before it tries again. `Admin.create` waits until leaders refuse none.
             "max.in.flight.requests.per.connection": 1,
             "message.max.bytes": largest,
         }
