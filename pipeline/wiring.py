@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipeline import __version__
 from pipeline.avro.output_reader import OutputReader
-from pipeline.avro.schema_source import SchemaSource
 from pipeline.core.contract import Identity
 from pipeline.core.counts import OutcomeCounts
 from pipeline.core.escape import escaped
@@ -34,7 +33,7 @@ from pipeline.kafka.clients import (
     transactional_config,
 )
 from pipeline.ports import Broker, CrashGuard, Meter, Stop, TopicFacts
-from pipeline.registry.optional_client import registry_client
+from pipeline.registry.optional_client import registry_client, registry_schemas
 from pipeline.settings.client_properties import max_poll_interval_s
 from pipeline.settings.model import Settings
 from pipeline.topics import (
@@ -46,9 +45,6 @@ from pipeline.topics import (
 from pipeline.worker.circuit_breaker import CircuitBreaker, CircuitBreakerRules
 from pipeline.worker.loop import Worker
 from pipeline.worker.transaction_size import TransactionLimits
-
-if TYPE_CHECKING:  # the client is an extra
-    from pipeline.registry.client import RegistryClient
 
 WAITS: Final = logging.getLogger("pipeline.waits")
 """Logger of what tools wait for; its warnings are whole sentences."""
@@ -178,23 +174,13 @@ def formats(
 
     if not uses_registry(settings, writes=writes):
         return formats_without_registry(settings, writes=writes)
-    client = registry_client(settings)
     if writes:
         from pipeline.registry.startup import formats_with_registry  # noqa: PLC0415
 
-        return formats_with_registry(settings, client, on_wait, stop)
+        return formats_with_registry(settings, registry_client(settings), on_wait, stop)
     # A reader may never meet a framed record, and asks when there is one.
-    source = _patient(client, settings, on_wait) if is_patient else client
-    return join_formats(settings, source, {})
-
-
-def _patient(
-    client: RegistryClient, settings: Settings, on_wait: Callable[[str], None]
-) -> SchemaSource:
-    """Make a source of schemas that waits for the registry."""
-    from pipeline.registry.patient_schemas import PatientSchemas  # noqa: PLC0415  not without one
-
-    return PatientSchemas(client, client.where, settings.startup_timeout_s, on_wait)
+    schemas = registry_schemas(settings, on_wait, is_patient=is_patient)
+    return join_formats(settings, schemas, {})
 
 
 def output_reader(
@@ -202,13 +188,11 @@ def output_reader(
 ) -> OutputReader:
     """Make a reader of outputs of any form, with the schemas of the registry if there is one.
 
-    It waits for a registry that does not answer, up to `startup_timeout_s`, if `is_patient`;
-    `on_wait` is called with sentences about that.
+    `on_wait` and `is_patient` are those of `formats`.
     """
     if settings.schema_registry.url is None:
         return OutputReader()
-    client = registry_client(settings)
-    return OutputReader(_patient(client, settings, on_wait) if is_patient else client)
+    return OutputReader(registry_schemas(settings, on_wait, is_patient=is_patient))
 
 
 def make_ledger_producer(

@@ -58,16 +58,20 @@ class Reprocessor:
         return self._processor.process(as_raw(dead_letter, value), now)
 
 
-def make_reprocessor(settings: Settings, *, replay: str = "", writes: bool = False) -> Reprocessor:
+def make_reprocessor(
+    settings: Settings, *, replay: str = "", writes: bool = False, is_patient: bool = True
+) -> Reprocessor:
     """Make the rules under these settings; `replay` is the id that they write into headers.
 
-    With `writes` the outputs have the form of the output topics; otherwise they are JSON. Raises
-    TransportError when the form needs a registry that can't be reached.
+    With `writes` the outputs have the form of the output topics; otherwise they are JSON, and a
+    registry that does not answer is waited for if `is_patient`. Raises TransportError when the form
+    needs a registry that can't be reached.
     """
     identity = Identity(app=APP, group=settings.group, replay=replay)
     # A child process may get them, and has no use for the secrets of Kafka clients.
     allowed = settings.model_copy(update={"kafka": {}, "consumer": {}, "producer": {}})
-    return Reprocessor(settings, identity, partial(formats, allowed, writes=writes))
+    makes = partial(formats, allowed, writes=writes, is_patient=is_patient)
+    return Reprocessor(settings, identity, makes)
 
 
 class KilledError(Exception):

@@ -281,9 +281,8 @@ class Admin:
         topic = self._client.list_topics(name, timeout=self._timeout_s).topics[name]
         if topic.error is not None:
             return bool(topic.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED)
-        if not topic.partitions or any(each.leader < 0 for each in topic.partitions.values()):
-            return False
-        return None not in offsets_of(self._client, name, self._timeout_s).values()
+        found = offsets_of(self._client, name, self._timeout_s)
+        return bool(found) and None not in found.values()
 
     def _sentence(self, error: KafkaException, what: str) -> TransportError:
         inner = kafka_error(error)

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.avro.schema_source import SchemaSource
     from pipeline.registry.client import RegistryClient
     from pipeline.settings.model import Settings
 
@@ -29,6 +32,22 @@ def registry_client(settings: Settings, *, waits: bool = True) -> RegistryClient
 
     unknown = UnknownSchemas(WAIT_S if waits else 0)
     return RegistryClient(settings.schema_registry, unknown=unknown)
+
+
+def registry_schemas(
+    settings: Settings, on_wait: Callable[[str], None], *, is_patient: bool
+) -> SchemaSource:
+    """Make a source of the registry's schemas; raises what `registry_client` raises.
+
+    With `is_patient` it waits for a registry that does not answer, up to `startup_timeout_s`, and
+    calls `on_wait` with sentences about that.
+    """
+    client = registry_client(settings)
+    if not is_patient:
+        return client
+    from pipeline.registry.patient_schemas import PatientSchemas  # noqa: PLC0415  as its client
+
+    return PatientSchemas(client, client.where, settings.startup_timeout_s, on_wait)
 
 
 def require_registry(settings: Settings) -> None:

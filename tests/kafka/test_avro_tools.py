@@ -254,10 +254,12 @@ def test_commands_that_only_show_go_on_without_the_registry(pipeline: Pipeline) 
         ran = pipeline.run("dlq", *shows, env=down)
         assert ran.code == ExitCode.OK, ran.err
         assert ran.err.count("can't be decoded now") == 1, ran.err
+        assert "trying again" not in ran.err
     shown = pipeline.run("dlq", "show", env=down).out.decode()
     assert "prefix, schema id 7: the value can't be decoded now" in shown
     assert "not known now" in shown
     ran = pipeline.run("dlq", "check", env=down)
     assert ran.code == ExitCode.KAFKA
+    assert "trying again" in ran.err
     assert "http://127.0.0.1:1" in ran.err
     assert "Traceback" not in ran.err

@@ -141,7 +141,8 @@ def _print_all(
     request: DlqRequest, display: Display, reader: DlqReader, dead_letters: Iterable[DeadLetter]
 ) -> int:
     now, count = WallClock().now(), 0
-    rechecker = BestEffortRechecker(make_reprocessor(request.settings), no_repair())
+    rules = make_reprocessor(request.settings, is_patient=False)
+    rechecker = BestEffortRechecker(rules, no_repair())
     try:
         for dead_letter in dead_letters:
             result = rechecker.recheck(dead_letter, now)

@@ -59,23 +59,14 @@ def test_one_lost_request_is_repeated(question: str) -> None:
     assert told[1].startswith("the registry answers now, after ")
 
 
-def test_it_waits_once_for_a_registry_that_is_down() -> None:
-    """Further questions are asked once; after an answer it is patient again."""
+def test_the_wait_for_a_registry_that_is_down_ends() -> None:
+    """What is wrong is raised, with how long the registry was asked."""
     source, told = _Source(1_000_000), list[str]()
     schemas = PatientSchemas(source, "the registry", 2, told.append)
-    with pytest.raises(RegistryUnavailableError, match="tried for 2 s"):
+    with pytest.raises(RegistryUnavailableError, match=r"does not answer \(tried for 2 s\)"):
         schemas.by_id(7)
     assert source.asked > 1
-    asked, said = source.asked, len(told)
-    for _ in range(3):
-        with pytest.raises(RegistryUnavailableError):
-            schemas.by_id(7)
-    assert (source.asked, len(told)) == (asked + 3, said)
-    source.failures = 0
-    assert schemas.by_id(7) == FOUND
-    source.asked, source.failures = 0, 1
-    assert schemas.by_id(7) == FOUND
-    assert len(told) > said
+    assert told
 
 
 def test_commands_read_raw_records_when_the_registry_is_back(server: FakeRegistry) -> None:
